@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Who is beneath: CPUID's hypervisor leaves.
+//!
+//! A hypervisor that emulates another's interface moves its own leaves up, in steps of 0x100
+//! (`xen/include/public/arch-x86/cpuid.h`): all places are looked at.
+
+use core::arch::{asm, x86_64::__cpuid_count};
+
+use raw_cpuid::{CpuId, CpuIdReader, CpuIdResult};
+
+/// First of the leaves that CPUs leave to hypervisors.
+const HYPERVISOR_LEAF: u32 = 0x4000_0000;
+/// Distance between the places where a hypervisor's leaves may begin.
+const STEP: u32 = 0x100;
+/// How many such places there are.
+const PLACES: u32 = 256;
+
+/// How CPUID is asked.
+#[derive(Clone, Copy, Debug)]
+pub enum Reader {
+    /// The instruction as it is. In a PV domain this shows the real CPU's leaves, unless the CPU
+    /// can fault on CPUID.
+    Native,
+    /// The instruction behind Xen's emulation prefix: what Xen wants a PV domain to see
+    /// (`xen/include/public/arch-x86/xen.h`, `XEN_EMULATE_PREFIX`).
+    Emulated,
+}
+
+impl CpuIdReader for Reader {
+    fn cpuid2(&self, leaf: u32, subleaf: u32) -> CpuIdResult {
+        match self {
+            Self::Native => native(leaf, subleaf),
+            Self::Emulated => emulated(leaf, subleaf),
+        }
+    }
+}
+
+fn native(leaf: u32, subleaf: u32) -> CpuIdResult {
+    let result = __cpuid_count(leaf, subleaf);
+    CpuIdResult { eax: result.eax, ebx: result.ebx, ecx: result.ecx, edx: result.edx }
+}
+
+/// Only in a PV domain: elsewhere the prefix is an invalid instruction.
+fn emulated(leaf: u32, subleaf: u32) -> CpuIdResult {
+    let (eax, ecx, edx): (u32, u32, u32);
+    let ebx: u64;
+    // SAFETY: Xen takes the prefixed instruction as CPUID, which changes these registers only.
+    // RBX belongs to the compiler, so it is put back.
+    unsafe {
+        asm!(
+            "mov {kept}, rbx",
+            "ud2",
+            ".ascii \"xen\"",
+            "cpuid",
+            "xchg {kept}, rbx",
+            kept = out(reg) ebx,
+            inlateout("eax") leaf => eax,
+            inlateout("ecx") subleaf => ecx,
+            lateout("edx") edx,
+        );
+    }
+    CpuIdResult { eax, ebx: ebx as u32, ecx, edx }
+}
+
+/// What CPUID says of the hypervisors beneath.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Hypervisors {
+    /// First leaf of Xen's, if it is there.
+    pub xen: Option<u32>,
+    /// First leaf of KVM's.
+    pub kvm: Option<u32>,
+    /// QEMU without acceleration says so.
+    pub tcg: bool,
+    /// Hyper-V's interface, by whomever.
+    pub hyper_v: bool,
+    /// The CPU claims to run under a hypervisor (leaf 1, ECX bit 31).
+    pub present: bool,
+}
+
+impl Hypervisors {
+    /// Looks at every place where leaves may begin.
+    pub fn detect(reader: Reader) -> Self {
+        let mut found = Self { present: reader.cpuid2(1, 0).ecx & 1 << 31 != 0, ..Self::default() };
+        let mut any = false;
+        for place in 0..PLACES {
+            let leaf = HYPERVISOR_LEAF + place * STEP;
+            let answer = reader.cpuid2(leaf, 0);
+            match &signature(answer) {
+                // The leaf says how many follow; Xen has had at least two from its first day.
+                b"XenVMMXenVMM" if answer.eax >= leaf + 2 => found.xen = found.xen.or(Some(leaf)),
+                b"KVMKVMKVM\0\0\0" => found.kvm = found.kvm.or(Some(leaf)),
+                b"TCGTCGTCGTCG" => found.tcg = true,
+                b"Microsoft Hv" => found.hyper_v = true,
+                // Interfaces stand side by side: the first stranger behind them ends the search
+                // (each look is an exit to the hypervisor).
+                _ if any => break,
+                _ => continue,
+            }
+            any = true;
+        }
+        found
+    }
+}
+
+/// Xen's CPUID leaves.
+#[derive(Clone, Copy, Debug)]
+pub struct XenLeaves {
+    /// Version, major in the upper half.
+    pub version: u32,
+    /// Number of the MSR that takes the hypercall page's address.
+    pub hypercall_msr: u32,
+    /// How many hypercall pages there are; 0: none.
+    pub hypercall_pages: u32,
+}
+
+impl XenLeaves {
+    /// The leaves from `base` on, where [`Hypervisors::detect`] found Xen's signature.
+    pub fn read(reader: Reader, base: u32) -> Self {
+        let msr = reader.cpuid2(base + 2, 0);
+        Self {
+            version: reader.cpuid2(base + 1, 0).eax,
+            hypercall_msr: msr.ebx,
+            hypercall_pages: msr.eax,
+        }
+    }
+}
+
+/// Whether hypercalls take AMD's instruction.
+pub fn is_amd() -> bool {
+    CpuId::with_cpuid_reader(Reader::Native)
+        .get_vendor_info()
+        .is_some_and(|vendor| matches!(vendor.as_str(), "AuthenticAMD" | "HygonGenuine"))
+}
+
+/// Whether pages of 1 GiB may be used (leaf 0x80000001, EDX bit 26).
+pub fn has_1gib_pages() -> bool {
+    has_extended_feature(26)
+}
+
+/// Whether pages may be made not executable (leaf 0x80000001, EDX bit 20).
+pub fn has_no_execute() -> bool {
+    has_extended_feature(20)
+}
+
+/// Whether there is a local APIC (leaf 1, EDX bit 9).
+pub fn has_local_apic() -> bool {
+    native(1, 0).edx & 1 << 9 != 0
+}
+
+/// Whether the local APIC's timer takes a time-stamp (leaf 1, ECX bit 24).
+pub fn has_tsc_deadline() -> bool {
+    native(1, 0).ecx & 1 << 24 != 0
+}
+
+/// CPUs of this machine as the topology leaf 0xB tells, else as leaf 1 tells; at least 1.
+pub fn logical_cpus() -> u32 {
+    let by_topology = || (native(0, 0).eax >= 0xb).then(|| native(0xb, 1).ebx & 0xffff);
+    let one = native(1, 0);
+    let by_package = if one.edx & 1 << 28 != 0 { one.ebx >> 16 & 0xff } else { 1 };
+    by_topology().filter(|count| *count != 0).unwrap_or(by_package).max(1)
+}
+
+fn has_extended_feature(bit: u32) -> bool {
+    native(0x8000_0000, 0).eax > 0x8000_0000 && native(0x8000_0001, 0).edx & 1 << bit != 0
+}
+
+fn signature(leaf: CpuIdResult) -> [u8; 12] {
+    let mut text = [0; 12];
+    for (part, register) in text.chunks_exact_mut(4).zip([leaf.ebx, leaf.ecx, leaf.edx]) {
+        part.copy_from_slice(&register.to_le_bytes());
+    }
+    text
+}
+
+/// Frequency of the time-stamp counter in kHz, if the CPU or the hypervisor says it: by leaf 0x15
+/// (Intel SDM volume 3, 20.7.3), or by the timing leaf 0x40000010 that KVM shows.
+pub fn timestamp_khz() -> Option<u64> {
+    let by_crystal = || {
+        let leaf = (native(0, 0).eax >= 0x15).then(|| native(0x15, 0))?;
+        let hertz = u64::from(leaf.ecx) * u64::from(leaf.ebx);
+        hertz.checked_div(u64::from(leaf.eax)).map(|hertz| hertz / 1000)
+    };
+    let by_hypervisor = || {
+        let last = native(HYPERVISOR_LEAF, 0).eax;
+        let timing = HYPERVISOR_LEAF + 0x10;
+        (timing..timing + 0xf0).contains(&last).then(|| u64::from(native(timing, 0).eax))
+    };
+    by_crystal().filter(|khz| *khz != 0).or_else(by_hypervisor).filter(|khz| *khz != 0)
+}

@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The machine with hardware under it, real or virtual: HVM, PVH, KVM, a bare PC.
+
+mod paging;
+mod traps;
+
+use core::ops::Range;
+
+use xen::shared::Shared;
+use xen_sys::xen::shared_info;
+
+use crate::hypercall::Hypervisor;
+use crate::machine::{FrameSource, Machine, MapError, SharedInfoError};
+
+/// The machine of ring 0.
+pub(crate) struct Hvm;
+
+const PAGE: u64 = 4096;
+/// What the entry stub's page tables map.
+const BOOT_TABLES_END: u64 = 4 << 30;
+
+impl Machine for Hvm {
+    fn name(&self) -> &'static str {
+        "HVM"
+    }
+
+    fn install_traps(&self) {
+        traps::install();
+    }
+
+    fn mapped_at_boot(&self) -> u64 {
+        BOOT_TABLES_END
+    }
+
+    fn map_memory(
+        &self,
+        memory: &mut dyn Iterator<Item = Range<u64>>,
+        frames: &mut dyn FrameSource,
+    ) -> Result<(), MapError> {
+        paging::map_memory(memory, frames)
+    }
+
+    fn map_special_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError> {
+        paging::map_page(address, frames)
+    }
+
+    fn map_shared_info(
+        &self,
+        hole: u64,
+        frames: &mut dyn FrameSource,
+    ) -> Result<Shared<shared_info>, SharedInfoError> {
+        // SAFETY: there is no memory at the hole that anything could use.
+        unsafe { xen::memory::add_shared_info(&Hypervisor, hole / PAGE) }.map_err(SharedInfoError::Refused)?;
+        paging::map_page(hole, frames)?;
+        // SAFETY: just placed and mapped there.
+        Ok(unsafe { Shared::at(hole) })
+    }
+
+    fn guest_frame(&self, machine_frame: u64) -> Option<u64> {
+        Some(machine_frame)
+    }
+}

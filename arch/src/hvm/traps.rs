@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Exceptions in ring 0: interrupt table, and stacks that are good even when the current one isn't.
+
+use spin::Once;
+use x86_64::VirtAddr;
+use x86_64::instructions::tables::load_tss;
+use x86_64::registers::segmentation::{CS, DS, ES, SS, Segment};
+use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector};
+use x86_64::structures::idt::InterruptDescriptorTable;
+use x86_64::structures::tss::TaskStateSegment;
+
+use crate::stack::{DOUBLE_FAULT_STACK, FAULT_STACK};
+use crate::traps::{EVENT_VECTOR, event_stub, hvm_stubs};
+
+/// Interrupt stack of all exceptions but the double fault. They don't nest: none returns.
+const FAULT_IST: u16 = 0;
+/// Interrupt stack of the double fault and of non-maskable interrupts.
+const DOUBLE_FAULT_IST: u16 = 1;
+
+static TSS: Once<TaskStateSegment> = Once::new();
+static GDT: Once<(GlobalDescriptorTable, [SegmentSelector; 3])> = Once::new();
+static IDT: Once<InterruptDescriptorTable> = Once::new();
+
+/// Loads descriptor tables of our own.
+pub(super) fn install() {
+    let (gdt, [code, data, task]) = GDT.call_once(descriptors);
+    gdt.load();
+    // SAFETY: the selectors are of the table just loaded: flat 64-bit code, flat data.
+    unsafe {
+        CS::set_reg(*code);
+        DS::set_reg(*data);
+        ES::set_reg(*data);
+        SS::set_reg(*data);
+        load_tss(*task);
+    }
+    IDT.call_once(interrupts).load();
+}
+
+fn descriptors() -> (GlobalDescriptorTable, [SegmentSelector; 3]) {
+    let mut gdt = GlobalDescriptorTable::new();
+    let code = gdt.append(Descriptor::kernel_code_segment());
+    let data = gdt.append(Descriptor::kernel_data_segment());
+    let task = gdt.append(Descriptor::tss_segment(TSS.call_once(task_state)));
+    (gdt, [code, data, task])
+}
+
+fn task_state() -> TaskStateSegment {
+    let mut tss = TaskStateSegment::new();
+    tss.interrupt_stack_table[usize::from(FAULT_IST)] = VirtAddr::new(FAULT_STACK.top());
+    tss.interrupt_stack_table[usize::from(DOUBLE_FAULT_IST)] = VirtAddr::new(DOUBLE_FAULT_STACK.top());
+    tss
+}
+
+/// An entry for each exception that the CPU can raise.
+fn interrupts() -> InterruptDescriptorTable {
+    let mut idt = InterruptDescriptorTable::new();
+    let stub = |vector: usize| VirtAddr::new(hvm_stubs()[vector]);
+    macro_rules! set {
+        ($($entry:ident = $vector:literal on $stack:ident;)*) => {$(
+            // SAFETY: the stub takes exactly this vector's frame and never returns; the stacks
+            // are used for nothing else.
+            unsafe { idt.$entry.set_handler_addr(stub($vector)).set_stack_index($stack) };
+        )*};
+    }
+    set! {
+        divide_error = 0 on FAULT_IST;
+        debug = 1 on FAULT_IST;
+        non_maskable_interrupt = 2 on DOUBLE_FAULT_IST;
+        breakpoint = 3 on FAULT_IST;
+        overflow = 4 on FAULT_IST;
+        bound_range_exceeded = 5 on FAULT_IST;
+        invalid_opcode = 6 on FAULT_IST;
+        device_not_available = 7 on FAULT_IST;
+        double_fault = 8 on DOUBLE_FAULT_IST;
+        invalid_tss = 10 on FAULT_IST;
+        segment_not_present = 11 on FAULT_IST;
+        stack_segment_fault = 12 on FAULT_IST;
+        general_protection_fault = 13 on FAULT_IST;
+        page_fault = 14 on FAULT_IST;
+        x87_floating_point = 16 on FAULT_IST;
+        alignment_check = 17 on FAULT_IST;
+        machine_check = 18 on DOUBLE_FAULT_IST;
+        simd_floating_point = 19 on FAULT_IST;
+        virtualization = 20 on FAULT_IST;
+        cp_protection_exception = 21 on FAULT_IST;
+    }
+    let event = VirtAddr::new((event_stub as *const ()).addr() as u64);
+    // SAFETY: the stub returns to where it came from, with all registers kept.
+    unsafe { idt[EVENT_VECTOR].set_handler_addr(event) };
+    idt
+}

@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+pub mod backtrace;
+pub mod cpu;
+pub mod cpuid;
+pub mod entry;
+mod hvm;
+pub mod hypercall;
+pub mod image;
+pub mod machine;
+mod mem;
+mod pv;
+pub mod stack;
+pub mod traps;
+
+pub use entry::{Door, Entry};
+pub use machine::Machine;

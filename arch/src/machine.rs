@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How privileged things are done: one interface, two machines.
+//!
+//! PVH and HVM are the same machine behind different doors. The choice is made once, by
+//! [`machine`]; nothing after it asks which one it is, except to tell people.
+
+use core::fmt;
+use core::ops::Range;
+
+use xen::shared::Shared;
+use xen_sys::xen::shared_info;
+
+use crate::entry::{Door, Entry};
+use crate::hvm::Hvm;
+use crate::pv::Pv;
+
+/// What may be done with a page.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Read.
+    Read,
+    /// Read and write.
+    ReadWrite,
+    /// Read and execute.
+    ReadExecute,
+}
+
+/// Where page tables come from.
+pub trait FrameSource {
+    /// Address of a 4 KiB frame, page aligned and below `limit`, that is nobody else's from now on.
+    fn take_frame(&mut self, limit: u64) -> Option<u64>;
+}
+
+/// Why memory could not be mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapError {
+    /// No frame was left for a page table.
+    OutOfFrames,
+    /// Xen refused a page-table update.
+    Refused(xen::Errno),
+    /// The page is mapped already, by something larger than itself.
+    Taken(u64),
+    /// There is no memory of this guest's at the address.
+    NotOurs(u64),
+}
+
+impl fmt::Display for MapError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfFrames => f.write_str("no memory is left for page tables; give the guest more"),
+            Self::Refused(errno) => write!(f, "Xen refused a page-table update ({errno})"),
+            Self::Taken(address) => write!(f, "{address:#x} is mapped already"),
+            Self::NotOurs(address) => write!(f, "this guest has no memory at {address:#x}"),
+        }
+    }
+}
+
+impl core::error::Error for MapError {}
+
+/// Why the page shared with Xen could not be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SharedInfoError {
+    /// Xen refused to place it.
+    Refused(xen::Errno),
+    /// It could not be mapped.
+    Map(MapError),
+}
+
+impl From<MapError> for SharedInfoError {
+    fn from(error: MapError) -> Self {
+        Self::Map(error)
+    }
+}
+
+impl fmt::Display for SharedInfoError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(errno) => write!(f, "Xen refused to share its page ({errno})"),
+            Self::Map(error) => error.fmt(f),
+        }
+    }
+}
+
+impl core::error::Error for SharedInfoError {}
+
+/// A machine: page tables, exceptions, and waiting.
+///
+/// Addresses are virtual, and equal to the (pseudo-)physical ones for all of the guest's memory.
+pub trait Machine: Sync {
+    /// What the boot report calls it.
+    fn name(&self) -> &'static str;
+
+    /// Has exceptions reported from now on.
+    fn install_traps(&self);
+
+    /// The memory that can be used before [`map_memory`](Machine::map_memory): addresses below this.
+    fn mapped_at_boot(&self) -> u64;
+
+    /// Maps all of `memory` (page aligned, ascending; the image lies inside or outside of it) for
+    /// reading and writing, the image as its segments demand, the first page and the stacks'
+    /// guard pages not at all, and switches to these tables.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; what was mapped before still is.
+    fn map_memory(
+        &self,
+        memory: &mut dyn Iterator<Item = Range<u64>>,
+        frames: &mut dyn FrameSource,
+    ) -> Result<(), MapError>;
+
+    /// Maps one page that is not in the memory map but has an address of its own: a ring that Xen
+    /// placed, the register page of a device.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`].
+    fn map_special_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError>;
+
+    /// Maps the page that Xen shares with the domain. HVM has to choose a place for it: `hole` is
+    /// the address of a page where there is no memory.
+    ///
+    /// # Errors
+    ///
+    /// [`SharedInfoError`].
+    fn map_shared_info(
+        &self,
+        hole: u64,
+        frames: &mut dyn FrameSource,
+    ) -> Result<Shared<shared_info>, SharedInfoError>;
+
+    /// The guest frame of a machine frame that a start-of-day structure names; the same number on
+    /// HVM. `None` if it is not a frame of this guest's.
+    fn guest_frame(&self, machine_frame: u64) -> Option<u64>;
+}
+
+/// The machine behind the door that was used.
+pub fn machine(entry: Entry) -> &'static dyn Machine {
+    match entry.door {
+        Door::Pv => {
+            Pv::remember_layout(entry.information);
+            &Pv
+        }
+        Door::Pvh | Door::Multiboot1 | Door::Multiboot2 => &Hvm,
+    }
+}

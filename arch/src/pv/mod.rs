@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The machine made of hypercalls: a PV domain in ring 3.
+
+mod paging;
+mod traps;
+
+use core::ops::Range;
+
+use spin::Once;
+use xen::shared::Shared;
+use xen_sys::xen::{shared_info, start_info};
+
+use crate::machine::{FrameSource, Machine, MapError, SharedInfoError};
+
+/// The machine of ring 3.
+pub(crate) struct Pv;
+
+/// What the domain builder said of the memory it laid out.
+static LAYOUT: Once<start_info> = Once::new();
+
+/// The page that `shared_info` is mapped over; its own frame lies idle.
+#[repr(C, align(4096))]
+struct SharedInfoPage(core::cell::UnsafeCell<[u8; 4096]>);
+
+// SAFETY: never accessed as itself; only its address is used.
+unsafe impl Sync for SharedInfoPage {}
+
+static SHARED_INFO_PAGE: SharedInfoPage = SharedInfoPage(core::cell::UnsafeCell::new([0; 4096]));
+
+impl Pv {
+    /// Keeps a copy of `start_info`, which lies at `address`.
+    pub(crate) fn remember_layout(address: u64) {
+        let place = core::ptr::with_exposed_provenance::<start_info>(address as usize);
+        // SAFETY: the PV entry hands over the address of a mapped, aligned start_info.
+        LAYOUT.call_once(|| unsafe { place.read() });
+    }
+}
+
+impl Machine for Pv {
+    fn name(&self) -> &'static str {
+        "PV"
+    }
+
+    fn install_traps(&self) {
+        traps::install();
+    }
+
+    fn mapped_at_boot(&self) -> u64 {
+        paging::mapped_at_boot()
+    }
+
+    fn map_memory(
+        &self,
+        memory: &mut dyn Iterator<Item = Range<u64>>,
+        frames: &mut dyn FrameSource,
+    ) -> Result<(), MapError> {
+        paging::map_memory(memory, frames)
+    }
+
+    fn map_special_page(&self, address: u64, _frames: &mut dyn FrameSource) -> Result<(), MapError> {
+        // Pages of Xen's are frames of the domain's own memory here, mapped with all of it.
+        if paging::is_mapped(address) { Ok(()) } else { Err(MapError::NotOurs(address)) }
+    }
+
+    fn map_shared_info(
+        &self,
+        _hole: u64,
+        _frames: &mut dyn FrameSource,
+    ) -> Result<Shared<shared_info>, SharedInfoError> {
+        let machine_address = LAYOUT.get().map_or(0, |layout| layout.shared_info);
+        let address = SHARED_INFO_PAGE.0.get().expose_provenance() as u64;
+        paging::map_machine_address(address, machine_address)?;
+        // SAFETY: just mapped there; the static is never used as what it was.
+        Ok(unsafe { Shared::at(address) })
+    }
+
+    fn guest_frame(&self, machine_frame: u64) -> Option<u64> {
+        paging::guest_frame(machine_frame)
+    }
+}

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Exceptions in ring 3: Xen takes them, and calls the handlers we name.
+//!
+//! Xen pushes the frame on the stack where the exception happened; there is no other in a kernel
+//! without user mode. A stack that overflows into its guard page therefore cannot be reported
+//! from inside: Xen fails to push, and ends the domain with a report of its own.
+
+use xen_sys::arch_x86::xen::trap_info;
+use xen_sys::arch_x86::xen_x86_64::FLAT_KERNEL_CS;
+
+use crate::hypercall::Hypervisor;
+use crate::traps::pv_stubs;
+
+/// `flags` of a handler: events stay masked while it runs (`TI_SET_IF`, bit 2); the low bits say
+/// from which ring software may raise it.
+const MASK_EVENTS: u8 = 1 << 2;
+/// Breakpoints and overflow are raised by instructions, from ring 3 as everything here.
+const RAISED_BY_SOFTWARE: [usize; 2] = [3, 4];
+
+/// Tells Xen where the handlers are.
+pub(super) fn install() {
+    let mut table = [trap_info::default(); 33]; // the last one stays zero: the end
+    for (vector, (entry, stub)) in table.iter_mut().zip(pv_stubs()).enumerate() {
+        let ring = if RAISED_BY_SOFTWARE.contains(&vector) { 3 } else { 0 };
+        *entry = trap_info {
+            vector: vector as u8,
+            flags: MASK_EVENTS | ring,
+            cs: FLAT_KERNEL_CS as u16,
+            address: *stub,
+            ..Default::default()
+        };
+    }
+    // SAFETY: the stubs take the frames that Xen pushes, and never return.
+    if let Err(errno) = unsafe { xen::pv::set_trap_table(&Hypervisor, &table) } {
+        // Without handlers the first exception ends the domain with Xen's report: as good as it gets.
+        let _ = xen::console::write_to_xen(&Hypervisor, b"prism: Xen refused the trap table\n");
+        let _ = errno;
+    }
+}

@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! PCI configuration space by ports 0xCF8 and 0xCFC (PCI Local Bus Specification 3.0, 3.2.2.3.2).
+
+use core::fmt;
+
+use crate::ports::Ports;
+
+const ADDRESS: u16 = 0xcf8;
+const DATA: u16 = 0xcfc;
+/// Bit 31 of the address register: accesses to the data port go to configuration space.
+const ENABLE: u32 = 1 << 31;
+
+/// Place of a function: bus, device (0 to 31), function (0 to 7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Place {
+    /// Bus number.
+    pub bus: u8,
+    /// Device number.
+    pub device: u8,
+    /// Function number.
+    pub function: u8,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:02x}:{:02x}.{}", self.bus, self.device, self.function)
+    }
+}
+
+/// A function that answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Where it is.
+    pub place: Place,
+    /// Who made it.
+    pub vendor: u16,
+    /// What they call it.
+    pub device: u16,
+    /// What it is: class in the upper byte, subclass in the lower.
+    pub class: u16,
+}
+
+impl Function {
+    /// A host bridge: where there is one, there is a PC's platform.
+    pub fn is_host_bridge(&self) -> bool {
+        self.class == 0x0600
+    }
+
+    /// Xen's platform device, the sign that paravirtual drivers are welcome in an HVM domain
+    /// (`xen/include/public/hvm/pvdrivers.h`; QEMU `xen-platform`).
+    pub fn is_xen_platform(&self) -> bool {
+        self.vendor == 0x5853 && self.device == 0x0001
+    }
+
+    /// A virtio device (Virtual I/O Device 1.2, 4.1.2).
+    pub fn is_virtio(&self) -> bool {
+        self.vendor == 0x1af4 && (0x1000..0x1080).contains(&self.device)
+    }
+}
+
+/// Configuration space of one function.
+pub struct Configuration<'a, P: Ports + ?Sized> {
+    ports: &'a P,
+    place: Place,
+}
+
+impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
+    /// That of the function at `place`.
+    pub fn new(ports: &'a P, place: Place) -> Self {
+        Self { ports, place }
+    }
+
+    /// Reads the four bytes at `register`, whose lowest two bits are ignored.
+    pub fn read(&self, register: u8) -> u32 {
+        self.select(register);
+        self.ports.read_u32(DATA)
+    }
+
+    /// Writes the four bytes at `register`.
+    pub fn write(&self, register: u8, value: u32) {
+        self.select(register);
+        self.ports.write_u32(DATA, value);
+    }
+
+    fn select(&self, register: u8) {
+        let Place { bus, device, function } = self.place;
+        let place = u32::from(bus) << 16 | u32::from(device & 31) << 11 | u32::from(function & 7) << 8;
+        self.ports.write_u32(ADDRESS, ENABLE | place | u32::from(register & !3));
+    }
+}
+
+/// The functions on the first bus. All that this kernel looks for is there on the machines that
+/// hypervisors emulate.
+pub fn functions<P: Ports + ?Sized>(ports: &P) -> impl Iterator<Item = Function> + '_ {
+    (0..32).flat_map(move |device| {
+        let first = function(ports, Place { bus: 0, device, function: 0 });
+        let others = if first.is_some_and(|_| is_multifunction(ports, device)) { 1..8 } else { 1..1 };
+        let others = others.filter_map(move |function_number| {
+            function(ports, Place { bus: 0, device, function: function_number })
+        });
+        first.into_iter().chain(others)
+    })
+}
+
+/// Bit 7 of the header type: there is more than function 0.
+fn is_multifunction<P: Ports + ?Sized>(ports: &P, device: u8) -> bool {
+    Configuration::new(ports, Place { bus: 0, device, function: 0 }).read(0x0c) & 1 << 23 != 0
+}
+
+fn function<P: Ports + ?Sized>(ports: &P, place: Place) -> Option<Function> {
+    let configuration = Configuration::new(ports, place);
+    let identity = configuration.read(0x00);
+    let (vendor, device) = (identity as u16, (identity >> 16) as u16);
+    if vendor == 0xffff || vendor == 0 {
+        return None;
+    }
+    let class = (configuration.read(0x08) >> 16) as u16;
+    Some(Function { place, vendor, device, class })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::cell::RefCell;
+    use std::collections::HashMap;
+
+    use super::*;
+
+    /// A machine with some configuration registers, and a log of what was written elsewhere.
+    #[derive(Default)]
+    pub(crate) struct FakePorts {
+        address: RefCell<u32>,
+        pub(crate) registers: RefCell<HashMap<u32, u32>>,
+        pub(crate) written: RefCell<Vec<(u16, u32)>>,
+    }
+
+    impl FakePorts {
+        pub(crate) fn plug(&self, place: Place, register: u8, value: u32) {
+            let Place { bus, device, function } = place;
+            let address = ENABLE
+                | u32::from(bus) << 16
+                | u32::from(device) << 11
+                | u32::from(function) << 8
+                | u32::from(register);
+            self.registers.borrow_mut().insert(address, value);
+        }
+    }
+
+    impl Ports for FakePorts {
+        fn read_u8(&self, _port: u16) -> u8 {
+            0xff
+        }
+        fn read_u16(&self, _port: u16) -> u16 {
+            0xffff
+        }
+        fn read_u32(&self, port: u16) -> u32 {
+            let address = *self.address.borrow();
+            if port == DATA { self.registers.borrow().get(&address).copied().unwrap_or(!0) } else { !0 }
+        }
+        fn write_u8(&self, port: u16, value: u8) {
+            self.written.borrow_mut().push((port, value.into()));
+        }
+        fn write_u16(&self, port: u16, value: u16) {
+            self.written.borrow_mut().push((port, value.into()));
+        }
+        fn write_u32(&self, port: u16, value: u32) {
+            match port {
+                ADDRESS => *self.address.borrow_mut() = value,
+                DATA => {
+                    self.registers.borrow_mut().insert(*self.address.borrow(), value);
+                }
+                _ => self.written.borrow_mut().push((port, value)),
+            }
+        }
+    }
+
+    const fn place(device: u8, function: u8) -> Place {
+        Place { bus: 0, device, function }
+    }
+
+    #[test]
+    fn a_machine_without_pci_has_no_functions() {
+        assert_eq!(functions(&FakePorts::default()).count(), 0);
+    }
+
+    #[test]
+    fn functions_beyond_the_first_are_found_only_where_the_header_says_so() {
+        let ports = FakePorts::default();
+        ports.plug(place(1, 0), 0, 0x7000_8086);
+        ports.plug(place(1, 1), 0, 0x7010_8086);
+        ports.plug(place(1, 0), 0x0c, 0);
+        assert_eq!(functions(&ports).count(), 1);
+        ports.plug(place(1, 0), 0x0c, 1 << 23);
+        assert_eq!(functions(&ports).count(), 2);
+    }
+
+    #[test]
+    fn devices_are_told_apart_by_class_and_vendor() {
+        let ports = FakePorts::default();
+        ports.plug(place(0, 0), 0, 0x1237_8086);
+        ports.plug(place(0, 0), 8, 0x0600_0002);
+        ports.plug(place(2, 0), 0, 0x0001_5853);
+        ports.plug(place(2, 0), 8, 0xff80_0001);
+        ports.plug(place(3, 0), 0, 0x1001_1af4);
+        ports.plug(place(3, 0), 8, 0x0100_0000);
+        let found: Vec<_> = functions(&ports).collect();
+        assert!(found[0].is_host_bridge());
+        assert!(found[1].is_xen_platform());
+        assert!(found[2].is_virtio());
+    }
+}

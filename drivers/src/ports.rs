@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! x86 I/O ports, as drivers see them.
+
+/// Reads and writes I/O ports. A port that no device answers reads as all ones.
+pub trait Ports {
+    /// Reads a byte.
+    fn read_u8(&self, port: u16) -> u8;
+    /// Reads two bytes.
+    fn read_u16(&self, port: u16) -> u16;
+    /// Reads four bytes.
+    fn read_u32(&self, port: u16) -> u32;
+    /// Writes a byte.
+    fn write_u8(&self, port: u16, value: u8);
+    /// Writes two bytes.
+    fn write_u16(&self, port: u16, value: u16);
+    /// Writes four bytes.
+    fn write_u32(&self, port: u16, value: u32);
+}

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Switching a PC off or resetting it, where no hypervisor can be asked.
+
+use crate::pci::{Configuration, Function, functions};
+use crate::ports::Ports;
+
+/// QEMU's `isa-debug-exit` device, at the address that its users agree on; a machine without it
+/// ignores the write. QEMU ends with exit status `2 * value + 1`.
+const DEBUG_EXIT: u16 = 0xf4;
+/// The keyboard controller's command port; command 0xFE pulses the CPU's reset line.
+const KEYBOARD: u16 = 0x64;
+/// The reset control register of Intel chipsets.
+const RESET_CONTROL: u16 = 0xcf9;
+
+/// Sleep-enable bit of an ACPI PM1 control register (ACPI 6.5, 4.8.3.2.1).
+const SLEEP_ENABLE: u16 = 1 << 13;
+/// Where we put the power-management registers if nobody has placed them.
+const PM_BASE: u16 = 0xb000;
+
+/// Ends QEMU with exit status `2 * value + 1`, if it has the device for it.
+pub fn debug_exit<P: Ports + ?Sized>(ports: &P, value: u8) {
+    ports.write_u8(DEBUG_EXIT, value);
+}
+
+/// Whether `function` is one that [`soft_off`] can use.
+pub fn knows(function: &Function) -> bool {
+    Chipset::of(function).is_some()
+}
+
+/// Switches off through the power-management block of the two chipsets that hypervisors emulate
+/// (PIIX4 and ICH9), which works without ACPI tables. Returns if this is another machine.
+pub fn soft_off<P: Ports + ?Sized>(ports: &P) {
+    for function in functions(ports) {
+        if let Some(chipset) = Chipset::of(&function) {
+            let base = chipset.enable(&Configuration::new(ports, function.place));
+            // Sleep type 0 is "soft off" on both.
+            ports.write_u16(base.wrapping_add(4), SLEEP_ENABLE);
+        }
+    }
+}
+
+/// Resets the machine: by the chipset, then by the keyboard controller. Returns if neither works.
+pub fn reset<P: Ports + ?Sized>(ports: &P) {
+    ports.write_u8(RESET_CONTROL, 0x02);
+    ports.write_u8(RESET_CONTROL, 0x06);
+    ports.write_u8(KEYBOARD, 0xfe);
+}
+
+/// How a chipset's power-management registers are placed: which configuration registers hold
+/// their address, and the switch that enables them.
+struct Chipset {
+    base: u8,
+    enable: u8,
+    enable_bit: u32,
+}
+
+impl Chipset {
+    fn of(function: &Function) -> Option<Self> {
+        match (function.vendor, function.device) {
+            // PIIX4 power management: PMBA, PMREGMISC.
+            (0x8086, 0x7113) => Some(Self { base: 0x40, enable: 0x80, enable_bit: 1 }),
+            // ICH9 LPC bridge: PMBASE, ACPI_CNTL.
+            (0x8086, 0x2918) => Some(Self { base: 0x40, enable: 0x44, enable_bit: 1 << 7 }),
+            _ => None,
+        }
+    }
+
+    /// Switches the registers on, and returns their address.
+    fn enable<P: Ports + ?Sized>(&self, configuration: &Configuration<'_, P>) -> u16 {
+        let placed = (configuration.read(self.base) & 0xff80) as u16;
+        let base = if placed == 0 { PM_BASE } else { placed };
+        configuration.write(self.base, u32::from(base) | 1);
+        configuration.write(self.enable, configuration.read(self.enable) | self.enable_bit);
+        base
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pci::Place;
+    use crate::pci::tests::FakePorts;
+
+    fn with_piix4(pmba: u32) -> FakePorts {
+        let ports = FakePorts::default();
+        let place = Place { bus: 0, device: 1, function: 0 };
+        ports.plug(place, 0x00, 0x7113_8086);
+        ports.plug(place, 0x08, 0x0680_0003);
+        ports.plug(place, 0x0c, 0);
+        ports.plug(place, 0x40, pmba);
+        ports.plug(place, 0x80, 0);
+        ports
+    }
+
+    #[test]
+    fn a_chipset_that_firmware_set_up_is_used_where_it_is() {
+        let ports = with_piix4(0x0601);
+        soft_off(&ports);
+        assert_eq!(*ports.written.borrow(), [(0x604, 0x2000)]);
+    }
+
+    #[test]
+    fn a_chipset_that_nobody_set_up_is_placed_first() {
+        let ports = with_piix4(1);
+        soft_off(&ports);
+        assert_eq!(*ports.written.borrow(), [(0xb004, 0x2000)]);
+    }
+
+    #[test]
+    fn a_machine_without_such_a_chipset_is_left_alone() {
+        let ports = FakePorts::default();
+        soft_off(&ports);
+        assert!(ports.written.borrow().is_empty());
+    }
+}

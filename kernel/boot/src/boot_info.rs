@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The one plain struct that every front door fills.
+
+use core::fmt;
+
+use arrayvec::ArrayVec;
+
+use crate::{CommandLine, Kind, MemoryMap, Notes, PhysRange, Text};
+
+/// How we were told about the machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Door {
+    /// Xen's PV entry, with `start_info`.
+    Pv,
+    /// The PVH entry, with `hvm_start_info`: Xen, QEMU and other monitors.
+    Pvh,
+    /// Multiboot 1: GRUB, iPXE.
+    Multiboot1,
+    /// Multiboot 2: GRUB.
+    Multiboot2,
+}
+
+impl Door {
+    /// The name people know it by.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Pv => "PV",
+            Self::Pvh => "PVH",
+            Self::Multiboot1 => "Multiboot",
+            Self::Multiboot2 => "Multiboot2",
+        }
+    }
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A module (initial RAM disk) that the loader put into memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Module {
+    /// Where it lies, to the byte; not empty.
+    pub range: PhysRange,
+    /// The text that came with it, often its file name.
+    pub command_line: Text<128>,
+}
+
+/// A page shared with another domain and the event channel that goes with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedRing {
+    /// Machine frame number of the page.
+    pub mfn: u64,
+    /// Our end of the event channel.
+    pub port: u32,
+}
+
+/// Where a PV initial domain finds the description of the screen (`dom0_vga_console_info`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Dom0Console {
+    /// Offset from the beginning of `start_info` in bytes.
+    pub offset: u32,
+    /// Length in bytes.
+    pub length: u32,
+}
+
+/// What only a PV guest is told: where its bootstrap structures lie
+/// (`xen/include/public/xen.h`, `struct start_info` and "Start-of-day memory layout").
+///
+/// Virtual addresses are also pseudo-physical ones: the image's VIRT_BASE is 0. Except where
+/// [`BootInfo::notes`] says otherwise they are as Xen gave them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PvLayout {
+    /// Virtual address of `start_info`.
+    pub start_info: u64,
+    /// Frames the guest has; its pseudo-physical frames are 0 up to this.
+    pub nr_pages: u64,
+    /// *Machine* address of the shared info page.
+    pub shared_info: u64,
+    /// Virtual address of the top-level page table.
+    pub pt_base: u64,
+    /// Frames of bootstrap page tables, from `pt_base` on.
+    pub nr_pt_frames: u64,
+    /// Virtual address of the list of machine frame numbers, 8 bytes for each of `nr_pages`.
+    pub mfn_list: u64,
+    /// First pseudo-physical frame of that list, or 0 if it lies in the bootstrap mapping.
+    pub first_p2m_pfn: u64,
+    /// Frames that hold the list and the page tables mapping it.
+    pub nr_p2m_frames: u64,
+    /// The initial domain's screen.
+    pub dom0_console: Option<Dom0Console>,
+}
+
+/// Never mapped, so that null pointers fault; never handed out, so that frame 0 can mean "none".
+const NULL_PAGE: PhysRange = PhysRange::frames(0, 1);
+
+/// Everything the loader told us, in one form for every front door.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BootInfo {
+    /// How we were told.
+    pub door: Door,
+    /// Name of the boot loader; empty if it did not say.
+    pub loader: Text<64>,
+    /// The kernel's command line.
+    pub command_line: CommandLine,
+    /// What memory there is. Empty if the loader gave no map ([`crate::BootNote::NoMemoryMap`]);
+    /// under Xen the map can be had by `XENMEM_memory_map` and [`crate::e820::parse`].
+    pub memory: MemoryMap,
+    /// Modules, in the loader's order.
+    pub modules: ArrayVec<Module, 16>,
+    /// The PV console ring, if the door tells (PV; HVM guests ask for `HVM_PARAM_CONSOLE_*`).
+    pub console: Option<SharedRing>,
+    /// The xenstore ring, if the door tells (PV; HVM guests ask for `HVM_PARAM_STORE_*`).
+    pub store: Option<SharedRing>,
+    /// Physical address of ACPI's root pointer structure, or of a copy.
+    pub rsdp: Option<u64>,
+    /// Whether this is the first domain, the one that owns the machine (`SIF_INITDOMAIN`).
+    pub initial_domain: bool,
+    /// Whether this domain may control others (`SIF_PRIVILEGED`).
+    pub privileged: bool,
+    /// All `SIF_*` flags as given; 0 for Multiboot.
+    pub flags: u32,
+    /// Bootstrap structures of a PV guest.
+    pub pv: Option<PvLayout>,
+    /// What was odd, to be logged once there is a log.
+    pub notes: Notes,
+    /// Pages that hold what the loader handed over (start info, lists, texts, modules, PV page
+    /// tables, ...), and the null page: not to be handed out before they have been read.
+    pub reserved: MemoryMap<64>,
+}
+
+impl BootInfo {
+    /// Nothing but the door; the null page is reserved.
+    #[must_use]
+    pub fn new(door: Door) -> Self {
+        let mut reserved = MemoryMap::new();
+        reserved.add(NULL_PAGE, Kind::Reserved);
+        Self {
+            door,
+            loader: Text::new(),
+            command_line: CommandLine::default(),
+            memory: MemoryMap::new(),
+            modules: ArrayVec::new(),
+            console: None,
+            store: None,
+            rsdp: None,
+            initial_domain: false,
+            privileged: false,
+            flags: 0,
+            pv: None,
+            notes: Notes::default(),
+            reserved,
+        }
+    }
+
+    /// The memory map without the pages in [`Self::reserved`].
+    #[must_use]
+    pub fn free_memory(&self) -> MemoryMap {
+        let mut free = self.memory.clone();
+        for region in self.reserved.iter() {
+            free.subtract(region.range);
+        }
+        free
+    }
+}
+
+/// Boot stacks are small: keep the struct well under one.
+const _: () = assert!(size_of::<BootInfo>() <= 12 * 1024);

@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What probing has found, one fact at a time.
+
+use crate::Door;
+
+/// How privileged things are done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Machine {
+    /// By hypercalls: the guest kernel runs without privilege.
+    Pv,
+    /// By the processor's own instructions; PVH, HVM and bare machines alike.
+    Hvm,
+}
+
+/// Who made the processor, which tells its virtualization extension.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CpuVendor {
+    /// AMD and Hygon: SVM.
+    Amd,
+    /// Intel, Centaur and Zhaoxin: VT-x.
+    Intel,
+    /// Any other.
+    Other,
+}
+
+/// The hypervisor that answers CPUID leaf 0x4000_0000 and its like.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hypervisor {
+    /// None: bare hardware, or an emulator that does not tell.
+    None,
+    /// `XenVMMXenVMM`: Xen, or QEMU's emulation of it.
+    Xen,
+    /// `KVMKVMKVM`.
+    Kvm,
+    /// `TCGTCGTCGTCG`: QEMU without hardware virtualization.
+    Tcg,
+    /// Any other signature.
+    Other([u8; 12]),
+}
+
+/// What Xen offers here.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct XenCapabilities {
+    /// Version: major and minor.
+    pub version: (u16, u16),
+    /// The first word of feature bits (`xen/include/public/features.h`).
+    pub features: u32,
+    /// Whether this is the initial domain.
+    pub initial_domain: bool,
+    /// Whether a PV guest's Xen is itself a guest of Xen (the shim).
+    pub in_container: bool,
+    /// Whether events can be delivered by an interrupt vector (HVM).
+    pub callback_vector: bool,
+    /// Whether events can be delivered by the platform device's interrupt line (HVM).
+    pub callback_line: bool,
+    /// Whether `VCPUOP_set_singleshot_timer` works.
+    pub single_shot_timer: bool,
+    /// Whether `set_timer_op` works.
+    pub set_timer: bool,
+    /// Whether `vcpu_time_info` is kept up to date.
+    pub pvclock: bool,
+    /// Whether there is a PV console ring.
+    pub console_ring: bool,
+    /// Whether `console_io` is answered.
+    pub console_io: bool,
+    /// Whether there is a xenstore ring.
+    pub xenstore: bool,
+}
+
+/// What of a PC there is, real or emulated.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Platform {
+    /// A PCI host bridge: the sign of an emulated platform.
+    pub pci_host_bridge: bool,
+    /// Xen's platform device on PCI (vendor 0x5853, device 0x0001).
+    pub xen_platform_device: bool,
+    /// A local APIC.
+    pub local_apic: bool,
+    /// The local APIC's timer can fire at a given TSC value.
+    pub tsc_deadline: bool,
+    /// A 16550 serial port.
+    pub serial_port: bool,
+    /// A debug port 0xE9.
+    pub debug_port: bool,
+    /// QEMU's `isa-debug-exit`.
+    pub debug_exit: bool,
+    /// ACPI tables that tell how to switch off.
+    pub acpi_power_off: bool,
+    /// A high precision event timer.
+    pub hpet: bool,
+}
+
+/// Devices found on PCI and at the old fixed ports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Devices {
+    /// Virtio block devices.
+    pub virtio_block: u32,
+    /// Virtio network devices.
+    pub virtio_net: u32,
+    /// Virtio devices of other kinds.
+    pub virtio_other: u32,
+    /// IDE disks or controllers.
+    pub ide: u32,
+    /// AHCI controllers.
+    pub ahci: u32,
+    /// Ethernet controllers that are not virtio.
+    pub ethernet: u32,
+}
+
+/// Everything that probing has found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Capabilities {
+    /// How we were told about the machine.
+    pub door: Door,
+    /// How privileged things are done.
+    pub machine: Machine,
+    /// Who made the processor.
+    pub vendor: CpuVendor,
+    /// Who answers CPUID's hypervisor leaves, Xen first where there are several.
+    pub hypervisor: Hypervisor,
+    /// What Xen offers, if Xen is there.
+    pub xen: Option<XenCapabilities>,
+    /// Whether KVM offers its clock.
+    pub kvm_clock: bool,
+    /// Whether CPUID tells the TSC's frequency.
+    pub tsc_frequency: bool,
+    /// What of a PC there is.
+    pub platform: Platform,
+    /// Devices found.
+    pub devices: Devices,
+}
+
+/// Why nothing of Xen is used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoParavirtualization {
+    /// Xen is not there.
+    NoXen,
+    /// There is an emulated platform without Xen's platform device: whoever made this machine wants
+    /// it to be used like a plain PC (`xen_platform_pci=0`).
+    NoPlatformDevice,
+}
+
+impl NoParavirtualization {
+    /// The reason in words.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::NoXen => "no Xen",
+            Self::NoPlatformDevice => "no Xen platform device",
+        }
+    }
+}
+
+impl Capabilities {
+    /// A machine that offers nothing beyond what it takes to get here.
+    #[must_use]
+    pub fn new(door: Door, machine: Machine) -> Self {
+        Self {
+            door,
+            machine,
+            vendor: CpuVendor::Other,
+            hypervisor: Hypervisor::None,
+            xen: None,
+            kvm_clock: false,
+            tsc_frequency: false,
+            platform: Platform::default(),
+            devices: Devices::default(),
+        }
+    }
+
+    /// Whether there is an emulated PC around us. What an initial domain sees is the machine's own.
+    #[must_use]
+    pub fn has_emulated_platform(&self) -> bool {
+        self.machine == Machine::Hvm && self.platform.pci_host_bridge && !self.is_initial_domain()
+    }
+
+    /// Whether this is Xen's initial domain.
+    #[must_use]
+    pub fn is_initial_domain(&self) -> bool {
+        self.xen.is_some_and(|xen| xen.initial_domain)
+    }
+
+    /// What Xen offers, if it is to be used.
+    ///
+    /// # Errors
+    ///
+    /// Why it is not.
+    pub fn paravirtual(&self) -> Result<&XenCapabilities, NoParavirtualization> {
+        let xen = self.xen.as_ref().ok_or(NoParavirtualization::NoXen)?;
+        if self.has_emulated_platform() && !self.platform.xen_platform_device {
+            return Err(NoParavirtualization::NoPlatformDevice);
+        }
+        Ok(xen)
+    }
+}

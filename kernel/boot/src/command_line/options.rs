@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The options that the kernel itself understands.
+
+use bitflags::bitflags;
+
+use super::{CommandLine, ValueError};
+
+/// An option of the kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KernelOption {
+    /// What stands before the `=`.
+    pub name: &'static str,
+    /// The values accepted, in words.
+    pub values: &'static str,
+    /// What it does, in a sentence.
+    pub help: &'static str,
+}
+
+const LOG_LEVEL: KernelOption = KernelOption {
+    name: "loglevel",
+    values: "off, error, warn, info, debug or trace",
+    help: "Least important log messages that are printed; without it, info.",
+};
+
+const HYPERCALL: KernelOption = KernelOption {
+    name: "hypercall",
+    values: "inline or page",
+    help: "Whether hypercalls use the processor's instruction in place, or the page that Xen fills in; without it, inline.",
+};
+
+const CONSOLE: KernelOption = KernelOption {
+    name: "console",
+    values: "a list of pv, xen, debug and serial, parted by commas",
+    help: "Where output goes: the PV ring, Xen's own console, port 0xE9, the 16550 serial port; without it, wherever somebody may read it.",
+};
+
+/// All options of the kernel, for checking and for documentation.
+pub const KERNEL_OPTIONS: &[KernelOption] = &[LOG_LEVEL, HYPERCALL, CONSOLE];
+
+/// How much is logged; each level includes those before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LogLevel {
+    /// Nothing.
+    Off,
+    /// What went wrong.
+    Error,
+    /// What is odd.
+    Warn,
+    /// What a person wants to know.
+    Info,
+    /// What helps finding a mistake.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+/// How hypercalls are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HypercallMethod {
+    /// `syscall`, `vmcall` or `vmmcall` in place.
+    Inline,
+    /// A call into the page that Xen fills in.
+    Page,
+}
+
+bitflags! {
+    /// Places that output can go to.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct ConsoleSinks: u8 {
+        /// The PV console ring.
+        const PV = 1 << 0;
+        /// Xen's own console, by `console_io`.
+        const XEN = 1 << 1;
+        /// The debug port 0xE9.
+        const DEBUG = 1 << 2;
+        /// The 16550 serial port.
+        const SERIAL = 1 << 3;
+    }
+}
+
+impl CommandLine {
+    /// The log level asked for.
+    ///
+    /// # Errors
+    ///
+    /// If `loglevel=` names no level.
+    pub fn log_level(&self) -> Result<Option<LogLevel>, ValueError<'_>> {
+        self.option(LOG_LEVEL, |value| {
+            Some(match value {
+                "off" => LogLevel::Off,
+                "error" => LogLevel::Error,
+                "warn" => LogLevel::Warn,
+                "info" => LogLevel::Info,
+                "debug" => LogLevel::Debug,
+                "trace" => LogLevel::Trace,
+                _ => return None,
+            })
+        })
+    }
+
+    /// The way of making hypercalls asked for.
+    ///
+    /// # Errors
+    ///
+    /// If `hypercall=` names no way.
+    pub fn hypercall_method(&self) -> Result<Option<HypercallMethod>, ValueError<'_>> {
+        self.option(HYPERCALL, |value| match value {
+            "inline" => Some(HypercallMethod::Inline),
+            "page" => Some(HypercallMethod::Page),
+            _ => None,
+        })
+    }
+
+    /// The places for output asked for; never an empty set.
+    ///
+    /// # Errors
+    ///
+    /// If `console=` names something else too.
+    pub fn console_sinks(&self) -> Result<Option<ConsoleSinks>, ValueError<'_>> {
+        self.option(CONSOLE, |value| value.split(',').map(console_sink).collect())
+    }
+
+    fn option<T>(
+        &self,
+        option: KernelOption,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<Option<T>, ValueError<'_>> {
+        self.parsed(option.name, option.values, parse)
+    }
+}
+
+fn console_sink(name: &str) -> Option<ConsoleSinks> {
+    Some(match name {
+        "pv" => ConsoleSinks::PV,
+        "xen" => ConsoleSinks::XEN,
+        "debug" => ConsoleSinks::DEBUG,
+        "serial" => ConsoleSinks::SERIAL,
+        _ => return None,
+    })
+}

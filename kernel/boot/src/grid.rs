@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The grid: where on the paravirtualization spectrum we stand, in four rows.
+
+use core::fmt::{self, Write};
+
+use arrayvec::ArrayString;
+
+use crate::Door;
+use crate::capabilities::{Capabilities, CpuVendor, Hypervisor, Machine};
+use crate::services::{DeviceBus, Services, Upcall};
+
+/// How something is virtualized.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Level {
+    /// Emulated by software.
+    Software,
+    /// By the hardware.
+    Hardware,
+    /// Paravirtualized.
+    Paravirtualized,
+    /// There is none of it.
+    Absent,
+}
+
+impl Level {
+    /// The letter in the grid: `S`, `H`, `P` or `-`.
+    #[must_use]
+    pub const fn letter(self) -> char {
+        match self {
+            Self::Software => 'S',
+            Self::Hardware => 'H',
+            Self::Paravirtualized => 'P',
+            Self::Absent => '-',
+        }
+    }
+}
+
+/// A row of the grid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What it is about.
+    pub label: &'static str,
+    /// How that is virtualized.
+    pub level: Level,
+    /// By which mechanism, in words.
+    pub mechanism: Mechanism,
+}
+
+/// Words that say by which mechanism something works.
+pub type Mechanism = ArrayString<96>;
+
+impl Row {
+    /// Words that do not fit are cut off.
+    fn new(label: &'static str, level: Level, mechanism: fmt::Arguments<'_>) -> Self {
+        let mut row = Self { label, level, mechanism: Mechanism::new_const() };
+        let _cut_off = row.mechanism.write_fmt(mechanism);
+        row
+    }
+}
+
+/// The four rows, in the order of the grid.
+///
+/// Printed, it is a line `Spectrum:` and one line for each row: two blanks, the label, two or more
+/// blanks, the letter, two blanks, the mechanism.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Grid {
+    /// Disk and network; interrupts and timers; platform and boot; privileged instructions and page
+    /// tables.
+    pub rows: [Row; 4],
+}
+
+impl Grid {
+    /// The grid of a machine where `found` was probed and `services` chosen.
+    #[must_use]
+    pub fn new(found: &Capabilities, services: &Services) -> Self {
+        Self {
+            rows: [devices(found, services), interrupts(found, services), platform(found), privileged(found)],
+        }
+    }
+}
+
+impl fmt::Display for Grid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "Spectrum:")?;
+        for Row { label, level, mechanism } in &self.rows {
+            writeln!(f, "  {label:<29}{}  {mechanism}", level.letter())?;
+        }
+        Ok(())
+    }
+}
+
+fn devices(found: &Capabilities, services: &Services) -> Row {
+    const LABEL: &str = "disk, network";
+    let (disk, network) = (services.disk.chosen, services.network.chosen);
+    let either = |bus| disk == bus || network == bus;
+    if either(DeviceBus::Xenbus) {
+        Row::new(LABEL, Level::Paravirtualized, format_args!("xenbus (blkfront, netfront)"))
+    } else if either(DeviceBus::Virtio) {
+        let count = found.devices.virtio_block.saturating_add(found.devices.virtio_net);
+        let plural = if count == 1 { "" } else { "s" };
+        Row::new(LABEL, Level::Paravirtualized, format_args!("virtio ({count} device{plural})"))
+    } else if either(DeviceBus::Emulated) {
+        Row::new(LABEL, Level::Software, format_args!("emulated ({})", emulated_devices(found)))
+    } else if found.is_initial_domain() {
+        Row::new(LABEL, Level::Absent, format_args!("none; initial domain"))
+    } else {
+        Row::new(LABEL, Level::Absent, format_args!("none"))
+    }
+}
+
+fn emulated_devices(found: &Capabilities) -> &'static str {
+    let devices = found.devices;
+    match (devices.ahci != 0, devices.ide != 0, devices.ethernet != 0) {
+        (true, _, true) => "AHCI, Ethernet",
+        (true, _, false) => "AHCI",
+        (false, true, true) => "IDE, Ethernet",
+        (false, true, false) => "IDE",
+        (false, false, _) => "Ethernet",
+    }
+}
+
+fn interrupts(found: &Capabilities, services: &Services) -> Row {
+    const LABEL: &str = "interrupts, timers";
+    let (upcall, timer, clock) = (services.upcall.chosen, services.timer.chosen, services.clock.chosen);
+    match upcall {
+        Upcall::Callback | Upcall::Vector => {
+            Row::new(LABEL, Level::Paravirtualized, format_args!("{upcall}; {timer}"))
+        }
+        Upcall::Line => Row::new(LABEL, Level::Software, format_args!("{upcall}; {timer}")),
+        Upcall::None => {
+            let controller = if found.platform.local_apic { "local APIC" } else { "PIC" };
+            Row::new(LABEL, Level::Software, format_args!("{controller}; {timer}, {clock}"))
+        }
+    }
+}
+
+fn platform(found: &Capabilities) -> Row {
+    const LABEL: &str = "platform, boot";
+    let door = found.door;
+    match door {
+        Door::Pv | Door::Pvh if !found.has_emulated_platform() => {
+            Row::new(LABEL, Level::Paravirtualized, format_args!("none; {door} entry"))
+        }
+        Door::Pv => Row::new(LABEL, Level::Software, format_args!("PC, entered by PV")),
+        Door::Pvh => Row::new(LABEL, Level::Software, format_args!("PC, entered by PVH note")),
+        Door::Multiboot1 | Door::Multiboot2 => {
+            Row::new(LABEL, Level::Software, format_args!("PC, entered by {door}"))
+        }
+    }
+}
+
+fn privileged(found: &Capabilities) -> Row {
+    const LABEL: &str = "privileged, page tables";
+    let in_container = found.xen.is_some_and(|xen| xen.in_container);
+    match (found.machine, found.hypervisor) {
+        (Machine::Pv, _) if in_container => {
+            Row::new(LABEL, Level::Paravirtualized, format_args!("hypercalls, in a PVH container"))
+        }
+        (Machine::Pv, _) => {
+            Row::new(LABEL, Level::Paravirtualized, format_args!("hypercalls, direct paging"))
+        }
+        (Machine::Hvm, Hypervisor::Tcg) => Row::new(LABEL, Level::Software, format_args!("emulated (TCG)")),
+        (Machine::Hvm, Hypervisor::None) => {
+            Row::new(LABEL, Level::Software, format_args!("emulated, by a hypervisor that does not tell"))
+        }
+        (Machine::Hvm, _) => {
+            let extension = match found.vendor {
+                CpuVendor::Amd => " (SVM)",
+                CpuVendor::Intel => " (VT-x)",
+                CpuVendor::Other => "",
+            };
+            Row::new(LABEL, Level::Hardware, format_args!("hardware{extension}, the guest's own page tables"))
+        }
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#![doc = include_str!("../README.md")]
+#![no_std]
+#![forbid(unsafe_code)]
+#![warn(missing_docs, unreachable_pub, clippy::allow_attributes_without_reason)]
+#![cfg_attr(
+    not(test),
+    deny(
+        clippy::indexing_slicing,
+        clippy::unwrap_used,
+        clippy::expect_used,
+        clippy::panic,
+        clippy::arithmetic_side_effects
+    )
+)]
+
+#[cfg(test)]
+extern crate std;
+
+pub mod capabilities;
+pub mod command_line;
+pub mod door;
+pub mod e820;
+pub mod frames;
+pub mod grid;
+pub mod services;
+pub mod symbols;
+
+mod boot_error;
+mod boot_info;
+mod boot_note;
+mod bytes;
+mod memory_map;
+mod phys_memory;
+mod phys_range;
+mod text;
+
+pub use boot_error::BootError;
+pub use boot_info::{BootInfo, Dom0Console, Door, Module, PvLayout, SharedRing};
+pub use boot_note::{BootNote, Notes};
+pub use capabilities::Capabilities;
+pub use command_line::CommandLine;
+pub use frames::{FrameAllocator, FrameNumber};
+pub use grid::Grid;
+pub use memory_map::{Kind, MemoryMap, Region};
+pub use phys_memory::{PhysMemory, SliceMemory};
+pub use phys_range::{ADDRESS_LIMIT, PAGE_SIZE, PhysRange};
+pub use services::Services;
+pub use symbols::SymbolTable;
+pub use text::Text;

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which way each service is provided: the best there is, and why not a better one.
+
+use core::fmt;
+
+use arrayvec::ArrayVec;
+
+use crate::capabilities::{Capabilities, Machine, XenCapabilities};
+
+/// Declares a service as the list of ways to provide it, best first.
+macro_rules! service {
+    ($(#[$meta:meta])* $service:ident { $($(#[$way_meta:meta])* $way:ident = $name:literal,)+ }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum $service {
+            $($(#[$way_meta])* $way,)+
+        }
+
+        impl $service {
+            /// A few words for people.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$way => $name,)+
+                }
+            }
+        }
+
+        impl fmt::Display for $service {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.name())
+            }
+        }
+    };
+}
+
+service! {
+    /// Where the time comes from.
+    Clock {
+        /// Xen's `vcpu_time_info`.
+        Xen = "Xen pvclock",
+        /// KVM's clock.
+        Kvm = "kvmclock",
+        /// The TSC, whose frequency CPUID tells.
+        Tsc = "TSC",
+        /// The TSC, measured against the HPET.
+        TscByHpet = "TSC measured by the HPET",
+        /// The TSC, measured against the PIT.
+        TscByPit = "TSC measured by the PIT",
+    }
+}
+
+service! {
+    /// What ends a sleep.
+    Timer {
+        /// `VCPUOP_set_singleshot_timer`.
+        SingleShot = "single-shot VCPUOP timer",
+        /// `set_timer_op`.
+        SetTimer = "set_timer_op timer",
+        /// The local APIC at a TSC value.
+        TscDeadline = "TSC-deadline timer",
+        /// The local APIC, counting down once.
+        LocalApic = "one-shot APIC timer",
+        /// The PC's interval timer.
+        Pit = "PIT timer",
+    }
+}
+
+service! {
+    /// How event channels reach us.
+    Upcall {
+        /// The callback that PV guests register.
+        Callback = "event channels by PV callback",
+        /// An interrupt vector.
+        Vector = "event channels by callback vector",
+        /// The platform device's interrupt line.
+        Line = "event channels by interrupt line",
+        /// There are none.
+        None = "no event channels",
+    }
+}
+
+service! {
+    /// Where text goes first of all.
+    Console {
+        /// The PV console ring.
+        Ring = "PV console",
+        /// Xen's own console.
+        Xen = "Xen's console",
+        /// Port 0xE9.
+        DebugPort = "debug port 0xE9",
+        /// The 16550 serial port.
+        Serial = "16550 serial port",
+        /// The screen in text mode.
+        Vga = "VGA text",
+    }
+}
+
+service! {
+    /// How disks or networks are reached.
+    DeviceBus {
+        /// Frontends on xenbus.
+        Xenbus = "xenbus",
+        /// Virtio on PCI.
+        Virtio = "virtio",
+        /// Emulated controllers.
+        Emulated = "emulated",
+        /// Not at all.
+        None = "none",
+    }
+}
+
+service! {
+    /// How the machine is switched off.
+    Shutdown {
+        /// `SCHEDOP_shutdown`.
+        Xen = "SCHEDOP_shutdown",
+        /// QEMU's `isa-debug-exit`.
+        DebugExit = "isa-debug-exit",
+        /// ACPI.
+        Acpi = "ACPI",
+        /// A reset by the keyboard controller, which is the end of a machine told not to reboot.
+        KeyboardController = "keyboard controller reset",
+    }
+}
+
+/// A better way that was passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PassedOver<T> {
+    /// The way.
+    pub way: T,
+    /// Why it was not taken.
+    pub reason: &'static str,
+}
+
+/// The way chosen for a service.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice<T> {
+    /// The best way there is.
+    pub chosen: T,
+    /// The ways that would have been better, best first.
+    pub passed_over: ArrayVec<PassedOver<T>, 4>,
+}
+
+/// What stands against a way; `Ok` if nothing does.
+type Verdict = Result<(), &'static str>;
+
+impl<T: Copy> Choice<T> {
+    /// The first of `ways` that nothing stands against, or else `last`.
+    fn best<const N: usize>(ways: [(T, Verdict); N], last: T) -> Self {
+        const { assert!(N <= 4) };
+        let mut passed_over = ArrayVec::new();
+        for (way, verdict) in ways {
+            match verdict {
+                Ok(()) => return Self { chosen: way, passed_over },
+                Err(reason) => passed_over.extend([PassedOver { way, reason }]),
+            }
+        }
+        Self { chosen: last, passed_over }
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Choice<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.chosen)?;
+        for (index, PassedOver { way, reason }) in self.passed_over.iter().enumerate() {
+            let before = if index == 0 { " (" } else { "; " };
+            write!(f, "{before}not {way}: {reason}")?;
+        }
+        f.write_str(if self.passed_over.is_empty() { "" } else { ")" })
+    }
+}
+
+/// How every service is provided.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Services {
+    /// Where the time comes from.
+    pub clock: Choice<Clock>,
+    /// What ends a sleep.
+    pub timer: Choice<Timer>,
+    /// How event channels reach us.
+    pub upcall: Choice<Upcall>,
+    /// Where text goes first of all.
+    pub console: Choice<Console>,
+    /// How disks are reached.
+    pub disk: Choice<DeviceBus>,
+    /// How networks are reached.
+    pub network: Choice<DeviceBus>,
+    /// How the machine is switched off.
+    pub shutdown: Choice<Shutdown>,
+}
+
+impl Services {
+    /// The best way for each service that `found` allows.
+    #[must_use]
+    pub fn choose(found: &Capabilities) -> Self {
+        let upcall = choose_upcall(found);
+        Self {
+            clock: choose_clock(found),
+            timer: choose_timer(found, upcall.chosen),
+            upcall,
+            console: choose_console(found),
+            disk: choose_disk(found),
+            network: choose_network(found),
+            shutdown: choose_shutdown(found),
+        }
+    }
+}
+
+impl fmt::Display for Services {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { clock, timer, upcall, console, disk, network, shutdown } = self;
+        writeln!(f, "clock: {clock}\ntimer: {timer}\nupcall: {upcall}\nconsole: {console}")?;
+        writeln!(f, "disk: {disk}\nnetwork: {network}\nshutdown: {shutdown}")
+    }
+}
+
+fn choose_clock(found: &Capabilities) -> Choice<Clock> {
+    let ways = [
+        (Clock::Xen, offered_by_xen(found, |xen| xen.pvclock)),
+        (Clock::Kvm, offered(found.kvm_clock)),
+        (Clock::Tsc, found.tsc_frequency.then_some(()).ok_or("CPUID does not tell its frequency")),
+        (Clock::TscByHpet, offered(found.platform.hpet)),
+    ];
+    Choice::best(ways, Clock::TscByPit)
+}
+
+/// Xen's timers send events: they are of use only where events reach every vCPU.
+fn choose_timer(found: &Capabilities, upcall: Upcall) -> Choice<Timer> {
+    let events = match upcall {
+        Upcall::Callback | Upcall::Vector => Ok(()),
+        Upcall::Line => Err("events reach the first vCPU only"),
+        Upcall::None => Err("no event channels"),
+    };
+    let ways = [
+        (Timer::SingleShot, events.and_then(|()| offered_by_xen(found, |xen| xen.single_shot_timer))),
+        (Timer::SetTimer, events.and_then(|()| offered_by_xen(found, |xen| xen.set_timer))),
+        (Timer::TscDeadline, offered(found.platform.local_apic && found.platform.tsc_deadline)),
+        (Timer::LocalApic, offered(found.platform.local_apic)),
+    ];
+    Choice::best(ways, Timer::Pit)
+}
+
+fn choose_upcall(found: &Capabilities) -> Choice<Upcall> {
+    let is_pv = found.machine == Machine::Pv;
+    let callback = offered_by_xen(found, |_| true).and_then(|()| is_pv.then_some(()).ok_or("not a PV guest"));
+    let ways = [
+        (Upcall::Callback, callback),
+        (Upcall::Vector, offered_by_xen(found, |xen| xen.callback_vector)),
+        (Upcall::Line, offered_by_xen(found, |xen| xen.callback_line)),
+    ];
+    Choice::best(ways, Upcall::None)
+}
+
+fn choose_console(found: &Capabilities) -> Choice<Console> {
+    let ways = [
+        (Console::Ring, offered_by_xen(found, |xen| xen.console_ring)),
+        (Console::Xen, offered_by_xen(found, |xen| xen.console_io)),
+        (Console::DebugPort, offered(found.platform.debug_port)),
+        (Console::Serial, offered(found.platform.serial_port)),
+    ];
+    Choice::best(ways, Console::Vga)
+}
+
+fn choose_disk(found: &Capabilities) -> Choice<DeviceBus> {
+    let emulated = found.devices.ide != 0 || found.devices.ahci != 0;
+    choose_bus(found, found.devices.virtio_block != 0, emulated)
+}
+
+fn choose_network(found: &Capabilities) -> Choice<DeviceBus> {
+    choose_bus(found, found.devices.virtio_net != 0, found.devices.ethernet != 0)
+}
+
+fn choose_bus(found: &Capabilities, virtio: bool, emulated: bool) -> Choice<DeviceBus> {
+    if found.is_initial_domain() {
+        let reason = "the initial domain has no backend";
+        return Choice::best([(DeviceBus::Xenbus, Err(reason))], DeviceBus::None);
+    }
+    let ways = [
+        (DeviceBus::Xenbus, offered_by_xen(found, |xen| xen.xenstore)),
+        (DeviceBus::Virtio, present(virtio)),
+        (DeviceBus::Emulated, present(emulated)),
+    ];
+    Choice::best(ways, DeviceBus::None)
+}
+
+fn choose_shutdown(found: &Capabilities) -> Choice<Shutdown> {
+    let ways = [
+        (Shutdown::Xen, offered_by_xen(found, |_| true)),
+        (Shutdown::DebugExit, present(found.platform.debug_exit)),
+        (Shutdown::Acpi, present(found.platform.acpi_power_off)),
+    ];
+    Choice::best(ways, Shutdown::KeyboardController)
+}
+
+fn offered_by_xen(found: &Capabilities, offer: impl FnOnce(&XenCapabilities) -> bool) -> Verdict {
+    match found.paravirtual() {
+        Ok(xen) => offered(offer(xen)),
+        Err(none) => Err(none.reason()),
+    }
+}
+
+fn offered(offer: bool) -> Verdict {
+    offer.then_some(()).ok_or("not offered")
+}
+
+fn present(device: bool) -> Verdict {
+    device.then_some(()).ok_or("no such device")
+}

@@ -1,0 +1,159 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use prism_boot::CommandLine;
+use prism_boot::command_line::{ConsoleSinks, HypercallMethod, KERNEL_OPTIONS, LogLevel, Words};
+use proptest::prelude::*;
+
+fn words(text: &str) -> Vec<(&str, Option<&str>)> {
+    Words::new(text).map(|word| (word.name, word.value)).collect()
+}
+
+#[test]
+fn words_are_parted_by_any_number_of_blanks() {
+    assert_eq!(words("  a b=1\t c= "), [("a", None), ("b", Some("1")), ("c", Some(""))]);
+}
+
+#[test]
+fn quotes_keep_blanks_in_a_word_and_are_not_part_of_it() {
+    assert_eq!(words(r#"a="b c" "d e" "f=g h""#), [("a", Some("b c")), ("d e", None), ("f", Some("g h"))]);
+}
+
+#[test]
+fn an_open_quote_lasts_to_the_end() {
+    assert_eq!(words(r#"a="b c d"#), [("a", Some("b c d"))]);
+}
+
+#[test]
+fn a_value_may_hold_an_equals_sign() {
+    assert_eq!(words("root=UUID=1"), [("root", Some("UUID=1"))]);
+}
+
+#[test]
+fn the_last_word_of_a_name_holds() {
+    let line = CommandLine::from("level=1 level=2");
+    assert_eq!(line.get("level"), Some("2"));
+}
+
+#[test]
+fn a_bare_word_is_there_but_has_no_value() {
+    let line = CommandLine::from("verbose");
+    assert_eq!((line.has("verbose"), line.get("verbose"), line.has("quiet")), (true, None, false));
+}
+
+#[test]
+fn flags_are_switched_by_the_bare_word_or_by_a_value() {
+    let line = CommandLine::from("a b=on c=0 d=maybe");
+    assert_eq!(line.flag("a"), Ok(true));
+    assert_eq!(line.flag("b"), Ok(true));
+    assert_eq!(line.flag("c"), Ok(false));
+    assert_eq!(line.flag("missing"), Ok(false));
+    let error = line.flag("d").unwrap_err();
+    assert_eq!(error.to_string(), "d=maybe is not understood; give on or off");
+}
+
+#[test]
+fn numbers_are_decimal_or_hexadecimal_and_unsigned() {
+    let line = CommandLine::from("a=10 b=0xfF c=+1 d=-1 e= f=18446744073709551616 g");
+    assert_eq!(line.number("a"), Ok(Some(10)));
+    assert_eq!(line.number("b"), Ok(Some(255)));
+    assert_eq!(line.number("missing"), Ok(None));
+    for name in ["c", "d", "e", "f", "g"] {
+        assert!(line.number(name).is_err(), "{name}");
+    }
+}
+
+#[test]
+fn sizes_have_units_and_do_not_overflow() {
+    let line = CommandLine::from("a=4K b=2M c=1G d=12 e=17179869184G f=K");
+    assert_eq!(line.size("a"), Ok(Some(4 << 10)));
+    assert_eq!(line.size("b"), Ok(Some(2 << 20)));
+    assert_eq!(line.size("c"), Ok(Some(1 << 30)));
+    assert_eq!(line.size("d"), Ok(Some(12)));
+    assert!(line.size("e").is_err());
+    assert!(line.size("f").is_err());
+}
+
+#[test]
+fn kernel_options_are_typed() {
+    let line = CommandLine::from("loglevel=debug hypercall=page console=pv,serial");
+    assert_eq!(line.log_level(), Ok(Some(LogLevel::Debug)));
+    assert_eq!(line.hypercall_method(), Ok(Some(HypercallMethod::Page)));
+    assert_eq!(line.console_sinks(), Ok(Some(ConsoleSinks::PV | ConsoleSinks::SERIAL)));
+    assert_eq!(CommandLine::from("").log_level(), Ok(None));
+}
+
+#[test]
+fn a_wrong_kernel_option_says_what_would_do() {
+    let line = CommandLine::from("loglevel=loud console=pv,, hypercall");
+    let error = line.log_level().unwrap_err().to_string();
+    assert_eq!(
+        error,
+        "loglevel=loud is not understood; give off, error, warn, info, debug or trace"
+    );
+    assert!(line.console_sinks().is_err());
+    assert!(line.hypercall_method().is_err());
+}
+
+#[test]
+fn every_kernel_option_accepts_the_values_it_documents() {
+    for option in KERNEL_OPTIONS {
+        for value in option.values.split([' ', ',']).filter(|word| word.len() > 1) {
+            if ["or", "and", "list", "of", "parted", "by", "commas"].contains(&value) {
+                continue;
+            }
+            let line = CommandLine::from(format!("{}={value}", option.name).as_str());
+            let accepted =
+                line.log_level().is_ok() && line.hypercall_method().is_ok() && line.console_sinks().is_ok();
+            assert!(accepted, "{}={value}", option.name);
+        }
+    }
+}
+
+#[test]
+fn unknown_words_are_those_of_neither_kernel_nor_application() {
+    let line = CommandLine::from("loglevel=info port=80 prot=80 x");
+    let unknown: Vec<_> = line.unknown(&["port"]).map(|word| word.name).collect();
+    assert_eq!(unknown, ["prot", "x"]);
+}
+
+#[test]
+fn the_image_path_some_loaders_put_first_is_not_unknown() {
+    let line = CommandLine::from("/boot/prism.elf other/path");
+    let unknown: Vec<_> = line.unknown(&[]).map(|word| word.name).collect();
+    assert_eq!(unknown, ["other/path"]);
+}
+
+#[test]
+fn more_words_can_be_appended() {
+    let mut line = CommandLine::default();
+    line.append("a=1");
+    line.append("");
+    line.append("a=2");
+    assert_eq!((line.as_str(), line.get("a")), ("a=1 a=2", Some("2")));
+}
+
+#[test]
+fn a_line_that_is_too_long_is_truncated() {
+    let line = CommandLine::from("x".repeat(3000).as_str());
+    assert!(line.truncated());
+    assert_eq!(line.as_str().len(), 2048);
+}
+
+proptest! {
+    #[test]
+    fn words_without_quotes_are_what_split_whitespace_makes(text in "[a-c= ]{0,40}") {
+        let expected: Vec<_> = text
+            .split_whitespace()
+            .map(|word| word.split_once('=').map_or((word, None), |(name, value)| (name, Some(value))))
+            .collect();
+        prop_assert_eq!(words(&text), expected);
+    }
+
+    #[test]
+    fn any_text_can_be_asked_anything(text in "\\PC*") {
+        let line = CommandLine::from(text.as_str());
+        for word in line.words() {
+            prop_assert!(line.has(word.name));
+        }
+        let _ = (line.log_level(), line.console_sinks(), line.hypercall_method(), line.size("a"), line.flag("a"));
+    }
+}

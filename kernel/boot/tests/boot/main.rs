@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What `prism-boot` promises, a file for each module.
+
+#![forbid(unsafe_code)]
+
+mod command_line;
+mod e820;
+mod frames;
+mod grid;
+mod image;
+mod memory_map;
+mod multiboot1;
+mod multiboot2;
+mod pv;
+mod pvh;
+mod services;
+mod symbols;
+mod text;

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use std::collections::BTreeMap;
+
+use prism_boot::{ADDRESS_LIMIT, Kind, MemoryMap, PAGE_SIZE, PhysRange};
+use proptest::prelude::*;
+
+const KINDS: [Kind; 6] =
+    [Kind::Usable, Kind::AcpiReclaimable, Kind::AcpiNvs, Kind::Persistent, Kind::Reserved, Kind::Unusable];
+
+fn range(start: u64, end: u64) -> PhysRange {
+    PhysRange::new(start, end).unwrap()
+}
+
+fn map<const N: usize>(entries: &[(PhysRange, Kind)]) -> MemoryMap<N> {
+    let mut map = MemoryMap::new();
+    for (range, kind) in entries {
+        map.add(*range, *kind);
+    }
+    map
+}
+
+#[test]
+fn usable_memory_shrinks_and_reserved_memory_grows_to_whole_pages() {
+    let map = map::<8>(&[(range(0x1001, 0x3fff), Kind::Usable), (range(0x8001, 0x8002), Kind::Reserved)]);
+    let regions: Vec<_> = map.iter().map(|region| (region.range, region.kind)).collect();
+    assert_eq!(regions, [(range(0x2000, 0x3000), Kind::Usable), (range(0x8000, 0x9000), Kind::Reserved)]);
+}
+
+#[test]
+fn usable_memory_smaller_than_a_page_is_left_out() {
+    assert!(map::<8>(&[(range(0x1001, 0x1fff), Kind::Usable)]).is_empty());
+}
+
+#[test]
+fn a_reserved_hole_splits_usable_memory_whichever_comes_first() {
+    let (ram, hole) = ((range(0, 0x10000), Kind::Usable), (range(0x4000, 0x5000), Kind::Reserved));
+    let (one, other) = (map::<8>(&[ram, hole]), map::<8>(&[hole, ram]));
+    assert_eq!(one, other);
+    assert_eq!(one.usable().collect::<Vec<_>>(), [range(0, 0x4000), range(0x5000, 0x10000)]);
+}
+
+#[test]
+fn neighbours_of_one_kind_become_one_region() {
+    let parts = [range(0, 0x1000), range(0x2000, 0x3000), range(0x1000, 0x2000)];
+    let map = map::<8>(&parts.map(|part| (part, Kind::Usable)));
+    assert_eq!(map.usable().collect::<Vec<_>>(), [range(0, 0x3000)]);
+}
+
+#[test]
+fn the_smallest_usable_region_is_given_up_first() {
+    let ram = |start: u64, end: u64| (range(start, end), Kind::Usable);
+    let map =
+        map::<3>(&[ram(0, 0x4000), ram(0x10000, 0x11000), ram(0x20000, 0x24000), ram(0x30000, 0x34000)]);
+    assert!(map.overflowed());
+    assert_eq!(
+        map.usable().collect::<Vec<_>>(),
+        [range(0, 0x4000), range(0x20000, 0x24000), range(0x30000, 0x34000)]
+    );
+}
+
+#[test]
+fn a_full_map_of_reserved_regions_closes_the_smallest_gap() {
+    let holes = [(0x10000, 0x11000), (0x30000, 0x31000), (0x33000, 0x34000), (0x50000, 0x51000)];
+    let map = map::<3>(&holes.map(|(start, end)| (range(start, end), Kind::Reserved)));
+    assert!(map.overflowed());
+    let regions: Vec<_> = map.iter().map(|region| region.range).collect();
+    assert_eq!(regions, [range(0x10000, 0x11000), range(0x30000, 0x34000), range(0x50000, 0x51000)]);
+}
+
+#[test]
+fn ranges_that_wrap_or_lie_beyond_all_memory_cannot_be_made() {
+    assert_eq!(PhysRange::with_length(u64::MAX, 2), None);
+    assert_eq!(PhysRange::with_length(ADDRESS_LIMIT, 1), None);
+    assert_eq!(PhysRange::new(2, 1), None);
+    assert!(PhysRange::with_length(ADDRESS_LIMIT, 0).is_some());
+}
+
+#[test]
+fn the_last_page_of_all_memory_can_be_described() {
+    let last = range(ADDRESS_LIMIT - 1, ADDRESS_LIMIT);
+    assert_eq!(last.outward(), range(ADDRESS_LIMIT - PAGE_SIZE, ADDRESS_LIMIT));
+    assert!(last.inward().is_empty());
+}
+
+#[test]
+fn a_place_is_found_where_it_fits_below_the_limit() {
+    let map = map::<8>(&[(range(0x1000, 0x2000), Kind::Usable), (range(0x8000, 0x10000), Kind::Usable)]);
+    assert_eq!(map.find(0x1001, u64::MAX), Some(range(0x8000, 0xa000)));
+    assert_eq!(map.find(0x1000, u64::MAX), Some(range(0x1000, 0x2000)));
+    assert_eq!(map.find(0x1001, 0x9fff), None);
+    assert_eq!(map.find(u64::MAX, u64::MAX), None);
+}
+
+fn entry() -> impl Strategy<Value = (PhysRange, Kind)> {
+    let bytes = 40 * PAGE_SIZE;
+    (0..bytes, 0..bytes / 4, prop::sample::select(&KINDS[..]))
+        .prop_map(|(start, length, kind)| (PhysRange::with_length(start, length).unwrap(), kind))
+}
+
+/// What each page is, said the slow and obvious way.
+fn model(entries: &[(PhysRange, Kind)]) -> BTreeMap<u64, Kind> {
+    let mut pages = BTreeMap::new();
+    for (range, kind) in entries {
+        let whole = if *kind == Kind::Usable { range.inward() } else { range.outward() };
+        for page in whole.start() / PAGE_SIZE..whole.end() / PAGE_SIZE {
+            let known = pages.entry(page).or_insert(*kind);
+            *known = (*known).max(*kind);
+        }
+    }
+    pages
+}
+
+fn pages<const N: usize>(map: &MemoryMap<N>) -> BTreeMap<u64, Kind> {
+    let pages_of = |range: PhysRange| range.start() / PAGE_SIZE..range.end() / PAGE_SIZE;
+    map.iter().flat_map(|region| pages_of(region.range).map(move |page| (page, region.kind))).collect()
+}
+
+fn assert_normalised<const N: usize>(map: &MemoryMap<N>) {
+    for region in map.iter() {
+        assert!(!region.range.is_empty() && region.range == region.range.inward());
+    }
+    for (low, high) in map.iter().zip(map.iter().skip(1)) {
+        assert!(low.range.end() <= high.range.start(), "{low:?} and {high:?} overlap");
+        assert!(
+            low.range.end() < high.range.start() || low.kind != high.kind,
+            "{low:?} and {high:?} are one"
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_page_is_of_the_strictest_kind_claimed(entries in prop::collection::vec(entry(), 0..20)) {
+        let map = map::<128>(&entries);
+        assert_normalised(&map);
+        prop_assert!(!map.overflowed());
+        prop_assert_eq!(pages(&map), model(&entries));
+    }
+
+    #[test]
+    fn the_order_of_entries_does_not_matter(
+        (entries, shuffled) in prop::collection::vec(entry(), 0..20)
+            .prop_flat_map(|entries| (Just(entries.clone()), Just(entries).prop_shuffle()))
+    ) {
+        prop_assert_eq!(map::<128>(&entries), map::<128>(&shuffled));
+    }
+
+    #[test]
+    fn an_overflowing_map_never_makes_a_page_usable(entries in prop::collection::vec(entry(), 0..40)) {
+        let map = map::<4>(&entries);
+        assert_normalised(&map);
+        let model = model(&entries);
+        for (page, kind) in pages(&map) {
+            prop_assert!(kind != Kind::Usable || model.get(&page) == Some(&Kind::Usable));
+        }
+        if !map.overflowed() {
+            prop_assert_eq!(pages(&map), model);
+        }
+    }
+
+    #[test]
+    fn subtracting_takes_exactly_the_touched_pages_out_of_the_usable_ones(
+        entries in prop::collection::vec(entry(), 0..20),
+        (hole, _) in entry(),
+    ) {
+        let mut map = map::<128>(&entries);
+        let mut expected = pages(&map);
+        map.subtract(hole);
+        let touched = hole.outward();
+        expected.retain(|page, kind| *kind != Kind::Usable || !touched.contains(page * PAGE_SIZE));
+        assert_normalised(&map);
+        prop_assert_eq!(pages(&map), expected);
+    }
+}

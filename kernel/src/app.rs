@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What an application is, and what it is given.
+
+use alloc::boxed::Box;
+use alloc::string::String;
+use core::fmt;
+use core::future::Future;
+use core::pin::Pin;
+
+use prism_boot::{BootInfo, CommandLine, Module};
+
+use crate::surroundings::Surroundings;
+use crate::{console, exec};
+
+/// Makes an image out of an `async fn main(context: Context)`.
+///
+/// It may return nothing, a [`Verdict`], or a `Result` of either; see [`Outcome`]. Words that the
+/// application reads from the command line are named behind it; others are warned of at boot.
+///
+/// ```ignore
+/// #![no_std]
+/// #![no_main]
+///
+/// prism::app!(main, words: ["name"]);
+///
+/// async fn main(context: prism::Context) {
+///     let name = context.command_line().get("name").unwrap_or("world");
+///     prism::println!("Hello, {name}!");
+/// }
+/// ```
+#[macro_export]
+macro_rules! app {
+    ($main:path) => { $crate::app!($main, words: []); };
+    ($main:path, words: [$($word:literal),* $(,)?]) => {
+        /// The kernel starts this.
+        #[unsafe(no_mangle)]
+        fn prism_application() -> $crate::app::Application {
+            $crate::app::Application {
+                name: env!("CARGO_PKG_NAME"),
+                words: &[$($word),*],
+                main: |context| $crate::app::boxed(async move { $main(context).await }),
+            }
+        }
+
+        #[panic_handler]
+        fn prism_panic(info: &core::panic::PanicInfo<'_>) -> ! {
+            $crate::panicked(info)
+        }
+
+        #[global_allocator]
+        static PRISM_HEAP: $crate::memory::Heap = $crate::memory::Heap;
+    };
+}
+
+/// A main that has been started.
+pub type Main = Pin<Box<dyn Future<Output = Outcome>>>;
+
+/// An application as [`app!`](crate::app!) hands it to the kernel.
+pub struct Application {
+    /// Its package's name: the title of its test result.
+    pub name: &'static str,
+    /// The command-line words it reads.
+    pub words: &'static [&'static str],
+    /// Starts its main.
+    pub main: fn(Context) -> Main,
+}
+
+/// What [`app!`](crate::app!) wraps a main in.
+pub fn boxed<T: Into<Outcome>>(main: impl Future<Output = T> + 'static) -> Main {
+    Box::pin(async move { main.await.into() })
+}
+
+/// How a run ended, in the words of XTF (`docs/` of the Xen Test Framework, "Test status"), so that Xen's
+/// own tools can judge an image.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All is well.
+    Success,
+    /// What is needed to judge is not there.
+    Skip,
+    /// Something unexpected got in the way.
+    Error,
+    /// What was tested is broken.
+    Failure,
+}
+
+impl Verdict {
+    /// The exit status that stands for it: 0, 3, 4 or 5.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Self::Success => 0,
+            Self::Skip => 3,
+            Self::Error => 4,
+            Self::Failure => 5,
+        }
+    }
+}
+
+impl fmt::Display for Verdict {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Success => "SUCCESS",
+            Self::Skip => "SKIP",
+            Self::Error => "ERROR",
+            Self::Failure => "FAILURE",
+        })
+    }
+}
+
+/// How an application's main ended: a verdict, and for errors why.
+pub struct Outcome {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// What an error said.
+    pub reason: Option<crate::Error>,
+}
+
+impl From<Verdict> for Outcome {
+    fn from(verdict: Verdict) -> Self {
+        Self { verdict, reason: None }
+    }
+}
+
+impl From<()> for Outcome {
+    fn from((): ()) -> Self {
+        Verdict::Success.into()
+    }
+}
+
+impl<T: Into<Outcome>> From<crate::Result<T>> for Outcome {
+    fn from(result: crate::Result<T>) -> Self {
+        match result {
+            Ok(value) => value.into(),
+            Err(reason) => Self { verdict: Verdict::Error, reason: Some(reason) },
+        }
+    }
+}
+
+/// What an application is given: where it runs, and what it was told.
+#[derive(Clone, Copy)]
+pub struct Context {
+    pub(crate) info: &'static BootInfo,
+    pub(crate) surroundings: &'static Surroundings,
+}
+
+impl Context {
+    /// The kernel command line.
+    pub fn command_line(&self) -> &'static CommandLine {
+        &self.info.command_line
+    }
+
+    /// The files that the loader put into memory.
+    pub fn modules(&self) -> &'static [Module] {
+        &self.info.modules
+    }
+
+    /// What the loader told of the machine.
+    pub fn boot_info(&self) -> &'static BootInfo {
+        self.info
+    }
+
+    /// What the kernel found: the hypervisor, and what each service resolved to.
+    pub fn surroundings(&self) -> &'static Surroundings {
+        self.surroundings
+    }
+
+    /// Waits for a line to be typed, and returns it without its end. At most `limit` bytes are
+    /// kept; what is not UTF-8 is replaced.
+    pub async fn read_line(&self, limit: usize) -> String {
+        let mut line = alloc::vec::Vec::new();
+        loop {
+            let mut byte = [0];
+            if console::read(&mut byte) == 0 {
+                exec::yield_now().await;
+                continue;
+            }
+            match byte {
+                [b'\r' | b'\n'] => return String::from_utf8_lossy(&line).into_owned(),
+                [byte] if line.len() < limit => line.push(byte),
+                _ => {}
+            }
+        }
+    }
+}

@@ -1,0 +1,265 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! From the front door to the application's main, once, top to bottom.
+
+use alloc::boxed::Box;
+
+use log::{info, warn};
+use prism_arch::hypercall::Hypervisor;
+use prism_arch::machine::{self, Machine};
+use prism_arch::{Door, Entry, entry};
+use prism_boot::capabilities::{Capabilities, Machine as MachineKind, XenCapabilities};
+use prism_boot::command_line::{ConsoleSinks, HypercallMethod};
+use prism_boot::grid::Grid;
+use prism_boot::services::{Clock, Console, Services};
+use prism_boot::{BootError, BootInfo, MemoryMap, PAGE_SIZE, PhysRange, SharedRing, door, e820};
+use xen::console::Ring;
+use xen::event::{Bits, Port};
+use xen::hvm::Parameter;
+use xen::shared::Shared;
+use xen::version::Features;
+use xen_sys::xen::{shared_info, vcpu_info};
+
+use crate::app::{Application, Context};
+use crate::console::{self, RingEnd};
+use crate::hypervisor::{self, Found};
+use crate::memory::{self, Frames, IdentityMemory};
+use crate::surroundings::Surroundings;
+use crate::{crash, exec, power, probe, println, time};
+
+unsafe extern "Rust" {
+    /// The application; its image defines it with [`app!`](crate::app!).
+    safe fn prism_application() -> Application;
+}
+
+/// Called by every front door.
+#[unsafe(no_mangle)]
+fn prism_boot(entry: Entry) -> ! {
+    let machine = machine::machine(entry);
+    let ports = entry.door != Door::Pv;
+    hypervisor::begin(entry.door);
+    console::begin(ports);
+    power::set_ways(entry.door == Door::Pv, ports);
+    machine.install_traps();
+
+    let info = read_boot_info(entry, machine).unwrap_or_else(|error| crash::give_up(&error));
+    let application = prism_application();
+    let context = settle(info, entry, machine);
+    report(&context, &application);
+    run(application, context)
+}
+
+/// Reads what the loader left. Texts and lists are copied; pages stay where they are, reserved.
+fn read_boot_info(entry: Entry, machine: &dyn Machine) -> Result<BootInfo, BootError> {
+    let memory = IdentityMemory { limit: machine.mapped_at_boot() };
+    let mut info = match entry.door {
+        Door::Pv => door::pv::parse(&memory, entry.information),
+        Door::Pvh => door::pvh::parse(&memory, entry.information),
+        Door::Multiboot1 => door::multiboot1::parse(&memory, entry.information),
+        Door::Multiboot2 => door::multiboot2::parse(&memory, entry.information),
+    }?;
+    let embedded = entry::embedded_command_line();
+    let text = embedded.split(|byte| *byte == 0).next().unwrap_or_default();
+    info.command_line.append(core::str::from_utf8(text).unwrap_or_default());
+    Ok(info)
+}
+
+/// Finds out where we are, and brings the kernel's services up there.
+fn settle(mut info: BootInfo, entry: Entry, machine: &dyn Machine) -> Context {
+    crate::log::begin(info.command_line.log_level().ok().flatten());
+    let wanted = info.command_line.hypercall_method().ok().flatten().unwrap_or(HypercallMethod::Inline);
+    let found = hypervisor::find(entry.door, wanted);
+    let mut capabilities = probe_machine(&info, entry.door, &found);
+    let paravirtual = capabilities.paravirtual().is_ok();
+    power::set_ways(paravirtual, entry.door != Door::Pv);
+    if paravirtual && entry.door != Door::Pv {
+        ask_for_rings(&mut info);
+    }
+    open_console(&info, machine, &mut capabilities);
+    if info.memory.is_empty() && found.xen.is_some() {
+        ask_for_memory_map(&mut info);
+    }
+    memory::initialise(&info, machine).unwrap_or_else(|error| {
+        warn_of(&info);
+        crash::give_up(&error)
+    });
+    let clock = if paravirtual { join_xen(&info, machine, &mut capabilities) } else { None };
+    let services = Services::choose(&capabilities);
+    time::choose(clock.filter(|_| services.clock.chosen == Clock::Xen));
+    let surroundings = Surroundings {
+        grid: Grid::new(&capabilities, &services),
+        capabilities,
+        services,
+        xen: found.xen,
+        vcpus: probe::vcpus(paravirtual),
+        memory: info.memory.total_usable(),
+    };
+    Context { info: Box::leak(Box::new(info)), surroundings: Box::leak(Box::new(surroundings)) }
+}
+
+/// What can be known before there are page tables and a console.
+fn probe_machine(info: &BootInfo, door: Door, found: &Found) -> Capabilities {
+    let kind = if door == Door::Pv { MachineKind::Pv } else { MachineKind::Hvm };
+    let mut capabilities = Capabilities::new(info.door, kind);
+    capabilities.vendor = hypervisor::vendor();
+    capabilities.hypervisor = hypervisor::name(found);
+    capabilities.tsc_frequency = prism_arch::cpuid::timestamp_khz().is_some();
+    capabilities.xen = found.xen.map(|xen| XenCapabilities {
+        version: (xen.version.major, xen.version.minor),
+        features: xen.features.bits(),
+        initial_domain: info.initial_domain,
+        in_container: found.in_container,
+        ..XenCapabilities::default()
+    });
+    if kind == MachineKind::Hvm {
+        (capabilities.platform, capabilities.devices) = probe::platform();
+    }
+    capabilities
+}
+
+/// HVM and PVH domains ask where their rings are; a PV domain is told.
+fn ask_for_rings(info: &mut BootInfo) {
+    let ring = |frame, event| {
+        probe::hvm_ring(frame, event).map(|(mfn, port)| SharedRing { mfn, port })
+    };
+    info.console = ring(Parameter::ConsoleFrame, Parameter::ConsoleEvent);
+    info.store = ring(Parameter::StoreFrame, Parameter::StoreEvent);
+}
+
+/// Opens every console there is, and uses the best one, or those that the command line names.
+fn open_console(info: &BootInfo, machine: &dyn Machine, capabilities: &mut Capabilities) {
+    let paravirtual = capabilities.paravirtual().is_ok();
+    if let Some(ring) = info.console.filter(|_| paravirtual)
+        && let Some(frame) = machine.guest_frame(ring.mfn)
+    {
+        // SAFETY: the page that Xen or the toolstack set aside for the console: aligned, mapped by
+        // the boot page tables and by ours later, and used through this value only.
+        let page = unsafe { Shared::at(frame * PAGE_SIZE) };
+        console::add_ring(RingEnd::new(Ring::new(page), Port(ring.port)));
+    }
+    if paravirtual {
+        console::add_xen();
+    }
+    if capabilities.machine == MachineKind::Hvm && !info.initial_domain {
+        capabilities.platform.serial_port = console::add_serial();
+    }
+    if let Some(xen) = &mut capabilities.xen {
+        xen.console_ring = console::has(ConsoleSinks::PV);
+        xen.console_io = console::has(ConsoleSinks::XEN);
+        xen.xenstore = info.store.is_some();
+    }
+    let best = match Services::choose(capabilities).console.chosen {
+        Console::Ring => ConsoleSinks::PV,
+        Console::Xen => ConsoleSinks::XEN,
+        Console::Serial => ConsoleSinks::SERIAL,
+        Console::DebugPort | Console::Vga => ConsoleSinks::DEBUG,
+    };
+    console::choose(info.command_line.console_sinks().ok().flatten().unwrap_or(best));
+}
+
+/// Asks Xen what memory there is, where the loader gave no map.
+fn ask_for_memory_map(info: &mut BootInfo) {
+    let mut table = [0; 128 * e820::ENTRY_LENGTH];
+    if let Ok(table) = xen::memory::map(&Hypervisor, &mut table) {
+        e820::parse(info, table);
+    }
+}
+
+/// Maps the pages that Xen shares with the domain, masks all events, and returns Xen's clock.
+fn join_xen(
+    info: &BootInfo,
+    machine: &dyn Machine,
+    capabilities: &mut Capabilities,
+) -> Option<xen::time::Clock> {
+    for ring in [info.console, info.store].into_iter().flatten() {
+        let mapped = machine
+            .guest_frame(ring.mfn)
+            .map(|frame| machine.map_special_page(frame * PAGE_SIZE, &mut Frames));
+        if !matches!(mapped, Some(Ok(()))) {
+            crash::give_up(&"a ring that the toolstack set up cannot be mapped");
+        }
+    }
+    let page = match machine.map_shared_info(hole(&info.memory), &mut Frames) {
+        Ok(page) => page,
+        Err(error) => {
+            warn!("no events, no paravirtual clock: {error}");
+            return None;
+        }
+    };
+    let bits = Bits::new(page);
+    bits.mask_all();
+    console::set_event_bits(bits);
+    let clock = clock(page);
+    if let Some(xen) = &mut capabilities.xen {
+        let features = Features::from_bits_truncate(xen.features);
+        xen.pvclock = clock.is_some_and(|clock| clock.nanoseconds(prism_arch::cpu::timestamp).is_some());
+        xen.single_shot_timer = probe::single_shot_timer();
+        xen.callback_vector =
+            features.contains(Features::HVM_CALLBACK_VECTOR) && probe::callback_vector().is_ok();
+    }
+    clock
+}
+
+/// The clock of vCPU 0.
+fn clock(page: Shared<shared_info>) -> Option<xen::time::Clock> {
+    let offset = core::mem::offset_of!(shared_info, vcpu_info) + core::mem::offset_of!(vcpu_info, time);
+    page.field(offset).map(xen::time::Clock::new)
+}
+
+/// Address of a page where there is no memory, for Xen's shared page.
+///
+/// The search starts where Linux puts it, below the devices that sit under 4 GiB.
+fn hole(memory: &MemoryMap) -> u64 {
+    const FIRST: u64 = 0xfe70_0000;
+    (FIRST..1 << 32)
+        .step_by(PAGE_SIZE as usize)
+        .find(|address| {
+            PhysRange::with_length(*address, PAGE_SIZE).is_some_and(|page| !memory.overlaps(page))
+        })
+        .unwrap_or(FIRST)
+}
+
+/// Says what was found and what is used instead of what is missing, a line each.
+fn report(context: &Context, application: &Application) {
+    let (info, found) = (context.info, context.surroundings);
+    info!("{found}");
+    let hypercalls = found.hypercall_method().filter(|_| found.is_paravirtual());
+    info!("hypercalls: {}", hypercalls.map_or("none", |method| method.name()));
+    info!("memory: {} KiB, {} KiB free", found.memory / 1024, memory::usage().free / 1024);
+    info!("vcpus: {}", found.vcpus);
+    for line in alloc::format!("{}", found.services).lines() {
+        info!("{line}");
+    }
+    warn_of(info);
+    let line = &info.command_line;
+    let wrong =
+        [line.log_level().err(), line.hypercall_method().err(), line.console_sinks().err()];
+    for error in wrong.into_iter().flatten() {
+        warn!("command line: {error}");
+    }
+    for word in line.unknown(application.words) {
+        warn!("command line: ignoring {}, which neither the kernel nor {} knows", word.name, application.name);
+    }
+}
+
+/// Says what was odd in what the loader left.
+fn warn_of(info: &BootInfo) {
+    for note in info.notes.iter() {
+        warn!("{note}");
+    }
+}
+
+/// Runs the application and reports how it ended, in XTF's form: the verdict is the last line.
+fn run(application: Application, context: Context) -> ! {
+    println!("--- Prism ---");
+    println!("Environment: {}", context.surroundings);
+    println!("{}", application.name);
+    let outcome = exec::run((application.main)(context));
+    if let Some(reason) = &outcome.reason {
+        println!("error: {reason}");
+    }
+    if console::lost() != 0 {
+        log::debug!("console: {} bytes were dropped, as nobody read them", console::lost());
+    }
+    println!("Test result: {}", outcome.verdict);
+    power::off_with(outcome.verdict.exit_status())
+}

@@ -1,0 +1,336 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The console: where text goes, and where it comes from.
+//!
+//! One of four ways is in use, the best that there is: the PV ring, Xen's own console (for the
+//! initial domain, which has no ring), a serial port, the debug port 0xE9. A crash report goes to
+//! all of them.
+
+use core::fmt::{self, Write};
+
+use prism_arch::cpu;
+use prism_arch::hypercall::Hypervisor;
+use prism_boot::command_line::ConsoleSinks;
+use prism_drivers::serial::Serial;
+use spin::Mutex;
+use uart_16550::backend::PioBackend;
+use xen::console::Ring;
+use xen::event::{self, Bits, Port};
+use xen::sched;
+
+use crate::time::{self, Deadline};
+
+/// How long a full ring may take nothing before output is dropped, in nanoseconds.
+const PATIENCE: u64 = 500_000_000;
+/// How long one wait for the other side may last, in nanoseconds.
+const NAP: u64 = 10_000_000;
+
+static CONSOLE: Mutex<Console> = Mutex::new(Console::nowhere());
+
+/// Every way to put text out, and which of them are used.
+pub(crate) struct Console {
+    used: ConsoleSinks,
+    available: ConsoleSinks,
+    ring: Option<RingEnd>,
+    serial: Option<Serial<PioBackend>>,
+    /// Bytes that nobody took.
+    lost: u64,
+}
+
+/// The PV ring and the event channel that belongs to it.
+pub(crate) struct RingEnd {
+    ring: Ring,
+    /// Raised after either side moved something.
+    port: Port,
+    /// Where the port's pending bit is, once `shared_info` is mapped.
+    bits: Option<Bits>,
+    /// Nobody reads: don't wait any more, until somebody does.
+    stuck: bool,
+}
+
+impl Console {
+    const fn nowhere() -> Self {
+        Self {
+            used: ConsoleSinks::empty(),
+            available: ConsoleSinks::empty(),
+            ring: None,
+            serial: None,
+            lost: 0,
+        }
+    }
+
+    /// Writes to the sinks in use, line ends as terminals want them where a terminal listens.
+    fn write(&mut self, text: &[u8], sinks: ConsoleSinks) {
+        let sinks = sinks & self.available;
+        if sinks.contains(ConsoleSinks::XEN) {
+            let _ = xen::console::write_to_xen(&Hypervisor, text);
+        }
+        if sinks.contains(ConsoleSinks::DEBUG) {
+            cpu::debug_port_write(text);
+        }
+        for (line, end) in lines(text) {
+            for part in [line, if end { b"\r\n".as_slice() } else { b"" }] {
+                if sinks.contains(ConsoleSinks::PV) {
+                    self.lost += self.ring.as_mut().map_or(0, |ring| ring.put(part));
+                }
+                if sinks.contains(ConsoleSinks::SERIAL) {
+                    self.lost += self.serial.as_mut().map_or(0, |port| (part.len() - port.write(part)) as u64);
+                }
+            }
+        }
+        if sinks.contains(ConsoleSinks::PV)
+            && let Some(ring) = &self.ring
+        {
+            ring.notify();
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> usize {
+        if self.used.contains(ConsoleSinks::PV)
+            && let Some(ring) = &mut self.ring
+        {
+            return ring.take(buffer);
+        }
+        self.serial.as_mut().map_or(0, |port| port.read(buffer))
+    }
+}
+
+impl RingEnd {
+    /// The ring and its event channel.
+    pub(crate) fn new(ring: Ring, port: Port) -> Self {
+        Self { ring, port, bits: None, stuck: false }
+    }
+
+    /// Writes `bytes`, waiting for room, but not for ever; returns how many were dropped.
+    fn put(&mut self, mut bytes: &[u8]) -> u64 {
+        let mut deadline = Deadline::after(PATIENCE);
+        while !bytes.is_empty() {
+            match self.ring.write(bytes) {
+                Ok(0) if self.stuck || deadline.passed() => {
+                    self.stuck = true;
+                    return bytes.len() as u64;
+                }
+                Ok(0) => {
+                    self.notify();
+                    self.nap();
+                }
+                Ok(taken) => {
+                    self.stuck = false;
+                    bytes = bytes.get(taken..).unwrap_or_default();
+                    deadline = Deadline::after(PATIENCE);
+                }
+                // The backend lies: its console is lost to us, the others are not.
+                Err(_) => return bytes.len() as u64,
+            }
+        }
+        0
+    }
+
+    fn take(&mut self, buffer: &mut [u8]) -> usize {
+        let taken = self.ring.read(buffer).unwrap_or(0);
+        if taken != 0 {
+            self.notify();
+        }
+        taken
+    }
+
+    /// Waits until all has been read, but not for ever.
+    fn drain(&mut self) {
+        let mut deadline = Deadline::after(PATIENCE);
+        let mut before = u32::MAX;
+        while let Ok(unread @ 1..) = self.ring.unread() {
+            if unread < before {
+                deadline = Deadline::after(PATIENCE);
+            }
+            before = unread;
+            if deadline.passed() {
+                return;
+            }
+            self.nap();
+        }
+    }
+
+    fn notify(&self) {
+        let _ = event::send(&Hypervisor, self.port);
+    }
+
+    /// Gives the other side some time.
+    fn nap(&self) {
+        let wait = self.bits.zip(time::xen_deadline(NAP));
+        let slept = wait.is_some_and(|(bits, deadline)| {
+            bits.take_pending(self.port) || sched::poll(&Hypervisor, self.port.0, deadline).is_ok()
+        });
+        if !slept && sched::yield_now(&Hypervisor).is_err() {
+            cpu::relax();
+        }
+    }
+}
+
+/// The lines of `text`, each with whether a line end follows.
+fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
+    text.split_inclusive(|byte| *byte == b'\n').map(|line| match line.split_last() {
+        Some((b'\n', line)) => (line, true),
+        _ => (line, false),
+    })
+}
+
+/// What can be used from the first instruction on: Xen's own console, or the debug port.
+pub(crate) fn begin(ports: bool) {
+    let mut console = CONSOLE.lock();
+    console.available =
+        if ports { ConsoleSinks::DEBUG } else { ConsoleSinks::XEN };
+    console.used = console.available;
+}
+
+/// Adds the PV ring.
+pub(crate) fn add_ring(ring: RingEnd) {
+    let mut console = CONSOLE.lock();
+    console.ring = Some(ring);
+    console.available |= ConsoleSinks::PV;
+}
+
+/// Lets waiting for the ring use its event.
+pub(crate) fn set_event_bits(bits: Bits) {
+    if let Some(ring) = &mut CONSOLE.lock().ring {
+        ring.bits = Some(bits);
+    }
+}
+
+/// Adds Xen's own console.
+pub(crate) fn add_xen() {
+    CONSOLE.lock().available |= ConsoleSinks::XEN;
+}
+
+/// Adds the first serial port, and says whether there is one.
+pub(crate) fn add_serial() -> bool {
+    let mut console = CONSOLE.lock();
+    console.serial = Serial::new(cpu::com1());
+    let there = console.serial.is_some();
+    console.available.set(ConsoleSinks::SERIAL, there);
+    there
+}
+
+/// Whether a sink is there.
+pub(crate) fn has(sink: ConsoleSinks) -> bool {
+    CONSOLE.lock().available.contains(sink)
+}
+
+/// Uses the `wanted` sinks as far as they are there, else all there are.
+pub(crate) fn choose(wanted: ConsoleSinks) {
+    let mut console = CONSOLE.lock();
+    let usable = wanted & console.available;
+    console.used = if usable.is_empty() { console.available } else { usable };
+}
+
+/// Writes text to the sinks in use.
+pub fn write(text: &str) {
+    let mut console = CONSOLE.lock();
+    let used = console.used;
+    console.write(text.as_bytes(), used);
+}
+
+/// Takes what has been typed, up to the size of `buffer`, and returns how much that was.
+pub(crate) fn read(buffer: &mut [u8]) -> usize {
+    CONSOLE.lock().read(buffer)
+}
+
+/// Waits until the other side has read everything, but not for ever.
+pub(crate) fn drain() {
+    if let Some(mut console) = CONSOLE.try_lock()
+        && console.used.contains(ConsoleSinks::PV)
+        && let Some(ring) = &mut console.ring
+    {
+        ring.drain();
+    }
+}
+
+/// Gives the other side some time.
+pub(crate) fn nap() {
+    match &CONSOLE.lock().ring {
+        Some(ring) => ring.nap(),
+        None => cpu::relax(),
+    }
+}
+
+/// Bytes that were dropped because nobody read them.
+pub fn lost() -> u64 {
+    CONSOLE.lock().lost
+}
+
+/// A writer that reaches every sink there is, even if the console is in use: for crashes.
+pub(crate) struct Everywhere;
+
+impl Write for Everywhere {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if CONSOLE.is_locked() {
+            // SAFETY: whoever holds the lock has crashed, or is waiting for the other side, and
+            // will not run again: a crash does not return.
+            unsafe { CONSOLE.force_unlock() };
+        }
+        let mut console = CONSOLE.lock();
+        console.write(text.as_bytes(), ConsoleSinks::all());
+        Ok(())
+    }
+}
+
+/// Prints to the console, with a line end.
+#[macro_export]
+macro_rules! println {
+    () => { $crate::console::write("\n") };
+    ($($argument:tt)*) => { $crate::console::print_line(format_args!($($argument)*)) };
+}
+
+/// Prints to the console.
+#[macro_export]
+macro_rules! print {
+    ($($argument:tt)*) => { $crate::console::print(format_args!($($argument)*)) };
+}
+
+/// Formats to the console.
+pub fn print(text: fmt::Arguments<'_>) {
+    let mut line = Line::new();
+    let _ = line.write_fmt(text);
+    line.flush();
+}
+
+/// Formats to the console, with a line end.
+pub fn print_line(text: fmt::Arguments<'_>) {
+    let mut line = Line::new();
+    let _ = line.write_fmt(text);
+    let _ = line.write_str("\n");
+    line.flush();
+}
+
+/// Collects what `format_args!` writes piece by piece: one line is one notification.
+struct Line {
+    text: [u8; 128],
+    used: usize,
+}
+
+impl Line {
+    fn new() -> Self {
+        Self { text: [0; 128], used: 0 }
+    }
+
+    fn flush(&mut self) {
+        let text = self.text.get(..self.used).unwrap_or_default();
+        // Only whole `str`s were copied in.
+        write(core::str::from_utf8(text).unwrap_or_default());
+        self.used = 0;
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.len() > self.text.len() - self.used {
+            self.flush();
+        }
+        match self.text.get_mut(self.used..self.used + text.len()) {
+            Some(place) => {
+                place.copy_from_slice(text.as_bytes());
+                self.used += text.len();
+            }
+            None => write(text),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Who is beneath, and how it is called.
+
+use prism_arch::cpuid::{self, Hypervisors, Reader, XenLeaves};
+use prism_arch::hypercall::{self, Hypervisor, Method};
+use prism_arch::Door;
+use prism_boot::capabilities::{self, CpuVendor};
+use prism_boot::command_line::HypercallMethod;
+use xen::version::{self, Features, Text, Version};
+
+/// What CPUID and Xen say of themselves.
+pub(crate) struct Found {
+    /// CPUID's hypervisor leaves, as this kind of guest is meant to see them.
+    pub(crate) leaves: Hypervisors,
+    /// Xen, if it answers.
+    pub(crate) xen: Option<XenFound>,
+    /// A PV domain that sees, past its own Xen, another one around it: the shim.
+    pub(crate) in_container: bool,
+}
+
+/// Xen, as it describes itself.
+#[derive(Clone, Copy)]
+pub struct XenFound {
+    /// Its version.
+    pub version: Version,
+    /// What follows the version: ".2-pre"; empty if Xen does not say.
+    pub extra: Option<Text<16>>,
+    /// What it offers this domain.
+    pub features: Features,
+    /// KVM's leaves stand beside Xen's: QEMU emulates Xen's interface.
+    pub emulated: bool,
+}
+
+/// Makes hypercalls possible before anything else is known: PV domains can make them from the
+/// first instruction on.
+pub(crate) fn begin(door: Door) {
+    if door == Door::Pv {
+        // SAFETY: a PV domain has Xen beneath, which takes `syscall`.
+        unsafe { hypercall::select(Method::Syscall) };
+    }
+}
+
+/// Looks who is beneath, and chooses how hypercalls are made.
+pub(crate) fn find(door: Door, wanted: HypercallMethod) -> Found {
+    let reader = if door == Door::Pv { Reader::Emulated } else { Reader::Native };
+    let leaves = Hypervisors::detect(reader);
+    match (door, leaves.xen) {
+        (Door::Pv, _) if wanted == HypercallMethod::Page => {
+            // SAFETY: Xen filled the page in when it built this domain.
+            unsafe { hypercall::select(Method::Page) };
+        }
+        (Door::Pv, _) => {}
+        (_, Some(base)) => select_hvm(XenLeaves::read(reader, base), wanted),
+        (_, None) => {}
+    }
+    let in_container = door == Door::Pv && Hypervisors::detect(Reader::Native).xen.is_some();
+    Found { leaves, xen: ask_xen(&leaves), in_container }
+}
+
+/// Chooses the instruction by the CPU's maker, or the page if that is wanted and there is one.
+///
+/// The page's address is written in any case: that is how Xen, and KVM in its place, learn that
+/// the guest is a 64-bit one and how the structures it shares are laid out.
+fn select_hvm(leaves: XenLeaves, wanted: HypercallMethod) {
+    let pages = leaves.hypercall_pages != 0;
+    if pages {
+        // SAFETY: the MSR's number is from Xen's leaves, and this is no PV domain.
+        unsafe { hypercall::fill_page(leaves.hypercall_msr) };
+    }
+    let method = match wanted {
+        HypercallMethod::Page if pages => Method::Page,
+        _ if cpuid::is_amd() => Method::Vmmcall,
+        _ => Method::Vmcall,
+    };
+    // SAFETY: Xen's leaves say that there is Xen; it takes the instruction of the CPU's maker,
+    // and has filled the page in.
+    unsafe { hypercall::select(method) };
+}
+
+fn ask_xen(leaves: &Hypervisors) -> Option<XenFound> {
+    hypercall::method()?;
+    Some(XenFound {
+        version: version::version(&Hypervisor).ok()?,
+        extra: version::extra_version(&Hypervisor).ok(),
+        features: version::features(&Hypervisor).unwrap_or(Features::empty()),
+        emulated: leaves.kvm.is_some(),
+    })
+}
+
+/// The hypervisor's name for the grid, Xen first where there are several.
+pub(crate) fn name(found: &Found) -> capabilities::Hypervisor {
+    match &found.leaves {
+        _ if found.xen.is_some() => capabilities::Hypervisor::Xen,
+        leaves if leaves.kvm.is_some() => capabilities::Hypervisor::Kvm,
+        leaves if leaves.tcg => capabilities::Hypervisor::Tcg,
+        leaves if leaves.hyper_v => capabilities::Hypervisor::Other(*b"Microsoft Hv"),
+        leaves if leaves.present => capabilities::Hypervisor::Other(*b"unknown\0\0\0\0\0"),
+        _ => capabilities::Hypervisor::None,
+    }
+}
+
+/// Who made the CPU.
+pub(crate) fn vendor() -> CpuVendor {
+    if cpuid::is_amd() { CpuVendor::Amd } else { CpuVendor::Intel }
+}

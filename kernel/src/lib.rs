@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#![doc = include_str!("../README.md")]
+#![no_std]
+
+extern crate alloc;
+
+pub mod app;
+mod boot;
+pub mod console;
+mod crash;
+mod exec;
+mod hypervisor;
+mod log;
+pub mod memory;
+mod ports;
+pub mod power;
+mod probe;
+pub mod surroundings;
+pub mod time;
+
+pub use ::log as logging;
+pub use app::{Context, Outcome, Verdict};
+pub use prism_boot as boot_info;
+pub use crash::panicked;
+
+/// The error that an application's main may return: anything that can be displayed.
+pub type Error = alloc::boxed::Box<dyn core::error::Error>;
+
+/// What an application's main may return.
+pub type Result<T = ()> = core::result::Result<T, Error>;

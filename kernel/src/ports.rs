@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The machine's I/O ports, for drivers.
+
+use prism_arch::cpu;
+use prism_drivers::ports::Ports;
+
+/// The ports of the CPU that runs this. Not for PV domains, which have none.
+pub(crate) struct CpuPorts;
+
+impl Ports for CpuPorts {
+    fn read_u8(&self, port: u16) -> u8 {
+        cpu::read_port_u8(port)
+    }
+    fn read_u16(&self, port: u16) -> u16 {
+        cpu::read_port_u16(port)
+    }
+    fn read_u32(&self, port: u16) -> u32 {
+        cpu::read_port_u32(port)
+    }
+    fn write_u8(&self, port: u16, value: u8) {
+        cpu::write_port_u8(port, value);
+    }
+    fn write_u16(&self, port: u16, value: u16) {
+        cpu::write_port_u16(port, value);
+    }
+    fn write_u32(&self, port: u16, value: u32) {
+        cpu::write_port_u32(port, value);
+    }
+}

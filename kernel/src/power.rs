@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Ending: switching off, starting again, crashing.
+
+use core::sync::atomic::{AtomicU8, Ordering};
+
+use prism_arch::hypercall::Hypervisor;
+use prism_arch::cpu;
+use prism_drivers::power;
+use xen::sched::{self, Shutdown};
+
+use crate::console;
+use crate::ports::CpuPorts;
+
+/// Exit status of a run that ended without a verdict.
+const CRASH_STATUS: u8 = 6;
+
+/// Bit 0: Xen can be asked. Bit 1: there are I/O ports.
+static WAYS: AtomicU8 = AtomicU8::new(0);
+const XEN: u8 = 1;
+const PORTS: u8 = 2;
+
+/// Says what there is to end with.
+pub(crate) fn set_ways(xen: bool, ports: bool) {
+    let bit = |there: bool, bit: u8| if there { bit } else { 0 };
+    WAYS.store(bit(xen, XEN) | bit(ports, PORTS), Ordering::Release);
+}
+
+/// Switches the machine off; a debugging QEMU gets `status` as its exit status.
+pub(crate) fn off_with(status: u8) -> ! {
+    console::drain();
+    end(Shutdown::Poweroff, |ports| {
+        power::debug_exit(ports, status);
+        power::soft_off(ports);
+    })
+}
+
+/// Switches the machine off.
+pub fn off() -> ! {
+    off_with(0)
+}
+
+/// Starts the machine again.
+pub fn reboot() -> ! {
+    console::drain();
+    end(Shutdown::Reboot, |_| ())
+}
+
+/// Ends after a crash: Xen is told so, other machines are reset.
+pub(crate) fn crash() -> ! {
+    console::drain();
+    end(Shutdown::Crash, |ports| power::debug_exit(ports, CRASH_STATUS))
+}
+
+/// Asks Xen; where there is none, tries `by_ports`, then a reset, then a triple fault.
+fn end(reason: Shutdown, by_ports: impl FnOnce(&CpuPorts)) -> ! {
+    let ways = WAYS.load(Ordering::Acquire);
+    if ways & XEN != 0 {
+        let _ = sched::shutdown(&Hypervisor, reason);
+    }
+    if ways & PORTS != 0 {
+        by_ports(&CpuPorts);
+        power::reset(&CpuPorts);
+        cpu::triple_fault();
+    }
+    // A PV domain that Xen refuses to end: there is nothing left to try.
+    loop {
+        let _ = sched::yield_now(&Hypervisor);
+    }
+}

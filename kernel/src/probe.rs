@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Asking for each service whether it is there. "Not here" is an answer, never an error.
+
+use prism_arch::hypercall::Hypervisor;
+use prism_arch::{cpu, cpuid};
+use prism_boot::capabilities::{Devices, Platform};
+use prism_drivers::{pci, power};
+use xen::hvm::{self, Parameter};
+use xen::{Errno, vcpu};
+
+use crate::ports::CpuPorts;
+
+/// The port of QEMU's debug-exit device reads as zero; where there is none, as all ones.
+const DEBUG_EXIT: u16 = 0xf4;
+
+/// What of a PC there is, and which devices are plugged in. Not for PV domains: they have no
+/// ports.
+pub(crate) fn platform() -> (Platform, Devices) {
+    let mut platform = Platform {
+        local_apic: cpuid::has_local_apic(),
+        tsc_deadline: cpuid::has_tsc_deadline(),
+        debug_port: cpu::debug_port_answers(),
+        debug_exit: cpu::read_port_u8(DEBUG_EXIT) == 0,
+        ..Platform::default()
+    };
+    let mut devices = Devices::default();
+    for function in pci::functions(&CpuPorts) {
+        platform.pci_host_bridge |= function.is_host_bridge();
+        platform.xen_platform_device |= function.is_xen_platform();
+        platform.acpi_power_off |= power::knows(&function);
+        count(&mut devices, &function);
+    }
+    (platform, devices)
+}
+
+/// Adds a function to the devices of its kind.
+fn count(devices: &mut Devices, function: &pci::Function) {
+    let counter = match function.class >> 8 {
+        0x01 if function.is_virtio() => &mut devices.virtio_block,
+        0x02 if function.is_virtio() => &mut devices.virtio_net,
+        _ if function.is_virtio() => &mut devices.virtio_other,
+        0x01 if function.class == 0x0106 => &mut devices.ahci,
+        0x01 => &mut devices.ide,
+        0x02 => &mut devices.ethernet,
+        _ => return,
+    };
+    *counter += 1;
+}
+
+/// The frame and the event channel of a ring that the toolstack set up; `None` if it didn't.
+pub(crate) fn hvm_ring(frame: Parameter, event: Parameter) -> Option<(u64, u32)> {
+    let frame = hvm::parameter(&Hypervisor, frame).ok()?;
+    let port = hvm::parameter(&Hypervisor, event).ok()?;
+    (frame != 0 && port != 0).then_some((frame, u32::try_from(port).ok()?))
+}
+
+/// Whether vCPU 0 has a one-shot timer. Asking switches it off, and the 100 Hz timer that PV
+/// domains are born with.
+pub(crate) fn single_shot_timer() -> bool {
+    let _ = vcpu::stop_periodic_timer(&Hypervisor, 0);
+    vcpu::stop_singleshot_timer(&Hypervisor, 0).is_ok()
+}
+
+/// How many vCPUs the domain has: Xen's answer, else the CPU's.
+pub(crate) fn vcpus(xen: bool) -> u32 {
+    if xen && let Some(count) = count_by_xen() { count } else { cpuid::logical_cpus() }
+}
+
+/// Xen says for each number whether that vCPU runs, and for the first too large one that it does
+/// not exist.
+fn count_by_xen() -> Option<u32> {
+    /// `HVM_MAX_VCPUS` is 128, a PV domain's limit 8192.
+    const MOST: u32 = 8192;
+    match (0..MOST).find_map(|vcpu| vcpu::is_up(&Hypervisor, vcpu).err().map(|errno| (vcpu, errno))) {
+        Some((count, errno)) if count != 0 && !errno.is_unsupported() => Some(count),
+        _ => None,
+    }
+}
+
+/// Whether event channels can be delivered by an interrupt vector: Xen is asked to.
+pub(crate) fn callback_vector() -> Result<(), Errno> {
+    // SAFETY: the interrupt table has a handler for the vector that returns with interrupts off.
+    unsafe { hvm::set_callback_vector(&Hypervisor, prism_arch::traps::EVENT_VECTOR) }
+}

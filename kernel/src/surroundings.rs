@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the kernel found at boot: the report, for logs and for applications.
+
+use core::fmt;
+
+use prism_arch::hypercall::{self, Method};
+use prism_boot::capabilities::{Capabilities, Hypervisor, Machine};
+use prism_boot::grid::Grid;
+use prism_boot::services::Services;
+
+use crate::hypervisor::XenFound;
+
+/// What the kernel found.
+pub struct Surroundings {
+    /// Every fact that was probed.
+    pub capabilities: Capabilities,
+    /// What each service resolved to, and why not to something better.
+    pub services: Services,
+    /// Where on the spectrum this is.
+    pub grid: Grid,
+    /// Xen, if it answers, be it used or not.
+    pub xen: Option<XenFound>,
+    /// vCPUs of this machine.
+    pub vcpus: u32,
+    /// Usable memory in bytes, as the memory map has it.
+    pub memory: u64,
+}
+
+impl Surroundings {
+    /// How hypercalls are made, if there is a hypervisor that takes them.
+    pub fn hypercall_method(&self) -> Option<Method> {
+        hypercall::method()
+    }
+
+    /// Whether Xen's services may be used here.
+    pub fn is_paravirtual(&self) -> bool {
+        self.capabilities.paravirtual().is_ok()
+    }
+
+    /// The hypervisor, by name and version.
+    pub fn hypervisor(&self) -> impl fmt::Display {
+        HypervisorName(self)
+    }
+
+    /// The kind of guest, as Xen's tools name it.
+    pub fn guest(&self) -> &'static str {
+        let found = &self.capabilities;
+        match (found.machine, found.is_initial_domain()) {
+            (Machine::Pv, true) => "PV dom0",
+            (Machine::Pv, false) => "PV",
+            (Machine::Hvm, true) => "PVH dom0",
+            (Machine::Hvm, false) if found.xen.is_none() => "PC",
+            (Machine::Hvm, false) if !found.has_emulated_platform() => "PVH",
+            (Machine::Hvm, false) if self.is_paravirtual() => "PVHVM",
+            (Machine::Hvm, false) => "HVM",
+        }
+    }
+}
+
+/// XTF's line: which of its environments this is, and then what it stands on.
+impl fmt::Display for Surroundings {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} on {}, entered by {}", self.guest(), self.hypervisor(), self.capabilities.door)
+    }
+}
+
+struct HypervisorName<'a>(&'a Surroundings);
+
+impl fmt::Display for HypervisorName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(xen) = &self.0.xen {
+            let extra = xen.extra.as_ref().map_or("", |text| text.as_str());
+            let by = if xen.emulated { " (emulated by QEMU on KVM)" } else { "" };
+            return write!(f, "Xen {}{extra}{by}", xen.version);
+        }
+        match self.0.capabilities.hypervisor {
+            Hypervisor::None => f.write_str("no hypervisor"),
+            Hypervisor::Xen => f.write_str("a Xen that does not answer"),
+            Hypervisor::Kvm => f.write_str("KVM"),
+            Hypervisor::Tcg => f.write_str("QEMU (TCG)"),
+            Hypervisor::Other(signature) => {
+                let text = core::str::from_utf8(&signature).unwrap_or("an unknown hypervisor");
+                f.write_str(text.trim_end_matches('\0'))
+            }
+        }
+    }
+}

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What time it is: the paravirtual clock, or the time-stamp counter.
+
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use prism_arch::{cpu, cpuid};
+use spin::Once;
+use xen::time::Clock;
+
+/// The clock in use.
+#[derive(Clone, Copy)]
+pub(crate) enum Source {
+    /// Xen's.
+    Paravirtual(Clock),
+    /// The time-stamp counter, whose frequency CPUID tells.
+    Timestamp { khz: u64 },
+    /// The time-stamp counter, as if it counted 1 GHz: good for time limits, not for people.
+    Uncalibrated,
+}
+
+static SOURCE: Once<Source> = Once::new();
+/// What the clock showed when it was chosen.
+static ZERO: AtomicU64 = AtomicU64::new(0);
+/// The latest reading: time does not go back.
+static LATEST: AtomicU64 = AtomicU64::new(0);
+
+/// Chooses the clock: Xen's if it runs, else the counter.
+pub(crate) fn choose(paravirtual: Option<Clock>) -> Source {
+    let source = paravirtual
+        .filter(|clock| clock.nanoseconds(cpu::timestamp).is_some())
+        .map(Source::Paravirtual)
+        .or_else(|| cpuid::timestamp_khz().map(|khz| Source::Timestamp { khz }))
+        .unwrap_or(Source::Uncalibrated);
+    ZERO.store(read(source), Ordering::Relaxed);
+    *SOURCE.call_once(|| source)
+}
+
+/// Nanoseconds since the clock was chosen, early in boot. Never goes back.
+pub fn nanoseconds() -> u64 {
+    let Some(source) = SOURCE.get() else { return 0 };
+    let now = read(*source).saturating_sub(ZERO.load(Ordering::Relaxed));
+    LATEST.fetch_max(now, Ordering::Relaxed).max(now)
+}
+
+/// The paravirtual clock's own reading `from_now` nanoseconds ahead, as hypercalls take it;
+/// `None` if another clock is in use.
+pub(crate) fn xen_deadline(from_now: u64) -> Option<u64> {
+    match SOURCE.get() {
+        Some(Source::Paravirtual(clock)) => {
+            clock.nanoseconds(cpu::timestamp).map(|now| now.saturating_add(from_now))
+        }
+        _ => None,
+    }
+}
+
+fn read(source: Source) -> u64 {
+    match source {
+        Source::Paravirtual(clock) => clock.nanoseconds(cpu::timestamp).unwrap_or(0),
+        Source::Timestamp { khz } => scale(cpu::timestamp(), khz),
+        Source::Uncalibrated => scale(cpu::timestamp(), 1_000_000),
+    }
+}
+
+/// Ticks of a counter of `khz` in nanoseconds.
+fn scale(ticks: u64, khz: u64) -> u64 {
+    (u128::from(ticks) * 1_000_000 / u128::from(khz.max(1))) as u64
+}
+
+/// A point in time that something must not outlast.
+///
+/// Before there is a clock, a deadline is a number of looks at it instead.
+pub(crate) struct Deadline {
+    end: u64,
+    looks: u64,
+}
+
+impl Deadline {
+    /// `nanoseconds` from now.
+    pub(crate) fn after(nanoseconds: u64) -> Self {
+        Self { end: self::nanoseconds().saturating_add(nanoseconds), looks: nanoseconds / 100 }
+    }
+
+    /// Whether it has passed.
+    pub(crate) fn passed(&mut self) -> bool {
+        self.looks = self.looks.saturating_sub(1);
+        if SOURCE.get().is_some() { nanoseconds() >= self.end } else { self.looks == 0 }
+    }
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a person types.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Builds Prism's images and its lab, boots the images in every environment and judges them.
+#[derive(Debug, Parser)]
+#[command(name = "prism-runner", version)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Build an application and boot it; without one, `spectrum` in every environment.
+    #[command(after_help = "Exit status: 0 SUCCESS, 3 SKIP, 4 ERROR, 5 FAILURE, 6 CRASH (the worst of all \
+                            environments), 2 if the command or the lab is at fault.")]
+    Run(Run),
+    /// Build an application and print the path of its image.
+    Image {
+        /// An application of apps/ or a guest test of tests/guest/.
+        app: String,
+    },
+    /// Build, enter or remove the lab.
+    Lab {
+        /// What to do with it.
+        #[command(subcommand)]
+        action: Lab,
+    },
+    /// Run the tests: `quick` = those of this machine alone; `list`; or those whose name contains
+    /// one of the words; all by default.
+    Test {
+        /// `quick`, `list`, or words of the names of tests.
+        filters: Vec<String>,
+    },
+}
+
+/// Options of `run`.
+#[derive(Args, Debug)]
+pub struct Run {
+    /// An application of apps/, a guest test of tests/guest/, or the path of an ELF file.
+    pub app: Option<String>,
+    /// Environments to boot in, all by default; may be repeated or separated by commas.
+    #[arg(long = "env", value_delimiter = ',', value_name = "ENV")]
+    pub envs: Vec<String>,
+    /// Memory of the guest in MiB.
+    #[arg(long, default_value_t = 64, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..))]
+    pub memory: u32,
+    /// Virtual CPUs of the guest.
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=128))]
+    pub vcpus: u32,
+    /// Command line for the kernel.
+    #[arg(long, default_value = "", value_name = "S")]
+    pub cmdline: String,
+    /// A raw disk image for the guest, which may write to it; may be repeated.
+    #[arg(long = "disk", value_name = "FILE")]
+    pub disks: Vec<PathBuf>,
+    /// Connect this terminal to the guest's console; needs one --env.
+    #[arg(long)]
+    pub interactive: bool,
+    /// Seconds after which a guest counts as hung.
+    #[arg(long, default_value_t = 60, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    pub timeout: u64,
+    /// List environments and applications.
+    #[arg(long)]
+    pub list: bool,
+}
+
+/// What to do with the lab.
+#[derive(Debug, Subcommand)]
+pub enum Lab {
+    /// Make everything that is missing.
+    Build,
+    /// A shell in the Xen machine's dom0.
+    Shell {
+        /// In the KVM machine instead.
+        #[arg(long)]
+        kvm: bool,
+    },
+    /// Remove it all.
+    Clean,
+    /// Show what is made.
+    Status,
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Starting one guest in one environment, and what came of it.
+
+pub mod direct;
+pub mod kvm;
+pub mod schedule;
+pub mod session;
+pub mod xl;
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::env::Env;
+use crate::image::Image;
+use crate::verdict::Verdict;
+
+/// A guest to start.
+#[derive(Clone, Debug)]
+pub struct Job {
+    /// Where.
+    pub env: Env,
+    /// What.
+    pub image: Image,
+    /// Memory in MiB.
+    pub memory: u32,
+    /// Number of virtual CPUs.
+    pub vcpus: u32,
+    /// Words for the kernel; may be empty.
+    pub command_line: String,
+    /// Disk images of the host, written to by the guest.
+    pub disks: Vec<PathBuf>,
+    /// Time after which the guest counts as hung.
+    pub limit: Duration,
+}
+
+/// How a guest's life ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// It turned itself off.
+    Poweroff,
+    /// It asked for a reboot, or the machine reset it.
+    Reboot,
+    /// Xen saw it crash, or it said so itself.
+    Crash,
+    /// It was still running at the end of its time.
+    Hang,
+    /// It never ran; why.
+    NotStarted(String),
+}
+
+/// What came of a guest.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The guest's own verdict; a crash if it gave none.
+    pub verdict: Verdict,
+    /// How it ended.
+    pub ending: Ending,
+    /// What it wrote to its console.
+    pub console: String,
+    /// What the machine beneath said about it: Xen's console, register dumps.
+    pub machine: String,
+}
+
+impl Outcome {
+    /// Judges a console.
+    pub fn new(ending: Ending, console: String, machine: String) -> Self {
+        Self { verdict: Verdict::of_console(&console), ending, console, machine }
+    }
+
+    /// The outcome of a guest that never ran.
+    pub fn not_started(reason: String) -> Self {
+        Self::new(Ending::NotStarted(reason), String::new(), String::new())
+    }
+
+    /// Why there is no verdict, in a few words; empty if there is one.
+    pub fn reason(&self) -> String {
+        match (&self.ending, self.verdict) {
+            (Ending::NotStarted(reason), _) => format!("not started: {reason}"),
+            (Ending::Hang, Verdict::Crash) => "still running at its time limit".to_owned(),
+            (Ending::Hang, _) => "gave its verdict but did not power off".to_owned(),
+            (Ending::Crash, Verdict::Crash) => "crashed".to_owned(),
+            (Ending::Poweroff | Ending::Reboot, Verdict::Crash) => "ended without a verdict".to_owned(),
+            _ => String::new(),
+        }
+    }
+}

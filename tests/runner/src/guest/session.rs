@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A lab machine in which guests are run one after another.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::PathBuf;
+
+use anyhow::{Context, Result};
+
+use super::{Job, Outcome, kvm, xl};
+use crate::lab::Lab;
+use crate::lab::agent::Agent;
+use crate::lab::machine::{Machine, Role};
+use crate::lab::snapshot::Snapshot;
+
+/// A running lab machine and what was brought into it.
+#[derive(Debug)]
+pub struct Session {
+    machine: Machine,
+    role: Role,
+    disks: Vec<PathBuf>,
+    images: HashMap<PathBuf, String>,
+    guests: u32,
+}
+
+impl Session {
+    /// Loads a machine and lends it these disks of the host.
+    ///
+    /// # Errors
+    /// If the machine does not start.
+    pub fn open(lab: &Lab, snapshot: &Snapshot, disks: &[PathBuf]) -> Result<Self> {
+        let machine = Machine::load(lab, snapshot, disks)?;
+        Ok(Self {
+            machine,
+            role: snapshot.role,
+            disks: disks.to_vec(),
+            images: HashMap::new(),
+            guests: 0,
+        })
+    }
+
+    /// Runs a job to its end.
+    ///
+    /// # Errors
+    /// If the machine no longer answers; it is then of no further use.
+    pub fn run(&mut self, job: &Job) -> Result<Outcome> {
+        match self.role {
+            Role::Xen => xl::run(self, job),
+            Role::Kvm => kvm::run(self, job),
+        }
+    }
+
+    /// The machine's agent.
+    pub fn agent(&mut self) -> &mut Agent {
+        &mut self.machine.agent
+    }
+
+    /// A name that no guest of this machine had before.
+    pub(super) fn guest_name(&mut self) -> String {
+        self.guests += 1;
+        format!("prism{}", self.guests)
+    }
+
+    /// The path of the job's image in the machine, where it is brought once.
+    pub(super) fn push_image(&mut self, job: &Job) -> Result<String> {
+        let file = &job.image.file;
+        if let Some(path) = self.images.get(file) {
+            return Ok(path.clone());
+        }
+        let content = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let path = format!("/tmp/image{}.elf", self.images.len());
+        self.machine.agent.put(&path, &content)?;
+        self.images.insert(file.clone(), path.clone());
+        Ok(path)
+    }
+
+    /// The names in the machine of the job's disks.
+    pub(super) fn disk_names(&self, job: &Job) -> Vec<String> {
+        let index = |disk: &PathBuf| self.disks.iter().position(|lent| lent == disk);
+        let name = |index: usize| format!("/dev/vd{}", char::from(b'a' + index as u8));
+        job.disks.iter().filter_map(index).map(name).collect()
+    }
+}

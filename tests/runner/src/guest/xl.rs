@@ -1,0 +1,198 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guests of the lab's Xen, started by `xl` in its dom0.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::session::Session;
+use super::{Ending, Job, Outcome};
+use crate::env::Env;
+use crate::image::command_line;
+use crate::lab::agent::{Agent, quoted};
+use crate::verdict::Verdict;
+
+/// Time beyond a guest's own that dom0 has to create and destroy it.
+const GRACE: Duration = Duration::from_secs(60);
+
+/// Exit status of `timeout` when it had to end the command.
+const TIMED_OUT: i32 = 124;
+
+/// Runs the job to its end and cleans up after it.
+///
+/// # Errors
+/// If dom0 no longer answers.
+pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
+    let guest = Guest::prepare(session, job)?;
+    let agent = session.agent();
+    agent.check("xl dmesg -c >/dev/null")?;
+    let create = format!("timeout -k 5 {} xl create -F /tmp/{}.cfg", job.limit.as_secs(), guest.name);
+    let created = agent.sh(&create, job.limit + GRACE)?;
+    let ending = ending(created.status, &created.text());
+    let registers = match ending {
+        Ending::Hang => guest.registers(agent, job.vcpus)?,
+        _ => String::new(),
+    };
+    let (console, xen) = guest.consoles(agent)?;
+    guest.destroy(agent)?;
+    Ok(Outcome::new(ending, console, xen + &registers))
+}
+
+/// How `xl create -F` says the guest ended.
+fn ending(status: i32, text: &str) -> Ending {
+    let reason = text.lines().find_map(|line| line.split_once("has shut down, reason code "));
+    let code = reason.and_then(|(_, rest)| rest.split_whitespace().next());
+    match code {
+        Some("0") => Ending::Poweroff,
+        Some("1") => Ending::Reboot,
+        Some(_) => Ending::Crash,
+        None if status == TIMED_OUT => Ending::Hang,
+        None => Ending::NotStarted(text.trim().to_owned()),
+    }
+}
+
+/// A guest's name and the files it has in dom0.
+struct Guest {
+    name: String,
+}
+
+impl Guest {
+    fn prepare(session: &mut Session, job: &Job) -> Result<Self> {
+        let guest = Self { name: session.guest_name() };
+        let image = session.push_image(job)?;
+        let image = if job.command_line.is_empty() || !is_hvm(job.env) {
+            image
+        } else {
+            guest.image_with_command_line(session.agent(), job, &image)?
+        };
+        if job.env == Env::Hvm && job.disks.is_empty() {
+            session.agent().check("truncate -s 1M /tmp/empty.img")?;
+        }
+        let config = config(job, &guest.name, &image, &session.disk_names(job));
+        session.agent().put(&format!("/tmp/{}.cfg", guest.name), config.as_bytes())?;
+        Ok(guest)
+    }
+
+    /// libxl hands no command line to a guest started by `firmware_override`; a copy of the image
+    /// carries it instead.
+    fn image_with_command_line(&self, agent: &mut Agent, job: &Job, image: &str) -> Result<String> {
+        let patch = command_line::patch(&job.image.file, &job.command_line)?;
+        let copy = format!("/tmp/{}.elf", self.name);
+        let words = format!("/tmp/{}.words", self.name);
+        agent.put(&words, &patch.bytes)?;
+        agent.check(&format!(
+            "cp {image} {copy} && dd if={words} of={copy} bs=1 seek={} conv=notrunc status=none",
+            patch.offset
+        ))?;
+        Ok(copy)
+    }
+
+    /// The guest's console and Xen's, as soon as the console holds a verdict or time has passed:
+    /// the daemon that drains the ring may lag behind the guest's end.
+    fn consoles(&self, agent: &mut Agent) -> Result<(String, String)> {
+        agent.check(&format!(
+            "i=0; until cat /var/log/xen/guest-{0}.log /tmp/{0}.serial 2>/dev/null | grep -q '^Test result: ' || \
+             [ $i -ge 10 ]; do sleep 0.03; i=$((i + 1)); done",
+            self.name
+        ))?;
+        let ring = text(&agent.get(&format!("/var/log/xen/guest-{}.log", self.name))?);
+        let serial = text(&agent.get(&format!("/tmp/{}.serial", self.name))?);
+        let xen = agent.check("xl dmesg")?.replace('\r', "");
+        let debug_port = debug_port_lines(&xen);
+        Ok((best_console([ring, serial, debug_port]), xen))
+    }
+
+    fn registers(&self, agent: &mut Agent, vcpus: u32) -> Result<String> {
+        let dump = format!(
+            "id=$(xl domid {}) && for vcpu in $(seq 0 {}); do echo \"vcpu $vcpu:\"; xenctx -C $id $vcpu 2>&1; done",
+            self.name,
+            vcpus - 1
+        );
+        Ok(agent.sh(&dump, GRACE)?.text())
+    }
+
+    fn destroy(&self, agent: &mut Agent) -> Result<()> {
+        // The guest may be gone already; that is as good.
+        agent.sh(&format!("xl destroy {} 2>/dev/null", self.name), GRACE)?;
+        agent.check(&format!("rm -f /tmp/{0}.* /var/log/xen/guest-{0}.log", self.name)).map(drop)
+    }
+}
+
+const fn is_hvm(env: Env) -> bool {
+    matches!(env, Env::Pvhvm | Env::Hvm)
+}
+
+/// The `xl` configuration of a job. A dead guest is preserved until its consoles are read.
+fn config(job: &Job, name: &str, image: &str, disks: &[String]) -> String {
+    let mut lines = vec![
+        format!("name = \"{name}\""),
+        format!("memory = {}", job.memory),
+        format!("vcpus = {}", job.vcpus),
+    ];
+    lines.extend(["poweroff", "reboot", "watchdog", "crash"].map(|event| format!("on_{event} = \"preserve\"")));
+    if is_hvm(job.env) {
+        lines.push(format!("type = \"hvm\"\nfirmware_override = \"{image}\""));
+        lines.push(format!("serial = \"file:/tmp/{name}.serial\"\nvga = \"none\""));
+        lines.push(format!("xen_platform_pci = {}", u8::from(job.env == Env::Pvhvm)));
+    } else {
+        let kind = if job.env == Env::Pv { "pv" } else { "pvh" };
+        lines.push(format!("type = \"{kind}\"\nkernel = \"{image}\""));
+        lines.push(format!("cmdline = \"{}\"", job.command_line.replace('\\', "\\\\").replace('"', "\\\"")));
+    }
+    if job.env == Env::PvShim {
+        lines.push("pvshim = 1".to_owned());
+    }
+    lines.push(format!("disk = [ {} ]", disk_words(job, disks).join(", ")));
+    lines.join("\n") + "\n"
+}
+
+fn disk_words(job: &Job, disks: &[String]) -> Vec<String> {
+    if job.env == Env::Hvm && disks.is_empty() {
+        // Something to find on the emulated IDE bus.
+        return vec![quoted("/tmp/empty.img,raw,hda,rw")];
+    }
+    let prefix = if is_hvm(job.env) { "hd" } else { "xvd" };
+    let letters = 'a'..='d';
+    disks.iter().zip(letters).map(|(disk, letter)| quoted(&format!("{disk},raw,{prefix}{letter},rw"))).collect()
+}
+
+/// What guests wrote to port 0xE9 or by `console_io`, which Xen shows on its own console.
+fn debug_port_lines(xen: &str) -> String {
+    let guests = xen.lines().filter_map(|line| line.strip_prefix("(d")?.split_once(") "));
+    guests.map(|(_, line)| format!("{line}\n")).collect()
+}
+
+/// The console that holds a verdict, or else the one that says most.
+fn best_console(consoles: [String; 3]) -> String {
+    let worth = |console: &String| (Verdict::of_console(console) != Verdict::Crash, console.len());
+    // The first of equals: the ring, then the serial port.
+    consoles.into_iter().rev().max_by_key(worth).unwrap_or_default()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace('\r', "")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn xls_words_tell_how_a_guest_ended() {
+        assert_eq!(ending(0, "Domain 3 has shut down, reason code 0 0x0\n"), Ending::Poweroff);
+        assert_eq!(ending(0, "Domain 3 has shut down, reason code 3 0x3\n"), Ending::Crash);
+        assert_eq!(ending(TIMED_OUT, "Waiting for domain\n"), Ending::Hang);
+        assert_eq!(ending(3, "no such kernel\n"), Ending::NotStarted("no such kernel".to_owned()));
+    }
+
+    #[test]
+    fn a_console_with_a_verdict_is_better_than_a_longer_one() {
+        let consoles = ["Test result: SKIP\n".to_owned(), "x".repeat(100), String::new()];
+        assert_eq!(best_console(consoles), "Test result: SKIP\n");
+    }
+
+    #[test]
+    fn debug_port_lines_lose_their_domain() {
+        assert_eq!(debug_port_lines("(XEN) x\n(d12) hello\n(d12) \n"), "hello\n\n");
+    }
+}

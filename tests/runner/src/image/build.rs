@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Building an application and finishing its image.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use super::{Image, config, finish};
+use crate::project::{App, Project};
+
+/// Builds an application's image, finishes it, and puts an `xl` configuration beside it.
+///
+/// # Errors
+/// If cargo fails, which explains itself, or the link output is not as the linker script wants it.
+pub fn build(project: &Project, app: &App) -> Result<Image> {
+    let linked = link(project, app)?;
+    let bytes = fs::read(&linked).with_context(|| format!("cannot read {}", linked.display()))?;
+    let image = finish::finish(&bytes).with_context(|| format!("cannot finish the image of {}", app.name))?;
+    let dir = project.images();
+    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
+    let place = |extension: &str| dir.join(&app.name).with_added_extension(extension);
+    let finished = Image { name: app.name.clone(), file: place("elf"), debug: Some(place("debug")) };
+    write(&place("debug"), &bytes)?;
+    write(&finished.file, &image)?;
+    write(&place("cfg"), config::xl(&finished).as_bytes())?;
+    Ok(finished)
+}
+
+/// Replaces a file only if its content changes, and then at once: another run may be reading it.
+fn write(path: &PathBuf, content: &[u8]) -> Result<()> {
+    if fs::read(path).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    let fresh = path.with_added_extension(std::process::id().to_string());
+    fs::write(&fresh, content).with_context(|| format!("cannot write {}", fresh.display()))?;
+    fs::rename(&fresh, path).with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn link(project: &Project, app: &App) -> Result<PathBuf> {
+    let output = Command::new("cargo")
+        .args(["build", "--release", "--quiet", "--message-format=json-render-diagnostics", "--package"])
+        .arg(&app.package)
+        .current_dir(project.root())
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("cargo could not build {}", app.name);
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    executable(&messages, &app.package).with_context(|| format!("cargo made no executable for {}", app.name))
+}
+
+/// The executable that cargo's messages name for a package.
+fn executable(messages: &str, package: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let mut executables = messages.filter_map(|message| {
+        let built = message["target"]["name"] == package;
+        built.then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
+    });
+    executables.next()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_executable_is_the_packages_own() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"build-script"},"executable":"/t/build"}
+{"reason":"compiler-artifact","target":{"name":"hello"},"executable":"/t/hello"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages, "hello"), Some("/t/hello".into()));
+        assert_eq!(executable(messages, "smoke"), None);
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The lab's disk: the tree as an ext4 image, made without mounting anything.
+
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use super::stage::Stage;
+use super::{Lab, root};
+use crate::host::{self, Tool};
+
+const INIT: &str = include_str!("init.sh");
+
+/// Name of the init script in the tree; its path on the kernel command line.
+pub const INIT_PATH: &str = "/lab-init";
+
+/// Label by which the kernel finds the disk: names of disks are not stable.
+pub const LABEL: &str = "lab";
+
+const SIZE: &str = "1800M";
+
+/// The stage that makes the disk.
+pub fn stage(lab: &Lab) -> Stage {
+    Stage::new("the lab's disk", path(lab), &[root::stage(lab).stamp(), INIT, SIZE])
+}
+
+/// The raw disk image.
+pub fn path(lab: &Lab) -> PathBuf {
+    lab.dir().join("disk.img")
+}
+
+pub(super) fn ensure(lab: &Lab) -> Result<()> {
+    stage(lab).ensure(|| make(lab))
+}
+
+fn make(lab: &Lab) -> Result<()> {
+    host::require_root("building the lab's disk (its files belong to root)")?;
+    lab.require_space()?;
+    let mke2fs = host::require(Tool::Mke2fs)?;
+    let init = lab.root().join(INIT_PATH.trim_start_matches('/'));
+    fs::write(&init, INIT).context("cannot write the lab's init")?;
+    fs::set_permissions(&init, Permissions::from_mode(0o755)).context("cannot make the lab's init executable")?;
+    let output = Command::new(mke2fs)
+        .args(["-q", "-t", "ext4", "-L", LABEL, "-d"])
+        .arg(lab.root())
+        .arg(path(lab))
+        .arg(SIZE)
+        .output()
+        .context("cannot run mke2fs")?;
+    if !output.status.success() {
+        bail!("mke2fs failed:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    Ok(())
+}

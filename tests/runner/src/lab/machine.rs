@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A lab machine: QEMU emulating a PC with AMD's virtualization, running either Xen with a Debian
+//! dom0 or a plain Debian with KVM.
+
+use std::fs;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+use super::agent::Agent;
+use super::qmp::Qmp;
+use super::snapshot::Snapshot;
+use super::{Lab, disk, qemu};
+use crate::host;
+use crate::scratch::Scratch;
+
+/// What a lab machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// Xen with a Debian dom0.
+    Xen,
+    /// Debian with KVM.
+    Kvm,
+}
+
+impl Role {
+    /// Both roles.
+    pub const ALL: [Self; 2] = [Self::Xen, Self::Kvm];
+
+    /// The role's name in file names and on the kernel command line.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Xen => "xen",
+            Self::Kvm => "kvm",
+        }
+    }
+}
+
+/// Disks of the host that a machine can be lent.
+pub const LOANS: usize = 4;
+
+/// Memory of a lab machine in MiB. Only what is touched is taken from the host, but a test may
+/// touch all of it.
+pub fn memory() -> u64 {
+    if host::available_memory() >= 8 << 10 { 6 << 10 } else { 3 << 10 }
+}
+
+/// How long a loaded snapshot may take to answer.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// How a machine comes to be.
+#[derive(Debug)]
+pub enum Start<'a> {
+    /// From its boot loader, writing to the disk overlay at this path.
+    Boot(&'a Path),
+    /// From a snapshot, whose files stay as they are, with these disks of the host lent.
+    Load(&'a Snapshot, &'a [PathBuf]),
+}
+
+/// A running lab machine. It is killed when dropped, or when the thread that started it ends.
+#[derive(Debug)]
+pub struct Machine {
+    child: Child,
+    /// The runner's console in it.
+    pub agent: Agent,
+    scratch: Scratch,
+}
+
+impl Machine {
+    /// Starts a machine and connects to its agent, which may not be ready yet.
+    ///
+    /// # Errors
+    /// If QEMU does not start; its own words are then part of the error.
+    pub fn start(lab: &Lab, role: Role, memory: u64, start: &Start<'_>) -> Result<Self> {
+        let scratch = Scratch::new()?;
+        let errors = fs::File::create(scratch.path().join("errors")).context("cannot make a log file")?;
+        let mut child = bound_to_this_thread(&qemu_command(lab, role, memory, start)?)
+            .current_dir(scratch.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .spawn()
+            .context("cannot start the lab's QEMU")?;
+        match connect(&mut child, scratch.path()) {
+            Ok(stream) => Ok(Self { child, agent: Agent::new(stream), scratch }),
+            Err(error) => {
+                let _ = child.kill();
+                let _ = child.wait();
+                Err(error)
+            }
+        }
+    }
+
+    /// A machine from its snapshot, ready for commands, with the lent disks as
+    /// `/dev/vda`, `/dev/vdb` and so on.
+    ///
+    /// # Errors
+    /// If QEMU does not start or the machine does not answer.
+    pub fn load(lab: &Lab, snapshot: &Snapshot, disks: &[PathBuf]) -> Result<Self> {
+        if disks.len() > LOANS {
+            bail!("a guest of the lab can have at most {LOANS} disks, not {}", disks.len());
+        }
+        let mut machine = Self::start(lab, snapshot.role, snapshot.memory, &Start::Load(snapshot, disks))?;
+        machine.agent.sh("true", START_LIMIT)?;
+        for _ in disks {
+            machine.agent.check(BIND_NEXT_DISK)?;
+        }
+        Ok(machine)
+    }
+
+    /// QEMU's control connection.
+    ///
+    /// # Errors
+    /// If QEMU is gone.
+    pub fn qmp(&self) -> Result<Qmp> {
+        Qmp::connect(&self.scratch.path().join("control"))
+    }
+
+    /// What the first serial port said: Xen's console, or the plain kernel's.
+    pub fn serial_log(&self) -> String {
+        let bytes = fs::read(self.scratch.path().join("serial")).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).replace('\r', "")
+    }
+
+    /// Waits for QEMU to end by itself.
+    ///
+    /// # Errors
+    /// If it cannot be waited for.
+    pub fn wait(mut self) -> Result<()> {
+        self.child.wait().context("cannot wait for QEMU").map(drop)
+    }
+}
+
+impl Drop for Machine {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Binds the driver to the first virtio disk that has none: the next lent one.
+const BIND_NEXT_DISK: &str = "for d in /sys/bus/virtio/devices/*; do \
+     [ \"$(cat $d/device)\" = 0x0002 ] && [ ! -e $d/driver ] || continue; \
+     basename $d >/sys/bus/virtio/drivers/virtio_blk/bind; exit; done; exit 1";
+
+fn qemu_command(lab: &Lab, role: Role, memory: u64, start: &Start<'_>) -> Result<Command> {
+    let mut command = qemu::command(&lab.root());
+    command.args(qemu::TCG).args(["-smp", "2", "-m", &format!("{memory}M")]);
+    match role {
+        Role::Xen => xen_kernel(lab, &mut command),
+        Role::Kvm => kvm_kernel(lab, &mut command),
+    }
+    // An AHCI disk works in a PV dom0 as it is; virtio works there if it goes through the DMA API.
+    let root = match start {
+        Start::Boot(overlay) => drive(overlay, "qcow2", "root", "off"),
+        Start::Load(snapshot, _) => drive(&snapshot.overlay, "qcow2", "root", "on"),
+    };
+    command.args(["-drive", &root, "-device", "ahci,id=ahci,addr=0x8", "-device", "ide-hd,drive=root,bus=ahci.0"]);
+    command.args(["-chardev", "file,id=serial,path=serial", "-serial", "chardev:serial"]);
+    command.args(["-chardev", "socket,id=agent,path=agent,server=on,wait=off"]);
+    command.args(["-device", "virtio-serial-pci,disable-legacy=on,iommu_platform=on,addr=0x9"]);
+    command.args(["-device", "virtconsole,chardev=agent", "-qmp", "unix:control,server=on,wait=off"]);
+    let disks: &[PathBuf] = match start {
+        Start::Boot(_) => &[],
+        Start::Load(snapshot, disks) => {
+            command.arg("-incoming").arg(format!("file:{}", snapshot.state.display()));
+            disks
+        }
+    };
+    lend(&mut command, disks)?;
+    Ok(command)
+}
+
+fn xen_kernel(lab: &Lab, command: &mut Command) {
+    let kernel = qemu::escaped(&lab.root().join("vmlinuz").display().to_string());
+    let initrd = qemu::escaped(&lab.root().join("initrd.img").display().to_string());
+    let words = qemu::escaped(&kernel_words("console=hvc0", Role::Xen));
+    command
+        .arg("-kernel")
+        .arg(lab.xen())
+        .args(["-append", "console=com1 com1=115200,8n1 dom0_mem=1G,max:1G dom0_max_vcpus=1 loglvl=all \
+             guest_loglvl=all noreboot bootscrub=0 conring_size=512k"])
+        .arg("-initrd")
+        .arg(format!("{kernel} {words},{initrd}"));
+}
+
+fn kvm_kernel(lab: &Lab, command: &mut Command) {
+    command
+        .arg("-kernel")
+        .arg(lab.root().join("vmlinuz"))
+        .arg("-initrd")
+        .arg(lab.root().join("initrd.img"))
+        .arg("-append")
+        .arg(kernel_words("console=ttyS0", Role::Kvm));
+}
+
+fn kernel_words(console: &str, role: Role) -> String {
+    format!(
+        "{console} root=LABEL={} rw init={} prism.lab={} quiet",
+        disk::LABEL,
+        disk::INIT_PATH,
+        role.name()
+    )
+}
+
+fn drive(file: &Path, format: &str, id: &str, snapshot: &str) -> String {
+    let file = qemu::escaped(&file.display().to_string());
+    format!("file={file},format={format},if=none,id={id},snapshot={snapshot}")
+}
+
+/// The same devices always, as a snapshot demands; behind those not needed there is nothing.
+fn lend(command: &mut Command, disks: &[PathBuf]) -> Result<()> {
+    for index in 0..LOANS {
+        let id = format!("loan{index}");
+        let backend = match disks.get(index) {
+            Some(file) => {
+                let file = file.canonicalize().with_context(|| format!("cannot find the disk {}", file.display()))?;
+                drive(&file, "raw", &id, "off")
+            }
+            None => format!("driver=null-co,size=1M,if=none,id={id}"),
+        };
+        let device =
+            format!("virtio-blk-pci,drive={id},disable-legacy=on,iommu_platform=on,addr={:#x}", 0x10 + index);
+        command.args(["-drive", &backend, "-device", &device]);
+    }
+    Ok(())
+}
+
+/// The same command, killed by the kernel when the calling thread ends, however that comes.
+pub fn bound_to_this_thread(command: &Command) -> Command {
+    let mut bound = Command::new("setpriv");
+    bound.args(["--pdeathsig", "KILL", "--"]).arg(command.get_program()).args(command.get_args());
+    for (name, value) in command.get_envs() {
+        if let Some(value) = value {
+            bound.env(name, value);
+        }
+    }
+    bound
+}
+
+fn connect(child: &mut Child, scratch: &Path) -> Result<UnixStream> {
+    let deadline = Instant::now() + START_LIMIT;
+    loop {
+        if let Ok(stream) = UnixStream::connect(scratch.join("agent")) {
+            return Ok(stream);
+        }
+        if child.try_wait().context("cannot look after QEMU")?.is_some() {
+            let errors = fs::read_to_string(scratch.join("errors")).unwrap_or_default();
+            bail!("the lab's QEMU ended at once: {}", errors.trim_end());
+        }
+        if Instant::now() > deadline {
+            bail!("the lab's QEMU did not start within {} s", START_LIMIT.as_secs());
+        }
+        thread::sleep(Duration::from_millis(20));
+    }
+}

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The lab: a Debian with Xen and QEMU in a directory, the same on a disk, and two machines
+//! snapshotted right after boot, one with Xen and its dom0, one with KVM.
+//!
+//! Each stage is cached under `target/lab` with a stamp of everything that went into it, so that
+//! a changed recipe or an interrupted build is never mistaken for a finished one.
+
+pub mod agent;
+pub mod disk;
+pub mod machine;
+pub mod qemu;
+pub mod qmp;
+pub mod root;
+pub mod snapshot;
+pub mod stage;
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+
+use crate::host;
+use machine::Role;
+use snapshot::Snapshot;
+
+/// Disk space that building the lab may take, in bytes.
+const SPACE_NEEDED: u64 = 4 << 30;
+
+/// The lab's cache directory.
+#[derive(Clone, Debug)]
+pub struct Lab {
+    dir: PathBuf,
+}
+
+impl Lab {
+    /// The lab cached in `dir`, built or not.
+    pub fn new(dir: PathBuf) -> Self {
+        Self { dir }
+    }
+
+    /// The cache directory.
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The Debian tree, whose QEMU and Xen are used from outside too.
+    pub fn root(&self) -> PathBuf {
+        self.dir.join("root")
+    }
+
+    /// The uncompressed hypervisor, which QEMU's `-kernel` takes.
+    pub fn xen(&self) -> PathBuf {
+        self.dir.join("xen")
+    }
+
+    /// Makes what a QEMU of this machine needs: the tree and the hypervisor.
+    ///
+    /// # Errors
+    /// If the machine lacks rights, space or tools, or the build fails.
+    pub fn ensure_root(&self) -> Result<()> {
+        let _lock = self.lock()?;
+        root::ensure(self)
+    }
+
+    /// Makes all that a machine of this role needs, and gives its snapshot.
+    ///
+    /// # Errors
+    /// If the machine lacks rights, space or tools, or the build fails.
+    pub fn ensure(&self, role: Role) -> Result<Snapshot> {
+        let _lock = self.lock()?;
+        root::ensure(self)?;
+        disk::ensure(self)?;
+        snapshot::ensure(self, role)
+    }
+
+    /// Removes the cache.
+    ///
+    /// # Errors
+    /// If files cannot be removed.
+    pub fn clean(&self) -> Result<()> {
+        if self.dir.exists() {
+            fs::remove_dir_all(&self.dir).with_context(|| format!("cannot remove {}", self.dir.display()))?;
+        }
+        Ok(())
+    }
+
+    /// One line for each stage: made or not, and its size.
+    pub fn status(&self) -> Vec<String> {
+        let stages = [root::stage(self), disk::stage(self)];
+        let snapshots = Role::ALL.map(|role| snapshot::stage(self, role, machine::memory()));
+        stages.iter().chain(&snapshots).map(stage::Stage::status).collect()
+    }
+
+    fn lock(&self) -> Result<File> {
+        fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;
+        let path = self.dir.join("lock");
+        let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
+        file.lock().context("cannot lock the lab")?;
+        Ok(file)
+    }
+
+    fn require_space(&self) -> Result<()> {
+        host::require_space(&self.dir, SPACE_NEEDED, "the lab")
+    }
+}

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! QEMU's machine protocol, as far as snapshots need it.
+
+use std::io::{BufRead, BufReader, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::thread;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+/// How often a running migration is asked for its state.
+const POLL: Duration = Duration::from_millis(50);
+
+/// A connection to a QEMU's control socket.
+#[derive(Debug)]
+pub struct Qmp {
+    reader: BufReader<UnixStream>,
+    writer: UnixStream,
+}
+
+impl Qmp {
+    /// Connects to the socket at `path` and leaves the negotiation behind.
+    ///
+    /// # Errors
+    /// If nobody listens there.
+    pub fn connect(path: &Path) -> Result<Self> {
+        let writer = UnixStream::connect(path).context("cannot reach QEMU's control socket")?;
+        let reader = BufReader::new(writer.try_clone().context("cannot share QEMU's control socket")?);
+        let mut qmp = Self { reader, writer };
+        qmp.message()?;
+        qmp.execute("qmp_capabilities", json!({}))?;
+        Ok(qmp)
+    }
+
+    /// Writes the machine's whole state to `file` and leaves the machine stopped.
+    ///
+    /// # Errors
+    /// If QEMU cannot write it.
+    pub fn save(&mut self, file: &Path) -> Result<()> {
+        // The default limit is that of a network; this is a local file.
+        self.execute("migrate-set-parameters", json!({"max-bandwidth": 1_u64 << 40}))?;
+        self.execute("migrate", json!({"uri": format!("file:{}", file.display())}))?;
+        loop {
+            let state = self.execute("query-migrate", json!({}))?;
+            match state["status"].as_str() {
+                Some("completed") => return Ok(()),
+                Some("failed" | "cancelled") => bail!("QEMU cannot save the machine: {}", state["error-desc"]),
+                _ => thread::sleep(POLL),
+            }
+        }
+    }
+
+    /// Ends QEMU.
+    ///
+    /// # Errors
+    /// If QEMU is gone already.
+    pub fn quit(&mut self) -> Result<()> {
+        self.execute("quit", json!({})).map(drop)
+    }
+
+    fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
+        let request = json!({"execute": command, "arguments": arguments});
+        writeln!(self.writer, "{request}").context("QEMU closed its control socket")?;
+        loop {
+            let mut message = self.message()?;
+            if message.get("event").is_some() {
+                continue;
+            }
+            if let Some(error) = message.get("error") {
+                bail!("QEMU refused {command}: {}", error["desc"]);
+            }
+            return Ok(message["return"].take());
+        }
+    }
+
+    fn message(&mut self) -> Result<Value> {
+        let mut line = String::new();
+        if self.reader.read_line(&mut line).context("cannot read QEMU's control socket")? == 0 {
+            bail!("QEMU ended");
+        }
+        serde_json::from_str(&line).context("QEMU's control socket speaks no JSON")
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is being done now: a spinner with the time on a terminal, plain lines elsewhere.
+
+use std::io::{IsTerminal, stderr};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+
+/// A step of work that may take a while, shown on standard error.
+#[derive(Debug)]
+pub struct Step {
+    title: String,
+    begun: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Step {
+    /// Announces a step.
+    pub fn begin(title: &str) -> Self {
+        let bar = stderr().is_terminal().then(|| spinner(title));
+        if bar.is_none() {
+            eprintln!("making {title}");
+        }
+        Self { title: title.to_owned(), begun: Instant::now(), bar }
+    }
+
+    /// Reports the end of the step. A step dropped without it has failed, and says nothing.
+    pub fn done(mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        eprintln!("made {} in {} s", self.title, self.begun.elapsed().as_secs());
+    }
+}
+
+impl Drop for Step {
+    fn drop(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn spinner(title: &str) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} making {msg} {elapsed}");
+    let bar = ProgressBar::new_spinner().with_message(title.to_owned());
+    bar.set_style(style.unwrap_or_else(|_| ProgressStyle::default_spinner()));
+    bar.enable_steady_tick(Duration::from_millis(200));
+    bar
+}

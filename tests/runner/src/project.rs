@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The project this runner belongs to: its folders and what can be started from it.
+
+use std::env;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+use serde_json::Value;
+
+use crate::lab::Lab;
+
+/// The project's folders.
+#[derive(Clone, Debug)]
+pub struct Project {
+    root: PathBuf,
+}
+
+/// An application or a guest test of the project.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct App {
+    /// Whether it is a guest test rather than an application.
+    pub kind: Kind,
+    /// The name of its folder, by which it is started.
+    pub name: String,
+    /// The name of its cargo package.
+    pub package: String,
+    /// What it does, in a line.
+    pub about: String,
+}
+
+/// What something that can be started is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Kind {
+    /// For people; below `apps`.
+    Application,
+    /// For tests; below `tests/guest`.
+    GuestTest,
+}
+
+impl Project {
+    /// The project in whose `tests/runner` this program was built.
+    ///
+    /// # Errors
+    /// If the folder is gone.
+    pub fn find() -> Result<Self> {
+        let runner = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let root = runner.ancestors().nth(2).context("the runner lies at the root of the file system")?;
+        if !root.join("Cargo.toml").is_file() {
+            bail!("{} is no longer a Prism tree: build the runner again", root.display());
+        }
+        Ok(Self { root: root.to_owned() })
+    }
+
+    /// The folder of the whole project.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The lab's cache.
+    pub fn lab(&self) -> Lab {
+        Lab::new(self.root.join("target/lab"))
+    }
+
+    /// Where finished images are put: in cargo's target directory.
+    pub fn images(&self) -> PathBuf {
+        let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| "target".into(), PathBuf::from);
+        self.root.join(target).join("images")
+    }
+
+    /// All applications and guest tests.
+    ///
+    /// # Errors
+    /// If cargo does not know its workspace.
+    pub fn apps(&self) -> Result<Vec<App>> {
+        let output = Command::new("cargo")
+            .args(["metadata", "--no-deps", "--format-version", "1"])
+            .current_dir(&self.root)
+            .stdin(Stdio::null())
+            .output()
+            .context("cannot run cargo")?;
+        if !output.status.success() {
+            bail!("cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
+        }
+        let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata speaks no JSON")?;
+        let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
+        let mut apps: Vec<App> = packages.iter().filter_map(|package| self.app(package)).collect();
+        apps.sort();
+        Ok(apps)
+    }
+
+    fn app(&self, package: &Value) -> Option<App> {
+        let manifest = Path::new(package["manifest_path"].as_str()?);
+        let folder = manifest.parent()?.strip_prefix(&self.root).ok()?;
+        let kind = match folder.parent()?.to_str()? {
+            "apps" => Kind::Application,
+            "tests/guest" => Kind::GuestTest,
+            _ => return None,
+        };
+        Some(App {
+            kind,
+            name: folder.file_name()?.to_str()?.to_owned(),
+            package: package["name"].as_str()?.to_owned(),
+            about: package["description"].as_str().unwrap_or_default().to_owned(),
+        })
+    }
+}

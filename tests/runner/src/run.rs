@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The commands `run`, `image` and `lab`.
+
+use std::io::{IsTerminal, stdin};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use crate::cli;
+use crate::env::Env;
+use crate::guest::{Job, schedule};
+use crate::image::{Image, build};
+use crate::lab::Lab;
+use crate::lab::machine::{Machine, Role};
+use crate::nearest::nearest;
+use crate::project::{App, Project};
+use crate::report;
+use crate::terminal::AtEnd;
+
+/// The application that is booted when none is named; its grid is judged too.
+const SHOWPIECE: &str = "spectrum";
+
+/// Boots an application in each environment asked for.
+///
+/// # Errors
+/// If the options make no sense, the image cannot be built or the lab fails.
+pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
+    if options.list {
+        list(project)?;
+        return Ok(0);
+    }
+    let envs = envs(&options.envs)?;
+    let name = options.app.as_deref().unwrap_or(SHOWPIECE);
+    let image = find_image(project, name)?;
+    println!("image  {}", image.file.display());
+    println!("sha256 {}", image.sha256()?);
+    let jobs = jobs(&image, &envs, options)?;
+    let judged_by_grid = image.debug.is_some() && image.name == SHOWPIECE;
+    let mut report = report::Report::new(&image, judged_by_grid);
+    schedule::run(&project.lab(), &jobs, |index, outcome| report.add(&jobs[index], outcome))?;
+    Ok(report.finish().exit_status())
+}
+
+/// Builds an application and prints the path of its image.
+///
+/// # Errors
+/// If there is no such application or it cannot be built.
+pub fn image(project: &Project, name: &str) -> Result<u8> {
+    println!("{}", find_image(project, name)?.file.display());
+    Ok(0)
+}
+
+/// Does something with the lab.
+///
+/// # Errors
+/// If it cannot be done.
+pub fn lab(project: &Project, action: &cli::Lab) -> Result<u8> {
+    let lab = project.lab();
+    match action {
+        cli::Lab::Build => Role::ALL.into_iter().try_for_each(|role| lab.ensure(role).map(drop))?,
+        cli::Lab::Clean => lab.clean()?,
+        cli::Lab::Status => lab.status().iter().for_each(|line| println!("{line}")),
+        cli::Lab::Shell { kvm } => shell(&lab, if *kvm { Role::Kvm } else { Role::Xen })?,
+    }
+    Ok(0)
+}
+
+fn shell(lab: &Lab, role: Role) -> Result<()> {
+    let mut machine = Machine::load(lab, &lab.ensure(role)?, &[])?;
+    if stdin().is_terminal() {
+        println!("exit or Ctrl-] leaves; nothing done here is kept");
+    }
+    machine.agent.interact("cd; exec bash -i", AtEnd::Tell).map(drop)
+}
+
+fn list(project: &Project) -> Result<()> {
+    println!("environments:");
+    for env in Env::ALL {
+        println!("  {:10} {}", env.name(), env.about());
+    }
+    println!("applications and guest tests:");
+    for app in project.apps()? {
+        println!("  {:10} {}", app.name, app.about);
+    }
+    Ok(())
+}
+
+fn envs(names: &[String]) -> Result<Vec<Env>> {
+    if names.is_empty() {
+        return Ok(Env::ALL.to_vec());
+    }
+    let mut envs = names.iter().map(|name| env(name)).collect::<Result<Vec<_>>>()?;
+    envs.sort();
+    envs.dedup();
+    Ok(envs)
+}
+
+fn env(name: &str) -> Result<Env> {
+    Env::by_name(name).with_context(|| unknown("environment", name, Env::ALL.map(Env::name)))
+}
+
+fn find_image(project: &Project, name: &str) -> Result<Image> {
+    let path = Path::new(name);
+    if name.contains('/') || path.extension().is_some_and(|extension| extension == "elf") {
+        let file = path.canonicalize().with_context(|| format!("cannot find the image {name}"))?;
+        let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        return Ok(Image { name, file, debug: None });
+    }
+    build::build(project, &find_app(project, name)?)
+}
+
+fn find_app(project: &Project, name: &str) -> Result<App> {
+    let apps = project.apps()?;
+    let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
+    let found = apps.iter().find(|app| app.name == name);
+    found.cloned().with_context(|| unknown("application", name, names))
+}
+
+fn unknown<'a>(what: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let guess = nearest(name, names).map(|guess| format!(", did you mean {guess}?"));
+    format!("unknown {what} {name}{} (scripts/run --list names all)", guess.unwrap_or_default())
+}
+
+fn jobs(image: &Image, envs: &[Env], options: &cli::Run) -> Result<Vec<Job>> {
+    let disks = options.disks.iter().map(|disk| {
+        disk.canonicalize().with_context(|| format!("cannot find the disk {}", disk.display()))
+    });
+    let disks = disks.collect::<Result<Vec<PathBuf>>>()?;
+    let job = |&env: &Env| Job {
+        env,
+        image: image.clone(),
+        memory: options.memory,
+        vcpus: options.vcpus,
+        command_line: options.cmdline.clone(),
+        disks: disks.clone(),
+        limit: Duration::from_secs(options.timeout),
+    };
+    Ok(envs.iter().map(job).collect())
+}

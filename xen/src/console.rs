@@ -1,0 +1,253 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The console ring (`xen/include/public/io/console.h`), and Xen's own console
+//! (`CONSOLEIO_write` of `xen.h`).
+
+use core::fmt;
+use core::mem::offset_of;
+use core::sync::atomic::{Ordering, fence};
+
+use xen_sys::io::console::xencons_interface;
+use xen_sys::xen::{__HYPERVISOR_console_io, CONSOLEIO_write};
+
+use crate::error::{Result, check};
+use crate::hypercall::Hypercall;
+use crate::shared::Shared;
+
+/// Bytes that the guest can have in flight to the console.
+const OUT: u32 = 2048;
+/// Bytes that the console can have in flight to the guest.
+const IN: u32 = 1024;
+
+/// Writes to Xen's own console. In a domU Xen prints it only if its guest log level allows.
+///
+/// # Errors
+///
+/// [`Errno::NOSYS`](crate::Errno::NOSYS) in QEMU's Xen emulation, `EPERM` by policy.
+pub fn write_to_xen(hypercalls: &(impl Hypercall + ?Sized), bytes: &[u8]) -> Result<()> {
+    let text = bytes.as_ptr().expose_provenance() as u64;
+    // SAFETY: CONSOLEIO_write reads `len` bytes at the pointer.
+    check(unsafe {
+        hypercalls
+            .issue(__HYPERVISOR_console_io as u64, [CONSOLEIO_write as u64, bytes.len() as u64, text, 0, 0])
+    })
+    .map(drop)
+}
+
+/// The other side of the ring wrote indices that cannot be: more bytes in it than it has room for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BadIndices;
+
+impl fmt::Display for BadIndices {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the console's backend wrote impossible ring indices")
+    }
+}
+
+impl core::error::Error for BadIndices {}
+
+/// The guest's end of the console ring.
+///
+/// Neither side waits for the other here: both calls move what they can and say how much. After
+/// either moved something, the other side wants an event on the ring's port.
+pub struct Ring {
+    page: Shared<xencons_interface>,
+    /// Ours to write; kept here so that the backend cannot move it.
+    produced: u32,
+    /// Ours to write, as above.
+    consumed: u32,
+}
+
+impl Ring {
+    /// The ring in `page`. Whoever used it before us (a boot loader) may have left it anywhere.
+    pub fn new(page: Shared<xencons_interface>) -> Self {
+        let now = page.read();
+        Self { page, produced: now.out_prod, consumed: now.in_cons }
+    }
+
+    /// Puts as many of `bytes` into the ring as fit, and returns how many.
+    ///
+    /// # Errors
+    ///
+    /// [`BadIndices`] if the backend claims to have read what was not written.
+    pub fn write(&mut self, bytes: &[u8]) -> core::result::Result<usize, BadIndices> {
+        let room = OUT.checked_sub(self.unread()?).ok_or(BadIndices)?;
+        let mut written = 0;
+        for &byte in bytes.iter().take(room as usize) {
+            let slot = self.produced.wrapping_add(written) % OUT; // a free-running ring index
+            self.byte(offset_of!(xencons_interface, out) + slot as usize, |place| place.write(byte));
+            written += 1;
+        }
+        self.produced = self.produced.wrapping_add(written); // a free-running ring index
+        self.index(offset_of!(xencons_interface, out_prod), |index| {
+            index.atomic().store(self.produced, Ordering::Release);
+        });
+        fence(Ordering::SeqCst);
+        Ok(written as usize)
+    }
+
+    /// Bytes written that the backend has not read yet.
+    ///
+    /// # Errors
+    ///
+    /// [`BadIndices`] as for [`write`](Self::write).
+    pub fn unread(&self) -> core::result::Result<u32, BadIndices> {
+        let consumed = self.load(offset_of!(xencons_interface, out_cons));
+        let unread = self.produced.wrapping_sub(consumed); // free-running ring indices
+        if unread > OUT { Err(BadIndices) } else { Ok(unread) }
+    }
+
+    /// Takes what has been typed, up to the size of `buffer`, and returns how much that was.
+    ///
+    /// # Errors
+    ///
+    /// [`BadIndices`] if the backend claims to have written more than fits.
+    pub fn read(&mut self, buffer: &mut [u8]) -> core::result::Result<usize, BadIndices> {
+        let produced = self.load(offset_of!(xencons_interface, in_prod));
+        let ready = produced.wrapping_sub(self.consumed); // free-running ring indices
+        if ready > IN {
+            return Err(BadIndices);
+        }
+        let mut taken = 0;
+        for place in buffer.iter_mut().take(ready as usize) {
+            let slot = self.consumed.wrapping_add(taken) % IN; // a free-running ring index
+            self.byte(offset_of!(xencons_interface, r#in) + slot as usize, |byte| *place = byte.read());
+            taken += 1;
+        }
+        self.consumed = self.consumed.wrapping_add(taken); // a free-running ring index
+        self.index(offset_of!(xencons_interface, in_cons), |index| {
+            index.atomic().store(self.consumed, Ordering::Release);
+        });
+        Ok(taken as usize)
+    }
+
+    fn load(&self, offset: usize) -> u32 {
+        let mut value = 0;
+        self.index(offset, |index| value = index.atomic().load(Ordering::Acquire));
+        value
+    }
+
+    fn index(&self, offset: usize, access: impl FnOnce(Shared<u32>)) {
+        if let Some(index) = self.page.field::<u32>(offset) {
+            access(index);
+        }
+    }
+
+    fn byte(&self, offset: usize, access: impl FnOnce(Shared<u8>)) {
+        if let Some(byte) = self.page.field::<u8>(offset) {
+            access(byte);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The console's end of the ring, and the memory that both share.
+    struct Backend {
+        page: Box<xencons_interface>,
+    }
+
+    impl Backend {
+        fn new(index: u32) -> Self {
+            let page = xencons_interface {
+                r#in: [0; 1024],
+                out: [0; 2048],
+                in_cons: index,
+                in_prod: index,
+                out_cons: index,
+                out_prod: index,
+            };
+            Self { page: Box::new(page) }
+        }
+
+        fn ring(&mut self) -> Ring {
+            Ring::new(self.shared())
+        }
+
+        fn shared(&mut self) -> Shared<xencons_interface> {
+            // SAFETY: the box outlives every use in these single-threaded tests.
+            unsafe { Shared::at((&raw mut *self.page).expose_provenance() as u64) }
+        }
+
+        fn change(&mut self, change: impl FnOnce(&mut xencons_interface)) {
+            let mut page = self.shared().read();
+            change(&mut page);
+            self.shared().write(page);
+        }
+
+        /// Reads all that the guest wrote.
+        fn take(&mut self) -> Vec<u8> {
+            let mut taken = Vec::new();
+            self.change(|page| {
+                while page.out_cons != page.out_prod {
+                    taken.push(page.out[(page.out_cons % OUT) as usize]);
+                    page.out_cons = page.out_cons.wrapping_add(1);
+                }
+            });
+            taken
+        }
+
+        fn type_in(&mut self, bytes: &[u8]) {
+            self.change(|page| {
+                for byte in bytes {
+                    page.r#in[(page.in_prod % IN) as usize] = *byte;
+                    page.in_prod = page.in_prod.wrapping_add(1);
+                }
+            });
+        }
+    }
+
+    #[test]
+    fn what_is_written_arrives_wherever_the_indices_start() {
+        for start in [0, 2047, u32::MAX - 2] {
+            let mut backend = Backend::new(start);
+            let mut ring = backend.ring();
+            assert_eq!(ring.write(b"hello"), Ok(5));
+            assert_eq!(backend.take(), b"hello");
+            assert_eq!(ring.unread(), Ok(0));
+        }
+    }
+
+    #[test]
+    fn a_full_ring_takes_nothing_and_loses_nothing() {
+        let mut backend = Backend::new(7);
+        let mut ring = backend.ring();
+        assert_eq!(ring.write(&[b'x'; 3000]), Ok(2048));
+        assert_eq!(ring.write(b"y"), Ok(0));
+        assert_eq!(backend.take(), [b'x'; 2048]);
+        assert_eq!(ring.write(b"y"), Ok(1));
+    }
+
+    #[test]
+    fn typed_bytes_come_in_order_and_once() {
+        let mut backend = Backend::new(u32::MAX);
+        let mut ring = backend.ring();
+        backend.type_in(b"abc");
+        let mut buffer = [0; 2];
+        assert_eq!(ring.read(&mut buffer), Ok(2));
+        assert_eq!(&buffer, b"ab");
+        assert_eq!(ring.read(&mut buffer), Ok(1));
+        assert_eq!(ring.read(&mut buffer), Ok(0));
+    }
+
+    #[test]
+    fn impossible_indices_are_refused() {
+        let mut backend = Backend::new(0);
+        let mut ring = backend.ring();
+        backend.change(|page| page.out_cons = 1);
+        assert_eq!(ring.write(b"x"), Err(BadIndices));
+        backend.change(|page| page.in_prod = 1025);
+        assert_eq!(ring.read(&mut [0; 8]), Err(BadIndices));
+    }
+
+    #[test]
+    fn the_guests_own_indices_cannot_be_moved_by_the_backend() {
+        let mut backend = Backend::new(0);
+        let mut ring = backend.ring();
+        assert_eq!(ring.write(b"ab"), Ok(2));
+        backend.change(|page| page.out_prod = 900);
+        assert_eq!(ring.write(b"c"), Ok(1));
+        assert_eq!(backend.take(), b"abc");
+    }
+}

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Parameters of an HVM or PVH domain: `xen/include/public/hvm/params.h`, `hvm/hvm_op.h`.
+
+use xen_sys::hvm::hvm_op::*;
+use xen_sys::hvm::params::*;
+use xen_sys::xen::{__HYPERVISOR_hvm_op, DOMID_SELF};
+
+use crate::error::Result;
+use crate::hypercall::{Hypercall, command};
+
+/// The parameters that a guest may read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Parameter {
+    /// Frame of the xenstore ring.
+    StoreFrame = HVM_PARAM_STORE_PFN as u32,
+    /// Event channel of the xenstore ring.
+    StoreEvent = HVM_PARAM_STORE_EVTCHN as u32,
+    /// Frame of the console ring.
+    ConsoleFrame = HVM_PARAM_CONSOLE_PFN as u32,
+    /// Event channel of the console ring.
+    ConsoleEvent = HVM_PARAM_CONSOLE_EVTCHN as u32,
+}
+
+/// Reads a parameter; zero usually means that the toolstack didn't set it.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub fn parameter(hypercalls: &(impl Hypercall + ?Sized), parameter: Parameter) -> Result<u64> {
+    let mut argument =
+        xen_hvm_param { domid: DOMID_SELF as _, index: parameter as u32, ..Default::default() };
+    // SAFETY: HVMOP_get_param takes a xen_hvm_param.
+    unsafe { command(hypercalls, __HYPERVISOR_hvm_op as u64, HVMOP_get_param as u64, &mut argument)? };
+    Ok(argument.value)
+}
+
+/// Has Xen deliver event channels as interrupt `vector` on every vCPU, without an end of
+/// interrupt. Only where [`Features::HVM_CALLBACK_VECTOR`](crate::version::Features) is set.
+///
+/// # Safety
+///
+/// The caller's interrupt table must have a handler for the vector before interrupts are enabled.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub unsafe fn set_callback_vector(hypercalls: &(impl Hypercall + ?Sized), vector: u8) -> Result<()> {
+    let mut argument = xen_hvm_param {
+        domid: DOMID_SELF as _,
+        index: HVM_PARAM_CALLBACK_IRQ as u32,
+        value: (HVM_PARAM_CALLBACK_TYPE_VECTOR as u64) << 56 | u64::from(vector),
+        ..Default::default()
+    };
+    // SAFETY: HVMOP_set_param takes a xen_hvm_param; the handler is the caller's promise.
+    unsafe { command(hypercalls, __HYPERVISOR_hvm_op as u64, HVMOP_set_param as u64, &mut argument) }.map(drop)
+}

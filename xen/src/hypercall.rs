@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The seam between this crate and the machine: issuing a hypercall.
+//!
+//! The convention behind it (`docs/guest-guide/x86/hypercall-abi.rst`): number in RAX, arguments
+//! in RDI, RSI, RDX, R10, R8, result in RAX; pointers are virtual addresses of the caller's.
+//! A kernel implements [`Hypercall`] with the right instruction; tests implement it with a fake.
+
+use crate::error::{Result, check};
+
+/// Can issue hypercalls.
+pub trait Hypercall {
+    /// Issues hypercall `number` (`__HYPERVISOR_*` of `xen.h`) with up to five arguments, unused
+    /// ones zero, and returns what Xen returned.
+    ///
+    /// # Safety
+    ///
+    /// A hypercall can do anything to the domain's memory. The caller answers for this one: each
+    /// pointer among the arguments is valid for what the hypercall reads or writes through it,
+    /// and what it does to page tables, shared pages and other vCPUs breaks no Rust reference.
+    unsafe fn issue(&self, number: u64, arguments: [u64; 5]) -> i64;
+}
+
+/// An operation on a structure: most hypercalls take a command and a pointer to its arguments.
+///
+/// # Safety
+///
+/// As for [`Hypercall::issue`]; `command` must expect a `T`.
+pub(crate) unsafe fn command<T>(
+    hypercalls: &(impl Hypercall + ?Sized),
+    number: u64,
+    command: u64,
+    argument: &mut T,
+) -> Result<u64> {
+    let pointer = (&raw mut *argument).expose_provenance() as u64;
+    // SAFETY: the pointer is valid for reads and writes of a T; the rest is the caller's promise.
+    check(unsafe { hypercalls.issue(number, [command, pointer, 0, 0, 0]) })
+}

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#![doc = include_str!("../README.md")]
+#![cfg_attr(not(test), no_std)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
+)]
+
+pub mod console;
+pub mod error;
+pub mod event;
+pub mod hvm;
+pub mod hypercall;
+pub mod memory;
+pub mod pv;
+pub mod sched;
+pub mod shared;
+pub mod time;
+pub mod vcpu;
+pub mod version;
+
+pub use error::Errno;
+pub use hypercall::Hypercall;

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The domain's memory as Xen sees it: `xen/include/public/memory.h`.
+
+use xen_sys::memory::*;
+use xen_sys::xen::{__HYPERVISOR_memory_op, DOMID_SELF};
+
+use crate::error::Result;
+use crate::hypercall::{Hypercall, command};
+
+/// Size of an entry of the map that [`map`] fills in: an E820 entry as a BIOS lays it down.
+pub const MAP_ENTRY_BYTES: usize = 20;
+
+/// Fills `buffer` with the domain's E820 map, and returns the bytes used.
+///
+/// # Errors
+///
+/// [`Errno::NOSYS`](crate::Errno::NOSYS) in QEMU's Xen emulation, and in PV domains that the
+/// toolstack gave no map.
+pub fn map<'a>(hypercalls: &(impl Hypercall + ?Sized), buffer: &'a mut [u8]) -> Result<&'a [u8]> {
+    let mut argument = xen_memory_map {
+        nr_entries: (buffer.len() / MAP_ENTRY_BYTES) as _,
+        buffer: buffer.as_mut_ptr().expose_provenance() as u64,
+        ..Default::default()
+    };
+    // SAFETY: XENMEM_memory_map takes a xen_memory_map, and writes at most `nr_entries` entries.
+    unsafe { command(hypercalls, __HYPERVISOR_memory_op as u64, XENMEM_memory_map as u64, &mut argument)? };
+    let used = (argument.nr_entries as usize).saturating_mul(MAP_ENTRY_BYTES).min(buffer.len());
+    Ok(buffer.get(..used).unwrap_or_default())
+}
+
+/// Puts Xen's `shared_info` at guest frame `frame` (HVM and PVH).
+///
+/// # Safety
+///
+/// What was at that frame before is gone: nothing may use it.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub unsafe fn add_shared_info(hypercalls: &(impl Hypercall + ?Sized), frame: u64) -> Result<()> {
+    let mut argument = xen_add_to_physmap {
+        domid: DOMID_SELF as _,
+        space: XENMAPSPACE_shared_info as _,
+        idx: 0,
+        gpfn: frame,
+        ..Default::default()
+    };
+    // SAFETY: XENMEM_add_to_physmap takes a xen_add_to_physmap; the caller gave the frame up.
+    unsafe { command(hypercalls, __HYPERVISOR_memory_op as u64, XENMEM_add_to_physmap as u64, &mut argument) }
+        .map(drop)
+}

@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What only PV domains ask for: page tables and exceptions (`xen/include/public/xen.h`,
+//! `arch-x86/xen.h`).
+
+use xen_sys::arch_x86::xen::trap_info;
+use xen_sys::xen::*;
+
+use crate::error::{Result, check};
+use crate::hypercall::Hypercall;
+
+/// Carries out page-table updates in order.
+///
+/// # Safety
+///
+/// The updates must leave mapped what is in use, as it is used: they can take memory away from
+/// under references.
+///
+/// # Errors
+///
+/// What Xen answers to the first update that it refuses; the ones before are done.
+pub unsafe fn mmu_update(hypercalls: &(impl Hypercall + ?Sized), updates: &[mmu_update]) -> Result<()> {
+    let requests = updates.as_ptr().expose_provenance() as u64;
+    // SAFETY: Xen reads `len` requests; a null count pointer is allowed; the effects are the
+    // caller's promise.
+    check(unsafe {
+        hypercalls.issue(
+            __HYPERVISOR_mmu_update as u64,
+            [requests, updates.len() as u64, 0, u64::from(DOMID_SELF), 0],
+        )
+    })
+    .map(drop)
+}
+
+/// Forgets this vCPU's cached translations.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub fn flush_local_tlb(hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
+    let operation = mmuext_op { cmd: MMUEXT_TLB_FLUSH_LOCAL as _, ..Default::default() };
+    let pointer = (&raw const operation).expose_provenance() as u64;
+    // SAFETY: Xen reads one operation, which changes no memory.
+    check(unsafe {
+        hypercalls.issue(__HYPERVISOR_mmuext_op as u64, [pointer, 1, 0, u64::from(DOMID_SELF), 0])
+    })
+    .map(drop)
+}
+
+/// Replaces the lowest-level entry that maps `address`, and forgets its cached translation.
+///
+/// # Safety
+///
+/// As for [`mmu_update`](fn@mmu_update).
+///
+/// # Errors
+///
+/// What Xen answers.
+pub unsafe fn update_va_mapping(
+    hypercalls: &(impl Hypercall + ?Sized),
+    address: u64,
+    entry: u64,
+) -> Result<()> {
+    let flags = UVMF_INVLPG as u64 | UVMF_LOCAL as u64;
+    // SAFETY: no pointers; the effect is the caller's promise.
+    check(unsafe {
+        hypercalls.issue(__HYPERVISOR_update_va_mapping as u64, [address, entry, flags, 0, 0])
+    })
+    .map(drop)
+}
+
+/// Sets the handlers of exceptions. The table ends with an entry whose address is 0.
+///
+/// # Safety
+///
+/// Each address is code that takes the frame that Xen pushes for its vector.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub unsafe fn set_trap_table(hypercalls: &(impl Hypercall + ?Sized), table: &[trap_info]) -> Result<()> {
+    let pointer = table.as_ptr().expose_provenance() as u64;
+    // SAFETY: Xen reads up to the entry with address 0; the rest is the caller's promise.
+    check(unsafe { hypercalls.issue(__HYPERVISOR_set_trap_table as u64, [pointer, 0, 0, 0, 0]) }).map(drop)
+}

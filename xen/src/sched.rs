@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Giving the CPU away, and giving the domain up: `xen/include/public/sched.h`.
+
+use xen_sys::sched::*;
+use xen_sys::xen::__HYPERVISOR_sched_op;
+
+use crate::error::Result;
+use crate::hypercall::{Hypercall, command};
+
+/// Why a domain ends, as the toolstack sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Shutdown {
+    /// Switched off, on purpose.
+    Poweroff = SHUTDOWN_poweroff as u32,
+    /// Wants to be started again.
+    Reboot = SHUTDOWN_reboot as u32,
+    /// Failed; the toolstack may keep it for a look.
+    Crash = SHUTDOWN_crash as u32,
+}
+
+/// Ends this domain. Returns only if Xen refuses.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub fn shutdown(hypercalls: &(impl Hypercall + ?Sized), reason: Shutdown) -> Result<()> {
+    let mut argument = sched_shutdown { reason: reason as _ };
+    // SAFETY: SCHEDOP_shutdown takes a sched_shutdown. Only SUSPEND, which is not in `Shutdown`,
+    // takes more, or returns in a changed world.
+    unsafe { command(hypercalls, __HYPERVISOR_sched_op as u64, SCHEDOP_shutdown as u64, &mut argument) }
+        .map(drop)
+}
+
+/// Gives the rest of the time slice away.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub fn yield_now(hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
+    // SAFETY: SCHEDOP_yield takes no argument; the pointer is ignored.
+    unsafe { command(hypercalls, __HYPERVISOR_sched_op as u64, SCHEDOP_yield as u64, &mut 0u64) }.map(drop)
+}
+
+/// Sleeps until `port` is pending, or until the paravirtual clock shows `deadline` nanoseconds
+/// (0: for ever). The port may be masked; other events that are pending and unmasked end the
+/// sleep at once.
+///
+/// # Errors
+///
+/// [`Errno::NOSYS`](crate::Errno::NOSYS) where Xen is only emulated in part.
+pub fn poll(hypercalls: &(impl Hypercall + ?Sized), port: u32, deadline: u64) -> Result<()> {
+    let mut ports = port;
+    let mut argument = sched_poll {
+        ports: (&raw mut ports).expose_provenance() as u64,
+        nr_ports: 1,
+        timeout: deadline,
+        ..Default::default()
+    };
+    // SAFETY: SCHEDOP_poll takes a sched_poll, and reads `nr_ports` ports through it.
+    unsafe { command(hypercalls, __HYPERVISOR_sched_op as u64, SCHEDOP_poll as u64, &mut argument) }.map(drop)
+}
