@@ -125,6 +125,12 @@ impl XenLeaves {
     }
 }
 
+/// Whether KVM, whose leaves begin at `base`, offers its clock at the MSRs made for it
+/// (`KVM_FEATURE_CLOCKSOURCE2`, bit 3).
+pub(crate) fn kvm_has_clock(base: u32) -> bool {
+    native(base + 1, 0).eax & 1 << 3 != 0
+}
+
 /// Whether hypercalls take AMD's instruction.
 pub fn is_amd() -> bool {
     CpuId::with_cpuid_reader(Reader::Native)

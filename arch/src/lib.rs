@@ -9,6 +9,7 @@ pub mod entry;
 mod hvm;
 pub mod hypercall;
 pub mod image;
+pub mod kvm;
 pub mod machine;
 mod mem;
 mod pv;

@@ -8,6 +8,7 @@
 )]
 
 pub mod pci;
+pub mod pit;
 pub mod ports;
 pub mod power;
 pub mod serial;

@@ -3,14 +3,15 @@
 
 use alloc::boxed::Box;
 
-use log::{info, warn};
+use log::{debug, info, warn};
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::machine::{self, Machine};
-use prism_arch::{Door, Entry, entry};
+use prism_arch::{Door, Entry, cpu, cpuid, entry};
 use prism_boot::capabilities::{Capabilities, Machine as MachineKind, XenCapabilities};
 use prism_boot::command_line::{ConsoleSinks, HypercallMethod};
 use prism_boot::grid::Grid;
 use prism_boot::services::{Clock, Console, Services};
+use prism_drivers::pit;
 use prism_boot::{BootError, BootInfo, MemoryMap, PAGE_SIZE, PhysRange, SharedRing, door, e820};
 use xen::console::Ring;
 use xen::event::{Bits, Port};
@@ -24,7 +25,9 @@ use crate::console::{self, RingEnd};
 use crate::hypervisor::{self, Found};
 use crate::memory::{self, Frames, IdentityMemory};
 use crate::surroundings::Surroundings;
-use crate::{crash, exec, power, probe, println, time};
+use crate::ports::CpuPorts;
+use crate::time::{self, Source};
+use crate::{crash, exec, power, probe, println};
 
 unsafe extern "Rust" {
     /// The application; its image defines it with [`app!`](crate::app!).
@@ -65,7 +68,7 @@ fn read_boot_info(entry: Entry, machine: &dyn Machine) -> Result<BootInfo, BootE
 
 /// Finds out where we are, and brings the kernel's services up there.
 fn settle(mut info: BootInfo, entry: Entry, machine: &dyn Machine) -> Context {
-    crate::log::begin(info.command_line.log_level().ok().flatten());
+    crate::logger::begin(info.command_line.log_level().ok().flatten());
     let wanted = info.command_line.hypercall_method().ok().flatten().unwrap_or(HypercallMethod::Inline);
     let found = hypervisor::find(entry.door, wanted);
     let mut capabilities = probe_machine(&info, entry.door, &found);
@@ -75,6 +78,7 @@ fn settle(mut info: BootInfo, entry: Entry, machine: &dyn Machine) -> Context {
         ask_for_rings(&mut info);
     }
     open_console(&info, machine, &mut capabilities);
+    debug!("CPUID's hypervisor leaves: {:x?}", found.leaves);
     if info.memory.is_empty() && found.xen.is_some() {
         ask_for_memory_map(&mut info);
     }
@@ -82,15 +86,20 @@ fn settle(mut info: BootInfo, entry: Entry, machine: &dyn Machine) -> Context {
         warn_of(&info);
         crash::give_up(&error)
     });
-    let clock = if paravirtual { join_xen(&info, machine, &mut capabilities) } else { None };
+    let page = if paravirtual { join_xen(&info, machine) } else { None };
+    let xen_clock = page.and_then(clock);
+    ask_for_services(&mut capabilities, xen_clock);
+    let kvm_clock = found.leaves.kvm.and_then(prism_arch::kvm::clock).map(xen::time::Clock::new);
+    capabilities.kvm_clock = kvm_clock.is_some();
     let services = Services::choose(&capabilities);
-    time::choose(clock.filter(|_| services.clock.chosen == Clock::Xen));
+    start_clock(services.clock.chosen, xen_clock, kvm_clock);
     let surroundings = Surroundings {
         grid: Grid::new(&capabilities, &services),
         capabilities,
         services,
         xen: found.xen,
-        vcpus: probe::vcpus(paravirtual),
+        events: page.map(Bits::new),
+        vcpus: probe::vcpus(found.xen.is_some()),
         memory: info.memory.total_usable(),
     };
     Context { info: Box::leak(Box::new(info)), surroundings: Box::leak(Box::new(surroundings)) }
@@ -102,7 +111,7 @@ fn probe_machine(info: &BootInfo, door: Door, found: &Found) -> Capabilities {
     let mut capabilities = Capabilities::new(info.door, kind);
     capabilities.vendor = hypervisor::vendor();
     capabilities.hypervisor = hypervisor::name(found);
-    capabilities.tsc_frequency = prism_arch::cpuid::timestamp_khz().is_some();
+    capabilities.tsc_frequency = cpuid::timestamp_khz().is_some();
     capabilities.xen = found.xen.map(|xen| XenCapabilities {
         version: (xen.version.major, xen.version.minor),
         features: xen.features.bits(),
@@ -164,12 +173,8 @@ fn ask_for_memory_map(info: &mut BootInfo) {
     }
 }
 
-/// Maps the pages that Xen shares with the domain, masks all events, and returns Xen's clock.
-fn join_xen(
-    info: &BootInfo,
-    machine: &dyn Machine,
-    capabilities: &mut Capabilities,
-) -> Option<xen::time::Clock> {
+/// Maps the pages that Xen shares with the domain and masks all events; returns `shared_info`.
+fn join_xen(info: &BootInfo, machine: &dyn Machine) -> Option<Shared<shared_info>> {
     for ring in [info.console, info.store].into_iter().flatten() {
         let mapped = machine
             .guest_frame(ring.mfn)
@@ -178,25 +183,40 @@ fn join_xen(
             crash::give_up(&"a ring that the toolstack set up cannot be mapped");
         }
     }
-    let page = match machine.map_shared_info(hole(&info.memory), &mut Frames) {
-        Ok(page) => page,
-        Err(error) => {
-            warn!("no events, no paravirtual clock: {error}");
-            return None;
-        }
-    };
+    let page = machine
+        .map_shared_info(hole(&info.memory), &mut Frames)
+        .inspect_err(|error| warn!("no events, no paravirtual clock: {error}"))
+        .ok()?;
     let bits = Bits::new(page);
     bits.mask_all();
     console::set_event_bits(bits);
-    let clock = clock(page);
-    if let Some(xen) = &mut capabilities.xen {
-        let features = Features::from_bits_truncate(xen.features);
-        xen.pvclock = clock.is_some_and(|clock| clock.nanoseconds(prism_arch::cpu::timestamp).is_some());
-        xen.single_shot_timer = probe::single_shot_timer();
-        xen.callback_vector =
-            features.contains(Features::HVM_CALLBACK_VECTOR) && probe::callback_vector().is_ok();
-    }
-    clock
+    Some(page)
+}
+
+/// Asks Xen for each service that needs its shared page.
+fn ask_for_services(capabilities: &mut Capabilities, clock: Option<xen::time::Clock>) {
+    let (Some(clock), Some(xen)) = (clock, &mut capabilities.xen) else { return };
+    let features = Features::from_bits_truncate(xen.features);
+    xen.pvclock = clock.nanoseconds(cpu::timestamp).is_some();
+    xen.single_shot_timer = probe::single_shot_timer();
+    xen.callback_vector =
+        features.contains(Features::HVM_CALLBACK_VECTOR) && probe::callback_vector().is_ok();
+}
+
+/// Starts the clock that was chosen. The last resort, a counter that nothing tells the speed of, is
+/// taken to count 1 GHz: good enough for time limits.
+fn start_clock(chosen: Clock, xen: Option<xen::time::Clock>, kvm: Option<xen::time::Clock>) {
+    let counter = |khz: Option<u64>| {
+        if khz.is_none() {
+            warn!("nothing tells how fast the time-stamp counter is: assuming 1 GHz");
+        }
+        Source::Timestamp { khz: khz.unwrap_or(1_000_000) }
+    };
+    time::choose(match (chosen, xen, kvm) {
+        (Clock::Xen, Some(clock), _) | (Clock::Kvm, _, Some(clock)) => Source::Paravirtual(clock),
+        (Clock::Tsc, ..) => counter(cpuid::timestamp_khz()),
+        _ => counter(pit::measure_khz(&CpuPorts, cpu::timestamp)),
+    });
 }
 
 /// The clock of vCPU 0.

@@ -23,12 +23,10 @@ pub(crate) struct Found {
 pub struct XenFound {
     /// Its version.
     pub version: Version,
-    /// What follows the version: ".2-pre"; empty if Xen does not say.
+    /// What follows the version: ".2-pre". Every Xen says it; QEMU's emulation on KVM does not.
     pub extra: Option<Text<16>>,
     /// What it offers this domain.
     pub features: Features,
-    /// KVM's leaves stand beside Xen's: QEMU emulates Xen's interface.
-    pub emulated: bool,
 }
 
 /// Makes hypercalls possible before anything else is known: PV domains can make them from the
@@ -54,7 +52,7 @@ pub(crate) fn find(door: Door, wanted: HypercallMethod) -> Found {
         (_, None) => {}
     }
     let in_container = door == Door::Pv && Hypervisors::detect(Reader::Native).xen.is_some();
-    Found { leaves, xen: ask_xen(&leaves), in_container }
+    Found { leaves, xen: ask_xen(), in_container }
 }
 
 /// Chooses the instruction by the CPU's maker, or the page if that is wanted and there is one.
@@ -77,13 +75,12 @@ fn select_hvm(leaves: XenLeaves, wanted: HypercallMethod) {
     unsafe { hypercall::select(method) };
 }
 
-fn ask_xen(leaves: &Hypervisors) -> Option<XenFound> {
+fn ask_xen() -> Option<XenFound> {
     hypercall::method()?;
     Some(XenFound {
         version: version::version(&Hypervisor).ok()?,
         extra: version::extra_version(&Hypervisor).ok(),
         features: version::features(&Hypervisor).unwrap_or(Features::empty()),
-        emulated: leaves.kvm.is_some(),
     })
 }
 

@@ -10,7 +10,7 @@ pub mod console;
 mod crash;
 mod exec;
 mod hypervisor;
-mod log;
+mod logger;
 pub mod memory;
 mod ports;
 pub mod power;
@@ -18,9 +18,9 @@ mod probe;
 pub mod surroundings;
 pub mod time;
 
-pub use ::log as logging;
 pub use app::{Context, Outcome, Verdict};
-pub use prism_boot as boot_info;
+pub use ::log;
+pub use xen;
 pub use crash::panicked;
 
 /// The error that an application's main may return: anything that can be displayed.

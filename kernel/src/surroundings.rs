@@ -3,10 +3,11 @@
 
 use core::fmt;
 
-use prism_arch::hypercall::{self, Method};
+use prism_arch::hypercall::{self as arch, Method};
 use prism_boot::capabilities::{Capabilities, Hypervisor, Machine};
 use prism_boot::grid::Grid;
 use prism_boot::services::Services;
+use xen::event::Bits;
 
 use crate::hypervisor::XenFound;
 
@@ -20,6 +21,8 @@ pub struct Surroundings {
     pub grid: Grid,
     /// Xen, if it answers, be it used or not.
     pub xen: Option<XenFound>,
+    /// The pending bits of event channels, where Xen is used.
+    pub events: Option<Bits>,
     /// vCPUs of this machine.
     pub vcpus: u32,
     /// Usable memory in bytes, as the memory map has it.
@@ -29,7 +32,12 @@ pub struct Surroundings {
 impl Surroundings {
     /// How hypercalls are made, if there is a hypervisor that takes them.
     pub fn hypercall_method(&self) -> Option<Method> {
-        hypercall::method()
+        arch::method()
+    }
+
+    /// Xen, to be called, where its services are used.
+    pub fn hypervisor_calls(&self) -> Option<arch::Hypervisor> {
+        self.is_paravirtual().then_some(arch::Hypervisor)
     }
 
     /// Whether Xen's services may be used here.
@@ -69,9 +77,10 @@ struct HypervisorName<'a>(&'a Surroundings);
 impl fmt::Display for HypervisorName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(xen) = &self.0.xen {
-            let extra = xen.extra.as_ref().map_or("", |text| text.as_str());
-            let by = if xen.emulated { " (emulated by QEMU on KVM)" } else { "" };
-            return write!(f, "Xen {}{extra}{by}", xen.version);
+            return match &xen.extra {
+                Some(extra) => write!(f, "Xen {}{}", xen.version, extra.as_str()),
+                None => write!(f, "Xen {} as emulated by QEMU", xen.version),
+            };
         }
         match self.0.capabilities.hypervisor {
             Hypervisor::None => f.write_str("no hypervisor"),

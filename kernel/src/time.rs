@@ -3,19 +3,17 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use prism_arch::{cpu, cpuid};
+use prism_arch::cpu;
 use spin::Once;
 use xen::time::Clock;
 
 /// The clock in use.
 #[derive(Clone, Copy)]
 pub(crate) enum Source {
-    /// Xen's.
+    /// Xen's or KVM's: numbers in shared memory that turn time stamps into nanoseconds.
     Paravirtual(Clock),
-    /// The time-stamp counter, whose frequency CPUID tells.
+    /// The time-stamp counter of known frequency.
     Timestamp { khz: u64 },
-    /// The time-stamp counter, as if it counted 1 GHz: good for time limits, not for people.
-    Uncalibrated,
 }
 
 static SOURCE: Once<Source> = Once::new();
@@ -24,15 +22,10 @@ static ZERO: AtomicU64 = AtomicU64::new(0);
 /// The latest reading: time does not go back.
 static LATEST: AtomicU64 = AtomicU64::new(0);
 
-/// Chooses the clock: Xen's if it runs, else the counter.
-pub(crate) fn choose(paravirtual: Option<Clock>) -> Source {
-    let source = paravirtual
-        .filter(|clock| clock.nanoseconds(cpu::timestamp).is_some())
-        .map(Source::Paravirtual)
-        .or_else(|| cpuid::timestamp_khz().map(|khz| Source::Timestamp { khz }))
-        .unwrap_or(Source::Uncalibrated);
+/// Uses `source` from now on.
+pub(crate) fn choose(source: Source) {
     ZERO.store(read(source), Ordering::Relaxed);
-    *SOURCE.call_once(|| source)
+    SOURCE.call_once(|| source);
 }
 
 /// Nanoseconds since the clock was chosen, early in boot. Never goes back.
@@ -44,7 +37,7 @@ pub fn nanoseconds() -> u64 {
 
 /// The paravirtual clock's own reading `from_now` nanoseconds ahead, as hypercalls take it;
 /// `None` if another clock is in use.
-pub(crate) fn xen_deadline(from_now: u64) -> Option<u64> {
+pub fn xen_deadline(from_now: u64) -> Option<u64> {
     match SOURCE.get() {
         Some(Source::Paravirtual(clock)) => {
             clock.nanoseconds(cpu::timestamp).map(|now| now.saturating_add(from_now))
@@ -57,7 +50,6 @@ fn read(source: Source) -> u64 {
     match source {
         Source::Paravirtual(clock) => clock.nanoseconds(cpu::timestamp).unwrap_or(0),
         Source::Timestamp { khz } => scale(cpu::timestamp(), khz),
-        Source::Uncalibrated => scale(cpu::timestamp(), 1_000_000),
     }
 }
 

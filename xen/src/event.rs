@@ -43,6 +43,20 @@ pub fn bind_ipi(hypercalls: &(impl Hypercall + ?Sized), vcpu: u32) -> Result<Por
     Ok(Port(argument.port))
 }
 
+/// A new port on which this vCPU's `virq` arrives (`VIRQ_*` of `xen.h`).
+///
+/// # Errors
+///
+/// What Xen answers; `EEXIST` if the interrupt is bound already.
+pub fn bind_virq(hypercalls: &(impl Hypercall + ?Sized), virq: u32, vcpu: u32) -> Result<Port> {
+    let mut argument = evtchn_bind_virq { virq, vcpu, port: 0 };
+    // SAFETY: EVTCHNOP_bind_virq takes an evtchn_bind_virq.
+    unsafe {
+        command(hypercalls, __HYPERVISOR_event_channel_op as u64, EVTCHNOP_bind_virq as u64, &mut argument)?
+    };
+    Ok(Port(argument.port))
+}
+
 /// Gives a port up.
 ///
 /// # Errors

@@ -25,6 +25,30 @@ pub fn stop_singleshot_timer(hypercalls: &(impl Hypercall + ?Sized), vcpu: u32) 
     operation(hypercalls, VCPUOP_stop_singleshot_timer as u64, vcpu)
 }
 
+/// Raises `VIRQ_TIMER` when the paravirtual clock shows `deadline` nanoseconds; at once if that is
+/// past. Only for the vCPU that calls.
+///
+/// # Errors
+///
+/// [`Errno::NOSYS`](crate::Errno::NOSYS) where there are no per-vCPU timers, `EINVAL` for another
+/// vCPU.
+pub fn set_singleshot_timer(
+    hypercalls: &(impl Hypercall + ?Sized),
+    vcpu: u32,
+    deadline: u64,
+) -> Result<()> {
+    let argument = vcpu_set_singleshot_timer { timeout_abs_ns: deadline, ..Default::default() };
+    let pointer = (&raw const argument).expose_provenance() as u64;
+    // SAFETY: VCPUOP_set_singleshot_timer reads a vcpu_set_singleshot_timer.
+    check(unsafe {
+        hypercalls.issue(
+            __HYPERVISOR_vcpu_op as u64,
+            [VCPUOP_set_singleshot_timer as u64, u64::from(vcpu), pointer, 0, 0],
+        )
+    })
+    .map(drop)
+}
+
 /// Whether the vCPU runs.
 ///
 /// # Errors

@@ -1,1 +1,30 @@
-fn main(){}
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Checks its surroundings, and reports the verdict.
+//!
+//! Each check prints a line. A check of something that this machine does not have is left out; one
+//! that goes wrong makes the verdict FAILURE.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod checks;
+
+use prism::{Verdict, println};
+
+prism::app!(main);
+
+async fn main(context: prism::Context) -> Verdict {
+    let mut verdict = Verdict::Success;
+    for (name, check) in checks::CHECKS {
+        match check(&context) {
+            checks::Found::Good => println!("  ok       {name}"),
+            checks::Found::Absent(reason) => println!("  absent   {name}: {reason}"),
+            checks::Found::Bad(reason) => {
+                println!("  FAILED   {name}: {reason}");
+                verdict = Verdict::Failure;
+            }
+        }
+    }
+    verdict
+}

@@ -4,7 +4,7 @@
 use crate::PhysMemory;
 
 /// A byte copy of a structure; a field beyond its end reads as 0.
-pub(crate) struct Record<const N: usize>([u8; N]);
+pub(crate) struct Record<const N: usize>(pub(crate) [u8; N]);
 
 impl<const N: usize> Record<N> {
     /// Copies the structure at `address`.
@@ -18,14 +18,17 @@ impl<const N: usize> Record<N> {
         memory.read(address, bytes.get_mut(..length)?).then_some(Self(bytes))
     }
 
+    /// `length` bytes at `offset`.
     pub(crate) fn bytes(&self, offset: usize, length: usize) -> &[u8] {
         offset.checked_add(length).and_then(|end| self.0.get(offset..end)).unwrap_or(&[])
     }
 
+    /// The 32-bit number at `offset`.
     pub(crate) fn u32(&self, offset: usize) -> u32 {
         u32_at(&self.0, offset).unwrap_or(0)
     }
 
+    /// The 64-bit number at `offset`.
     pub(crate) fn u64(&self, offset: usize) -> u64 {
         u64_at(&self.0, offset).unwrap_or(0)
     }
@@ -37,7 +40,7 @@ pub(crate) fn u32_at(bytes: &[u8], offset: usize) -> Option<u32> {
 }
 
 /// The little-endian 64-bit number at `offset`, if `bytes` holds it.
-pub(crate) fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
+fn u64_at(bytes: &[u8], offset: usize) -> Option<u64> {
     bytes.get(offset..)?.first_chunk().copied().map(u64::from_le_bytes)
 }
 

@@ -3,7 +3,7 @@
 //! `XENMEM_memory_map` fills in (`xen/include/public/memory.h`): 20-byte entries
 //! `{u64 address, u64 length, u32 type}`.
 
-use crate::{BootInfo, BootNote, Kind, bytes};
+use crate::{BootInfo, BootNote, Kind, bytes::Record};
 
 /// Length of an entry in bytes.
 pub const ENTRY_LENGTH: usize = 20;
@@ -14,14 +14,12 @@ pub const ENTRY_LENGTH: usize = 20;
 /// map does not matter any more and is forgotten.
 pub fn parse(info: &mut BootInfo, table: &[u8]) {
     info.notes.forget(BootNote::NoMemoryMap);
-    let mut entries = table.chunks_exact(ENTRY_LENGTH);
-    for entry in &mut entries {
-        let fields = (bytes::u64_at(entry, 0), bytes::u64_at(entry, 8), bytes::u32_at(entry, 16));
-        if let (Some(start), Some(length), Some(number)) = fields {
-            info.add_memory(start, length, Kind::from_acpi(number));
-        }
+    let (entries, rest) = table.as_chunks::<ENTRY_LENGTH>();
+    for entry in entries {
+        let entry = Record(*entry);
+        info.add_memory(entry.u64(0), entry.u64(8), Kind::from_acpi(entry.u32(16)));
     }
-    if !entries.remainder().is_empty() {
+    if !rest.is_empty() {
         info.notes.push(BootNote::CutShort { what: "memory map" });
     }
     info.judge_memory();

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which way each service is provided: the best there is, and why not a better one.
 
+mod choice;
+
 use core::fmt;
 
-use arrayvec::ArrayVec;
+use choice::Verdict;
+pub use choice::{Choice, PassedOver};
 
 use crate::capabilities::{Capabilities, Machine, XenCapabilities};
 
@@ -121,53 +124,6 @@ service! {
         Acpi = "ACPI",
         /// A reset by the keyboard controller, which is the end of a machine told not to reboot.
         KeyboardController = "keyboard controller reset",
-    }
-}
-
-/// A better way that was passed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct PassedOver<T> {
-    /// The way.
-    pub way: T,
-    /// Why it was not taken.
-    pub reason: &'static str,
-}
-
-/// The way chosen for a service.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Choice<T> {
-    /// The best way there is.
-    pub chosen: T,
-    /// The ways that would have been better, best first.
-    pub passed_over: ArrayVec<PassedOver<T>, 4>,
-}
-
-/// What stands against a way; `Ok` if nothing does.
-type Verdict = Result<(), &'static str>;
-
-impl<T: Copy> Choice<T> {
-    /// The first of `ways` that nothing stands against, or else `last`.
-    fn best<const N: usize>(ways: [(T, Verdict); N], last: T) -> Self {
-        const { assert!(N <= 4) };
-        let mut passed_over = ArrayVec::new();
-        for (way, verdict) in ways {
-            match verdict {
-                Ok(()) => return Self { chosen: way, passed_over },
-                Err(reason) => passed_over.extend([PassedOver { way, reason }]),
-            }
-        }
-        Self { chosen: last, passed_over }
-    }
-}
-
-impl<T: fmt::Display> fmt::Display for Choice<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.chosen)?;
-        for (index, PassedOver { way, reason }) in self.passed_over.iter().enumerate() {
-            let before = if index == 0 { " (" } else { "; " };
-            write!(f, "{before}not {way}: {reason}")?;
-        }
-        f.write_str(if self.passed_over.is_empty() { "" } else { ")" })
     }
 }
 

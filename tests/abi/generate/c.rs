@@ -2,8 +2,6 @@
 //! Writes the C program that prints what the headers say: one line per fact, name and value
 //! separated by a tab, or the name of an item and [`MISSING`](crate::newer::MISSING).
 
-use std::fmt::Write;
-
 use crate::newer::{MISSING, NEWER};
 use crate::source::{Bindings, Item, Kind};
 use crate::spelling;
@@ -31,9 +29,9 @@ const START: &str = r#"#include <errno.h>
 pub fn program(bindings: &Bindings) -> Result<String, String> {
     let mut text = String::from(START);
     // xen.h first: some headers rely on it.
-    writeln!(text, "#include <xen/xen.h>").map_err(unwritable)?;
+    text.push_str("#include <xen/xen.h>\n");
     for header in &bindings.headers {
-        writeln!(text, "#include <xen/{header}>").map_err(unwritable)?;
+        text.push_str(&format!("#include <xen/{header}>\n"));
     }
     for item in &bindings.items {
         if let Kind::Bytes(_) = item.kind {
@@ -118,8 +116,4 @@ fn size_and_alignment(item: &Item) -> String {
 
 fn integer(key: &str, expression: &str) -> String {
     format!("    INTEGER(\"{key}\", {expression});\n")
-}
-
-fn unwritable(error: std::fmt::Error) -> String {
-    error.to_string()
 }

@@ -12,7 +12,9 @@ pub fn table(bindings: &Bindings) -> Result<String, String> {
         facts(item, &mut integers, &mut texts)?;
     }
     Ok(format!(
-        "const INTEGERS: &[(&str, i128)] = &[\n{integers}];\nconst TEXTS: &[(&str, &str)] = &[\n{texts}];\n"
+        "#[allow(clippy::unnecessary_cast, reason = \"one form of line for all types\")]\n\
+         const INTEGERS: &[(&str, i128)] = &[\n{integers}];\n\
+         const TEXTS: &[(&str, &str)] = &[\n{texts}];\n"
     ))
 }
 

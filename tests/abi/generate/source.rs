@@ -120,9 +120,6 @@ impl Reader {
     fn item(&mut self, item: syn::Item, path: &str) -> Result<(), String> {
         let (visibility, ident) = match &item {
             syn::Item::Const(item) => (&item.vis, &item.ident),
-            syn::Item::Struct(item) if !self.checked.contains(&item.ident.to_string()) => {
-                Err("a structure without a layout! that checks it".into())
-            }
             syn::Item::Struct(item) => (&item.vis, &item.ident),
             syn::Item::Type(item) => (&item.vis, &item.ident),
             syn::Item::Fn(item) => (&item.vis, &item.sig.ident),
@@ -162,6 +159,9 @@ impl Reader {
     fn kind(&self, item: &syn::Item) -> Result<Kind, String> {
         match item {
             syn::Item::Const(item) => self.constant(&item.ty),
+            syn::Item::Struct(item) if !self.checked.contains(&item.ident.to_string()) => {
+                Err("a structure without a layout! that checks it".into())
+            }
             syn::Item::Struct(item) => item
                 .fields
                 .iter()

@@ -15,5 +15,6 @@ pub mod project;
 pub mod report;
 pub mod run;
 pub mod scratch;
+pub mod socket;
 pub mod terminal;
 pub mod verdict;

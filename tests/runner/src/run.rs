@@ -5,11 +5,12 @@ use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 
 use crate::cli;
-use crate::env::Env;
-use crate::guest::{Job, schedule};
+use crate::env::{Env, Place};
+use crate::guest::session::Session;
+use crate::guest::{Ending, Job, direct, schedule};
 use crate::image::{Image, build};
 use crate::lab::Lab;
 use crate::lab::machine::{Machine, Role};
@@ -17,6 +18,7 @@ use crate::nearest::nearest;
 use crate::project::{App, Project};
 use crate::report;
 use crate::terminal::AtEnd;
+use crate::verdict::Verdict;
 
 /// The application that is booted when none is named; its grid is judged too.
 const SHOWPIECE: &str = "spectrum";
@@ -36,10 +38,31 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
     println!("image  {}", image.file.display());
     println!("sha256 {}", image.sha256()?);
     let jobs = jobs(&image, &envs, options)?;
+    if options.interactive {
+        return interact(project, &jobs);
+    }
     let judged_by_grid = image.debug.is_some() && image.name == SHOWPIECE;
     let mut report = report::Report::new(&image, judged_by_grid);
     schedule::run(&project.lab(), &jobs, |index, outcome| report.add(&jobs[index], outcome))?;
     Ok(report.finish().exit_status())
+}
+
+fn interact(project: &Project, jobs: &[Job]) -> Result<u8> {
+    let [job] = jobs else {
+        bail!("--interactive connects to one guest: name one environment by --env");
+    };
+    if stdin().is_terminal() {
+        println!("Ctrl-] leaves");
+    }
+    let lab = project.lab();
+    let outcome = match job.env.place() {
+        Place::Direct => lab.ensure_root().and_then(|()| direct::interact(&lab, job)),
+        Place::XenLab => Session::open(&lab, &lab.ensure(Role::Xen)?, &job.disks)?.interact(job),
+        Place::KvmLab => Session::open(&lab, &lab.ensure(Role::Kvm)?, &job.disks)?.interact(job),
+    }?;
+    println!("\n{} {}", outcome.verdict, outcome.reason());
+    let left = outcome.ending == Ending::Left && outcome.verdict == Verdict::Crash;
+    Ok(if left { 0 } else { outcome.verdict.exit_status() })
 }
 
 /// Builds an application and prints the path of its image.

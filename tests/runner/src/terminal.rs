@@ -2,7 +2,10 @@
 //! This process's terminal, connected to the console of a guest or of a lab machine.
 
 use std::io::{ErrorKind, IsTerminal, Read, Write, stdin, stdout};
+use std::net::Shutdown;
 use std::os::unix::net::UnixStream;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use anyhow::{Context, Result};
@@ -48,8 +51,10 @@ pub fn size() -> Option<(u16, u16)> {
 pub fn connect(stream: &UnixStream, at_end: AtEnd, split: impl Fn(&[u8]) -> (usize, bool)) -> Result<Closed> {
     let _raw = Raw::enter()?;
     let sink = stream.try_clone().context("cannot share the console")?;
+    let escaped = Arc::new(AtomicBool::new(false));
+    let escape = Arc::clone(&escaped);
     // Left behind when the connection ends: nothing can wake a reader of standard input.
-    thread::spawn(move || forward(sink, at_end));
+    thread::spawn(move || forward(sink, at_end, &escape));
     let mut bytes = Vec::new();
     let mut shown = 0;
     let mut chunk = [0; 4096];
@@ -66,20 +71,20 @@ pub fn connect(stream: &UnixStream, at_end: AtEnd, split: impl Fn(&[u8]) -> (usi
         shown = showable.max(shown);
         if ended {
             bytes.truncate(showable);
-            return Ok(Closed { bytes, escaped: false });
+            break;
         }
     }
-    Ok(Closed { bytes, escaped: true })
+    Ok(Closed { bytes, escaped: escaped.load(Ordering::Relaxed) })
 }
 
 /// Sends standard input to the other side; the escape key closes the connection.
-fn forward(mut sink: UnixStream, at_end: AtEnd) {
+fn forward(mut sink: UnixStream, at_end: AtEnd, escaped: &AtomicBool) {
     let mut chunk = [0; 256];
     loop {
         let count = stdin().lock().read(&mut chunk).unwrap_or(0);
-        let escape = stdin().is_terminal() && chunk[..count].contains(&ESCAPE);
-        if escape {
-            let _ = sink.shutdown(std::net::Shutdown::Both);
+        if stdin().is_terminal() && chunk[..count].contains(&ESCAPE) {
+            escaped.store(true, Ordering::Relaxed);
+            let _ = sink.shutdown(Shutdown::Both);
             return;
         }
         let bytes = if count > 0 {

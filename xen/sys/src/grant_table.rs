@@ -154,7 +154,7 @@ pub type grant_status_t = u16;
 pub const GNTTABOP_map_grant_ref: u32 = 0;
 /// Command: undo a mapping. Argument: [`gnttab_unmap_grant_ref`].
 pub const GNTTABOP_unmap_grant_ref: u32 = 1;
-/// Command: make the caller's table larger, and find it (PV). Argument: [`gnttab_setup_table`].
+/// Command: make the caller's table larger, and learn its frames. Argument: [`gnttab_setup_table`].
 pub const GNTTABOP_setup_table: u32 = 2;
 /// Command: print a table on Xen's console. Argument: [`gnttab_dump_table`].
 pub const GNTTABOP_dump_table: u32 = 3;
@@ -169,7 +169,8 @@ pub const GNTTABOP_query_size: u32 = 6;
 pub const GNTTABOP_unmap_and_replace: u32 = 7;
 /// Command: choose the version of the caller's table. Argument: [`gnttab_set_version`].
 pub const GNTTABOP_set_version: u32 = 8;
-/// Command: find the use marks of a version 2 table (PV). Argument: [`gnttab_get_status_frames`].
+/// Command: learn the frames of a version 2 table's use marks. Argument:
+/// [`gnttab_get_status_frames`].
 pub const GNTTABOP_get_status_frames: u32 = 9;
 /// Command: ask for a table's version. Argument: [`gnttab_get_version`].
 pub const GNTTABOP_get_version: u32 = 10;

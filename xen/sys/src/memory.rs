@@ -77,8 +77,8 @@ layout!(xen_memory_reservation: 32 {
 /// Command: swap memory for other memory (PV). Argument: [`xen_memory_exchange`].
 pub const XENMEM_exchange: u32 = 11;
 
-/// Argument of [`XENMEM_exchange`]. Both sides must be of the same size, domain and no common
-/// extent.
+/// Argument of [`XENMEM_exchange`]. Both sides must have the same size and domain, and their lists
+/// must not overlap.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct xen_memory_exchange {

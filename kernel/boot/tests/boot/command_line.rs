@@ -85,10 +85,7 @@ fn kernel_options_are_typed() {
 fn a_wrong_kernel_option_says_what_would_do() {
     let line = CommandLine::from("loglevel=loud console=pv,, hypercall");
     let error = line.log_level().unwrap_err().to_string();
-    assert_eq!(
-        error,
-        "loglevel=loud is not understood; give off, error, warn, info, debug or trace"
-    );
+    assert_eq!(error, "loglevel=loud is not understood; give off, error, warn, info, debug or trace");
     assert!(line.console_sinks().is_err());
     assert!(line.hypercall_method().is_err());
 }

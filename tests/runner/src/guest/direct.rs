@@ -2,9 +2,8 @@
 //! Guests that are a QEMU process of their own on this machine: the image as dom0 of a Xen, and
 //! the image on an emulated PC.
 
-use std::fs;
+use std::fs::{self, File};
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -16,9 +15,14 @@ use crate::env::Env;
 use crate::lab::machine::bound_to_this_thread;
 use crate::lab::{Lab, qemu};
 use crate::scratch::Scratch;
+use crate::socket;
+use crate::terminal::{self, AtEnd};
 
 /// How often the console is looked at.
 const POLL: Duration = Duration::from_millis(50);
+
+/// How long QEMU may take to open its sockets.
+const CONSOLE_LIMIT: Duration = Duration::from_secs(10);
 
 /// Name under which the image is seen by QEMU: its own path may hold blanks and commas.
 const IMAGE: &str = "image";
@@ -37,32 +41,88 @@ const XEN_ENDINGS: [(&str, Ending); 5] = [
 /// # Errors
 /// If QEMU cannot be started.
 pub fn run(lab: &Lab, job: &Job) -> Result<Outcome> {
-    let scratch = Scratch::new()?;
-    symlink(&job.image.file, scratch.path().join(IMAGE)).context("cannot link the image")?;
-    let errors = fs::File::create(scratch.path().join("errors")).context("cannot make a log file")?;
-    let mut child = bound_to_this_thread(&command(lab, job))
-        .current_dir(scratch.path())
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(errors)
-        .spawn()
-        .context("cannot start QEMU")?;
-    let ending = wait(&mut child, scratch.path(), job);
-    let _ = child.kill();
-    let _ = child.wait();
-    Ok(outcome(ending?, scratch.path(), job.env))
+    let mut process = Process::start(lab, job, "file,id=serial,path=serial")?;
+    let ending = process.wait(job.limit)?;
+    Ok(outcome(ending, &process.serial(), job.env))
 }
 
-/// The QEMU command of the job, to be run in a directory that holds the image; the first serial
-/// port goes to the file `serial`.
-fn command(lab: &Lab, job: &Job) -> Command {
-    let mut command = machine(lab, job);
-    command.args(["-chardev", "file,id=serial,path=serial", "-serial", "chardev:serial"]);
-    command
+/// Runs the job on this process's terminal.
+///
+/// # Errors
+/// If QEMU cannot be started.
+pub fn interact(lab: &Lab, job: &Job) -> Result<Outcome> {
+    let process = Process::start(lab, job, "socket,id=serial,path=console,server=on,wait=on")?;
+    let stream = socket::connect(&process.scratch.path().join("console"), CONSOLE_LIMIT)?;
+    let closed = terminal::connect(&stream, AtEnd::Silence, |bytes| (bytes.len(), xen_ending(bytes).is_some()))?;
+    let ending = if closed.escaped { Ending::Left } else { Ending::Poweroff };
+    Ok(outcome(ending, &text(&closed.bytes), job.env))
 }
 
-/// The QEMU command of the job without its serial port.
-pub fn machine(lab: &Lab, job: &Job) -> Command {
+/// A running QEMU, killed when dropped.
+struct Process {
+    child: Child,
+    scratch: Scratch,
+}
+
+impl Process {
+    /// Starts the job's QEMU in a directory of its own, with its first serial port on `serial`.
+    fn start(lab: &Lab, job: &Job, serial: &str) -> Result<Self> {
+        let scratch = Scratch::new()?;
+        symlink(&job.image.file, scratch.path().join(IMAGE)).context("cannot link the image")?;
+        let errors = File::create(scratch.path().join("errors")).context("cannot make a log file")?;
+        let mut command = machine(lab, job);
+        command.args(["-chardev", serial, "-serial", "chardev:serial"]);
+        let child = bound_to_this_thread(&command)
+            .current_dir(scratch.path())
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(errors)
+            .spawn()
+            .context("cannot start QEMU")?;
+        Ok(Self { child, scratch })
+    }
+
+    fn wait(&mut self, limit: Duration) -> Result<Ending> {
+        let deadline = Instant::now() + limit;
+        loop {
+            let status = self.child.try_wait().context("cannot look after QEMU")?;
+            let serial = self.serial();
+            if let Some(ending) = xen_ending(serial.as_bytes()) {
+                return Ok(ending);
+            }
+            if status.is_some() {
+                return Ok(self.exit(&serial));
+            }
+            if Instant::now() > deadline {
+                return Ok(Ending::Hang);
+            }
+            thread::sleep(POLL);
+        }
+    }
+
+    /// Why QEMU ended: both isa-debug-exit and a reset do it, with any status; a QEMU that had
+    /// words of its own and none of the guest's has failed.
+    fn exit(&self, serial: &str) -> Ending {
+        let errors = fs::read_to_string(self.scratch.path().join("errors")).unwrap_or_default();
+        if serial.is_empty() && !errors.trim().is_empty() {
+            return Ending::NotStarted(errors.trim().to_owned());
+        }
+        Ending::Poweroff
+    }
+
+    fn serial(&self) -> String {
+        text(&fs::read(self.scratch.path().join("serial")).unwrap_or_default())
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn machine(lab: &Lab, job: &Job) -> Command {
     let mut command = qemu::command(&lab.root());
     command.args(qemu::TCG).args(["-smp", &job.vcpus.to_string()]);
     match job.env {
@@ -95,7 +155,7 @@ fn personal_computer(job: &Job, command: &mut Command) {
     command
         .args(["-m", &format!("{}M", job.memory), "-kernel", IMAGE, "-append", &job.command_line])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
-        .args(["-netdev", "hubport,hubid=0,id=net", "-device", "e1000,netdev=net,romfile="]);
+        .args(["-netdev", "user,restrict=on,id=net", "-device", "e1000,netdev=net,romfile="]);
     if job.disks.is_empty() {
         // Something to find on the IDE bus.
         command.args(["-drive", "driver=null-co,read-zeroes=on,size=1M,if=none,id=disk0", "-device"]);
@@ -107,39 +167,18 @@ fn personal_computer(job: &Job, command: &mut Command) {
     }
 }
 
-fn wait(child: &mut Child, scratch: &Path, job: &Job) -> Result<Ending> {
-    let deadline = Instant::now() + job.limit;
-    loop {
-        let status = child.try_wait().context("cannot look after QEMU")?;
-        let serial = serial(scratch);
-        if let Some((_, ending)) = XEN_ENDINGS.iter().find(|(text, _)| serial.contains(text)) {
-            return Ok(ending.clone());
-        }
-        if let Some(status) = status {
-            let errors = fs::read_to_string(scratch.join("errors")).unwrap_or_default();
-            // isa-debug-exit and a reset both end QEMU; only a QEMU that said why has failed.
-            let failed = status.code() == Some(1) && serial.is_empty() && !errors.trim().is_empty();
-            return Ok(if failed { Ending::NotStarted(errors.trim().to_owned()) } else { Ending::Poweroff });
-        }
-        if Instant::now() > deadline {
-            return Ok(Ending::Hang);
-        }
-        thread::sleep(POLL);
-    }
+/// How a hypervisor's console says that its dom0 ended.
+fn xen_ending(console: &[u8]) -> Option<Ending> {
+    let contains = |text: &str| console.windows(text.len()).any(|window| window == text.as_bytes());
+    XEN_ENDINGS.iter().find(|(text, _)| contains(text)).map(|(_, ending)| ending.clone())
 }
 
-fn serial(scratch: &Path) -> String {
-    let bytes = fs::read(scratch.join("serial")).unwrap_or_default();
-    String::from_utf8_lossy(&bytes).replace('\r', "")
-}
-
-fn outcome(ending: Ending, scratch: &Path, env: Env) -> Outcome {
-    let serial = serial(scratch);
+fn outcome(ending: Ending, serial: &str, env: Env) -> Outcome {
     if env == Env::Fv {
-        return Outcome::new(ending, serial, String::new());
+        return Outcome::new(ending, serial.to_owned(), String::new());
     }
     let (machine, console): (Vec<&str>, Vec<&str>) = serial.lines().partition(|line| is_xens(line));
-    Outcome::new(ending, text(&console), text(&machine))
+    Outcome::new(ending, joined(&console), joined(&machine))
 }
 
 /// Whether a line of the shared console is the hypervisor's own.
@@ -147,6 +186,10 @@ fn is_xens(line: &str) -> bool {
     line.starts_with("(XEN) ") || line.starts_with(" Xen ")
 }
 
-fn text(lines: &[&str]) -> String {
+fn joined(lines: &[&str]) -> String {
     lines.iter().map(|line| format!("{}\n", line.strip_prefix("(d0) ").unwrap_or(line))).collect()
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).replace('\r', "")
 }

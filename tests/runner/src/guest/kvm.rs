@@ -9,6 +9,7 @@ use super::session::Session;
 use super::{Ending, Job, Outcome};
 use crate::env::Env;
 use crate::lab::agent::quoted;
+use crate::terminal::AtEnd;
 
 /// Time beyond a guest's own that the machine has to report its end.
 const GRACE: Duration = Duration::from_secs(30);
@@ -35,12 +36,25 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
     Ok(Outcome::new(ending, console, errors))
 }
 
+/// Runs the job on this process's terminal.
+///
+/// # Errors
+/// If the machine no longer answers.
+pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
+    let image = session.push_image(job)?;
+    let qemu = command_line(job, &image, &session.disk_names(job));
+    let closed = session.agent().interact(&format!("{qemu} 2>/tmp/errors"), AtEnd::Silence)?;
+    let ending = if closed.escaped { Ending::Left } else { Ending::Poweroff };
+    let console = String::from_utf8_lossy(&closed.bytes).replace('\r', "");
+    Ok(Outcome::new(ending, console, String::new()))
+}
+
 /// The QEMU command of the job, with the guest's console on standard input and output.
 pub fn command_line(job: &Job, image: &str, disks: &[String]) -> String {
     let mut words = vec![
         "qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -cpu host".to_owned(),
         format!("-smp {} -m {}M -kernel {image} -append {}", job.vcpus, job.memory, quoted(&job.command_line)),
-        "-chardev stdio,id=console".to_owned(),
+        "-chardev stdio,id=console,signal=off".to_owned(),
     ];
     match job.env {
         Env::QemuXen => words.extend(emulated_xen(disks)),
@@ -64,7 +78,7 @@ fn emulated_xen(disks: &[String]) -> Vec<String> {
 fn plain_kvm(disks: &[String]) -> Vec<String> {
     let mut words = vec![
         "-accel kvm -serial chardev:console -device isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned(),
-        "-netdev hubport,hubid=0,id=net -device virtio-net-pci,netdev=net,romfile=".to_owned(),
+        "-netdev user,restrict=on,id=net -device virtio-net-pci,netdev=net,romfile=".to_owned(),
     ];
     if disks.is_empty() {
         // Something to find on the PCI bus.

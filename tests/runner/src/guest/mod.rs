@@ -44,6 +44,8 @@ pub enum Ending {
     Crash,
     /// It was still running at the end of its time.
     Hang,
+    /// The person at its console left it.
+    Left,
     /// It never ran; why.
     NotStarted(String),
 }
@@ -76,6 +78,7 @@ impl Outcome {
     pub fn reason(&self) -> String {
         match (&self.ending, self.verdict) {
             (Ending::NotStarted(reason), _) => format!("not started: {reason}"),
+            (Ending::Left, _) => "left".to_owned(),
             (Ending::Hang, Verdict::Crash) => "still running at its time limit".to_owned(),
             (Ending::Hang, _) => "gave its verdict but did not power off".to_owned(),
             (Ending::Crash, Verdict::Crash) => "crashed".to_owned(),

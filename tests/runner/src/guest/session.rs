@@ -50,6 +50,17 @@ impl Session {
         }
     }
 
+    /// Runs a job on this process's terminal.
+    ///
+    /// # Errors
+    /// If the machine no longer answers.
+    pub fn interact(&mut self, job: &Job) -> Result<Outcome> {
+        match self.role {
+            Role::Xen => xl::interact(self, job),
+            Role::Kvm => kvm::interact(self, job),
+        }
+    }
+
     /// The machine's agent.
     pub fn agent(&mut self) -> &mut Agent {
         &mut self.machine.agent

@@ -10,6 +10,7 @@ use super::{Ending, Job, Outcome};
 use crate::env::Env;
 use crate::image::command_line;
 use crate::lab::agent::{Agent, quoted};
+use crate::terminal::AtEnd;
 use crate::verdict::Verdict;
 
 /// Time beyond a guest's own that dom0 has to create and destroy it.
@@ -18,12 +19,54 @@ const GRACE: Duration = Duration::from_secs(60);
 /// Exit status of `timeout` when it had to end the command.
 const TIMED_OUT: i32 = 124;
 
+/// What becomes of a guest that has ended by itself.
+#[derive(Clone, Copy, Debug)]
+enum AfterLife {
+    /// It is kept until its consoles are read.
+    Preserve,
+    /// It goes, so that whoever is connected to its console notices.
+    Destroy,
+}
+
+impl AfterLife {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Preserve => "preserve",
+            Self::Destroy => "destroy",
+        }
+    }
+}
+
+/// Runs the job on this process's terminal.
+///
+/// # Errors
+/// If dom0 no longer answers.
+pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
+    let guest = Guest::prepare(session, job, AfterLife::Destroy)?;
+    let console = if job.env == Env::Hvm { "serial" } else { "pv" };
+    let agent = session.agent();
+    agent.check("xl dmesg -c >/dev/null")?;
+    // The guest starts once the console listens; it may be over within a tenth of a second.
+    let create = format!(
+        "xl create -q -p /tmp/{0}.cfg && {{ (sleep 0.5; xl unpause {0}) & xl console -t {console} {0}; }}",
+        guest.name
+    );
+    let closed = agent.interact(&create, AtEnd::Silence)?;
+    if closed.escaped {
+        return Ok(Outcome::new(Ending::Left, text(&closed.bytes), String::new()));
+    }
+    let (console, xen) = guest.consoles(agent)?;
+    let console = best_console([console, text(&closed.bytes), String::new()]);
+    guest.destroy(agent)?;
+    Ok(Outcome::new(Ending::Poweroff, console, xen))
+}
+
 /// Runs the job to its end and cleans up after it.
 ///
 /// # Errors
 /// If dom0 no longer answers.
 pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
-    let guest = Guest::prepare(session, job)?;
+    let guest = Guest::prepare(session, job, AfterLife::Preserve)?;
     let agent = session.agent();
     agent.check("xl dmesg -c >/dev/null")?;
     let create = format!("timeout -k 5 {} xl create -F /tmp/{}.cfg", job.limit.as_secs(), guest.name);
@@ -57,7 +100,7 @@ struct Guest {
 }
 
 impl Guest {
-    fn prepare(session: &mut Session, job: &Job) -> Result<Self> {
+    fn prepare(session: &mut Session, job: &Job, after: AfterLife) -> Result<Self> {
         let guest = Self { name: session.guest_name() };
         let image = session.push_image(job)?;
         let image = if job.command_line.is_empty() || !is_hvm(job.env) {
@@ -68,7 +111,7 @@ impl Guest {
         if job.env == Env::Hvm && job.disks.is_empty() {
             session.agent().check("truncate -s 1M /tmp/empty.img")?;
         }
-        let config = config(job, &guest.name, &image, &session.disk_names(job));
+        let config = config(job, &guest.name, &image, &session.disk_names(job), after);
         session.agent().put(&format!("/tmp/{}.cfg", guest.name), config.as_bytes())?;
         Ok(guest)
     }
@@ -99,7 +142,8 @@ impl Guest {
         let serial = text(&agent.get(&format!("/tmp/{}.serial", self.name))?);
         let xen = agent.check("xl dmesg")?.replace('\r', "");
         let debug_port = debug_port_lines(&xen);
-        Ok((best_console([ring, serial, debug_port]), xen))
+        let (console, shim) = without_hypervisor(&best_console([ring, serial, debug_port]));
+        Ok((console, shim + &xen))
     }
 
     fn registers(&self, agent: &mut Agent, vcpus: u32) -> Result<String> {
@@ -122,17 +166,18 @@ const fn is_hvm(env: Env) -> bool {
     matches!(env, Env::Pvhvm | Env::Hvm)
 }
 
-/// The `xl` configuration of a job. A dead guest is preserved until its consoles are read.
-fn config(job: &Job, name: &str, image: &str, disks: &[String]) -> String {
+/// The `xl` configuration of a job.
+fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife) -> String {
     let mut lines = vec![
         format!("name = \"{name}\""),
         format!("memory = {}", job.memory),
         format!("vcpus = {}", job.vcpus),
     ];
-    lines.extend(["poweroff", "reboot", "watchdog", "crash"].map(|event| format!("on_{event} = \"preserve\"")));
+    let after_life = |event| format!("on_{event} = \"{}\"", after.word());
+    lines.extend(["poweroff", "reboot", "watchdog", "crash"].map(after_life));
     if is_hvm(job.env) {
         lines.push(format!("type = \"hvm\"\nfirmware_override = \"{image}\""));
-        lines.push(format!("serial = \"file:/tmp/{name}.serial\"\nvga = \"none\""));
+        lines.push(format!("serial = \"{}\"\nvga = \"none\"", serial(job.env, name, after)));
         lines.push(format!("xen_platform_pci = {}", u8::from(job.env == Env::Pvhvm)));
     } else {
         let kind = if job.env == Env::Pv { "pv" } else { "pvh" };
@@ -144,6 +189,14 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String]) -> String {
     }
     lines.push(format!("disk = [ {} ]", disk_words(job, disks).join(", ")));
     lines.join("\n") + "\n"
+}
+
+/// Where the emulated serial port leads: to the terminal if it is the guest's only console.
+fn serial(env: Env, name: &str, after: AfterLife) -> String {
+    match (env, after) {
+        (Env::Hvm, AfterLife::Destroy) => "pty".to_owned(),
+        _ => format!("file:/tmp/{name}.serial"),
+    }
 }
 
 fn disk_words(job: &Job, disks: &[String]) -> Vec<String> {
@@ -160,6 +213,16 @@ fn disk_words(job: &Job, disks: &[String]) -> Vec<String> {
 fn debug_port_lines(xen: &str) -> String {
     let guests = xen.lines().filter_map(|line| line.strip_prefix("(d")?.split_once(") "));
     guests.map(|(_, line)| format!("{line}\n")).collect()
+}
+
+/// Splits what a shim wrote for itself from what its guest wrote.
+fn without_hypervisor(console: &str) -> (String, String) {
+    let (hypervisor, guest): (Vec<&str>, Vec<&str>) = console.lines().partition(|line| line.starts_with("(XEN) "));
+    (lines(&guest), lines(&hypervisor))
+}
+
+fn lines(lines: &[&str]) -> String {
+    lines.iter().map(|line| format!("{line}\n")).collect()
 }
 
 /// The console that holds a verdict, or else the one that says most.

@@ -111,7 +111,7 @@ impl Agent {
         let (rows, columns) = terminal::size().unwrap_or((24, 80));
         let token = self.send(&format!(
             "stty rows {rows} cols {columns} <$RUNNER; script -qec {} /dev/null <$RUNNER",
-            quoted(command)
+            quoted(&format!("stty sane; {command}"))
         ))?;
         self.stream.set_read_timeout(None).context("cannot lift the time limit")?;
         terminal::connect(&self.stream, at_end, |bytes| split(bytes, &token))

@@ -17,7 +17,7 @@ pub const HVM_PARAM_CALLBACK_TYPE_GSI: u64 = 0;
 /// Type of callback: a PCI interrupt line: domain in bits 47:32, bus in 31:16, device and function
 /// in 15:8, pin in 1:0.
 pub const HVM_PARAM_CALLBACK_TYPE_PCI_INTX: u64 = 1;
-/// Type of callback: the vector in bits 7:0, on every vCPU and past the local APIC. Needs
+/// Type of callback: the vector in bits 7:0, on every vCPU; the local APIC has no part in it. Needs
 /// [`XENFEAT_hvm_callback_vector`](crate::features::XENFEAT_hvm_callback_vector).
 pub const HVM_PARAM_CALLBACK_TYPE_VECTOR: u64 = 2;
 

@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! KVM's clock: the same structure as Xen's, at a place that the guest chooses
+//! (Linux `Documentation/virt/kvm/x86/msr.rst`, `MSR_KVM_SYSTEM_TIME_NEW`).
+
+use core::cell::UnsafeCell;
+
+use x86_64::registers::model_specific::Msr;
+use xen::shared::Shared;
+use xen_sys::xen::vcpu_time_info;
+
+use crate::cpuid;
+
+const SYSTEM_TIME: u32 = 0x4b56_4d01;
+/// Bit 0 of the address: switch the clock on.
+const ENABLE: u64 = 1;
+
+/// Where KVM writes the clock of the first CPU. Aligned so that it does not cross a page.
+#[repr(C, align(64))]
+struct TimePage(UnsafeCell<[u8; 64]>);
+
+// SAFETY: only its address is used here; all access is through `Shared`.
+unsafe impl Sync for TimePage {}
+
+static TIME: TimePage = TimePage(UnsafeCell::new([0; 64]));
+
+/// Switches KVM's clock on, whose CPUID leaves begin at `base`; `None` if this KVM has none.
+pub fn clock(base: u32) -> Option<Shared<vcpu_time_info>> {
+    if !cpuid::kvm_has_clock(base) {
+        return None;
+    }
+    let address = TIME.0.get().expose_provenance() as u64;
+    // SAFETY: the memory is set aside for this, and lies at its own physical address.
+    unsafe { Msr::new(SYSTEM_TIME).write(address | ENABLE) };
+    // SAFETY: aligned, always mapped, and never used otherwise.
+    Some(unsafe { Shared::at(address) })
+}

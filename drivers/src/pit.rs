@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The interval timer of a PC (Intel 8254), as far as a clock of unknown speed is measured by it.
+
+use crate::ports::Ports;
+
+/// Frequency of the timer in Hz.
+const FREQUENCY: u64 = 1_193_182;
+/// Counts of a measurement: 10 ms.
+const COUNTS: u16 = 11_932;
+
+const CHANNEL_2: u16 = 0x42;
+const COMMAND: u16 = 0x43;
+/// Port B of the system: bit 0 gates channel 2, bit 1 is the speaker, bit 5 the channel's output.
+const PORT_B: u16 = 0x61;
+const GATE: u8 = 1 << 0;
+const SPEAKER: u8 = 1 << 1;
+const OUTPUT: u8 = 1 << 5;
+/// Channel 2, low byte then high byte, mode 0: the output goes up when the count is done.
+const COUNT_DOWN: u8 = 0b1011_0000;
+
+/// Looks at the output before giving up. A look takes a microsecond or more on any machine.
+const PATIENCE: u32 = 1_000_000;
+
+/// Frequency of `counter` in kHz, measured for 10 ms; `None` if there is no such timer, or if
+/// what it shows makes no sense.
+pub fn measure_khz<P: Ports + ?Sized>(ports: &P, counter: impl Fn() -> u64) -> Option<u64> {
+    let before = ports.read_u8(PORT_B);
+    let closed = before & !(GATE | SPEAKER);
+    ports.write_u8(PORT_B, closed);
+    ports.write_u8(COMMAND, COUNT_DOWN);
+    let [low, high] = COUNTS.to_le_bytes();
+    ports.write_u8(CHANNEL_2, low);
+    ports.write_u8(CHANNEL_2, high);
+    ports.write_u8(PORT_B, closed | GATE);
+    let start = counter();
+    let looks = (0..PATIENCE).find(|_| ports.read_u8(PORT_B) & OUTPUT != 0);
+    let elapsed = counter().checked_sub(start)?;
+    ports.write_u8(PORT_B, before);
+    // Up at the first look: that was not a count of 10 ms, and there is no timer.
+    looks.filter(|looks| *looks != 0)?;
+    let khz = u128::from(elapsed) * u128::from(FREQUENCY) / u128::from(COUNTS) / 1000;
+    u64::try_from(khz).ok().filter(|khz| *khz != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+
+    /// A timer whose output goes up after some looks, beside a counter that counts them.
+    struct FakeTimer {
+        looks: Cell<u64>,
+        up_after: u64,
+    }
+
+    impl Ports for FakeTimer {
+        fn read_u8(&self, _port: u16) -> u8 {
+            let looks = self.looks.get() + 1;
+            self.looks.set(looks);
+            if looks > self.up_after { OUTPUT } else { 0 }
+        }
+        fn read_u16(&self, _port: u16) -> u16 {
+            !0
+        }
+        fn read_u32(&self, _port: u16) -> u32 {
+            !0
+        }
+        fn write_u8(&self, _port: u16, _value: u8) {}
+        fn write_u16(&self, _port: u16, _value: u16) {}
+        fn write_u32(&self, _port: u16, _value: u32) {}
+    }
+
+    fn measure(up_after: u64) -> Option<u64> {
+        let timer = FakeTimer { looks: Cell::new(0), up_after };
+        // Each look takes 1000 ticks of the counter.
+        measure_khz(&timer, || timer.looks.get() * 1000)
+    }
+
+    #[test]
+    fn ticks_in_ten_milliseconds_give_the_frequency() {
+        assert_eq!(measure(20_000), Some(2_000_000));
+    }
+
+    #[test]
+    fn an_output_that_is_up_at_once_is_no_timer() {
+        assert_eq!(measure(0), None);
+    }
+
+    #[test]
+    fn an_output_that_never_goes_up_is_given_up() {
+        assert_eq!(measure(u64::MAX), None);
+    }
+}

@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use prism_boot::door::multiboot1;
+use prism_fuzz::{Memory, check_outcome};
+
+fuzz_target!(|input: &[u8]| {
+    if let Some((memory, address)) = Memory::new(input, b"") {
+        check_outcome(multiboot1::parse(&memory, address));
+    }
+});

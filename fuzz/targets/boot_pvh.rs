@@ -1,0 +1,12 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use prism_boot::door::pvh;
+use prism_fuzz::{Memory, check_outcome};
+
+fuzz_target!(|input: &[u8]| {
+    if let Some((memory, address)) = Memory::new(input, &0x336e_c578_u32.to_le_bytes()) {
+        check_outcome(pvh::parse(&memory, address));
+    }
+});

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use prism_boot::command_line::{KERNEL_OPTIONS, Word};
+use prism_boot::{CommandLine, Text};
+use prism_fuzz::check_line;
+
+fuzz_target!(|input: (&[u8], &str)| {
+    let (bytes, more) = input;
+    let mut line = CommandLine::from(Text::from_bytes(bytes));
+    check(&line);
+    line.append(more);
+    check(&line);
+});
+
+fn check(line: &CommandLine) {
+    for word in line.words() {
+        check_word(line, word);
+    }
+    for word in line.unknown(&["a", "b=c"]) {
+        assert!(word.name != "a" && KERNEL_OPTIONS.iter().all(|option| option.name != word.name));
+    }
+    let errors = [line.log_level().err(), line.hypercall_method().err(), line.console_sinks().err()];
+    errors.iter().flatten().for_each(|error| check_line(error));
+    if let Ok(Some(sinks)) = line.console_sinks() {
+        assert!(!sinks.is_empty());
+    }
+}
+
+fn check_word(line: &CommandLine, word: Word<'_>) {
+    let quoted = line.as_str().contains('"');
+    assert!(quoted || !word.name.contains(' ') && !word.name.is_empty() || word.value.is_some());
+    assert!(line.has(word.name));
+    let last = line.words().filter(|other| other.name == word.name).last();
+    assert_eq!(line.get(word.name), last.and_then(|last| last.value));
+    if let Ok(Some(number)) = line.number(word.name) {
+        assert_eq!(line.size(word.name), Ok(Some(number)));
+    }
+    for error in [line.flag(word.name).err(), line.number(word.name).err(), line.size(word.name).err()] {
+        error.iter().for_each(|error| check_line(error));
+    }
+}
