@@ -8,7 +8,7 @@ use prism::xen::{event, sched, vcpu, version};
 use prism::{Context, console, memory, time};
 
 /// What a check found.
-pub enum Found {
+pub(crate) enum Found {
     /// As it should be.
     Good,
     /// This machine does not have it.
@@ -23,7 +23,7 @@ use Found::{Absent, Bad, Good};
 type Check = fn(&Context) -> Found;
 
 /// All checks, by the sentence that each proves.
-pub const CHECKS: &[(&str, Check)] = &[
+pub(crate) const CHECKS: &[(&str, Check)] = &[
     ("there is memory, and some of it is free", memory_is_there),
     ("the heap gives memory, keeps what is written, and takes it back", heap_works),
     ("floating point works", floating_point_works),
