@@ -242,8 +242,11 @@ fn hole(memory: &MemoryMap) -> u64 {
 fn report(context: &Context, application: &Application) {
     let (info, found) = (context.info, context.surroundings);
     info!("{found}");
-    let hypercalls = found.hypercall_method().filter(|_| found.is_paravirtual());
-    info!("hypercalls: {}", hypercalls.map_or("none", |method| method.name()));
+    match (found.capabilities.paravirtual(), found.hypercall_method()) {
+        (Ok(_), Some(method)) => info!("Xen: used, by {}", method.name()),
+        (Ok(_), None) => {}
+        (Err(reason), _) => info!("Xen: not used ({})", reason.reason()),
+    }
     info!("memory: {} KiB, {} KiB free", found.memory / 1024, memory::usage().free / 1024);
     info!("vcpus: {}", found.vcpus);
     for line in alloc::format!("{}", found.services).lines() {

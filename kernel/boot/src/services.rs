@@ -5,7 +5,7 @@ mod choice;
 
 use core::fmt;
 
-use choice::Verdict;
+use choice::{Against, Verdict};
 pub use choice::{Choice, PassedOver};
 
 use crate::capabilities::{Capabilities, Machine, XenCapabilities};
@@ -90,10 +90,10 @@ service! {
         Ring = "PV console",
         /// Xen's own console.
         Xen = "Xen's console",
-        /// Port 0xE9.
-        DebugPort = "debug port 0xE9",
         /// The 16550 serial port.
         Serial = "16550 serial port",
+        /// Port 0xE9.
+        DebugPort = "debug port 0xE9",
         /// The screen in text mode.
         Vga = "VGA text",
     }
@@ -174,8 +174,11 @@ impl fmt::Display for Services {
 fn choose_clock(found: &Capabilities) -> Choice<Clock> {
     let ways = [
         (Clock::Xen, offered_by_xen(found, |xen| xen.pvclock)),
-        (Clock::Kvm, offered(found.kvm_clock)),
-        (Clock::Tsc, found.tsc_frequency.then_some(()).ok_or("CPUID does not tell its frequency")),
+        (Clock::Kvm, found.kvm_clock.then_some(()).ok_or(Against::Kind)),
+        (
+            Clock::Tsc,
+            found.tsc_frequency.then_some(()).ok_or(Against::Reason("CPUID does not tell its frequency")),
+        ),
         (Clock::TscByHpet, offered(found.platform.hpet)),
     ];
     Choice::best(ways, Clock::TscByPit)
@@ -185,8 +188,8 @@ fn choose_clock(found: &Capabilities) -> Choice<Clock> {
 fn choose_timer(found: &Capabilities, upcall: Upcall) -> Choice<Timer> {
     let events = match upcall {
         Upcall::Callback | Upcall::Vector => Ok(()),
-        Upcall::Line => Err("events reach the first vCPU only"),
-        Upcall::None => Err("no event channels"),
+        Upcall::Line => Err(Against::Reason("events reach the first vCPU only")),
+        Upcall::None => offered_by_xen(found, |_| false),
     };
     let ways = [
         (Timer::SingleShot, events.and_then(|()| offered_by_xen(found, |xen| xen.single_shot_timer))),
@@ -199,7 +202,7 @@ fn choose_timer(found: &Capabilities, upcall: Upcall) -> Choice<Timer> {
 
 fn choose_upcall(found: &Capabilities) -> Choice<Upcall> {
     let is_pv = found.machine == Machine::Pv;
-    let callback = offered_by_xen(found, |_| true).and_then(|()| is_pv.then_some(()).ok_or("not a PV guest"));
+    let callback = offered_by_xen(found, |_| true).and_then(|()| is_pv.then_some(()).ok_or(Against::Kind));
     let ways = [
         (Upcall::Callback, callback),
         (Upcall::Vector, offered_by_xen(found, |xen| xen.callback_vector)),
@@ -212,8 +215,8 @@ fn choose_console(found: &Capabilities) -> Choice<Console> {
     let ways = [
         (Console::Ring, offered_by_xen(found, |xen| xen.console_ring)),
         (Console::Xen, offered_by_xen(found, |xen| xen.console_io)),
-        (Console::DebugPort, offered(found.platform.debug_port)),
-        (Console::Serial, offered(found.platform.serial_port)),
+        (Console::Serial, present(found.platform.serial_port)),
+        (Console::DebugPort, present(found.platform.debug_port)),
     ];
     Choice::best(ways, Console::Vga)
 }
@@ -229,7 +232,7 @@ fn choose_network(found: &Capabilities) -> Choice<DeviceBus> {
 
 fn choose_bus(found: &Capabilities, virtio: bool, emulated: bool) -> Choice<DeviceBus> {
     if found.is_initial_domain() {
-        let reason = "the initial domain has no backend";
+        let reason = Against::Reason("the initial domain has no backend");
         return Choice::best([(DeviceBus::Xenbus, Err(reason))], DeviceBus::None);
     }
     let ways = [
@@ -250,16 +253,13 @@ fn choose_shutdown(found: &Capabilities) -> Choice<Shutdown> {
 }
 
 fn offered_by_xen(found: &Capabilities, offer: impl FnOnce(&XenCapabilities) -> bool) -> Verdict {
-    match found.paravirtual() {
-        Ok(xen) => offered(offer(xen)),
-        Err(none) => Err(none.reason()),
-    }
+    found.paravirtual().map_err(|_| Against::Kind).and_then(|xen| offered(offer(xen)))
 }
 
 fn offered(offer: bool) -> Verdict {
-    offer.then_some(()).ok_or("not offered")
+    offer.then_some(()).ok_or(Against::Reason("not offered"))
 }
 
 fn present(device: bool) -> Verdict {
-    device.then_some(()).ok_or("no such device")
+    device.then_some(()).ok_or(Against::Kind)
 }

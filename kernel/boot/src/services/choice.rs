@@ -19,12 +19,21 @@ pub struct PassedOver<T> {
 pub struct Choice<T> {
     /// The best way there is.
     pub chosen: T,
-    /// The ways that would have been better, best first.
+    /// The ways that would have been better on a machine of this kind, best first.
     pub passed_over: ArrayVec<PassedOver<T>, 4>,
 }
 
+/// What stands against a way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Against {
+    /// This, which is worth saying.
+    Reason(&'static str),
+    /// The machine is not of the kind that has it; said once, of the machine.
+    Kind,
+}
+
 /// What stands against a way; `Ok` if nothing does.
-pub(super) type Verdict = Result<(), &'static str>;
+pub(super) type Verdict = Result<(), Against>;
 
 impl<T: Copy> Choice<T> {
     /// The first of `ways` that nothing stands against, or else `last`.
@@ -34,7 +43,8 @@ impl<T: Copy> Choice<T> {
         for (way, verdict) in ways {
             match verdict {
                 Ok(()) => return Self { chosen: way, passed_over },
-                Err(reason) => passed_over.extend([PassedOver { way, reason }]),
+                Err(Against::Reason(reason)) => passed_over.extend([PassedOver { way, reason }]),
+                Err(Against::Kind) => {}
             }
         }
         Self { chosen: last, passed_over }

@@ -38,6 +38,12 @@ fn entries_that_share_a_page_but_no_byte_do_not_overlap() {
 }
 
 #[test]
+fn reserved_entries_may_share_a_page() {
+    let info = parse(&table(&[(0x1000, 0x1800, 3), (0x2800, 0x1800, 2)]));
+    assert!(info.notes.is_empty());
+}
+
+#[test]
 fn entries_that_wrap_are_left_out_and_noted() {
     let info = parse(&table(&[(u64::MAX, 2, 1), (0x1000, 0x1000, 1)]));
     assert_eq!(usable(&info), [(0x1000, 0x2000)]);

@@ -68,6 +68,27 @@ fn a_full_map_of_reserved_regions_closes_the_smallest_gap() {
 }
 
 #[test]
+fn a_full_map_gives_up_whatever_is_smaller() {
+    let reserved = |start: u64, end: u64| (range(start, end), Kind::Reserved);
+    let ram = (range(0xb000, 0xf000), Kind::Usable);
+    let entries = |gap: u64| {
+        [reserved(0x10000, 0x11000), ram, reserved(0x11000 + gap, 0x30000), reserved(0x60000, 0x61000)]
+    };
+    let ranges = |map: MemoryMap<3>| map.iter().map(|region| region.range).collect::<Vec<_>>();
+    let gap_closed = [range(0xb000, 0xf000), range(0x10000, 0x30000), range(0x60000, 0x61000)];
+    assert_eq!(ranges(map(&entries(0x3000))), gap_closed);
+    let ram_forgotten = [range(0x10000, 0x11000), range(0x16000, 0x30000), range(0x60000, 0x61000)];
+    assert_eq!(ranges(map(&entries(0x5000))), ram_forgotten);
+}
+
+#[test]
+fn a_closed_gap_is_of_the_stricter_kind_around_it() {
+    let at = |page: u64| range(page * 0x1000, page * 0x1000 + 0x1000);
+    let map = map::<2>(&[(at(10), Kind::Unusable), (at(12), Kind::AcpiNvs), (at(30), Kind::Reserved)]);
+    assert_eq!(map.region_of(11 * 0x1000).map(|region| region.kind), Some(Kind::Unusable));
+}
+
+#[test]
 fn ranges_that_wrap_or_lie_beyond_all_memory_cannot_be_made() {
     assert_eq!(PhysRange::with_length(u64::MAX, 2), None);
     assert_eq!(PhysRange::with_length(ADDRESS_LIMIT, 1), None);
@@ -88,6 +109,7 @@ fn a_place_is_found_where_it_fits_below_the_limit() {
     assert_eq!(map.find(0x1001, u64::MAX), Some(range(0x8000, 0xa000)));
     assert_eq!(map.find(0x1000, u64::MAX), Some(range(0x1000, 0x2000)));
     assert_eq!(map.find(0x1001, 0x9fff), None);
+    assert_eq!(map.find(0x1001, 0xa000), Some(range(0x8000, 0xa000)));
     assert_eq!(map.find(u64::MAX, u64::MAX), None);
 }
 

@@ -95,6 +95,23 @@ fn an_entry_that_makes_no_sense_ends_the_map() {
 }
 
 #[test]
+fn nothing_behind_an_entry_that_is_too_short_is_believed() {
+    let mut image = image();
+    image.u32s(MAP, &[19]);
+    map_entry(&mut image, MAP + 23, (0x10_0000, 0x10_0000, 1));
+    image.u32s(INFO + 44, &[47]);
+    let info = parse(&image);
+    assert_eq!(notes(&info), [BootNote::CutShort { what: "memory map" }, BootNote::SizesOnly]);
+}
+
+#[test]
+fn memory_below_one_mib_ends_there() {
+    let mut image = image();
+    image.u32s(INFO, &[1, u32::MAX, 1024]);
+    assert_eq!(usable(&parse(&image)), [(0, 0x20_0000)]);
+}
+
+#[test]
 fn an_endless_map_is_bounded() {
     let mut image = image();
     for index in 0..2000 {

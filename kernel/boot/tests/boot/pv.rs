@@ -171,9 +171,13 @@ fn a_module_is_given_by_frame_number_if_the_flag_says_so() {
 
 #[test]
 fn a_module_outside_the_guest_is_left_out_and_noted() {
-    for (flags, start, length) in
-        [(0, PAGES * 4096, 1), (0, u64::MAX, 2), (SIF_MOD_START_PFN, u64::MAX, 1), (0, 0x1000, u64::MAX)]
-    {
+    for (flags, start, length) in [
+        (0, PAGES * 4096, 1),
+        (0, PAGES * 4096 - 1, 2),
+        (0, u64::MAX, 2),
+        (SIF_MOD_START_PFN, u64::MAX, 1),
+        (0, 0x1000, u64::MAX),
+    ] {
         let mut image = image();
         set_module(&mut image, flags, start, length);
         let info = parse(&image);

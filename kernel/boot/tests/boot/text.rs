@@ -20,8 +20,8 @@ fn text_that_is_too_long_is_truncated_and_says_so() {
 
 #[test]
 fn bytes_that_are_not_ascii_are_replaced() {
-    let text = Text::<16>::from_bytes(b"a\xff\x1b[b\tc\n");
-    assert_eq!((text.as_str(), text.replaced()), ("a??[b c ", true));
+    let text = Text::<16>::from_bytes(b"a\xff\x1b[b\tc\n~\x7f");
+    assert_eq!((text.as_str(), text.replaced()), ("a??[b c ~?", true));
 }
 
 #[test]
