@@ -41,7 +41,7 @@ fn prism_fault(fault: &Fault) -> ! {
             writeln!(out, "{registers}")?;
             write!(out, "at: {}", Place::of_instruction(registers.rip))
         },
-        Backtrace::from_frame(registers.rbp),
+        Backtrace::of_fault(registers),
     )
 }
 
