@@ -93,6 +93,10 @@ pub trait Machine: Sync {
     /// Has exceptions reported from now on.
     fn install_traps(&self);
 
+    /// Sleeps until an event or an interrupt arrives; at once, if one is pending. Events and
+    /// interrupts are off before and after: they are found in memory, not handled.
+    fn idle(&self);
+
     /// The memory that can be used before [`map_memory`](Machine::map_memory): addresses below this.
     fn mapped_at_boot(&self) -> u64;
 

@@ -8,6 +8,7 @@
 )]
 
 pub mod pci;
+pub mod pic;
 pub mod pit;
 pub mod ports;
 pub mod power;

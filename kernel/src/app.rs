@@ -7,6 +7,7 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 
+use embassy_executor::Spawner;
 use prism_boot::{BootInfo, CommandLine, Module};
 
 use crate::surroundings::Surroundings;
@@ -141,6 +142,7 @@ impl<T: Into<Outcome>> From<crate::Result<T>> for Outcome {
 pub struct Context {
     pub(crate) info: &'static BootInfo,
     pub(crate) surroundings: &'static Surroundings,
+    pub(crate) spawner: Spawner,
 }
 
 impl Context {
@@ -164,6 +166,15 @@ impl Context {
         self.surroundings
     }
 
+    /// Starts a task that runs beside main, on this vCPU.
+    ///
+    /// # Errors
+    ///
+    /// If 256 tasks run already.
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) -> Result<(), TooManyTasks> {
+        exec::spawn(self.spawner, task).map_err(|_| TooManyTasks)
+    }
+
     /// Waits for a line to be typed, and returns it without its end. At most `limit` bytes are
     /// kept; what is not UTF-8 is replaced.
     pub async fn read_line(&self, limit: usize) -> String {
@@ -171,7 +182,7 @@ impl Context {
         loop {
             let mut byte = [0];
             if console::read(&mut byte) == 0 {
-                exec::yield_now().await;
+                console::wait_for_input().await;
                 continue;
             }
             match byte {
@@ -182,3 +193,15 @@ impl Context {
         }
     }
 }
+
+/// No task can be started before another ends: 256 run already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooManyTasks;
+
+impl fmt::Display for TooManyTasks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("256 tasks run already")
+    }
+}
+
+impl core::error::Error for TooManyTasks {}

@@ -14,7 +14,7 @@ use prism_boot::services::{Clock, Console, Services};
 use prism_drivers::pit;
 use prism_boot::{BootError, BootInfo, MemoryMap, PAGE_SIZE, PhysRange, SharedRing, door, e820};
 use xen::console::Ring;
-use xen::event::{Bits, Port};
+use xen::event::Port;
 use xen::hvm::Parameter;
 use xen::shared::Shared;
 use xen::version::Features;
@@ -27,7 +27,7 @@ use crate::memory::{self, Frames, IdentityMemory};
 use crate::surroundings::Surroundings;
 use crate::ports::CpuPorts;
 use crate::time::{self, Source};
-use crate::{crash, exec, power, probe, println};
+use crate::{crash, event, exec, power, probe, println};
 
 unsafe extern "Rust" {
     /// The application; its image defines it with [`app!`](crate::app!).
@@ -46,9 +46,13 @@ fn prism_boot(entry: Entry) -> ! {
 
     let info = read_boot_info(entry, machine).unwrap_or_else(|error| crash::give_up(&error));
     let application = prism_application();
-    let context = settle(info, entry, machine);
-    report(&context, &application);
-    run(application, context)
+    let (info, surroundings) = settle(info, entry, machine);
+    report(info, surroundings, &application);
+    exec::run(machine, surroundings.is_paravirtual(), |spawner| {
+        let main = run(application, Context { info, surroundings, spawner });
+        // The first task always fits.
+        let _ = exec::spawn(spawner, main);
+    })
 }
 
 /// Reads what the loader left. Texts and lists are copied; pages stay where they are, reserved.
@@ -67,7 +71,11 @@ fn read_boot_info(entry: Entry, machine: &dyn Machine) -> Result<BootInfo, BootE
 }
 
 /// Finds out where we are, and brings the kernel's services up there.
-fn settle(mut info: BootInfo, entry: Entry, machine: &dyn Machine) -> Context {
+fn settle(
+    mut info: BootInfo,
+    entry: Entry,
+    machine: &dyn Machine,
+) -> (&'static BootInfo, &'static Surroundings) {
     crate::logger::begin(info.command_line.log_level().ok().flatten());
     let wanted = info.command_line.hypercall_method().ok().flatten().unwrap_or(HypercallMethod::Inline);
     let found = hypervisor::find(entry.door, wanted);
@@ -98,11 +106,10 @@ fn settle(mut info: BootInfo, entry: Entry, machine: &dyn Machine) -> Context {
         capabilities,
         services,
         xen: found.xen,
-        events: page.map(Bits::new),
         vcpus: probe::vcpus(found.xen.is_some()),
         memory: info.memory.total_usable(),
     };
-    Context { info: Box::leak(Box::new(info)), surroundings: Box::leak(Box::new(surroundings)) }
+    (Box::leak(Box::new(info)), Box::leak(Box::new(surroundings)))
 }
 
 /// What can be known before there are page tables and a console.
@@ -187,9 +194,8 @@ fn join_xen(info: &BootInfo, machine: &dyn Machine) -> Option<Shared<shared_info
         .map_shared_info(hole(&info.memory), &mut Frames)
         .inspect_err(|error| warn!("no events, no paravirtual clock: {error}"))
         .ok()?;
-    let bits = Bits::new(page);
-    bits.mask_all();
-    console::set_event_bits(bits);
+    event::begin(page);
+    console::use_events();
     Some(page)
 }
 
@@ -239,8 +245,7 @@ fn hole(memory: &MemoryMap) -> u64 {
 }
 
 /// Says what was found and what is used instead of what is missing, a line each.
-fn report(context: &Context, application: &Application) {
-    let (info, found) = (context.info, context.surroundings);
+fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
     info!("{found}");
     match (found.capabilities.paravirtual(), found.hypercall_method()) {
         (Ok(_), Some(method)) => info!("Xen: used, by {}", method.name()),
@@ -272,11 +277,11 @@ fn warn_of(info: &BootInfo) {
 }
 
 /// Runs the application and reports how it ended, in XTF's form: the verdict is the last line.
-fn run(application: Application, context: Context) -> ! {
+async fn run(application: Application, context: Context) {
     println!("--- Prism ---");
     println!("Environment: {}", context.surroundings);
     println!("{}", application.name);
-    let outcome = exec::run((application.main)(context));
+    let outcome = (application.main)(context).await;
     if let Some(reason) = &outcome.reason {
         println!("error: {reason}");
     }

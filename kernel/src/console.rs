@@ -11,12 +11,13 @@ use prism_arch::cpu;
 use prism_arch::hypercall::Hypervisor;
 use prism_boot::command_line::ConsoleSinks;
 use prism_drivers::serial::Serial;
-use spin::Mutex;
+use spin::{Mutex, Once};
 use uart_16550::backend::PioBackend;
 use xen::console::Ring;
-use xen::event::{self, Bits, Port};
+use xen::event::Port;
 use xen::sched;
 
+use crate::event::{self, EventChannel};
 use crate::time::{self, Deadline};
 
 /// How long a full ring may take nothing before output is dropped, in nanoseconds.
@@ -25,6 +26,8 @@ const PATIENCE: u64 = 500_000_000;
 const NAP: u64 = 10_000_000;
 
 static CONSOLE: Mutex<Console> = Mutex::new(Console::nowhere());
+/// The event that tells that something was typed into the ring.
+static INPUT: Once<EventChannel> = Once::new();
 
 /// Every way to put text out, and which of them are used.
 pub(crate) struct Console {
@@ -41,8 +44,6 @@ pub(crate) struct RingEnd {
     ring: Ring,
     /// Raised after either side moved something.
     port: Port,
-    /// Where the port's pending bit is, once `shared_info` is mapped.
-    bits: Option<Bits>,
     /// Nobody reads: don't wait any more, until somebody does.
     stuck: bool,
 }
@@ -97,7 +98,7 @@ impl Console {
 impl RingEnd {
     /// The ring and its event channel.
     pub(crate) fn new(ring: Ring, port: Port) -> Self {
-        Self { ring, port, bits: None, stuck: false }
+        Self { ring, port, stuck: false }
     }
 
     /// Writes `bytes`, waiting for room, but not for ever; returns how many were dropped.
@@ -150,15 +151,14 @@ impl RingEnd {
     }
 
     fn notify(&self) {
-        let _ = event::send(&Hypervisor, self.port);
+        let _ = xen::event::send(&Hypervisor, self.port);
     }
 
     /// Gives the other side some time.
     fn nap(&self) {
-        let wait = self.bits.zip(time::xen_deadline(NAP));
-        let slept = wait.is_some_and(|(bits, deadline)| {
-            bits.take_pending(self.port) || sched::poll(&Hypervisor, self.port.0, deadline).is_ok()
-        });
+        let slept = event::take_one(self.port)
+            || time::xen_deadline(NAP)
+                .is_some_and(|deadline| sched::poll(&Hypervisor, self.port.0, deadline).is_ok());
         if !slept && sched::yield_now(&Hypervisor).is_err() {
             cpu::relax();
         }
@@ -188,10 +188,20 @@ pub(crate) fn add_ring(ring: RingEnd) {
     console.available |= ConsoleSinks::PV;
 }
 
-/// Lets waiting for the ring use its event.
-pub(crate) fn set_event_bits(bits: Bits) {
-    if let Some(ring) = &mut CONSOLE.lock().ring {
-        ring.bits = Some(bits);
+/// Has the ring's event end waits for input from now on.
+pub(crate) fn use_events() {
+    let port = CONSOLE.lock().ring.as_ref().map(|ring| ring.port);
+    if let Some(port) = port {
+        INPUT.call_once(|| EventChannel::of_toolstack(port));
+    }
+}
+
+/// Waits until there may be something to read.
+pub(crate) async fn wait_for_input() {
+    match INPUT.get() {
+        Some(channel) => channel.wait().await,
+        // Nothing tells that a serial port has received something: look again later.
+        None => embassy_futures::yield_now().await,
     }
 }
 
@@ -240,14 +250,6 @@ pub(crate) fn drain() {
         && let Some(ring) = &mut console.ring
     {
         ring.drain();
-    }
-}
-
-/// Gives the other side some time.
-pub(crate) fn nap() {
-    match &CONSOLE.lock().ring {
-        Some(ring) => ring.nap(),
-        None => cpu::relax(),
     }
 }
 

@@ -8,6 +8,8 @@ pub mod app;
 mod boot;
 pub mod console;
 mod crash;
+mod critical;
+pub mod event;
 mod exec;
 mod hypervisor;
 mod logger;
@@ -17,9 +19,13 @@ pub mod power;
 mod probe;
 pub mod surroundings;
 pub mod time;
+mod timer;
 
 pub use app::{Context, Outcome, Verdict};
 pub use ::log;
+pub use embassy_futures as futures;
+pub use embassy_time;
+pub use exec::long_polls;
 pub use xen;
 pub use crash::panicked;
 

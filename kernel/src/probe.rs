@@ -4,7 +4,7 @@
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, cpuid};
 use prism_boot::capabilities::{Devices, Platform};
-use prism_drivers::{pci, power};
+use prism_drivers::{pci, pic, power};
 use xen::hvm::{self, Parameter};
 use xen::{Errno, vcpu};
 
@@ -29,6 +29,10 @@ pub(crate) fn platform() -> (Platform, Devices) {
         platform.xen_platform_device |= function.is_xen_platform();
         platform.acpi_power_off |= power::knows(&function);
         count(&mut devices, &function);
+    }
+    if platform.pci_host_bridge {
+        // Firmware leaves the timer's interrupt on.
+        pic::silence(&CpuPorts);
     }
     (platform, devices)
 }

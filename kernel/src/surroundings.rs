@@ -7,7 +7,6 @@ use prism_arch::hypercall::{self as arch, Method};
 use prism_boot::capabilities::{Capabilities, Hypervisor, Machine};
 use prism_boot::grid::Grid;
 use prism_boot::services::Services;
-use xen::event::Bits;
 
 use crate::hypervisor::XenFound;
 
@@ -21,8 +20,6 @@ pub struct Surroundings {
     pub grid: Grid,
     /// Xen, if it answers, be it used or not.
     pub xen: Option<XenFound>,
-    /// The pending bits of event channels, where Xen is used.
-    pub events: Option<Bits>,
     /// vCPUs of this machine.
     pub vcpus: u32,
     /// Usable memory in bytes, as the memory map has it.

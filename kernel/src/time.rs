@@ -46,6 +46,11 @@ pub fn xen_deadline(from_now: u64) -> Option<u64> {
     }
 }
 
+/// A time of [`nanoseconds`] as the paravirtual clock shows it, which is how hypercalls take it.
+pub(crate) fn to_xen(time: u64) -> u64 {
+    time.saturating_add(ZERO.load(Ordering::Relaxed))
+}
+
 fn read(source: Source) -> u64 {
     match source {
         Source::Paravirtual(clock) => clock.nanoseconds(cpu::timestamp).unwrap_or(0),

@@ -3,10 +3,11 @@
 //! `arch-x86/xen.h`).
 
 use xen_sys::arch_x86::xen::trap_info;
+use xen_sys::callback::*;
 use xen_sys::xen::*;
 
 use crate::error::{Result, check};
-use crate::hypercall::Hypercall;
+use crate::hypercall::{Hypercall, command};
 
 /// Carries out page-table updates in order.
 ///
@@ -65,6 +66,39 @@ pub unsafe fn update_va_mapping(
     check(unsafe {
         hypercalls.issue(__HYPERVISOR_update_va_mapping as u64, [address, entry, flags, 0, 0])
     })
+    .map(drop)
+}
+
+/// What Xen calls a PV kernel for, besides exceptions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u16)]
+pub enum Callback {
+    /// Events have arrived. Entered with events masked.
+    Event = CALLBACKTYPE_event,
+    /// A segment register could not be loaded when the vCPU was resumed.
+    Failsafe = CALLBACKTYPE_failsafe,
+}
+
+/// Sets the entry point of a callback (`xen/include/public/callback.h`).
+///
+/// # Safety
+///
+/// `address` is code that takes the frame that Xen pushes for this callback.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub unsafe fn register_callback(
+    hypercalls: &(impl Hypercall + ?Sized),
+    callback: Callback,
+    address: u64,
+) -> Result<()> {
+    let mut argument =
+        callback_register { r#type: callback as u16, flags: CALLBACKF_mask_events, address, ..Default::default() };
+    // SAFETY: CALLBACKOP_register takes a callback_register; the code is the caller's promise.
+    unsafe {
+        command(hypercalls, __HYPERVISOR_callback_op as u64, u64::from(CALLBACKOP_register), &mut argument)
+    }
     .map(drop)
 }
 

@@ -42,6 +42,17 @@ pub fn yield_now(hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
     unsafe { command(hypercalls, __HYPERVISOR_sched_op as u64, SCHEDOP_yield as u64, &mut 0u64) }.map(drop)
 }
 
+/// Unmasks this vCPU's events (PV) and sleeps until one is pending that no port mask holds back.
+/// Both are one step: what arrives in between ends the sleep at once.
+///
+/// # Errors
+///
+/// [`Errno::NOSYS`](crate::Errno::NOSYS) in QEMU's Xen emulation; HVM domains use `hlt`.
+pub fn block(hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
+    // SAFETY: SCHEDOP_block takes no argument; the pointer is ignored.
+    unsafe { command(hypercalls, __HYPERVISOR_sched_op as u64, SCHEDOP_block as u64, &mut 0u64) }.map(drop)
+}
+
 /// Sleeps until `port` is pending, or until the paravirtual clock shows `deadline` nanoseconds
 /// (0: for ever). The port may be masked; other events that are pending and unmasked end the
 /// sleep at once.

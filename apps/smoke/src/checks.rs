@@ -4,7 +4,9 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 
-use prism::xen::{event, sched, vcpu, version};
+use prism::embassy_time::{Duration, Instant, Timer, with_timeout};
+use prism::event::EventChannel;
+use prism::xen::version;
 use prism::{Context, console, memory, time};
 
 /// What a check found.
@@ -22,18 +24,25 @@ use Found::{Absent, Bad, Good};
 /// A check.
 type Check = fn(&Context) -> Found;
 
-/// All checks, by the sentence that each proves.
-pub(crate) const CHECKS: &[(&str, Check)] = &[
+/// The checks that wait for nothing, by the sentence that each proves.
+const CHECKS: &[(&str, Check)] = &[
     ("there is memory, and some of it is free", memory_is_there),
     ("the heap gives memory, keeps what is written, and takes it back", heap_works),
     ("floating point works", floating_point_works),
     ("time passes, and never backwards", time_passes),
     ("the console takes all that is written", console_takes_all),
     ("Xen answers twice the same", xen_answers),
-    ("an event sent to oneself arrives", event_arrives),
-    ("a one-shot timer fires, not early", timer_fires),
     ("there is at least one vCPU", vcpus_are_there),
 ];
+
+/// Runs every check, and tells `report` of each by the sentence that it proves.
+pub(crate) async fn run(context: &Context, mut report: impl FnMut(&str, Found)) {
+    for (name, check) in CHECKS {
+        report(name, check(context));
+    }
+    report("events sent to oneself arrive, each once", event_arrives(context).await);
+    report("timers fire, and not early", timers_fire(context).await);
+}
 
 /// A second, in nanoseconds: no wait here takes longer.
 const SECOND: u64 = 1_000_000_000;
@@ -97,42 +106,34 @@ fn xen_answers(context: &Context) -> Found {
     good_if(version::version(&calls) == Ok(xen.version), "another version than at boot")
 }
 
-fn event_arrives(context: &Context) -> Found {
-    let found = context.surroundings();
-    let (Some(calls), Some(bits)) = (found.hypervisor_calls(), found.events) else {
+async fn event_arrives(context: &Context) -> Found {
+    if !context.surroundings().is_paravirtual() {
         return Absent("Xen is not used here");
-    };
-    let Ok(port) = event::bind_ipi(&calls, 0) else { return Bad("no port to be had") };
-    let quiet = !bits.take_pending(port);
-    let sent = event::send(&calls, port).is_ok();
-    let arrived = bits.take_pending(port) && !bits.take_pending(port);
-    let closed = event::close(&calls, port).is_ok();
-    good_if(quiet && sent && arrived && closed, "it was not pending, or not once")
-}
-
-fn timer_fires(context: &Context) -> Found {
-    /// `VIRQ_TIMER` of `xen.h`.
-    const TIMER: u32 = 0;
-    let found = context.surroundings();
-    let (Some(calls), Some(bits)) = (found.hypervisor_calls(), found.events) else {
-        return Absent("Xen is not used here");
-    };
-    let (Some(due), Some(limit)) = (time::xen_deadline(SECOND / 100), time::xen_deadline(5 * SECOND)) else {
-        return Absent("no paravirtual clock");
-    };
-    let Ok(port) = event::bind_virq(&calls, TIMER, 0) else { return Bad("no port to be had") };
-    let set = vcpu::set_singleshot_timer(&calls, 0, due).is_ok();
-    while !bits.take_pending(port) {
-        if time::xen_deadline(0).is_none_or(|now| now >= limit) {
-            return Bad("it did not fire within 5 seconds");
+    }
+    let Ok(channel) = EventChannel::to_self(0) else { return Bad("no port to be had") };
+    for _ in 0..100 {
+        if channel.notify().is_err() {
+            return Bad("it could not be sent");
         }
-        if sched::poll(&calls, port.0, limit).is_err() {
-            return Bad("Xen cannot wait for an event");
+        if with_timeout(Duration::from_secs(1), channel.wait()).await.is_err() {
+            return Bad("it was lost");
         }
     }
-    let late_enough = time::xen_deadline(0).is_some_and(|now| now >= due);
-    let closed = event::close(&calls, port).is_ok();
-    good_if(set && late_enough && closed, "it fired early")
+    let more = with_timeout(Duration::from_millis(10), channel.wait()).await;
+    good_if(more.is_err(), "one more arrived than was sent")
+}
+
+async fn timers_fire(_: &Context) -> Found {
+    let mut last = Instant::now();
+    for pause in [1, 10, 30] {
+        let due = last + Duration::from_millis(pause);
+        Timer::at(due).await;
+        last = Instant::now();
+        if last < due {
+            return Bad("one fired early");
+        }
+    }
+    Good
 }
 
 fn vcpus_are_there(context: &Context) -> Found {

@@ -10,21 +10,21 @@ extern crate alloc;
 
 mod checks;
 
+use checks::Found;
 use prism::{Verdict, println};
 
 prism::app!(main);
 
 async fn main(context: prism::Context) -> Verdict {
     let mut verdict = Verdict::Success;
-    for (name, check) in checks::CHECKS {
-        match check(&context) {
-            checks::Found::Good => println!("  ok       {name}"),
-            checks::Found::Absent(reason) => println!("  absent   {name}: {reason}"),
-            checks::Found::Bad(reason) => {
-                println!("  FAILED   {name}: {reason}");
-                verdict = Verdict::Failure;
-            }
+    checks::run(&context, |name, found| match found {
+        Found::Good => println!("  ok       {name}"),
+        Found::Absent(reason) => println!("  absent   {name}: {reason}"),
+        Found::Bad(reason) => {
+            println!("  FAILED   {name}: {reason}");
+            verdict = Verdict::Failure;
         }
-    }
+    })
+    .await;
     verdict
 }

@@ -28,6 +28,13 @@ impl Machine for Hvm {
         traps::install();
     }
 
+    fn idle(&self) {
+        // `sti` takes effect behind `hlt`: nothing is lost in between. The handler returns with
+        // interrupts off.
+        x86_64::instructions::interrupts::enable_and_hlt();
+        x86_64::instructions::interrupts::disable();
+    }
+
     fn mapped_at_boot(&self) -> u64 {
         BOOT_TABLES_END
     }

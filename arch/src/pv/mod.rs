@@ -10,6 +10,7 @@ use spin::Once;
 use xen::shared::Shared;
 use xen_sys::xen::{shared_info, start_info};
 
+use crate::hypercall::Hypervisor;
 use crate::machine::{FrameSource, Machine, MapError, SharedInfoError};
 
 /// The machine of ring 3.
@@ -43,6 +44,11 @@ impl Machine for Pv {
 
     fn install_traps(&self) {
         traps::install();
+    }
+
+    fn idle(&self) {
+        // The callback returns with events masked again.
+        let _ = xen::sched::block(&Hypervisor);
     }
 
     fn mapped_at_boot(&self) -> u64 {

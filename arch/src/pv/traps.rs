@@ -5,6 +5,9 @@
 //! without user mode. A stack that overflows into its guard page therefore cannot be reported
 //! from inside: Xen fails to push, and ends the domain with a report of its own.
 
+use core::arch::naked_asm;
+
+use xen::pv::Callback;
 use xen_sys::arch_x86::xen::trap_info;
 use xen_sys::arch_x86::xen_x86_64::FLAT_KERNEL_CS;
 
@@ -36,4 +39,29 @@ pub(super) fn install() {
         let _ = xen::console::write_to_xen(&Hypervisor, b"prism: Xen refused the trap table\n");
         let _ = errno;
     }
+    for (callback, stub) in
+        [(Callback::Event, event_stub as *const ()), (Callback::Failsafe, failsafe_stub as *const ())]
+    {
+        // SAFETY: the stubs take the frames of their callbacks. Without them events still arrive
+        // in memory, and are found there.
+        let _ = unsafe { xen::pv::register_callback(&Hypervisor, callback, stub.addr() as u64) };
+    }
+}
+
+/// Takes the upcall: returns to where it came from. Xen masked events on entry, and a return by
+/// `iretq` leaves them so; whoever waited finds the pending bits set.
+///
+/// Frame: RCX, R11, RIP, CS, RFLAGS, RSP, SS. Xen stores ring 0 in CS for a kernel; the CPU has to
+/// return to ring 3 (`xen/include/public/arch-x86/xen-x86_64.h`, at `iret_context`).
+#[unsafe(naked)]
+unsafe extern "C" fn event_stub() {
+    naked_asm!("pop rcx", "pop r11", "or byte ptr [rsp + 8], 3", "iretq")
+}
+
+/// Takes the failsafe callback: the selectors that could not be loaded are of no use here.
+///
+/// Frame: RCX, R11, DS, ES, FS, GS, RIP, CS, RFLAGS, RSP, SS.
+#[unsafe(naked)]
+unsafe extern "C" fn failsafe_stub() {
+    naked_asm!("pop rcx", "pop r11", "add rsp, 32", "or byte ptr [rsp + 8], 3", "iretq")
 }

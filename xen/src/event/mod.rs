@@ -1,21 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Event channels: `xen/include/public/event_channel.h`.
+//!
+//! An event is a bit that another domain, Xen or a vCPU of ours sets. Here events are data, not
+//! interrupts: [`Bits`] is the memory in which they arrive, a vCPU that has nothing else to do
+//! waits for them, and [`Table`] wakes the task that waits for each.
 
-use core::sync::atomic::Ordering;
+mod table;
+mod two_level;
 
 use xen_sys::event_channel::*;
-use xen_sys::xen::{__HYPERVISOR_event_channel_op, shared_info};
+use xen_sys::xen::{__HYPERVISOR_event_channel_op, DOMID_SELF};
 
 use crate::error::Result;
 use crate::hypercall::{Hypercall, command};
-use crate::shared::Shared;
+
+pub use table::{Slot, Table};
+pub use two_level::{Bits, PORTS};
 
 /// An event channel of this domain. Port 0 does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Port(pub u32);
-
-/// Ports that the 2-level ABI can tell apart in a 64-bit domain: one bit each in 64 words.
-const PORTS: u32 = 4096;
 
 /// Raises an event on the other end of `port`.
 ///
@@ -57,6 +61,59 @@ pub fn bind_virq(hypercalls: &(impl Hypercall + ?Sized), virq: u32, vcpu: u32) -
     Ok(Port(argument.port))
 }
 
+/// A new port that domain `remote` may connect to.
+///
+/// # Errors
+///
+/// What Xen answers; `ENOSPC` when the domain has all the ports it may have.
+pub fn alloc_unbound(hypercalls: &(impl Hypercall + ?Sized), remote: u16) -> Result<Port> {
+    let mut argument = evtchn_alloc_unbound { dom: DOMID_SELF, remote_dom: remote, port: 0 };
+    // SAFETY: EVTCHNOP_alloc_unbound takes an evtchn_alloc_unbound.
+    unsafe {
+        command(
+            hypercalls,
+            __HYPERVISOR_event_channel_op as u64,
+            EVTCHNOP_alloc_unbound as u64,
+            &mut argument,
+        )?
+    };
+    Ok(Port(argument.port))
+}
+
+/// A new port connected to `port` of domain `remote`. It is pending at once.
+///
+/// # Errors
+///
+/// What Xen answers; `EINVAL` if that port does not wait for us.
+pub fn bind_interdomain(hypercalls: &(impl Hypercall + ?Sized), remote: u16, port: Port) -> Result<Port> {
+    let mut argument =
+        evtchn_bind_interdomain { remote_dom: remote, remote_port: port.0, ..Default::default() };
+    // SAFETY: EVTCHNOP_bind_interdomain takes an evtchn_bind_interdomain.
+    unsafe {
+        command(
+            hypercalls,
+            __HYPERVISOR_event_channel_op as u64,
+            EVTCHNOP_bind_interdomain as u64,
+            &mut argument,
+        )?
+    };
+    Ok(Port(argument.local_port))
+}
+
+/// Has a port delivered to `vcpu`.
+///
+/// # Errors
+///
+/// What Xen answers; `EINVAL` for ports of virtual interrupts and IPIs, which stay where they are.
+pub fn bind_vcpu(hypercalls: &(impl Hypercall + ?Sized), port: Port, vcpu: u32) -> Result<()> {
+    let mut argument = evtchn_bind_vcpu { port: port.0, vcpu };
+    // SAFETY: EVTCHNOP_bind_vcpu takes an evtchn_bind_vcpu.
+    unsafe {
+        command(hypercalls, __HYPERVISOR_event_channel_op as u64, EVTCHNOP_bind_vcpu as u64, &mut argument)
+    }
+    .map(drop)
+}
+
 /// Gives a port up.
 ///
 /// # Errors
@@ -67,37 +124,4 @@ pub fn close(hypercalls: &(impl Hypercall + ?Sized), port: Port) -> Result<()> {
     // SAFETY: EVTCHNOP_close takes an evtchn_close.
     unsafe { command(hypercalls, __HYPERVISOR_event_channel_op as u64, EVTCHNOP_close as u64, &mut argument) }
         .map(drop)
-}
-
-/// The pending and mask bits of all ports, in the page that Xen shares with the domain.
-#[derive(Clone, Copy)]
-pub struct Bits {
-    page: Shared<shared_info>,
-}
-
-impl Bits {
-    /// The bits in `page`.
-    pub fn new(page: Shared<shared_info>) -> Self {
-        Self { page }
-    }
-
-    /// Masks every port: a fresh page is all zero, and would have Xen interrupt for anything.
-    pub fn mask_all(self) {
-        for word in 0..(PORTS / 64) as usize {
-            if let Some(word) = self.word(core::mem::offset_of!(shared_info, evtchn_mask), word) {
-                word.write(u64::MAX);
-            }
-        }
-    }
-
-    /// Clears the port's pending bit, and says whether it was set.
-    pub fn take_pending(self, port: Port) -> bool {
-        let bit = 1 << (port.0 % 64);
-        self.word(core::mem::offset_of!(shared_info, evtchn_pending), (port.0 / 64) as usize)
-            .is_some_and(|word| word.atomic().fetch_and(!bit, Ordering::AcqRel) & bit != 0)
-    }
-
-    fn word(self, array: usize, index: usize) -> Option<Shared<u64>> {
-        (index < (PORTS / 64) as usize).then(|| self.page.field(array + index * 8))?
-    }
 }

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Who waits for which port.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::task::Waker;
+
+use spin::Mutex;
+
+use super::Port;
+
+/// What is known of an open port: whether its event has arrived, and which task waits for it.
+#[derive(Default)]
+pub struct Slot {
+    arrived: AtomicBool,
+    waiter: Mutex<Option<Waker>>,
+}
+
+impl Slot {
+    /// Takes the event, if it has arrived.
+    pub fn take(&self) -> bool {
+        self.arrived.swap(false, Ordering::AcqRel)
+    }
+
+    /// Has `waker` woken by the next event. One task waits for a port; a later one takes its place.
+    pub fn wait(&self, waker: &Waker) {
+        let mut waiter = self.waiter.lock();
+        if !waiter.as_ref().is_some_and(|before| before.will_wake(waker)) {
+            *waiter = Some(waker.clone());
+        }
+    }
+
+    /// Notes that the event has arrived, and wakes whoever waits.
+    fn arrive(&self) {
+        self.arrived.store(true, Ordering::Release);
+        let waiter = self.waiter.lock().take();
+        if let Some(waker) = waiter {
+            waker.wake();
+        }
+    }
+}
+
+/// The open ports of a domain.
+#[derive(Default)]
+pub struct Table {
+    slots: Mutex<Vec<Option<Arc<Slot>>>>,
+}
+
+impl Table {
+    /// A table without ports.
+    pub const fn new() -> Self {
+        Self { slots: Mutex::new(Vec::new()) }
+    }
+
+    /// Adds a port. Whatever was known of an earlier port of this number is forgotten.
+    pub fn open(&self, port: Port) -> Arc<Slot> {
+        let slot = Arc::new(Slot::default());
+        let mut slots = self.slots.lock();
+        let index = port.0 as usize;
+        if slots.len() <= index {
+            slots.resize(index + 1, None);
+        }
+        if let Some(place) = slots.get_mut(index) {
+            *place = Some(Arc::clone(&slot));
+        }
+        slot
+    }
+
+    /// Removes a port: late events of it are ignored.
+    pub fn close(&self, port: Port) {
+        if let Some(place) = self.slots.lock().get_mut(port.0 as usize) {
+            *place = None;
+        }
+    }
+
+    /// Passes an event on to whoever waits for it.
+    pub fn arrived(&self, port: Port) {
+        let slot = self.slots.lock().get(port.0 as usize).cloned().flatten();
+        if let Some(slot) = slot {
+            slot.arrive();
+        }
+    }
+
+    /// Ports that are open.
+    pub fn open_ports(&self) -> usize {
+        self.slots.lock().iter().flatten().count()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicU32;
+    use std::task::Wake;
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Count(AtomicU32);
+
+    impl Wake for Count {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[test]
+    fn an_event_wakes_its_waiter_and_is_taken_once() {
+        let table = Table::new();
+        let slot = table.open(Port(3));
+        let count = Arc::new(Count::default());
+        slot.wait(&Waker::from(Arc::clone(&count)));
+        table.arrived(Port(3));
+        table.arrived(Port(3));
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert!(slot.take());
+        assert!(!slot.take());
+    }
+
+    #[test]
+    fn events_of_closed_and_unknown_ports_are_ignored() {
+        let table = Table::new();
+        let slot = table.open(Port(3));
+        table.close(Port(3));
+        table.arrived(Port(3));
+        table.arrived(Port(u32::MAX));
+        assert!(!slot.take());
+        assert_eq!(table.open_ports(), 0);
+    }
+
+    #[test]
+    fn an_event_that_comes_before_its_waiter_is_kept() {
+        let table = Table::new();
+        let slot = table.open(Port(3));
+        table.arrived(Port(3));
+        assert!(slot.take());
+    }
+}
