@@ -117,11 +117,7 @@ impl XenLeaves {
     /// The leaves from `base` on, where [`Hypervisors::detect`] found Xen's signature.
     pub fn read(reader: Reader, base: u32) -> Self {
         let msr = reader.cpuid2(base + 2, 0);
-        Self {
-            version: reader.cpuid2(base + 1, 0).eax,
-            hypercall_msr: msr.ebx,
-            hypercall_pages: msr.eax,
-        }
+        Self { version: reader.cpuid2(base + 1, 0).eax, hypercall_msr: msr.ebx, hypercall_pages: msr.eax }
     }
 }
 

@@ -91,11 +91,14 @@ pub struct Hypervisor;
 
 impl Hypercall for Hypervisor {
     unsafe fn issue(&self, number: u64, arguments: [u64; 5]) -> i64 {
-        // SAFETY: the caller's promise, and `select`'s for the instruction.
         match method() {
+            // SAFETY: the caller's promise, and `select`'s for the instruction.
             Some(Method::Syscall) => unsafe { syscall(number, arguments) },
+            // SAFETY: as above.
             Some(Method::Vmcall) => unsafe { vmcall(number, arguments) },
+            // SAFETY: as above.
             Some(Method::Vmmcall) => unsafe { vmmcall(number, arguments) },
+            // SAFETY: as above.
             Some(Method::Page) => unsafe { page(number, arguments) },
             None => -i64::from(xen::Errno::NOSYS.0),
         }

@@ -136,8 +136,8 @@ unsafe extern "Rust" {
 extern "C" fn trap(registers: &Registers) -> ! {
     let page_fault = registers.vector == PAGE_FAULT;
     // A PV kernel may read CR2 as well: Xen emulates it from `vcpu_info.arch.cr2`.
-    let address = (page_fault || registers.vector == DOUBLE_FAULT)
-        .then(x86_64::registers::control::Cr2::read_raw);
+    let address =
+        (page_fault || registers.vector == DOUBLE_FAULT).then(x86_64::registers::control::Cr2::read_raw);
     prism_fault(&Fault { registers: *registers, address })
 }
 

@@ -11,8 +11,8 @@ use prism_boot::capabilities::{Capabilities, Machine as MachineKind, XenCapabili
 use prism_boot::command_line::{ConsoleSinks, HypercallMethod};
 use prism_boot::grid::Grid;
 use prism_boot::services::{Clock, Console, Services};
-use prism_drivers::pit;
 use prism_boot::{BootError, BootInfo, MemoryMap, PAGE_SIZE, PhysRange, SharedRing, door, e820};
+use prism_drivers::pit;
 use xen::console::Ring;
 use xen::event::Port;
 use xen::hvm::Parameter;
@@ -24,10 +24,10 @@ use crate::app::{Application, Context};
 use crate::console::{self, RingEnd};
 use crate::hypervisor::{self, Found};
 use crate::memory::{self, Frames, IdentityMemory};
-use crate::surroundings::Surroundings;
 use crate::ports::CpuPorts;
+use crate::surroundings::Surroundings;
 use crate::time::{self, Source};
-use crate::{crash, event, exec, power, probe, println};
+use crate::{crash, event, exec, power, println, probe};
 
 unsafe extern "Rust" {
     /// The application; its image defines it with [`app!`](crate::app!).
@@ -134,9 +134,7 @@ fn probe_machine(info: &BootInfo, door: Door, found: &Found) -> Capabilities {
 
 /// HVM and PVH domains ask where their rings are; a PV domain is told.
 fn ask_for_rings(info: &mut BootInfo) {
-    let ring = |frame, event| {
-        probe::hvm_ring(frame, event).map(|(mfn, port)| SharedRing { mfn, port })
-    };
+    let ring = |frame, event| probe::hvm_ring(frame, event).map(|(mfn, port)| SharedRing { mfn, port });
     info.console = ring(Parameter::ConsoleFrame, Parameter::ConsoleEvent);
     info.store = ring(Parameter::StoreFrame, Parameter::StoreEvent);
 }
@@ -259,13 +257,15 @@ fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
     }
     warn_of(info);
     let line = &info.command_line;
-    let wrong =
-        [line.log_level().err(), line.hypercall_method().err(), line.console_sinks().err()];
+    let wrong = [line.log_level().err(), line.hypercall_method().err(), line.console_sinks().err()];
     for error in wrong.into_iter().flatten() {
         warn!("command line: {error}");
     }
     for word in line.unknown(application.words) {
-        warn!("command line: ignoring {}, which neither the kernel nor {} knows", word.name, application.name);
+        warn!(
+            "command line: ignoring {}, which neither the kernel nor {} knows",
+            word.name, application.name
+        );
     }
 }
 

@@ -74,7 +74,8 @@ impl Console {
                     self.lost += self.ring.as_mut().map_or(0, |ring| ring.put(part));
                 }
                 if sinks.contains(ConsoleSinks::SERIAL) {
-                    self.lost += self.serial.as_mut().map_or(0, |port| (part.len() - port.write(part)) as u64);
+                    self.lost +=
+                        self.serial.as_mut().map_or(0, |port| (part.len() - port.write(part)) as u64);
                 }
             }
         }
@@ -176,8 +177,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
 /// What can be used from the first instruction on: Xen's own console, or the debug port.
 pub(crate) fn begin(ports: bool) {
     let mut console = CONSOLE.lock();
-    console.available =
-        if ports { ConsoleSinks::DEBUG } else { ConsoleSinks::XEN };
+    console.available = if ports { ConsoleSinks::DEBUG } else { ConsoleSinks::XEN };
     console.used = console.available;
 }
 

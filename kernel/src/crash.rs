@@ -126,7 +126,9 @@ impl fmt::Display for Cause<'_> {
         };
         let place = match address {
             _ if image.text.contains(&address) => "the image's code",
-            _ if image.rodata.contains(&address) || image.symbols.contains(&address) => "the image's constants",
+            _ if image.rodata.contains(&address) || image.symbols.contains(&address) => {
+                "the image's constants"
+            }
             _ if image.data.contains(&address) => "the image's variables",
             0..4096 => "a null pointer's page",
             _ if fault.is_protection() => "memory that does not allow it",

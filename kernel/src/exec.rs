@@ -12,11 +12,11 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use embassy_executor::raw::Executor;
 use embassy_executor::{SpawnError, Spawner, task};
-use prism_arch::machine::Machine;
 use prism_arch::cpu;
+use prism_arch::machine::Machine;
 
-use crate::timer::{self, Alarm};
 use crate::event;
+use crate::timer::{self, Alarm};
 
 /// Set when a task became ready.
 static READY: AtomicBool = AtomicBool::new(false);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who is beneath, and how it is called.
 
+use prism_arch::Door;
 use prism_arch::cpuid::{self, Hypervisors, Reader, XenLeaves};
 use prism_arch::hypercall::{self, Hypervisor, Method};
-use prism_arch::Door;
 use prism_boot::capabilities::{self, CpuVendor};
 use prism_boot::command_line::HypercallMethod;
 use xen::version::{self, Features, Text, Version};

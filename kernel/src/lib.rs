@@ -21,13 +21,13 @@ pub mod surroundings;
 pub mod time;
 mod timer;
 
-pub use app::{Context, Outcome, Verdict};
 pub use ::log;
+pub use app::{Context, Outcome, Verdict};
+pub use crash::panicked;
 pub use embassy_futures as futures;
 pub use embassy_time;
 pub use exec::long_polls;
 pub use xen;
-pub use crash::panicked;
 
 /// The error that an application's main may return: anything that can be displayed.
 pub type Error = alloc::boxed::Box<dyn core::error::Error>;

@@ -31,7 +31,7 @@ impl PhysMemory for IdentityMemory {
         let start = core::ptr::with_exposed_provenance::<u8>(address as usize);
         for (offset, byte) in buffer.iter_mut().enumerate() {
             // SAFETY: mapped, by the limit; read as plain bytes, whatever they are.
-            *byte = unsafe { start.add(offset).read_volatile() };
+            *byte = unsafe { start.wrapping_add(offset).read_volatile() };
         }
         true
     }
@@ -82,9 +82,9 @@ pub(crate) enum MemoryError {
 impl fmt::Display for MemoryError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoMap => f.write_str(
-                "no memory map: neither the loader nor the hypervisor says what memory there is",
-            ),
+            Self::NoMap => {
+                f.write_str("no memory map: neither the loader nor the hypervisor says what memory there is")
+            }
             Self::Map(error) => error.fmt(f),
             Self::TooSmall { usable } => {
                 write!(f, "{} KiB of memory are too little; give the guest more", usable / 1024)

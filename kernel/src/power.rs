@@ -3,8 +3,8 @@
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
-use prism_arch::hypercall::Hypervisor;
 use prism_arch::cpu;
+use prism_arch::hypercall::Hypervisor;
 use prism_drivers::power;
 use xen::sched::{self, Shutdown};
 

@@ -28,7 +28,7 @@ pub fn write_to_xen(hypercalls: &(impl Hypercall + ?Sized), bytes: &[u8]) -> Res
     // SAFETY: CONSOLEIO_write reads `len` bytes at the pointer.
     check(unsafe {
         hypercalls
-            .issue(__HYPERVISOR_console_io as u64, [CONSOLEIO_write as u64, bytes.len() as u64, text, 0, 0])
+            .issue(__HYPERVISOR_console_io, [u64::from(CONSOLEIO_write), bytes.len() as u64, text, 0, 0])
     })
     .map(drop)
 }

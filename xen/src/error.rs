@@ -15,13 +15,13 @@ pub struct Errno(pub i32);
 impl Errno {
     /// The hypercall, or this operation of it, does not exist here. To a guest that runs on more
     /// than one hypervisor this is an answer, not a failure: use something else.
-    pub const NOSYS: Self = Self(XEN_ENOSYS as i32);
+    pub const NOSYS: Self = Self(XEN_ENOSYS);
     /// The operation is not supported.
-    pub const OPNOTSUPP: Self = Self(XEN_EOPNOTSUPP as i32);
+    pub const OPNOTSUPP: Self = Self(XEN_EOPNOTSUPP);
     /// Not permitted to this domain.
-    pub const PERM: Self = Self(XEN_EPERM as i32);
+    pub const PERM: Self = Self(XEN_EPERM);
     /// An argument makes no sense to Xen.
-    pub const INVAL: Self = Self(XEN_EINVAL as i32);
+    pub const INVAL: Self = Self(XEN_EINVAL);
 
     /// Whether the answer means "not available here": the caller should fall back.
     pub fn is_unsupported(self) -> bool {
@@ -30,29 +30,29 @@ impl Errno {
 
     /// The number's name in `errno.h`, if it is one of the common ones.
     pub fn name(self) -> Option<&'static str> {
-        NAMES.iter().find(|(number, _)| *number as i32 == self.0).map(|(_, name)| *name)
+        NAMES.iter().find(|(number, _)| *number == self.0).map(|(_, name)| *name)
     }
 }
 
 /// The numbers that hypercalls of a guest return.
-const NAMES: &[(u32, &str)] = &[
-    (XEN_EPERM as u32, "EPERM"),
-    (XEN_ENOENT as u32, "ENOENT"),
-    (XEN_ESRCH as u32, "ESRCH"),
-    (XEN_E2BIG as u32, "E2BIG"),
-    (XEN_EAGAIN as u32, "EAGAIN"),
-    (XEN_ENOMEM as u32, "ENOMEM"),
-    (XEN_EACCES as u32, "EACCES"),
-    (XEN_EFAULT as u32, "EFAULT"),
-    (XEN_EBUSY as u32, "EBUSY"),
-    (XEN_EEXIST as u32, "EEXIST"),
-    (XEN_ENODEV as u32, "ENODEV"),
-    (XEN_EINVAL as u32, "EINVAL"),
-    (XEN_ENOSPC as u32, "ENOSPC"),
-    (XEN_ENOSYS as u32, "ENOSYS"),
-    (XEN_ENODATA as u32, "ENODATA"),
-    (XEN_ETIME as u32, "ETIME"),
-    (XEN_EOPNOTSUPP as u32, "EOPNOTSUPP"),
+const NAMES: &[(i32, &str)] = &[
+    (XEN_EPERM, "EPERM"),
+    (XEN_ENOENT, "ENOENT"),
+    (XEN_ESRCH, "ESRCH"),
+    (XEN_E2BIG, "E2BIG"),
+    (XEN_EAGAIN, "EAGAIN"),
+    (XEN_ENOMEM, "ENOMEM"),
+    (XEN_EACCES, "EACCES"),
+    (XEN_EFAULT, "EFAULT"),
+    (XEN_EBUSY, "EBUSY"),
+    (XEN_EEXIST, "EEXIST"),
+    (XEN_ENODEV, "ENODEV"),
+    (XEN_EINVAL, "EINVAL"),
+    (XEN_ENOSPC, "ENOSPC"),
+    (XEN_ENOSYS, "ENOSYS"),
+    (XEN_ENODATA, "ENODATA"),
+    (XEN_ETIME, "ETIME"),
+    (XEN_EOPNOTSUPP, "EOPNOTSUPP"),
 ];
 
 impl fmt::Display for Errno {

@@ -13,13 +13,13 @@ use crate::hypercall::{Hypercall, command};
 #[repr(u32)]
 pub enum Parameter {
     /// Frame of the xenstore ring.
-    StoreFrame = HVM_PARAM_STORE_PFN as u32,
+    StoreFrame = HVM_PARAM_STORE_PFN,
     /// Event channel of the xenstore ring.
-    StoreEvent = HVM_PARAM_STORE_EVTCHN as u32,
+    StoreEvent = HVM_PARAM_STORE_EVTCHN,
     /// Frame of the console ring.
-    ConsoleFrame = HVM_PARAM_CONSOLE_PFN as u32,
+    ConsoleFrame = HVM_PARAM_CONSOLE_PFN,
     /// Event channel of the console ring.
-    ConsoleEvent = HVM_PARAM_CONSOLE_EVTCHN as u32,
+    ConsoleEvent = HVM_PARAM_CONSOLE_EVTCHN,
 }
 
 /// Reads a parameter; zero usually means that the toolstack didn't set it.
@@ -31,7 +31,7 @@ pub fn parameter(hypercalls: &(impl Hypercall + ?Sized), parameter: Parameter) -
     let mut argument =
         xen_hvm_param { domid: DOMID_SELF as _, index: parameter as u32, ..Default::default() };
     // SAFETY: HVMOP_get_param takes a xen_hvm_param.
-    unsafe { command(hypercalls, __HYPERVISOR_hvm_op as u64, HVMOP_get_param as u64, &mut argument)? };
+    unsafe { command(hypercalls, __HYPERVISOR_hvm_op, HVMOP_get_param, &mut argument)? };
     Ok(argument.value)
 }
 
@@ -48,10 +48,10 @@ pub fn parameter(hypercalls: &(impl Hypercall + ?Sized), parameter: Parameter) -
 pub unsafe fn set_callback_vector(hypercalls: &(impl Hypercall + ?Sized), vector: u8) -> Result<()> {
     let mut argument = xen_hvm_param {
         domid: DOMID_SELF as _,
-        index: HVM_PARAM_CALLBACK_IRQ as u32,
-        value: (HVM_PARAM_CALLBACK_TYPE_VECTOR as u64) << 56 | u64::from(vector),
+        index: HVM_PARAM_CALLBACK_IRQ,
+        value: (HVM_PARAM_CALLBACK_TYPE_VECTOR) << 56 | u64::from(vector),
         ..Default::default()
     };
     // SAFETY: HVMOP_set_param takes a xen_hvm_param; the handler is the caller's promise.
-    unsafe { command(hypercalls, __HYPERVISOR_hvm_op as u64, HVMOP_set_param as u64, &mut argument) }.map(drop)
+    unsafe { command(hypercalls, __HYPERVISOR_hvm_op, HVMOP_set_param, &mut argument) }.map(drop)
 }

@@ -28,10 +28,10 @@ pub trait Hypercall {
 pub(crate) unsafe fn command<T>(
     hypercalls: &(impl Hypercall + ?Sized),
     number: u64,
-    command: u64,
+    command: u32,
     argument: &mut T,
 ) -> Result<u64> {
     let pointer = (&raw mut *argument).expose_provenance() as u64;
     // SAFETY: the pointer is valid for reads and writes of a T; the rest is the caller's promise.
-    check(unsafe { hypercalls.issue(number, [command, pointer, 0, 0, 0]) })
+    check(unsafe { hypercalls.issue(number, [u64::from(command), pointer, 0, 0, 0]) })
 }

@@ -23,7 +23,7 @@ pub fn map<'a>(hypercalls: &(impl Hypercall + ?Sized), buffer: &'a mut [u8]) -> 
         ..Default::default()
     };
     // SAFETY: XENMEM_memory_map takes a xen_memory_map, and writes at most `nr_entries` entries.
-    unsafe { command(hypercalls, __HYPERVISOR_memory_op as u64, XENMEM_memory_map as u64, &mut argument)? };
+    unsafe { command(hypercalls, __HYPERVISOR_memory_op, XENMEM_memory_map, &mut argument)? };
     let used = (argument.nr_entries as usize).saturating_mul(MAP_ENTRY_BYTES).min(buffer.len());
     Ok(buffer.get(..used).unwrap_or_default())
 }
@@ -46,6 +46,5 @@ pub unsafe fn add_shared_info(hypercalls: &(impl Hypercall + ?Sized), frame: u64
         ..Default::default()
     };
     // SAFETY: XENMEM_add_to_physmap takes a xen_add_to_physmap; the caller gave the frame up.
-    unsafe { command(hypercalls, __HYPERVISOR_memory_op as u64, XENMEM_add_to_physmap as u64, &mut argument) }
-        .map(drop)
+    unsafe { command(hypercalls, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, &mut argument) }.map(drop)
 }

@@ -24,10 +24,8 @@ pub unsafe fn mmu_update(hypercalls: &(impl Hypercall + ?Sized), updates: &[mmu_
     // SAFETY: Xen reads `len` requests; a null count pointer is allowed; the effects are the
     // caller's promise.
     check(unsafe {
-        hypercalls.issue(
-            __HYPERVISOR_mmu_update as u64,
-            [requests, updates.len() as u64, 0, u64::from(DOMID_SELF), 0],
-        )
+        hypercalls
+            .issue(__HYPERVISOR_mmu_update, [requests, updates.len() as u64, 0, u64::from(DOMID_SELF), 0])
     })
     .map(drop)
 }
@@ -41,10 +39,8 @@ pub fn flush_local_tlb(hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
     let operation = mmuext_op { cmd: MMUEXT_TLB_FLUSH_LOCAL as _, ..Default::default() };
     let pointer = (&raw const operation).expose_provenance() as u64;
     // SAFETY: Xen reads one operation, which changes no memory.
-    check(unsafe {
-        hypercalls.issue(__HYPERVISOR_mmuext_op as u64, [pointer, 1, 0, u64::from(DOMID_SELF), 0])
-    })
-    .map(drop)
+    check(unsafe { hypercalls.issue(__HYPERVISOR_mmuext_op, [pointer, 1, 0, u64::from(DOMID_SELF), 0]) })
+        .map(drop)
 }
 
 /// Replaces the lowest-level entry that maps `address`, and forgets its cached translation.
@@ -61,12 +57,10 @@ pub unsafe fn update_va_mapping(
     address: u64,
     entry: u64,
 ) -> Result<()> {
-    let flags = UVMF_INVLPG as u64 | UVMF_LOCAL as u64;
+    let flags = UVMF_INVLPG | UVMF_LOCAL;
     // SAFETY: no pointers; the effect is the caller's promise.
-    check(unsafe {
-        hypercalls.issue(__HYPERVISOR_update_va_mapping as u64, [address, entry, flags, 0, 0])
-    })
-    .map(drop)
+    check(unsafe { hypercalls.issue(__HYPERVISOR_update_va_mapping, [address, entry, flags, 0, 0]) })
+        .map(drop)
 }
 
 /// What Xen calls a PV kernel for, besides exceptions.
@@ -93,13 +87,14 @@ pub unsafe fn register_callback(
     callback: Callback,
     address: u64,
 ) -> Result<()> {
-    let mut argument =
-        callback_register { r#type: callback as u16, flags: CALLBACKF_mask_events, address, ..Default::default() };
+    let mut argument = callback_register {
+        r#type: callback as u16,
+        flags: CALLBACKF_mask_events,
+        address,
+        ..Default::default()
+    };
     // SAFETY: CALLBACKOP_register takes a callback_register; the code is the caller's promise.
-    unsafe {
-        command(hypercalls, __HYPERVISOR_callback_op as u64, u64::from(CALLBACKOP_register), &mut argument)
-    }
-    .map(drop)
+    unsafe { command(hypercalls, __HYPERVISOR_callback_op, CALLBACKOP_register, &mut argument) }.map(drop)
 }
 
 /// Sets the handlers of exceptions. The table ends with an entry whose address is 0.
@@ -114,5 +109,5 @@ pub unsafe fn register_callback(
 pub unsafe fn set_trap_table(hypercalls: &(impl Hypercall + ?Sized), table: &[trap_info]) -> Result<()> {
     let pointer = table.as_ptr().expose_provenance() as u64;
     // SAFETY: Xen reads up to the entry with address 0; the rest is the caller's promise.
-    check(unsafe { hypercalls.issue(__HYPERVISOR_set_trap_table as u64, [pointer, 0, 0, 0, 0]) }).map(drop)
+    check(unsafe { hypercalls.issue(__HYPERVISOR_set_trap_table, [pointer, 0, 0, 0, 0]) }).map(drop)
 }

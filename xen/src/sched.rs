@@ -12,11 +12,11 @@ use crate::hypercall::{Hypercall, command};
 #[repr(u32)]
 pub enum Shutdown {
     /// Switched off, on purpose.
-    Poweroff = SHUTDOWN_poweroff as u32,
+    Poweroff = SHUTDOWN_poweroff,
     /// Wants to be started again.
-    Reboot = SHUTDOWN_reboot as u32,
+    Reboot = SHUTDOWN_reboot,
     /// Failed; the toolstack may keep it for a look.
-    Crash = SHUTDOWN_crash as u32,
+    Crash = SHUTDOWN_crash,
 }
 
 /// Ends this domain. Returns only if Xen refuses.
@@ -28,8 +28,7 @@ pub fn shutdown(hypercalls: &(impl Hypercall + ?Sized), reason: Shutdown) -> Res
     let mut argument = sched_shutdown { reason: reason as _ };
     // SAFETY: SCHEDOP_shutdown takes a sched_shutdown. Only SUSPEND, which is not in `Shutdown`,
     // takes more, or returns in a changed world.
-    unsafe { command(hypercalls, __HYPERVISOR_sched_op as u64, SCHEDOP_shutdown as u64, &mut argument) }
-        .map(drop)
+    unsafe { command(hypercalls, __HYPERVISOR_sched_op, SCHEDOP_shutdown, &mut argument) }.map(drop)
 }
 
 /// Gives the rest of the time slice away.
@@ -39,7 +38,7 @@ pub fn shutdown(hypercalls: &(impl Hypercall + ?Sized), reason: Shutdown) -> Res
 /// What Xen answers.
 pub fn yield_now(hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
     // SAFETY: SCHEDOP_yield takes no argument; the pointer is ignored.
-    unsafe { command(hypercalls, __HYPERVISOR_sched_op as u64, SCHEDOP_yield as u64, &mut 0u64) }.map(drop)
+    unsafe { command(hypercalls, __HYPERVISOR_sched_op, SCHEDOP_yield, &mut 0u64) }.map(drop)
 }
 
 /// Unmasks this vCPU's events (PV) and sleeps until one is pending that no port mask holds back.
@@ -50,7 +49,7 @@ pub fn yield_now(hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
 /// [`Errno::NOSYS`](crate::Errno::NOSYS) in QEMU's Xen emulation; HVM domains use `hlt`.
 pub fn block(hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
     // SAFETY: SCHEDOP_block takes no argument; the pointer is ignored.
-    unsafe { command(hypercalls, __HYPERVISOR_sched_op as u64, SCHEDOP_block as u64, &mut 0u64) }.map(drop)
+    unsafe { command(hypercalls, __HYPERVISOR_sched_op, SCHEDOP_block, &mut 0u64) }.map(drop)
 }
 
 /// Sleeps until `port` is pending, or until the paravirtual clock shows `deadline` nanoseconds
@@ -69,5 +68,5 @@ pub fn poll(hypercalls: &(impl Hypercall + ?Sized), port: u32, deadline: u64) ->
         ..Default::default()
     };
     // SAFETY: SCHEDOP_poll takes a sched_poll, and reads `nr_ports` ports through it.
-    unsafe { command(hypercalls, __HYPERVISOR_sched_op as u64, SCHEDOP_poll as u64, &mut argument) }.map(drop)
+    unsafe { command(hypercalls, __HYPERVISOR_sched_op, SCHEDOP_poll, &mut argument) }.map(drop)
 }

@@ -33,7 +33,7 @@ impl Clock {
             let info = self.info.read();
             let now = timestamp();
             fence(Ordering::Acquire);
-            if before % 2 == 0 && before == self.version() {
+            if before.is_multiple_of(2) && before == self.version() {
                 return (info.tsc_to_system_mul != 0).then(|| scale(&info, now));
             }
             core::hint::spin_loop();

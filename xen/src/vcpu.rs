@@ -32,18 +32,14 @@ pub fn stop_singleshot_timer(hypercalls: &(impl Hypercall + ?Sized), vcpu: u32) 
 ///
 /// [`Errno::NOSYS`](crate::Errno::NOSYS) where there are no per-vCPU timers, `EINVAL` for another
 /// vCPU.
-pub fn set_singleshot_timer(
-    hypercalls: &(impl Hypercall + ?Sized),
-    vcpu: u32,
-    deadline: u64,
-) -> Result<()> {
+pub fn set_singleshot_timer(hypercalls: &(impl Hypercall + ?Sized), vcpu: u32, deadline: u64) -> Result<()> {
     let argument = vcpu_set_singleshot_timer { timeout_abs_ns: deadline, ..Default::default() };
     let pointer = (&raw const argument).expose_provenance() as u64;
     // SAFETY: VCPUOP_set_singleshot_timer reads a vcpu_set_singleshot_timer.
     check(unsafe {
         hypercalls.issue(
-            __HYPERVISOR_vcpu_op as u64,
-            [VCPUOP_set_singleshot_timer as u64, u64::from(vcpu), pointer, 0, 0],
+            __HYPERVISOR_vcpu_op,
+            [u64::from(VCPUOP_set_singleshot_timer), u64::from(vcpu), pointer, 0, 0],
         )
     })
     .map(drop)
@@ -57,13 +53,12 @@ pub fn set_singleshot_timer(
 pub fn is_up(hypercalls: &(impl Hypercall + ?Sized), vcpu: u32) -> Result<bool> {
     // SAFETY: VCPUOP_is_up takes no pointer.
     check(unsafe {
-        hypercalls.issue(__HYPERVISOR_vcpu_op as u64, [VCPUOP_is_up as u64, u64::from(vcpu), 0, 0, 0])
+        hypercalls.issue(__HYPERVISOR_vcpu_op, [u64::from(VCPUOP_is_up), u64::from(vcpu), 0, 0, 0])
     })
     .map(|up| up != 0)
 }
 
 fn operation(hypercalls: &(impl Hypercall + ?Sized), command: u64, vcpu: u32) -> Result<()> {
     // SAFETY: called with commands that take no pointer.
-    check(unsafe { hypercalls.issue(__HYPERVISOR_vcpu_op as u64, [command, u64::from(vcpu), 0, 0, 0]) })
-        .map(drop)
+    check(unsafe { hypercalls.issue(__HYPERVISOR_vcpu_op, [command, u64::from(vcpu), 0, 0, 0]) }).map(drop)
 }

@@ -41,7 +41,7 @@ impl Version {
 pub fn version(hypercalls: &(impl Hypercall + ?Sized)) -> Result<Version> {
     // SAFETY: this command takes no pointer.
     let packed = check(unsafe {
-        hypercalls.issue(__HYPERVISOR_xen_version as u64, [XENVER_version as u64, 0, 0, 0, 0])
+        hypercalls.issue(__HYPERVISOR_xen_version, [u64::from(XENVER_version), 0, 0, 0, 0])
     })?;
     Ok(Version::from_packed(packed as u32))
 }
@@ -58,9 +58,10 @@ impl<const BYTES: usize> Text<BYTES> {
         let text = self.bytes.split(|byte| *byte == 0).next().unwrap_or_default();
         match core::str::from_utf8(text) {
             Ok(text) => text,
-            Err(error) => {
-                text.get(..error.valid_up_to()).and_then(|valid| core::str::from_utf8(valid).ok()).unwrap_or_default()
-            }
+            Err(error) => text
+                .get(..error.valid_up_to())
+                .and_then(|valid| core::str::from_utf8(valid).ok())
+                .unwrap_or_default(),
         }
     }
 }
@@ -73,7 +74,7 @@ impl<const BYTES: usize> Text<BYTES> {
 pub fn extra_version(hypercalls: &(impl Hypercall + ?Sized)) -> Result<Text<16>> {
     let mut bytes = [0u8; 16];
     // SAFETY: XENVER_extraversion writes a xen_extraversion_t, 16 bytes.
-    unsafe { command(hypercalls, __HYPERVISOR_xen_version as u64, XENVER_extraversion as u64, &mut bytes)? };
+    unsafe { command(hypercalls, __HYPERVISOR_xen_version, XENVER_extraversion, &mut bytes)? };
     Ok(Text { bytes })
 }
 
@@ -112,6 +113,6 @@ bitflags! {
 pub fn features(hypercalls: &(impl Hypercall + ?Sized)) -> Result<Features> {
     let mut info = xen_feature_info { submap_idx: 0, submap: 0 };
     // SAFETY: XENVER_get_features takes a xen_feature_info.
-    unsafe { command(hypercalls, __HYPERVISOR_xen_version as u64, XENVER_get_features as u64, &mut info)? };
+    unsafe { command(hypercalls, __HYPERVISOR_xen_version, XENVER_get_features, &mut info)? };
     Ok(Features::from_bits_truncate(info.submap))
 }

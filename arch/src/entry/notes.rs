@@ -67,11 +67,7 @@ global_asm!(
 
 // Multiboot 1 header (specification 0.6.96, 3.1.1): page-align modules, give us the memory map.
 // Its place in the file is the linker script's business. No address fields: GRUB reads the ELF.
-global_asm!(
-    ".pushsection .multiboot1, \"a\"",
-    ".long 0x1badb002, 0x3, -(0x1badb002 + 0x3)",
-    ".popsection",
-);
+global_asm!(".pushsection .multiboot1, \"a\"", ".long 0x1badb002, 0x3, -(0x1badb002 + 0x3)", ".popsection",);
 
 // Multiboot 2 header (specification 2.0, 3.1): the entry address, and the end tag.
 global_asm!(
@@ -100,8 +96,7 @@ struct EmbeddedCommandLine {
 /// Kept by the linker script for the marker's sake; read by [`embedded_command_line`].
 #[used]
 #[unsafe(link_section = ".prism.cmdline")]
-static EMBEDDED: EmbeddedCommandLine =
-    EmbeddedCommandLine { magic: *b"PRISM-CMDLINE-1\0", text: [0; 496] };
+static EMBEDDED: EmbeddedCommandLine = EmbeddedCommandLine { magic: *b"PRISM-CMDLINE-1\0", text: [0; 496] };
 
 /// The text in the image's own command-line area, NUL-padded; all NUL if nobody filled it in.
 pub fn embedded_command_line() -> [u8; 496] {

@@ -57,7 +57,8 @@ impl Machine for Hvm {
         frames: &mut dyn FrameSource,
     ) -> Result<Shared<shared_info>, SharedInfoError> {
         // SAFETY: there is no memory at the hole that anything could use.
-        unsafe { xen::memory::add_shared_info(&Hypervisor, hole / PAGE) }.map_err(SharedInfoError::Refused)?;
+        unsafe { xen::memory::add_shared_info(&Hypervisor, hole / PAGE) }
+            .map_err(SharedInfoError::Refused)?;
         paging::map_page(hole, frames)?;
         // SAFETY: just placed and mapped there.
         Ok(unsafe { Shared::at(hole) })

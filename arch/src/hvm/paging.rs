@@ -53,10 +53,7 @@ pub(super) fn map_page(address: u64, frames: &mut dyn FrameSource) -> Result<(),
 /// pointer must fault.
 fn without_image(range: Range<u64>) -> [Range<u64>; 2] {
     let image = image::image().range();
-    [
-        range.start.max(Size4KiB::SIZE)..range.end.min(image.start),
-        range.start.max(image.end)..range.end,
-    ]
+    [range.start.max(Size4KiB::SIZE)..range.end.min(image.start), range.start.max(image.end)..range.end]
 }
 
 /// Page tables under construction, or in use.
@@ -95,7 +92,9 @@ impl<'a> Tables<'a> {
         while address < range.end {
             let fits = |size: u64| address.is_multiple_of(size) && range.end - address >= size;
             address += match () {
-                () if self.large_pages && fits(Size1GiB::SIZE) => self.map_one::<Size1GiB>(address, access)?,
+                () if self.large_pages && fits(Size1GiB::SIZE) => {
+                    self.map_one::<Size1GiB>(address, access)?
+                }
                 () if fits(Size2MiB::SIZE) => self.map_one::<Size2MiB>(address, access)?,
                 () => self.map_one::<Size4KiB>(address, access)?,
             };
@@ -112,7 +111,8 @@ impl<'a> Tables<'a> {
         let mut mapper = mapper(self.top);
         // SAFETY: an identity map of memory that is the guest's, or that the caller of
         // `map_foreign` answers for; the image's own pages get the rights its code needs.
-        let mapped = unsafe { mapper.identity_map(frame, flags(access, self.no_execute), &mut Frames(self.frames)) };
+        let mapped =
+            unsafe { mapper.identity_map(frame, flags(access, self.no_execute), &mut Frames(self.frames)) };
         mapped.map(MapperFlush::flush).map_err(|error| match error {
             MapToError::FrameAllocationFailed => MapError::OutOfFrames,
             MapToError::ParentEntryHugePage | MapToError::PageAlreadyMapped(_) => MapError::Taken(address),

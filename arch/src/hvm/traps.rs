@@ -25,14 +25,16 @@ static IDT: Once<InterruptDescriptorTable> = Once::new();
 pub(super) fn install() {
     let (gdt, [code, data, task]) = GDT.call_once(descriptors);
     gdt.load();
-    // SAFETY: the selectors are of the table just loaded: flat 64-bit code, flat data.
-    unsafe {
-        CS::set_reg(*code);
-        DS::set_reg(*data);
-        ES::set_reg(*data);
-        SS::set_reg(*data);
-        load_tss(*task);
-    }
+    // SAFETY: the selector is of the table just loaded: flat 64-bit code.
+    unsafe { CS::set_reg(*code) };
+    // SAFETY: as above: flat data.
+    unsafe { DS::set_reg(*data) };
+    // SAFETY: as above.
+    unsafe { ES::set_reg(*data) };
+    // SAFETY: as above.
+    unsafe { SS::set_reg(*data) };
+    // SAFETY: as above: the task state, which is static.
+    unsafe { load_tss(*task) };
     IDT.call_once(interrupts).load();
 }
 

@@ -87,12 +87,8 @@ pub(super) fn map_memory(
     memory: &mut dyn Iterator<Item = Range<u64>>,
     frames: &mut dyn FrameSource,
 ) -> Result<(), MapError> {
-    let mut tables = Tables {
-        frames,
-        batch: Batch::default(),
-        mapped: mapped_at_boot(),
-        no_execute: no_execute(),
-    };
+    let mut tables =
+        Tables { frames, batch: Batch::default(), mapped: mapped_at_boot(), no_execute: no_execute() };
     tables.restrict_first_map()?;
     let first_map = tables.mapped;
     for range in memory {
@@ -240,7 +236,7 @@ impl Tables<'_> {
     /// The entry that maps the guest's own frame at `address`; 0 where there is no memory.
     fn page(&self, address: u64) -> u64 {
         machine_frame(address / PAGE)
-            .map_or(0, |mfn| mfn * PAGE | rights(Access::ReadWrite, self.no_execute))
+            .map_or(0, |mfn| (mfn * PAGE) | rights(Access::ReadWrite, self.no_execute))
     }
 
     /// The table of `level` for `address`; it and those above it are made if they are missing.
@@ -264,8 +260,8 @@ impl Tables<'_> {
         unsafe { place.write(*entries) };
         let mfn = machine_frame(address / PAGE).ok_or(MapError::NotOurs(address))?;
         let own = entry_address(address).ok_or(MapError::NotOurs(address))?;
-        self.batch.push(own.machine_address, mfn * PAGE | rights(Access::Read, self.no_execute))?;
-        self.batch.push(parent.machine_address, mfn * PAGE | TABLE)?;
+        self.batch.push(own.machine_address, (mfn * PAGE) | rights(Access::Read, self.no_execute))?;
+        self.batch.push(parent.machine_address, (mfn * PAGE) | TABLE)?;
         // Tables further down are found by reading this one's parent.
         self.batch.flush()?;
         Ok(Table { mfn })
@@ -292,7 +288,7 @@ impl Batch {
         if self.used == Self::SIZE {
             self.flush()?;
         }
-        self.updates[self.used] = mmu_update { ptr: entry | u64::from(MMU_NORMAL_PT_UPDATE), val: value };
+        self.updates[self.used] = mmu_update { ptr: entry | MMU_NORMAL_PT_UPDATE, val: value };
         self.used += 1;
         Ok(())
     }

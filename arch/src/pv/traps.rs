@@ -28,7 +28,7 @@ pub(super) fn install() {
         *entry = trap_info {
             vector: vector as u8,
             flags: MASK_EVENTS | ring,
-            cs: FLAT_KERNEL_CS as u16,
+            cs: FLAT_KERNEL_CS,
             address: *stub,
             ..Default::default()
         };

@@ -2,9 +2,7 @@
 //! Link settings of a Prism image, for an application's one-line build script:
 //!
 //! ```no_run
-//! fn main() {
-//!     prism_build::link();
-//! }
+//! prism_build::link();
 //! ```
 //!
 //! A library cannot hand link arguments to the programs that use it, so each image asks for

@@ -29,8 +29,7 @@ pub struct Port(pub u32);
 pub fn send(hypercalls: &(impl Hypercall + ?Sized), port: Port) -> Result<()> {
     let mut argument = evtchn_send { port: port.0 };
     // SAFETY: EVTCHNOP_send takes an evtchn_send.
-    unsafe { command(hypercalls, __HYPERVISOR_event_channel_op as u64, EVTCHNOP_send as u64, &mut argument) }
-        .map(drop)
+    unsafe { command(hypercalls, __HYPERVISOR_event_channel_op, EVTCHNOP_send, &mut argument) }.map(drop)
 }
 
 /// A new port of which both ends are this vCPU: raising it makes it pending here.
@@ -41,9 +40,7 @@ pub fn send(hypercalls: &(impl Hypercall + ?Sized), port: Port) -> Result<()> {
 pub fn bind_ipi(hypercalls: &(impl Hypercall + ?Sized), vcpu: u32) -> Result<Port> {
     let mut argument = evtchn_bind_ipi { vcpu, port: 0 };
     // SAFETY: EVTCHNOP_bind_ipi takes an evtchn_bind_ipi.
-    unsafe {
-        command(hypercalls, __HYPERVISOR_event_channel_op as u64, EVTCHNOP_bind_ipi as u64, &mut argument)?
-    };
+    unsafe { command(hypercalls, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_ipi, &mut argument)? };
     Ok(Port(argument.port))
 }
 
@@ -55,9 +52,7 @@ pub fn bind_ipi(hypercalls: &(impl Hypercall + ?Sized), vcpu: u32) -> Result<Por
 pub fn bind_virq(hypercalls: &(impl Hypercall + ?Sized), virq: u32, vcpu: u32) -> Result<Port> {
     let mut argument = evtchn_bind_virq { virq, vcpu, port: 0 };
     // SAFETY: EVTCHNOP_bind_virq takes an evtchn_bind_virq.
-    unsafe {
-        command(hypercalls, __HYPERVISOR_event_channel_op as u64, EVTCHNOP_bind_virq as u64, &mut argument)?
-    };
+    unsafe { command(hypercalls, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_virq, &mut argument)? };
     Ok(Port(argument.port))
 }
 
@@ -69,14 +64,7 @@ pub fn bind_virq(hypercalls: &(impl Hypercall + ?Sized), virq: u32, vcpu: u32) -
 pub fn alloc_unbound(hypercalls: &(impl Hypercall + ?Sized), remote: u16) -> Result<Port> {
     let mut argument = evtchn_alloc_unbound { dom: DOMID_SELF, remote_dom: remote, port: 0 };
     // SAFETY: EVTCHNOP_alloc_unbound takes an evtchn_alloc_unbound.
-    unsafe {
-        command(
-            hypercalls,
-            __HYPERVISOR_event_channel_op as u64,
-            EVTCHNOP_alloc_unbound as u64,
-            &mut argument,
-        )?
-    };
+    unsafe { command(hypercalls, __HYPERVISOR_event_channel_op, EVTCHNOP_alloc_unbound, &mut argument)? };
     Ok(Port(argument.port))
 }
 
@@ -89,14 +77,7 @@ pub fn bind_interdomain(hypercalls: &(impl Hypercall + ?Sized), remote: u16, por
     let mut argument =
         evtchn_bind_interdomain { remote_dom: remote, remote_port: port.0, ..Default::default() };
     // SAFETY: EVTCHNOP_bind_interdomain takes an evtchn_bind_interdomain.
-    unsafe {
-        command(
-            hypercalls,
-            __HYPERVISOR_event_channel_op as u64,
-            EVTCHNOP_bind_interdomain as u64,
-            &mut argument,
-        )?
-    };
+    unsafe { command(hypercalls, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_interdomain, &mut argument)? };
     Ok(Port(argument.local_port))
 }
 
@@ -108,10 +89,7 @@ pub fn bind_interdomain(hypercalls: &(impl Hypercall + ?Sized), remote: u16, por
 pub fn bind_vcpu(hypercalls: &(impl Hypercall + ?Sized), port: Port, vcpu: u32) -> Result<()> {
     let mut argument = evtchn_bind_vcpu { port: port.0, vcpu };
     // SAFETY: EVTCHNOP_bind_vcpu takes an evtchn_bind_vcpu.
-    unsafe {
-        command(hypercalls, __HYPERVISOR_event_channel_op as u64, EVTCHNOP_bind_vcpu as u64, &mut argument)
-    }
-    .map(drop)
+    unsafe { command(hypercalls, __HYPERVISOR_event_channel_op, EVTCHNOP_bind_vcpu, &mut argument) }.map(drop)
 }
 
 /// Gives a port up.
@@ -122,6 +100,5 @@ pub fn bind_vcpu(hypercalls: &(impl Hypercall + ?Sized), port: Port, vcpu: u32) 
 pub fn close(hypercalls: &(impl Hypercall + ?Sized), port: Port) -> Result<()> {
     let mut argument = evtchn_close { port: port.0 };
     // SAFETY: EVTCHNOP_close takes an evtchn_close.
-    unsafe { command(hypercalls, __HYPERVISOR_event_channel_op as u64, EVTCHNOP_close as u64, &mut argument) }
-        .map(drop)
+    unsafe { command(hypercalls, __HYPERVISOR_event_channel_op, EVTCHNOP_close, &mut argument) }.map(drop)
 }

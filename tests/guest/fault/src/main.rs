@@ -5,6 +5,7 @@
 
 use core::arch::asm;
 use core::hint::black_box;
+use core::sync::atomic::AtomicU8;
 
 use prism::{Verdict, println};
 
@@ -45,9 +46,9 @@ fn write_constant() {
 #[inline(never)]
 fn jump_data() {
     /// `ret`, where no code may run.
-    static mut CODE: [u8; 1] = [0xc3];
+    static CODE: AtomicU8 = AtomicU8::new(0xc3);
     // SAFETY: none; this is the fault. The page must not be executable.
-    unsafe { asm!("call {}", in(reg) &raw mut CODE, clobber_abi("C")) };
+    unsafe { asm!("call {}", in(reg) CODE.as_ptr(), clobber_abi("C")) };
 }
 
 #[inline(never)]
@@ -68,7 +69,9 @@ fn overflow_stack(depth: u64) -> u64 {
 #[inline(never)]
 fn divide() {
     // SAFETY: none; this is the fault. Rust's own division would check first.
-    unsafe { asm!("xor edx, edx", "mov eax, 1", "xor ecx, ecx", "div ecx", out("eax") _, out("ecx") _, out("edx") _) };
+    unsafe {
+        asm!("xor edx, edx", "mov eax, 1", "xor ecx, ecx", "div ecx", out("eax") _, out("ecx") _, out("edx") _)
+    };
 }
 
 #[inline(never)]
