@@ -74,7 +74,7 @@ pub fn check_boot_info(info: &BootInfo) {
     check_map(&info.reserved);
     check_text(info.command_line.as_str());
     check_text(&info.loader);
-    info.notes.iter().for_each(|note| check_line(note));
+    info.notes.iter().for_each(check_line);
     for module in &info.modules {
         check_text(&module.command_line);
         assert!(!module.range.is_empty());

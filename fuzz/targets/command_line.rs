@@ -22,7 +22,7 @@ fn check(line: &CommandLine) {
         assert!(word.name != "a" && KERNEL_OPTIONS.iter().all(|option| option.name != word.name));
     }
     let errors = [line.log_level().err(), line.hypercall_method().err(), line.console_sinks().err()];
-    errors.iter().flatten().for_each(|error| check_line(error));
+    errors.iter().flatten().for_each(check_line);
     if let Ok(Some(sinks)) = line.console_sinks() {
         assert!(!sinks.is_empty());
     }
@@ -38,6 +38,6 @@ fn check_word(line: &CommandLine, word: Word<'_>) {
         assert_eq!(line.size(word.name), Ok(Some(number)));
     }
     for error in [line.flag(word.name).err(), line.number(word.name).err(), line.size(word.name).err()] {
-        error.iter().for_each(|error| check_line(error));
+        error.iter().for_each(check_line);
     }
 }

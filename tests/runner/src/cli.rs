@@ -18,15 +18,18 @@ pub struct Cli {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Build an application and boot it; without one, `spectrum` in every environment.
+    #[command(override_usage = "scripts/run [APP] [OPTIONS]")]
     #[command(after_help = "Exit status: 0 SUCCESS, 3 SKIP, 4 ERROR, 5 FAILURE, 6 CRASH (the worst of all \
                             environments), 2 if the command or the lab is at fault.")]
     Run(Run),
     /// Build an application and print the path of its image.
+    #[command(override_usage = "scripts/image APP")]
     Image {
         /// An application of apps/ or a guest test of tests/guest/.
         app: String,
     },
     /// Build, enter or remove the lab.
+    #[command(override_usage = "scripts/lab build|shell|clean|status")]
     Lab {
         /// What to do with it.
         #[command(subcommand)]
@@ -34,6 +37,7 @@ pub enum Command {
     },
     /// Run the tests: `quick` = those of this machine alone; `list`; or those whose name contains
     /// one of the words; all by default.
+    #[command(override_usage = "scripts/test [quick|list|WORD...]")]
     Test {
         /// `quick`, `list`, or words of the names of tests.
         filters: Vec<String>,

@@ -66,7 +66,8 @@ pub struct Row {
 pub fn parse(console: &str) -> Option<[Row; 4]> {
     let after = console.lines().skip_while(|line| !line.contains("Spectrum:"));
     let lines: Vec<&str> = after.collect();
-    let rows: Option<Vec<Row>> = ROWS.iter().map(|label| lines.iter().find_map(|line| row(line, label))).collect();
+    let rows: Option<Vec<Row>> =
+        ROWS.iter().map(|label| lines.iter().find_map(|line| row(line, label))).collect();
     rows?.try_into().ok()
 }
 

@@ -48,11 +48,29 @@ pub fn require(tool: Tool) -> Result<PathBuf> {
         return Ok(path);
     }
     let package = tool.package();
-    if !is_root() || find("apt-get").is_none() {
+    if !can_install() {
         bail!("{} is missing: install the package {package}", tool.program());
     }
     install(package)?;
     find(tool.program()).with_context(|| format!("{package} brought no {}", tool.program()))
+}
+
+/// Makes sure that `file` is there, which `package` brings.
+///
+/// # Errors
+/// Names the package if it is not.
+pub fn require_file(file: &str, package: &str) -> Result<()> {
+    if !Path::new(file).exists() {
+        if !can_install() {
+            bail!("{file} is missing: install the package {package}");
+        }
+        install(package)?;
+    }
+    Ok(())
+}
+
+fn can_install() -> bool {
+    is_root() && find("apt-get").is_some()
 }
 
 fn install(package: &str) -> Result<()> {
@@ -122,4 +140,22 @@ pub fn available_memory() -> u64 {
     let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
     let kibibytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
     kibibytes.unwrap_or(0) >> 10
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn too_little_space_is_told_in_mebibytes() {
+        let error = require_space(Path::new("/"), u64::MAX, "the lab").unwrap_err().to_string();
+        assert!(error.starts_with("the lab needs 17592186044415 MiB of disk space, but / has "), "{error}");
+        assert!(require_space(Path::new("/"), 1, "the lab").is_ok());
+    }
+
+    #[test]
+    fn a_shell_is_found_and_nonsense_is_not() {
+        assert!(find("sh").is_some());
+        assert!(find("no-such-program").is_none());
+    }
 }

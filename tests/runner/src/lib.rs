@@ -16,5 +16,7 @@ pub mod report;
 pub mod run;
 pub mod scratch;
 pub mod socket;
+pub mod style;
+pub mod suite;
 pub mod terminal;
 pub mod verdict;

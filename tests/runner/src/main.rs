@@ -8,18 +8,31 @@ use clap::Parser;
 
 use prism_runner::cli::{Cli, Command};
 use prism_runner::project::Project;
-use prism_runner::run;
+use prism_runner::{run, suite};
 
 /// Exit status when the command or the lab is at fault, not a guest.
 const MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
-    match dispatch(Cli::parse()) {
-        Ok(status) => ExitCode::from(status),
-        Err(error) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(MISUSE)
-        }
+    match Cli::try_parse().map_err(refuse).and_then(|cli| dispatch(cli).map_err(complain)) {
+        Ok(status) | Err(status) => ExitCode::from(status),
+    }
+}
+
+fn complain(error: anyhow::Error) -> u8 {
+    eprintln!("error: {error:#}");
+    MISUSE
+}
+
+/// Says in one line what is wrong with the command, or prints the help that was asked for.
+fn refuse(error: clap::Error) -> u8 {
+    if error.use_stderr() {
+        let text = error.to_string();
+        eprintln!("{} (--help tells more)", text.lines().next().unwrap_or_default());
+        MISUSE
+    } else {
+        print!("{error}");
+        0
     }
 }
 
@@ -29,6 +42,6 @@ fn dispatch(cli: Cli) -> Result<u8> {
         Command::Run(options) => run::run(&project, &options),
         Command::Image { app } => run::image(&project, &app),
         Command::Lab { action } => run::lab(&project, &action),
-        Command::Test { filters: _ } => Ok(0),
+        Command::Test { filters } => suite::run(&project, &filters),
     }
 }

@@ -1,10 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What somebody may have meant by a name that does not exist.
 
+/// What to say about a name that none of the `names` is.
+pub fn unknown<'a>(what: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
+    let guess = nearest(name, names).map(|guess| format!(", did you mean {guess}?"));
+    format!("unknown {what} {name}{} (scripts/run --list names all)", guess.unwrap_or_default())
+}
+
 /// The name most like `word`, if one is like it at all.
 pub fn nearest<'a>(word: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let distances = names.into_iter().map(|name| (distance(word, name), name));
-    let (best, name) = distances.min_by_key(|(distance, _)| *distance)?;
+    let (best, name) =
+        distances.min_by_key(|(distance, name)| (*distance, name.len().abs_diff(word.len())))?;
     (best <= word.len().max(name.len()) / 2).then_some(name)
 }
 
@@ -15,9 +22,7 @@ fn distance(a: &str, b: &str) -> usize {
     for (i, row) in rows.iter_mut().enumerate() {
         row[0] = i;
     }
-    for j in 0..=b.len() {
-        rows[0][j] = j;
-    }
+    rows[0] = (0..=b.len()).collect();
     for i in 1..=a.len() {
         for j in 1..=b.len() {
             let exchange = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);

@@ -2,13 +2,15 @@
 //! The project this runner belongs to: its folders and what can be started from it.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::lab::Lab;
+use crate::nearest;
 
 /// The project's folders.
 #[derive(Clone, Debug)]
@@ -39,17 +41,17 @@ pub enum Kind {
 }
 
 impl Project {
-    /// The project in whose `tests/runner` this program was built.
+    /// The project that the environment variable `PRISM_ROOT` names, as `scripts/` set it, or else
+    /// the one in whose `tests/runner` this program was built.
     ///
     /// # Errors
-    /// If the folder is gone.
+    /// If it is not there.
     pub fn find() -> Result<Self> {
-        let runner = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let root = runner.ancestors().nth(2).context("the runner lies at the root of the file system")?;
-        if !root.join("Cargo.toml").is_file() {
-            bail!("{} is no longer a Prism tree: build the runner again", root.display());
-        }
-        Ok(Self { root: root.to_owned() })
+        let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(PathBuf::from);
+        let root = env::var_os("PRISM_ROOT").map(PathBuf::from).or(built_in);
+        let root = root.context("the runner lies at the root of the file system")?;
+        ensure!(root.join("Cargo.toml").is_file(), "{} is no Prism tree: set PRISM_ROOT", root.display());
+        Ok(Self { root })
     }
 
     /// The folder of the whole project.
@@ -82,14 +84,26 @@ impl Project {
         if !output.status.success() {
             bail!("cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
         }
-        let metadata: Value = serde_json::from_slice(&output.stdout).context("cargo metadata speaks no JSON")?;
+        let metadata: Value =
+            serde_json::from_slice(&output.stdout).context("cargo metadata speaks no JSON")?;
         let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
-        let mut apps: Vec<App> = packages.iter().filter_map(|package| self.app(package)).collect();
+        let mut apps: Vec<App> = packages.iter().filter_map(|package| self.app_of(package)).collect();
         apps.sort();
         Ok(apps)
     }
 
-    fn app(&self, package: &Value) -> Option<App> {
+    /// The application or guest test called `name`.
+    ///
+    /// # Errors
+    /// If there is none; the error then guesses what was meant.
+    pub fn app(&self, name: &str) -> Result<App> {
+        let apps = self.apps()?;
+        let names = apps.iter().map(|app| app.name.as_str());
+        let found = apps.iter().find(|app| app.name == name);
+        found.cloned().with_context(|| nearest::unknown("application", name, names))
+    }
+
+    fn app_of(&self, package: &Value) -> Option<App> {
         let manifest = Path::new(package["manifest_path"].as_str()?);
         let folder = manifest.parent()?.strip_prefix(&self.root).ok()?;
         let kind = match folder.parent()?.to_str()? {
@@ -101,7 +115,14 @@ impl Project {
             kind,
             name: folder.file_name()?.to_str()?.to_owned(),
             package: package["name"].as_str()?.to_owned(),
-            about: package["description"].as_str().unwrap_or_default().to_owned(),
+            about: about(Path::new(package["targets"][0]["src_path"].as_str()?)),
         })
     }
+}
+
+/// The first line of a program's documentation.
+fn about(source: &Path) -> String {
+    let text = fs::read_to_string(source).unwrap_or_default();
+    let line = text.lines().find_map(|line| line.strip_prefix("//! "));
+    line.unwrap_or_default().to_owned()
 }

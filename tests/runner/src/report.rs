@@ -1,67 +1,193 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a person sees of guests: each one's console as it ends, and a table at the end.
+//! What a person sees of guests: each one's console or grid as it ends, and a table at the end.
 
-use crate::grid;
+use crate::env::Env;
+use crate::grid::{self, Level, ROWS, Row};
 use crate::guest::{Job, Outcome};
 use crate::image::Image;
 use crate::image::symbols::Symbols;
 use crate::lab::snapshot::tail;
+use crate::style::Style;
 use crate::verdict::Verdict;
 
 /// Lines of the hypervisor's console that are shown for a crash.
 const MACHINE_LINES: usize = 60;
 
+/// How much of a successful guest is shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Detail {
+    /// Its whole console.
+    Console,
+    /// The grid on it.
+    Grid,
+}
+
 /// Collects outcomes and prints them.
 #[derive(Debug)]
 pub struct Report {
+    detail: Detail,
     judged_by_grid: bool,
     symbols: Symbols,
-    lines: Vec<String>,
-    worst: Verdict,
+    style: Style,
+    lines: Vec<Line>,
+}
+
+/// A line of the table.
+#[derive(Debug)]
+struct Line {
+    env: Env,
+    levels: Option<[Level; 4]>,
+    environment: String,
+    verdict: Verdict,
+    reason: String,
 }
 
 impl Report {
     /// A report on guests of one image; `judged_by_grid` = the right verdict is not enough.
-    pub fn new(image: &Image, judged_by_grid: bool) -> Self {
-        let symbols = image.debug.as_deref().and_then(|file| Symbols::of_file(file).ok());
-        Self { judged_by_grid, symbols: symbols.unwrap_or_default(), lines: Vec::new(), worst: Verdict::Success }
+    pub fn new(image: &Image, detail: Detail, judged_by_grid: bool) -> Self {
+        let style = Style::of_stdout();
+        Self { detail, judged_by_grid, symbols: Symbols::of_image(image), style, lines: Vec::new() }
     }
 
     /// Prints an outcome.
-    pub fn add(&mut self, job: &Job, outcome: Outcome) {
-        println!("\n== {} ==", job.env.name());
-        print!("{}", outcome.console);
-        let mut verdict = outcome.verdict;
-        if verdict == Verdict::Crash {
-            self.explain(&outcome);
+    pub fn add(&mut self, job: &Job, outcome: &Outcome) {
+        let rows = grid::parse(&outcome.console);
+        let line = self.judge(job.env, outcome, rows.as_ref());
+        println!("\n{}", self.style.heading(&format!("== {} ==", job.env.name())));
+        match (rows, self.detail) {
+            (Some(rows), Detail::Grid) if line.verdict == Verdict::Success => self.print_grid(&line, &rows),
+            _ => print!("{}", terminated(&outcome.console)),
         }
-        let mut letters = String::new();
-        if let Some(rows) = grid::parse(&outcome.console) {
-            let found = grid::levels(&rows);
-            letters = found.to_string();
-            if self.judged_by_grid && found != job.env.grid() {
-                println!("the grid is {found}, but should be {}", job.env.grid());
-                verdict = verdict.max(Verdict::Failure);
-            }
-        } else if self.judged_by_grid && verdict == Verdict::Success {
-            verdict = Verdict::Failure;
+        if outcome.verdict == Verdict::Crash {
+            print!("{}", explanation(outcome, &self.symbols));
         }
-        self.lines.push(format!("{:10} {letters:8} {verdict:8} {}", job.env.name(), outcome.reason()));
-        self.worst = self.worst.max(verdict);
+        if line.verdict != Verdict::Success {
+            println!("{} {}", self.style.verdict(line.verdict, line.verdict.word()), line.reason);
+        }
+        self.lines.push(line);
     }
 
-    fn explain(&self, outcome: &Outcome) {
-        println!("-- {} --", outcome.reason());
-        println!("{}", tail(&outcome.machine, MACHINE_LINES));
-        for line in self.symbols.explain(&outcome.machine) {
-            println!("   {line}");
-        }
-    }
-
-    /// Prints the table and gives the worst verdict.
+    /// Prints the table if it has more than one line, and gives the worst verdict.
     pub fn finish(self) -> Verdict {
-        println!();
-        self.lines.iter().for_each(|line| println!("{line}"));
-        self.worst
+        if self.lines.len() > 1 {
+            print!("\n{}", table(&self.lines, self.style));
+        }
+        self.lines.iter().map(|line| line.verdict).max().unwrap_or(Verdict::Success)
+    }
+
+    fn judge(&self, env: Env, outcome: &Outcome, rows: Option<&[Row; 4]>) -> Line {
+        let mut line = Line {
+            env,
+            levels: rows.map(|rows| grid::levels(rows).0),
+            environment: environment(&outcome.console).to_owned(),
+            verdict: outcome.verdict,
+            reason: outcome.reason(),
+        };
+        if self.judged_by_grid && line.verdict == Verdict::Success && line.levels != Some(env.grid().0) {
+            line.verdict = Verdict::Failure;
+            line.reason = match rows {
+                Some(rows) => format!("the grid is {}, but should be {}", grid::levels(rows), env.grid()),
+                None => "no grid was printed".to_owned(),
+            };
+        }
+        line
+    }
+
+    fn print_grid(&self, line: &Line, rows: &[Row; 4]) {
+        println!("{}", line.environment);
+        for (label, row) in ROWS.iter().zip(rows) {
+            let letter = self.style.level(row.level, &row.level.letter().to_string());
+            println!("  {label:24} {letter}  {}", row.mechanism);
+        }
+    }
+}
+
+/// Why there is no verdict: the end of the hypervisor's console, and the functions it names.
+pub fn explanation(outcome: &Outcome, symbols: &Symbols) -> String {
+    let mut text = format!("-- {} --\n", outcome.reason());
+    let machine = tail(&outcome.machine, MACHINE_LINES);
+    text.push_str(&terminated(&machine));
+    let functions = symbols.explain(&machine);
+    if !functions.is_empty() {
+        text.push_str("-- functions of the image in this --\n");
+        functions.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+    }
+    text
+}
+
+/// What a guest says about where it is.
+fn environment(console: &str) -> &str {
+    console.lines().rev().find_map(|line| line.trim().strip_prefix("Environment: ")).unwrap_or("")
+}
+
+/// `text`, ending with a line end unless it is empty.
+fn terminated(text: &str) -> String {
+    if text.is_empty() || text.ends_with('\n') { text.to_owned() } else { format!("{text}\n") }
+}
+
+fn table(lines: &[Line], style: Style) -> String {
+    let has_levels = lines.iter().any(|line| line.levels.is_some());
+    let mut text = String::new();
+    if has_levels {
+        text.push_str(&style.faint("           disk,  interrupts,  platform,  privileged,\n"));
+        text.push_str(
+            &style.faint("env        net    timers       boot       page tables  result   environment\n"),
+        );
+    } else {
+        text.push_str(&style.faint("env        result   environment\n"));
+    }
+    for line in lines {
+        text.push_str(&format!("{:10} ", line.env.name()));
+        if has_levels {
+            text.push_str(&level_cells(line.levels, style));
+        }
+        text.push_str(&style.verdict(line.verdict, &format!("{:8}", line.verdict)));
+        let remark = if line.reason.is_empty() { &line.environment } else { &line.reason };
+        text.push_str(format!(" {}", remark.lines().next().unwrap_or("")).trim_end());
+        text.push('\n');
+    }
+    if has_levels {
+        text.push_str(&style.faint("S software-emulated  H hardware  P paravirtualized  - absent\n"));
+    }
+    text
+}
+
+/// Widths of the four columns of letters.
+const WIDTHS: [usize; 4] = [7, 13, 11, 13];
+
+fn level_cells(levels: Option<[Level; 4]>, style: Style) -> String {
+    let cell = |index: usize, width: &usize| {
+        let level = levels.map_or(Level::Absent, |levels| levels[index]);
+        let letter = levels.map_or(' ', |_| level.letter());
+        style.level(level, &format!("{letter:width$}"))
+    };
+    WIDTHS.iter().enumerate().map(|(index, width)| cell(index, width)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(env: Env, levels: Option<[Level; 4]>) -> Line {
+        Line { env, levels, environment: "E".to_owned(), verdict: Verdict::Success, reason: String::new() }
+    }
+
+    #[test]
+    fn a_table_has_a_line_for_each_environment() {
+        let text = table(&[line(Env::Pv, Some(Env::Pv.grid().0)), line(Env::Fv, None)], Style::plain());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[2], "pv         P      P            P          P            SUCCESS  E");
+        assert_eq!(lines[3], "fv                                                     SUCCESS  E");
+    }
+
+    #[test]
+    fn a_table_without_grids_has_no_columns_for_them() {
+        let text = table(&[line(Env::Pv, None)], Style::plain());
+        assert_eq!(text, "env        result   environment\npv         SUCCESS  E\n");
+    }
+
+    #[test]
+    fn the_environment_is_the_guests_own_word() {
+        assert_eq!(environment("--- x ---\r\nEnvironment: PVH on Xen\r\n"), "PVH on Xen");
     }
 }

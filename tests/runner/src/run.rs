@@ -5,18 +5,20 @@ use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, ensure};
 
 use crate::cli;
 use crate::env::{Env, Place};
+use crate::guest::places::Places;
+use crate::guest::schedule::InOrder;
 use crate::guest::session::Session;
 use crate::guest::{Ending, Job, direct, schedule};
 use crate::image::{Image, build};
 use crate::lab::Lab;
-use crate::lab::machine::{Machine, Role};
-use crate::nearest::nearest;
-use crate::project::{App, Project};
-use crate::report;
+use crate::lab::machine::{LOANS, Machine, Role};
+use crate::nearest;
+use crate::project::Project;
+use crate::report::{Detail, Report};
 use crate::terminal::AtEnd;
 use crate::verdict::Verdict;
 
@@ -33,30 +35,33 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
         return Ok(0);
     }
     let envs = envs(&options.envs)?;
-    let name = options.app.as_deref().unwrap_or(SHOWPIECE);
-    let image = find_image(project, name)?;
+    ensure!(!options.interactive || envs.len() == 1, "--interactive connects to one guest: name one --env");
+    let disks = disks(&options.disks)?;
+    let image = find_image(project, options.app.as_deref().unwrap_or(SHOWPIECE))?;
     println!("image  {}", image.file.display());
     println!("sha256 {}", image.sha256()?);
-    let jobs = jobs(&image, &envs, options)?;
+    let jobs: Vec<Job> = envs.iter().map(|&env| job(env, &image, &disks, options)).collect();
     if options.interactive {
-        return interact(project, &jobs);
+        return interact(project, &jobs[0]);
     }
     let judged_by_grid = image.debug.is_some() && image.name == SHOWPIECE;
-    let mut report = report::Report::new(&image, judged_by_grid);
-    schedule::run(&project.lab(), &jobs, |index, outcome| report.add(&jobs[index], outcome))?;
+    let detail = if options.app.is_none() { Detail::Grid } else { Detail::Console };
+    let mut report = Report::new(&image, detail, judged_by_grid);
+    let mut order = InOrder::new();
+    schedule::run(&project.lab(), &jobs, |index, outcome| {
+        order.add(index, outcome, |index, outcome| report.add(&jobs[index], &outcome));
+    })?;
     Ok(report.finish().exit_status())
 }
 
-fn interact(project: &Project, jobs: &[Job]) -> Result<u8> {
-    let [job] = jobs else {
-        bail!("--interactive connects to one guest: name one environment by --env");
-    };
+fn interact(project: &Project, job: &Job) -> Result<u8> {
     if stdin().is_terminal() {
         println!("Ctrl-] leaves");
     }
     let lab = project.lab();
-    let outcome = match job.env.place() {
-        Place::Direct => lab.ensure_root().and_then(|()| direct::interact(&lab, job)),
+    lab.ensure_root()?;
+    let outcome = match Places::new(&lab).of(job.env) {
+        Place::Direct => direct::interact(&lab, job),
         Place::XenLab => Session::open(&lab, &lab.ensure(Role::Xen)?, &job.disks)?.interact(job),
         Place::KvmLab => Session::open(&lab, &lab.ensure(Role::Kvm)?, &job.disks)?.interact(job),
     }?;
@@ -120,7 +125,7 @@ fn envs(names: &[String]) -> Result<Vec<Env>> {
 }
 
 fn env(name: &str) -> Result<Env> {
-    Env::by_name(name).with_context(|| unknown("environment", name, Env::ALL.map(Env::name)))
+    Env::by_name(name).with_context(|| nearest::unknown("environment", name, Env::ALL.map(Env::name)))
 }
 
 fn find_image(project: &Project, name: &str) -> Result<Image> {
@@ -130,34 +135,25 @@ fn find_image(project: &Project, name: &str) -> Result<Image> {
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         return Ok(Image { name, file, debug: None });
     }
-    build::build(project, &find_app(project, name)?)
+    build::build_by_name(project, name)
 }
 
-fn find_app(project: &Project, name: &str) -> Result<App> {
-    let apps = project.apps()?;
-    let names: Vec<&str> = apps.iter().map(|app| app.name.as_str()).collect();
-    let found = apps.iter().find(|app| app.name == name);
-    found.cloned().with_context(|| unknown("application", name, names))
+fn disks(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    ensure!(files.len() <= LOANS, "a guest can have {LOANS} disks at most, not {}", files.len());
+    let absolute = |file: &PathBuf| {
+        file.canonicalize().with_context(|| format!("cannot find the disk {}", file.display()))
+    };
+    files.iter().map(absolute).collect()
 }
 
-fn unknown<'a>(what: &str, name: &str, names: impl IntoIterator<Item = &'a str>) -> String {
-    let guess = nearest(name, names).map(|guess| format!(", did you mean {guess}?"));
-    format!("unknown {what} {name}{} (scripts/run --list names all)", guess.unwrap_or_default())
-}
-
-fn jobs(image: &Image, envs: &[Env], options: &cli::Run) -> Result<Vec<Job>> {
-    let disks = options.disks.iter().map(|disk| {
-        disk.canonicalize().with_context(|| format!("cannot find the disk {}", disk.display()))
-    });
-    let disks = disks.collect::<Result<Vec<PathBuf>>>()?;
-    let job = |&env: &Env| Job {
+fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
+    Job {
         env,
         image: image.clone(),
         memory: options.memory,
         vcpus: options.vcpus,
         command_line: options.cmdline.clone(),
-        disks: disks.clone(),
+        disks: disks.to_vec(),
         limit: Duration::from_secs(options.timeout),
-    };
-    Ok(envs.iter().map(job).collect())
+    }
 }

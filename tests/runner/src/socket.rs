@@ -14,13 +14,14 @@ const POLL: Duration = Duration::from_millis(20);
 /// Connects to the socket at `path` as soon as somebody listens.
 ///
 /// # Errors
-/// If nobody does within `limit`.
-pub fn connect(path: &Path, limit: Duration) -> Result<UnixStream> {
+/// If nobody does within `limit`, or while the program `is_running`.
+pub fn connect(path: &Path, limit: Duration, mut is_running: impl FnMut() -> bool) -> Result<UnixStream> {
     let deadline = Instant::now() + limit;
     loop {
         match UnixStream::connect(path) {
             Ok(stream) => return Ok(stream),
             Err(error) if Instant::now() > deadline => bail!("nobody listens on {}: {error}", path.display()),
+            Err(_) if !is_running() => bail!("the program ended before it opened {}", path.display()),
             Err(_) => thread::sleep(POLL),
         }
     }

@@ -22,8 +22,7 @@ pub enum Verdict {
 impl Verdict {
     /// The verdict on a console: its last line that starts with `Test result: `.
     pub fn of_console(console: &str) -> Self {
-        let words = console.lines().filter_map(|line| line.trim().strip_prefix("Test result: "));
-        match words.last() {
+        match console.lines().rev().find_map(|line| line.trim().strip_prefix("Test result: ")) {
             Some("SUCCESS") => Self::Success,
             Some("SKIP") => Self::Skip,
             Some("ERROR") => Self::Error,

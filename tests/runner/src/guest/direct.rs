@@ -1,18 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guests that are a QEMU process of their own on this machine: the image as dom0 of a Xen, and
-//! the image on an emulated PC.
+//! Guests that are a QEMU process of their own on this machine: the image as dom0 of a Xen, the
+//! image on an emulated PC, and where this machine has a usable KVM, the image on it.
 
 use std::fs::{self, File};
+use std::io::Write;
 use std::os::unix::fs::symlink;
+use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
-use super::{Ending, Job, Outcome};
+use super::shared_console::{self, Voices};
+use super::{Ending, Job, Outcome, kvm, registers};
 use crate::env::Env;
 use crate::lab::machine::bound_to_this_thread;
+use crate::lab::qmp::Qmp;
 use crate::lab::{Lab, qemu};
 use crate::scratch::Scratch;
 use crate::socket;
@@ -20,6 +24,12 @@ use crate::terminal::{self, AtEnd};
 
 /// How often the console is looked at.
 const POLL: Duration = Duration::from_millis(50);
+
+/// Keys that make Xen listen to its console, and then dump the registers of dom0.
+const DUMP_DOM0: &[u8] = b"\x01\x01\x010";
+
+/// Time that the dump takes to come through the serial port.
+const DUMP_TIME: Duration = Duration::from_secs(1);
 
 /// How long QEMU may take to open its sockets.
 const CONSOLE_LIMIT: Duration = Duration::from_secs(10);
@@ -41,9 +51,12 @@ const XEN_ENDINGS: [(&str, Ending); 5] = [
 /// # Errors
 /// If QEMU cannot be started.
 pub fn run(lab: &Lab, job: &Job) -> Result<Outcome> {
-    let mut process = Process::start(lab, job, "file,id=serial,path=serial")?;
+    let mut process = Process::start(lab, job, Wait::No)?;
     let ending = process.wait(job.limit)?;
-    Ok(outcome(ending, &process.serial(), job.env))
+    let registers = if ending == Ending::Hang { process.registers(job.env)? } else { String::new() };
+    let mut outcome = outcome(ending, &process.serial(), job.env);
+    outcome.machine.push_str(&registers);
+    Ok(outcome)
 }
 
 /// Runs the job on this process's terminal.
@@ -51,27 +64,39 @@ pub fn run(lab: &Lab, job: &Job) -> Result<Outcome> {
 /// # Errors
 /// If QEMU cannot be started.
 pub fn interact(lab: &Lab, job: &Job) -> Result<Outcome> {
-    let process = Process::start(lab, job, "socket,id=serial,path=console,server=on,wait=on")?;
-    let stream = socket::connect(&process.scratch.path().join("console"), CONSOLE_LIMIT)?;
-    let closed = terminal::connect(&stream, AtEnd::Silence, |bytes| (bytes.len(), xen_ending(bytes).is_some()))?;
+    let process = Process::start(lab, job, Wait::ForTerminal)?;
+    let stream = process.console()?;
+    let closed =
+        terminal::connect(&stream, AtEnd::Silence, |bytes| (bytes.len(), xen_ending(bytes).is_some()))?;
     let ending = if closed.escaped { Ending::Left } else { Ending::Poweroff };
     Ok(outcome(ending, &text(&closed.bytes), job.env))
 }
 
-/// A running QEMU, killed when dropped.
+/// Whether a guest starts before anybody is connected to its console.
+#[derive(Clone, Copy, Debug)]
+enum Wait {
+    No,
+    ForTerminal,
+}
+
+/// A running QEMU, killed when dropped. In its directory are the sockets `console` (the first
+/// serial port) and `control`, and the file `serial`, all that came from the serial port.
 struct Process {
     child: Child,
     scratch: Scratch,
 }
 
 impl Process {
-    /// Starts the job's QEMU in a directory of its own, with its first serial port on `serial`.
-    fn start(lab: &Lab, job: &Job, serial: &str) -> Result<Self> {
+    fn start(lab: &Lab, job: &Job, wait: Wait) -> Result<Self> {
         let scratch = Scratch::new()?;
         symlink(&job.image.file, scratch.path().join(IMAGE)).context("cannot link the image")?;
         let errors = File::create(scratch.path().join("errors")).context("cannot make a log file")?;
-        let mut command = machine(lab, job);
-        command.args(["-chardev", serial, "-serial", "chardev:serial"]);
+        let wait = match wait {
+            Wait::No => "off",
+            Wait::ForTerminal => "on",
+        };
+        let console = format!("socket,path=console,server=on,wait={wait},logfile=serial");
+        let command = machine(lab, job, &console);
         let child = bound_to_this_thread(&command)
             .current_dir(scratch.path())
             .stdin(Stdio::null())
@@ -110,6 +135,22 @@ impl Process {
         Ending::Poweroff
     }
 
+    fn console(&self) -> Result<UnixStream> {
+        socket::connect(&self.scratch.path().join("console"), CONSOLE_LIMIT, || true)
+    }
+
+    /// The registers of a guest that hangs: a dom0's from its Xen, any other's from QEMU. What Xen
+    /// says comes with the rest of the serial port.
+    fn registers(&self, env: Env) -> Result<String> {
+        if !is_dom0(env) {
+            let dump = Qmp::connect(&self.scratch.path().join("control"))?.registers()?;
+            return Ok(registers::concise(&dump));
+        }
+        self.console()?.write_all(DUMP_DOM0).context("cannot reach Xen's console")?;
+        thread::sleep(DUMP_TIME);
+        Ok(String::new())
+    }
+
     fn serial(&self) -> String {
         text(&fs::read(self.scratch.path().join("serial")).unwrap_or_default())
     }
@@ -122,21 +163,38 @@ impl Drop for Process {
     }
 }
 
-fn machine(lab: &Lab, job: &Job) -> Command {
+/// The job's QEMU, whose console is the character device `console`.
+fn machine(lab: &Lab, job: &Job, console: &str) -> Command {
     let mut command = qemu::command(&lab.root());
-    command.args(qemu::TCG).args(["-smp", &job.vcpus.to_string()]);
+    command.args(["-qmp", "unix:control,server=on,wait=off"]);
     match job.env {
-        Env::Dom0Pv => dom0(lab, job, "", &mut command),
-        Env::Dom0Pvh => dom0(lab, job, "dom0=pvh dom0-iommu=none", &mut command),
-        _ => personal_computer(job, &mut command),
+        Env::Dom0Pv => dom0(lab, job, "", console, &mut command),
+        Env::Dom0Pvh => dom0(lab, job, "dom0=pvh dom0-iommu=none", console, &mut command),
+        Env::QemuXen | Env::Kvm => drop(command.args(kvm::options(job, IMAGE, console, &disk_files(job)))),
+        _ => personal_computer(job, console, &mut command),
     }
     command
+}
+
+/// The processors and the console of an emulated machine.
+fn emulated(job: &Job, console: &str, command: &mut Command) {
+    command.args(qemu::TCG).args(["-smp", &job.vcpus.to_string()]);
+    command.args(["-chardev", &format!("{console},id=console"), "-serial", "chardev:console"]);
+}
+
+fn disk_files(job: &Job) -> Vec<String> {
+    job.disks.iter().map(|disk| qemu::escaped(&disk.display().to_string())).collect()
+}
+
+const fn is_dom0(env: Env) -> bool {
+    matches!(env, Env::Dom0Pv | Env::Dom0Pvh)
 }
 
 /// Memory of the machine beneath a dom0 that Xen keeps for itself, in MiB.
 const XEN_MEMORY: u32 = 256;
 
-fn dom0(lab: &Lab, job: &Job, words: &str, command: &mut Command) {
+fn dom0(lab: &Lab, job: &Job, words: &str, console: &str, command: &mut Command) {
+    emulated(job, console, command);
     let memory = job.memory;
     command
         .args(["-m", &format!("{}M", memory + XEN_MEMORY), "-kernel"])
@@ -151,7 +209,8 @@ fn dom0(lab: &Lab, job: &Job, words: &str, command: &mut Command) {
         .arg(format!("{IMAGE} {}", qemu::escaped(&job.command_line)));
 }
 
-fn personal_computer(job: &Job, command: &mut Command) {
+fn personal_computer(job: &Job, console: &str, command: &mut Command) {
+    emulated(job, console, command);
     command
         .args(["-m", &format!("{}M", job.memory), "-kernel", IMAGE, "-append", &job.command_line])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
@@ -161,8 +220,7 @@ fn personal_computer(job: &Job, command: &mut Command) {
         command.args(["-drive", "driver=null-co,read-zeroes=on,size=1M,if=none,id=disk0", "-device"]);
         command.arg("ide-hd,drive=disk0");
     }
-    for (index, disk) in job.disks.iter().enumerate() {
-        let file = qemu::escaped(&disk.display().to_string());
+    for (index, file) in disk_files(job).iter().enumerate() {
         command.args(["-drive", &format!("file={file},format=raw,if=ide,index={index}")]);
     }
 }
@@ -174,20 +232,11 @@ fn xen_ending(console: &[u8]) -> Option<Ending> {
 }
 
 fn outcome(ending: Ending, serial: &str, env: Env) -> Outcome {
-    if env == Env::Fv {
+    if !is_dom0(env) {
         return Outcome::new(ending, serial.to_owned(), String::new());
     }
-    let (machine, console): (Vec<&str>, Vec<&str>) = serial.lines().partition(|line| is_xens(line));
-    Outcome::new(ending, joined(&console), joined(&machine))
-}
-
-/// Whether a line of the shared console is the hypervisor's own.
-fn is_xens(line: &str) -> bool {
-    line.starts_with("(XEN) ") || line.starts_with(" Xen ")
-}
-
-fn joined(lines: &[&str]) -> String {
-    lines.iter().map(|line| format!("{}\n", line.strip_prefix("(d0) ").unwrap_or(line))).collect()
+    let Voices { guest, hypervisor } = shared_console::split(serial);
+    Outcome::new(ending, guest, hypervisor)
 }
 
 fn text(bytes: &[u8]) -> String {

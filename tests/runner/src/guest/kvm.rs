@@ -5,16 +5,18 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::registers;
 use super::session::Session;
 use super::{Ending, Job, Outcome};
 use crate::env::Env;
 use crate::lab::agent::quoted;
+use crate::lab::qemu;
 use crate::terminal::AtEnd;
 
 /// Time beyond a guest's own that the machine has to report its end.
 const GRACE: Duration = Duration::from_secs(30);
 
-/// Exit status of `timeout` when it had to end the command.
+/// Exit status of the wrapper around a QEMU that had to be ended.
 const TIMED_OUT: i32 = 124;
 
 /// Runs the job to its end.
@@ -23,17 +25,29 @@ const TIMED_OUT: i32 = 124;
 /// If the machine no longer answers.
 pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
     let image = session.push_image(job)?;
-    let qemu = command_line(job, &image, &session.disk_names(job));
-    let command = format!("timeout {} {qemu} 2>/tmp/errors", job.limit.as_secs());
-    let output = session.agent().sh(&command, job.limit + GRACE)?;
+    let qemu = command(job, &image, &session.disk_names(job));
+    let output = session.agent().sh(&with_limit(&qemu, job.limit), job.limit + GRACE)?;
     let console = output.text();
     let errors = session.agent().check("cat /tmp/errors")?;
+    let registers = registers::concise(&session.agent().check("cat /tmp/monitor.out")?);
     let ending = match output.status {
         TIMED_OUT => Ending::Hang,
         1 if console.is_empty() && !errors.trim().is_empty() => Ending::NotStarted(errors.trim().to_owned()),
         _ => Ending::Poweroff,
     };
-    Ok(Outcome::new(ending, console, errors))
+    Ok(Outcome::new(ending, console, errors + &registers))
+}
+
+/// A command that runs QEMU until its time is over, and then has its monitor write the registers
+/// to a file before it ends.
+fn with_limit(qemu: &str, limit: Duration) -> String {
+    format!(
+        "rm -f /tmp/monitor.* /tmp/hung; mkfifo /tmp/monitor.in; exec 3<>/tmp/monitor.in; \
+         (sleep {}; touch /tmp/hung; echo 'info registers -a' >&3; sleep 1; echo quit >&3) >/dev/null & \
+         {qemu} -chardev file,id=monitor,path=/tmp/monitor.out,input-path=/tmp/monitor.in -mon chardev=monitor \
+         2>/tmp/errors 3>&-; status=$?; kill $! 2>/dev/null; [ ! -e /tmp/hung ] || exit {TIMED_OUT}; exit $status",
+        limit.as_secs()
+    )
 }
 
 /// Runs the job on this process's terminal.
@@ -42,52 +56,67 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
 /// If the machine no longer answers.
 pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
     let image = session.push_image(job)?;
-    let qemu = command_line(job, &image, &session.disk_names(job));
+    let qemu = command(job, &image, &session.disk_names(job));
     let closed = session.agent().interact(&format!("{qemu} 2>/tmp/errors"), AtEnd::Silence)?;
     let ending = if closed.escaped { Ending::Left } else { Ending::Poweroff };
     let console = String::from_utf8_lossy(&closed.bytes).replace('\r', "");
     Ok(Outcome::new(ending, console, String::new()))
 }
 
-/// The QEMU command of the job, with the guest's console on standard input and output.
-pub fn command_line(job: &Job, image: &str, disks: &[String]) -> String {
-    let mut words = vec![
-        "qemu-system-x86_64 -nodefaults -no-user-config -display none -no-reboot -cpu host".to_owned(),
-        format!("-smp {} -m {}M -kernel {image} -append {}", job.vcpus, job.memory, quoted(&job.command_line)),
-        "-chardev stdio,id=console,signal=off".to_owned(),
-    ];
-    match job.env {
-        Env::QemuXen => words.extend(emulated_xen(disks)),
-        _ => words.extend(plain_kvm(disks)),
-    }
-    words.join(" ")
-}
-
-fn emulated_xen(disks: &[String]) -> Vec<String> {
-    let mut words = vec![
-        "-accel kvm,xen-version=0x40011,kernel-irqchip=split".to_owned(),
-        "-device xen-console,chardev=console".to_owned(),
-    ];
-    for (index, disk) in disks.iter().enumerate() {
-        words.push(format!("-drive file={disk},format=raw,if=none,id=disk{index}"));
-        words.push(format!("-device xen-disk,drive=disk{index},vdev=xvd{}", char::from(b'a' + index as u8)));
-    }
+/// The options of a QEMU for the job, whose console is the character device `console`.
+pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<String> {
+    let mut words: Vec<String> =
+        ["-cpu", "host", "-kernel", image, "-append", &job.command_line].map(str::to_owned).into();
+    words.extend(["-smp".to_owned(), job.vcpus.to_string(), "-m".to_owned(), format!("{}M", job.memory)]);
+    words.extend(["-chardev".to_owned(), format!("{console},id=console")]);
+    let devices = match job.env {
+        Env::QemuXen => emulated_xen(disks),
+        _ => plain_kvm(disks),
+    };
+    words.extend(devices.iter().flat_map(|(option, value)| [(*option).to_owned(), value.clone()]));
     words
 }
 
-fn plain_kvm(disks: &[String]) -> Vec<String> {
-    let mut words = vec![
-        "-accel kvm -serial chardev:console -device isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned(),
-        "-netdev user,restrict=on,id=net -device virtio-net-pci,netdev=net,romfile=".to_owned(),
+/// An option and its value.
+type Device = (&'static str, String);
+
+/// The accelerator that emulates Xen's hypercalls; 4.17 is what QEMU knows.
+pub const XEN_ACCELERATOR: &str = "kvm,xen-version=0x40011,kernel-irqchip=split";
+
+fn emulated_xen(disks: &[String]) -> Vec<Device> {
+    let mut devices =
+        vec![("-accel", XEN_ACCELERATOR.to_owned()), ("-device", "xen-console,chardev=console".to_owned())];
+    for (index, (disk, letter)) in disks.iter().zip('a'..).enumerate() {
+        devices.push(("-drive", format!("file={disk},format=raw,if=none,id=disk{index}")));
+        devices.push(("-device", format!("xen-disk,drive=disk{index},vdev=xvd{letter}")));
+    }
+    devices
+}
+
+fn plain_kvm(disks: &[String]) -> Vec<Device> {
+    let mut devices = vec![
+        ("-accel", "kvm".to_owned()),
+        ("-serial", "chardev:console".to_owned()),
+        ("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()),
+        ("-netdev", "user,restrict=on,id=net".to_owned()),
+        ("-device", "virtio-net-pci,netdev=net,romfile=".to_owned()),
     ];
     if disks.is_empty() {
         // Something to find on the PCI bus.
-        words.push("-drive driver=null-co,read-zeroes=on,size=1M,if=none,id=disk0".to_owned());
-        words.push("-device virtio-blk-pci,drive=disk0".to_owned());
+        devices.push(("-drive", "driver=null-co,read-zeroes=on,size=1M,if=none,id=disk".to_owned()));
+        devices.push(("-device", "virtio-blk-pci,drive=disk".to_owned()));
     }
     for (index, disk) in disks.iter().enumerate() {
-        words.push(format!("-drive file={disk},format=raw,if=none,id=disk{index}"));
-        words.push(format!("-device virtio-blk-pci,drive=disk{index}"));
+        devices.push(("-drive", format!("file={disk},format=raw,if=none,id=disk{index}")));
+        devices.push(("-device", format!("virtio-blk-pci,drive=disk{index}")));
     }
-    words
+    devices
+}
+
+/// The shell command that runs the job's QEMU in the machine, with the guest's console on standard
+/// input and output.
+fn command(job: &Job, image: &str, disks: &[String]) -> String {
+    let words = options(job, image, "stdio,signal=off", disks);
+    let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
+    format!("qemu-system-x86_64 {} {}", qemu::BARE.join(" "), words.join(" "))
 }

@@ -3,8 +3,11 @@
 
 pub mod direct;
 pub mod kvm;
+pub mod places;
+pub mod registers;
 pub mod schedule;
 pub mod session;
+pub mod shared_console;
 pub mod xl;
 
 use std::path::PathBuf;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Running many jobs: those of one place share a machine and follow each other, two places work
-//! at a time, and outcomes are reported in the order of the jobs.
+//! at a time, and outcomes are reported as they come.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -13,6 +13,7 @@ use anyhow::{Context, Result};
 use super::session::Session;
 use super::{Job, Outcome, direct};
 use crate::env::Place;
+use crate::guest::places::Places;
 use crate::lab::Lab;
 use crate::lab::machine::Role;
 use crate::lab::snapshot::Snapshot;
@@ -27,7 +28,7 @@ struct Share {
     jobs: Vec<usize>,
 }
 
-/// Runs all jobs and reports each outcome with its job's index, in order.
+/// Runs all jobs and reports each outcome with its job's index.
 ///
 /// # Errors
 /// If the lab cannot be built or its machines do not start.
@@ -45,17 +46,34 @@ pub fn run(lab: &Lab, jobs: &[Job], mut report: impl FnMut(usize, Outcome)) -> R
             });
         }
         drop(sender);
-        let mut waiting = BTreeMap::new();
-        let mut reported = 0;
         for (index, outcome) in receiver {
-            waiting.insert(index, outcome);
-            while let Some(outcome) = waiting.remove(&reported) {
-                report(reported, outcome?);
-                reported += 1;
-            }
+            report(index, outcome?);
         }
         Ok(())
     })
+}
+
+/// Puts outcomes back into the order of their jobs.
+#[derive(Debug, Default)]
+pub struct InOrder {
+    waiting: BTreeMap<usize, Outcome>,
+    next: usize,
+}
+
+impl InOrder {
+    /// Nothing came yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Takes an outcome, and hands on all whose turn has come.
+    pub fn add(&mut self, index: usize, outcome: Outcome, mut hand_on: impl FnMut(usize, Outcome)) {
+        self.waiting.insert(index, outcome);
+        while let Some(outcome) = self.waiting.remove(&self.next) {
+            hand_on(self.next, outcome);
+            self.next += 1;
+        }
+    }
 }
 
 fn next(queue: &Mutex<VecDeque<Share>>) -> Option<Share> {
@@ -66,8 +84,10 @@ fn next(queue: &Mutex<VecDeque<Share>>) -> Option<Share> {
 fn shares(lab: &Lab, jobs: &[Job]) -> Result<VecDeque<Share>> {
     lab.ensure_root()?;
     let mut shares = VecDeque::new();
+    let mut places = Places::new(lab);
+    let place_of: Vec<Place> = jobs.iter().map(|job| places.of(job.env)).collect();
     for place in [Place::XenLab, Place::Direct, Place::KvmLab] {
-        let mine: Vec<usize> = (0..jobs.len()).filter(|&index| jobs[index].env.place() == place).collect();
+        let mine: Vec<usize> = (0..jobs.len()).filter(|&index| place_of[index] == place).collect();
         if mine.is_empty() {
             continue;
         }
@@ -90,7 +110,8 @@ fn work(lab: &Lab, jobs: &[Job], share: &Share, report: &Report) {
             None => direct::run(lab, &jobs[index]),
             Some(snapshot) => in_session(lab, snapshot, &mut session, jobs, share, index),
         };
-        let outcome = outcome.with_context(|| format!("{:?}: {} failed", share.place, jobs[index].env.name()));
+        let outcome =
+            outcome.with_context(|| format!("{:?}: {} failed", share.place, jobs[index].env.name()));
         // Nobody listens any more once a job has failed.
         if report.send((index, outcome)).is_err() {
             return;
@@ -134,4 +155,18 @@ fn disks<'a>(jobs: impl Iterator<Item = &'a Job>) -> Vec<PathBuf> {
         }
     }
     disks
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn outcomes_wait_for_their_turn() {
+        let (mut order, mut seen) = (InOrder::new(), Vec::new());
+        for index in [2, 0, 1, 3] {
+            order.add(index, Outcome::not_started(String::new()), |index, _| seen.push((seen.len(), index)));
+        }
+        assert_eq!(seen, [(0, 0), (1, 1), (2, 2), (3, 3)]);
+    }
 }

@@ -30,13 +30,7 @@ impl Session {
     /// If the machine does not start.
     pub fn open(lab: &Lab, snapshot: &Snapshot, disks: &[PathBuf]) -> Result<Self> {
         let machine = Machine::load(lab, snapshot, disks)?;
-        Ok(Self {
-            machine,
-            role: snapshot.role,
-            disks: disks.to_vec(),
-            images: HashMap::new(),
-            guests: 0,
-        })
+        Ok(Self { machine, role: snapshot.role, disks: disks.to_vec(), images: HashMap::new(), guests: 0 })
     }
 
     /// Runs a job to its end.

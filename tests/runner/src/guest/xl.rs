@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::session::Session;
+use super::shared_console;
 use super::{Ending, Job, Outcome};
 use crate::env::Env;
 use crate::image::command_line;
@@ -73,7 +74,7 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
     let created = agent.sh(&create, job.limit + GRACE)?;
     let ending = ending(created.status, &created.text());
     let registers = match ending {
-        Ending::Hang => guest.registers(agent, job.vcpus)?,
+        Ending::Hang => guest.registers(agent)?,
         _ => String::new(),
     };
     let (console, xen) = guest.consoles(agent)?;
@@ -140,19 +141,14 @@ impl Guest {
         ))?;
         let ring = text(&agent.get(&format!("/var/log/xen/guest-{}.log", self.name))?);
         let serial = text(&agent.get(&format!("/tmp/{}.serial", self.name))?);
-        let xen = agent.check("xl dmesg")?.replace('\r', "");
-        let debug_port = debug_port_lines(&xen);
-        let (console, shim) = without_hypervisor(&best_console([ring, serial, debug_port]));
-        Ok((console, shim + &xen))
+        let xen = shared_console::split(&agent.check("xl dmesg")?);
+        // A shim speaks on its guest's console.
+        let console = shared_console::split(&best_console([ring, serial, xen.guest]));
+        Ok((console.guest, console.hypervisor + &xen.hypervisor))
     }
 
-    fn registers(&self, agent: &mut Agent, vcpus: u32) -> Result<String> {
-        let dump = format!(
-            "id=$(xl domid {}) && for vcpu in $(seq 0 {}); do echo \"vcpu $vcpu:\"; xenctx -C $id $vcpu 2>&1; done",
-            self.name,
-            vcpus - 1
-        );
-        Ok(agent.sh(&dump, GRACE)?.text())
+    fn registers(&self, agent: &mut Agent) -> Result<String> {
+        Ok(agent.sh(&format!("xenctx -C $(xl domid {}) 2>&1", self.name), GRACE)?.text())
     }
 
     fn destroy(&self, agent: &mut Agent) -> Result<()> {
@@ -206,23 +202,11 @@ fn disk_words(job: &Job, disks: &[String]) -> Vec<String> {
     }
     let prefix = if is_hvm(job.env) { "hd" } else { "xvd" };
     let letters = 'a'..='d';
-    disks.iter().zip(letters).map(|(disk, letter)| quoted(&format!("{disk},raw,{prefix}{letter},rw"))).collect()
-}
-
-/// What guests wrote to port 0xE9 or by `console_io`, which Xen shows on its own console.
-fn debug_port_lines(xen: &str) -> String {
-    let guests = xen.lines().filter_map(|line| line.strip_prefix("(d")?.split_once(") "));
-    guests.map(|(_, line)| format!("{line}\n")).collect()
-}
-
-/// Splits what a shim wrote for itself from what its guest wrote.
-fn without_hypervisor(console: &str) -> (String, String) {
-    let (hypervisor, guest): (Vec<&str>, Vec<&str>) = console.lines().partition(|line| line.starts_with("(XEN) "));
-    (lines(&guest), lines(&hypervisor))
-}
-
-fn lines(lines: &[&str]) -> String {
-    lines.iter().map(|line| format!("{line}\n")).collect()
+    disks
+        .iter()
+        .zip(letters)
+        .map(|(disk, letter)| quoted(&format!("{disk},raw,{prefix}{letter},rw")))
+        .collect()
 }
 
 /// The console that holds a verdict, or else the one that says most.
@@ -252,10 +236,5 @@ mod tests {
     fn a_console_with_a_verdict_is_better_than_a_longer_one() {
         let consoles = ["Test result: SKIP\n".to_owned(), "x".repeat(100), String::new()];
         assert_eq!(best_console(consoles), "Test result: SKIP\n");
-    }
-
-    #[test]
-    fn debug_port_lines_lose_their_domain() {
-        assert_eq!(debug_port_lines("(XEN) x\n(d12) hello\n(d12) \n"), "hello\n\n");
     }
 }

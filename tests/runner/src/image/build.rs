@@ -11,6 +11,14 @@ use serde_json::Value;
 use super::{Image, config, finish};
 use crate::project::{App, Project};
 
+/// Builds the application or guest test of this name.
+///
+/// # Errors
+/// If there is none, or it cannot be built.
+pub fn build_by_name(project: &Project, name: &str) -> Result<Image> {
+    build(project, &project.app(name)?)
+}
+
 /// Builds an application's image, finishes it, and puts an `xl` configuration beside it.
 ///
 /// # Errors

@@ -8,7 +8,7 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 const MAGIC: &[u8; 16] = b"PRISM-CMDLINE-1\0";
 
@@ -37,11 +37,23 @@ fn patch_of(image: &[u8], words: &str) -> Result<Patch> {
     if words.len() > CAPACITY {
         bail!("a command line for this environment has at most {CAPACITY} bytes, not {}", words.len());
     }
-    let place = image.windows(MAGIC.len()).position(|window| window == MAGIC);
-    let place = place.context("the image has no room for a command line, and libxl hands none to such a guest")?;
+    let place = place(image)?;
     let mut bytes = words.as_bytes().to_vec();
     bytes.resize(CAPACITY + 1, 0);
     Ok(Patch { offset: place + MAGIC.len(), bytes })
+}
+
+/// The only place in the image where the magic is followed by an empty area.
+fn place(image: &[u8]) -> Result<usize> {
+    let size = MAGIC.len() + CAPACITY + 1;
+    let is_area =
+        |window: &[u8]| window.starts_with(MAGIC) && window[MAGIC.len()..].iter().all(|&byte| byte == 0);
+    let mut places = image.windows(size).enumerate().filter(|(_, window)| is_area(window));
+    let (place, _) = places
+        .next()
+        .context("the image has no room for a command line, and libxl hands none to such a guest")?;
+    ensure!(places.next().is_none(), "the image has more than one room for a command line");
+    Ok(place)
 }
 
 #[cfg(test)]

@@ -141,7 +141,8 @@ impl<'a> Elf<'a> {
 
     /// The bytes that are loaded at `address`.
     pub fn at(&self, address: u64) -> Option<&'a [u8]> {
-        let segment = self.segments().into_iter().find(|segment| segment.is_load() && segment.contains(address))?;
+        let segment =
+            self.segments().into_iter().find(|segment| segment.is_load() && segment.contains(address))?;
         let skip = usize::try_from(address - segment.address).ok()?;
         self.content(&segment).ok()?.get(skip..)
     }

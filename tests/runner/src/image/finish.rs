@@ -34,7 +34,8 @@ pub fn finish(linked: &[u8]) -> Result<Vec<u8>> {
     let elf = Elf::parse(linked)?;
     let sections = elf.sections();
     let reserved = sections.iter().find(|section| section.name == RESERVED);
-    let reserved = reserved.with_context(|| format!("no {RESERVED} section: is it linked with linker/prism.ld?"))?;
+    let reserved =
+        reserved.with_context(|| format!("no {RESERVED} section: is it linked with linker/prism.ld?"))?;
     let segment = reserved_segment(&elf, reserved)?;
     let table = symbols::table(&elf)?;
 
@@ -100,7 +101,8 @@ fn append_sections(image: &mut Vec<u8>, mut sections: Vec<Section>) -> Result<()
         align: 1,
     });
     let mut names = vec![0];
-    let name_places: Vec<u32> = sections.iter().map(|section| append_name(&mut names, &section.name)).collect();
+    let name_places: Vec<u32> =
+        sections.iter().map(|section| append_name(&mut names, &section.name)).collect();
     sections.last_mut().context("no sections")?.size = names.len() as u64;
     image.extend_from_slice(&names);
     pad(image, 8);

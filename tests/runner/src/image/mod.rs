@@ -2,10 +2,14 @@
 //! Images: the ELF files that guests are started from, and how they are built and finished.
 
 pub mod build;
+pub mod checks;
 pub mod command_line;
 pub mod config;
+pub mod disassembly;
 pub mod elf;
 pub mod finish;
+pub mod multiboot;
+pub mod notes;
 pub mod symbols;
 
 use std::fs;

@@ -9,8 +9,9 @@
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
+use super::Image;
 use super::elf::{Elf, Segment};
 
 /// First bytes of a table.
@@ -21,7 +22,10 @@ pub const MAGIC: &[u8; 8] = b"PRSMSYM1";
 /// # Errors
 /// If its symbols are damaged or lie above 4 GiB.
 pub fn table(elf: &Elf<'_>) -> Result<Vec<u8>> {
-    let symbols = Symbols::of_elf(elf)?;
+    encode(&Symbols::of_elf(elf)?)
+}
+
+fn encode(symbols: &Symbols) -> Result<Vec<u8>> {
     let mut entries = Vec::new();
     let mut strings = Vec::new();
     let end = [(symbols.end, String::new())];
@@ -40,6 +44,35 @@ pub fn table(elf: &Elf<'_>) -> Result<Vec<u8>> {
     Ok(table)
 }
 
+/// The entries of a table: address and name.
+///
+/// # Errors
+/// If it is not as [`table`] makes it.
+pub fn read_table(table: &[u8]) -> Result<Vec<(u32, String)>> {
+    let (magic, rest) = table.split_at_checked(MAGIC.len()).context("the symbol table is cut short")?;
+    ensure!(magic == MAGIC, "there is no symbol table");
+    let count = number(rest, 0)? as usize;
+    let length = number(rest, 4)? as usize;
+    let entries = rest.get(8..8 + count * 8).context("the symbol table is cut short")?;
+    let strings = rest.get(8 + count * 8..).context("the symbol table is cut short")?;
+    ensure!(strings.len() == length, "the symbol table's length is wrong");
+    entries
+        .chunks_exact(8)
+        .map(|entry| Ok((number(entry, 0)?, string(strings, number(entry, 4)? as usize)?)))
+        .collect()
+}
+
+fn number(bytes: &[u8], offset: usize) -> Result<u32> {
+    let field = bytes.get(offset..offset + 4).context("the symbol table is cut short")?;
+    Ok(u32::from_le_bytes(field.try_into()?))
+}
+
+fn string(strings: &[u8], offset: usize) -> Result<String> {
+    let rest = strings.get(offset..).context("a symbol's name lies outside the table")?;
+    let end = rest.iter().position(|&byte| byte == 0).context("a symbol's name has no end")?;
+    Ok(std::str::from_utf8(&rest[..end])?.to_owned())
+}
+
 /// The functions of an image by address.
 #[derive(Clone, Debug, Default)]
 pub struct Symbols {
@@ -50,6 +83,11 @@ pub struct Symbols {
 }
 
 impl Symbols {
+    /// The functions of an image that the runner built; of any other, none are known.
+    pub fn of_image(image: &Image) -> Self {
+        image.debug.as_deref().and_then(|file| Self::of_file(file).ok()).unwrap_or_default()
+    }
+
     /// The functions of the ELF file at `path`, which must be unstripped.
     ///
     /// # Errors
@@ -60,13 +98,22 @@ impl Symbols {
     }
 
     fn of_elf(elf: &Elf<'_>) -> Result<Self> {
-        let code: Vec<Segment> =
-            elf.segments().into_iter().filter(|segment| segment.is_load() && segment.is_executable()).collect();
+        let code: Vec<Segment> = elf
+            .segments()
+            .into_iter()
+            .filter(|segment| segment.is_load() && segment.is_executable())
+            .collect();
         let functions = elf.functions()?.into_iter();
-        let functions = functions.filter(|function| code.iter().any(|segment| segment.contains(function.address)));
         let functions =
-            functions.map(|function| (function.address, format!("{:#}", rustc_demangle::demangle(&function.name))));
+            functions.filter(|function| code.iter().any(|segment| segment.contains(function.address)));
+        let functions = functions
+            .map(|function| (function.address, format!("{:#}", rustc_demangle::demangle(&function.name))));
         Ok(Self { functions: functions.collect(), end: code.iter().map(Segment::end).max().unwrap_or(0) })
+    }
+
+    /// The names of all functions.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.functions.iter().map(|(_, name)| name.as_str())
     }
 
     /// The function at `address` and the distance from its start, as `name+0xN`.
@@ -99,9 +146,9 @@ fn words(line: &str) -> impl Iterator<Item = &str> {
     line.split(|c: char| !c.is_ascii_alphanumeric())
 }
 
-/// A word of sixteen hexadecimal digits, as register and stack dumps hold.
+/// A word of 16 hexadecimal digits, or 8 in 32-bit mode, as register and stack dumps hold.
 fn address(word: &str) -> Option<u64> {
-    (word.len() == 16).then(|| u64::from_str_radix(word, 16).ok()).flatten()
+    matches!(word.len(), 8 | 16).then(|| u64::from_str_radix(word, 16).ok()).flatten()
 }
 
 #[cfg(test)]
@@ -109,7 +156,10 @@ mod tests {
     use super::*;
 
     fn symbols() -> Symbols {
-        Symbols { functions: vec![(0x1000, "start".to_owned()), (0x1100, "fault::go".to_owned())], end: 0x1200 }
+        Symbols {
+            functions: vec![(0x1000, "start".to_owned()), (0x1100, "fault::go".to_owned())],
+            end: 0x1200,
+        }
     }
 
     #[test]
@@ -125,9 +175,19 @@ mod tests {
     }
 
     #[test]
+    fn a_table_is_read_as_it_was_written() {
+        let table = encode(&symbols()).unwrap();
+        let expected =
+            [(0x1000, "start".to_owned()), (0x1100, "fault::go".to_owned()), (0x1200, String::new())];
+        assert_eq!(read_table(&table).unwrap(), expected);
+        assert!(read_table(&table[..table.len() - 1]).is_err());
+    }
+
+    #[test]
     fn a_register_dump_is_explained_in_its_order() {
         let dump = "(XEN) RIP:    e033:[<0000000000001104>]\n(XEN) Guest stack trace from rsp=0000000000009000:\n\
-                    (XEN)    0000000000001010 00000000deadbeef";
-        assert_eq!(symbols().explain(dump), ["0x1104 fault::go+0x4", "0x1010 start+0x10"]);
+                    (XEN)    0000000000001010 00000000deadbeef\nEIP=00001000 EFL=00000006";
+        let functions = ["0x1104 fault::go+0x4", "0x1010 start+0x10", "0x1000 start+0x0"];
+        assert_eq!(symbols().explain(dump), functions);
     }
 }

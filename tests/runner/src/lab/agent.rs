@@ -135,7 +135,8 @@ impl Agent {
                 bytes.truncate(length);
                 return Ok(Output { bytes, status });
             }
-            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) else {
+            let Some(left) = deadline.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())
+            else {
                 bail!("no answer within {} s", limit.as_secs());
             };
             self.receive(&mut bytes, left)?;

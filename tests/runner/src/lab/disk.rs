@@ -37,12 +37,12 @@ pub(super) fn ensure(lab: &Lab) -> Result<()> {
 }
 
 fn make(lab: &Lab) -> Result<()> {
-    host::require_root("building the lab's disk (its files belong to root)")?;
     lab.require_space()?;
     let mke2fs = host::require(Tool::Mke2fs)?;
     let init = lab.root().join(INIT_PATH.trim_start_matches('/'));
     fs::write(&init, INIT).context("cannot write the lab's init")?;
-    fs::set_permissions(&init, Permissions::from_mode(0o755)).context("cannot make the lab's init executable")?;
+    fs::set_permissions(&init, Permissions::from_mode(0o755))
+        .context("cannot make the lab's init executable")?;
     let output = Command::new(mke2fs)
         .args(["-q", "-t", "ext4", "-L", LABEL, "-d"])
         .arg(lab.root())

@@ -3,11 +3,12 @@
 //! dom0 or a plain Debian with KVM.
 
 use std::fs;
+use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant};
+use std::sync::OnceLock;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 
@@ -17,6 +18,7 @@ use super::snapshot::Snapshot;
 use super::{Lab, disk, qemu};
 use crate::host;
 use crate::scratch::Scratch;
+use crate::socket;
 
 /// What a lab machine runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +48,9 @@ pub const LOANS: usize = 4;
 /// Memory of a lab machine in MiB. Only what is touched is taken from the host, but a test may
 /// touch all of it.
 pub fn memory() -> u64 {
-    if host::available_memory() >= 8 << 10 { 6 << 10 } else { 3 << 10 }
+    // Looked at once: what the first machine takes must not make the second one smaller.
+    static MEMORY: OnceLock<u64> = OnceLock::new();
+    *MEMORY.get_or_init(|| if host::available_memory() >= 8 << 10 { 6 << 10 } else { 3 << 10 })
 }
 
 /// How long a loaded snapshot may take to answer.
@@ -57,7 +61,8 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 pub enum Start<'a> {
     /// From its boot loader, writing to the disk overlay at this path.
     Boot(&'a Path),
-    /// From a snapshot, whose files stay as they are, with these disks of the host lent.
+    /// From a snapshot, whose files stay as they are, with these disks of the host lent, given
+    /// by absolute paths.
     Load(&'a Snapshot, &'a [PathBuf]),
 }
 
@@ -77,8 +82,9 @@ impl Machine {
     /// If QEMU does not start; its own words are then part of the error.
     pub fn start(lab: &Lab, role: Role, memory: u64, start: &Start<'_>) -> Result<Self> {
         let scratch = Scratch::new()?;
+        symlink(lab.root(), scratch.path().join(ROOT)).context("cannot link the lab's root")?;
         let errors = fs::File::create(scratch.path().join("errors")).context("cannot make a log file")?;
-        let mut child = bound_to_this_thread(&qemu_command(lab, role, memory, start)?)
+        let mut child = bound_to_this_thread(&qemu_command(lab, role, memory, start))
             .current_dir(scratch.path())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -142,24 +148,36 @@ impl Drop for Machine {
     }
 }
 
+/// Everything that decides what a snapshot of such a machine holds, as text.
+pub fn recipe(lab: &Lab, role: Role, memory: u64) -> String {
+    format!("{:?}", qemu_command(lab, role, memory, &Start::Boot(Path::new("overlay"))))
+}
+
 /// Binds the driver to the first virtio disk that has none: the next lent one.
 const BIND_NEXT_DISK: &str = "for d in /sys/bus/virtio/devices/*; do \
      [ \"$(cat $d/device)\" = 0x0002 ] && [ ! -e $d/driver ] || continue; \
      basename $d >/sys/bus/virtio/drivers/virtio_blk/bind; exit; done; exit 1";
 
-fn qemu_command(lab: &Lab, role: Role, memory: u64, start: &Start<'_>) -> Result<Command> {
+fn qemu_command(lab: &Lab, role: Role, memory: u64, start: &Start<'_>) -> Command {
     let mut command = qemu::command(&lab.root());
     command.args(qemu::TCG).args(["-smp", "2", "-m", &format!("{memory}M")]);
     match role {
         Role::Xen => xen_kernel(lab, &mut command),
-        Role::Kvm => kvm_kernel(lab, &mut command),
+        Role::Kvm => kvm_kernel(&mut command),
     }
     // An AHCI disk works in a PV dom0 as it is; virtio works there if it goes through the DMA API.
     let root = match start {
         Start::Boot(overlay) => drive(overlay, "qcow2", "root", "off"),
         Start::Load(snapshot, _) => drive(&snapshot.overlay, "qcow2", "root", "on"),
     };
-    command.args(["-drive", &root, "-device", "ahci,id=ahci,addr=0x8", "-device", "ide-hd,drive=root,bus=ahci.0"]);
+    command.args([
+        "-drive",
+        &root,
+        "-device",
+        "ahci,id=ahci,addr=0x8",
+        "-device",
+        "ide-hd,drive=root,bus=ahci.0",
+    ]);
     command.args(["-chardev", "file,id=serial,path=serial", "-serial", "chardev:serial"]);
     command.args(["-chardev", "socket,id=agent,path=agent,server=on,wait=off"]);
     command.args(["-device", "virtio-serial-pci,disable-legacy=on,iommu_platform=on,addr=0x9"]);
@@ -171,31 +189,34 @@ fn qemu_command(lab: &Lab, role: Role, memory: u64, start: &Start<'_>) -> Result
             disks
         }
     };
-    lend(&mut command, disks)?;
-    Ok(command)
+    lend(&mut command, disks);
+    command
 }
+
+/// The tree, seen from the directory that QEMU runs in: a path without blanks and commas, which
+/// would end the name of a Multiboot module.
+const ROOT: &str = "root";
 
 fn xen_kernel(lab: &Lab, command: &mut Command) {
-    let kernel = qemu::escaped(&lab.root().join("vmlinuz").display().to_string());
-    let initrd = qemu::escaped(&lab.root().join("initrd.img").display().to_string());
     let words = qemu::escaped(&kernel_words("console=hvc0", Role::Xen));
-    command
-        .arg("-kernel")
-        .arg(lab.xen())
-        .args(["-append", "console=com1 com1=115200,8n1 dom0_mem=1G,max:1G dom0_max_vcpus=1 loglvl=all \
-             guest_loglvl=all noreboot bootscrub=0 conring_size=512k"])
-        .arg("-initrd")
-        .arg(format!("{kernel} {words},{initrd}"));
+    command.arg("-kernel").arg(lab.xen()).args(["-append", XEN_WORDS, "-initrd"]);
+    command.arg(format!("{ROOT}/vmlinuz {words},{ROOT}/initrd.img"));
 }
 
-fn kvm_kernel(lab: &Lab, command: &mut Command) {
-    command
-        .arg("-kernel")
-        .arg(lab.root().join("vmlinuz"))
-        .arg("-initrd")
-        .arg(lab.root().join("initrd.img"))
-        .arg("-append")
-        .arg(kernel_words("console=ttyS0", Role::Kvm));
+/// Xen's command line. Memory is not scrubbed: only what guests touch is to be taken from the host.
+const XEN_WORDS: &str = "console=com1 com1=115200,8n1 dom0_mem=1G,max:1G dom0_max_vcpus=1 loglvl=all \
+                         guest_loglvl=all noreboot bootscrub=0 conring_size=512k";
+
+fn kvm_kernel(command: &mut Command) {
+    let [kernel, initrd] = ["vmlinuz", "initrd.img"].map(|file| format!("{ROOT}/{file}"));
+    command.args([
+        "-kernel",
+        &kernel,
+        "-initrd",
+        &initrd,
+        "-append",
+        &kernel_words("console=ttyS0", Role::Kvm),
+    ]);
 }
 
 fn kernel_words(console: &str, role: Role) -> String {
@@ -213,21 +234,17 @@ fn drive(file: &Path, format: &str, id: &str, snapshot: &str) -> String {
 }
 
 /// The same devices always, as a snapshot demands; behind those not needed there is nothing.
-fn lend(command: &mut Command, disks: &[PathBuf]) -> Result<()> {
+fn lend(command: &mut Command, disks: &[PathBuf]) {
     for index in 0..LOANS {
         let id = format!("loan{index}");
         let backend = match disks.get(index) {
-            Some(file) => {
-                let file = file.canonicalize().with_context(|| format!("cannot find the disk {}", file.display()))?;
-                drive(&file, "raw", &id, "off")
-            }
+            Some(file) => drive(file, "raw", &id, "off"),
             None => format!("driver=null-co,size=1M,if=none,id={id}"),
         };
         let device =
             format!("virtio-blk-pci,drive={id},disable-legacy=on,iommu_platform=on,addr={:#x}", 0x10 + index);
         command.args(["-drive", &backend, "-device", &device]);
     }
-    Ok(())
 }
 
 /// The same command, killed by the kernel when the calling thread ends, however that comes.
@@ -243,18 +260,10 @@ pub fn bound_to_this_thread(command: &Command) -> Command {
 }
 
 fn connect(child: &mut Child, scratch: &Path) -> Result<UnixStream> {
-    let deadline = Instant::now() + START_LIMIT;
-    loop {
-        if let Ok(stream) = UnixStream::connect(scratch.join("agent")) {
-            return Ok(stream);
-        }
-        if child.try_wait().context("cannot look after QEMU")?.is_some() {
-            let errors = fs::read_to_string(scratch.join("errors")).unwrap_or_default();
-            bail!("the lab's QEMU ended at once: {}", errors.trim_end());
-        }
-        if Instant::now() > deadline {
-            bail!("the lab's QEMU did not start within {} s", START_LIMIT.as_secs());
-        }
-        thread::sleep(Duration::from_millis(20));
-    }
+    let result =
+        socket::connect(&scratch.join("agent"), START_LIMIT, || child.try_wait().is_ok_and(|s| s.is_none()));
+    result.with_context(|| {
+        let errors = fs::read_to_string(scratch.join("errors")).unwrap_or_default();
+        format!("the lab's QEMU did not start: {}", errors.trim_end())
+    })
 }

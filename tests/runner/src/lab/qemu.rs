@@ -9,6 +9,9 @@ use std::process::Command;
 /// RDTSCP as RDTSC, and Xen kills the guest that used it.
 pub const TCG: [&str; 4] = ["-accel", "tcg,thread=multi", "-cpu", "max,-rdtscp"];
 
+/// No device but those asked for, and an end instead of a reset.
+pub const BARE: [&str; 5] = ["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"];
+
 /// A command that starts the QEMU of the tree at `root`, without any device of its choosing.
 pub fn command(root: &Path) -> Command {
     let mut command = program(root, "qemu-system-x86_64");
@@ -18,7 +21,7 @@ pub fn command(root: &Path) -> Command {
         .arg(root.join("usr/share/qemu"))
         .arg("-L")
         .arg(root.join("usr/share/seabios"))
-        .args(["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"]);
+        .args(BARE);
     command
 }
 

@@ -46,10 +46,21 @@ impl Qmp {
             let state = self.execute("query-migrate", json!({}))?;
             match state["status"].as_str() {
                 Some("completed") => return Ok(()),
-                Some("failed" | "cancelled") => bail!("QEMU cannot save the machine: {}", state["error-desc"]),
+                Some("failed" | "cancelled") => {
+                    bail!("QEMU cannot save the machine: {}", state["error-desc"])
+                }
                 _ => thread::sleep(POLL),
             }
         }
+    }
+
+    /// The registers of all processors.
+    ///
+    /// # Errors
+    /// If QEMU is gone.
+    pub fn registers(&mut self) -> Result<String> {
+        let text = self.execute("human-monitor-command", json!({"command-line": "info registers -a"}))?;
+        Ok(text.as_str().unwrap_or_default().replace('\r', ""))
     }
 
     /// Ends QEMU.

@@ -42,15 +42,22 @@ pub fn stage(lab: &Lab) -> Stage {
     Stage::new("the lab's Debian with Xen (about 2 minutes)", lab.root(), &[RELEASE, &PACKAGES.join(",")])
 }
 
+/// Whether the tree and the hypervisor are made.
+pub(super) fn is_done(lab: &Lab) -> bool {
+    stage(lab).is_done() && hypervisor(lab).is_done()
+}
+
 /// Makes the tree and the hypervisor beside it.
 pub(super) fn ensure(lab: &Lab) -> Result<()> {
-    let tree = stage(lab);
-    tree.ensure(|| debootstrap(lab))?;
-    Stage::new("the hypervisor", lab.xen(), &[tree.stamp()]).ensure(|| unpack_xen(lab))
+    stage(lab).ensure(|| debootstrap(lab))?;
+    hypervisor(lab).ensure(|| unpack_xen(lab))
+}
+
+fn hypervisor(lab: &Lab) -> Stage {
+    Stage::new("the hypervisor", lab.xen(), &[stage(lab).stamp()])
 }
 
 fn debootstrap(lab: &Lab) -> Result<()> {
-    host::require_root("building the lab (mmdebstrap makes a Debian tree)")?;
     lab.require_space()?;
     host::require(Tool::Mmdebstrap)?;
     let output = Command::new("mmdebstrap")

@@ -4,7 +4,8 @@
 //! A snapshot is the machine's state as QEMU's migration writes it, and the disk overlay as it was
 //! at that moment. Jobs read both and write to neither, so any number may run at once.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -13,9 +14,6 @@ use anyhow::{Context, Result, bail};
 use super::machine::{self, Machine, Role, Start};
 use super::stage::Stage;
 use super::{Lab, disk, qemu};
-
-/// Changes of the machine's devices or kernel options must change this text.
-const HARDWARE: &str = include_str!("machine.rs");
 
 /// How long a lab machine may take from power on to its agent's greeting.
 const BOOT_LIMIT: Duration = Duration::from_secs(300);
@@ -34,10 +32,15 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    fn of(lab: &Lab, role: Role, memory: u64) -> Self {
+    /// Where the snapshot of such a machine is, made or not.
+    pub(super) fn of(lab: &Lab, role: Role, memory: u64) -> Self {
         let base = lab.dir().join(format!("{}-{memory}M", role.name()));
         let file = |extension: &str| base.with_added_extension(extension);
         Self { role, memory, state: file("state"), overlay: file("qcow2") }
+    }
+
+    pub(super) fn is_done(&self, lab: &Lab) -> bool {
+        stage(lab, self.role, self.memory).is_done()
     }
 }
 
@@ -47,13 +50,13 @@ pub fn stage(lab: &Lab, role: Role, memory: u64) -> Stage {
         Role::Xen => "the snapshot of the Xen machine (about 30 s)",
         Role::Kvm => "the snapshot of the KVM machine (about 30 s)",
     };
-    Stage::new(title, Snapshot::of(lab, role, memory).state, &[disk::stage(lab).stamp(), HARDWARE])
+    let disk = disk::stage(lab);
+    let machine = machine::recipe(lab, role, memory);
+    Stage::new(title, Snapshot::of(lab, role, memory).state, &[disk.stamp(), &machine, warm_up(role)])
 }
 
-pub(super) fn ensure(lab: &Lab, role: Role) -> Result<Snapshot> {
-    let snapshot = Snapshot::of(lab, role, machine::memory());
-    stage(lab, role, snapshot.memory).ensure(|| make(lab, &snapshot))?;
-    Ok(snapshot)
+pub(super) fn ensure(lab: &Lab, snapshot: &Snapshot) -> Result<()> {
+    stage(lab, snapshot.role, snapshot.memory).ensure(|| make(lab, snapshot))
 }
 
 fn make(lab: &Lab, snapshot: &Snapshot) -> Result<()> {
@@ -65,7 +68,10 @@ fn make(lab: &Lab, snapshot: &Snapshot) -> Result<()> {
     let mut control = machine.qmp()?;
     control.save(&snapshot.state)?;
     control.quit()?;
-    machine.wait()
+    machine.wait()?;
+    // QEMU lets only the owner read what may hold secrets; this holds none.
+    fs::set_permissions(&snapshot.state, Permissions::from_mode(0o644))
+        .context("cannot open the snapshot to all")
 }
 
 /// Brings the programs that every job needs into the machine's page cache.

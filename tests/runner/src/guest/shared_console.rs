@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Consoles that a guest shares with the hypervisor beneath it: the serial port of a dom0, Xen's
+//! own console ring with the debug ports of its guests, the ring of a guest in a shim.
+
+/// Xen hands on a line of a debug port in pieces of this length, each as a line of its own.
+const PIECE: usize = 199;
+
+/// What domain save and restore say about every HVM guest that is made.
+const NOISE: [&str; 2] = [" save: ", "(XEN) HVM restore "];
+
+/// The two voices on a console.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Voices {
+    /// The guest's lines.
+    pub guest: String,
+    /// The hypervisor's lines.
+    pub hypervisor: String,
+}
+
+/// Tells the guest's lines from the hypervisor's.
+pub fn split(console: &str) -> Voices {
+    let mut voices = Voices::default();
+    for line in console.lines() {
+        if line.starts_with("(XEN) ") || line.starts_with(" Xen ") {
+            if !NOISE.iter().any(|noise| line.contains(noise)) {
+                voices.hypervisor.push_str(line);
+                voices.hypervisor.push('\n');
+            }
+        } else {
+            let (line, whole) = debug_port(line).unwrap_or((line, true));
+            voices.guest.push_str(line);
+            if whole {
+                voices.guest.push('\n');
+            }
+        }
+    }
+    voices
+}
+
+/// A line from a guest's debug port, as in `(d7) text`, and whether it ends there.
+fn debug_port(line: &str) -> Option<(&str, bool)> {
+    let (domain, text) = line.strip_prefix("(d")?.split_once(") ")?;
+    domain.parse::<u16>().ok()?;
+    Some((text, text.len() != PIECE))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dom0_and_its_xen_are_told_apart() {
+        let voices = split(" Xen 4.20\n(XEN) booting\nhello\n(XEN) [1.0] halted\n");
+        assert_eq!(voices.guest, "hello\n");
+        assert_eq!(voices.hypervisor, " Xen 4.20\n(XEN) booting\n(XEN) [1.0] halted\n");
+    }
+
+    #[test]
+    fn pieces_of_a_long_line_are_joined() {
+        let piece = "x".repeat(PIECE);
+        assert_eq!(split(&format!("(d1) {piece}\n(d1) yz\n")).guest, format!("{piece}yz\n"));
+    }
+
+    #[test]
+    fn a_line_in_brackets_is_not_always_a_debug_port() {
+        assert_eq!(split("(data) x\n").guest, "(data) x\n");
+    }
+
+    #[test]
+    fn the_noise_of_making_a_guest_is_left_out() {
+        assert_eq!(split("(XEN) HVM d4 save: PIC\n(XEN) HVM restore d4: CPU 0\n"), Voices::default());
+    }
+}

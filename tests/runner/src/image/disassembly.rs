@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Looking for accesses to the red zone: an event or interrupt taken in kernel mode pushes its
+//! frame right below the stack pointer, so nothing may live there.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, bail};
+
+use crate::host::{self, Tool};
+
+/// The instructions of the image that touch memory below the stack pointer.
+///
+/// # Errors
+/// If the image cannot be disassembled.
+pub fn red_zone_accesses(image: &Path) -> Result<Vec<String>> {
+    let objdump = host::require(Tool::Objdump)?;
+    let output = Command::new(objdump)
+        .args(["--disassemble", "--no-show-raw-insn"])
+        .arg(image)
+        .output()
+        .context("cannot run objdump")?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    if !output.status.success() || !text.contains("(%rsp") {
+        bail!("objdump cannot disassemble {}", image.display());
+    }
+    Ok(text.lines().filter(|line| is_red_zone_access(line)).map(|line| line.trim().to_owned()).collect())
+}
+
+/// Whether a line of a disassembly uses a negative offset from the stack pointer, other than to
+/// compute an address.
+fn is_red_zone_access(line: &str) -> bool {
+    let Some((_, instruction)) = line.split_once(":\t") else { return false };
+    let computes = instruction.trim_start().starts_with("lea");
+    let mut operands = instruction.match_indices("(%rsp");
+    !computes && operands.any(|(place, _)| has_negative_offset(&instruction[..place]))
+}
+
+/// Whether the operand that ends here has an offset like `-0x8`.
+fn has_negative_offset(text: &str) -> bool {
+    let start = text.rfind([' ', ',', '*', ':', '\t']).map_or(0, |place| place + 1);
+    text[start..].starts_with('-')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_below_the_stack_pointer_is_found() {
+        assert!(is_red_zone_access("  10a000:\tmov    %rax,-0x8(%rsp)"));
+        assert!(is_red_zone_access("  10a000:\tmovaps -0x18(%rsp,%rcx,1),%xmm0"));
+        assert!(is_red_zone_access("  10a000:\tcall   *-0x10(%rsp)"));
+    }
+
+    #[test]
+    fn addresses_and_memory_above_it_are_not() {
+        assert!(!is_red_zone_access("  10a000:\tlea    -0x1000(%rsp),%r11"));
+        assert!(!is_red_zone_access("  10a000:\tmov    %rax,0x8(%rsp)"));
+        assert!(!is_red_zone_access("  10a000:\tmov    -0x8(%rbp),%rax"));
+        assert!(!is_red_zone_access("000000000010a000 <f>:"));
+    }
+}

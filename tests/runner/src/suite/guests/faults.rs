@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guests that do what must not be done: each must end as a crash, with a report that names the
+//! cause and the function.
+
+use super::GuestTest;
+use crate::env::Env;
+
+const ENVS: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
+
+/// The topic's tests.
+pub(super) const TESTS: &[GuestTest] = &[
+    fault("writing_to_code_is_a_crash", "fault=write-text", &["fault::write_text"]),
+    fault("writing_to_a_constant_is_a_crash", "fault=write-constant", &["fault::write_constant"]),
+    fault("jumping_to_data_is_a_crash", "fault=jump-data", &["fault::jump_data"]),
+    fault("reading_address_0_is_a_crash", "fault=null", &["fault::read_null"]),
+    fault("overflowing_the_stack_is_a_crash", "fault=stack-overflow", &["fault::overflow_stack"]),
+    fault("dividing_by_zero_is_a_crash", "fault=divide", &["division by zero", "fault::divide"]),
+    fault("an_invalid_opcode_is_a_crash", "fault=invalid-opcode", &["fault::invalid_opcode"]),
+    fault("a_panic_is_a_crash", "fault=panic", &["index out of bounds", "fault::panic_on_purpose"]),
+];
+
+const fn fault(name: &'static str, words: &'static str, texts: &'static [&'static str]) -> GuestTest {
+    GuestTest::new(name, "fault")
+        .envs(ENVS)
+        .words(words)
+        .crashing()
+        .telling(texts)
+        .not_telling(&["came back from it"])
+}

@@ -1,0 +1,13 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guests with little memory and with much, who use all of it.
+
+use super::GuestTest;
+use crate::env::Env;
+
+const ENVS: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
+
+/// The topic's tests.
+pub(super) const TESTS: &[GuestTest] = &[
+    GuestTest::new("all_of_8_mib_is_used", "memory").envs(ENVS).memory(8).words("share=70"),
+    GuestTest::new("all_of_4_gib_is_used", "memory").envs(ENVS).memory(4096).words("share=95"),
+];

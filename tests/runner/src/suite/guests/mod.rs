@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tests that boot a guest: what is started, where, and what must come of it.
+//!
+//! Each topic has a file with a table of [`GuestTest`]s; a new topic is a new file in [`TOPICS`].
+
+mod faults;
+mod memory;
+mod smoke;
+mod spectrum;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::tally::Tally;
+use crate::env::{Env, Place};
+use crate::grid;
+use crate::guest::{Ending, Job, Outcome, schedule};
+use crate::image::symbols::Symbols;
+use crate::image::{Image, build};
+use crate::lab::machine;
+use crate::project::Project;
+use crate::report;
+use crate::verdict::Verdict;
+
+/// The tables of all topics.
+const TOPICS: [&[GuestTest]; 4] = [smoke::TESTS, spectrum::TESTS, faults::TESTS, memory::TESTS];
+
+/// A guest test: one image, in several environments.
+#[derive(Clone, Copy, Debug)]
+pub struct GuestTest {
+    /// A sentence.
+    pub name: &'static str,
+    /// The application or guest test to boot, by the name of its folder.
+    pub app: &'static str,
+    /// Where.
+    pub envs: &'static [Env],
+    /// Memory of the guest in MiB.
+    pub memory: u32,
+    /// Virtual CPUs of the guest.
+    pub vcpus: u32,
+    /// Command line for the kernel.
+    pub words: &'static str,
+    /// What must come of it.
+    pub expected: Expected,
+}
+
+/// What must come of a guest.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// Whether the grid of the environment must be on the console.
+    pub grid: bool,
+    /// Texts that must be on the console, or in what the runner makes of the hypervisor's
+    /// register dump.
+    pub texts: &'static [&'static str],
+    /// Texts that must not be there.
+    pub forbidden: &'static [&'static str],
+}
+
+impl GuestTest {
+    /// A test that `app` judges itself well everywhere, with 64 MiB, one CPU and no words.
+    pub const fn new(name: &'static str, app: &'static str) -> Self {
+        let expected = Expected { verdict: Verdict::Success, grid: false, texts: &[], forbidden: &[] };
+        Self { name, app, envs: &Env::ALL, memory: 64, vcpus: 1, words: "", expected }
+    }
+
+    /// The same in these environments only.
+    pub const fn envs(self, envs: &'static [Env]) -> Self {
+        Self { envs, ..self }
+    }
+
+    /// The same with so many MiB.
+    pub const fn memory(self, memory: u32) -> Self {
+        Self { memory, ..self }
+    }
+
+    /// The same with these words for the kernel.
+    pub const fn words(self, words: &'static str) -> Self {
+        Self { words, ..self }
+    }
+
+    /// The same, but the grid of the environment must be printed too.
+    pub const fn with_grid(self) -> Self {
+        Self { expected: Expected { grid: true, ..self.expected }, ..self }
+    }
+
+    /// The same, but the guest must crash, and so that the hypervisor knows of it.
+    pub const fn crashing(self) -> Self {
+        Self { expected: Expected { verdict: Verdict::Crash, ..self.expected }, ..self }
+    }
+
+    /// The same, but these texts must be told.
+    pub const fn telling(self, texts: &'static [&'static str]) -> Self {
+        Self { expected: Expected { texts, ..self.expected }, ..self }
+    }
+
+    /// The same, but these texts must not be told.
+    pub const fn not_telling(self, forbidden: &'static [&'static str]) -> Self {
+        Self { expected: Expected { forbidden, ..self.expected }, ..self }
+    }
+}
+
+/// A guest test in one environment.
+#[derive(Clone, Copy, Debug)]
+pub struct GuestCase {
+    test: &'static GuestTest,
+    env: Env,
+}
+
+impl GuestCase {
+    /// The test's name and the environment's.
+    pub fn name(&self) -> String {
+        format!("{}/{}", self.test.name, self.env.name())
+    }
+
+    fn job(&self, image: &Image) -> Job {
+        Job {
+            env: self.env,
+            image: image.clone(),
+            memory: self.test.memory,
+            vcpus: self.test.vcpus,
+            command_line: self.test.words.to_owned(),
+            disks: Vec::new(),
+            limit: LIMIT,
+        }
+    }
+
+    /// Why the lab cannot run this, if it cannot.
+    fn obstacle(&self) -> Option<String> {
+        let lab = machine::memory();
+        let needed = u64::from(self.test.memory) + OVERHEAD;
+        let in_lab = self.env.place() != Place::Direct;
+        (in_lab && needed > lab).then(|| {
+            format!(
+                "needs a lab machine of {needed} MiB, but this machine has memory for one of {lab} MiB only"
+            )
+        })
+    }
+}
+
+/// Time after which a guest counts as hung. The slowest honest ones take a quarter of it.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// Memory in MiB that a lab machine needs beside its guest's: dom0's, and Xen's own.
+const OVERHEAD: u64 = 1536;
+
+/// All guest tests in all their environments.
+pub fn cases() -> Vec<GuestCase> {
+    let tests = TOPICS.iter().copied().flatten();
+    tests.flat_map(|test| test.envs.iter().map(move |&env| GuestCase { test, env })).collect()
+}
+
+/// Runs the cases and counts their results.
+///
+/// # Errors
+/// If the lab fails.
+pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<()> {
+    let mut images = HashMap::new();
+    let mut started = Vec::new();
+    let mut jobs = Vec::new();
+    for case in cases {
+        let image =
+            images.entry(case.test.app).or_insert_with(|| build::build_by_name(project, case.test.app));
+        match (image, case.obstacle()) {
+            (Err(error), _) => tally.fail(&case.name(), &format!("{error:#}")),
+            (Ok(_), Some(obstacle)) => tally.skip(&case.name(), &obstacle),
+            (Ok(image), None) => {
+                started.push(case);
+                jobs.push(case.job(image));
+            }
+        }
+    }
+    schedule::run(&project.lab(), &jobs, |index, outcome| {
+        count(started[index], &jobs[index], &outcome, tally);
+    })
+}
+
+fn count(case: &GuestCase, job: &Job, outcome: &Outcome, tally: &mut Tally) {
+    let name = case.name();
+    let explanation = report::explanation(outcome, &Symbols::of_image(&job.image));
+    let faults = faults(case, outcome, &explanation);
+    if outcome.verdict == Verdict::Skip && case.test.expected.verdict == Verdict::Success {
+        tally.skip(&name, "the guest found that it does not apply here");
+    } else if faults.is_empty() {
+        tally.pass(&name, 1);
+    } else {
+        tally.fail(&name, &format!("{}\n{}{explanation}", faults.join("\n"), outcome.console));
+    }
+}
+
+/// What is not as it must be.
+fn faults(case: &GuestCase, outcome: &Outcome, explanation: &str) -> Vec<String> {
+    let expected = &case.test.expected;
+    let mut faults = Vec::new();
+    if outcome.verdict != expected.verdict {
+        faults.push(format!("the verdict is {}, but should be {}", outcome.verdict, expected.verdict));
+    }
+    if outcome.ending == Ending::Hang {
+        faults.push("it was still running at its time limit".to_owned());
+    }
+    let knows_crashes = case.env.place() == Place::XenLab;
+    if expected.verdict == Verdict::Crash && knows_crashes && outcome.ending != Ending::Crash {
+        faults.push(format!("Xen should have seen a crash, but saw {:?}", outcome.ending));
+    }
+    if expected.grid {
+        faults.extend(wrong_grid(case.env, &outcome.console));
+    }
+    let told = |text: &str| outcome.console.contains(text) || explanation.contains(text);
+    faults.extend(
+        expected.texts.iter().filter(|text| !told(text)).map(|text| format!("it does not tell: {text}")),
+    );
+    faults
+        .extend(expected.forbidden.iter().filter(|text| told(text)).map(|text| format!("it tells: {text}")));
+    faults
+}
+
+fn wrong_grid(env: Env, console: &str) -> Option<String> {
+    let found = grid::parse(console).map(|rows| grid::levels(&rows));
+    match found {
+        Some(found) if found == env.grid() => None,
+        Some(found) => Some(format!("the grid is {found}, but should be {}", env.grid())),
+        None => Some("no grid was printed".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    static CRASH: GuestTest = GuestTest::new("t", "fault").crashing().telling(&["stack overflow"]);
+
+    fn case(env: Env) -> GuestCase {
+        GuestCase { test: &CRASH, env }
+    }
+
+    fn outcome(ending: Ending, console: &str) -> Outcome {
+        Outcome::new(ending, console.to_owned(), String::new())
+    }
+
+    #[test]
+    fn a_crash_as_it_should_be_has_no_fault() {
+        assert!(faults(&case(Env::Pv), &outcome(Ending::Crash, "stack overflow\n"), "").is_empty());
+        assert!(faults(&case(Env::Pv), &outcome(Ending::Crash, ""), "stack overflow\n").is_empty());
+    }
+
+    #[test]
+    fn a_crash_that_xen_did_not_see_is_a_fault() {
+        let outcome = outcome(Ending::Poweroff, "stack overflow\n");
+        assert_eq!(faults(&case(Env::Pv), &outcome, "").len(), 1);
+        assert!(faults(&case(Env::Fv), &outcome, "").is_empty());
+    }
+
+    #[test]
+    fn a_missing_text_and_a_wrong_verdict_are_two_faults() {
+        let outcome = outcome(Ending::Crash, "Test result: SUCCESS\n");
+        assert_eq!(faults(&case(Env::Pv), &outcome, "").len(), 2);
+    }
+}

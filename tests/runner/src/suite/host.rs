@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tests that cargo runs on this machine: formatting, lints, unit tests.
+
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use super::tally::Tally;
+use crate::host;
+use crate::project::Project;
+
+/// The cargo workspaces of the project, by their folders.
+const IMAGES: &str = ".";
+const RUNNER: &str = "tests/runner";
+const ABI: &str = "tests/abi";
+const FUZZ: &str = "fuzz";
+
+/// A test that is a run of cargo.
+#[derive(Clone, Copy, Debug)]
+pub struct HostTest {
+    /// A sentence.
+    pub name: &'static str,
+    /// Whether it needs the lab.
+    pub needs_lab: bool,
+    /// The folder of the workspace.
+    workspace: &'static str,
+    arguments: &'static [&'static str],
+    /// Whether images are left out: their crates have no tests, and no `std`.
+    without_images: bool,
+    /// A file it needs, and the package that brings it.
+    file: Option<(&'static str, &'static str)>,
+}
+
+impl HostTest {
+    const fn new(name: &'static str, workspace: &'static str, arguments: &'static [&'static str]) -> Self {
+        Self { name, needs_lab: false, workspace, arguments, without_images: false, file: None }
+    }
+
+    const fn without_images(self) -> Self {
+        Self { without_images: true, ..self }
+    }
+
+    const fn needing_file(self, file: &'static str, package: &'static str) -> Self {
+        Self { file: Some((file, package)), ..self }
+    }
+
+    const fn needing_lab(self) -> Self {
+        Self { needs_lab: true, ..self }
+    }
+}
+
+const FORMAT: &[&str] = &["fmt", "--all", "--check", "--", "-l"];
+const LINT: &[&str] = &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
+const LINT_IMAGES: &[&str] = &["clippy", "--quiet", "--workspace", "--", "-D", "warnings"];
+const TEST: &[&str] = &["test", "--quiet", "--workspace"];
+const TEST_LAB: &[&str] = &["test", "--quiet", "--test", "lab", "--", "--ignored", "--test-threads=1"];
+
+const XEN_HEADER: &str = "/usr/include/xen/xen.h";
+
+/// All of them.
+pub const TESTS: [HostTest; 12] = [
+    HostTest::new("the_kernels_sources_are_formatted", IMAGES, FORMAT),
+    HostTest::new("the_runners_sources_are_formatted", RUNNER, FORMAT),
+    HostTest::new("the_abi_tests_sources_are_formatted", ABI, FORMAT),
+    HostTest::new("the_fuzz_targets_sources_are_formatted", FUZZ, FORMAT),
+    HostTest::new("the_kernels_sources_have_no_lints", IMAGES, LINT_IMAGES),
+    HostTest::new("the_kernels_tests_have_no_lints", IMAGES, LINT).without_images(),
+    HostTest::new("the_runners_sources_have_no_lints", RUNNER, LINT),
+    HostTest::new("the_abi_tests_sources_have_no_lints", ABI, LINT),
+    HostTest::new("the_kernels_crates_pass_their_unit_tests", IMAGES, TEST).without_images(),
+    HostTest::new("the_runner_passes_its_unit_tests", RUNNER, TEST),
+    HostTest::new("xens_headers_agree_with_the_bindings", ABI, TEST).needing_file(XEN_HEADER, "libxen-dev"),
+    HostTest::new("the_lab_keeps_its_promises", RUNNER, TEST_LAB).needing_lab(),
+];
+
+impl HostTest {
+    /// Runs it and counts the result.
+    pub fn run(&self, project: &Project, tally: &mut Tally) {
+        match self.output(project) {
+            Ok((true, text)) => tally.pass(self.name, passed(&text).max(1)),
+            Ok((false, text)) => tally.fail(self.name, &text),
+            Err(error) => tally.fail(self.name, &format!("{error:#}")),
+        }
+    }
+
+    fn output(&self, project: &Project) -> Result<(bool, String)> {
+        if let Some((file, package)) = self.file {
+            host::require_file(file, package)?;
+        }
+        let mut command = Command::new("cargo");
+        command.args(&self.arguments[..1]);
+        if self.without_images {
+            for app in project.apps()? {
+                command.args(["--exclude", &app.package]);
+            }
+        }
+        command.args(&self.arguments[1..]);
+        let output = command
+            .current_dir(project.root().join(self.workspace))
+            .stdin(Stdio::null())
+            .output()
+            .context("cannot run cargo")?;
+        let text = [output.stdout, output.stderr].map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        Ok((output.status.success(), text.concat()))
+    }
+}
+
+/// How many tests cargo reports as passed.
+fn passed(text: &str) -> usize {
+    let counts = text.lines().filter_map(|line| {
+        let (count, _) = line.strip_prefix("test result: ok. ")?.split_once(" passed")?;
+        count.parse::<usize>().ok()
+    });
+    counts.sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn cargos_counts_are_added_up() {
+        let text = "running 2 tests\n..\ntest result: ok. 2 passed; 0 failed; 1 ignored\n\
+                    test result: ok. 5 passed; 0 failed\n";
+        assert_eq!(passed(text), 7);
+    }
+}

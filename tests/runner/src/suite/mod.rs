@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The tests: those of this machine alone, and guests in every environment.
+
+pub mod guests;
+pub mod host;
+pub mod images;
+pub mod tally;
+
+use anyhow::{Result, bail};
+
+use crate::nearest::nearest;
+use crate::project::Project;
+use guests::GuestCase;
+use host::HostTest;
+use tally::Tally;
+
+/// Which tests to run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// Those that need nothing but this machine.
+    Quick,
+    /// All.
+    All,
+    /// Those whose name contains one of these words.
+    Matching(Vec<String>),
+}
+
+impl Choice {
+    /// What the words of the command line mean; `None` asks for the list of tests.
+    pub fn of_words(words: &[String]) -> Option<Self> {
+        match words {
+            [] => Some(Self::All),
+            [word] if word == "quick" => Some(Self::Quick),
+            [word] if word == "list" => None,
+            words => Some(Self::Matching(words.to_vec())),
+        }
+    }
+
+    fn has(&self, name: &str) -> bool {
+        match self {
+            Self::Quick | Self::All => true,
+            Self::Matching(words) => words.iter().any(|word| name.contains(word.as_str())),
+        }
+    }
+}
+
+/// Runs the tests chosen by the words, or lists all of them.
+///
+/// # Errors
+/// If no test is chosen, or the lab fails.
+pub fn run(project: &Project, words: &[String]) -> Result<u8> {
+    let Some(choice) = Choice::of_words(words) else {
+        names().iter().for_each(|name| println!("{name}"));
+        return Ok(0);
+    };
+    require_known(&choice)?;
+    let mut tally = Tally::new();
+    for test in host::TESTS.iter().filter(|test| test.is_chosen(&choice)) {
+        test.run(project, &mut tally);
+    }
+    images::run(project, &choice, &mut tally);
+    if choice != Choice::Quick {
+        let cases: Vec<GuestCase> =
+            guests::cases().into_iter().filter(|case| choice.has(&case.name())).collect();
+        guests::run(project, &cases, &mut tally)?;
+    }
+    Ok(tally.finish())
+}
+
+fn names() -> Vec<String> {
+    let host = host::TESTS.iter().map(|test| test.name.to_owned());
+    let guests = guests::cases().into_iter().map(|case| case.name());
+    host.chain(images::names()).chain(guests).collect()
+}
+
+fn require_known(choice: &Choice) -> Result<()> {
+    let names = names();
+    let Choice::Matching(words) = choice else { return Ok(()) };
+    for word in words {
+        if !names.iter().any(|name| name.contains(word.as_str())) {
+            let guess = nearest(word, names.iter().map(String::as_str));
+            let guess = guess.map(|guess| format!(", did you mean {guess}?")).unwrap_or_default();
+            bail!("no test's name contains {word}{guess} (scripts/test list names all)");
+        }
+    }
+    Ok(())
+}
+
+impl HostTest {
+    fn is_chosen(&self, choice: &Choice) -> bool {
+        let in_lab = self.needs_lab && *choice == Choice::Quick;
+        !in_lab && choice.has(self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_tests_have_the_same_name() {
+        let mut names = names();
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn words_choose_by_parts_of_names() {
+        let choice = Choice::of_words(&["smoke".to_owned(), "grid".to_owned()]).unwrap();
+        assert!(choice.has("the_grid_is_right/pv"));
+        assert!(!choice.has("memory"));
+        assert_eq!(Choice::of_words(&["list".to_owned()]), None);
+    }
+
+    #[test]
+    fn a_word_without_a_test_is_refused() {
+        assert!(require_known(&Choice::Matching(vec!["no-such-test".to_owned()])).is_err());
+    }
+}
