@@ -105,7 +105,7 @@ impl Report {
 /// Why there is no verdict: the end of the hypervisor's console, and the functions it names.
 pub fn explanation(outcome: &Outcome, symbols: &Symbols) -> String {
     let mut text = format!("-- {} --\n", outcome.reason());
-    let machine = tail(&outcome.machine, MACHINE_LINES);
+    let machine = tail(since_boot(&outcome.machine), MACHINE_LINES);
     text.push_str(&terminated(&machine));
     let functions = symbols.explain(&machine);
     if !functions.is_empty() {
@@ -113,6 +113,12 @@ pub fn explanation(outcome: &Outcome, symbols: &Symbols) -> String {
         functions.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
     }
     text
+}
+
+/// What a hypervisor said since it was ready to run guests; all if it never was.
+fn since_boot(machine: &str) -> &str {
+    const READY: &str = " init memory\n";
+    machine.rfind(READY).map_or(machine, |place| &machine[place + READY.len()..])
 }
 
 /// What a guest says about where it is.
@@ -184,6 +190,12 @@ mod tests {
     fn a_table_without_grids_has_no_columns_for_them() {
         let text = table(&[line(Env::Pv, None)], Style::plain());
         assert_eq!(text, "env        result   environment\npv         SUCCESS  E\n");
+    }
+
+    #[test]
+    fn a_hypervisors_own_boot_explains_no_crash() {
+        assert_eq!(since_boot("(XEN) a\n(XEN) Freed 656kB init memory\n(XEN) b\n"), "(XEN) b\n");
+        assert_eq!(since_boot("(XEN) Panic\n"), "(XEN) Panic\n");
     }
 
     #[test]
