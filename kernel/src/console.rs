@@ -21,7 +21,7 @@ use crate::event::{self, EventChannel};
 use crate::time::{self, Deadline};
 
 /// How long a full ring may take nothing before output is dropped, in nanoseconds.
-const PATIENCE: u64 = 500_000_000;
+const PATIENCE: u64 = 5_000_000_000;
 /// How long one wait for the other side may last, in nanoseconds.
 const NAP: u64 = 10_000_000;
 

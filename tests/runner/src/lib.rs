@@ -1,6 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The runner behind `scripts/`: builds images, builds the lab, boots images in every
 //! environment, judges them.
+//!
+//! Its one rule: every environment starts the same finished file, and a guest that says nothing
+//! has failed.
+//!
+//! | module | what it knows |
+//! |---|---|
+//! | [`env`] | the environments, and the grid that each must show |
+//! | [`guest`] | starting a guest in an environment, and what came of it |
+//! | [`lab`] | the machines in which guests of Xen and KVM run, and how they are made |
+//! | [`image`] | building, finishing, checking and reading images |
+//! | [`suite`] | the tests; those that boot guests are tables in `suite/guests` |
+//! | [`run`], [`cli`] | the commands |
+//! | [`report`], [`grid`], [`verdict`], [`style`], [`progress`] | what is read from guests and shown to people |
+//! | [`project`], [`host`], [`scratch`], [`socket`], [`terminal`], [`nearest`] | this machine |
+//!
+//! It does not decide what a guest does, it knows no driver, and it leaves nothing behind outside
+//! `target` and the temporary directory.
 
 pub mod cli;
 pub mod env;

@@ -154,6 +154,7 @@ fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
         vcpus: options.vcpus,
         command_line: options.cmdline.clone(),
         disks: disks.to_vec(),
+        typed: None,
         limit: Duration::from_secs(options.timeout),
     }
 }

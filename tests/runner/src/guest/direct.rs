@@ -52,7 +52,7 @@ const XEN_ENDINGS: [(&str, Ending); 5] = [
 /// If QEMU cannot be started.
 pub fn run(lab: &Lab, job: &Job) -> Result<Outcome> {
     let mut process = Process::start(lab, job, Wait::No)?;
-    let ending = process.wait(job.limit)?;
+    let ending = process.wait(job)?;
     let registers = if ending == Ending::Hang { process.registers(job.env)? } else { String::new() };
     let mut outcome = outcome(ending, &process.serial(), job.env);
     outcome.machine.push_str(&registers);
@@ -107,11 +107,15 @@ impl Process {
         Ok(Self { child, scratch })
     }
 
-    fn wait(&mut self, limit: Duration) -> Result<Ending> {
-        let deadline = Instant::now() + limit;
+    fn wait(&mut self, job: &Job) -> Result<Ending> {
+        let deadline = Instant::now() + job.limit;
+        let mut to_type = job.typed;
         loop {
             let status = self.child.try_wait().context("cannot look after QEMU")?;
             let serial = self.serial();
+            if let Some(typed) = to_type.take_if(|typed| serial.contains(typed.after)) {
+                self.console()?.write_all(typed.text.as_bytes()).context("cannot type on the console")?;
+            }
             if let Some(ending) = xen_ending(serial.as_bytes()) {
                 return Ok(ending);
             }

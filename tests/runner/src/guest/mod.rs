@@ -32,8 +32,19 @@ pub struct Job {
     pub command_line: String,
     /// Disk images of the host, written to by the guest.
     pub disks: Vec<PathBuf>,
+    /// What is typed on its console.
+    pub typed: Option<Typed>,
     /// Time after which the guest counts as hung.
     pub limit: Duration,
+}
+
+/// Something typed on a guest's console once the guest has asked for it.
+#[derive(Clone, Copy, Debug)]
+pub struct Typed {
+    /// What the guest writes when it is ready.
+    pub after: &'static str,
+    /// What is typed then; no quotes, no backslashes but `\\n`.
+    pub text: &'static str,
 }
 
 /// How a guest's life ended.

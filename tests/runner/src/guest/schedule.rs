@@ -22,11 +22,16 @@ use crate::lab::snapshot::Snapshot;
 const WORKERS: usize = 2;
 
 /// One place's share of the work.
-struct Share {
+struct Share<'a> {
+    lab: &'a Lab,
     place: Place,
+    /// The machine to load, unless each guest is a process of its own.
     snapshot: Option<Snapshot>,
-    jobs: Vec<usize>,
+    jobs: Vec<(usize, &'a Job)>,
 }
+
+/// Where outcomes are sent, with the indices of their jobs.
+type Outcomes = Sender<(usize, Result<Outcome>)>;
 
 /// Runs all jobs and reports each outcome with its job's index.
 ///
@@ -37,19 +42,18 @@ pub fn run(lab: &Lab, jobs: &[Job], mut report: impl FnMut(usize, Outcome)) -> R
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..WORKERS {
-            let sender = sender.clone();
-            let queue = &queue;
+            let (sender, queue) = (sender.clone(), &queue);
             scope.spawn(move || {
                 while let Some(share) = next(queue) {
-                    work(lab, jobs, &share, &sender);
+                    share.work(&sender);
                 }
             });
         }
         drop(sender);
-        for (index, outcome) in receiver {
+        receiver.into_iter().try_for_each(|(index, outcome)| {
             report(index, outcome?);
-        }
-        Ok(())
+            Ok(())
+        })
     })
 }
 
@@ -76,85 +80,80 @@ impl InOrder {
     }
 }
 
-fn next(queue: &Mutex<VecDeque<Share>>) -> Option<Share> {
+fn next<'a>(queue: &Mutex<VecDeque<Share<'a>>>) -> Option<Share<'a>> {
     queue.lock().ok()?.pop_front()
 }
 
 /// The work by place, the longest first, with everything built that it needs.
-fn shares(lab: &Lab, jobs: &[Job]) -> Result<VecDeque<Share>> {
+fn shares<'a>(lab: &'a Lab, jobs: &'a [Job]) -> Result<VecDeque<Share<'a>>> {
     lab.ensure_root()?;
-    let mut shares = VecDeque::new();
     let mut places = Places::new(lab);
-    let place_of: Vec<Place> = jobs.iter().map(|job| places.of(job.env)).collect();
+    let placed: Vec<(Place, usize, &Job)> =
+        jobs.iter().enumerate().map(|(index, job)| (places.of(job.env), index, job)).collect();
+    let mut shares = VecDeque::new();
     for place in [Place::XenLab, Place::Direct, Place::KvmLab] {
-        let mine: Vec<usize> = (0..jobs.len()).filter(|&index| place_of[index] == place).collect();
-        if mine.is_empty() {
-            continue;
+        let mine = placed.iter().filter(|(other, ..)| *other == place);
+        let jobs: Vec<(usize, &Job)> = mine.map(|(_, index, job)| (*index, *job)).collect();
+        if !jobs.is_empty() {
+            shares.push_back(Share { lab, place, snapshot: snapshot(lab, place)?, jobs });
         }
-        let snapshot = match place {
-            Place::Direct => None,
-            Place::XenLab => Some(lab.ensure(Role::Xen)?),
-            Place::KvmLab => Some(lab.ensure(Role::Kvm)?),
-        };
-        shares.push_back(Share { place, snapshot, jobs: mine });
     }
     Ok(shares)
 }
 
-type Report = Sender<(usize, Result<Outcome>)>;
-
-fn work(lab: &Lab, jobs: &[Job], share: &Share, report: &Report) {
-    let mut session = None;
-    for &index in &share.jobs {
-        let outcome = match &share.snapshot {
-            None => direct::run(lab, &jobs[index]),
-            Some(snapshot) => in_session(lab, snapshot, &mut session, jobs, share, index),
-        };
-        let outcome =
-            outcome.with_context(|| format!("{:?}: {} failed", share.place, jobs[index].env.name()));
-        // Nobody listens any more once a job has failed.
-        if report.send((index, outcome)).is_err() {
-            return;
-        }
+fn snapshot(lab: &Lab, place: Place) -> Result<Option<Snapshot>> {
+    match place {
+        Place::Direct => Ok(None),
+        Place::XenLab => lab.ensure(Role::Xen).map(Some),
+        Place::KvmLab => lab.ensure(Role::Kvm).map(Some),
     }
 }
 
-/// Runs a job in the open session, or in a new one; a broken machine is replaced once.
-fn in_session(
-    lab: &Lab,
-    snapshot: &Snapshot,
-    session: &mut Option<Session>,
-    jobs: &[Job],
-    share: &Share,
-    index: usize,
-) -> Result<Outcome> {
-    let disks = disks(share.jobs.iter().map(|&index| &jobs[index]));
-    if let Some(mut open) = session.take()
-        && let Ok(outcome) = open.run(&jobs[index])
-    {
-        *session = Some(open);
-        return Ok(outcome);
-    }
-    let mut fresh = Session::open(lab, snapshot, &disks)?;
-    match fresh.run(&jobs[index]) {
-        Ok(outcome) => {
-            *session = Some(fresh);
-            Ok(outcome)
+impl Share<'_> {
+    fn work(&self, outcomes: &Outcomes) {
+        let mut session = None;
+        for &(index, job) in &self.jobs {
+            let outcome = match &self.snapshot {
+                None => direct::run(self.lab, job),
+                Some(snapshot) => self.run_in(&mut session, snapshot, job),
+            };
+            let outcome = outcome.with_context(|| format!("{}: {:?} failed", job.env.name(), self.place));
+            // Nobody listens any more once something has failed.
+            if outcomes.send((index, outcome)).is_err() {
+                return;
+            }
         }
-        // The guest took the machine beneath it down: that is an outcome.
-        Err(error) => Ok(Outcome::not_started(format!("{error:#}"))),
     }
-}
 
-/// The disks of all jobs, each once.
-fn disks<'a>(jobs: impl Iterator<Item = &'a Job>) -> Vec<PathBuf> {
-    let mut disks = Vec::new();
-    for disk in jobs.flat_map(|job| &job.disks) {
-        if !disks.contains(disk) {
-            disks.push(disk.clone());
+    /// Runs a job in the open session or in a new one; a broken machine is replaced once.
+    fn run_in(&self, session: &mut Option<Session>, snapshot: &Snapshot, job: &Job) -> Result<Outcome> {
+        if let Some(mut open) = session.take()
+            && let Ok(outcome) = open.run(job)
+        {
+            *session = Some(open);
+            return Ok(outcome);
+        }
+        let mut fresh = Session::open(self.lab, snapshot, &self.disks())?;
+        match fresh.run(job) {
+            Ok(outcome) => {
+                *session = Some(fresh);
+                Ok(outcome)
+            }
+            // The guest took the machine beneath it down: that is an outcome.
+            Err(error) => Ok(Outcome::not_started(format!("{error:#}"))),
         }
     }
-    disks
+
+    /// The disks of all jobs, each once.
+    fn disks(&self) -> Vec<PathBuf> {
+        let mut disks = Vec::new();
+        for disk in self.jobs.iter().flat_map(|(_, job)| &job.disks) {
+            if !disks.contains(disk) {
+                disks.push(disk.clone());
+            }
+        }
+        disks
+    }
 }
 
 #[cfg(test)]

@@ -2,6 +2,8 @@
 //! Consoles that a guest shares with the hypervisor beneath it: the serial port of a dom0, Xen's
 //! own console ring with the debug ports of its guests, the ring of a guest in a shim.
 
+use std::collections::HashSet;
+
 /// Xen hands on a line of a debug port in pieces of this length, each as a line of its own.
 const PIECE: usize = 199;
 
@@ -17,24 +19,36 @@ pub struct Voices {
     pub hypervisor: String,
 }
 
-/// Tells the guest's lines from the hypervisor's.
+/// Tells the guest's lines from the hypervisor's. What the guest wrote to its debug port and to
+/// the console alike is taken once.
 pub fn split(console: &str) -> Voices {
+    let plain: HashSet<&str> = console.lines().filter(|line| debug_port(line).is_none()).collect();
     let mut voices = Voices::default();
     for line in console.lines() {
-        if line.starts_with("(XEN) ") || line.starts_with(" Xen ") {
-            if !NOISE.iter().any(|noise| line.contains(noise)) {
-                voices.hypervisor.push_str(line);
-                voices.hypervisor.push('\n');
-            }
-        } else {
-            let (line, whole) = debug_port(line).unwrap_or((line, true));
-            voices.guest.push_str(line);
-            if whole {
-                voices.guest.push('\n');
-            }
+        match debug_port(line) {
+            Some((text, _)) if plain.contains(text) => {}
+            Some((text, whole)) => push(&mut voices.guest, text, whole),
+            None if is_noise(line) => {}
+            None if is_hypervisors(line) => push(&mut voices.hypervisor, line, true),
+            None => push(&mut voices.guest, line, true),
         }
     }
     voices
+}
+
+fn push(voice: &mut String, line: &str, whole: bool) {
+    voice.push_str(line);
+    if whole {
+        voice.push('\n');
+    }
+}
+
+fn is_hypervisors(line: &str) -> bool {
+    line.starts_with("(XEN) ") || line.starts_with(" Xen ")
+}
+
+fn is_noise(line: &str) -> bool {
+    is_hypervisors(line) && NOISE.iter().any(|noise| line.contains(noise))
 }
 
 /// A line from a guest's debug port, as in `(d7) text`, and whether it ends there.
@@ -59,6 +73,11 @@ mod tests {
     fn pieces_of_a_long_line_are_joined() {
         let piece = "x".repeat(PIECE);
         assert_eq!(split(&format!("(d1) {piece}\n(d1) yz\n")).guest, format!("{piece}yz\n"));
+    }
+
+    #[test]
+    fn a_line_that_came_both_ways_is_taken_once() {
+        assert_eq!(split("(d0) early\nhello\n(d0) hello\n").guest, "early\nhello\n");
     }
 
     #[test]

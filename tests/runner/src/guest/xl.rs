@@ -7,7 +7,7 @@ use anyhow::Result;
 
 use super::session::Session;
 use super::shared_console;
-use super::{Ending, Job, Outcome};
+use super::{Ending, Job, Outcome, Typed};
 use crate::env::Env;
 use crate::image::command_line;
 use crate::lab::agent::{Agent, quoted};
@@ -70,7 +70,12 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
     let guest = Guest::prepare(session, job, AfterLife::Preserve)?;
     let agent = session.agent();
     agent.check("xl dmesg -c >/dev/null")?;
-    let create = format!("timeout -k 5 {} xl create -F /tmp/{}.cfg", job.limit.as_secs(), guest.name);
+    let create = format!(
+        "{} timeout -k 5 {} xl create -F /tmp/{}.cfg",
+        guest.typist(job),
+        job.limit.as_secs(),
+        guest.name
+    );
     let created = agent.sh(&create, job.limit + GRACE)?;
     let ending = ending(created.status, &created.text());
     let registers = match ending {
@@ -145,6 +150,18 @@ impl Guest {
         // A shim speaks on its guest's console.
         let console = shared_console::split(&best_console([ring, serial, xen.guest]));
         Ok((console.guest, console.hypervisor + &xen.hypervisor))
+    }
+
+    /// A command in the background that types on the PV console when the guest asks for it. `xl
+    /// console` would not: it reads nothing but terminals.
+    fn typist(&self, job: &Job) -> String {
+        let Some(Typed { after, text }) = job.typed else { return String::new() };
+        format!(
+            "(until grep -q '{after}' /var/log/xen/guest-{0}.log 2>/dev/null; do sleep 0.1; done; \
+             (printf '{1}'; sleep 1) | xenconsole --interactive --type pv $(xl domid {0})) >/dev/null 2>&1 &",
+            self.name,
+            text.replace('\n', "\\n")
+        )
     }
 
     fn registers(&self, agent: &mut Agent) -> Result<String> {

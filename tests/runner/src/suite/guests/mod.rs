@@ -3,8 +3,10 @@
 //!
 //! Each topic has a file with a table of [`GuestTest`]s; a new topic is a new file in [`TOPICS`].
 
+mod console;
 mod faults;
 mod memory;
+mod power;
 mod smoke;
 mod spectrum;
 
@@ -16,7 +18,7 @@ use anyhow::Result;
 use super::tally::Tally;
 use crate::env::{Env, Place};
 use crate::grid;
-use crate::guest::{Ending, Job, Outcome, schedule};
+use crate::guest::{Ending, Job, Outcome, Typed, schedule};
 use crate::image::symbols::Symbols;
 use crate::image::{Image, build};
 use crate::lab::machine;
@@ -25,7 +27,8 @@ use crate::report;
 use crate::verdict::Verdict;
 
 /// The tables of all topics.
-const TOPICS: [&[GuestTest]; 4] = [smoke::TESTS, spectrum::TESTS, faults::TESTS, memory::TESTS];
+const TOPICS: [&[GuestTest]; 6] =
+    [smoke::TESTS, spectrum::TESTS, console::TESTS, power::TESTS, faults::TESTS, memory::TESTS];
 
 /// A guest test: one image, in several environments.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +45,8 @@ pub struct GuestTest {
     pub vcpus: u32,
     /// Command line for the kernel.
     pub words: &'static str,
+    /// What is typed on its console.
+    pub typed: Option<Typed>,
     /// What must come of it.
     pub expected: Expected,
 }
@@ -51,6 +56,8 @@ pub struct GuestTest {
 pub struct Expected {
     /// The verdict.
     pub verdict: Verdict,
+    /// How it must end, if that is not for the verdict to say.
+    pub ending: Option<&'static Ending>,
     /// Whether the grid of the environment must be on the console.
     pub grid: bool,
     /// Texts that must be on the console, or in what the runner makes of the hypervisor's
@@ -63,8 +70,9 @@ pub struct Expected {
 impl GuestTest {
     /// A test that `app` judges itself well everywhere, with 64 MiB, one CPU and no words.
     pub const fn new(name: &'static str, app: &'static str) -> Self {
-        let expected = Expected { verdict: Verdict::Success, grid: false, texts: &[], forbidden: &[] };
-        Self { name, app, envs: &Env::ALL, memory: 64, vcpus: 1, words: "", expected }
+        let expected =
+            Expected { verdict: Verdict::Success, ending: None, grid: false, texts: &[], forbidden: &[] };
+        Self { name, app, envs: &Env::ALL, memory: 64, vcpus: 1, words: "", typed: None, expected }
     }
 
     /// The same in these environments only.
@@ -80,6 +88,17 @@ impl GuestTest {
     /// The same with these words for the kernel.
     pub const fn words(self, words: &'static str) -> Self {
         Self { words, ..self }
+    }
+
+    /// The same, but `text` is typed on the console when the guest has written `after`.
+    pub const fn typing(self, after: &'static str, text: &'static str) -> Self {
+        Self { typed: Some(Typed { after, text }), ..self }
+    }
+
+    /// The same, but the guest ends without a verdict, as it is told to.
+    pub const fn ending_by(self, ending: &'static Ending) -> Self {
+        let verdict = Verdict::Crash;
+        Self { expected: Expected { verdict, ending: Some(ending), ..self.expected }, ..self }
     }
 
     /// The same, but the grid of the environment must be printed too.
@@ -124,6 +143,7 @@ impl GuestCase {
             vcpus: self.test.vcpus,
             command_line: self.test.words.to_owned(),
             disks: Vec::new(),
+            typed: self.test.typed,
             limit: LIMIT,
         }
     }
@@ -198,11 +218,20 @@ fn faults(case: &GuestCase, outcome: &Outcome, explanation: &str) -> Vec<String>
     if outcome.verdict != expected.verdict {
         faults.push(format!("the verdict is {}, but should be {}", outcome.verdict, expected.verdict));
     }
-    if outcome.ending == Ending::Hang {
+    if let Some(ending) = expected.ending
+        && outcome.ending != *ending
+    {
+        faults.push(format!("it should have ended by {ending:?}, but did by {:?}", outcome.ending));
+    }
+    if outcome.ending == Ending::Hang && expected.ending != Some(&Ending::Hang) {
         faults.push("it was still running at its time limit".to_owned());
     }
     let knows_crashes = case.env.place() == Place::XenLab;
-    if expected.verdict == Verdict::Crash && knows_crashes && outcome.ending != Ending::Crash {
+    if expected.verdict == Verdict::Crash
+        && expected.ending.is_none()
+        && knows_crashes
+        && outcome.ending != Ending::Crash
+    {
         faults.push(format!("Xen should have seen a crash, but saw {:?}", outcome.ending));
     }
     if expected.grid {
