@@ -115,6 +115,7 @@ fn boot(image: &Path, envs: &[Env], limit: Duration) -> Result<Vec<Outcome>> {
         vcpus: 1,
         command_line: String::new(),
         disks: Vec::new(),
+        typed: None,
         limit,
     };
     let jobs: Vec<Job> = envs.iter().map(job).collect();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tests: those of this machine alone, and guests in every environment.
 
+pub mod grub;
 pub mod guests;
 pub mod host;
 pub mod images;
@@ -60,6 +61,9 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
     }
     images::run(project, &choice, &mut tally);
     if choice != Choice::Quick {
+        for test in grub::TESTS.iter().filter(|test| choice.has(test.name)) {
+            test.run(project, &mut tally);
+        }
         let cases: Vec<GuestCase> =
             guests::cases().into_iter().filter(|case| choice.has(&case.name())).collect();
         guests::run(project, &cases, &mut tally)?;
@@ -70,7 +74,8 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
 fn names() -> Vec<String> {
     let host = host::TESTS.iter().map(|test| test.name.to_owned());
     let guests = guests::cases().into_iter().map(|case| case.name());
-    host.chain(images::names()).chain(guests).collect()
+    let grub = grub::TESTS.iter().map(|test| test.name.to_owned());
+    host.chain(images::names()).chain(grub).chain(guests).collect()
 }
 
 fn require_known(choice: &Choice) -> Result<()> {
