@@ -258,7 +258,8 @@ pub fn lost() -> u64 {
     CONSOLE.lock().lost
 }
 
-/// A writer that reaches every sink there is, even if the console is in use: for crashes.
+/// A writer that reaches every sink that somebody may read, even if the console is in use: for
+/// crashes.
 pub(crate) struct Everywhere;
 
 impl Write for Everywhere {
@@ -269,7 +270,10 @@ impl Write for Everywhere {
             unsafe { CONSOLE.force_unlock() };
         }
         let mut console = CONSOLE.lock();
-        console.write(text.as_bytes(), ConsoleSinks::all());
+        let mut sinks = ConsoleSinks::all();
+        // Each byte to an emulated port is a trip to another process: only where nobody else reads.
+        sinks.set(ConsoleSinks::SERIAL, !console.used.contains(ConsoleSinks::PV));
+        console.write(text.as_bytes(), sinks);
         Ok(())
     }
 }

@@ -21,6 +21,13 @@ use crate::timer::{self, Alarm};
 /// Set when a task became ready.
 static READY: AtomicBool = AtomicBool::new(false);
 
+/// Runs the tasks that are ready.
+fn poll(executor: &'static Executor) {
+    // SAFETY: called by `run`'s loop only, never by a task: the executor is not polled from within
+    // itself.
+    unsafe { executor.poll() };
+}
+
 /// A poll that takes longer than so many ticks of the time-stamp counter keeps events waiting for
 /// about a tenth of a second, and is worth a warning.
 const LONG_POLL: u64 = 1 << 28;
@@ -79,10 +86,9 @@ pub(crate) fn run(machine: &dyn Machine, xen: bool, start: impl FnOnce(Spawner))
     let mut alarm = if xen { Alarm::new(0) } else { None };
     loop {
         event::take_all();
-        timer::wake_due();
+        timer::wake_due(|| poll(executor));
         if READY.swap(false, Ordering::AcqRel) {
-            // SAFETY: the executor is static, and polled here only, not from within itself.
-            unsafe { executor.poll() };
+            poll(executor);
             continue;
         }
         match (&mut alarm, timer::next()) {

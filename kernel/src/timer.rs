@@ -70,9 +70,11 @@ impl Driver for KernelTime {
 
 embassy_time_driver::time_driver_impl!(static TIME: KernelTime = KernelTime);
 
-/// Wakes every task whose time has come. Reads the clock only if there are any at all.
-pub(crate) fn wake_due() {
-    if QUEUE.lock().next().is_none() {
+/// Wakes every task whose time has come, in the order of their times, and calls `run` behind each:
+/// the executor runs tasks that are ready at once in no particular order. Reads the clock only if
+/// there are timers at all.
+pub(crate) fn wake_due(mut run: impl FnMut()) {
+    if next().is_none() {
         return;
     }
     let now = time::nanoseconds();
@@ -80,6 +82,7 @@ pub(crate) fn wake_due() {
         let due = QUEUE.lock().take_due(now);
         let Some(waker) = due else { return };
         waker.wake();
+        run();
     }
 }
 

@@ -34,7 +34,7 @@ pub fn link() {
     let script = Path::new(&directory).join("prism.ld");
     fs::write(&script, SCRIPT).unwrap_or_else(|error| panic!("cannot write {}: {error}", script.display()));
 
-    let script = format!("-Wl,-T,{}", script.display());
+    let script = script.display().to_string();
     let arguments = [
         "-nostartfiles",
         "-nostdlib",
@@ -43,6 +43,7 @@ pub fn link() {
         "-Wl,--build-id=none",
         "-Wl,-z,max-page-size=4096",
         "-Wl,-z,noexecstack",
+        "-T",
         &script,
     ];
     for argument in arguments {

@@ -7,7 +7,7 @@
 //!
 //! | module | what it knows |
 //! |---|---|
-//! | [`env`] | the environments, and the grid that each must show |
+//! | [`mod@env`] | the environments, and the grid that each must show |
 //! | [`guest`] | starting a guest in an environment, and what came of it |
 //! | [`lab`] | the machines in which guests of Xen and KVM run, and how they are made |
 //! | [`image`] | building, finishing, checking and reading images |

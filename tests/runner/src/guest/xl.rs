@@ -87,6 +87,28 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
     Ok(Outcome::new(ending, console, xen + &registers))
 }
 
+/// Runs the job to its end while Xen traces, and gives `xenalyze`'s summary of the trace too.
+///
+/// # Errors
+/// If dom0 no longer answers.
+pub fn run_traced(session: &mut Session, job: &Job) -> Result<(Outcome, String)> {
+    let agent = session.agent();
+    agent.check(&format!("xentrace -D -S 256 -e {TRACED} {TRACE} & echo $! >/tmp/tracer"))?;
+    let outcome = run(session, job)?;
+    let agent = session.agent();
+    agent.check(
+        "kill -INT $(cat /tmp/tracer); while kill -0 $(cat /tmp/tracer) 2>/dev/null; do sleep 0.1; done",
+    )?;
+    let summary = agent.sh(&format!("xenalyze -s {TRACE} 2>/dev/null; rm -f {TRACE}"), GRACE)?;
+    Ok((outcome, summary.text()))
+}
+
+/// Where dom0 keeps a trace.
+const TRACE: &str = "/tmp/trace";
+
+/// What is traced: all but the most frequent events of the scheduler's inside.
+const TRACED: &str = "0x0ffff000";
+
 /// How `xl create -F` says the guest ended.
 fn ending(status: i32, text: &str) -> Ending {
     let reason = text.lines().find_map(|line| line.split_once("has shut down, reason code "));
@@ -157,10 +179,12 @@ impl Guest {
     fn typist(&self, job: &Job) -> String {
         let Some(Typed { after, text }) = job.typed else { return String::new() };
         format!(
-            "(until grep -q '{after}' /var/log/xen/guest-{0}.log 2>/dev/null; do sleep 0.1; done; \
-             (printf '{1}'; sleep 1) | xenconsole --interactive --type pv $(xl domid {0})) >/dev/null 2>&1 &",
+            "(i=0; until grep -q '{after}' /var/log/xen/guest-{0}.log 2>/dev/null || [ $i -ge {2}0 ]; do sleep 0.1; \
+             i=$((i + 1)); done; (printf '{1}'; sleep 1) | xenconsole --interactive --type pv $(xl domid {0})) \
+             >/dev/null 2>&1 &",
             self.name,
-            text.replace('\n', "\\n")
+            text.replace('\n', "\\n"),
+            job.limit.as_secs()
         )
     }
 

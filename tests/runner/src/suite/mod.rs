@@ -6,6 +6,7 @@ pub mod guests;
 pub mod host;
 pub mod images;
 pub mod tally;
+pub mod traced;
 
 use anyhow::{Result, bail};
 
@@ -64,6 +65,9 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
         for test in grub::TESTS.iter().filter(|test| choice.has(test.name)) {
             test.run(project, &mut tally);
         }
+        for test in traced::TESTS.iter().filter(|test| choice.has(test.name)) {
+            test.run(project, &mut tally);
+        }
         let cases: Vec<GuestCase> =
             guests::cases().into_iter().filter(|case| choice.has(&case.name())).collect();
         guests::run(project, &cases, &mut tally)?;
@@ -75,6 +79,7 @@ fn names() -> Vec<String> {
     let host = host::TESTS.iter().map(|test| test.name.to_owned());
     let guests = guests::cases().into_iter().map(|case| case.name());
     let grub = grub::TESTS.iter().map(|test| test.name.to_owned());
+    let grub = grub.chain(traced::TESTS.iter().map(|test| test.name.to_owned()));
     host.chain(images::names()).chain(grub).chain(guests).collect()
 }
 

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Tests that boot a guest: what is started, where, and what must come of it.
 //!
-//! Each topic has a file with a table of [`GuestTest`]s; a new topic is a new file in [`TOPICS`].
+//! Each topic has a file with a table of [`GuestTest`]s; a new topic is a new file in `TOPICS`.
 
 mod console;
+mod events;
 mod faults;
 mod memory;
 mod power;
@@ -27,8 +28,15 @@ use crate::report;
 use crate::verdict::Verdict;
 
 /// The tables of all topics.
-const TOPICS: [&[GuestTest]; 6] =
-    [smoke::TESTS, spectrum::TESTS, console::TESTS, power::TESTS, faults::TESTS, memory::TESTS];
+const TOPICS: [&[GuestTest]; 7] = [
+    smoke::TESTS,
+    spectrum::TESTS,
+    console::TESTS,
+    events::TESTS,
+    power::TESTS,
+    faults::TESTS,
+    memory::TESTS,
+];
 
 /// A guest test: one image, in several environments.
 #[derive(Clone, Copy, Debug)]

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a guest costs Xen, counted by Xen's own trace.
+
+use std::time::Duration;
+
+use anyhow::{Result, bail, ensure};
+
+use super::tally::Tally;
+use crate::env::Env;
+use crate::guest::session::Session;
+use crate::guest::{Job, xl};
+use crate::image::{Image, build};
+use crate::lab::machine::Role;
+use crate::project::Project;
+use crate::verdict::Verdict;
+
+/// A test that sleeping costs nothing.
+#[derive(Clone, Copy, Debug)]
+pub struct IdleTest {
+    /// A sentence.
+    pub name: &'static str,
+    env: Env,
+}
+
+/// All of them.
+pub const TESTS: [IdleTest; 3] = [
+    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pv", env: Env::Pv },
+    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pvh", env: Env::Pvh },
+    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pvhvm", env: Env::Pvhvm },
+];
+
+/// Calls and exits that two runs of the same guest may differ by: a console that is read a bit
+/// later, a clock that is read once more. A guest that ticked would differ by a thousand.
+const SLACK: u64 = 12;
+
+impl IdleTest {
+    /// Runs it and counts the result.
+    pub fn run(&self, project: &Project, tally: &mut Tally) {
+        match self.compare(project) {
+            Ok(()) => tally.pass(self.name, 1),
+            Err(error) => tally.fail(self.name, &format!("{error:#}")),
+        }
+    }
+
+    /// A guest that sleeps for eleven seconds calls Xen, and is interrupted by it, no more often
+    /// than one that sleeps for one.
+    fn compare(&self, project: &Project) -> Result<()> {
+        let image = build::build_by_name(project, "idle")?;
+        let lab = project.lab();
+        let mut session = Session::open(&lab, &lab.ensure(Role::Xen)?, &[])?;
+        let short = self.cost(&mut session, &image, "seconds=1")?;
+        let long = self.cost(&mut session, &image, "seconds=11")?;
+        ensure!(
+            long.waits == short.waits && long.other.abs_diff(short.other) <= SLACK,
+            "one second of sleep cost {short:?}, eleven cost {long:?}"
+        );
+        Ok(())
+    }
+
+    fn cost(&self, session: &mut Session, image: &Image, words: &str) -> Result<Cost> {
+        let job = Job {
+            env: self.env,
+            image: image.clone(),
+            memory: 64,
+            vcpus: 1,
+            command_line: words.to_owned(),
+            disks: Vec::new(),
+            typed: None,
+            limit: Duration::from_secs(60),
+        };
+        let (outcome, summary) = xl::run_traced(session, &job)?;
+        ensure!(outcome.verdict == Verdict::Success, "the guest failed:\n{}", outcome.console);
+        match Cost::of_summary(&summary) {
+            Some(cost) => Ok(cost),
+            None => bail!("the trace does not tell of the guest:\n{summary}"),
+        }
+    }
+}
+
+/// How often a guest went to sleep, and how often it entered Xen for anything else but the
+/// machine's own interrupts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Cost {
+    waits: u64,
+    other: u64,
+}
+
+impl Cost {
+    /// From `xenalyze`'s summary: the block of the one domain that is neither dom0 nor Xen's idle
+    /// domain, with a line for each kind of exit (HVM, PVH) or hypercall (PV).
+    fn of_summary(summary: &str) -> Option<Self> {
+        let block = summary.split("|-- Domain ").find(|block| {
+            !block.starts_with("0 ") && !block.starts_with("32767 ") && block.contains(" --|")
+        })?;
+        let mut cost = Self::default();
+        for (name, count) in block.lines().filter_map(counted) {
+            match name {
+                "VMEXIT_HLT" | "sched_op" => cost.waits += count,
+                "VMEXIT_INTR" => {}
+                name if name.starts_with("VMEXIT_") || name == "hypercall" => cost.other += count,
+                _ => {}
+            }
+        }
+        (cost != Self::default()).then_some(cost)
+    }
+}
+
+/// The name and the number of a line such as ` VMEXIT_HLT   1  1.12s ...` or `  hypercall  72`, or of
+/// a hypercall's own line, `    sched_op  [29]: 3`.
+fn counted(line: &str) -> Option<(&str, u64)> {
+    let mut words = line.split_whitespace();
+    let name = words.next()?;
+    let count = words.find_map(|word| word.parse().ok())?;
+    Some((name, count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SUMMARY: &str = "|-- Domain 0 --|\n  hypercall  71742\n|-- Domain 3 --|\nExit reasons:\n \
+                           VMEXIT_INTR   6  0.01s  0.15%\n VMEXIT_HLT   1  1.12s 24.86%\n VMEXIT_VMMCALL   32  \
+                           0.04s\n|-- Domain 32767 --|\n  hypercall 3\n";
+
+    #[test]
+    fn only_the_guests_own_exits_are_counted() {
+        assert_eq!(Cost::of_summary(SUMMARY), Some(Cost { waits: 1, other: 32 }));
+    }
+
+    #[test]
+    fn a_trace_without_a_guest_tells_nothing() {
+        assert_eq!(Cost::of_summary("|-- Domain 0 --|\n  hypercall  71742\n"), None);
+    }
+}
