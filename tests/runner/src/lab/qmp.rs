@@ -73,7 +73,10 @@ impl Qmp {
 
     fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let request = json!({"execute": command, "arguments": arguments});
-        writeln!(self.writer, "{request}").context("QEMU closed its control socket")?;
+        // In one piece: QEMU acts on the closing brace, and told to quit it is gone before a line
+        // end that comes later.
+        let line = format!("{request}\n");
+        self.writer.write_all(line.as_bytes()).context("QEMU closed its control socket")?;
         loop {
             let mut message = self.message()?;
             if message.get("event").is_some() {
