@@ -27,7 +27,7 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
     let image = session.push_image(job)?;
     let qemu = command(job, &image, &session.disk_names(job));
     let output = session.agent().sh(&with_limit(&qemu, job.limit), job.limit + GRACE)?;
-    let console = output.text();
+    let console = String::from_utf8_lossy(&session.agent().get("/tmp/console")?).replace('\r', "");
     let errors = session.agent().check("cat /tmp/errors")?;
     let registers = registers::concise(&session.agent().check("cat /tmp/monitor.out")?);
     let ending = match output.status {
@@ -45,7 +45,7 @@ fn with_limit(qemu: &str, limit: Duration) -> String {
         "rm -f /tmp/monitor.* /tmp/hung; mkfifo /tmp/monitor.in; exec 3<>/tmp/monitor.in; \
          (sleep {}; touch /tmp/hung; echo 'info registers -a' >&3; sleep 1; echo quit >&3) >/dev/null & \
          {qemu} -chardev file,id=monitor,path=/tmp/monitor.out,input-path=/tmp/monitor.in -mon chardev=monitor \
-         2>/tmp/errors 3>&-; status=$?; kill $! 2>/dev/null; [ ! -e /tmp/hung ] || exit {TIMED_OUT}; exit $status",
+         >/tmp/console 2>/tmp/errors 3>&-; status=$?; kill $! 2>/dev/null; [ ! -e /tmp/hung ] || exit {TIMED_OUT}; exit $status",
         limit.as_secs()
     )
 }

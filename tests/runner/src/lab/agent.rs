@@ -18,6 +18,9 @@ const SEPARATOR: u8 = 0x1e;
 /// Longest end of an answer: separator, token, status and line end.
 const LONGEST_END: usize = 32;
 
+/// Most that is read of a file at once: less than a socket holds unread.
+const PIECE: usize = 64 << 10;
+
 /// Longest time for a command that only touches files.
 const FILE_LIMIT: Duration = Duration::from_secs(60);
 
@@ -95,10 +98,22 @@ impl Agent {
 
     /// Reads a file in the machine; empty if there is none.
     ///
+    /// Piece by piece, each asked for when the one before has come: QEMU drops what a console
+    /// writes while nobody has room for it.
+    ///
     /// # Errors
     /// If the machine does not answer.
     pub fn get(&mut self, path: &str) -> Result<Vec<u8>> {
-        Ok(self.sh(&format!("cat {path} 2>/dev/null"), FILE_LIMIT)?.bytes)
+        let mut content = Vec::new();
+        loop {
+            let skip = content.len() / PIECE;
+            let read = format!("dd if={path} bs={PIECE} skip={skip} count=1 2>/dev/null");
+            let piece = self.sh(&read, FILE_LIMIT)?.bytes;
+            content.extend_from_slice(&piece);
+            if piece.len() < PIECE {
+                return Ok(content);
+            }
+        }
     }
 
     /// Runs a shell command on this process's terminal until it ends or the person leaves, and
