@@ -11,6 +11,9 @@ extern crate alloc;
 pub mod console;
 pub mod error;
 pub mod event;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
+pub mod grant;
 pub mod hvm;
 pub mod hypercall;
 pub mod memory;
@@ -20,6 +23,8 @@ pub mod shared;
 pub mod time;
 pub mod vcpu;
 pub mod version;
+pub mod xenbus;
+pub mod xenstore;
 
 pub use error::Errno;
 pub use hypercall::Hypercall;

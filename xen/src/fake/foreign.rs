@@ -1,0 +1,150 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The hypercalls that concern what other domains granted to this one.
+
+use alloc::collections::{BTreeMap, BTreeSet};
+
+use xen_sys::grant_table::*;
+use xen_sys::xen::DOMID_SELF;
+
+use super::memory::Store;
+use super::{Call, Machine, State};
+use crate::grant::{Memory, PAGE_SIZE};
+
+/// Other domains, their grants to this one, and what it maps of them.
+#[derive(Default)]
+pub(super) struct Foreign {
+    pub(super) domains: BTreeSet<u16>,
+    /// By granter and reference.
+    pub(super) offers: BTreeMap<(u16, u32), Offer>,
+    mappings: BTreeMap<u32, Mapped>,
+    next_handle: u32,
+}
+
+/// A grant of another domain's.
+pub(super) struct Offer {
+    pub(super) frame: u64,
+    pub(super) read_only: bool,
+    /// How often this domain has it mapped.
+    pub(super) uses: u32,
+}
+
+struct Mapped {
+    offer: (u16, u32),
+    host_addr: u64,
+}
+
+const PAGE: u64 = PAGE_SIZE as u64;
+
+impl Machine {
+    pub(super) fn map_grant_ref(&self, argument: &mut gnttab_map_grant_ref) {
+        let planned = self.planned_status(Call::grant(GNTTABOP_map_grant_ref));
+        let mapped = match planned {
+            Some(status) => Err(status.0),
+            None => self.state().map(argument),
+        };
+        match mapped {
+            Ok(handle) => {
+                argument.handle = handle;
+                argument.status = GNTST_okay;
+            }
+            Err(status) => argument.status = status,
+        }
+    }
+
+    pub(super) fn unmap_grant_ref(&self, argument: &mut gnttab_unmap_grant_ref) {
+        let planned = self.planned_status(Call::grant(GNTTABOP_unmap_grant_ref));
+        let unmapped = match planned {
+            Some(status) => Err(status.0),
+            None => self.state().unmap(argument),
+        };
+        argument.status = unmapped.err().unwrap_or(GNTST_okay);
+    }
+
+    pub(super) fn copy(&self, argument: &mut gnttab_copy) {
+        let planned = self.planned_status(Call::grant(GNTTABOP_copy));
+        let copied = match planned {
+            Some(status) => Err(status.0),
+            None => self.state().copy(argument),
+        };
+        argument.status = copied.err().unwrap_or(GNTST_okay);
+    }
+}
+
+impl State {
+    fn map(&mut self, argument: &gnttab_map_grant_ref) -> Result<u32, i16> {
+        let read_only = argument.flags & GNTMAP_readonly != 0;
+        assert_eq!(argument.flags & !GNTMAP_readonly, GNTMAP_host_map, "strange flags");
+        let key = (argument.dom, argument.r#ref);
+        let frame = self.foreign.permitted(key, !read_only)?.frame;
+        if !argument.host_addr.is_multiple_of(PAGE) || !self.memory.is_hole(argument.host_addr / PAGE) {
+            return Err(GNTST_bad_virt_addr);
+        }
+        self.memory.place(frame, argument.host_addr / PAGE);
+        Ok(self.foreign.note_mapping(key, argument.host_addr))
+    }
+
+    fn unmap(&mut self, argument: &gnttab_unmap_grant_ref) -> Result<(), i16> {
+        let mapped = self.foreign.mappings.remove(&argument.handle).ok_or(GNTST_bad_handle)?;
+        assert_eq!(mapped.host_addr, argument.host_addr, "unmapped somewhere else");
+        self.memory.displace(mapped.host_addr / PAGE);
+        if let Some(offer) = self.foreign.offers.get_mut(&mapped.offer) {
+            offer.uses -= 1;
+        }
+        Ok(())
+    }
+
+    fn copy(&self, argument: &gnttab_copy) -> Result<(), i16> {
+        let from = self.end(&argument.source, argument.flags & GNTCOPY_source_gref != 0, false)?;
+        let to = self.end(&argument.dest, argument.flags & GNTCOPY_dest_gref != 0, true)?;
+        for index in 0..usize::from(argument.len) {
+            let from = from.field::<u8>(usize::from(argument.source.offset) + index);
+            let to = to.field::<u8>(usize::from(argument.dest.offset) + index);
+            to.ok_or(GNTST_bad_copy_arg)?.write(from.ok_or(GNTST_bad_copy_arg)?.read());
+        }
+        Ok(())
+    }
+
+    /// The page at one end of a copy.
+    fn end(&self, end: &gnttab_copy_ptr, is_grant: bool, write: bool) -> Result<Memory, i16> {
+        let frame = match (is_grant, end.domid) {
+            (true, domain) => self.foreign.permitted((domain, end.u as u32), write)?.frame,
+            (false, DOMID_SELF) => end.u,
+            (false, _) => return Err(GNTST_permission_denied),
+        };
+        self.memory.at(frame).ok_or(GNTST_bad_page)
+    }
+}
+
+impl Foreign {
+    fn permitted(&self, key: (u16, u32), write: bool) -> Result<&Offer, i16> {
+        if !self.domains.contains(&key.0) {
+            return Err(GNTST_bad_domain);
+        }
+        match self.offers.get(&key) {
+            None => Err(GNTST_bad_gntref),
+            Some(offer) if offer.read_only && write => Err(GNTST_general_error),
+            Some(offer) => Ok(offer),
+        }
+    }
+
+    fn note_mapping(&mut self, offer: (u16, u32), host_addr: u64) -> u32 {
+        self.offers.entry(offer).and_modify(|offer| offer.uses += 1);
+        self.next_handle += 1;
+        self.mappings.insert(self.next_handle, Mapped { offer, host_addr });
+        self.next_handle
+    }
+
+    /// A new grant of `domain`'s.
+    pub(super) fn offer(&mut self, memory: &mut Store, domain: u16, read_only: bool) -> u32 {
+        let reference = GNTTAB_NR_RESERVED_ENTRIES + self.offers.len() as u32;
+        let offer = Offer { frame: memory.add_other(), read_only, uses: 0 };
+        self.offers.insert((domain, reference), offer);
+        reference
+    }
+
+    pub(super) fn check_for_leaks(&self) {
+        if let Some(mapped) = self.mappings.values().next() {
+            panic!("domain {}'s grant {} was left mapped", mapped.offer.0, mapped.offer.1);
+        }
+    }
+}

@@ -1,0 +1,261 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A hypervisor to test against, stricter than Xen.
+//!
+//! [`FakeXen`] answers hypercalls as Xen does, and plays the other domains. It counts hypercalls,
+//! refuses what it is told to refuse, and panics where Xen would let a mistake pass: a page given
+//! up while a peer still uses it, an entry rewritten under a mapping, a frame of the table mapped
+//! twice, and, when it is dropped, a grant or a mapping that nobody ended.
+//!
+//! Each value is a machine of its own. There is no `std` in it.
+#![allow(
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::expect_used,
+    reason = "a fake stops the test that made the mistake"
+)]
+#![allow(non_upper_case_globals, reason = "xen-sys has the names of the headers")]
+
+mod calls;
+pub mod exercise;
+mod foreign;
+mod grants;
+mod memory;
+mod page;
+mod peer;
+mod table;
+
+use alloc::boxed::Box;
+use alloc::sync::Arc;
+use core::ops::Deref;
+
+use spin::{Mutex, MutexGuard};
+use xen_sys::memory::{XENMEM_add_to_physmap, xen_add_to_physmap};
+use xen_sys::sched::SCHEDOP_yield;
+use xen_sys::xen::{__HYPERVISOR_grant_table_op, __HYPERVISOR_memory_op, __HYPERVISOR_sched_op};
+
+use crate::grant::{DomainId, Frame, Status, Table};
+use crate::shared::Shared;
+use crate::{Errno, Hypercall};
+
+pub use calls::Call;
+pub use page::{FakeMapper, FakePage, FakePlace};
+pub use peer::{Peer, PeerMapping};
+
+use calls::{Answer, Calls};
+use foreign::Foreign;
+use memory::Store;
+use table::XenTable;
+
+/// What kind of domain the fake runs. It decides how the grant table is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The guest maps machine frames.
+    Pv,
+    /// The guest says where it wants frames to appear.
+    Hvm,
+}
+
+/// A machine's properties.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// Kind of domain.
+    pub kind: Kind,
+    /// Frames that the grant table may have.
+    pub max_grant_frames: u32,
+    /// Highest version that the grant table may have.
+    pub max_grant_version: u32,
+    /// Number of the domain's first frame.
+    pub first_frame: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self { kind: Kind::Hvm, max_grant_frames: 4, max_grant_version: 2, first_frame: 0x1000 }
+    }
+}
+
+/// Frames of memory that a domain may have.
+const MOST_FRAMES: u64 = 1 << 20;
+
+/// A machine with a hypervisor, this domain, and as many others as are asked for.
+pub struct FakeXen {
+    machine: Arc<Machine>,
+}
+
+impl FakeXen {
+    /// An HVM domain on a machine like most.
+    #[allow(clippy::new_without_default, reason = "a machine is made on purpose")]
+    pub fn new() -> Self {
+        Self::with(Config::default())
+    }
+
+    /// A machine as `config` says.
+    pub fn with(config: Config) -> Self {
+        let mut memory = Store::new(config.first_frame);
+        let table = XenTable::new(&mut memory, config.max_grant_frames, config.max_grant_version);
+        let state = State { memory, table, foreign: Foreign::default(), has_table: false, forgiving: false };
+        let machine = Machine { config, calls: Mutex::new(Calls::default()), state: Mutex::new(state) };
+        Self { machine: Arc::new(machine) }
+    }
+
+    /// The domain's grant table. There is one: asking twice panics.
+    pub fn table(&self) -> Table<FakePage> {
+        let before = core::mem::replace(&mut self.state().has_table, true);
+        assert!(!before, "a domain has one grant table");
+        let mapper = Box::new(FakeMapper::new(Arc::clone(&self.machine)));
+        let highest = Frame(self.config.first_frame + MOST_FRAMES);
+        // SAFETY: it is the only one, and the mapper maps what it is asked for.
+        unsafe { Table::new(self, mapper, highest) }
+    }
+
+    /// A fresh page of the domain's, all zero.
+    pub fn page(&self) -> FakePage {
+        FakePage::new(Arc::clone(&self.machine))
+    }
+
+    /// Room in the domain's address space for a foreign page.
+    pub fn place(&self) -> FakePlace {
+        FakePlace::new(Arc::clone(&self.machine))
+    }
+
+    /// Another domain.
+    pub fn peer(&self, domain: DomainId) -> Peer {
+        Peer::new(Arc::clone(&self.machine), domain)
+    }
+}
+
+impl Deref for FakeXen {
+    type Target = Machine;
+
+    fn deref(&self) -> &Machine {
+        &self.machine
+    }
+}
+
+impl Hypercall for FakeXen {
+    unsafe fn issue(&self, number: u64, arguments: [u64; 5]) -> i64 {
+        // SAFETY: the caller's promise.
+        unsafe { self.machine.issue(number, arguments) }
+    }
+}
+
+impl Drop for FakeXen {
+    fn drop(&mut self) {
+        if !failing() {
+            self.state().check_for_leaks();
+        }
+    }
+}
+
+/// What is behind a [`FakeXen`].
+pub struct Machine {
+    config: Config,
+    calls: Mutex<Calls>,
+    state: Mutex<State>,
+}
+
+/// All that changes.
+struct State {
+    memory: Store,
+    table: XenTable,
+    foreign: Foreign,
+    has_table: bool,
+    forgiving: bool,
+}
+
+impl Machine {
+    /// How many hypercalls there were.
+    pub fn hypercalls(&self) -> u64 {
+        self.calls.lock().total()
+    }
+
+    /// How many there were of this kind.
+    pub fn count(&self, call: Call) -> u64 {
+        self.calls.lock().count(call)
+    }
+
+    /// Has the next call of this kind fail, before it did anything. More plans for the same kind
+    /// are carried out one after the other.
+    pub fn refuse(&self, call: Call, errno: Errno) {
+        self.calls.lock().plan(call, Answer::Errno(errno));
+    }
+
+    /// Has the next operation of this kind fail, though the hypercall succeeds.
+    pub fn fail(&self, call: Call, status: Status) {
+        self.calls.lock().plan(call, Answer::Status(status));
+    }
+
+    /// Has calls of this kind fail from now on, as if this hypervisor did not have them.
+    pub fn remove(&self, call: Call, errno: Errno) {
+        self.calls.lock().remove(call, errno);
+    }
+
+    /// Lets this machine be dropped with grants and mappings left.
+    pub fn forgive_leaks(&self) {
+        self.state().forgiving = true;
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// The status that an operation of this kind is to fail with.
+    fn planned_status(&self, call: Call) -> Option<Status> {
+        self.calls.lock().take_status(call)
+    }
+
+    fn memory_op(&self, command: u32, pointer: u64) -> i64 {
+        match command {
+            XENMEM_add_to_physmap => self.add_to_physmap(argument::<xen_add_to_physmap>(pointer, 0).read()),
+            _ => error(Errno::NOSYS),
+        }
+    }
+}
+
+impl Hypercall for Machine {
+    unsafe fn issue(&self, number: u64, [first, second, third, ..]: [u64; 5]) -> i64 {
+        let command = first as u32;
+        if let Err(errno) = self.calls.lock().begin(Call { number, command }) {
+            return error(errno);
+        }
+        self.state().audit();
+        match number {
+            __HYPERVISOR_grant_table_op => self.grant_table_op(command, second, third),
+            __HYPERVISOR_memory_op => self.memory_op(command, second),
+            __HYPERVISOR_sched_op if command == SCHEDOP_yield => 0,
+            _ => error(Errno::NOSYS),
+        }
+    }
+}
+
+impl State {
+    fn audit(&self) {
+        self.table.audit(&self.memory);
+    }
+
+    fn check_for_leaks(&self) {
+        self.audit();
+        if !self.forgiving {
+            self.table.check_for_leaks(&self.memory);
+            self.foreign.check_for_leaks();
+        }
+    }
+}
+
+/// Element `index` of the array that a hypercall points to.
+fn argument<T: Copy>(pointer: u64, index: u64) -> Shared<T> {
+    // SAFETY: whoever issued the hypercall vouches for the pointer, and does not look meanwhile.
+    unsafe { Shared::at(pointer + index * size_of::<T>() as u64) }
+}
+
+fn error(errno: Errno) -> i64 {
+    -i64::from(errno.0)
+}
+
+/// Whether a test has failed already, and more complaints would only hide why.
+fn failing() -> bool {
+    #[cfg(test)]
+    return std::thread::panicking();
+    #[cfg(not(test))]
+    return false;
+}

@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The other domains.
+
+use alloc::sync::Arc;
+use core::fmt;
+
+use super::Machine;
+use super::page::{bytes, memory_at, set};
+use crate::grant::{DomainId, Reference, Status};
+
+/// Another domain: it uses this domain's grants, and grants pages of its own.
+pub struct Peer {
+    machine: Arc<Machine>,
+    domain: u16,
+}
+
+impl Peer {
+    pub(super) fn new(machine: Arc<Machine>, domain: DomainId) -> Self {
+        machine.state().foreign.domains.insert(domain.0);
+        Self { machine, domain: domain.0 }
+    }
+
+    /// Maps a page that this domain granted, for reading.
+    ///
+    /// # Errors
+    ///
+    /// The status that Xen would give.
+    pub fn map_to_read(&self, reference: Reference) -> Result<PeerMapping, Status> {
+        self.map(reference, false)
+    }
+
+    /// Maps a page that this domain granted, for reading and writing.
+    ///
+    /// # Errors
+    ///
+    /// The status that Xen would give.
+    pub fn map_to_write(&self, reference: Reference) -> Result<PeerMapping, Status> {
+        self.map(reference, true)
+    }
+
+    fn map(&self, reference: Reference, write: bool) -> Result<PeerMapping, Status> {
+        let mut state = self.machine.state();
+        let state = &mut *state;
+        state.audit();
+        let pinned = state.table.pin(&state.memory, reference.number(), self.domain, write);
+        let frame = pinned.map_err(Status)?;
+        Ok(PeerMapping { machine: Arc::clone(&self.machine), reference: reference.number(), frame, write })
+    }
+
+    /// Grants a page that begins with `contents`, for reading.
+    pub fn offer_to_read(&self, contents: &[u8]) -> Reference {
+        self.offer(contents, true)
+    }
+
+    /// Grants a page that begins with `contents`, for reading and writing.
+    pub fn offer_to_write(&self, contents: &[u8]) -> Reference {
+        self.offer(contents, false)
+    }
+
+    fn offer(&self, contents: &[u8], read_only: bool) -> Reference {
+        let number = {
+            let mut state = self.machine.state();
+            let state = &mut *state;
+            state.foreign.offer(&mut state.memory, self.domain, read_only)
+        };
+        let reference = Reference::new(number).expect("not 0");
+        set(memory_at(&self.machine, self.offered_frame(reference)), 0, contents);
+        reference
+    }
+
+    /// `N` bytes of a page that it granted.
+    pub fn offered<const N: usize>(&self, reference: Reference, offset: usize) -> [u8; N] {
+        bytes(memory_at(&self.machine, self.offered_frame(reference)), offset)
+    }
+
+    /// How often this domain has a page mapped that it granted.
+    pub fn uses(&self, reference: Reference) -> u32 {
+        self.machine.state().foreign.offers[&(self.domain, reference.number())].uses
+    }
+
+    fn offered_frame(&self, reference: Reference) -> u64 {
+        self.machine.state().foreign.offers[&(self.domain, reference.number())].frame
+    }
+}
+
+/// A page of this domain's, mapped by a peer until this value is dropped.
+pub struct PeerMapping {
+    machine: Arc<Machine>,
+    reference: u32,
+    frame: u64,
+    write: bool,
+}
+
+impl PeerMapping {
+    /// `N` bytes at `offset`, as the peer sees them.
+    pub fn read<const N: usize>(&self, offset: usize) -> [u8; N] {
+        bytes(memory_at(&self.machine, self.frame), offset)
+    }
+
+    /// Has the peer write.
+    pub fn write(&self, offset: usize, bytes: &[u8]) {
+        assert!(self.write, "mapped for reading only");
+        set(memory_at(&self.machine, self.frame), offset, bytes);
+    }
+}
+
+impl Drop for PeerMapping {
+    fn drop(&mut self) {
+        let mut state = self.machine.state();
+        let state = &mut *state;
+        state.table.unpin(&state.memory, self.reference, self.write);
+    }
+}
+
+impl fmt::Debug for PeerMapping {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PeerMapping({} of frame {:#x})", self.reference, self.frame)
+    }
+}

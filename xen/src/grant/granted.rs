@@ -1,0 +1,176 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A page's states: still ours, granted, in use beyond its grant.
+
+use core::fmt;
+use core::marker::PhantomData;
+use core::mem::{self, ManuallyDrop};
+
+use super::page::{self, Page};
+use super::{Access, DomainId, Error, Memory, Reference, Result, Table};
+
+/// A reference that is this value's to use. Dropping it makes it free.
+pub struct Vacancy<'t, P: Page> {
+    table: &'t Table<P>,
+    reference: Reference,
+}
+
+impl<'t, P: Page> Vacancy<'t, P> {
+    pub(super) fn new(table: &'t Table<P>, reference: Reference) -> Self {
+        Self { table, reference }
+    }
+
+    /// Lets `domain` use `page`. It must hold nothing that the domain may not see.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::FrameTooHigh`], along with the page.
+    pub fn grant<A: Access>(
+        self,
+        page: P,
+        domain: DomainId,
+    ) -> core::result::Result<Granted<'t, P, A>, NotGranted<P>> {
+        let Self { table, reference } = self;
+        if let Err(error) = table.open(reference, domain, page.frame(), A::FLAGS) {
+            return Err(NotGranted { page, error });
+        }
+        mem::forget(self); // the reference is the grant's now
+        Ok(Granted { table, reference, page: ManuallyDrop::new(page), access: PhantomData })
+    }
+
+    /// The reference.
+    pub fn reference(&self) -> Reference {
+        self.reference
+    }
+}
+
+impl<P: Page> Drop for Vacancy<'_, P> {
+    fn drop(&mut self) {
+        self.table.release(self.reference);
+    }
+}
+
+impl<P: Page> fmt::Debug for Vacancy<'_, P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Vacancy({})", self.reference)
+    }
+}
+
+/// A page that another domain may use, as far as `A` says: [`ReadOnly`](super::ReadOnly) or
+/// [`ReadWrite`](super::ReadWrite).
+///
+/// While it is granted, its contents are copied in and out, and can change at any time. Dropping
+/// it is like [`end`](Self::end), and the page is dropped as well.
+pub struct Granted<'t, P: Page, A: Access> {
+    table: &'t Table<P>,
+    reference: Reference,
+    page: ManuallyDrop<P>,
+    access: PhantomData<fn() -> A>,
+}
+
+impl<P: Page, A: Access> Granted<'_, P, A> {
+    /// What the peer is to be told.
+    pub fn reference(&self) -> Reference {
+        self.reference
+    }
+
+    /// Copies from byte `offset` of the page.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutsidePage`].
+    pub fn read(&self, offset: usize, into: &mut [u8]) -> Result<()> {
+        page::read(self.bytes(), offset, into)
+    }
+
+    /// Copies to byte `offset` of the page.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutsidePage`].
+    pub fn write(&self, offset: usize, from: &[u8]) -> Result<()> {
+        page::write(self.bytes(), offset, from)
+    }
+
+    /// The page's memory: for rings, which need more than copies.
+    ///
+    /// # Safety
+    ///
+    /// What is returned, and what is made of it, is not used after this value is gone.
+    pub unsafe fn memory(&self) -> Memory {
+        self.bytes()
+    }
+
+    fn bytes(&self) -> Memory {
+        // SAFETY: used for as long as `self` is borrowed, or as `memory` says. Nobody else has the page.
+        unsafe { self.page.memory() }
+    }
+
+    /// Ends the grant: the page is ours alone again.
+    ///
+    /// # Errors
+    ///
+    /// [`InUse`] if the peer has it mapped; the page is in quarantine then.
+    pub fn end(self) -> core::result::Result<P, InUse> {
+        let mut this = ManuallyDrop::new(self);
+        // SAFETY: `this` is not used again, and does not drop its page.
+        let page = unsafe { ManuallyDrop::take(&mut this.page) };
+        this.table.close(this.reference, page)
+    }
+}
+
+impl<P: Page, A: Access> Drop for Granted<'_, P, A> {
+    fn drop(&mut self) {
+        // SAFETY: the page is not used again: this value is gone after this.
+        let page = unsafe { ManuallyDrop::take(&mut self.page) };
+        drop(self.table.close(self.reference, page));
+    }
+}
+
+impl<P: Page, A: Access> fmt::Debug for Granted<'_, P, A> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let access = if A::READ_ONLY { "read-only" } else { "read-write" };
+        write!(f, "Granted({}, {access})", self.reference)
+    }
+}
+
+/// A page was not granted. It is still ours.
+pub struct NotGranted<P> {
+    /// The page.
+    pub page: P,
+    /// Why.
+    pub error: Error,
+}
+
+impl<P> fmt::Display for NotGranted<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the page was not granted: {}", self.error)
+    }
+}
+
+impl<P> fmt::Debug for NotGranted<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NotGranted({:?})", self.error)
+    }
+}
+
+impl<P> core::error::Error for NotGranted<P> {}
+
+/// The peer still uses the page, against the protocol or not. Page and reference are in quarantine:
+/// [`Table::retry_quarantine`] gets them back when the peer lets go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InUse {
+    /// The grant's reference.
+    pub reference: Reference,
+}
+
+impl fmt::Display for InUse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "the peer still has grant {} mapped; its page is set aside until it lets go",
+            self.reference
+        )
+    }
+}
+
+impl core::error::Error for InUse {}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Pages of other domains.
+
+use xen_sys::grant_table::*;
+use xen_sys::sched::SCHEDOP_yield;
+
+use super::*;
+use crate::Errno;
+use crate::fake::Call;
+use crate::grant::copy::{Foreign, Request, copy};
+use crate::grant::foreign::{Place, map};
+
+const MAP: Call = Call::grant(GNTTABOP_map_grant_ref);
+const UNMAP: Call = Call::grant(GNTTABOP_unmap_grant_ref);
+const COPY: Call = Call::grant(GNTTABOP_copy);
+
+fn at(reference: Reference, offset: usize) -> Foreign {
+    Foreign { domain: PEER, reference, offset }
+}
+
+#[test]
+fn a_foreign_page_can_be_read_and_written_while_it_is_mapped() {
+    let xen = FakeXen::new();
+    let peer = xen.peer(PEER);
+    let offered = peer.offer_to_write(b"question");
+    let mapping = map::<ReadWrite, _, _>(&xen, PEER, offered, xen.place()).unwrap();
+    let mut read = [0; 8];
+    mapping.read(0, &mut read).unwrap();
+    assert_eq!(&read, b"question");
+    mapping.write(100, b"answer").unwrap();
+    assert_eq!(peer.offered(offered, 100), *b"answer");
+    assert_eq!(peer.uses(offered), 1);
+    drop(mapping);
+    assert_eq!(peer.uses(offered), 0);
+}
+
+#[test]
+fn a_place_can_be_used_again_after_unmapping() {
+    let xen = FakeXen::new();
+    let peer = xen.peer(PEER);
+    let mut place = xen.place();
+    for contents in [b"one", b"two"] {
+        let offered = peer.offer_to_read(contents);
+        let mapping = map::<ReadOnly, _, _>(&xen, PEER, offered, place).unwrap();
+        let mut read = [0; 3];
+        mapping.read(0, &mut read).unwrap();
+        assert_eq!(&read, contents);
+        place = mapping.unmap().unwrap();
+    }
+}
+
+#[test]
+fn what_cannot_be_mapped_says_why_and_the_place_comes_back() {
+    let xen = FakeXen::new();
+    let peer = xen.peer(PEER);
+    let read_only = peer.offer_to_read(b"");
+    let unknown = Reference::new(4000).unwrap();
+    let place = xen.place();
+    let address = place.host_address();
+    let refused = map::<ReadWrite, _, _>(&xen, PEER, read_only, place).unwrap_err();
+    assert_eq!(refused.error, Error::Failed(Status::GENERAL_ERROR));
+    let refused = map::<ReadOnly, _, _>(&xen, PEER, unknown, refused.place).unwrap_err();
+    assert_eq!(refused.error, Error::Failed(Status::BAD_REFERENCE));
+    let refused = map::<ReadOnly, _, _>(&xen, DomainId(99), read_only, refused.place).unwrap_err();
+    assert_eq!(refused.error, Error::Failed(Status::BAD_DOMAIN));
+    xen.remove(MAP, Errno::OPNOTSUPP);
+    let refused = map::<ReadOnly, _, _>(&xen, PEER, read_only, refused.place).unwrap_err();
+    assert!(refused.error.is_unsupported());
+    assert_eq!(refused.place.host_address(), address);
+}
+
+#[test]
+fn a_page_that_is_not_ready_is_asked_for_again() {
+    let xen = FakeXen::new();
+    let offered = xen.peer(PEER).offer_to_read(b"");
+    (0..3).for_each(|_| xen.fail(MAP, Status::AGAIN));
+    drop(map::<ReadOnly, _, _>(&xen, PEER, offered, xen.place()).unwrap());
+    assert_eq!((xen.count(MAP), xen.count(Call::sched(SCHEDOP_yield))), (4, 3));
+}
+
+#[test]
+fn a_page_that_never_gets_ready_is_given_up() {
+    let xen = FakeXen::new();
+    let offered = xen.peer(PEER).offer_to_read(b"");
+    (0..100).for_each(|_| xen.fail(MAP, Status::AGAIN));
+    let refused = map::<ReadOnly, _, _>(&xen, PEER, offered, xen.place()).unwrap_err();
+    assert_eq!(refused.error, Error::Failed(Status::AGAIN));
+    assert_eq!(xen.count(MAP), 16);
+}
+
+#[test]
+fn a_place_that_may_still_be_mapped_does_not_come_back() {
+    let xen = FakeXen::new();
+    xen.forgive_leaks();
+    let peer = xen.peer(PEER);
+    let offered = peer.offer_to_read(b"");
+    let mapping = map::<ReadOnly, _, _>(&xen, PEER, offered, xen.place()).unwrap();
+    xen.fail(UNMAP, Status::BAD_ADDRESS);
+    assert_eq!(mapping.unmap().err(), Some(Error::Failed(Status::BAD_ADDRESS)));
+    assert_eq!(peer.uses(offered), 1);
+}
+
+#[test]
+#[should_panic(expected = "domain 3's grant 8 was left mapped")]
+fn the_fake_notices_a_page_that_is_never_unmapped() {
+    let xen = FakeXen::new();
+    let offered = xen.peer(PEER).offer_to_read(b"");
+    std::mem::forget(map::<ReadOnly, _, _>(&xen, PEER, offered, xen.place()).unwrap());
+}
+
+#[test]
+fn one_hypercall_copies_a_batch_and_each_copy_has_its_own_outcome() {
+    let xen = FakeXen::new();
+    let peer = xen.peer(PEER);
+    let (source, target) = (peer.offer_to_read(b"from the peer"), peer.offer_to_write(b""));
+    let (mut page, mut other) = (xen.page(), xen.page());
+    other.set(10, b"from us");
+    let mut requests = [
+        Request::from_grant(at(source, 5), &mut page, 2, 8).unwrap(),
+        Request::to_grant(&other, 10, at(source, 0), 7).unwrap(),
+        Request::to_grant(&other, 10, at(target, 0), 7).unwrap(),
+        Request::between_grants(at(source, 0), at(target, 4000), 13).unwrap(),
+    ];
+    assert!(requests[0].outcome().is_none());
+    copy(&xen, &mut requests).unwrap();
+    let outcomes = requests.map(|request| request.outcome().unwrap());
+    assert_eq!(outcomes, [Ok(()), Err(Error::Failed(Status::GENERAL_ERROR)), Ok(()), Ok(())]);
+    assert_eq!(page.bytes(2), *b"the peer");
+    assert_eq!(peer.offered(target, 0), *b"from us");
+    assert_eq!(peer.offered(target, 4000), *b"from the peer");
+    assert_eq!(xen.count(COPY), 1);
+}
+
+#[test]
+fn a_copy_past_a_page_is_refused_before_xen_is_asked() {
+    let xen = FakeXen::new();
+    let offered = xen.peer(PEER).offer_to_read(b"");
+    let mut page = xen.page();
+    for (from, to, length) in [(4095, 0, 2), (0, 4095, 2), (0, 0, 4097), (usize::MAX, 0, 1), (0, 65536, 1)] {
+        let refused = Request::from_grant(at(offered, from), &mut page, to, length);
+        assert_eq!(refused.err(), Some(Error::OutsidePage));
+    }
+    assert!(Request::from_grant(at(offered, 0), &mut page, 0, 4096).is_ok());
+    assert_eq!(xen.count(COPY), 0);
+}
+
+#[test]
+fn only_the_copy_that_was_not_ready_is_tried_again() {
+    let xen = FakeXen::new();
+    let offered = xen.peer(PEER).offer_to_read(b"data");
+    let (mut page, mut other) = (xen.page(), xen.page());
+    xen.fail(COPY, Status::AGAIN);
+    let mut requests = [
+        Request::from_grant(at(offered, 0), &mut page, 0, 4).unwrap(),
+        Request::from_grant(at(offered, 0), &mut other, 0, 4).unwrap(),
+    ];
+    copy(&xen, &mut requests).unwrap();
+    assert_eq!(requests.map(|request| request.outcome()), [Some(Ok(())); 2]);
+    assert_eq!(page.bytes(0), *b"data");
+    assert_eq!(xen.count(COPY), 2);
+}
+
+#[test]
+fn a_batch_that_is_refused_as_a_whole_was_not_tried() {
+    let xen = FakeXen::new();
+    let offered = xen.peer(PEER).offer_to_read(b"");
+    let mut page = xen.page();
+    xen.remove(COPY, Errno::OPNOTSUPP);
+    let mut requests = [Request::from_grant(at(offered, 0), &mut page, 0, 1).unwrap()];
+    assert!(copy(&xen, &mut requests).unwrap_err().is_unsupported());
+    assert!(requests[0].outcome().is_none());
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The two directories of a device.
+
+use alloc::format;
+use alloc::string::{String, ToString};
+
+use xen_sys::xen::DOMID_FIRST_RESERVED;
+
+use super::state::State;
+use crate::xenstore::{Client, Error, Result, Value, Watch};
+
+/// A device as xenstore has it: the frontend's directory, and the backend's that it points to.
+///
+/// Where the backend is stands in the frontend's directory, which only the toolstack and this
+/// domain can write. Open the device again after it was closed: it may have moved.
+#[derive(Clone)]
+pub struct Device {
+    client: Client,
+    frontend: String,
+    backend: String,
+    backend_id: u16,
+}
+
+impl Device {
+    /// The device whose frontend's directory is `frontend`, such as `device/vif/0`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Value`] if `backend` is no absolute path or `backend-id` no domain's number.
+    pub async fn open(client: &Client, frontend: &str) -> Result<Self> {
+        let backend = client.value(&format!("{frontend}/backend")).await?.absolute_path()?.to_string();
+        let id = client.value(&format!("{frontend}/backend-id")).await?;
+        let backend_id = id.integer(0..=u64::from(DOMID_FIRST_RESERVED) - 1)? as u16;
+        Ok(Self { client: client.clone(), frontend: frontend.to_string(), backend, backend_id })
+    }
+
+    /// The client that the device was opened with.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The frontend's directory.
+    pub fn frontend(&self) -> &str {
+        &self.frontend
+    }
+
+    /// The backend's directory.
+    pub fn backend(&self) -> &str {
+        &self.backend
+    }
+
+    /// The backend's domain: the one to grant pages and offer event channels to.
+    pub fn backend_id(&self) -> u16 {
+        self.backend_id
+    }
+
+    /// A key that the backend wrote; `None` if it did not.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store`](crate::xenstore::Store).
+    pub async fn read(&self, key: &str) -> Result<Option<Value>> {
+        optional(self.client.value(&format!("{}/{key}", self.backend)).await)
+    }
+
+    /// A key in our directory, such as `mac`; `None` if there is none.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store`](crate::xenstore::Store).
+    pub async fn read_own(&self, key: &str) -> Result<Option<Value>> {
+        optional(self.client.value(&format!("{}/{key}", self.frontend)).await)
+    }
+
+    /// Writes a key for the backend to read.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store`](crate::xenstore::Store).
+    pub async fn write(&self, key: &str, value: impl AsRef<[u8]>) -> Result<()> {
+        self.client.write(&format!("{}/{key}", self.frontend), value).await
+    }
+
+    /// Removes a key that the backend should not find any more, such as one of a former life.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store`](crate::xenstore::Store).
+    pub async fn remove(&self, key: &str) -> Result<()> {
+        self.client.rm(&format!("{}/{key}", self.frontend)).await
+    }
+
+    /// Our state as it stands in xenstore.
+    pub(super) async fn own_state(&self) -> Result<State> {
+        Ok(self.read_own("state").await?.map_or(State::Unknown, |value| State::of(&value)))
+    }
+
+    /// The backend's state. A directory that is gone, or was made anew for somebody else, is
+    /// [`State::Unknown`].
+    pub(super) async fn backend_state(&self) -> Result<State> {
+        match self.read("state").await {
+            Err(Error::Refused(_)) => Ok(State::Unknown),
+            state => Ok(state?.map_or(State::Unknown, |value| State::of(&value))),
+        }
+    }
+
+    pub(super) async fn watch_backend(&self) -> Result<Watch> {
+        self.client.watch(&format!("{}/state", self.backend)).await
+    }
+
+    /// Whether the toolstack wants to keep the device although it is closed (`online`).
+    pub(super) async fn is_online(&self) -> bool {
+        matches!(self.read("online").await, Ok(Some(online)) if online.flag() == Ok(true))
+    }
+
+    /// Leaves a message where the toolstack looks for it; whether it arrives does not matter.
+    pub(super) async fn report(&self, message: &str) {
+        let _ = self.client.write(&format!("error/{}/error", self.frontend), message).await;
+    }
+}
+
+fn optional(value: Result<Value>) -> Result<Option<Value>> {
+    match value {
+        Err(error) if error.is_not_found() => Ok(None),
+        value => value.map(Some),
+    }
+}

@@ -1,0 +1,320 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A driver's life with its backend.
+
+use alloc::format;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::{Future, pending};
+use core::time::Duration;
+
+use super::device::Device;
+use super::machine::{Action, Event, Machine, Phase};
+use super::state::State;
+use crate::xenstore::{self, Delay, First, Watch, first};
+
+/// How often a connection is tried until it works.
+const TRIES: u32 = 5;
+/// The pause before it is tried again.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A driver of a paravirtual device.
+///
+/// The futures are dropped when the backend leaves or when they take too long; then come
+/// [`stop`](Self::stop) and [`release`](Self::release), and after them perhaps
+/// [`publish`](Self::publish) again.
+pub trait Frontend: Send {
+    /// Why a step failed.
+    type Error: fmt::Display + Send;
+
+    /// Reads what the backend can do, makes the rings and tells the backend where they are.
+    fn publish(&mut self, device: &Device) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Reads what the device is like, now that the backend has connected to the rings.
+    fn connect(&mut self, device: &Device) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Does I/O until the driver wants to stop, or until the device has to be connected anew: an
+    /// error.
+    fn serve(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+
+    /// Stops I/O. The backend may still touch the rings and all that it was granted.
+    fn stop(&mut self);
+
+    /// Ends the grants and frees the rings. The backend has let go of them, or has had its time.
+    fn release(&mut self);
+}
+
+/// How a driver's life with its backend ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Ended<E> {
+    /// The driver wanted to stop.
+    Stopped,
+    /// The device was taken away.
+    Gone,
+    /// It did not work, several times. This is what was wrong the last time.
+    Failed(Failure<E>),
+}
+
+/// Why a connection did not work.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Failure<E> {
+    /// Something took too long.
+    Timeout {
+        /// What it was.
+        phase: Phase,
+        /// Where the backend stood.
+        backend: State,
+    },
+    /// The backend closed.
+    Closed,
+    /// The driver failed.
+    Driver(E),
+    /// There is no connection to xenstored.
+    Xenstore(xenstore::Error),
+}
+
+impl<E: fmt::Display> fmt::Display for Failure<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Timeout { phase, backend } => {
+                write!(f, "took too long while {phase:?}, the backend being {backend:?}; look at the backend")
+            }
+            Self::Closed => {
+                f.write_str("the backend closed the device before it worked; look at the backend")
+            }
+            Self::Driver(error) => error.fmt(f),
+            Self::Xenstore(error) => error.fmt(f),
+        }
+    }
+}
+
+/// Connects `frontend` to its backend, serves it, and connects it again when the backend comes
+/// back.
+///
+/// Nothing but serving lasts longer than `limit`. A device that fails leaves a message in
+/// xenstore, at `error/<frontend>/error`, and disturbs nobody else.
+pub async fn run<F: Frontend>(
+    device: &Device,
+    frontend: &mut F,
+    delay: &impl Delay,
+    limit: Duration,
+) -> Ended<F::Error> {
+    let mut life = Life {
+        device,
+        frontend,
+        delay,
+        limit,
+        tries: TRIES,
+        failure: None,
+        stopped: false,
+        serving: false,
+        shared: false,
+    };
+    let ended = match life.run().await {
+        Ok(ended) => ended,
+        Err(error) => {
+            life.abandon();
+            Ended::Failed(Failure::Xenstore(error))
+        }
+    };
+    if let Ended::Failed(failure) = &ended {
+        device.report(&format!("{failure}")).await;
+    }
+    ended
+}
+
+struct Life<'a, F: Frontend, D> {
+    device: &'a Device,
+    frontend: &'a mut F,
+    delay: &'a D,
+    limit: Duration,
+    tries: u32,
+    failure: Option<Failure<F::Error>>,
+    /// Whether the driver wanted to stop.
+    stopped: bool,
+    /// Whether the driver has yet to be told to stop.
+    serving: bool,
+    /// Whether the driver has something to release.
+    shared: bool,
+}
+
+impl<F: Frontend, D: Delay> Life<'_, F, D> {
+    async fn run(&mut self) -> xenstore::Result<Ended<F::Error>> {
+        let mut backend = Backend::watch(self.device).await?;
+        let mut machine = Machine::new(self.device.own_state().await?, backend.next_state().await?);
+        let mut actions = machine.step(Event::Start);
+        loop {
+            let phase = machine.phase();
+            for action in &actions {
+                self.perform(*action).await?;
+            }
+            if phase == Phase::Closed {
+                if let Some(ended) = self.closed(machine.backend()).await {
+                    return Ok(ended);
+                }
+                actions = machine.step(Event::Retry);
+                continue;
+            }
+            actions = self.wait(&mut machine, &mut backend, actions.last().copied()).await?;
+        }
+    }
+
+    /// What is done at once; the rest is [`work`].
+    async fn perform(&mut self, action: Action) -> xenstore::Result<()> {
+        match action {
+            Action::Write(state @ (State::Closing | State::Closed)) => self.write_if_there(state).await,
+            Action::Write(state) => self.device.write("state", format!("{}", state.number())).await,
+            Action::Publish => {
+                (self.serving, self.shared) = (true, true);
+                Ok(())
+            }
+            Action::Connect => Ok(()),
+            Action::Serve => {
+                self.tries = TRIES;
+                Ok(())
+            }
+            Action::Stop => {
+                self.stop();
+                Ok(())
+            }
+            Action::Release => {
+                self.release();
+                Ok(())
+            }
+        }
+    }
+
+    /// Writes our state unless the toolstack has removed the device: that must not bring its
+    /// directory back.
+    async fn write_if_there(&self, state: State) -> xenstore::Result<()> {
+        let path = format!("{}/state", self.device.frontend());
+        let written = self.device.client().transaction(self.delay, async |transaction| {
+            transaction.read(&path).await?;
+            transaction.write(&path, format!("{}", state.number())).await
+        });
+        match written.await {
+            Err(error @ xenstore::Error::Dead(_)) => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Waits until something happens that changes the phase, while the driver works.
+    async fn wait(
+        &mut self,
+        machine: &mut Machine,
+        backend: &mut Backend<'_>,
+        job: Option<Action>,
+    ) -> xenstore::Result<Vec<Action>> {
+        let (limited, delay, time) = (machine.is_limited(), self.delay, self.limit);
+        let limit = async move { if limited { delay.delay(time).await } else { pending().await } };
+        let (phase, backend_state) = (machine.phase(), machine.backend());
+        let event = {
+            let work = first(work(self.frontend, self.device, job), limit);
+            match first(work, backend.change(machine)).await {
+                First::Other(actions) => return actions,
+                First::One(First::One(done)) => done,
+                First::One(First::Other(())) => Err(Failure::Timeout { phase, backend: backend_state }),
+            }
+        };
+        Ok(machine.step(self.note(event)))
+    }
+
+    /// Remembers what went wrong. A backend that does not let go in time is no reason of its own.
+    fn note(&mut self, done: Result<Event, Failure<F::Error>>) -> Event {
+        match done {
+            Ok(event) => {
+                self.stopped = event == Event::Close;
+                event
+            }
+            Err(Failure::Timeout { phase: Phase::Closing, .. }) => Event::Timeout,
+            Err(failure) => {
+                let timeout = matches!(failure, Failure::Timeout { .. });
+                self.failure = Some(failure);
+                if timeout { Event::Timeout } else { Event::Close }
+            }
+        }
+    }
+
+    /// Nothing is shared any more: whether to end, or to try again.
+    async fn closed(&mut self, backend: State) -> Option<Ended<F::Error>> {
+        if self.stopped {
+            return Some(Ended::Stopped);
+        }
+        if backend == State::Unknown || (backend == State::Closed && !self.device.is_online().await) {
+            return Some(Ended::Gone);
+        }
+        self.tries = self.tries.saturating_sub(1);
+        if self.tries == 0 {
+            return Some(Ended::Failed(self.failure.take().unwrap_or(Failure::Closed)));
+        }
+        self.delay.delay(PAUSE).await;
+        None
+    }
+
+    /// Without xenstored there is no telling the backend.
+    fn abandon(&mut self) {
+        self.stop();
+        self.release();
+    }
+
+    fn stop(&mut self) {
+        if core::mem::take(&mut self.serving) {
+            self.frontend.stop();
+        }
+    }
+
+    fn release(&mut self) {
+        if core::mem::take(&mut self.shared) {
+            self.frontend.release();
+        }
+    }
+}
+
+/// The driver's part of a phase; without one, waits for ever.
+async fn work<F: Frontend>(
+    frontend: &mut F,
+    device: &Device,
+    job: Option<Action>,
+) -> Result<Event, Failure<F::Error>> {
+    let (done, event) = match job {
+        Some(Action::Publish) => (frontend.publish(device).await, Event::Published),
+        Some(Action::Connect) => (frontend.connect(device).await, Event::Ready),
+        Some(Action::Serve) => (frontend.serve().await, Event::Close),
+        _ => pending().await,
+    };
+    done.map(|()| event).map_err(Failure::Driver)
+}
+
+/// What the backend does.
+struct Backend<'a> {
+    device: &'a Device,
+    watch: Watch,
+    /// Whether the state may have changed since it was read.
+    changed: bool,
+}
+
+impl<'a> Backend<'a> {
+    async fn watch(device: &'a Device) -> xenstore::Result<Self> {
+        Ok(Self { device, watch: device.watch_backend().await?, changed: true })
+    }
+
+    /// The state after the next change; the first time at once. Dropping the future loses none.
+    async fn next_state(&mut self) -> xenstore::Result<State> {
+        if !self.changed {
+            self.watch.next().await?;
+            self.changed = true;
+        }
+        let state = self.device.backend_state().await?;
+        self.changed = false;
+        Ok(state)
+    }
+
+    /// Tells the machine about changes until one makes it act.
+    async fn change(&mut self, machine: &mut Machine) -> xenstore::Result<Vec<Action>> {
+        loop {
+            let actions = machine.step(Event::Backend(self.next_state().await?));
+            if !actions.is_empty() {
+                return Ok(actions);
+            }
+        }
+    }
+}

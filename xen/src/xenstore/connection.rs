@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The connection that all handles share, and a request on it.
+
+use alloc::vec::Vec;
+use core::future::Future;
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+use spin::Mutex;
+
+use super::calls::Owner;
+use super::error::Result;
+use super::request::Request;
+use super::state::State;
+
+/// A [`State`] behind a lock that is held for moments only.
+pub(super) struct Connection {
+    state: Mutex<State>,
+}
+
+impl Connection {
+    pub(super) fn new(state: State) -> Self {
+        Self { state: Mutex::new(state) }
+    }
+
+    /// Does something with the state, then wakes whom that concerns; a waker may do anything, so
+    /// the lock is open by then.
+    pub(super) fn with<T>(&self, act: impl FnOnce(&mut State, &mut Vec<Waker>) -> T) -> T {
+        let mut wakers = Vec::new();
+        let result = act(&mut self.state.lock(), &mut wakers);
+        wakers.into_iter().for_each(Waker::wake);
+        result
+    }
+
+    /// Queues a request.
+    pub(super) fn call(&self, transaction: u32, request: Request<'_>) -> Result<Call<'_>> {
+        let payload = request.payload()?;
+        let id = self.with(|state, wakers| {
+            state.submit(Owner::Task(None), transaction, request.kind(), &payload, wakers)
+        })?;
+        Ok(Call { connection: self, id: Some(id) })
+    }
+}
+
+/// A request that was made: the answer's payload, in time. Dropping it frees its place, and the
+/// answer is dropped when it comes.
+pub(super) struct Call<'c> {
+    connection: &'c Connection,
+    /// `None` when the answer was fetched.
+    id: Option<u32>,
+}
+
+impl Future for Call<'_> {
+    type Output = Result<Vec<u8>>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let Some(id) = self.id else { return Poll::Pending };
+        let answer = self.connection.with(|state, _| state.poll_call(id, context.waker()));
+        if answer.is_ready() {
+            self.id = None;
+        }
+        answer
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        if let Some(id) = self.id {
+            self.connection.with(|state, wakers| state.cancel(id, wakers));
+        }
+    }
+}

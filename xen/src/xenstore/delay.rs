@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Waiting, which is the kernel's business, and giving up waiting.
+
+use core::future::{Future, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
+use core::time::Duration;
+
+/// Can let time pass: what this library needs of a kernel's clock. Any function from a duration to
+/// a future is one.
+pub trait Delay: Sync {
+    /// A future that is ready when `time` has passed.
+    fn delay(&self, time: Duration) -> impl Future<Output = ()> + Send;
+}
+
+impl<F, Wait> Delay for F
+where
+    F: Fn(Duration) -> Wait + Sync,
+    Wait: Future<Output = ()> + Send,
+{
+    fn delay(&self, time: Duration) -> impl Future<Output = ()> + Send {
+        self(time)
+    }
+}
+
+/// The first of two futures to be ready; the other is dropped. Of two that are ready, the first.
+pub(crate) enum First<A, B> {
+    One(A),
+    Other(B),
+}
+
+/// Waits for the first of two futures.
+pub(crate) async fn first<A, B>(one: impl Future<Output = A>, other: impl Future<Output = B>) -> First<A, B> {
+    let mut one = pin!(one);
+    let mut other = pin!(other);
+    poll_fn(|context| {
+        if let Poll::Ready(value) = one.as_mut().poll(context) {
+            return Poll::Ready(First::One(value));
+        }
+        other.as_mut().poll(context).map(First::Other)
+    })
+    .await
+}

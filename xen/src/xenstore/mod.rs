@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Xenstore: the tree of small texts through which domains find each other's devices.
+//!
+//! `docs/misc/xenstore.txt` defines what can be asked, `docs/misc/xenstore-ring.txt` and
+//! `xen/include/public/io/xs_wire.h` the page through which, `docs/misc/xenstore-paths.pandoc`
+//! what is found there.
+//!
+//! # Use
+//!
+//! A [`Client`] is made from the page that Xen names. Its methods are asynchronous, and any number
+//! of tasks on any vCPU may use it at once; the answers find their askers by number.
+//!
+//! ```
+//! use xen::xenstore::{Client, fake};
+//!
+//! let xenstored = fake::Xenstored::new(fake::page());
+//! xenstored.write("/local/domain/1/name", "guest");
+//! let client = Client::new(xenstored.page());
+//!
+//! xenstored.run(&client, async {
+//!     assert_eq!(client.read_str("name").await?, "guest");
+//!
+//!     let mut watch = client.watch("data/volume").await?;
+//!     assert_eq!(watch.next().await?.path, "data/volume"); // the first event comes at once
+//!     client.write("data/volume", "11").await?;
+//!     assert_eq!(watch.next().await?.path, "data/volume");
+//!
+//!     let no_time = |_| core::future::ready(());
+//!     let volume = client
+//!         .transaction(&no_time, async |transaction| {
+//!             let volume = transaction.value("data/volume").await?.integer(0..=11)? - 1;
+//!             transaction.write("data/volume", volume.to_string()).await?;
+//!             Ok::<_, xen::xenstore::Error>(volume)
+//!         })
+//!         .await?;
+//!     assert_eq!(volume, 10);
+//!     Ok::<_, xen::xenstore::Error>(())
+//! })?;
+//! # Ok::<(), xen::xenstore::Error>(())
+//! ```
+//!
+//! The client knows no event channel and never waits for one: a task of the kernel calls
+//! [`Client::pump`] when the page's port has an event and when there is something new to send.
+//! Nor does it know the time: who wants a limit races a request against a timer, and drops it.
+//!
+//! # What is promised of an xenstored that breaks its own
+//!
+//! | it | then |
+//! |---|---|
+//! | answers an id that nobody has | the answer is dropped, and [counted](Counters) |
+//! | answers with another type | that request fails with [`Error::Protocol`] |
+//! | answers with what makes no sense | as above |
+//! | never answers | the asker waits as long as it likes, and nobody else for it |
+//! | announces a message of more than 4096 bytes, or impossible indices | the connection is [dead](Error::Dead) |
+//! | floods a watch | the watch keeps [16 events](Watch), then one that stands for all |
+//! | sends events that nobody asked for | they are dropped, and counted |
+//! | puts anything into a [`Value`] | reading it as what it should be is an error that shows it |
+//!
+//! # Parts
+//!
+//! ```text
+//!    Client, Transaction --- Store --- Watch        what tasks call
+//!                  \           |         /
+//!                   Connection: a lock around State
+//!                   /          |         \
+//!        Calls (who waits)   Ring     Watches (what happened)
+//!                              |
+//!                        the shared page
+//! ```
+//!
+//! Several limits hold whatever the tasks do: xenstored has at most 16 requests of ours before it
+//! (C xenstored stops reading at 20), the others wait their turn.
+
+mod calls;
+mod client;
+mod connection;
+mod delay;
+mod directory;
+mod error;
+mod excerpt;
+#[cfg(any(test, feature = "fake"))]
+pub mod fake;
+pub mod path;
+mod permissions;
+mod refusal;
+mod reply;
+mod request;
+pub mod ring;
+mod state;
+mod store;
+mod transaction;
+pub mod value;
+mod watch;
+mod watches;
+pub mod wire;
+
+pub use client::{Client, Counters, Pumped};
+pub use delay::Delay;
+pub(crate) use delay::{First, first};
+pub use error::{Death, Error, Result};
+pub use excerpt::Excerpt;
+pub use permissions::{Access, Permission};
+pub use refusal::Refusal;
+pub use store::Store;
+pub use transaction::Transaction;
+pub use value::Value;
+pub use watch::Watch;
+pub use watches::Event;

@@ -1,0 +1,338 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The state of a connection: the rings, what goes through them, and whether it works.
+//!
+//! ```text
+//!             (1) impossible indices, too long a message, or an error word
+//!    Live ----------------------------------------------------------------> Dead
+//!    |  ^                                                                     |
+//!    |  | (3) the page says CONNECTED                                         |
+//!    |  |     requests that were sent and transactions end,                   |
+//!    |  |     watches are set again                                           |
+//!    v  |                                                                     |
+//!  Reconnecting <-------------------------------------------------------------+
+//!         (2) reconnect(), or the page says RECONNECT
+//!
+//!  (4) from anywhere to Live: restore(), with a new page; as (3)
+//! ```
+
+use alloc::vec::Vec;
+use core::mem;
+use core::task::{Poll, Waker};
+
+use super::calls::{Answer, Calls, Owner};
+use super::client::{Counters, Pumped};
+use super::error::{Death, Error, Result};
+use super::reply;
+use super::request::Request;
+use super::ring::{self, Ring};
+use super::watches::{Delivery, Event, Watches};
+use super::wire::{Header, Incoming, Kind};
+
+/// How a connection is.
+enum Life {
+    Live,
+    Reconnecting,
+    Dead(Death),
+}
+
+/// All of a connection. `wakers` collects whom to wake once the lock around this is open again.
+pub(super) struct State {
+    ring: Ring,
+    life: Life,
+    incoming: Incoming,
+    /// The message that is being sent, and how much of it is.
+    outgoing: Vec<u8>,
+    sent: usize,
+    calls: Calls,
+    watches: Watches,
+    counters: Counters,
+    /// Transactions of ours that succeeded.
+    commits: u64,
+    /// Whether xenstored is to get an event although no byte moved.
+    announce: bool,
+    /// Whether there is something new for the pump.
+    work: bool,
+    pump: Option<Waker>,
+}
+
+impl State {
+    pub(super) fn new(ring: Ring) -> Self {
+        Self {
+            ring,
+            life: Life::Live,
+            incoming: Incoming::default(),
+            outgoing: Vec::new(),
+            sent: 0,
+            calls: Calls::new(),
+            watches: Watches::default(),
+            counters: Counters::default(),
+            commits: 0,
+            announce: false,
+            work: false,
+            pump: None,
+        }
+    }
+
+    /// Moves what can be moved: at most one ring full each way.
+    pub(super) fn pump(&mut self, wakers: &mut Vec<Waker>) -> Pumped {
+        self.work = false;
+        let notify = mem::take(&mut self.announce);
+        if !self.is_usable(wakers) {
+            return Pumped { notify, progress: false };
+        }
+        match self.exchange(wakers) {
+            Ok(progress) => Pumped { notify: notify || progress, progress },
+            Err(death) => {
+                self.die(death, wakers);
+                Pumped { notify, progress: true }
+            }
+        }
+    }
+
+    /// Queues a request; see [`Calls::add`].
+    pub(super) fn submit(
+        &mut self,
+        owner: Owner,
+        transaction: u32,
+        kind: Kind,
+        payload: &[u8],
+        wakers: &mut Vec<Waker>,
+    ) -> Result<u32> {
+        if let Life::Dead(death) = self.life {
+            return Err(death.into());
+        }
+        let id = self.calls.add(owner, kind, transaction, payload)?;
+        self.call_pump(wakers);
+        Ok(id)
+    }
+
+    /// The answer to a request; see [`Calls::poll`].
+    pub(super) fn poll_call(&mut self, id: u32, waker: &Waker) -> Poll<Result<Vec<u8>>> {
+        self.calls.poll(id, waker)
+    }
+
+    /// Forgets a request; see [`Calls::remove`].
+    pub(super) fn cancel(&mut self, id: u32, wakers: &mut Vec<Waker>) {
+        self.calls.remove(id);
+        self.call_pump(wakers);
+    }
+
+    /// Ends a transaction whose owner has lost interest.
+    pub(super) fn abort(&mut self, transaction: u32, wakers: &mut Vec<Waker>) {
+        self.chore(Owner::Nobody, transaction, Request::Abort, wakers);
+    }
+
+    /// Counts a transaction that succeeded.
+    pub(super) fn count_commit(&mut self) {
+        self.commits += 1;
+    }
+
+    pub(super) fn commits(&self) -> u64 {
+        self.commits
+    }
+
+    /// Enters a watch; xenstored has yet to be asked.
+    pub(super) fn add_watch(&mut self, path: &str) -> u32 {
+        self.watches.add(path)
+    }
+
+    /// Makes up the event with which a watch begins.
+    pub(super) fn touch_watch(&mut self, token: u32) {
+        self.watches.touch(token);
+    }
+
+    /// The next event of a watch; see [`Watches::poll`].
+    pub(super) fn poll_watch(&mut self, token: u32, waker: &Waker) -> Poll<Result<Event>> {
+        self.watches.poll(token, waker)
+    }
+
+    /// Forgets a watch, and has xenstored forget it.
+    pub(super) fn unwatch(&mut self, token: u32, wakers: &mut Vec<Waker>) {
+        if let Some(path) = self.watches.remove(token) {
+            self.chore(Owner::Nobody, 0, Request::Unwatch { path: &path, token }, wakers);
+        }
+    }
+
+    /// Asks xenstored to reset the rings; false if it cannot.
+    pub(super) fn reconnect(&mut self, wakers: &mut Vec<Waker>) -> bool {
+        let able = matches!(self.life, Life::Reconnecting) || self.ring.request_reconnect();
+        if able {
+            self.life = Life::Reconnecting;
+            self.watches.forgive();
+            self.announce = true;
+            self.call_pump(wakers);
+        }
+        able
+    }
+
+    /// Goes on with another page.
+    pub(super) fn restore(&mut self, ring: Ring, wakers: &mut Vec<Waker>) {
+        self.ring = ring;
+        self.revive(wakers);
+        self.call_pump(wakers);
+    }
+
+    /// Ready when there is something new for the pump; `waker` is woken when there is.
+    pub(super) fn poll_work(&mut self, waker: &Waker) -> Poll<()> {
+        if self.work {
+            return Poll::Ready(());
+        }
+        self.pump = Some(waker.clone());
+        Poll::Pending
+    }
+
+    pub(super) fn death(&self) -> Option<Death> {
+        match self.life {
+            Life::Dead(death) => Some(death),
+            Life::Live | Life::Reconnecting => None,
+        }
+    }
+
+    pub(super) fn counters(&self) -> Counters {
+        self.counters
+    }
+
+    /// Looks at the words of the page that say how the connection is.
+    fn is_usable(&mut self, wakers: &mut Vec<Waker>) -> bool {
+        let reconnecting = self.ring.is_reconnecting();
+        match self.life {
+            Life::Dead(_) => return false,
+            Life::Live if reconnecting => self.life = Life::Reconnecting,
+            Life::Reconnecting if !reconnecting => {
+                self.ring.restart();
+                self.revive(wakers);
+            }
+            Life::Live | Life::Reconnecting => {}
+        }
+        if reconnecting {
+            return false;
+        }
+        if let Some(error) = self.ring.error() {
+            self.die(Death::Server(error), wakers);
+            return false;
+        }
+        true
+    }
+
+    /// Receives, then sends; answers make room for requests. Returns whether bytes moved.
+    fn exchange(&mut self, wakers: &mut Vec<Waker>) -> core::result::Result<bool, Death> {
+        let received = self.receive(wakers)?;
+        let sent = self.send()?;
+        Ok(received || sent)
+    }
+
+    fn receive(&mut self, wakers: &mut Vec<Waker>) -> core::result::Result<bool, Death> {
+        let mut buffer = [0; ring::SIZE];
+        let count = self.ring.read(&mut buffer)?;
+        let mut stream = buffer.get(..count).unwrap_or_default();
+        while let Some((header, payload)) = self.incoming.take(&mut stream)? {
+            self.dispatch(&header, payload, wakers);
+        }
+        Ok(count > 0)
+    }
+
+    fn send(&mut self) -> core::result::Result<bool, Death> {
+        let mut moved = false;
+        while self.load() {
+            // A header is never cut in two: QEMU's xenstored would take the rest of it for
+            // payload, and read on into the next message.
+            if self.sent == 0 && self.ring.room()? < Header::SIZE {
+                break;
+            }
+            let written = self.ring.write(self.outgoing.get(self.sent..).unwrap_or_default())?;
+            self.sent += written;
+            moved |= written > 0;
+            if self.sent < self.outgoing.len() {
+                break;
+            }
+        }
+        Ok(moved)
+    }
+
+    /// Whether there is something to send, after fetching the next message if need be.
+    fn load(&mut self) -> bool {
+        if self.sent < self.outgoing.len() {
+            return true;
+        }
+        self.outgoing = self.calls.next_message().unwrap_or_default();
+        self.sent = 0;
+        !self.outgoing.is_empty()
+    }
+
+    fn dispatch(&mut self, header: &Header, payload: Vec<u8>, wakers: &mut Vec<Waker>) {
+        if header.kind == Kind::WatchEvent.number() {
+            return self.deliver(&payload, wakers);
+        }
+        let late = late_transaction(header, &payload);
+        match self.calls.answer(header, payload) {
+            Answer::Taken(waker) => wakers.extend(waker),
+            Answer::Watch(token, Err(error)) => wakers.extend(self.watches.fail(token, error)),
+            Answer::Watch(_, Ok(())) => {}
+            Answer::WrongType(waker) => {
+                self.counters.wrong_types += 1;
+                wakers.extend(waker);
+            }
+            Answer::Stray => {
+                self.counters.stray_answers += 1;
+                if let Some(transaction) = late.filter(|_| !self.calls.is_busy_with_chores()) {
+                    self.abort(transaction, wakers);
+                }
+            }
+        }
+    }
+
+    fn deliver(&mut self, payload: &[u8], wakers: &mut Vec<Waker>) {
+        match self.watches.deliver(payload) {
+            Delivery::Kept(waker) => wakers.extend(waker),
+            Delivery::Overflow(waker) => {
+                self.counters.overflows += 1;
+                wakers.extend(waker);
+            }
+            Delivery::Stray => self.counters.stray_events += 1,
+        }
+    }
+
+    fn die(&mut self, death: Death, wakers: &mut Vec<Waker>) {
+        self.counters.deaths += 1;
+        self.life = Life::Dead(death);
+        self.drop_pieces();
+        self.calls.end_all(death, wakers);
+        self.watches.fail_all(&Error::Dead(death), wakers);
+    }
+
+    /// Starts anew with an xenstored that knows nothing of us.
+    fn revive(&mut self, wakers: &mut Vec<Waker>) {
+        self.counters.resets += 1;
+        self.life = Life::Live;
+        self.drop_pieces();
+        self.calls.end_lost(wakers);
+        self.watches.forgive();
+        for (token, path) in self.watches.paths() {
+            self.chore(Owner::Watch(token), 0, Request::Watch { path: &path, token }, wakers);
+        }
+    }
+
+    fn drop_pieces(&mut self) {
+        self.incoming = Incoming::default();
+        self.outgoing = Vec::new();
+        self.sent = 0;
+    }
+
+    /// Queues what nobody waits for. Without a connection there is nothing to be done: xenstored
+    /// has forgotten, or will have when there is one again.
+    fn chore(&mut self, owner: Owner, transaction: u32, request: Request<'_>, wakers: &mut Vec<Waker>) {
+        if let (Life::Live, Ok(payload)) = (&self.life, request.payload()) {
+            let _ = self.submit(owner, transaction, request.kind(), &payload, wakers);
+        }
+    }
+
+    fn call_pump(&mut self, wakers: &mut Vec<Waker>) {
+        self.work = true;
+        wakers.extend(self.pump.take());
+    }
+}
+
+/// The transaction that began although nobody waited for it any more.
+fn late_transaction(header: &Header, payload: &[u8]) -> Option<u32> {
+    if header.kind == Kind::TransactionStart.number() { reply::number(payload) } else { None }
+}

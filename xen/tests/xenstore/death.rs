@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use futures::future::join_all;
+use xen::xenstore::fake::{Mischief, Settings, Xenstored, page};
+use xen::xenstore::{Client, Death, Error, Refusal};
+
+use crate::{connected, connected_with, done, is_ready, no_time};
+
+#[test]
+fn a_message_that_is_too_long_ends_the_connection_for_everybody() {
+    let (xenstored, client) = connected();
+    let mut watch = xenstored.run(&client, client.watch("data")).unwrap();
+    xenstored.run(&client, watch.next()).unwrap();
+    xenstored.misbehave(Mischief::Length(4097));
+    let requests = join_all((0..100).map(|_| client.read("name")));
+    let dead = Error::Dead(Death::Message(4097));
+    for answer in xenstored.run(&client, requests) {
+        assert_eq!(answer, Err(dead.clone()));
+    }
+    assert_eq!(xenstored.run(&client, watch.next()), Err(dead.clone()));
+    assert_eq!(xenstored.run(&client, client.read("name")), Err(dead));
+    assert_eq!(client.death(), Some(Death::Message(4097)));
+    drop(watch); // and nobody is asked to forget it
+    assert_eq!(client.pump(), Default::default());
+}
+
+#[test]
+fn impossible_indices_end_the_connection() {
+    for change in [|page: &mut Page| page.rsp_prod += 1025, |page: &mut Page| page.req_cons += 1] {
+        let xenstored = Xenstored::new(page());
+        let client = Client::new(xenstored.page());
+        let mut read = Box::pin(client.read("name"));
+        assert!(!is_ready(&mut read));
+        let mut words = xenstored.page().read();
+        change(&mut words);
+        xenstored.page().write(words);
+        assert!(client.pump().progress);
+        assert_eq!(futures::executor::block_on(read), Err(Error::Dead(Death::Indices)));
+    }
+}
+
+type Page = xen_sys::io::xs_wire::xenstore_domain_interface;
+
+#[test]
+fn an_xenstored_that_gives_up_is_believed_if_it_has_the_feature() {
+    for (features, death) in [(0, None), (3, Some(Death::Server(3)))] {
+        let (xenstored, client) = connected_with(Settings { features, ..Settings::default() });
+        let mut words = xenstored.page().read();
+        words.error = 3;
+        xenstored.page().write(words);
+        let _ = client.pump();
+        assert_eq!(client.death(), death);
+    }
+}
+
+#[test]
+fn garbage_ends_the_connection_or_is_dropped() {
+    let (xenstored, client) = connected();
+    xenstored.misbehave(Mischief::Bytes(vec![0xa5; 100]));
+    let answer = xenstored.run(&client, client.read("name"));
+    assert_eq!(answer, Err(Error::Dead(Death::Message(0xa5a5_a5a5))));
+}
+
+#[test]
+fn after_a_reconnection_everything_works_again() {
+    let (xenstored, client) = connected();
+    let mut watch = xenstored.run(&client, client.watch("data")).unwrap();
+    xenstored.run(&client, watch.next()).unwrap();
+    xenstored.misbehave(Mischief::Length(u32::MAX));
+    assert!(xenstored.run(&client, client.read("name")).is_err());
+
+    assert!(client.reconnect());
+    xenstored
+        .run(&client, async {
+            assert_eq!(watch.next().await?.path, "data"); // it was set again
+            client.write("data/x", "1").await?;
+            assert_eq!(watch.next().await?.path, "data/x");
+            done()
+        })
+        .unwrap();
+    assert_eq!((client.counters().deaths, client.counters().resets), (1, 1));
+    assert_eq!(xenstored.watches().len(), 1);
+}
+
+#[test]
+fn requests_wait_while_the_rings_are_reset() {
+    let (xenstored, client) = connected();
+    xenstored.ignore_reconnect(true);
+    assert!(client.reconnect());
+    let mut write = Box::pin(client.write("data/x", "1"));
+    assert!(xenstored.run_until_idle(&client, &mut write).is_none());
+    xenstored.ignore_reconnect(false);
+    xenstored.notify();
+    xenstored.run(&client, write).unwrap();
+}
+
+#[test]
+fn a_reset_loses_what_was_on_its_way_and_keeps_what_was_not() {
+    let (xenstored, client) = connected();
+    xenstored.hold(true);
+    let mut requests = Box::pin(join_all((0..20).map(|_| client.write("data/x", ""))));
+    assert!(xenstored.run_until_idle(&client, &mut requests).is_none());
+    assert!(client.reconnect());
+    xenstored.hold(false);
+    let answers = xenstored.run(&client, requests);
+    let lost = answers.iter().filter(|answer| **answer == Err(Error::Dead(Death::Reset))).count();
+    let kept = answers.iter().filter(|answer| answer.is_ok()).count();
+    assert_eq!((lost, kept), (12, 8));
+}
+
+#[test]
+fn a_transaction_does_not_survive_a_reset() {
+    let (xenstored, client) = connected();
+    let answer = xenstored.run(
+        &client,
+        client.transaction(&no_time, async |transaction| {
+            transaction.write("data/x", "1").await?;
+            client.reconnect();
+            transaction.write("data/y", "1").await
+        }),
+    );
+    assert_eq!(answer, Err(Error::Dead(Death::Reset)));
+    assert_eq!(xenstored.transactions(), 0);
+    assert_eq!(xenstored.read("/local/domain/1/data/x"), None);
+}
+
+#[test]
+fn a_watch_that_is_being_set_during_a_reset_is_set_once() {
+    let (xenstored, client) = connected();
+    assert!(client.reconnect());
+    xenstored
+        .run(&client, async {
+            let mut watch = client.watch("data").await?;
+            assert_eq!(watch.next().await?.path, "data");
+            done()
+        })
+        .unwrap();
+    assert_eq!(client.counters().stray_events, 0);
+}
+
+#[test]
+fn a_watch_that_is_refused_after_a_reset_says_so() {
+    let (xenstored, client) = connected();
+    let mut watch = xenstored.run(&client, client.watch("data")).unwrap();
+    xenstored.run(&client, watch.next()).unwrap();
+    xenstored.misbehave(Mischief::Refuse("EQUOTA"));
+    assert!(client.reconnect());
+    assert_eq!(xenstored.run(&client, watch.next()), Err(Error::Refused(Refusal::Quota)));
+}
+
+#[test]
+fn an_xenstored_that_cannot_reset_is_not_asked_to() {
+    let (xenstored, client) = connected_with(Settings { features: 0, ..Settings::default() });
+    assert!(!client.reconnect());
+    assert_eq!(xenstored.page().read().connection, 0);
+}
+
+#[test]
+fn a_guest_that_starts_before_xenstored_waits_for_it() {
+    let xenstored = Xenstored::new(page());
+    let mut words = xenstored.page().read();
+    (words.connection, words.server_features, words.req_prod) = (1, 0, 12345);
+    xenstored.page().write(words);
+    let client = Client::new(xenstored.page());
+    let mut write = Box::pin(client.write("data/x", "1"));
+    assert!(!is_ready(&mut write));
+    assert!(!client.pump().notify);
+    xenstored.notify();
+    xenstored.run(&client, write).unwrap();
+}
+
+#[test]
+fn a_restored_guest_goes_on_with_its_new_page() {
+    let (before, client) = connected();
+    let mut watch = before.run(&client, client.watch("data")).unwrap();
+    before.run(&client, watch.next()).unwrap();
+    let mut lost = Box::pin(client.read("name"));
+    assert!(!is_ready(&mut lost));
+    let _ = client.pump();
+
+    let after = Xenstored::new(page());
+    client.restore(after.page());
+    assert_eq!(after.run(&client, lost), Err(Error::Dead(Death::Reset)));
+    assert_eq!(after.run(&client, watch.next()).unwrap().path, "data");
+    assert_eq!(after.watches().len(), 1);
+}
