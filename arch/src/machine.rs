@@ -133,6 +133,26 @@ pub trait Machine: Sync {
         frames: &mut dyn FrameSource,
     ) -> Result<Shared<shared_info>, SharedInfoError>;
 
+    /// Maps machine frame `frame` at `address`, a page of the guest's own that is given up for it.
+    /// For machines that do not [choose places](Machine::chooses_places).
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`].
+    fn map_machine_frame(&self, address: u64, frame: u64) -> Result<(), MapError>;
+
+    /// Whether the guest says where Xen's pages appear in its address space (HVM); else Xen says
+    /// which machine frames they are (PV).
+    fn chooses_places(&self) -> bool;
+
+    /// The machine frame of a guest frame: what Xen calls it; the same number on HVM. `None` if it
+    /// is not memory of this guest's.
+    fn machine_frame(&self, guest_frame: u64) -> Option<u64>;
+
+    /// A number that no machine frame of this guest's is above, if its guest frames are below
+    /// `guest_frames`.
+    fn highest_frame(&self, guest_frames: u64) -> u64;
+
     /// The guest frame of a machine frame that a start-of-day structure names; the same number on
     /// HVM. `None` if it is not a frame of this guest's.
     fn guest_frame(&self, machine_frame: u64) -> Option<u64>;

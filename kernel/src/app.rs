@@ -11,7 +11,7 @@ use embassy_executor::Spawner;
 use prism_boot::{BootInfo, CommandLine, Module};
 
 use crate::surroundings::Surroundings;
-use crate::{console, exec};
+use crate::{console, exec, store};
 
 /// Makes an image out of an `async fn main(context: Context)`.
 ///
@@ -164,6 +164,11 @@ impl Context {
     /// What the kernel found: the hypervisor, and what each service resolved to.
     pub fn surroundings(&self) -> &'static Surroundings {
         self.surroundings
+    }
+
+    /// Xenstore, if the toolstack gave this domain one.
+    pub fn store(&self) -> Option<&'static xen::xenstore::Client> {
+        store::client()
     }
 
     /// Starts a task that runs beside main, on this vCPU.

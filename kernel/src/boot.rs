@@ -11,7 +11,7 @@ use prism_boot::capabilities::{Capabilities, Machine as MachineKind, XenCapabili
 use prism_boot::command_line::{ConsoleSinks, HypercallMethod};
 use prism_boot::grid::Grid;
 use prism_boot::services::{Clock, Console, Services};
-use prism_boot::{BootError, BootInfo, MemoryMap, PAGE_SIZE, PhysRange, SharedRing, door, e820};
+use prism_boot::{BootError, BootInfo, PAGE_SIZE, SharedRing, door, e820};
 use prism_drivers::pit;
 use xen::console::Ring;
 use xen::event::Port;
@@ -27,7 +27,7 @@ use crate::memory::{self, Frames, IdentityMemory};
 use crate::ports::CpuPorts;
 use crate::surroundings::Surroundings;
 use crate::time::{self, Source};
-use crate::{crash, event, exec, power, println, probe};
+use crate::{crash, event, exec, grant, power, println, probe, store};
 
 unsafe extern "Rust" {
     /// The application; its image defines it with [`app!`](crate::app!).
@@ -50,7 +50,10 @@ fn prism_boot(entry: Entry) -> ! {
     report(info, surroundings, &application);
     exec::run(machine, surroundings.is_paravirtual(), |spawner| {
         let main = run(application, Context { info, surroundings, spawner });
-        // The first task always fits.
+        // The first tasks always fit.
+        if let Some(ring) = info.store {
+            let _ = exec::spawn(spawner, store::pump(ring));
+        }
         let _ = exec::spawn(spawner, main);
     })
 }
@@ -74,7 +77,7 @@ fn read_boot_info(entry: Entry, machine: &dyn Machine) -> Result<BootInfo, BootE
 fn settle(
     mut info: BootInfo,
     entry: Entry,
-    machine: &dyn Machine,
+    machine: &'static dyn Machine,
 ) -> (&'static BootInfo, &'static Surroundings) {
     crate::logger::begin(info.command_line.log_level().ok().flatten());
     let wanted = info.command_line.hypercall_method().ok().flatten().unwrap_or(HypercallMethod::Inline);
@@ -109,7 +112,14 @@ fn settle(
         vcpus: probe::vcpus(found.xen.is_some()),
         memory: info.memory.total_usable(),
     };
-    (Box::leak(Box::new(info)), Box::leak(Box::new(surroundings)))
+    let info: &'static BootInfo = Box::leak(Box::new(info));
+    if paravirtual {
+        grant::begin(machine, &info.memory);
+        if let Some(frame) = info.store.and_then(|ring| machine.guest_frame(ring.mfn)) {
+            store::begin(frame);
+        }
+    }
+    (info, Box::leak(Box::new(surroundings)))
 }
 
 /// What can be known before there are page tables and a console.
@@ -189,7 +199,7 @@ fn join_xen(info: &BootInfo, machine: &dyn Machine) -> Option<Shared<shared_info
         }
     }
     let page = machine
-        .map_shared_info(hole(&info.memory), &mut Frames)
+        .map_shared_info(grant::hole(&info.memory), &mut Frames)
         .inspect_err(|error| warn!("no events, no paravirtual clock: {error}"))
         .ok()?;
     event::begin(page);
@@ -227,19 +237,6 @@ fn start_clock(chosen: Clock, xen: Option<xen::time::Clock>, kvm: Option<xen::ti
 fn clock(page: Shared<shared_info>) -> Option<xen::time::Clock> {
     let offset = core::mem::offset_of!(shared_info, vcpu_info) + core::mem::offset_of!(vcpu_info, time);
     page.field(offset).map(xen::time::Clock::new)
-}
-
-/// Address of a page where there is no memory, for Xen's shared page.
-///
-/// The search starts where Linux puts it, below the devices that sit under 4 GiB.
-fn hole(memory: &MemoryMap) -> u64 {
-    const FIRST: u64 = 0xfe70_0000;
-    (FIRST..1 << 32)
-        .step_by(PAGE_SIZE as usize)
-        .find(|address| {
-            PhysRange::with_length(*address, PAGE_SIZE).is_some_and(|page| !memory.overlaps(page))
-        })
-        .unwrap_or(FIRST)
 }
 
 /// Says what was found and what is used instead of what is missing, a line each.

@@ -68,6 +68,26 @@ impl FrameSource for Frames {
     }
 }
 
+/// Takes a frame for a page of its own, and zeroes it; returns its address.
+pub(crate) fn take_zeroed_frame() -> Option<u64> {
+    let address = Frames.take_frame(u64::MAX)?;
+    let page = core::ptr::with_exposed_provenance_mut::<u8>(address as usize);
+    // SAFETY: the frame is ours, and mapped at its own address.
+    unsafe { page.write_bytes(0, PAGE_SIZE as usize) };
+    Some(address)
+}
+
+/// Gives back a frame that [`take_zeroed_frame`] took.
+pub(crate) fn give_frame_back(address: u64) {
+    if let Some(frames) = FRAMES.lock().as_mut() {
+        // Fails only for a frame that is free already, which would be a bug of the caller's: the
+        // allocator is left as it is.
+        if let Err(error) = frames.free(FrameNumber::of(address), 1) {
+            log::error!("a frame was given back twice: {error}");
+        }
+    }
+}
+
 /// Why there is no memory to run in.
 #[derive(Debug)]
 pub(crate) enum MemoryError {

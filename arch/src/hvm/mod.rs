@@ -64,6 +64,22 @@ impl Machine for Hvm {
         Ok(unsafe { Shared::at(hole) })
     }
 
+    fn map_machine_frame(&self, address: u64, _frame: u64) -> Result<(), MapError> {
+        Err(MapError::Taken(address))
+    }
+
+    fn chooses_places(&self) -> bool {
+        true
+    }
+
+    fn machine_frame(&self, guest_frame: u64) -> Option<u64> {
+        Some(guest_frame)
+    }
+
+    fn highest_frame(&self, guest_frames: u64) -> u64 {
+        guest_frames
+    }
+
     fn guest_frame(&self, machine_frame: u64) -> Option<u64> {
         Some(machine_frame)
     }

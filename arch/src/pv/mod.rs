@@ -80,6 +80,22 @@ impl Machine for Pv {
         Ok(unsafe { Shared::at(address) })
     }
 
+    fn map_machine_frame(&self, address: u64, frame: u64) -> Result<(), MapError> {
+        paging::map_machine_address(address, frame * 4096)
+    }
+
+    fn chooses_places(&self) -> bool {
+        false
+    }
+
+    fn machine_frame(&self, guest_frame: u64) -> Option<u64> {
+        paging::machine_frame(guest_frame)
+    }
+
+    fn highest_frame(&self, guest_frames: u64) -> u64 {
+        (0..guest_frames).filter_map(paging::machine_frame).max().unwrap_or(0)
+    }
+
     fn guest_frame(&self, machine_frame: u64) -> Option<u64> {
         paging::guest_frame(machine_frame)
     }

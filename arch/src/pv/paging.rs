@@ -49,7 +49,7 @@ pub(super) fn guest_frame(mfn: u64) -> Option<u64> {
 }
 
 /// The machine frame of guest frame `pfn`; `None` beyond the domain's memory.
-fn machine_frame(pfn: u64) -> Option<u64> {
+pub(super) fn machine_frame(pfn: u64) -> Option<u64> {
     let layout = LAYOUT.get()?;
     let mfn = (pfn < layout.nr_pages).then(|| read_word(layout.mfn_list + pfn * 8))?;
     (mfn < MACHINE_FRAMES).then_some(mfn) // all ones: no memory there

@@ -4,6 +4,7 @@
 //! Each topic has a file with a table of [`GuestTest`]s; a new topic is a new file in `TOPICS`.
 
 mod console;
+mod core;
 mod events;
 mod faults;
 mod memory;
@@ -28,10 +29,11 @@ use crate::report;
 use crate::verdict::Verdict;
 
 /// The tables of all topics.
-const TOPICS: [&[GuestTest]; 7] = [
+const TOPICS: [&[GuestTest]; 8] = [
     smoke::TESTS,
     spectrum::TESTS,
     console::TESTS,
+    core::TESTS,
     events::TESTS,
     power::TESTS,
     faults::TESTS,

@@ -1,0 +1,115 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The domain's grant table, and pages that can be granted.
+
+use alloc::boxed::Box;
+use core::sync::atomic::{AtomicU64, Ordering};
+
+use prism_arch::hypercall::Hypervisor;
+use prism_arch::machine::Machine;
+use prism_boot::{MemoryMap, PAGE_SIZE, PhysRange};
+use spin::Once;
+use xen::grant::setup::{self, FrameMapper, TableFrame};
+use xen::grant::{Error, Frame, Memory, Page, Table};
+use xen::shared::Shared;
+
+use crate::memory::{self, Frames};
+
+static TABLE: Once<Table<OwnPage>> = Once::new();
+/// What the table is set up with, where Xen is used.
+static MAPPER: Once<Mapper> = Once::new();
+
+/// The grant table, where Xen is used. It is set up when it is first asked for.
+pub fn table() -> Option<&'static Table<OwnPage>> {
+    let mapper = *MAPPER.get()?;
+    Some(TABLE.call_once(|| {
+        let highest = mapper.machine.highest_frame(mapper.map.usable_end() / PAGE_SIZE);
+        // SAFETY: the only table of the domain, and nobody used it before; the mapper maps what it
+        // is asked for, for good.
+        unsafe { Table::new(&Hypervisor, Box::new(mapper), Frame(highest)) }
+    }))
+}
+
+/// Makes the table possible.
+pub(crate) fn begin(machine: &'static dyn Machine, map: &'static MemoryMap) {
+    MAPPER.call_once(|| Mapper { machine, map });
+}
+
+/// A page of the domain's own, zero at first.
+pub struct OwnPage {
+    address: u64,
+    frame: u64,
+}
+
+impl OwnPage {
+    /// A page; `None` if there is no memory, or no Xen.
+    pub fn new() -> Option<Self> {
+        let machine = MAPPER.get()?.machine;
+        let address = memory::take_zeroed_frame()?;
+        match machine.machine_frame(address / PAGE_SIZE) {
+            Some(frame) => Some(Self { address, frame }),
+            None => {
+                memory::give_frame_back(address);
+                None
+            }
+        }
+    }
+}
+
+// SAFETY: the frame was taken from the allocator and belongs to this value until it is dropped.
+unsafe impl Page for OwnPage {
+    fn frame(&self) -> Frame {
+        Frame(self.frame)
+    }
+
+    unsafe fn memory(&self) -> Memory {
+        // SAFETY: a frame of ours, mapped at its own address, and page aligned.
+        unsafe { Shared::at(self.address) }
+    }
+}
+
+impl Drop for OwnPage {
+    fn drop(&mut self) {
+        memory::give_frame_back(self.address);
+    }
+}
+
+/// Maps the frames of the table: in a PV domain over a frame of its own, which lies idle from
+/// then on; otherwise where there is no memory.
+#[derive(Clone, Copy)]
+struct Mapper {
+    machine: &'static dyn Machine,
+    map: &'static MemoryMap,
+}
+
+impl FrameMapper for Mapper {
+    fn map(&self, frame: TableFrame) -> xen::grant::Result<Memory> {
+        let address = if self.machine.chooses_places() {
+            let hole = hole(self.map);
+            // SAFETY: there is no memory at the hole that anything could use.
+            unsafe { setup::place(&Hypervisor, frame, Frame(hole / PAGE_SIZE))? };
+            self.machine.map_special_page(hole, &mut Frames).map_err(|_| Error::NoRoom)?;
+            hole
+        } else {
+            let machine_frame = setup::machine_frame(&Hypervisor, frame)?;
+            let address = memory::take_zeroed_frame().ok_or(Error::NoRoom)?;
+            self.machine.map_machine_frame(address, machine_frame.0).map_err(|_| Error::NoRoom)?;
+            address
+        };
+        // SAFETY: just mapped there, for good, and used through this value only.
+        Ok(unsafe { Shared::at(address) })
+    }
+}
+
+/// Where the search for the next hole begins: where Linux puts Xen's shared page, below the devices
+/// that sit under 4 GiB.
+static NEXT_HOLE: AtomicU64 = AtomicU64::new(0xfe70_0000);
+
+/// Address of a page where there is no memory, for a page of Xen's; another one each time.
+pub(crate) fn hole(memory: &MemoryMap) -> u64 {
+    loop {
+        let address = NEXT_HOLE.fetch_add(PAGE_SIZE, Ordering::Relaxed);
+        if PhysRange::with_length(address, PAGE_SIZE).is_some_and(|page| !memory.overlaps(page)) {
+            return address;
+        }
+    }
+}

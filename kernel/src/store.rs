@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Xenstore, for tasks: the client of crate `xen`, kept moving by a task of the kernel.
+
+use embassy_futures::select::select;
+use prism_boot::{PAGE_SIZE, SharedRing};
+use spin::Once;
+use xen::event::Port;
+use xen::shared::Shared;
+use xen::xenstore::Client;
+
+use crate::event::EventChannel;
+
+static CLIENT: Once<Client> = Once::new();
+
+/// The client, if the toolstack gave this domain a xenstore.
+pub(crate) fn client() -> Option<&'static Client> {
+    CLIENT.get()
+}
+
+/// Opens the ring at guest frame `frame`, which is mapped.
+pub(crate) fn begin(frame: u64) {
+    // SAFETY: the page that the toolstack set aside for xenstore: aligned, mapped for good, and
+    // used through this value only.
+    let page = unsafe { Shared::at(frame * PAGE_SIZE) };
+    CLIENT.call_once(|| Client::new(page));
+}
+
+/// Moves requests and answers between the client and the ring, for ever.
+pub(crate) async fn pump(ring: SharedRing) {
+    let Some(client) = client() else { return };
+    let channel = EventChannel::of_toolstack(Port(ring.port));
+    loop {
+        if client.pump().notify {
+            // Fails only if the toolstack closed the port: then nobody is there to be told.
+            let _ = channel.notify();
+        }
+        select(channel.wait(), client.wait_for_work()).await;
+    }
+}
