@@ -4,6 +4,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -173,4 +174,35 @@ fn note(kind: u32, content: &[u8]) -> Vec<u8> {
     note.extend_from_slice(b"Xen\0");
     note.extend_from_slice(content);
     note
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn every_command_of_the_readme_works() -> Result<()> {
+    let project = Project::find()?;
+    let readme = fs::read_to_string(project.root().join("README.md"))?;
+    let commands = commands(&readme);
+    assert!(commands.len() >= 6, "only these were found: {commands:?}");
+    for command in commands {
+        let words: Vec<&str> = command.split_whitespace().collect();
+        let output = Command::new(project.root().join(words[0]))
+            .args(&words[1..])
+            .stdin(Stdio::null())
+            .current_dir(project.root())
+            .output()?;
+        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    Ok(())
+}
+
+/// The commands of this project that a text shows, but the test command: it is what runs this.
+fn commands(text: &str) -> Vec<&str> {
+    let in_tables = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let in_blocks = text.lines().filter_map(|line| line.split(" #").next());
+    let mut commands: Vec<&str> = in_tables.chain(in_blocks).map(str::trim).collect();
+    commands.retain(|command| command.strip_prefix("scripts/").is_some_and(|rest| !rest.is_empty()));
+    commands.retain(|command| !command.starts_with("scripts/test") || command.ends_with("list"));
+    commands.sort_unstable();
+    commands.dedup();
+    commands
 }

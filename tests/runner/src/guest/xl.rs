@@ -118,8 +118,15 @@ fn ending(status: i32, text: &str) -> Ending {
         Some("1") => Ending::Reboot,
         Some(_) => Ending::Crash,
         None if status == TIMED_OUT => Ending::Hang,
-        None => Ending::NotStarted(text.trim().to_owned()),
+        None => Ending::NotStarted(complaint(text).to_owned()),
     }
+}
+
+/// The line of `xl`'s many that says why it could not start a guest: the domain builder's last
+/// word if there is one, else the first error.
+fn complaint(text: &str) -> &str {
+    let line = |word: &str| text.lines().find(|line| line.contains(word));
+    line("panic: ").or_else(|| line("rror")).unwrap_or(text).trim()
 }
 
 /// A guest's name and the files it has in dom0.
@@ -271,6 +278,17 @@ mod tests {
         assert_eq!(ending(0, "Domain 3 has shut down, reason code 3 0x3\n"), Ending::Crash);
         assert_eq!(ending(TIMED_OUT, "Waiting for domain\n"), Ending::Hang);
         assert_eq!(ending(3, "no such kernel\n"), Ending::NotStarted("no such kernel".to_owned()));
+    }
+
+    #[test]
+    fn of_xls_many_lines_the_one_that_tells_the_reason_is_kept() {
+        let text = "Parsing config\nxc: error: panic: not enough memory\nlibxl: error: failed\n";
+        assert_eq!(complaint(text), "xc: error: panic: not enough memory");
+        assert_eq!(
+            complaint("Parsing config\nlibxl: error: no such file\nmore\n"),
+            "libxl: error: no such file"
+        );
+        assert_eq!(complaint("what?\n"), "what?");
     }
 
     #[test]
