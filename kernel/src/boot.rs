@@ -27,7 +27,7 @@ use crate::memory::{self, Frames, IdentityMemory};
 use crate::ports::CpuPorts;
 use crate::surroundings::Surroundings;
 use crate::time::{self, Source};
-use crate::{crash, event, exec, grant, power, println, probe, store};
+use crate::{crash, event, exec, grant, lifecycle, power, println, probe, store};
 
 unsafe extern "Rust" {
     /// The application; its image defines it with [`app!`](crate::app!).
@@ -53,6 +53,9 @@ fn prism_boot(entry: Entry) -> ! {
         // The first tasks always fit.
         if let Some(ring) = info.store {
             let _ = exec::spawn(spawner, store::pump(ring));
+            if let Some(store) = store::client() {
+                let _ = exec::spawn(spawner, lifecycle::obey(store));
+            }
         }
         let _ = exec::spawn(spawner, main);
     })

@@ -13,6 +13,7 @@ pub mod event;
 mod exec;
 pub mod grant;
 mod hypervisor;
+mod lifecycle;
 mod logger;
 pub mod memory;
 mod ports;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ends in the way that `power=` says: off, reboot, or hang (never).
+//! Ends in the way that `power=` says: off, reboot, asked-to-reboot (through xenstore), or hang
+//! (never).
 #![no_std]
 #![no_main]
 
@@ -13,9 +14,15 @@ async fn main(context: prism::Context) -> prism::Result<Verdict> {
     match how {
         "off" => power::off(),
         "reboot" => power::reboot(),
+        // The toolstack's way, with us in its place.
+        "asked-to-reboot" => {
+            let store = context.store().ok_or("there is no xenstore here")?;
+            store.write("control/shutdown", "reboot").await?;
+            core::future::pending().await
+        }
         "hang" => loop {
             core::hint::spin_loop();
         },
-        _ => Err("power= is none of off, reboot, hang".into()),
+        _ => Err("power= is none of off, reboot, asked-to-reboot, hang".into()),
     }
 }

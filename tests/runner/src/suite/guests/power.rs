@@ -17,4 +17,9 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("power=reboot")
         .envs(ENVS)
         .ending_by(&Ending::Reboot),
+    GuestTest::new("a_request_in_xenstore_is_obeyed", "power")
+        .words("power=asked-to-reboot")
+        .envs(&[Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm])
+        .telling(&["the toolstack asks for: reboot"])
+        .ending_by(&Ending::Reboot),
 ];
