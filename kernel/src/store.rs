@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xenstore, for tasks: the client of crate `xen`, kept moving by a task of the kernel.
 
+use core::future::Future;
+
 use embassy_futures::select::select;
 use prism_boot::{PAGE_SIZE, SharedRing};
 use spin::Once;
@@ -25,15 +27,18 @@ pub(crate) fn begin(frame: u64) {
     CLIENT.call_once(|| Client::new(page));
 }
 
-/// Moves requests and answers between the client and the ring, for ever.
-pub(crate) async fn pump(ring: SharedRing) {
-    let Some(client) = client() else { return };
+/// Moves requests and answers between the client and the ring, for ever. The ring's port is open
+/// from the call on.
+pub(crate) fn pump(ring: SharedRing) -> impl Future<Output = ()> {
     let channel = EventChannel::of_toolstack(Port(ring.port));
-    loop {
-        if client.pump().notify {
-            // Fails only if the toolstack closed the port: then nobody is there to be told.
-            let _ = channel.notify();
+    async move {
+        let Some(client) = client() else { return };
+        loop {
+            if client.pump().notify {
+                // Fails only if the toolstack closed the port: then nobody is there to be told.
+                let _ = channel.notify();
+            }
+            select(channel.wait(), client.wait_for_work()).await;
         }
-        select(channel.wait(), client.wait_for_work()).await;
     }
 }
