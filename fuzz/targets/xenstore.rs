@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #![no_main]
 
+use std::collections::VecDeque;
 use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::LazyLock;
@@ -9,9 +10,10 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
+use xen::grant::DomainId;
 use xen::xenbus::{self, Device, Frontend};
-use xen::xenstore::wire::Header;
-use xen::xenstore::{Client, Error, Watch, fake};
+use xen::xenstore::wire::{Header, Kind};
+use xen::xenstore::{Client, Error, Event, Watch, fake};
 
 /// What tasks ask, and what an xenstored that may do anything does.
 #[derive(Arbitrary, Debug)]
@@ -22,8 +24,17 @@ enum Step {
     /// Lets all tasks go on.
     Poll,
     Pump,
+    /// Reads all requests, answers them as it should be, and lets the tasks go on.
+    Serve,
     /// Reads requests, and checks them.
     Read,
+    /// Answers the oldest request that was read, as it should be or nearly so.
+    Reply(Payload),
+    /// Sends an event for each of so many paths.
+    Flood {
+        token: u8,
+        count: u8,
+    },
     /// Answers a request, or one that was never made.
     Answer {
         request: u8,
@@ -71,6 +82,8 @@ enum Word {
     Error,
 }
 
+const EVENT: u32 = Kind::WatchEvent.number();
+
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 static PAGE: LazyLock<fake::Page> = LazyLock::new(fake::page);
 
@@ -88,8 +101,22 @@ fuzz_target!(|input: (u32, Vec<Step>)| {
             Step::Pump => {
                 let _ = client.pump();
             }
+            Step::Serve => {
+                poll(&mut tasks);
+                let _ = client.pump();
+                host.read();
+                host.serve();
+                let _ = client.pump();
+                poll(&mut tasks);
+            }
             Step::Read => host.read(),
-            Step::Answer { request, kind, payload } => host.answer(request, kind, payload),
+            Step::Reply(payload) => host.reply(payload),
+            Step::Flood { token, count } => {
+                (0..count).for_each(|path| host.answer(0, EVENT, Payload::Event { path, token }));
+            }
+            Step::Answer { request, kind, payload } => {
+                host.answer(request.into(), u32::from(kind % 24), payload)
+            }
             Step::Bytes(bytes) => host.write(&bytes),
             Step::Word(word, value) => host.set(word, value),
             Step::Reconnect => {
@@ -124,7 +151,7 @@ fn task(client: Client, request: Request) -> Task {
             Request::Write(path, value) => drop(client.write(&path, value).await),
             Request::Directory => check_names(client.directory("data").await),
             Request::Permissions => drop(client.get_perms("data").await),
-            Request::Home => drop(client.get_domain_path(1).await),
+            Request::Home => drop(client.get_domain_path(DomainId(1)).await),
             Request::Watch(keep) => watch(client.watch("data").await, keep).await,
             Request::Transaction => drop(transact(&client).await),
             Request::Device => connect(&client).await,
@@ -143,14 +170,23 @@ fn check_names(names: Result<Vec<String>, Error>) {
 
 async fn watch(watch: Result<Watch, Error>, keep: bool) {
     let Ok(mut watch) = watch else { return };
-    let mut events = 0;
-    // No more events are kept than are promised, and none of another path.
-    while let Poll::Ready(Ok(event)) = watch.poll_next(&mut Context::from_waker(Waker::noop())) {
-        assert!(event.path == "data" || event.path.starts_with("data/"));
-        events += 1;
+    while let Ok(event) = watch.next().await {
+        check_event(&event);
+        let mut events = 1;
+        while let Poll::Ready(Ok(event)) = watch.poll_next(&mut Context::from_waker(Waker::noop())) {
+            check_event(&event);
+            events += 1;
+        }
+        assert!(events <= 16, "more events were kept than are promised");
+        if !keep {
+            return;
+        }
     }
-    assert!(events <= 16);
-    while keep && watch.next().await.is_ok() {}
+}
+
+fn check_event(event: &Event) {
+    assert!(event.path == "data" || event.path.starts_with("data/"));
+    assert!(!event.overflow || event.path == "data");
 }
 
 async fn transact(client: &Client) -> Result<(), Error> {
@@ -212,6 +248,8 @@ struct Host {
     /// Requests as far as they have come; `None` once the page was tampered with or reset, when
     /// they need not make sense any more.
     stream: Option<Vec<u8>>,
+    /// Number and kind of the requests that were read and not answered.
+    requests: VecDeque<(u32, u32)>,
 }
 
 impl Host {
@@ -220,7 +258,7 @@ impl Host {
         (words.req_cons, words.req_prod, words.rsp_cons, words.rsp_prod) = (start, start, start, start);
         (words.server_features, words.connection, words.error) = (3, 0, 0);
         PAGE.write(words);
-        Self { stream: Some(Vec::new()) }
+        Self { stream: Some(Vec::new()), requests: VecDeque::new() }
     }
 
     fn read(&mut self) {
@@ -248,10 +286,27 @@ impl Host {
             return false;
         }
         stream.drain(..size);
+        self.requests.push_back((header.request, header.kind));
         true
     }
 
-    fn answer(&mut self, request: u8, kind: u8, payload: Payload) {
+    fn serve(&mut self) {
+        while let Some((_, kind)) = self.requests.front() {
+            self.reply(if *kind == Kind::Write.number() || *kind == Kind::Watch.number() {
+                Payload::Ok
+            } else {
+                Payload::Number(4)
+            });
+        }
+    }
+
+    fn reply(&mut self, payload: Payload) {
+        let Some((request, kind)) = self.requests.pop_front() else { return };
+        let refused = matches!(payload, Payload::Error(_));
+        self.answer(request, if refused { Kind::Error.number() } else { kind }, payload);
+    }
+
+    fn answer(&mut self, request: u32, kind: u32, payload: Payload) {
         let payload = match payload {
             Payload::Any(bytes) => bytes,
             Payload::Ok => b"OK\0".to_vec(),
@@ -262,12 +317,7 @@ impl Host {
             Payload::Piece(generation) => format!("{generation}\0x{generation}\0").into_bytes(),
             Payload::Event { path, token } => format!("data/{path}\0{token}\0").into_bytes(),
         };
-        let header = Header {
-            kind: u32::from(kind % 24),
-            request: request.into(),
-            transaction: 0,
-            length: payload.len() as u32,
-        };
+        let header = Header { kind, request, transaction: 0, length: payload.len() as u32 };
         self.write(&[&header.encode(), &payload[..]].concat());
     }
 

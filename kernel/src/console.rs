@@ -157,6 +157,8 @@ impl RingEnd {
 
     /// Gives the other side some time.
     fn nap(&self) {
+        // What is pending and not masked would end the sleep at once, again and again.
+        event::take_all();
         let slept = event::take_one(self.port)
             || time::xen_deadline(NAP)
                 .is_some_and(|deadline| sched::poll(&Hypervisor, self.port.0, deadline).is_ok());

@@ -7,18 +7,19 @@ use alloc::string::{String, ToString};
 use xen_sys::xen::DOMID_FIRST_RESERVED;
 
 use super::state::State;
+use crate::grant::DomainId;
 use crate::xenstore::{Client, Error, Result, Value, Watch};
 
 /// A device as xenstore has it: the frontend's directory, and the backend's that it points to.
 ///
 /// Where the backend is stands in the frontend's directory, which only the toolstack and this
-/// domain can write. Open the device again after it was closed: it may have moved.
+/// domain can write.
 #[derive(Clone)]
 pub struct Device {
     client: Client,
     frontend: String,
     backend: String,
-    backend_id: u16,
+    backend_id: DomainId,
 }
 
 impl Device {
@@ -30,7 +31,7 @@ impl Device {
     pub async fn open(client: &Client, frontend: &str) -> Result<Self> {
         let backend = client.value(&format!("{frontend}/backend")).await?.absolute_path()?.to_string();
         let id = client.value(&format!("{frontend}/backend-id")).await?;
-        let backend_id = id.integer(0..=u64::from(DOMID_FIRST_RESERVED) - 1)? as u16;
+        let backend_id = DomainId(id.integer(0..=u64::from(DOMID_FIRST_RESERVED) - 1)? as u16);
         Ok(Self { client: client.clone(), frontend: frontend.to_string(), backend, backend_id })
     }
 
@@ -50,7 +51,7 @@ impl Device {
     }
 
     /// The backend's domain: the one to grant pages and offer event channels to.
-    pub fn backend_id(&self) -> u16 {
+    pub fn backend_id(&self) -> DomainId {
         self.backend_id
     }
 
@@ -88,6 +89,12 @@ impl Device {
     /// As for [`Store`](crate::xenstore::Store).
     pub async fn remove(&self, key: &str) -> Result<()> {
         self.client.rm(&format!("{}/{key}", self.frontend)).await
+    }
+
+    /// Whether the device is still where it was when it was opened.
+    pub(super) async fn is_in_place(&self) -> bool {
+        let now = Self::open(&self.client, &self.frontend).await;
+        now.is_ok_and(|now| (now.backend, now.backend_id) == (self.backend.clone(), self.backend_id))
     }
 
     /// Our state as it stands in xenstore.

@@ -10,7 +10,7 @@
 //!              |       |                                    |
 //!              |      (9)                                 (10)
 //!              |       |                                    |
-//!              +--(9)--+------------> Closed <--------------+        Closed --(11)--> Waiting
+//!              +--(9)--+------------> Closed <--------------+     Closed --(11)--> as from New
 //!
 //!       when                                              then
 //!   (1) start; our state is one to start from             write Initialising
@@ -25,7 +25,8 @@
 //!   (9) the backend is gone; we want to stop, or          write Closed
 //!       waited too long
 //!  (10) the backend has let go, or does not in time       release: rings, grants
-//!  (11) retry                                             write Initialising
+//!  (11) retry                                             as (1); as (2) if the backend still
+//!                                                         has what we shared
 //! ```
 //!
 //! A transition that is possible at once is made at once: if the backend is Connected before we
@@ -155,14 +156,12 @@ impl Machine {
     fn transition(&self, event: Option<Event>) -> Option<(Phase, &'static [Action])> {
         let closing = matches!(event, Some(Event::Close | Event::Timeout));
         match self.phase {
-            Phase::New => {
-                (event == Some(Event::Start)).then(|| if self.is_fresh() { START } else { RESET }) // (1), (2)
-            }
-            Phase::Resetting if closing => Some(GIVE_UP), // (9)
-            Phase::Resetting => self.backend.has_let_go().then_some(START), // (3)
-            Phase::Waiting if self.backend == State::Unknown => Some(GIVE_UP), // (9)
-            Phase::Waiting if closing => Some(GIVE_UP),   // (9)
-            Phase::Waiting => self.backend.is_offer().then_some(PUBLISH), // (4)
+            Phase::New => (event == Some(Event::Start)).then(|| self.start(self.found)), // (1), (2)
+            Phase::Resetting if closing => Some(GIVE_UP),                                // (9)
+            Phase::Resetting => self.backend.has_let_go().then_some(START),              // (3)
+            Phase::Waiting if self.backend == State::Unknown => Some(GIVE_UP),           // (9)
+            Phase::Waiting if closing => Some(GIVE_UP),                                  // (9)
+            Phase::Waiting => self.backend.is_offer().then_some(PUBLISH),                // (4)
             Phase::Publishing | Phase::Published if closing || !self.backend.is_offer() => Some(CLOSE), // (8)
             Phase::Connecting if closing || !self.backend.is_connected() => Some(CLOSE), // (8)
             Phase::Connected if event == Some(Event::Close) || !self.backend.is_connected() => Some(CLOSE), // (8)
@@ -173,14 +172,18 @@ impl Machine {
             Phase::Closing => {
                 (self.backend.has_let_go() || event == Some(Event::Timeout)).then_some(RELEASE) // (10)
             }
-            Phase::Closed => (event == Some(Event::Retry)).then_some(START), // (11)
+            Phase::Closed => (event == Some(Event::Retry)).then(|| self.start(State::Closed)), // (11)
         }
     }
 
-    /// Whether nothing is left of a former life: the toolstack has just made the device, or we
-    /// have closed it.
-    fn is_fresh(&self) -> bool {
-        matches!(self.found, State::Unknown | State::Initialising | State::Closed)
+    /// How to start from a state of ours: at once if nothing is left of a former life, because the
+    /// toolstack has just made the device, or because both sides have closed it.
+    fn start(&self, from: State) -> Transition {
+        match from {
+            State::Unknown | State::Initialising => START,
+            State::Closed if self.backend.has_let_go() => START,
+            _ => RESET,
+        }
     }
 }
 

@@ -48,7 +48,7 @@ pub trait Frontend: Send {
 pub enum Ended<E> {
     /// The driver wanted to stop.
     Stopped,
-    /// The device was taken away.
+    /// The device was taken away, or has another backend now: open it again if it is there.
     Gone,
     /// It did not work, several times. This is what was wrong the last time.
     Failed(Failure<E>),
@@ -151,6 +151,7 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
                 if let Some(ended) = self.closed(machine.backend()).await {
                     return Ok(ended);
                 }
+                machine.step(Event::Backend(self.device.backend_state().await?));
                 actions = machine.step(Event::Retry);
                 continue;
             }
@@ -169,7 +170,7 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
             }
             Action::Connect => Ok(()),
             Action::Serve => {
-                self.tries = TRIES;
+                (self.tries, self.failure) = (TRIES, None);
                 Ok(())
             }
             Action::Stop => {
@@ -218,14 +219,18 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
         Ok(machine.step(self.note(event)))
     }
 
-    /// Remembers what went wrong. A backend that does not let go in time is no reason of its own.
+    /// Remembers what went wrong. A backend that does not let go in time is the
+    /// reason only if there is no other.
     fn note(&mut self, done: Result<Event, Failure<F::Error>>) -> Event {
         match done {
             Ok(event) => {
                 self.stopped = event == Event::Close;
                 event
             }
-            Err(Failure::Timeout { phase: Phase::Closing, .. }) => Event::Timeout,
+            Err(failure @ Failure::Timeout { phase: Phase::Closing | Phase::Resetting, .. }) => {
+                self.failure.get_or_insert(failure);
+                Event::Timeout
+            }
             Err(failure) => {
                 let timeout = matches!(failure, Failure::Timeout { .. });
                 self.failure = Some(failure);
@@ -239,7 +244,8 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
         if self.stopped {
             return Some(Ended::Stopped);
         }
-        if backend == State::Unknown || (backend == State::Closed && !self.device.is_online().await) {
+        let leaving = backend == State::Closed && !self.device.is_online().await;
+        if backend == State::Unknown || leaving || !self.device.is_in_place().await {
             return Some(Ended::Gone);
         }
         self.tries = self.tries.saturating_sub(1);

@@ -140,11 +140,14 @@ impl Calls {
         }
     }
 
-    /// The answer to a request, which is forgotten then; `waker` is woken when it comes.
-    pub(super) fn poll(&mut self, id: u32, waker: &Waker) -> Poll<Result<Vec<u8>>> {
+    /// The answer to a request, which is forgotten then; `waker` is woken when it comes, in place
+    /// of a former one, which is woken now.
+    pub(super) fn poll(&mut self, id: u32, waker: &Waker, wakers: &mut Vec<Waker>) -> Poll<Result<Vec<u8>>> {
         let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(Death::Reset.into())) };
         if !matches!(call.progress, Progress::Done(_)) {
-            call.owner = Owner::Task(Some(waker.clone()));
+            if let Owner::Task(known) = &mut call.owner {
+                replace(known, waker, wakers);
+            }
             return Poll::Pending;
         }
         match self.calls.remove(&id).map(|call| call.progress) {
@@ -154,13 +157,18 @@ impl Calls {
     }
 
     /// Forgets a request: if it was not sent it never will be, if it was its answer is dropped.
-    pub(super) fn remove(&mut self, id: u32) {
-        let Some(call) = self.calls.remove(&id) else { return };
+    /// Returns the waker of the task that waited.
+    pub(super) fn remove(&mut self, id: u32) -> Option<Waker> {
+        let call = self.calls.remove(&id)?;
         let lane = self.lane(&call.owner);
         match call.progress {
             Progress::Queued(_) => lane.queue.retain(|queued| *queued != id),
             Progress::Sent => lane.in_flight = lane.in_flight.saturating_sub(1),
             Progress::Done(_) => {}
+        }
+        match call.owner {
+            Owner::Task(waker) => waker,
+            Owner::Nobody | Owner::Watch(_) => None,
         }
     }
 
@@ -212,6 +220,14 @@ impl Calls {
             id = id.wrapping_add(1);
         }
         id
+    }
+}
+
+/// Puts `waker` in the place of the one that is known, which is woken if it is another: whoever
+/// it was may have been moved, and nothing foreign is dropped under the lock.
+pub(super) fn replace(known: &mut Option<Waker>, waker: &Waker, wakers: &mut Vec<Waker>) {
+    if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+        wakers.extend(known.replace(waker.clone()));
     }
 }
 

@@ -20,6 +20,7 @@ use super::store::Store;
 use super::transaction::{self, Transaction};
 use super::watch::Watch;
 use super::wire::Kind;
+use crate::grant::DomainId;
 use crate::shared::Shared;
 
 /// A handle on the connection to xenstored. Clones are handles on the same connection; any number
@@ -41,15 +42,17 @@ pub struct Pumped {
     pub progress: bool,
 }
 
-/// What went wrong so far; all zero for a well-behaved xenstored and tasks that read their events.
+/// What went wrong so far: little, if xenstored behaves and tasks read their events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counters {
-    /// Answers that nobody waited for, dropped: late ones, and ones with a wrong id.
+    /// Answers that nobody waited for, dropped: ones with a wrong id, and ones that came after the
+    /// asker had lost patience.
     pub stray_answers: u64,
     /// Answers of another type than the request, which failed.
     pub wrong_types: u64,
-    /// Events for no watch of ours, or of a path that is not watched, dropped.
+    /// Events for no watch of ours, or of a path that is not watched, dropped. Some that crossed the
+    /// end of their watch are usual.
     pub stray_events: u64,
     /// Times that a watch had more events than are kept.
     pub overflows: u64,
@@ -88,7 +91,7 @@ impl Client {
     /// Ready when a request was made that [`pump`](Self::pump) has not seen yet. One task at a
     /// time can wait for this.
     pub fn wait_for_work(&self) -> impl Future<Output = ()> + Send + '_ {
-        poll_fn(|context| self.connection().with(|state, _| state.poll_work(context.waker())))
+        poll_fn(|context| self.connection().with(|state, wakers| state.poll_work(context.waker(), wakers)))
     }
 
     /// Watches a node and all below it, or one of the special paths (`@releaseDomain`).
@@ -133,8 +136,8 @@ impl Client {
     ///
     /// [`Refusal::Unsupported`](super::Refusal::Unsupported) from QEMU's xenstored. Relative paths
     /// work everywhere and need no home.
-    pub async fn get_domain_path(&self, domain: u16) -> Result<String> {
-        let payload = self.store.call(Request::GetDomainPath(domain)).await?;
+    pub async fn get_domain_path(&self, domain: DomainId) -> Result<String> {
+        let payload = self.store.call(Request::GetDomainPath(domain.0)).await?;
         let home = reply::string(&payload).filter(|home| path::check(home).is_ok());
         home.map(ToString::to_string).ok_or(Error::Protocol(Kind::GetDomainPath))
     }

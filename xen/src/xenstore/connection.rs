@@ -24,7 +24,7 @@ impl Connection {
     }
 
     /// Does something with the state, then wakes whom that concerns; a waker may do anything, so
-    /// the lock is open by then.
+    /// the lock is open by then. Nor is any dropped before.
     pub(super) fn with<T>(&self, act: impl FnOnce(&mut State, &mut Vec<Waker>) -> T) -> T {
         let mut wakers = Vec::new();
         let result = act(&mut self.state.lock(), &mut wakers);
@@ -55,7 +55,7 @@ impl Future for Call<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(id) = self.id else { return Poll::Pending };
-        let answer = self.connection.with(|state, _| state.poll_call(id, context.waker()));
+        let answer = self.connection.with(|state, wakers| state.poll_call(id, context.waker(), wakers));
         if answer.is_ready() {
             self.id = None;
         }
@@ -66,7 +66,8 @@ impl Future for Call<'_> {
 impl Drop for Call<'_> {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            self.connection.with(|state, wakers| state.cancel(id, wakers));
+            // The waker is dropped here, not under the lock: it may drop a task.
+            drop(self.connection.with(|state, wakers| state.cancel(id, wakers)));
         }
     }
 }

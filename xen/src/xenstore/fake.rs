@@ -5,12 +5,17 @@
 //! payload of more than 4096 bytes, a missing NUL, a header cut in two, more than 16 requests
 //! before it, a number used twice. Quotas are errors, as they really are. It only looks at the
 //! page when it got an event, so that a forgotten one shows.
+//!
+//! It rewrites the page as a whole: the client's pump must not run at the same moment on another
+//! thread. Tasks may.
 
+mod realm;
 mod server;
 mod tree;
 
 use alloc::boxed::Box;
-use alloc::string::ToString;
+use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::task::Wake;
 use alloc::vec::Vec;
@@ -132,7 +137,7 @@ impl Xenstored {
 
     /// The value of a node.
     pub fn read(&self, path: &str) -> Option<Vec<u8>> {
-        self.server.lock().read(path)
+        self.server.lock().realm().read(path)
     }
 
     /// Does this in place of the next answer; several wait their turn.
@@ -161,13 +166,13 @@ impl Xenstored {
     }
 
     /// Watches that the client has: path and token, as they were given.
-    pub fn watches(&self) -> Vec<(alloc::string::String, alloc::string::String)> {
-        self.server.lock().watches()
+    pub fn watches(&self) -> Vec<(String, String)> {
+        self.server.lock().realm().watches().to_vec()
     }
 
     /// Transactions that the client has open.
     pub fn transactions(&self) -> usize {
-        self.server.lock().transactions()
+        self.server.lock().realm().transactions()
     }
 
     /// The most requests that were before it at once.
@@ -255,10 +260,6 @@ pub fn page_at(index: u32) -> Page {
 }
 
 /// The path below the home of `domain` if it is relative.
-fn absolute(domain: u16, path: &str) -> alloc::string::String {
-    if path.starts_with(['/', '@']) {
-        path.to_string()
-    } else {
-        alloc::format!("/local/domain/{domain}/{path}")
-    }
+fn absolute(domain: u16, path: &str) -> String {
+    if path.starts_with(['/', '@']) { path.to_string() } else { format!("/local/domain/{domain}/{path}") }
 }

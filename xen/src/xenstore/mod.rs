@@ -68,8 +68,8 @@
 //!                        the shared page
 //! ```
 //!
-//! Several limits hold whatever the tasks do: xenstored has at most 16 requests of ours before it
-//! (C xenstored stops reading at 20), the others wait their turn.
+//! Whatever the tasks do, xenstored has at most 16 requests of ours before it, of which 12 are those
+//! of tasks; the others wait their turn. C xenstored stops reading at 20.
 
 mod calls;
 mod client;

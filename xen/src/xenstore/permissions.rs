@@ -4,6 +4,8 @@
 use alloc::format;
 use alloc::string::String;
 
+use crate::grant::DomainId;
+
 /// One entry of a node's permissions.
 ///
 /// The first entry names the node's owner, who may do everything, and what all domains may do
@@ -11,7 +13,7 @@ use alloc::string::String;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Permission {
     /// The domain.
-    pub domain: u16,
+    pub domain: DomainId,
     /// What it may do.
     pub access: Access,
 }
@@ -47,12 +49,12 @@ impl Permission {
         if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return None;
         }
-        Some(Self { domain: digits.parse().ok()?, access })
+        Some(Self { domain: DomainId(digits.parse().ok()?), access })
     }
 
     /// The entry in xenstored's notation.
     pub fn text(&self) -> String {
-        format!("{}{}", self.access.letter(), self.domain)
+        format!("{}{}", self.access.letter(), self.domain.0)
     }
 }
 

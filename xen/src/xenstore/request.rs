@@ -107,11 +107,14 @@ fn strings(strings: &[&str]) -> Vec<u8> {
 mod tests {
     use super::super::permissions::Access;
     use super::*;
+    use crate::grant::DomainId;
 
     #[test]
     fn payloads_have_their_nuls_where_the_specification_has_them() {
-        let permissions =
-            [Permission { domain: 1, access: Access::None }, Permission { domain: 0, access: Access::Read }];
+        let permissions = [
+            Permission { domain: DomainId(1), access: Access::None },
+            Permission { domain: DomainId(0), access: Access::Read },
+        ];
         let cases: [(Request<'_>, &[u8]); 11] = [
             (Request::Read("a"), b"a\0"),
             (Request::Write { path: "a", value: b"v\0w" }, b"a\0v\0w"),

@@ -19,7 +19,7 @@ use alloc::vec::Vec;
 use core::mem;
 use core::task::{Poll, Waker};
 
-use super::calls::{Answer, Calls, Owner};
+use super::calls::{Answer, Calls, Owner, replace};
 use super::client::{Counters, Pumped};
 use super::error::{Death, Error, Result};
 use super::reply;
@@ -107,14 +107,19 @@ impl State {
     }
 
     /// The answer to a request; see [`Calls::poll`].
-    pub(super) fn poll_call(&mut self, id: u32, waker: &Waker) -> Poll<Result<Vec<u8>>> {
-        self.calls.poll(id, waker)
+    pub(super) fn poll_call(
+        &mut self,
+        id: u32,
+        waker: &Waker,
+        wakers: &mut Vec<Waker>,
+    ) -> Poll<Result<Vec<u8>>> {
+        self.calls.poll(id, waker, wakers)
     }
 
     /// Forgets a request; see [`Calls::remove`].
-    pub(super) fn cancel(&mut self, id: u32, wakers: &mut Vec<Waker>) {
-        self.calls.remove(id);
+    pub(super) fn cancel(&mut self, id: u32, wakers: &mut Vec<Waker>) -> Option<Waker> {
         self.call_pump(wakers);
+        self.calls.remove(id)
     }
 
     /// Ends a transaction whose owner has lost interest.
@@ -142,15 +147,20 @@ impl State {
     }
 
     /// The next event of a watch; see [`Watches::poll`].
-    pub(super) fn poll_watch(&mut self, token: u32, waker: &Waker) -> Poll<Result<Event>> {
-        self.watches.poll(token, waker)
+    pub(super) fn poll_watch(
+        &mut self,
+        token: u32,
+        waker: &Waker,
+        wakers: &mut Vec<Waker>,
+    ) -> Poll<Result<Event>> {
+        self.watches.poll(token, waker, wakers)
     }
 
-    /// Forgets a watch, and has xenstored forget it.
-    pub(super) fn unwatch(&mut self, token: u32, wakers: &mut Vec<Waker>) {
-        if let Some(path) = self.watches.remove(token) {
-            self.chore(Owner::Nobody, 0, Request::Unwatch { path: &path, token }, wakers);
-        }
+    /// Forgets a watch, and has xenstored forget it. Returns the waker of the task that waited.
+    pub(super) fn unwatch(&mut self, token: u32, wakers: &mut Vec<Waker>) -> Option<Waker> {
+        let (path, waker) = self.watches.remove(token)?;
+        self.chore(Owner::Nobody, 0, Request::Unwatch { path: &path, token }, wakers);
+        waker
     }
 
     /// Asks xenstored to reset the rings; false if it cannot.
@@ -173,11 +183,11 @@ impl State {
     }
 
     /// Ready when there is something new for the pump; `waker` is woken when there is.
-    pub(super) fn poll_work(&mut self, waker: &Waker) -> Poll<()> {
+    pub(super) fn poll_work(&mut self, waker: &Waker, wakers: &mut Vec<Waker>) -> Poll<()> {
         if self.work {
             return Poll::Ready(());
         }
-        self.pump = Some(waker.clone());
+        replace(&mut self.pump, waker, wakers);
         Poll::Pending
     }
 

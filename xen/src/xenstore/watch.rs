@@ -53,12 +53,13 @@ impl Watch {
 
     /// As [`next`](Self::next), for those who write futures by hand.
     pub fn poll_next(&mut self, context: &mut Context<'_>) -> Poll<Result<Event>> {
-        self.connection.with(|state, _| state.poll_watch(self.token, context.waker()))
+        self.connection.with(|state, wakers| state.poll_watch(self.token, context.waker(), wakers))
     }
 }
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.connection.with(|state, wakers| state.unwatch(self.token, wakers));
+        // The waker is dropped here, not under the lock: it may drop a task.
+        drop(self.connection.with(|state, wakers| state.unwatch(self.token, wakers)));
     }
 }

@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use core::mem;
 use core::task::{Poll, Waker};
 
+use super::calls::replace;
 use super::error::{Error, Result};
 use super::path;
 use super::reply;
@@ -63,9 +64,9 @@ impl Watches {
         token
     }
 
-    /// Forgets a watch, and returns its path.
-    pub(super) fn remove(&mut self, token: u32) -> Option<String> {
-        self.entries.remove(&token).map(|entry| entry.path)
+    /// Forgets a watch, and returns its path and the waker of the task that waited.
+    pub(super) fn remove(&mut self, token: u32) -> Option<(String, Option<Waker>)> {
+        self.entries.remove(&token).map(|entry| (entry.path, entry.waker))
     }
 
     /// Files the event in `payload`.
@@ -87,7 +88,7 @@ impl Watches {
     }
 
     /// The next event of a watch; `waker` is woken when there is one.
-    pub(super) fn poll(&mut self, token: u32, waker: &Waker) -> Poll<Result<Event>> {
+    pub(super) fn poll(&mut self, token: u32, waker: &Waker, wakers: &mut Vec<Waker>) -> Poll<Result<Event>> {
         let Some(entry) = self.entries.get_mut(&token) else { return Poll::Pending };
         if let Some(event) = entry.events.pop_front() {
             return Poll::Ready(Ok(event));
@@ -95,7 +96,7 @@ impl Watches {
         if let Some(error) = &entry.failed {
             return Poll::Ready(Err(error.clone()));
         }
-        entry.waker = Some(waker.clone());
+        replace(&mut entry.waker, waker, wakers);
         Poll::Pending
     }
 

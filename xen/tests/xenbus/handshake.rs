@@ -4,6 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::future::{Either, join, select};
+use xen::grant::DomainId;
 use xen::xenbus::{Device, Ended, Failure, Frontend, Phase, State, run};
 use xen::xenstore::fake::{Mischief, Xenstored, page};
 use xen::xenstore::{Client, Death, Error};
@@ -103,7 +104,7 @@ impl Frontend for Disk<'_> {
 
     async fn publish(&mut self, device: &Device) -> Result<(), Error> {
         self.log.lock().unwrap().push("publish");
-        assert_eq!(device.backend_id(), 3);
+        assert_eq!(device.backend_id(), DomainId(3));
         self.publish.take().await?;
         device.write("ring-ref", "8").await
     }
@@ -204,6 +205,22 @@ fn a_backend_that_is_restarted_is_connected_again() {
     });
     assert_eq!(ended, Ended::Gone);
     assert_eq!(log.len(), 50);
+}
+
+#[test]
+fn a_device_that_moves_to_another_backend_has_to_be_opened_again() {
+    let guest = device();
+    let xenstored = &guest.0;
+    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), patient, async {
+        backend(xenstored, State::InitWait);
+        until(xenstored, State::Initialised).await;
+        backend(xenstored, State::Connected);
+        until(xenstored, State::Connected).await;
+        xenstored.write(&format!("{FRONTEND}/backend-id"), "4");
+        backend(xenstored, State::InitWait);
+    });
+    assert_eq!(ended, Ended::Gone);
+    assert_eq!(log, ["publish", "connect", "serve", "stop", "release"]);
 }
 
 #[test]
@@ -314,6 +331,19 @@ fn garbage_from_the_backend_is_no_state() {
         });
         assert_eq!((ended, log), (Ended::Gone, vec!["publish", "stop", "release"]));
     }
+}
+
+#[test]
+fn a_backend_that_stays_connected_is_not_connected_to_again() {
+    let guest = device();
+    let xenstored = &guest.0;
+    let (ended, log) = play(&guest, (Step::Fine, Step::Fails), impatient, async {
+        backend(xenstored, State::InitWait);
+        until(xenstored, State::Initialised).await;
+        backend(xenstored, State::Connected);
+    });
+    assert_eq!(ended, Ended::Failed(Failure::Driver(Error::Changing)));
+    assert_eq!(log, ["publish", "connect", "serve", "stop", "release"]);
 }
 
 #[test]

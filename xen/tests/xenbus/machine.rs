@@ -140,6 +140,17 @@ fn a_closed_device_can_be_tried_again() {
 }
 
 #[test]
+fn a_backend_that_has_not_let_go_is_not_taken_for_a_new_one() {
+    let mut machine = on_the_way(5);
+    machine.step(Event::Close);
+    assert_eq!(machine.step(Event::Timeout), [Release]);
+    assert_eq!(machine.step(Event::Retry), [Write(State::Closed)]);
+    assert_eq!(machine.phase(), Phase::Resetting);
+    assert_eq!(machine.step(Event::Backend(State::InitWait)), [Write(State::Initialising), Publish]);
+    assert_eq!(Machine::new(State::Closed, State::Connected).step(Event::Start), [Write(State::Closed)]);
+}
+
+#[test]
 fn reconfiguration_is_not_a_disconnection() {
     let mut machine = on_the_way(5);
     assert!(machine.step(Event::Backend(State::Reconfiguring)).is_empty());

@@ -25,7 +25,7 @@ fn a_hundred_requests_at_once_each_get_their_own_answer() {
 }
 
 #[test]
-fn never_are_more_than_sixteen_requests_before_xenstored() {
+fn a_hundred_requests_are_not_all_before_xenstored_at_once() {
     let (xenstored, client) = connected();
     xenstored.hold(true);
     let mut requests = pin!(join_all((0..100).map(|_| client.read("name"))));

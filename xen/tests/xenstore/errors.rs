@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+use xen::grant::DomainId;
 use xen::xenstore::fake::{Mischief, Settings};
 use xen::xenstore::path::Flaw;
 use xen::xenstore::{Access, Error, Permission, Refusal};
@@ -15,7 +16,7 @@ fn what_xenstored_refuses_is_an_error_with_its_name() {
             assert!(client.read("data/none").await.unwrap_err().is_not_found());
             assert_eq!(client.read("/secret").await, Err(Error::Refused(Refusal::Access)));
             assert_eq!(client.write("name", "me").await, Err(Error::Refused(Refusal::Access)));
-            let other = [Permission { domain: 7, access: Access::Both }];
+            let other = [Permission { domain: DomainId(7), access: Access::Both }];
             assert_eq!(client.set_perms("data", &other).await, Err(Error::Refused(Refusal::NotPermitted)));
             done()
         })
@@ -34,7 +35,7 @@ fn an_error_that_no_header_lists_is_an_error_all_the_same() {
 fn an_xenstored_without_domain_paths_says_so() {
     let (xenstored, client) = connected();
     xenstored.misbehave(Mischief::Refuse("ENOSYS"));
-    let answer = xenstored.run(&client, client.get_domain_path(1));
+    let answer = xenstored.run(&client, client.get_domain_path(DomainId(1)));
     assert_eq!(answer, Err(Error::Refused(Refusal::Unsupported)));
 }
 

@@ -2,6 +2,7 @@
 use std::pin::pin;
 
 use futures::future::try_join_all;
+use xen::grant::DomainId;
 use xen::xenstore::fake::Mischief;
 use xen::xenstore::wire::Kind;
 use xen::xenstore::{Error, Refusal};
@@ -78,7 +79,7 @@ fn answers_that_make_no_sense_are_errors() {
         let answer = xenstored.run(&client, client.get_perms("data"));
         assert_eq!(answer, Err(Error::Protocol(Kind::GetPermissions)), "{payload:?}");
         xenstored.misbehave(Mischief::Payload(b"/a//b\0".to_vec()));
-        let answer = xenstored.run(&client, client.get_domain_path(1));
+        let answer = xenstored.run(&client, client.get_domain_path(DomainId(1)));
         assert_eq!(answer, Err(Error::Protocol(Kind::GetDomainPath)));
     }
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+use xen::grant::DomainId;
 use xen::xenstore::{Access, Permission};
 
 use crate::{connected, done};
@@ -65,9 +66,9 @@ fn directories_are_made_listed_and_removed() {
 fn permissions_are_read_and_set() {
     let (xenstored, client) = connected();
     let permissions = [
-        Permission { domain: 1, access: Access::None },
-        Permission { domain: 0, access: Access::Read },
-        Permission { domain: 7, access: Access::Both },
+        Permission { domain: DomainId(1), access: Access::None },
+        Permission { domain: DomainId(0), access: Access::Read },
+        Permission { domain: DomainId(7), access: Access::Both },
     ];
     xenstored
         .run(&client, async {
@@ -82,5 +83,5 @@ fn permissions_are_read_and_set() {
 #[test]
 fn the_home_of_a_domain_is_told() {
     let (xenstored, client) = connected();
-    assert_eq!(xenstored.run(&client, client.get_domain_path(7)).unwrap(), "/local/domain/7");
+    assert_eq!(xenstored.run(&client, client.get_domain_path(DomainId(7))).unwrap(), "/local/domain/7");
 }

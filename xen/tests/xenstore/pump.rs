@@ -69,3 +69,33 @@ fn futures_can_move_between_vcpus() {
     xenstored.run(&client, both).unwrap();
     is_send(client);
 }
+
+/// A waker that uses the client when it is dropped, as one that holds a whole task may.
+struct Clinging(xen::xenstore::Client);
+
+impl Wake for Clinging {
+    fn wake(self: Arc<Self>) {}
+}
+
+impl Drop for Clinging {
+    fn drop(&mut self) {
+        let _ = self.0.counters();
+    }
+}
+
+#[test]
+fn wakers_are_woken_and_dropped_while_the_client_is_free() {
+    let (_xenstored, client) = connected();
+    let clinging = || Waker::from(Arc::new(Clinging(client.clone())));
+    let poll = |future: &mut std::pin::Pin<Box<dyn Future<Output = ()> + '_>>| {
+        assert!(future.as_mut().poll(&mut Context::from_waker(&clinging())).is_pending());
+    };
+    let mut work: std::pin::Pin<Box<dyn Future<Output = ()>>> = Box::pin(client.wait_for_work());
+    poll(&mut work);
+    poll(&mut work);
+    let mut read: std::pin::Pin<Box<dyn Future<Output = ()>>> =
+        Box::pin(async { drop(client.read("name").await) });
+    poll(&mut read); // wakes the pump
+    poll(&mut read);
+    drop(read);
+}

@@ -10,6 +10,7 @@ use alloc::vec::Vec;
 use super::super::path::is_within;
 use super::super::permissions::{Access, Permission};
 use super::Settings;
+use crate::grant::DomainId;
 
 /// What xenstored says when it does not.
 pub(super) type Refusable<T> = Result<T, &'static str>;
@@ -87,7 +88,7 @@ impl Tree {
         for path in missing {
             let mut permissions = permissions.clone();
             if let (Some(first), true) = (permissions.first_mut(), who != CONTROL) {
-                first.domain = who;
+                first.domain = DomainId(who);
             }
             self.changed_children(parent(&path));
             self.nodes.insert(path, Node { value: Vec::new(), permissions, generation: 0 });
@@ -164,15 +165,15 @@ impl Tree {
 }
 
 fn entry(domain: u16, access: Access) -> Permission {
-    Permission { domain, access }
+    Permission { domain: DomainId(domain), access }
 }
 
 fn owner(permissions: &[Permission]) -> u16 {
-    permissions.first().map_or(CONTROL, |first| first.domain)
+    permissions.first().map_or(CONTROL, |first| first.domain.0)
 }
 
 fn may(permissions: &[Permission], who: u16, what: Access) -> bool {
-    let own = permissions.iter().skip(1).find(|entry| entry.domain == who).or(permissions.first());
+    let own = permissions.iter().skip(1).find(|entry| entry.domain.0 == who).or(permissions.first());
     who == CONTROL
         || owner(permissions) == who
         || own.is_some_and(|entry| entry.access == what || entry.access == Access::Both)
