@@ -34,10 +34,9 @@ pub(super) fn install() {
         };
     }
     // SAFETY: the stubs take the frames that Xen pushes, and never return.
-    if let Err(errno) = unsafe { xen::pv::set_trap_table(&Hypervisor, &table) } {
+    if unsafe { xen::pv::set_trap_table(&Hypervisor, &table) }.is_err() {
         // Without handlers the first exception ends the domain with Xen's report: as good as it gets.
         let _ = xen::console::write_to_xen(&Hypervisor, b"prism: Xen refused the trap table\n");
-        let _ = errno;
     }
     for (callback, stub) in
         [(Callback::Event, event_stub as *const ()), (Callback::Failsafe, failsafe_stub as *const ())]
