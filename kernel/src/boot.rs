@@ -202,7 +202,7 @@ fn join_xen(info: &BootInfo, machine: &dyn Machine) -> Option<Shared<shared_info
         }
     }
     let page = machine
-        .map_shared_info(grant::hole(&info.memory), &mut Frames)
+        .map_shared_info(memory::hole(&info.memory), &mut Frames)
         .inspect_err(|error| warn!("no events, no paravirtual clock: {error}"))
         .ok()?;
     event::begin(page);

@@ -2,11 +2,10 @@
 //! The domain's grant table, and pages that can be granted.
 
 use alloc::boxed::Box;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::machine::Machine;
-use prism_boot::{MemoryMap, PAGE_SIZE, PhysRange};
+use prism_boot::{MemoryMap, PAGE_SIZE};
 use spin::Once;
 use xen::grant::setup::{self, FrameMapper, TableFrame};
 use xen::grant::{Error, Frame, Memory, Page, Table};
@@ -84,7 +83,7 @@ struct Mapper {
 impl FrameMapper for Mapper {
     fn map(&self, frame: TableFrame) -> xen::grant::Result<Memory> {
         let address = if self.machine.chooses_places() {
-            let hole = hole(self.map);
+            let hole = memory::hole(self.map);
             // SAFETY: there is no memory at the hole that anything could use.
             unsafe { setup::place(&Hypervisor, frame, Frame(hole / PAGE_SIZE))? };
             self.machine.map_special_page(hole, &mut Frames).map_err(|_| Error::NoRoom)?;
@@ -97,19 +96,5 @@ impl FrameMapper for Mapper {
         };
         // SAFETY: just mapped there, for good, and used through this value only.
         Ok(unsafe { Shared::at(address) })
-    }
-}
-
-/// Where the search for the next hole begins: where Linux puts Xen's shared page, below the devices
-/// that sit under 4 GiB.
-static NEXT_HOLE: AtomicU64 = AtomicU64::new(0xfe70_0000);
-
-/// Address of a page where there is no memory, for a page of Xen's; another one each time.
-pub(crate) fn hole(memory: &MemoryMap) -> u64 {
-    loop {
-        let address = NEXT_HOLE.fetch_add(PAGE_SIZE, Ordering::Relaxed);
-        if PhysRange::with_length(address, PAGE_SIZE).is_some_and(|page| !memory.overlaps(page)) {
-            return address;
-        }
     }
 }

@@ -4,6 +4,7 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::fmt;
+use core::sync::atomic::{AtomicU64, Ordering};
 
 use prism_arch::image::image;
 use prism_arch::machine::{FrameSource, Machine, MapError};
@@ -84,6 +85,20 @@ pub(crate) fn give_frame_back(address: u64) {
         // allocator is left as it is.
         if let Err(error) = frames.free(FrameNumber::of(address), 1) {
             log::error!("a frame was given back twice: {error}");
+        }
+    }
+}
+
+/// Where the search for the next hole begins: where Linux puts Xen's shared page, below the devices
+/// that sit under 4 GiB.
+static NEXT_HOLE: AtomicU64 = AtomicU64::new(0xfe70_0000);
+
+/// Address of a page where there is no memory, for a page of Xen's; another one each time.
+pub(crate) fn hole(memory: &MemoryMap) -> u64 {
+    loop {
+        let address = NEXT_HOLE.fetch_add(PAGE_SIZE, Ordering::Relaxed);
+        if PhysRange::with_length(address, PAGE_SIZE).is_some_and(|page| !memory.overlaps(page)) {
+            return address;
         }
     }
 }
