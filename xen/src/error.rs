@@ -18,6 +18,8 @@ impl Errno {
     pub const NOSYS: Self = Self(XEN_ENOSYS);
     /// The operation is not supported.
     pub const OPNOTSUPP: Self = Self(XEN_EOPNOTSUPP);
+    /// There is no such thing.
+    pub const NOENT: Self = Self(XEN_ENOENT);
     /// Not permitted to this domain.
     pub const PERM: Self = Self(XEN_EPERM);
     /// An argument makes no sense to Xen.

@@ -3,6 +3,7 @@
 //! `arch-x86/xen.h`).
 
 use xen_sys::arch_x86::xen::trap_info;
+use xen_sys::arch_x86::xen_x86_64::SEGBASE_GS_KERNEL;
 use xen_sys::callback::*;
 use xen_sys::xen::*;
 
@@ -95,6 +96,21 @@ pub unsafe fn register_callback(
     };
     // SAFETY: CALLBACKOP_register takes a callback_register; the code is the caller's promise.
     unsafe { command(hypercalls, __HYPERVISOR_callback_op, CALLBACKOP_register, &mut argument) }.map(drop)
+}
+
+/// Sets the base of GS, as the kernel sees it.
+///
+/// # Safety
+///
+/// Code that uses GS is content with the new base.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub unsafe fn set_gs_base(hypercalls: &(impl Hypercall + ?Sized), base: u64) -> Result<()> {
+    let which = u64::from(SEGBASE_GS_KERNEL);
+    // SAFETY: no pointers; the effect is the caller's promise.
+    check(unsafe { hypercalls.issue(__HYPERVISOR_set_segment_base, [which, base, 0, 0, 0]) }).map(drop)
 }
 
 /// Sets the handlers of exceptions. The table ends with an entry whose address is 0.

@@ -15,7 +15,7 @@ use crate::error::Result;
 use crate::hypercall::{Hypercall, command};
 
 pub use table::{Slot, Table};
-pub use two_level::{Bits, PORTS};
+pub use two_level::{Bits, PORTS, Ports};
 
 /// An event channel of this domain. Port 0 does not exist.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -3,7 +3,7 @@
 //! tells in which words of pending bits to look (`shared_info` of `xen/include/public/xen.h`).
 
 use core::mem::offset_of;
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::{AtomicU64, Ordering, fence};
 
 use xen_sys::xen::{shared_info, vcpu_info};
 
@@ -13,6 +13,39 @@ use crate::shared::Shared;
 /// Ports of a 64-bit domain: a bit each in 64 words.
 pub const PORTS: u32 = 4096;
 const WORDS: u32 = PORTS / 64;
+
+/// The ports whose events one vCPU takes.
+///
+/// The pending and mask bits are the domain's, not the vCPU's. Were a vCPU to take events that Xen is
+/// just delivering to another, that one's upcall could get lost: Xen sets the pending bit first and
+/// looks at the mask afterwards (`xen/common/event_2l.c`).
+pub struct Ports([AtomicU64; WORDS as usize]);
+
+impl Ports {
+    /// No port.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self([const { AtomicU64::new(0) }; WORDS as usize])
+    }
+
+    /// Adds a port.
+    pub fn add(&self, port: Port) {
+        if let Some(word) = self.0.get((port.0 / 64) as usize) {
+            word.fetch_or(1 << (port.0 % 64), Ordering::SeqCst);
+        }
+    }
+
+    /// Removes a port.
+    pub fn remove(&self, port: Port) {
+        if let Some(word) = self.0.get((port.0 / 64) as usize) {
+            word.fetch_and(!(1 << (port.0 % 64)), Ordering::SeqCst);
+        }
+    }
+
+    fn word(&self, index: u32) -> u64 {
+        self.0.get(index as usize).map_or(0, |word| word.load(Ordering::SeqCst))
+    }
+}
 
 /// The pending and mask bits of all ports, in the page that Xen shares with the domain.
 #[derive(Clone, Copy)]
@@ -57,27 +90,27 @@ impl Bits {
         })
     }
 
-    /// Takes every event that has arrived at the vCPU whose structure is `vcpu`: for each, masks
-    /// the port, clears its pending bit, and calls `arrived`.
+    /// Takes every event that has arrived at the vCPU whose structure is `vcpu` on one of its `ports`:
+    /// for each, masks the port, clears its pending bit, and calls `arrived`.
     ///
     /// The order is the one that loses nothing (`xen.h`, at `evtchn_upcall_pending`): first the
     /// vCPU's flag, then its selector, then the words that the selector names.
-    pub fn take_all(self, vcpu: Shared<vcpu_info>, mut arrived: impl FnMut(Port)) {
+    pub fn take_all(self, vcpu: Shared<vcpu_info>, ports: &Ports, mut arrived: impl FnMut(Port)) {
         let Some(flag) = vcpu.field::<u8>(offset_of!(vcpu_info, evtchn_upcall_pending)) else { return };
         let Some(selector) = vcpu.field::<u64>(offset_of!(vcpu_info, evtchn_pending_sel)) else { return };
         while flag.atomic().swap(0, Ordering::SeqCst) != 0 {
             fence(Ordering::SeqCst);
             for index in ones(selector.atomic().swap(0, Ordering::SeqCst)) {
-                self.take_word(index, &mut arrived);
+                self.take_word(index, ports.word(index), &mut arrived);
             }
         }
     }
 
-    fn take_word(self, index: u32, arrived: &mut impl FnMut(Port)) {
+    fn take_word(self, index: u32, ports: u64, arrived: &mut impl FnMut(Port)) {
         let masks = self.word(offset_of!(shared_info, evtchn_mask), index);
         let pendings = self.word(offset_of!(shared_info, evtchn_pending), index);
         let (Some(masks), Some(pendings)) = (masks, pendings) else { return };
-        let open = pendings.atomic().load(Ordering::SeqCst) & !masks.atomic().load(Ordering::SeqCst);
+        let open = pendings.atomic().load(Ordering::SeqCst) & !masks.atomic().load(Ordering::SeqCst) & ports;
         for bit in ones(open) {
             masks.atomic().fetch_or(1 << bit, Ordering::SeqCst);
             if pendings.atomic().fetch_and(!(1 << bit), Ordering::SeqCst) & 1 << bit != 0 {
@@ -148,9 +181,15 @@ mod tests {
         }
 
         fn taken(&mut self) -> Vec<u32> {
-            let (bits, vcpu) = (self.bits(), self.vcpu());
+            self.taken_of(&(0..PORTS).collect::<Vec<_>>())
+        }
+
+        /// What a vCPU takes that has only these ports.
+        fn taken_of(&mut self, own: &[u32]) -> Vec<u32> {
+            let (bits, vcpu, ports) = (self.bits(), self.vcpu(), Ports::none());
+            own.iter().for_each(|port| ports.add(Port(*port)));
             let mut taken = Vec::new();
-            bits.take_all(vcpu, |port| taken.push(port.0));
+            bits.take_all(vcpu, &ports, |port| taken.push(port.0));
             taken
         }
     }
@@ -165,6 +204,18 @@ mod tests {
         }
         assert_eq!(xen.taken(), [3, 70, 4095]);
         assert_eq!(xen.taken(), []);
+    }
+
+    #[test]
+    fn events_of_another_vcpus_ports_are_left_to_it() {
+        let mut xen = Xen::new();
+        xen.bits().mask_all();
+        for port in [4, 5] {
+            xen.bits().unmask(Port(port));
+            xen.raise(port);
+        }
+        assert_eq!(xen.taken_of(&[5]), [5]);
+        assert!(xen.bits().take_pending(Port(4)));
     }
 
     #[test]
