@@ -15,6 +15,7 @@ mod mem;
 mod pv;
 pub mod stack;
 pub mod traps;
+pub mod vcpu;
 
 pub use entry::{Door, Entry};
 pub use machine::Machine;

@@ -83,15 +83,44 @@ impl fmt::Display for SharedInfoError {
 
 impl core::error::Error for SharedInfoError {}
 
-/// A machine: page tables, exceptions, and waiting.
+/// Why a vCPU does not start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StartError {
+    /// It has no memory of its own.
+    NoMemory,
+    /// Xen refused.
+    Refused(xen::Errno),
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoMemory => f.write_str("no memory is left for its stacks; give the guest more"),
+            Self::Refused(errno) => write!(f, "Xen refused to start it ({errno})"),
+        }
+    }
+}
+
+impl core::error::Error for StartError {}
+
+/// A machine: page tables, exceptions, vCPUs, and waiting.
 ///
 /// Addresses are virtual, and equal to the (pseudo-)physical ones for all of the guest's memory.
 pub trait Machine: Sync {
     /// What the boot report calls it.
     fn name(&self) -> &'static str;
 
-    /// Has exceptions reported from now on.
-    fn install_traps(&self);
+    /// Makes the vCPU that calls ready to run the kernel: gives it its number, and has its
+    /// exceptions reported. `vcpu` is its number; its memory is there.
+    fn join(&self, vcpu: u32);
+
+    /// Starts another vCPU, which has its [memory](crate::vcpu::Vcpu::place). It calls the kernel's
+    /// `prism_join`.
+    ///
+    /// # Errors
+    ///
+    /// [`StartError`].
+    fn start(&self, vcpu: u32) -> Result<(), StartError>;
 
     /// Sleeps until an event or an interrupt arrives; at once, if one is pending. Events and
     /// interrupts are off before and after: they are found in memory, not handled.
@@ -120,6 +149,13 @@ pub trait Machine: Sync {
     ///
     /// [`MapError`].
     fn map_special_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError>;
+
+    /// Unmaps the page at `address`, of the guest's own memory: nobody may use it from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`].
+    fn unmap_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError>;
 
     /// Maps the page that Xen shares with the domain. HVM has to choose a place for it: `hole` is
     /// the address of a page where there is no memory.

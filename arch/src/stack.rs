@@ -4,11 +4,13 @@
 use core::cell::UnsafeCell;
 use core::ops::Range;
 
+use crate::vcpu;
+
 /// Size of a page, and of a guard.
 const PAGE: usize = 4096;
 
-/// Usable size of the stack that the kernel boots and runs the application's main task on.
-pub const BOOT_STACK_BYTES: usize = 64 * 1024;
+/// Usable size of the stack that a vCPU runs its tasks on; the first one also boots on it.
+pub const TASK_STACK_BYTES: usize = 64 * 1024;
 /// Usable size of each stack that exceptions are reported on (HVM only; a PV kernel has to take
 /// them on the stack where they happened).
 pub const FAULT_STACK_BYTES: usize = 16 * 1024;
@@ -48,25 +50,51 @@ impl<const BYTES: usize> Stack<BYTES> {
     }
 }
 
-/// The stack of boot and of the application's main task.
-pub static BOOT_STACK: Stack<BOOT_STACK_BYTES> = Stack::new();
-/// Where exceptions are reported (HVM: interrupt stack 1).
-pub static FAULT_STACK: Stack<FAULT_STACK_BYTES> = Stack::new();
-/// Where a double fault is reported (HVM: interrupt stack 2).
-pub static DOUBLE_FAULT_STACK: Stack<FAULT_STACK_BYTES> = Stack::new();
-
-/// Every guard page, with the name of the stack above it.
-pub fn guards() -> [(Range<u64>, &'static str); 3] {
-    [
-        (BOOT_STACK.guard(), "boot stack"),
-        (FAULT_STACK.guard(), "fault stack"),
-        (DOUBLE_FAULT_STACK.guard(), "double-fault stack"),
-    ]
+/// The stacks of a vCPU.
+#[repr(C)]
+pub struct Stacks {
+    /// Where tasks run. First, so that the entry stubs know where it is.
+    pub tasks: Stack<TASK_STACK_BYTES>,
+    /// Where exceptions are reported (HVM: interrupt stack 1).
+    pub fault: Stack<FAULT_STACK_BYTES>,
+    /// Where a double fault is reported (HVM: interrupt stack 2).
+    pub double_fault: Stack<FAULT_STACK_BYTES>,
 }
 
-/// The usable part of the stack that `address` lies in, if it lies in one of ours.
+impl Stacks {
+    /// Offset of the initial stack pointer.
+    pub(crate) const TOP: usize = Stack::<TASK_STACK_BYTES>::TOP;
+
+    pub(crate) const fn new() -> Self {
+        Self { tasks: Stack::new(), fault: Stack::new(), double_fault: Stack::new() }
+    }
+
+    /// Every guard page, lowest first, with the name of the stack above it.
+    pub fn guards(&self) -> [(Range<u64>, &'static str); 3] {
+        [
+            (self.tasks.guard(), "task stack"),
+            (self.fault.guard(), "fault stack"),
+            (self.double_fault.guard(), "double-fault stack"),
+        ]
+    }
+
+    /// The usable part of the stack that `address` lies in.
+    fn containing(&self, address: u64) -> Option<Range<u64>> {
+        [self.tasks.range(), self.fault.range(), self.double_fault.range()]
+            .into_iter()
+            .find(|range| range.contains(&address))
+    }
+}
+
+/// The name of the stack, of any vCPU, whose guard page `address` lies in.
+pub fn guarded(address: u64) -> Option<&'static str> {
+    vcpu::all()
+        .flat_map(|vcpu| vcpu.stacks.guards())
+        .find(|(guard, _)| guard.contains(&address))
+        .map(|(_, name)| name)
+}
+
+/// The usable part of the stack, of any vCPU, that `address` lies in.
 pub fn containing(address: u64) -> Option<Range<u64>> {
-    [BOOT_STACK.range(), FAULT_STACK.range(), DOUBLE_FAULT_STACK.range()]
-        .into_iter()
-        .find(|range| range.contains(&address))
+    vcpu::all().find_map(|vcpu| vcpu.stacks.containing(address))
 }

@@ -7,11 +7,11 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 
-use embassy_executor::Spawner;
 use prism_boot::{BootInfo, CommandLine, Module};
 
+use crate::exec::{self, SpawnError};
 use crate::surroundings::Surroundings;
-use crate::{console, exec, store};
+use crate::{console, store};
 
 /// Makes an image out of an `async fn main(context: Context)`.
 ///
@@ -142,7 +142,6 @@ impl<T: Into<Outcome>> From<crate::Result<T>> for Outcome {
 pub struct Context {
     pub(crate) info: &'static BootInfo,
     pub(crate) surroundings: &'static Surroundings,
-    pub(crate) spawner: Spawner,
 }
 
 impl Context {
@@ -171,13 +170,45 @@ impl Context {
         store::client()
     }
 
-    /// Starts a task that runs beside main, on this vCPU.
+    /// Starts a task on the vCPU that calls: the simplest way, as nothing in it has to be `Send`.
     ///
     /// # Errors
     ///
-    /// If 256 tasks run already.
-    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) -> Result<(), TooManyTasks> {
-        exec::spawn(self.spawner, task).map_err(|_| TooManyTasks)
+    /// [`SpawnError::TooManyTasks`].
+    pub fn spawn(&self, task: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
+        exec::spawn(task)
+    }
+
+    /// Starts a task on vCPU `vcpu`.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError`].
+    pub fn spawn_on(
+        &self,
+        vcpu: u32,
+        task: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), SpawnError> {
+        exec::spawn_on(vcpu, task)
+    }
+
+    /// Starts a task on the vCPU that has the fewest.
+    ///
+    /// # Errors
+    ///
+    /// [`SpawnError::TooManyTasks`].
+    pub fn spawn_anywhere(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), SpawnError> {
+        exec::spawn_anywhere(task)
+    }
+
+    /// The numbers of the vCPUs that run tasks, from 0.
+    pub fn vcpus(&self) -> impl Iterator<Item = u32> + use<> {
+        exec::running()
+    }
+
+    /// The number of the vCPU that the calling task runs on.
+    pub fn vcpu(&self) -> u32 {
+        prism_arch::vcpu::number()
     }
 
     /// Waits for a line to be typed, and returns it without its end. At most `limit` bytes are
@@ -198,15 +229,3 @@ impl Context {
         }
     }
 }
-
-/// No task can be started before another ends: 256 run already.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooManyTasks;
-
-impl fmt::Display for TooManyTasks {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("256 tasks run already")
-    }
-}
-
-impl core::error::Error for TooManyTasks {}

@@ -22,12 +22,13 @@ use xen_sys::xen::{shared_info, vcpu_info};
 
 use crate::app::{Application, Context};
 use crate::console::{self, RingEnd};
+use crate::event::EventChannel;
 use crate::hypervisor::{self, Found};
 use crate::memory::{self, Frames, IdentityMemory};
 use crate::ports::CpuPorts;
 use crate::surroundings::Surroundings;
 use crate::time::{self, Source};
-use crate::{crash, event, exec, grant, lifecycle, power, println, probe, store};
+use crate::{crash, event, exec, grant, lifecycle, power, println, probe, smp, store};
 
 unsafe extern "Rust" {
     /// The application; its image defines it with [`app!`](crate::app!).
@@ -42,23 +43,25 @@ fn prism_boot(entry: Entry) -> ! {
     hypervisor::begin(entry.door);
     console::begin(ports);
     power::set_ways(entry.door == Door::Pv, ports);
-    machine.install_traps();
+    machine.join(0);
 
     let info = read_boot_info(entry, machine).unwrap_or_else(|error| crash::give_up(&error));
     let application = prism_application();
     let (info, surroundings) = settle(info, entry, machine);
     report(info, surroundings, &application);
-    exec::run(machine, surroundings.is_paravirtual(), |spawner| {
-        let main = run(application, Context { info, surroundings, spawner });
-        // The first tasks always fit.
-        if let Some(ring) = info.store {
-            let _ = exec::spawn(spawner, store::pump(ring));
-            if let Some(store) = store::client() {
-                let _ = exec::spawn(spawner, lifecycle::obey(store));
-            }
+    start_tasks(application, Context { info, surroundings });
+    exec::run(machine, surroundings.is_paravirtual())
+}
+
+/// Starts the kernel's own tasks and the application's. The first ones always fit.
+fn start_tasks(application: Application, context: Context) {
+    if let Some(ring) = context.info.store {
+        let _ = exec::spawn(store::pump(ring));
+        if let Some(store) = store::client() {
+            let _ = exec::spawn(lifecycle::obey(store));
         }
-        let _ = exec::spawn(spawner, main);
-    })
+    }
+    let _ = exec::spawn(run(application, context));
 }
 
 /// Reads what the loader left. Texts and lists are copied; pages stay where they are, reserved.
@@ -107,12 +110,17 @@ fn settle(
     capabilities.kvm_clock = kvm_clock.is_some();
     let services = Services::choose(&capabilities);
     start_clock(services.clock.chosen, xen_clock, kvm_clock);
+    let vcpus = probe::vcpus(found.xen.is_some());
+    exec::begin(bell(paravirtual && vcpus > 1));
+    if let Some(page) = page {
+        smp::start_others(machine, page, vcpus);
+    }
     let surroundings = Surroundings {
         grid: Grid::new(&capabilities, &services),
         capabilities,
         services,
         xen: found.xen,
-        vcpus: probe::vcpus(found.xen.is_some()),
+        vcpus,
         memory: info.memory.total_usable(),
     };
     let info: &'static BootInfo = Box::leak(Box::new(info));
@@ -123,6 +131,14 @@ fn settle(
         }
     }
     (info, Box::leak(Box::new(surroundings)))
+}
+
+/// What other vCPUs wake vCPU 0 by, if there are any.
+fn bell(others: bool) -> Option<EventChannel> {
+    if !others {
+        return None;
+    }
+    EventChannel::to_self(0).inspect_err(|errno| warn!("vCPU 0 has no event channel ({errno})")).ok()
 }
 
 /// What can be known before there are page tables and a console.
@@ -192,7 +208,7 @@ fn ask_for_memory_map(info: &mut BootInfo) {
 }
 
 /// Maps the pages that Xen shares with the domain and masks all events; returns `shared_info`.
-fn join_xen(info: &BootInfo, machine: &dyn Machine) -> Option<Shared<shared_info>> {
+fn join_xen(info: &BootInfo, machine: &'static dyn Machine) -> Option<Shared<shared_info>> {
     for ring in [info.console, info.store].into_iter().flatten() {
         let mapped = machine
             .guest_frame(ring.mfn)
@@ -206,6 +222,7 @@ fn join_xen(info: &BootInfo, machine: &dyn Machine) -> Option<Shared<shared_info
         .inspect_err(|error| warn!("no events, no paravirtual clock: {error}"))
         .ok()?;
     event::begin(page);
+    smp::begin(machine, page);
     console::use_events();
     Some(page)
 }
@@ -215,7 +232,7 @@ fn ask_for_services(capabilities: &mut Capabilities, clock: Option<xen::time::Cl
     let (Some(clock), Some(xen)) = (clock, &mut capabilities.xen) else { return };
     let features = Features::from_bits_truncate(xen.features);
     xen.pvclock = clock.nanoseconds(cpu::timestamp).is_some();
-    xen.single_shot_timer = probe::single_shot_timer();
+    xen.single_shot_timer = probe::single_shot_timer(0);
     xen.callback_vector =
         features.contains(Features::HVM_CALLBACK_VECTOR) && probe::callback_vector().is_ok();
 }
@@ -251,7 +268,10 @@ fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
         (Err(reason), _) => info!("Xen: not used ({})", reason.reason()),
     }
     info!("memory: {} KiB, {} KiB free", found.memory / 1024, memory::usage().free / 1024);
-    info!("vcpus: {}", found.vcpus);
+    match exec::running().count() {
+        running if running == found.vcpus as usize => info!("vcpus: {running}"),
+        running => info!("vcpus: {running} of {}", found.vcpus),
+    }
     for line in alloc::format!("{}", found.services).lines() {
         info!("{line}");
     }

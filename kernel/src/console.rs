@@ -260,15 +260,23 @@ pub fn lost() -> u64 {
     CONSOLE.lock().lost
 }
 
+/// How often a crash looks whether another vCPU is done with the console.
+const PATIENCE_OF_CRASHES: u32 = 1 << 20;
+
 /// A writer that reaches every sink that somebody may read, even if the console is in use: for
 /// crashes.
 pub(crate) struct Everywhere;
 
 impl Write for Everywhere {
     fn write_str(&mut self, text: &str) -> fmt::Result {
+        let mut looks = PATIENCE_OF_CRASHES;
+        while CONSOLE.is_locked() && looks > 0 {
+            looks -= 1;
+            cpu::relax();
+        }
         if CONSOLE.is_locked() {
-            // SAFETY: whoever holds the lock has crashed, or is waiting for the other side, and
-            // will not run again: a crash does not return.
+            // SAFETY: whoever holds the lock is this vCPU, which has crashed and will not go on, or
+            // another one that waits for the other side, and has had its time.
             unsafe { CONSOLE.force_unlock() };
         }
         let mut console = CONSOLE.lock();

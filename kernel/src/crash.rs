@@ -7,7 +7,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use prism_arch::backtrace::Backtrace;
 use prism_arch::traps::{Access, DOUBLE_FAULT, Fault, PAGE_FAULT};
-use prism_arch::{image, stack};
+use prism_arch::{cpu, image, stack, vcpu};
 use prism_boot::symbols::SymbolTable;
 
 use crate::console::Everywhere;
@@ -15,6 +15,8 @@ use crate::power;
 
 /// Crashes so far: a crash while reporting one must not be reported the same way again.
 static CRASHES: AtomicU32 = AtomicU32::new(0);
+/// The vCPU that crashed first, counted from 1; 0 if none has.
+static FIRST: AtomicU32 = AtomicU32::new(0);
 /// Callers printed at most; a stack overflow has thousands.
 const LONGEST_BACKTRACE: usize = 32;
 
@@ -53,10 +55,20 @@ pub(crate) fn give_up(reason: &dyn fmt::Display) -> ! {
 
 /// Prints a report everywhere and ends with a crash.
 fn report(what: impl FnOnce(&mut Everywhere) -> fmt::Result, backtrace: Backtrace) -> ! {
+    let own = vcpu::number() + 1;
+    let first =
+        FIRST.compare_exchange(0, own, Ordering::AcqRel, Ordering::Acquire).unwrap_or_else(|first| first);
+    if first != 0 && first != own {
+        // The first report is the one that counts; its end is the end of this vCPU too.
+        cpu::stop();
+    }
     let mut out = Everywhere;
     match CRASHES.fetch_add(1, Ordering::AcqRel) {
         0 => {
             let _ = out.write_str("\n--- Prism crashed ---\n");
+            if own != 1 {
+                let _ = writeln!(out, "vCPU {}:", vcpu::number());
+            }
             let _ = what(&mut out);
             let _ = out.write_str("\nbacktrace:\n");
             for (depth, address) in backtrace.take(LONGEST_BACKTRACE).enumerate() {
@@ -116,7 +128,7 @@ impl fmt::Display for Cause<'_> {
             });
         };
         let image = image::image();
-        if let Some((_, name)) = stack::guards().iter().find(|(guard, _)| guard.contains(&address)) {
+        if let Some(name) = stack::guarded(address) {
             return write!(f, "stack overflow: {address:#x} is in the guard page of the {name}");
         }
         let access = match fault.access() {

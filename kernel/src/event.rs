@@ -1,35 +1,57 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Event channels, for tasks: a port is an owned value, and its event is awaited.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::future::{Future, poll_fn};
 use core::task::Poll;
 
 use prism_arch::hypercall::Hypervisor;
+use prism_arch::vcpu;
 use spin::Once;
-use xen::error::Result;
-use xen::event::{self, Bits, Port, Slot, Table};
+use xen::error::{Errno, Result};
+use xen::event::{self, Bits, Port, Ports, Slot, Table};
 use xen::shared::Shared;
 use xen_sys::xen::{shared_info, vcpu_info};
 
 static TABLE: Table = Table::new();
 static BITS: Once<Bits> = Once::new();
-static VCPU: Once<Shared<vcpu_info>> = Once::new();
+static INBOXES: [Once<Box<Inbox>>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
+
+/// Where a vCPU finds its events.
+struct Inbox {
+    info: Shared<vcpu_info>,
+    ports: Ports,
+}
+
+impl Inbox {
+    fn of(number: u32) -> Option<&'static Self> {
+        INBOXES.get(number as usize)?.get().map(Box::as_ref)
+    }
+}
 
 /// Uses the bits in Xen's shared page from now on; every port is masked.
 pub(crate) fn begin(page: Shared<shared_info>) {
     let bits = Bits::new(page);
     bits.mask_all();
     BITS.call_once(|| bits);
-    if let Some(vcpu) = page.field(core::mem::offset_of!(shared_info, vcpu_info)) {
-        VCPU.call_once(|| vcpu);
+}
+
+/// Has vCPU `number` take events; `info` is its structure. Until it [takes them](take_all) they do
+/// not interrupt it.
+pub(crate) fn add_vcpu(number: u32, info: Shared<vcpu_info>) {
+    if let Some(mask) = info.field::<u8>(core::mem::offset_of!(vcpu_info, evtchn_upcall_mask)) {
+        mask.write(1);
+    }
+    if let Some(inbox) = INBOXES.get(number as usize) {
+        inbox.call_once(|| Box::new(Inbox { info, ports: Ports::none() }));
     }
 }
 
-/// Takes every event that has arrived, and wakes the tasks that wait for them.
+/// Takes every event that has arrived at the vCPU that calls, and wakes the tasks that wait for them.
 pub(crate) fn take_all() {
-    if let (Some(bits), Some(vcpu)) = (BITS.get(), VCPU.get()) {
-        bits.take_all(*vcpu, |port| TABLE.arrived(port));
+    if let (Some(bits), Some(inbox)) = (BITS.get(), Inbox::of(vcpu::number())) {
+        bits.take_all(inbox.info, &inbox.ports, |port| TABLE.arrived(port));
     }
 }
 
@@ -49,9 +71,13 @@ pub fn open_ports() -> usize {
 }
 
 /// An event channel that is ours: closed when dropped.
+///
+/// Its events are taken by the vCPU that it is delivered to, the first one unless something else is
+/// said, and wake the task that waits wherever that runs.
 pub struct EventChannel {
     port: Port,
     slot: Arc<Slot>,
+    vcpu: u32,
     close_on_drop: bool,
 }
 
@@ -62,7 +88,7 @@ impl EventChannel {
     ///
     /// What Xen answers; `ENOSPC` when the domain has all the ports it may have.
     pub fn to_self(vcpu: u32) -> Result<Self> {
-        event::bind_ipi(&Hypervisor, vcpu).map(|port| Self::new(port, true))
+        event::bind_ipi(&Hypervisor, vcpu).map(|port| Self::new(port, vcpu, true))
     }
 
     /// One on which `vcpu`'s virtual interrupt (`VIRQ_*`) arrives.
@@ -71,7 +97,7 @@ impl EventChannel {
     ///
     /// What Xen answers; `EEXIST` if it is bound already.
     pub fn virtual_interrupt(virq: u32, vcpu: u32) -> Result<Self> {
-        event::bind_virq(&Hypervisor, virq, vcpu).map(|port| Self::new(port, true))
+        event::bind_virq(&Hypervisor, virq, vcpu).map(|port| Self::new(port, vcpu, true))
     }
 
     /// One that domain `remote` may connect to.
@@ -80,7 +106,7 @@ impl EventChannel {
     ///
     /// What Xen answers; `ENOSPC` when the domain has all the ports it may have.
     pub fn for_domain(remote: u16) -> Result<Self> {
-        event::alloc_unbound(&Hypervisor, remote).map(|port| Self::new(port, true))
+        event::alloc_unbound(&Hypervisor, remote).map(|port| Self::new(port, 0, true))
     }
 
     /// One connected to `port` of domain `remote`.
@@ -89,21 +115,45 @@ impl EventChannel {
     ///
     /// What Xen answers; `EINVAL` if that port does not wait for us.
     pub fn connect(remote: u16, port: Port) -> Result<Self> {
-        event::bind_interdomain(&Hypervisor, remote, port).map(|port| Self::new(port, true))
+        event::bind_interdomain(&Hypervisor, remote, port).map(|port| Self::new(port, 0, true))
     }
 
     /// One that the toolstack opened for us, and that stays open.
     pub(crate) fn of_toolstack(port: Port) -> Self {
-        Self::new(port, false)
+        Self::new(port, 0, false)
     }
 
-    fn new(port: Port, close_on_drop: bool) -> Self {
+    fn new(port: Port, vcpu: u32, close_on_drop: bool) -> Self {
         // A closed port leaves its pending bit behind.
         if let Some(bits) = BITS.get() {
             bits.mask(port);
             bits.take_pending(port);
         }
-        Self { port, slot: TABLE.open(port), close_on_drop }
+        let slot = TABLE.open(port);
+        if let Some(inbox) = Inbox::of(vcpu) {
+            inbox.ports.add(port);
+        }
+        Self { port, slot, vcpu, close_on_drop }
+    }
+
+    /// Has vCPU `vcpu` take the events from now on: the one on which the task runs that waits for
+    /// them, so that no other has to be interrupted for it.
+    ///
+    /// # Errors
+    ///
+    /// What Xen answers; `EINVAL` for virtual interrupts of a vCPU and for channels [to
+    /// itself](Self::to_self), which stay where they are. The events then come where they came before.
+    pub fn deliver_to(&mut self, vcpu: u32) -> Result<()> {
+        // Nobody waits, as this is the only reference: the port is masked, and looked at when it is
+        // waited for again.
+        let Some(inbox) = Inbox::of(vcpu) else { return Err(Errno::NOENT) };
+        event::bind_vcpu(&Hypervisor, self.port, vcpu)?;
+        if let Some(before) = Inbox::of(self.vcpu) {
+            before.ports.remove(self.port);
+        }
+        inbox.ports.add(self.port);
+        self.vcpu = vcpu;
+        Ok(())
     }
 
     /// The port's number.
@@ -159,6 +209,9 @@ impl Drop for EventChannel {
     fn drop(&mut self) {
         if let Some(bits) = BITS.get() {
             bits.mask(self.port);
+        }
+        if let Some(inbox) = Inbox::of(self.vcpu) {
+            inbox.ports.remove(self.port);
         }
         TABLE.close(self.port);
         if self.close_on_drop {

@@ -1,32 +1,30 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The executor: runs tasks until they wait, and gives the CPU away when all of them do.
+//! The executors, one for each vCPU: each runs tasks until they wait, and gives the CPU away when
+//! all of them do.
 //!
-//! Interrupts are data here. The vCPU runs with events and interrupts off; one that arrives only
+//! Interrupts are data here. A vCPU runs with events and interrupts off; one that arrives only
 //! ends its sleep, and is then found in memory, where the task that waits for it is looked up.
+//!
+//! A task stays on the vCPU that it was started on. Whoever wakes it from another one puts it into that
+//! one's queue, and rings its bell, an event channel, if it sleeps.
 
 use alloc::boxed::Box;
-use core::cell::UnsafeCell;
+use core::fmt;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 
 use embassy_executor::raw::Executor;
-use embassy_executor::{SpawnError, Spawner, task};
-use prism_arch::cpu;
+use embassy_executor::task;
 use prism_arch::machine::Machine;
+use prism_arch::{cpu, vcpu};
+use spin::Once;
 
-use crate::event;
+use crate::event::{self, EventChannel};
 use crate::timer::{self, Alarm};
 
-/// Set when a task became ready.
-static READY: AtomicBool = AtomicBool::new(false);
-
-/// Runs the tasks that are ready.
-fn poll(executor: &'static Executor) {
-    // SAFETY: called by `run`'s loop only, never by a task: the executor is not polled from within
-    // itself.
-    unsafe { executor.poll() };
-}
+/// Tasks that can run at the same time, on all vCPUs together.
+const TASKS: usize = 256;
 
 /// A poll that takes longer than so many ticks of the time-stamp counter keeps events waiting for
 /// about a tenth of a second, and is worth a warning.
@@ -35,17 +33,103 @@ const LONG_POLL: u64 = 1 << 28;
 /// Polls that took too long, since boot.
 static LONG_POLLS: AtomicU64 = AtomicU64::new(0);
 
+/// The vCPUs that run tasks, by number.
+static CORES: [Once<Box<Core>>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
+
+/// A vCPU, as far as tasks are concerned.
+struct Core {
+    executor: Executor,
+    /// A task became ready.
+    ready: AtomicBool,
+    /// It sleeps, or is about to: the bell has to be rung.
+    asleep: AtomicBool,
+    /// Tasks that run on it.
+    tasks: AtomicU32,
+    /// What ends its sleep. Without one it does not sleep while other vCPUs run.
+    bell: Option<EventChannel>,
+}
+
+// SAFETY: what is not `Sync` is the executor. It is polled by its own vCPU only, from `run`; other
+// vCPUs only add tasks to it, in the way that it offers for that (`SendSpawner`).
+unsafe impl Sync for Core {}
+// SAFETY: as above; made on its own vCPU, and never moved out of its box.
+unsafe impl Send for Core {}
+
+impl Core {
+    fn of(number: u32) -> Option<&'static Self> {
+        CORES.get(number as usize)?.get().map(Box::as_ref)
+    }
+
+    fn all() -> impl Iterator<Item = (u32, &'static Self)> {
+        (0..vcpu::MOST as u32).filter_map(|number| Some((number, Self::of(number)?)))
+    }
+
+    /// Runs the tasks that are ready.
+    fn poll(&'static self) {
+        // SAFETY: called by `run`'s loop only, never by a task: the executor is not polled from within
+        // itself, and by no other vCPU.
+        unsafe { self.executor.poll() };
+    }
+
+    fn start(&'static self, task: Task) -> Result<(), SpawnError> {
+        let token = any(task, &self.tasks).map_err(|_| SpawnError::TooManyTasks)?;
+        self.tasks.fetch_add(1, Ordering::Relaxed);
+        self.executor.spawner().make_send().spawn(token);
+        Ok(())
+    }
+
+    /// Tells it that a task became ready.
+    fn wake(&self, number: u32) {
+        self.ready.store(true, Ordering::SeqCst);
+        if number != vcpu::number()
+            && self.asleep.swap(false, Ordering::SeqCst)
+            && let Some(bell) = &self.bell
+        {
+            // Cannot fail: the channel is ours, and open.
+            let _ = bell.notify();
+        }
+    }
+
+    /// Sleeps until something happens, unless a task is ready.
+    fn sleep(&self, machine: &dyn Machine, alarm: &mut Option<Alarm>) {
+        match (alarm, timer::next()) {
+            (Some(_), None) => {}
+            (Some(alarm), Some(at)) => alarm.set(at),
+            // Without Xen's alarm nothing would end a sleep: look again and again.
+            (None, _) => return cpu::relax(),
+        }
+        if let Some(bell) = &self.bell {
+            bell.take_and_open();
+        }
+        // Either the one who wakes sees that we are asleep, or we see that there is something to do.
+        self.asleep.store(true, Ordering::SeqCst);
+        if !self.ready.load(Ordering::SeqCst) {
+            machine.idle();
+        }
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+}
+
 #[unsafe(export_name = "__pender")]
-fn pend(_executor: *mut ()) {
-    READY.store(true, Ordering::Release);
+fn pend(context: *mut ()) {
+    let number = context.addr() as u32;
+    if let Some(core) = Core::of(number) {
+        core.wake(number);
+    }
 }
 
 /// A task of any shape.
-#[task(pool_size = 256)]
-async fn any(mut task: Pin<Box<dyn Future<Output = ()>>>) {
+struct Task(Pin<Box<dyn Future<Output = ()>>>);
+
+// SAFETY: a future that is not `Send` is started only on the vCPU that it was made on, and stays
+// there ([`spawn`]).
+unsafe impl Send for Task {}
+
+#[task(pool_size = TASKS)]
+async fn any(mut task: Task, running: &'static AtomicU32) {
     poll_fn(move |context| {
         let start = cpu::timestamp();
-        let result = task.as_mut().poll(context);
+        let result = task.0.as_mut().poll(context);
         if cpu::timestamp().saturating_sub(start) > LONG_POLL {
             LONG_POLLS.fetch_add(1, Ordering::Relaxed);
             log::debug!("a task kept the vCPU for long; let it call yield_now now and then");
@@ -53,6 +137,7 @@ async fn any(mut task: Pin<Box<dyn Future<Output = ()>>>) {
         result
     })
     .await;
+    running.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// Polls that took longer than about a tenth of a second, since boot.
@@ -60,45 +145,81 @@ pub fn long_polls() -> u64 {
     LONG_POLLS.load(Ordering::Relaxed)
 }
 
-/// Starts `task` on this vCPU.
-///
-/// # Errors
-///
-/// [`SpawnError::Busy`] if 256 tasks run already.
-pub(crate) fn spawn(spawner: Spawner, task: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
-    any(Box::pin(task)).map(|token| spawner.spawn(token))
+/// Why a task was not started.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SpawnError {
+    /// 256 tasks run already.
+    TooManyTasks,
+    /// That vCPU does not exist, or does not run.
+    NoSuchVcpu,
 }
 
-/// The executor of the vCPU that boots, for the rest of time.
-struct BootExecutor(UnsafeCell<Option<Executor>>);
+impl fmt::Display for SpawnError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooManyTasks => write!(f, "{TASKS} tasks run already"),
+            Self::NoSuchVcpu => f.write_str("there is no such vCPU"),
+        }
+    }
+}
 
-// SAFETY: used by the vCPU that boots only, from `run`, which is called once.
-unsafe impl Sync for BootExecutor {}
+impl core::error::Error for SpawnError {}
 
-static EXECUTOR: BootExecutor = BootExecutor(UnsafeCell::new(None));
+/// Starts `task` on the vCPU that calls.
+pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
+    Core::of(vcpu::number()).ok_or(SpawnError::NoSuchVcpu)?.start(Task(Box::pin(task)))
+}
 
-/// Runs what `start` spawns, for ever.
-pub(crate) fn run(machine: &dyn Machine, xen: bool, start: impl FnOnce(Spawner)) -> ! {
-    // SAFETY: the only use of the static, and it is never used again: this never returns.
-    let place: &'static mut Option<Executor> = unsafe { &mut *EXECUTOR.0.get() };
-    let executor: &'static Executor = place.insert(Executor::new(core::ptr::null_mut()));
-    start(executor.spawner());
-    let mut alarm = if xen { Alarm::new(0) } else { None };
+/// Starts `task` on vCPU `number`.
+pub(crate) fn spawn_on(
+    number: u32,
+    task: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), SpawnError> {
+    Core::of(number).ok_or(SpawnError::NoSuchVcpu)?.start(Task(Box::pin(task)))
+}
+
+/// Starts `task` on the vCPU that has the fewest tasks.
+pub(crate) fn spawn_anywhere(task: impl Future<Output = ()> + Send + 'static) -> Result<(), SpawnError> {
+    let (_, core) = Core::all()
+        .min_by_key(|(_, core)| core.tasks.load(Ordering::Relaxed))
+        .ok_or(SpawnError::NoSuchVcpu)?;
+    core.start(Task(Box::pin(task)))
+}
+
+/// Numbers of the vCPUs that run tasks.
+pub(crate) fn running() -> impl Iterator<Item = u32> {
+    Core::all().map(|(number, _)| number)
+}
+
+/// Makes the vCPU that calls one that tasks can be started on. Its `bell` ends its sleep when another
+/// one wakes a task of its.
+pub(crate) fn begin(bell: Option<EventChannel>) {
+    let number = vcpu::number();
+    if let Some(core) = CORES.get(number as usize) {
+        core.call_once(|| {
+            Box::new(Core {
+                executor: Executor::new(core::ptr::without_provenance_mut(number as usize)),
+                ready: AtomicBool::new(false),
+                asleep: AtomicBool::new(false),
+                tasks: AtomicU32::new(0),
+                bell,
+            })
+        });
+    }
+}
+
+/// Runs this vCPU's tasks, for ever.
+pub(crate) fn run(machine: &dyn Machine, xen: bool) -> ! {
+    let number = vcpu::number();
+    let mut alarm = if xen { Alarm::new(number) } else { None };
+    let Some(core) = Core::of(number) else { cpu::stop() };
     loop {
         event::take_all();
-        timer::wake_due(|| poll(executor));
-        if READY.swap(false, Ordering::AcqRel) {
-            poll(executor);
-            continue;
-        }
-        match (&mut alarm, timer::next()) {
-            (Some(_), None) => machine.idle(),
-            (Some(alarm), Some(at)) => {
-                alarm.set(at);
-                machine.idle();
-            }
-            // Without Xen's alarm nothing would end a sleep: look again and again.
-            (None, _) => cpu::relax(),
+        timer::wake_due(|| core.poll());
+        if core.ready.swap(false, Ordering::SeqCst) {
+            core.poll();
+        } else {
+            core.sleep(machine, &mut alarm);
         }
     }
 }

@@ -19,8 +19,10 @@ pub mod memory;
 mod ports;
 pub mod power;
 mod probe;
+mod smp;
 mod store;
 pub mod surroundings;
+pub mod sync;
 pub mod time;
 mod timer;
 
@@ -29,7 +31,7 @@ pub use app::{Context, Outcome, Verdict};
 pub use crash::panicked;
 pub use embassy_futures as futures;
 pub use embassy_time;
-pub use exec::long_polls;
+pub use exec::{SpawnError, long_polls};
 pub use xen;
 
 /// The error that an application's main may return: anything that can be displayed.

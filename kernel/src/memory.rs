@@ -71,11 +71,17 @@ impl FrameSource for Frames {
 
 /// Takes a frame for a page of its own, and zeroes it; returns its address.
 pub(crate) fn take_zeroed_frame() -> Option<u64> {
-    let address = Frames.take_frame(u64::MAX)?;
-    let page = core::ptr::with_exposed_provenance_mut::<u8>(address as usize);
-    // SAFETY: the frame is ours, and mapped at its own address.
-    unsafe { page.write_bytes(0, PAGE_SIZE as usize) };
-    Some(address)
+    take_zeroed(PAGE_SIZE)
+}
+
+/// Takes `bytes` of memory in one piece, whole frames, and zeroes them; returns their address.
+pub(crate) fn take_zeroed(bytes: u64) -> Option<u64> {
+    let count = bytes.div_ceil(PAGE_SIZE);
+    let start = FRAMES.lock().as_mut()?.allocate(count, 1)?.address();
+    let place = core::ptr::with_exposed_provenance_mut::<u8>(start as usize);
+    // SAFETY: the frames are ours, and mapped at their own address.
+    unsafe { place.write_bytes(0, (count * PAGE_SIZE) as usize) };
+    Some(start)
 }
 
 /// Gives back a frame that [`take_zeroed_frame`] took.

@@ -58,11 +58,11 @@ pub(crate) fn hvm_ring(frame: Parameter, event: Parameter) -> Option<(u64, u32)>
     (frame != 0 && port != 0).then_some((frame, u32::try_from(port).ok()?))
 }
 
-/// Whether vCPU 0 has a one-shot timer. Asking switches it off, and the 100 Hz timer that PV
+/// Whether a vCPU has a one-shot timer. Asking switches it off, and the 100 Hz timer that those of PV
 /// domains are born with.
-pub(crate) fn single_shot_timer() -> bool {
-    let _ = vcpu::stop_periodic_timer(&Hypervisor, 0);
-    vcpu::stop_singleshot_timer(&Hypervisor, 0).is_ok()
+pub(crate) fn single_shot_timer(vcpu: u32) -> bool {
+    let _ = vcpu::stop_periodic_timer(&Hypervisor, vcpu);
+    vcpu::stop_singleshot_timer(&Hypervisor, vcpu).is_ok()
 }
 
 /// How many vCPUs the domain has: Xen's answer, else the CPU's.

@@ -3,7 +3,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use prism_arch::cpu;
+use prism_arch::{cpu, vcpu};
 use spin::Once;
 use xen::time::Clock;
 
@@ -17,6 +17,8 @@ pub(crate) enum Source {
 }
 
 static SOURCE: Once<Source> = Once::new();
+/// The paravirtual clocks of vCPUs from 1 on: what one shows holds on its own vCPU only.
+static OTHERS: [Once<Clock>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
 /// What the clock showed when it was chosen.
 static ZERO: AtomicU64 = AtomicU64::new(0);
 /// The latest reading: time does not go back.
@@ -26,6 +28,13 @@ static LATEST: AtomicU64 = AtomicU64::new(0);
 pub(crate) fn choose(source: Source) {
     ZERO.store(read(source), Ordering::Relaxed);
     SOURCE.call_once(|| source);
+}
+
+/// Uses `clock` on vCPU `number`, if the source is of its kind.
+pub(crate) fn add_vcpu(number: u32, clock: Clock) {
+    if let Some(place) = OTHERS.get(number as usize) {
+        place.call_once(|| clock);
+    }
 }
 
 /// Nanoseconds since the clock was chosen, early in boot. Never goes back.
@@ -39,8 +48,8 @@ pub fn nanoseconds() -> u64 {
 /// `None` if another clock is in use.
 pub fn xen_deadline(from_now: u64) -> Option<u64> {
     match SOURCE.get() {
-        Some(Source::Paravirtual(clock)) => {
-            clock.nanoseconds(cpu::timestamp).map(|now| now.saturating_add(from_now))
+        Some(Source::Paravirtual(first)) => {
+            own(first).nanoseconds(cpu::timestamp).map(|now| now.saturating_add(from_now))
         }
         _ => None,
     }
@@ -53,8 +62,16 @@ pub(crate) fn to_xen(time: u64) -> u64 {
 
 fn read(source: Source) -> u64 {
     match source {
-        Source::Paravirtual(clock) => clock.nanoseconds(cpu::timestamp).unwrap_or(0),
+        Source::Paravirtual(first) => own(&first).nanoseconds(cpu::timestamp).unwrap_or(0),
         Source::Timestamp { khz } => scale(cpu::timestamp(), khz),
+    }
+}
+
+/// The clock of the vCPU that calls; `first` is vCPU 0's.
+fn own(first: &Clock) -> &Clock {
+    match vcpu::number() {
+        0 => first,
+        number => OTHERS.get(number as usize).and_then(Once::get).unwrap_or(first),
     }
 }
 

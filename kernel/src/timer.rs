@@ -6,8 +6,9 @@ use core::task::Waker;
 
 use embassy_time_driver::Driver;
 use prism_arch::hypercall::Hypervisor;
+use prism_arch::vcpu;
 use spin::Mutex;
-use xen::vcpu;
+use xen::vcpu::set_singleshot_timer;
 use xen_sys::xen::VIRQ_TIMER;
 
 use crate::event::EventChannel;
@@ -54,7 +55,14 @@ impl Queue {
     }
 }
 
-static QUEUE: Mutex<Queue> = Mutex::new(Queue::new());
+/// Each vCPU's queue: a task asks on the vCPU that it runs on.
+static QUEUES: [Mutex<Queue>; vcpu::MOST] = [const { Mutex::new(Queue::new()) }; vcpu::MOST];
+
+/// The queue of the vCPU that calls.
+fn queue() -> &'static Mutex<Queue> {
+    // The numbers of vCPUs are below `MOST`.
+    &QUEUES[vcpu::number() as usize % vcpu::MOST]
+}
 
 struct KernelTime;
 
@@ -64,13 +72,13 @@ impl Driver for KernelTime {
     }
 
     fn schedule_wake(&self, at: u64, waker: &Waker) {
-        QUEUE.lock().schedule(at, waker);
+        queue().lock().schedule(at, waker);
     }
 }
 
 embassy_time_driver::time_driver_impl!(static TIME: KernelTime = KernelTime);
 
-/// Wakes every task whose time has come, in the order of their times, and calls `run` behind each:
+/// Wakes every task of this vCPU whose time has come, in the order of their times, and calls `run` behind each:
 /// the executor runs tasks that are ready at once in no particular order. Reads the clock only if
 /// there are timers at all.
 pub(crate) fn wake_due(mut run: impl FnMut()) {
@@ -79,21 +87,22 @@ pub(crate) fn wake_due(mut run: impl FnMut()) {
     }
     let now = time::nanoseconds();
     loop {
-        let due = QUEUE.lock().take_due(now);
+        let due = queue().lock().take_due(now);
         let Some(waker) = due else { return };
         waker.wake();
         run();
     }
 }
 
-/// When the next task wants to be woken.
+/// When the next task of this vCPU wants to be woken.
 pub(crate) fn next() -> Option<u64> {
-    QUEUE.lock().next()
+    queue().lock().next()
 }
 
 /// What ends the vCPU's sleep when a time has come: Xen's one-shot timer.
 pub(crate) struct Alarm {
     channel: EventChannel,
+    vcpu: u32,
     /// When it goes off; `u64::MAX` if it isn't set.
     at: u64,
 }
@@ -102,16 +111,16 @@ impl Alarm {
     /// The alarm of `vcpu`, if Xen has one.
     pub(crate) fn new(vcpu: u32) -> Option<Self> {
         let channel = EventChannel::virtual_interrupt(VIRQ_TIMER, vcpu).ok()?;
-        Some(Self { channel, at: u64::MAX })
+        Some(Self { channel, vcpu, at: u64::MAX })
     }
 
-    /// Makes sure that it goes off at `at` or before.
+    /// Makes sure that it goes off at `at` or before. Only for the vCPU whose alarm it is.
     pub(crate) fn set(&mut self, at: u64) {
         if self.channel.take_and_open() {
             self.at = u64::MAX;
         }
         // One that is set for an earlier time goes off too early, which is cheaper than two calls.
-        if at < self.at && vcpu::set_singleshot_timer(&Hypervisor, 0, time::to_xen(at)).is_ok() {
+        if at < self.at && set_singleshot_timer(&Hypervisor, self.vcpu, time::to_xen(at)).is_ok() {
             self.at = at;
         }
     }

@@ -5,7 +5,8 @@ use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 
 use super::{FROM_PVH, arrive};
-use crate::stack::{BOOT_STACK, Stack};
+use crate::stack::Stacks;
+use crate::vcpu::FIRST;
 
 /// Page tables for the first 4 GiB, filled by [`start32`]: everything readable, writable and
 /// executable until the kernel installs its own. PML4, page-directory-pointer table, then four
@@ -128,8 +129,8 @@ unsafe extern "C" fn start32() -> ! {
         "6: hlt",
         "jmp 6b",
         ".code64",
-        stack = sym BOOT_STACK,
-        top = const Stack::<{ crate::stack::BOOT_STACK_BYTES }>::TOP,
+        stack = sym FIRST,
+        top = const Stacks::TOP,
         tables = sym BOOT_TABLES,
         gdt_pointer = sym boot_gdt_pointer,
         start64 = sym start64,

@@ -7,16 +7,20 @@
 //! | PVH note (Xen, QEMU, Cloud Hypervisor) | `pvh_start` | 32-bit, no paging | `hvm.rs` |
 //! | Multiboot 1 and 2 (GRUB) | `multiboot_start` | 32-bit, no paging | `hvm.rs` |
 //!
+//! The vCPUs after the first enter by `secondary.rs`.
+//!
 //! Each stub only gets to 64-bit Rust on a stack of ours; what the loader told is parsed by the
 //! kernel, in one place for all of them.
 
 mod hvm;
 mod notes;
 mod pv;
+mod secondary;
 
 use crate::cpu;
 
 pub use notes::embedded_command_line;
+pub(crate) use secondary::secondary_start;
 
 /// The loader that started us, as the entry stubs number it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -4,7 +4,8 @@
 use core::arch::naked_asm;
 
 use super::{FROM_PV, arrive};
-use crate::stack::{BOOT_STACK, Stack};
+use crate::stack::Stacks;
+use crate::vcpu::FIRST;
 
 /// Entered by Xen's PV domain builder.
 ///
@@ -20,8 +21,8 @@ pub(super) unsafe extern "C" fn pv_start() -> ! {
         "mov edi, {door}",
         "call {arrive}", // arrive(door, start_info)
         "ud2",
-        stack = sym BOOT_STACK,
-        top = const Stack::<{ crate::stack::BOOT_STACK_BYTES }>::TOP,
+        stack = sym FIRST,
+        top = const Stacks::TOP,
         door = const FROM_PV,
         arrive = sym arrive,
     )

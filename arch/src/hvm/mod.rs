@@ -2,15 +2,21 @@
 //! The machine with hardware under it, real or virtual: HVM, PVH, KVM, a bare PC.
 
 mod paging;
+mod secondary;
 mod traps;
 
 use core::ops::Range;
 
+use x86_64::VirtAddr;
+use x86_64::registers::model_specific::GsBase;
 use xen::shared::Shared;
 use xen_sys::xen::shared_info;
 
 use crate::hypercall::Hypervisor;
-use crate::machine::{FrameSource, Machine, MapError, SharedInfoError};
+use crate::machine::{FrameSource, Machine, MapError, SharedInfoError, StartError};
+use crate::vcpu;
+
+pub(crate) use traps::Descriptors;
 
 /// The machine of ring 0.
 pub(crate) struct Hvm;
@@ -24,8 +30,15 @@ impl Machine for Hvm {
         "HVM"
     }
 
-    fn install_traps(&self) {
-        traps::install();
+    fn join(&self, vcpu: u32) {
+        if let Some(own) = vcpu::of(vcpu) {
+            traps::install(own);
+        }
+        GsBase::write(VirtAddr::new(vcpu::gs_base(vcpu)));
+    }
+
+    fn start(&self, vcpu: u32) -> Result<(), StartError> {
+        secondary::start(vcpu)
     }
 
     fn idle(&self) {
@@ -49,6 +62,10 @@ impl Machine for Hvm {
 
     fn map_special_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError> {
         paging::map_page(address, frames)
+    }
+
+    fn unmap_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError> {
+        paging::unmap_page(address, frames)
     }
 
     fn map_shared_info(

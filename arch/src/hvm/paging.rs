@@ -6,6 +6,7 @@ use core::ops::Range;
 use spin::Mutex;
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr3, Cr3Flags};
 use x86_64::structures::paging::mapper::{MapToError, MapperFlush};
+use x86_64::structures::paging::page_table::{PageTableEntry, PageTableLevel};
 use x86_64::structures::paging::{
     FrameAllocator, Mapper, OffsetPageTable, PageSize, PageTable, PageTableFlags as Flags, PhysFrame,
     Size1GiB, Size2MiB, Size4KiB,
@@ -13,7 +14,8 @@ use x86_64::structures::paging::{
 use x86_64::{PhysAddr, VirtAddr};
 
 use crate::machine::{Access, FrameSource, MapError};
-use crate::{cpuid, image, stack};
+use crate::vcpu::FIRST;
+use crate::{cpuid, image};
 
 /// Address of the top table in use, or 0 while the entry stub's is.
 static TOP: Mutex<u64> = Mutex::new(0);
@@ -49,6 +51,45 @@ pub(super) fn map_page(address: u64, frames: &mut dyn FrameSource) -> Result<(),
     }
 }
 
+/// Unmaps the page at `address`. The large page that it is part of is split, which takes frames.
+pub(super) fn unmap_page(address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError> {
+    let top = TOP.lock();
+    let address = VirtAddr::new(address);
+    let mut table = table(*top);
+    for level in [PageTableLevel::Four, PageTableLevel::Three, PageTableLevel::Two] {
+        let entry = &mut table[address.page_table_index(level)];
+        if entry.is_unused() {
+            return Ok(());
+        }
+        if entry.flags().contains(Flags::HUGE_PAGE) {
+            split(entry, level, frames)?;
+        }
+        table = self::table(entry.addr().as_u64());
+    }
+    table[address.p1_index()].set_unused();
+    x86_64::instructions::tlb::flush_all();
+    Ok(())
+}
+
+/// Makes 512 pages out of the large one that `entry`, in a table of `level`, maps.
+fn split(
+    entry: &mut PageTableEntry,
+    level: PageTableLevel,
+    frames: &mut dyn FrameSource,
+) -> Result<(), MapError> {
+    let (start, flags) = (entry.addr().as_u64(), entry.flags());
+    let (size, flags) = match level {
+        PageTableLevel::Three => (Size2MiB::SIZE, flags),
+        _ => (Size4KiB::SIZE, flags - Flags::HUGE_PAGE),
+    };
+    let parts = Frames(frames).take().ok_or(MapError::OutOfFrames)?;
+    for (part, address) in table(parts).iter_mut().zip((start..).step_by(size as usize)) {
+        part.set_addr(PhysAddr::new(address), flags);
+    }
+    entry.set_addr(PhysAddr::new(parts), Flags::PRESENT | Flags::WRITABLE);
+    Ok(())
+}
+
 /// The parts of `range` below and above the image, without the first page of memory: a null
 /// pointer must fault.
 fn without_image(range: Range<u64>) -> [Range<u64>; 2] {
@@ -77,9 +118,7 @@ impl<'a> Tables<'a> {
         self.map(image.text, Access::ReadExecute)?;
         self.map(image.symbols, Access::Read)?;
         let mut start = image.data.start;
-        let mut guards = stack::guards();
-        guards.sort_unstable_by_key(|(guard, _)| guard.start);
-        for (guard, _) in guards {
+        for (guard, _) in FIRST.stacks.guards() {
             self.map(start..guard.start, Access::ReadWrite)?;
             start = guard.end;
         }
@@ -146,11 +185,16 @@ fn flags(access: Access, no_execute: Flags) -> Flags {
 
 /// The crate's view of tables whose top is at `top`: physical addresses are virtual ones.
 fn mapper(top: u64) -> OffsetPageTable<'static> {
-    let table = core::ptr::with_exposed_provenance_mut::<PageTable>(top as usize);
-    // SAFETY: a page table of ours; the lock on TOP keeps others away.
-    let table = unsafe { &mut *table };
     // SAFETY: memory is mapped at its own address, by the entry stub's tables and by ours.
-    unsafe { OffsetPageTable::new(table, VirtAddr::zero()) }
+    unsafe { OffsetPageTable::new(table(top), VirtAddr::zero()) }
+}
+
+/// The page table at `address`, one of ours. Only for holders of the lock on [`TOP`], one at a time.
+fn table(address: u64) -> &'static mut PageTable {
+    let table = core::ptr::with_exposed_provenance_mut::<PageTable>(address as usize);
+    // SAFETY: a page table of ours; the lock on TOP keeps others away, and its holder looks at
+    // each table through one reference at a time.
+    unsafe { &mut *table }
 }
 
 /// A source of frames in the form that the paging crate asks for.

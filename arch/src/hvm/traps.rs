@@ -9,21 +9,44 @@ use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector
 use x86_64::structures::idt::InterruptDescriptorTable;
 use x86_64::structures::tss::TaskStateSegment;
 
-use crate::stack::{DOUBLE_FAULT_STACK, FAULT_STACK};
+use crate::stack::Stacks;
 use crate::traps::{EVENT_VECTOR, event_stub, hvm_stubs};
+use crate::vcpu::Vcpu;
 
 /// Interrupt stack of all exceptions but the double fault. They don't nest: none returns.
 const FAULT_IST: u16 = 0;
 /// Interrupt stack of the double fault and of non-maskable interrupts.
 const DOUBLE_FAULT_IST: u16 = 1;
 
-static TSS: Once<TaskStateSegment> = Once::new();
-static GDT: Once<(GlobalDescriptorTable, [SegmentSelector; 3])> = Once::new();
 static IDT: Once<InterruptDescriptorTable> = Once::new();
 
-/// Loads descriptor tables of our own.
-pub(super) fn install() {
-    let (gdt, [code, data, task]) = GDT.call_once(descriptors);
+/// A vCPU's own descriptor tables: the interrupt stacks are named in them.
+pub(crate) struct Descriptors {
+    tss: Once<TaskStateSegment>,
+    gdt: Once<(GlobalDescriptorTable, [SegmentSelector; 3])>,
+}
+
+impl Descriptors {
+    pub(crate) const fn new() -> Self {
+        Self { tss: Once::new(), gdt: Once::new() }
+    }
+
+    fn make(&'static self, stacks: &Stacks) -> &'static (GlobalDescriptorTable, [SegmentSelector; 3]) {
+        let tss = self.tss.call_once(|| task_state(stacks));
+        self.gdt.call_once(|| {
+            let mut gdt = GlobalDescriptorTable::new();
+            let code = gdt.append(Descriptor::kernel_code_segment());
+            let data = gdt.append(Descriptor::kernel_data_segment());
+            let task = gdt.append(Descriptor::tss_segment(tss));
+            (gdt, [code, data, task])
+        })
+    }
+}
+
+/// Loads descriptor tables of our own on the vCPU that calls, whose memory is `vcpu`. GS is left
+/// as it is.
+pub(super) fn install(vcpu: &'static Vcpu) {
+    let (gdt, [code, data, task]) = vcpu.descriptors.make(&vcpu.stacks);
     gdt.load();
     // SAFETY: the selector is of the table just loaded: flat 64-bit code.
     unsafe { CS::set_reg(*code) };
@@ -33,23 +56,15 @@ pub(super) fn install() {
     unsafe { ES::set_reg(*data) };
     // SAFETY: as above.
     unsafe { SS::set_reg(*data) };
-    // SAFETY: as above: the task state, which is static.
+    // SAFETY: as above: the task state, which is static, and this vCPU's alone.
     unsafe { load_tss(*task) };
     IDT.call_once(interrupts).load();
 }
 
-fn descriptors() -> (GlobalDescriptorTable, [SegmentSelector; 3]) {
-    let mut gdt = GlobalDescriptorTable::new();
-    let code = gdt.append(Descriptor::kernel_code_segment());
-    let data = gdt.append(Descriptor::kernel_data_segment());
-    let task = gdt.append(Descriptor::tss_segment(TSS.call_once(task_state)));
-    (gdt, [code, data, task])
-}
-
-fn task_state() -> TaskStateSegment {
+fn task_state(stacks: &Stacks) -> TaskStateSegment {
     let mut tss = TaskStateSegment::new();
-    tss.interrupt_stack_table[usize::from(FAULT_IST)] = VirtAddr::new(FAULT_STACK.top());
-    tss.interrupt_stack_table[usize::from(DOUBLE_FAULT_IST)] = VirtAddr::new(DOUBLE_FAULT_STACK.top());
+    tss.interrupt_stack_table[usize::from(FAULT_IST)] = VirtAddr::new(stacks.fault.top());
+    tss.interrupt_stack_table[usize::from(DOUBLE_FAULT_IST)] = VirtAddr::new(stacks.double_fault.top());
     tss
 }
 

@@ -2,6 +2,7 @@
 //! The machine made of hypercalls: a PV domain in ring 3.
 
 mod paging;
+mod secondary;
 mod traps;
 
 use core::ops::Range;
@@ -11,7 +12,7 @@ use xen::shared::Shared;
 use xen_sys::xen::{shared_info, start_info};
 
 use crate::hypercall::Hypervisor;
-use crate::machine::{FrameSource, Machine, MapError, SharedInfoError};
+use crate::machine::{FrameSource, Machine, MapError, SharedInfoError, StartError};
 
 /// The machine of ring 3.
 pub(crate) struct Pv;
@@ -42,8 +43,15 @@ impl Machine for Pv {
         "PV"
     }
 
-    fn install_traps(&self) {
-        traps::install();
+    fn join(&self, vcpu: u32) {
+        // Xen set the others up like this when they were started.
+        if vcpu == 0 {
+            traps::install();
+        }
+    }
+
+    fn start(&self, vcpu: u32) -> Result<(), StartError> {
+        secondary::start(vcpu)
     }
 
     fn idle(&self) {
@@ -66,6 +74,10 @@ impl Machine for Pv {
     fn map_special_page(&self, address: u64, _frames: &mut dyn FrameSource) -> Result<(), MapError> {
         // Pages of Xen's are frames of the domain's own memory here, mapped with all of it.
         if paging::is_mapped(address) { Ok(()) } else { Err(MapError::NotOurs(address)) }
+    }
+
+    fn unmap_page(&self, address: u64, _frames: &mut dyn FrameSource) -> Result<(), MapError> {
+        paging::unmap_page(address)
     }
 
     fn map_shared_info(

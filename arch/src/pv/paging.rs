@@ -82,6 +82,18 @@ pub(super) fn map_machine_address(address: u64, machine_address: u64) -> Result<
     unsafe { xen::pv::update_va_mapping(&Hypervisor, address, entry) }.map_err(MapError::Refused)
 }
 
+/// Unmaps the page at `address`.
+pub(super) fn unmap_page(address: u64) -> Result<(), MapError> {
+    // SAFETY: the caller gives up the page at `address`. All of the entry goes: leftovers of an
+    // address would cost L1TF's shadow mode.
+    unsafe { xen::pv::update_va_mapping(&Hypervisor, address, 0) }.map_err(MapError::Refused)
+}
+
+/// The machine frame of the top table.
+pub(super) fn top_frame() -> Option<u64> {
+    Table::top().map(|table| table.mfn)
+}
+
 /// Maps all memory, and gives the image the rights that its segments demand.
 pub(super) fn map_memory(
     memory: &mut dyn Iterator<Item = Range<u64>>,
@@ -160,8 +172,7 @@ fn entry_address(address: u64) -> Option<EntryAddress> {
 /// The rights that the image's layout demands for a page of the first map; `None`: not mapped.
 fn rights_by_layout(address: u64) -> Option<Access> {
     let image = image::image();
-    let guarded = stack::guards().iter().any(|(guard, _)| guard.contains(&address));
-    if address < PAGE || guarded {
+    if address < PAGE || stack::guarded(address).is_some() {
         None
     } else if image.text.contains(&address) {
         Some(Access::ReadExecute)

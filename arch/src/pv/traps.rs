@@ -13,6 +13,7 @@ use xen_sys::arch_x86::xen_x86_64::FLAT_KERNEL_CS;
 
 use crate::hypercall::Hypervisor;
 use crate::traps::pv_stubs;
+use crate::vcpu::gs_base;
 
 /// `flags` of a handler: events stay masked while it runs (`TI_SET_IF`, bit 2); the low bits say
 /// from which ring software may raise it.
@@ -20,9 +21,9 @@ const MASK_EVENTS: u8 = 1 << 2;
 /// Breakpoints and overflow are raised by instructions, from ring 3 as everything here.
 const RAISED_BY_SOFTWARE: [usize; 2] = [3, 4];
 
-/// Tells Xen where the handlers are.
-pub(super) fn install() {
-    let mut table = [trap_info::default(); 33]; // the last one stays zero: the end
+/// The handlers of exceptions, for Xen. The last entry stays zero: the end.
+pub(super) fn table() -> [trap_info; 33] {
+    let mut table = [trap_info::default(); 33];
     for (vector, (entry, stub)) in table.iter_mut().zip(pv_stubs()).enumerate() {
         let ring = if RAISED_BY_SOFTWARE.contains(&vector) { 3 } else { 0 };
         *entry = trap_info {
@@ -33,18 +34,29 @@ pub(super) fn install() {
             ..Default::default()
         };
     }
+    table
+}
+
+/// Where Xen calls for events, and where for segments that cannot be loaded.
+pub(super) fn callbacks() -> [(Callback, u64); 2] {
+    [(Callback::Event, event_stub as *const ()), (Callback::Failsafe, failsafe_stub as *const ())]
+        .map(|(callback, stub)| (callback, stub.addr() as u64))
+}
+
+/// Tells Xen where the handlers are, and gives the first vCPU its number.
+pub(super) fn install() {
     // SAFETY: the stubs take the frames that Xen pushes, and never return.
-    if unsafe { xen::pv::set_trap_table(&Hypervisor, &table) }.is_err() {
+    if unsafe { xen::pv::set_trap_table(&Hypervisor, &table()) }.is_err() {
         // Without handlers the first exception ends the domain with Xen's report: as good as it gets.
         let _ = xen::console::write_to_xen(&Hypervisor, b"prism: Xen refused the trap table\n");
     }
-    for (callback, stub) in
-        [(Callback::Event, event_stub as *const ()), (Callback::Failsafe, failsafe_stub as *const ())]
-    {
+    for (callback, address) in callbacks() {
         // SAFETY: the stubs take the frames of their callbacks. Without them events still arrive
         // in memory, and are found there.
-        let _ = unsafe { xen::pv::register_callback(&Hypervisor, callback, stub.addr() as u64) };
+        let _ = unsafe { xen::pv::register_callback(&Hypervisor, callback, address) };
     }
+    // SAFETY: nothing uses GS but `vcpu::number`, for which this is. Cannot fail for an address of ours.
+    let _ = unsafe { xen::pv::set_gs_base(&Hypervisor, gs_base(0)) };
 }
 
 /// Takes the upcall: returns to where it came from. Xen masked events on entry, and a return by
