@@ -11,6 +11,7 @@ mod memory;
 mod power;
 mod smoke;
 mod spectrum;
+mod vcpus;
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -29,7 +30,7 @@ use crate::report;
 use crate::verdict::Verdict;
 
 /// The tables of all topics.
-const TOPICS: [&[GuestTest]; 8] = [
+const TOPICS: [&[GuestTest]; 9] = [
     smoke::TESTS,
     spectrum::TESTS,
     console::TESTS,
@@ -38,6 +39,7 @@ const TOPICS: [&[GuestTest]; 8] = [
     power::TESTS,
     faults::TESTS,
     memory::TESTS,
+    vcpus::TESTS,
 ];
 
 /// A guest test: one image, in several environments.
@@ -93,6 +95,11 @@ impl GuestTest {
     /// The same with so many MiB.
     pub const fn memory(self, memory: u32) -> Self {
         Self { memory, ..self }
+    }
+
+    /// The same with so many vCPUs.
+    pub const fn vcpus(self, vcpus: u32) -> Self {
+        Self { vcpus, ..self }
     }
 
     /// The same with these words for the kernel.

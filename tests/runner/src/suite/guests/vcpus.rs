@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Several vCPUs.
+
+use super::GuestTest;
+use crate::env::Env;
+
+/// Where Xen starts vCPUs.
+const XEN: &[Env] = &[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm];
+
+/// The topic's tests.
+pub(super) const TESTS: &[GuestTest] = &[
+    GuestTest::new("four_vcpus_work_together", "vcpus")
+        .envs(XEN)
+        .vcpus(4)
+        .words("messages=10000")
+        .telling(&["4 of 4 tasks ran where they were started", "10000 messages sent, 10000 received"]),
+    GuestTest::new("four_vcpus_exchange_a_million_messages", "vcpus")
+        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .vcpus(4)
+        .words("messages=1000000")
+        .telling(&["1000000 messages sent, 1000000 received in their order"]),
+    GuestTest::new("thirty_three_vcpus_boot", "vcpus")
+        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .vcpus(33)
+        .telling(&["33 of 33 tasks ran where they were started", "660 timers on 33 vCPUs, 0 early"]),
+    GuestTest::new("a_vcpu_that_overflows_its_stack_is_a_crash", "vcpus")
+        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .vcpus(4)
+        .words("crash=2")
+        .crashing()
+        .telling(&["vcpus::overflow"]),
+];
