@@ -155,6 +155,9 @@ fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
         command_line: options.cmdline.clone(),
         disks: disks.to_vec(),
         typed: None,
+        beside: None,
+        peer: None,
+        settings: &[],
         limit: Duration::from_secs(options.timeout),
     }
 }

@@ -117,6 +117,9 @@ fn boot(image: &Path, envs: &[Env], limit: Duration) -> Result<Vec<Outcome>> {
         command_line: String::new(),
         disks: Vec::new(),
         typed: None,
+        beside: None,
+        peer: None,
+        settings: &[],
         limit,
     };
     let jobs: Vec<Job> = envs.iter().map(job).collect();

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::beside::{Files, Launch};
 use super::registers;
 use super::session::Session;
 use super::{Ending, Job, Outcome};
@@ -16,6 +17,9 @@ use crate::terminal::AtEnd;
 /// Time beyond a guest's own that the machine has to report its end.
 const GRACE: Duration = Duration::from_secs(30);
 
+/// Where the machine keeps what a guest writes to its console.
+const CONSOLE: &str = "/tmp/console";
+
 /// Exit status of the wrapper around a QEMU that had to be ended.
 const TIMED_OUT: i32 = 124;
 
@@ -26,8 +30,11 @@ const TIMED_OUT: i32 = 124;
 pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
     let image = session.push_image(job)?;
     let qemu = command(job, &image, &session.disk_names(job));
-    let output = session.agent().sh(&with_limit(&qemu, job.limit), job.limit + GRACE)?;
-    let console = String::from_utf8_lossy(&session.agent().get("/tmp/console")?).replace('\r', "");
+    let name = session.guest_name();
+    let launch = Launch::prepare(session, job, &Files { name: &name, consoles: CONSOLE, made: "" })?;
+    let start = launch.as_ref().map(Launch::prefix).unwrap_or_default() + &with_limit(&qemu, job.limit);
+    let output = session.agent().sh(&start, job.limit + GRACE)?;
+    let console = String::from_utf8_lossy(&session.agent().get(CONSOLE)?).replace('\r', "");
     let errors = session.agent().check("cat /tmp/errors")?;
     let registers = registers::concise(&session.agent().check("cat /tmp/monitor.out")?);
     let ending = match output.status {
@@ -35,17 +42,18 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
         1 if console.is_empty() && !errors.trim().is_empty() => Ending::NotStarted(errors.trim().to_owned()),
         _ => Ending::Poweroff,
     };
-    Ok(Outcome::new(ending, console, errors + &registers))
+    let companion = launch.map(|launch| launch.collect(session.agent())).transpose()?;
+    Ok(Outcome { companion, ..Outcome::new(ending, console, errors + &registers) })
 }
 
 /// A command that runs QEMU until its time is over, and then has its monitor write the registers
 /// to a file before it ends.
 fn with_limit(qemu: &str, limit: Duration) -> String {
     format!(
-        "rm -f /tmp/monitor.* /tmp/hung; mkfifo /tmp/monitor.in; exec 3<>/tmp/monitor.in; \
+        "rm -f /tmp/monitor.* /tmp/hung {CONSOLE}; mkfifo /tmp/monitor.in; exec 3<>/tmp/monitor.in; \
          (sleep {}; touch /tmp/hung; echo 'info registers -a' >&3; sleep 1; echo quit >&3) >/dev/null & \
          {qemu} -chardev file,id=monitor,path=/tmp/monitor.out,input-path=/tmp/monitor.in -mon chardev=monitor \
-         >/tmp/console 2>/tmp/errors 3>&-; status=$?; kill $! 2>/dev/null; [ ! -e /tmp/hung ] || exit {TIMED_OUT}; exit $status",
+         >{CONSOLE} 2>/tmp/errors 3>&-; status=$?; kill $! 2>/dev/null; [ ! -e /tmp/hung ] || exit {TIMED_OUT}; exit $status",
         limit.as_secs()
     )
 }

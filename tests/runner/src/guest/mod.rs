@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Starting one guest in one environment, and what came of it.
 
+pub mod beside;
 pub mod direct;
 pub mod kvm;
 pub mod places;
@@ -12,6 +13,8 @@ pub mod xl;
 
 use std::path::PathBuf;
 use std::time::Duration;
+
+use beside::{Beside, Companion};
 
 use crate::env::Env;
 use crate::image::Image;
@@ -34,6 +37,12 @@ pub struct Job {
     pub disks: Vec<PathBuf>,
     /// What is typed on its console.
     pub typed: Option<Typed>,
+    /// What its machine does beside it.
+    pub beside: Option<Beside>,
+    /// The program of `tests/peer`, if what is done beside it uses that.
+    pub peer: Option<PathBuf>,
+    /// More lines for its `xl` configuration.
+    pub settings: &'static [&'static str],
     /// Time after which the guest counts as hung.
     pub limit: Duration,
 }
@@ -75,12 +84,14 @@ pub struct Outcome {
     pub console: String,
     /// What the machine beneath said about it: Xen's console, register dumps.
     pub machine: String,
+    /// What came of the command beside it, if it had one.
+    pub companion: Option<Companion>,
 }
 
 impl Outcome {
     /// Judges a console.
     pub fn new(ending: Ending, console: String, machine: String) -> Self {
-        Self { verdict: Verdict::of_console(&console), ending, console, machine }
+        Self { verdict: Verdict::of_console(&console), ending, console, machine, companion: None }
     }
 
     /// The outcome of a guest that never ran.

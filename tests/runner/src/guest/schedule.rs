@@ -89,7 +89,7 @@ fn shares<'a>(lab: &'a Lab, jobs: &'a [Job]) -> Result<VecDeque<Share<'a>>> {
     lab.ensure_root()?;
     let mut places = Places::new(lab);
     let placed: Vec<(Place, usize, &Job)> =
-        jobs.iter().enumerate().map(|(index, job)| (places.of(job.env), index, job)).collect();
+        jobs.iter().enumerate().map(|(index, job)| (place(&mut places, job), index, job)).collect();
     let mut shares = VecDeque::new();
     for place in [Place::XenLab, Place::Direct, Place::KvmLab] {
         let mine = placed.iter().filter(|(other, ..)| *other == place);
@@ -99,6 +99,11 @@ fn shares<'a>(lab: &'a Lab, jobs: &'a [Job]) -> Result<VecDeque<Share<'a>>> {
         }
     }
     Ok(shares)
+}
+
+/// Where the job is done: in a lab machine if something is to be done beside the guest.
+fn place(places: &mut Places<'_>, job: &Job) -> Place {
+    if job.beside.is_some() { job.env.place() } else { places.of(job.env) }
 }
 
 fn snapshot(lab: &Lab, place: Place) -> Result<Option<Snapshot>> {

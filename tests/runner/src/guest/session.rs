@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -20,6 +20,7 @@ pub struct Session {
     role: Role,
     disks: Vec<PathBuf>,
     images: HashMap<PathBuf, String>,
+    programs: HashMap<PathBuf, String>,
     guests: u32,
 }
 
@@ -30,7 +31,14 @@ impl Session {
     /// If the machine does not start.
     pub fn open(lab: &Lab, snapshot: &Snapshot, disks: &[PathBuf]) -> Result<Self> {
         let machine = Machine::load(lab, snapshot, disks)?;
-        Ok(Self { machine, role: snapshot.role, disks: disks.to_vec(), images: HashMap::new(), guests: 0 })
+        Ok(Self {
+            machine,
+            role: snapshot.role,
+            disks: disks.to_vec(),
+            images: HashMap::new(),
+            programs: HashMap::new(),
+            guests: 0,
+        })
     }
 
     /// Runs a job to its end.
@@ -76,6 +84,19 @@ impl Session {
         let path = format!("/tmp/image{}.elf", self.images.len());
         self.machine.agent.put(&path, &content)?;
         self.images.insert(file.clone(), path.clone());
+        Ok(path)
+    }
+
+    /// The path of a program of the host's in the machine, where it is brought once.
+    pub(super) fn push_program(&mut self, file: &Path) -> Result<String> {
+        if let Some(path) = self.programs.get(file) {
+            return Ok(path.clone());
+        }
+        let content = fs::read(file).with_context(|| format!("cannot read {}", file.display()))?;
+        let path = format!("/tmp/program{}", self.programs.len());
+        self.machine.agent.put(&path, &content)?;
+        self.machine.agent.check(&format!("chmod +x {path}"))?;
+        self.programs.insert(file.to_owned(), path.clone());
         Ok(path)
     }
 

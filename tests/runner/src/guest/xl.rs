@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
+use super::beside::{Files, Launch, When};
 use super::session::Session;
 use super::shared_console;
 use super::{Ending, Job, Outcome, Typed};
@@ -68,10 +69,13 @@ pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
 /// If dom0 no longer answers.
 pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
     let guest = Guest::prepare(session, job, AfterLife::Preserve)?;
+    let launch = guest.launch(session, job)?;
     let agent = session.agent();
     agent.check("xl dmesg -c >/dev/null")?;
+    let paused = if job.beside.is_some_and(|beside| beside.when == When::Paused) { "-p" } else { "" };
     let create = format!(
-        "{} timeout -k 5 {} xl create -F /tmp/{}.cfg",
+        "{}{} timeout -k 5 {} xl create -F {paused} /tmp/{3}.cfg >/tmp/{3}.xl 2>&1; s=$?; cat /tmp/{3}.xl; exit $s",
+        launch.as_ref().map(Launch::prefix).unwrap_or_default(),
         guest.typist(job),
         job.limit.as_secs(),
         guest.name
@@ -83,8 +87,9 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
         _ => String::new(),
     };
     let (console, xen) = guest.consoles(agent)?;
+    let companion = launch.map(|launch| launch.collect(agent)).transpose()?;
     guest.destroy(agent)?;
-    Ok(Outcome::new(ending, console, xen + &registers))
+    Ok(Outcome { companion, ..Outcome::new(ending, console, xen + &registers) })
 }
 
 /// Runs the job to its end while Xen traces, and gives `xenalyze`'s summary of the trace too.
@@ -195,6 +200,13 @@ impl Guest {
         )
     }
 
+    /// The command beside the guest, if the job has one.
+    fn launch(&self, session: &mut Session, job: &Job) -> Result<Option<Launch>> {
+        let name = &self.name;
+        let consoles = format!("/var/log/xen/guest-{name}.log /tmp/{name}.serial");
+        Launch::prepare(session, job, &Files { name, consoles: &consoles, made: &format!("/tmp/{name}.xl") })
+    }
+
     fn registers(&self, agent: &mut Agent) -> Result<String> {
         Ok(agent.sh(&format!("xenctx -C $(xl domid {}) 2>&1", self.name), GRACE)?.text())
     }
@@ -231,6 +243,7 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
     if job.env == Env::PvShim {
         lines.push("pvshim = 1".to_owned());
     }
+    lines.extend(job.settings.iter().map(ToString::to_string));
     lines.push(format!("disk = [ {} ]", disk_words(job, disks).join(", ")));
     lines.join("\n") + "\n"
 }

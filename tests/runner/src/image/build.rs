@@ -2,7 +2,7 @@
 //! Building an application and finishing its image.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail};
@@ -47,20 +47,33 @@ fn write(path: &PathBuf, content: &[u8]) -> Result<()> {
     fs::rename(&fresh, path).with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Builds the program that plays the other side, `tests/peer`, and gives its path.
+///
+/// # Errors
+/// If cargo fails, which explains itself.
+pub fn build_peer(project: &Project) -> Result<PathBuf> {
+    executable_of(&project.root().join("tests/peer"), "prism-peer")
+}
+
 fn link(project: &Project, app: &App) -> Result<PathBuf> {
+    executable_of(project.root(), &app.package)
+}
+
+/// Builds a package of the workspace in `folder`, and gives its executable.
+fn executable_of(folder: &Path, package: &str) -> Result<PathBuf> {
     let output = Command::new("cargo")
         .args(["build", "--release", "--quiet", "--message-format=json-render-diagnostics", "--package"])
-        .arg(&app.package)
-        .current_dir(project.root())
+        .arg(package)
+        .current_dir(folder)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()
         .context("cannot run cargo")?;
     if !output.status.success() {
-        bail!("cargo could not build {}", app.name);
+        bail!("cargo could not build {package}");
     }
     let messages = String::from_utf8_lossy(&output.stdout);
-    executable(&messages, &app.package).with_context(|| format!("cargo made no executable for {}", app.name))
+    executable(&messages, package).with_context(|| format!("cargo made no executable for {package}"))
 }
 
 /// The executable that cargo's messages name for a package.

@@ -68,6 +68,9 @@ impl IdleTest {
             command_line: words.to_owned(),
             disks: Vec::new(),
             typed: None,
+            beside: None,
+            peer: None,
+            settings: &[],
             limit: Duration::from_secs(60),
         };
         let (outcome, summary) = xl::run_traced(session, &job)?;

@@ -8,12 +8,14 @@ mod core;
 mod events;
 mod faults;
 mod memory;
+mod peers;
 mod power;
 mod smoke;
 mod spectrum;
 mod vcpus;
 
 use std::collections::HashMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -21,6 +23,7 @@ use anyhow::Result;
 use super::tally::Tally;
 use crate::env::{Env, Place};
 use crate::grid;
+use crate::guest::beside::{Beside, Companion, When};
 use crate::guest::{Ending, Job, Outcome, Typed, schedule};
 use crate::image::symbols::Symbols;
 use crate::image::{Image, build};
@@ -30,7 +33,7 @@ use crate::report;
 use crate::verdict::Verdict;
 
 /// The tables of all topics.
-const TOPICS: [&[GuestTest]; 9] = [
+const TOPICS: &[&[GuestTest]] = &[
     smoke::TESTS,
     spectrum::TESTS,
     console::TESTS,
@@ -40,6 +43,7 @@ const TOPICS: [&[GuestTest]; 9] = [
     faults::TESTS,
     memory::TESTS,
     vcpus::TESTS,
+    peers::TESTS,
 ];
 
 /// A guest test: one image, in several environments.
@@ -59,6 +63,10 @@ pub struct GuestTest {
     pub words: &'static str,
     /// What is typed on its console.
     pub typed: Option<Typed>,
+    /// What is done beside it, and must end with exit status 0.
+    pub beside: Option<Beside>,
+    /// More lines for its `xl` configuration.
+    pub settings: &'static [&'static str],
     /// What must come of it.
     pub expected: Expected,
 }
@@ -72,8 +80,8 @@ pub struct Expected {
     pub ending: Option<&'static Ending>,
     /// Whether the grid of the environment must be on the console.
     pub grid: bool,
-    /// Texts that must be on the console, or in what the runner makes of the hypervisor's
-    /// register dump.
+    /// Texts that must be on the console, in what the runner makes of the hypervisor's register
+    /// dump, or in what the command beside the guest writes.
     pub texts: &'static [&'static str],
     /// Texts that must not be there.
     pub forbidden: &'static [&'static str],
@@ -84,7 +92,18 @@ impl GuestTest {
     pub const fn new(name: &'static str, app: &'static str) -> Self {
         let expected =
             Expected { verdict: Verdict::Success, ending: None, grid: false, texts: &[], forbidden: &[] };
-        Self { name, app, envs: &Env::ALL, memory: 64, vcpus: 1, words: "", typed: None, expected }
+        Self {
+            name,
+            app,
+            envs: &Env::ALL,
+            memory: 64,
+            vcpus: 1,
+            words: "",
+            typed: None,
+            beside: None,
+            settings: &[],
+            expected,
+        }
     }
 
     /// The same in these environments only.
@@ -110,6 +129,21 @@ impl GuestTest {
     /// The same, but `text` is typed on the console when the guest has written `after`.
     pub const fn typing(self, after: &'static str, text: &'static str) -> Self {
         Self { typed: Some(Typed { after, text }), ..self }
+    }
+
+    /// The same, but its machine runs `command` when the guest has written `after`; see [`Beside`].
+    pub const fn beside(self, after: &'static str, command: &'static str) -> Self {
+        Self { beside: Some(Beside { when: When::Said(after), command }), ..self }
+    }
+
+    /// The same, but the guest does not run until `command` lets it; see [`Beside`].
+    pub const fn after(self, command: &'static str) -> Self {
+        Self { beside: Some(Beside { when: When::Paused, command }), ..self }
+    }
+
+    /// The same with more lines in its `xl` configuration.
+    pub const fn settings(self, settings: &'static [&'static str]) -> Self {
+        Self { settings, ..self }
     }
 
     /// The same, but the guest ends without a verdict, as it is told to.
@@ -152,7 +186,11 @@ impl GuestCase {
         format!("{}/{}", self.test.name, self.env.name())
     }
 
-    fn job(&self, image: &Image) -> Job {
+    fn needs_peer(&self) -> bool {
+        self.test.beside.is_some_and(|beside| beside.needs_peer())
+    }
+
+    fn job(&self, image: &Image, peer: Option<&PathBuf>) -> Job {
         Job {
             env: self.env,
             image: image.clone(),
@@ -161,6 +199,9 @@ impl GuestCase {
             command_line: self.test.words.to_owned(),
             disks: Vec::new(),
             typed: self.test.typed,
+            beside: self.test.beside,
+            peer: peer.filter(|_| self.needs_peer()).cloned(),
+            settings: self.test.settings,
             limit: LIMIT,
         }
     }
@@ -195,6 +236,7 @@ pub fn cases() -> Vec<GuestCase> {
 /// # Errors
 /// If the lab fails.
 pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<()> {
+    let peer = cases.iter().any(GuestCase::needs_peer).then(|| build::build_peer(project)).transpose()?;
     let mut images = HashMap::new();
     let mut started = Vec::new();
     let mut jobs = Vec::new();
@@ -206,7 +248,7 @@ pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<
             (Ok(_), Some(obstacle)) => tally.skip(&case.name(), &obstacle),
             (Ok(image), None) => {
                 started.push(case);
-                jobs.push(case.job(image));
+                jobs.push(case.job(image, peer.as_ref()));
             }
         }
     }
@@ -224,7 +266,8 @@ fn count(case: &GuestCase, job: &Job, outcome: &Outcome, tally: &mut Tally) {
     } else if faults.is_empty() {
         tally.pass(&name, 1);
     } else {
-        tally.fail(&name, &format!("{}\n{}{explanation}", faults.join("\n"), outcome.console));
+        let beside = outcome.companion.as_ref().map(|it| it.output.as_str()).unwrap_or_default();
+        tally.fail(&name, &format!("{}\n{}{explanation}{beside}", faults.join("\n"), outcome.console));
     }
 }
 
@@ -254,13 +297,27 @@ fn faults(case: &GuestCase, outcome: &Outcome, explanation: &str) -> Vec<String>
     if expected.grid {
         faults.extend(wrong_grid(case.env, &outcome.console));
     }
-    let told = |text: &str| outcome.console.contains(text) || explanation.contains(text);
+    if case.test.beside.is_some() {
+        faults.extend(fault_beside(outcome.companion.as_ref()));
+    }
+    let beside = outcome.companion.as_ref().map(|it| it.output.as_str()).unwrap_or_default();
+    let told = |text: &str| [&outcome.console, explanation, beside].iter().any(|told| told.contains(text));
     faults.extend(
         expected.texts.iter().filter(|text| !told(text)).map(|text| format!("it does not tell: {text}")),
     );
     faults
         .extend(expected.forbidden.iter().filter(|text| told(text)).map(|text| format!("it tells: {text}")));
     faults
+}
+
+fn fault_beside(companion: Option<&Companion>) -> Option<String> {
+    match companion {
+        Some(Companion { status: Some(0), .. }) => None,
+        Some(Companion { status: Some(status), .. }) => {
+            Some(format!("the command beside it ended with status {status}"))
+        }
+        _ => Some("the command beside it did not start, or did not end".to_owned()),
+    }
 }
 
 fn wrong_grid(env: Env, console: &str) -> Option<String> {
@@ -297,6 +354,23 @@ mod tests {
         let outcome = outcome(Ending::Poweroff, "stack overflow\n");
         assert_eq!(faults(&case(Env::Pv), &outcome, "").len(), 1);
         assert!(faults(&case(Env::Fv), &outcome, "").is_empty());
+    }
+
+    static ACCOMPANIED: GuestTest =
+        GuestTest::new("t", "idle").beside("ready", "echo heard").telling(&["heard"]);
+
+    #[test]
+    fn a_command_beside_a_guest_has_to_end_well_and_its_words_count() {
+        let case = GuestCase { test: &ACCOMPANIED, env: Env::Pv };
+        let faults = |companion| {
+            let guest = outcome(Ending::Poweroff, "Test result: SUCCESS\n");
+            faults(&case, &Outcome { companion, ..guest }, "").len()
+        };
+        let companion = |status| Some(Companion { status, output: "heard\n".to_owned() });
+        assert_eq!(faults(companion(Some(0))), 0);
+        assert_eq!(faults(companion(Some(1))), 1);
+        assert_eq!(faults(companion(None)), 1);
+        assert_eq!(faults(None), 2);
     }
 
     #[test]

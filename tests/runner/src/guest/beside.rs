@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a lab machine does beside a guest: a shell command that plays the guest's peer.
+
+use std::time::Duration;
+
+use anyhow::Result;
+
+use super::Job;
+use super::session::Session;
+use crate::lab::agent::Agent;
+
+/// When a command beside a guest starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// When the guest has written this on its console: a pattern of `grep`, without single quotes.
+    Said(&'static str),
+    /// When the guest is made but does not run yet. The command has to let it, by
+    /// `xl unpause $DOMID`. Only for guests of `xl`.
+    Paused,
+}
+
+/// A shell command for the machine in which a guest runs: dom0, or the host of a QEMU.
+///
+/// It finds in its environment `GUEST`, the guest's name; `DOMID`, its number, if it is a guest of
+/// `xl`; and `PEER`, the path of the program of `tests/peer`, if it names it. It may go on for a few
+/// seconds after its guest, and is ended then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Beside {
+    /// When it starts.
+    pub when: When,
+    /// The command, in one line.
+    pub command: &'static str,
+}
+
+impl Beside {
+    /// Whether the command uses the program of `tests/peer`.
+    pub fn needs_peer(&self) -> bool {
+        self.command.contains("$PEER")
+    }
+}
+
+/// What came of a command beside a guest.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Companion {
+    /// Exit status; `None` if it never started, or had to be ended.
+    pub status: Option<i32>,
+    /// What it wrote.
+    pub output: String,
+}
+
+/// Time that a command has beyond the end of its guest.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// The machine's files about a guest.
+pub(super) struct Files<'a> {
+    /// The guest's name.
+    pub name: &'a str,
+    /// What is written to its consoles, one or more.
+    pub consoles: &'a str,
+    /// Where `xl` says that it has made the guest.
+    pub made: &'a str,
+}
+
+/// A command that is ready to be started in the machine.
+pub(super) struct Launch {
+    /// The beginning of the names of its files.
+    stem: String,
+}
+
+impl Launch {
+    /// Brings the job's command, if it has one, into the machine.
+    ///
+    /// # Errors
+    /// If the machine does not answer, or has no room.
+    pub(super) fn prepare(session: &mut Session, job: &Job, files: &Files<'_>) -> Result<Option<Self>> {
+        let Some(beside) = &job.beside else { return Ok(None) };
+        let peer = match &job.peer {
+            Some(program) => session.push_program(program)?,
+            None => String::new(),
+        };
+        let launch = Self { stem: format!("/tmp/{}.beside", files.name) };
+        let script = script(beside, &launch.stem, &peer, files, job.limit);
+        session.agent().put(&format!("{}.sh", launch.stem), script.as_bytes())?;
+        Ok(Some(launch))
+    }
+
+    /// What starts it in the background: to be put in front of the command that starts the guest.
+    pub(super) fn prefix(&self) -> String {
+        format!("setsid sh {}.sh </dev/null >/dev/null 2>&1 & ", self.stem)
+    }
+
+    /// Waits for the command's end, the guest's having come; ends it if that takes long.
+    ///
+    /// # Errors
+    /// If the machine does not answer.
+    pub(super) fn collect(&self, agent: &mut Agent) -> Result<Companion> {
+        let stem = &self.stem;
+        agent.check(&format!(
+            "i=0; until [ -s {stem}.status ] || [ $i -ge {} ]; do sleep 0.1; i=$((i + 1)); done; \
+             [ -s {stem}.status ] || kill -KILL -$(cat {stem}.pid) 2>/dev/null; true",
+            GRACE.as_secs() * 10
+        ))?;
+        let status = agent.get(&format!("{stem}.status"))?;
+        let output = agent.get(&format!("{stem}.out"))?;
+        agent.check(&format!("rm -f {stem}.*"))?;
+        Ok(Companion {
+            status: String::from_utf8_lossy(&status).trim().parse().ok(),
+            output: String::from_utf8_lossy(&output).into_owned(),
+        })
+    }
+}
+
+/// The script that waits for its moment, runs the command, and notes down how it ended.
+fn script(beside: &Beside, stem: &str, peer: &str, files: &Files<'_>, limit: Duration) -> String {
+    let Files { name, consoles, made } = files;
+    let moment = match beside.when {
+        When::Said(text) => format!("grep -qs '{text}' {consoles}"),
+        When::Paused => format!("grep -qs 'Waiting for domain' {made}"),
+    };
+    format!(
+        "echo $$ >{stem}.pid\n\
+         i=0; until {moment}; do [ $i -lt {}0 ] || exit 1; sleep 0.1; i=$((i + 1)); done\n\
+         export GUEST={name} PEER={peer} DOMID=$(xl domid {name} 2>/dev/null)\n\
+         ({}) >{stem}.out 2>&1\n\
+         echo $? >{stem}.status\n",
+        limit.as_secs(),
+        beside.command,
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_command_that_names_the_peer_needs_it() {
+        let beside = |command| Beside { when: When::Said("ready"), command };
+        assert!(beside("$PEER events $DOMID").needs_peer());
+        assert!(!beside("ping -c 1 10.0.0.2").needs_peer());
+    }
+
+    #[test]
+    fn a_command_waits_for_what_its_moment_is_made_of() {
+        let files = Files { name: "g", consoles: "/a /b", made: "/c" };
+        let script = |when| script(&Beside { when, command: "true" }, "/s", "", &files, GRACE);
+        assert!(script(When::Said("ready")).contains("grep -qs 'ready' /a /b"));
+        assert!(script(When::Paused).contains("grep -qs 'Waiting for domain' /c"));
+    }
+}
