@@ -149,6 +149,11 @@ pub fn has_local_apic() -> bool {
     native(1, 0).edx & 1 << 9 != 0
 }
 
+/// Whether the local APIC's registers are model-specific ones too (leaf 1, ECX bit 21).
+pub fn has_x2apic() -> bool {
+    native(1, 0).ecx & 1 << 21 != 0
+}
+
 /// Whether the local APIC's timer takes a time-stamp (leaf 1, ECX bit 24).
 pub fn has_tsc_deadline() -> bool {
     native(1, 0).ecx & 1 << 24 != 0

@@ -2,6 +2,7 @@
 #![doc = include_str!("../README.md")]
 #![no_std]
 
+pub mod apic;
 pub mod backtrace;
 pub mod cpu;
 pub mod cpuid;
@@ -10,6 +11,7 @@ mod hvm;
 pub mod hypercall;
 pub mod image;
 pub mod kvm;
+pub mod lines;
 pub mod machine;
 mod mem;
 mod pv;

@@ -7,6 +7,7 @@
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+pub mod apic;
 pub mod pci;
 pub mod pic;
 pub mod pit;

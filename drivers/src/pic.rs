@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interrupt controllers of a PC (Intel 8259), as far as they have to be kept quiet.
+//! The old interrupt controllers of a PC (Intel 8259): kept quiet, but for lines that are asked for.
 
 use crate::ports::Ports;
 
@@ -9,14 +9,18 @@ const CONTROLLERS: [(u16, u16); 2] = [(0x20, 0x21), (0xa0, 0xa1)];
 /// controller at 8, where its interrupts look like double faults.
 const VECTORS: [u8; 2] = [0x20, 0x28];
 /// How the two are wired: the second to input 2 of the first.
-const WIRING: [u8; 2] = [1 << 2, 2];
+const WIRING: [u8; 2] = [1 << CASCADE, CASCADE];
+
+/// Line of the first controller that the second one raises.
+const CASCADE: u8 = 2;
 
 /// Start initialization; three more words follow on the data port.
 const INITIALIZE: u8 = 0x11;
-/// 8086 mode.
-const MODE: u8 = 0x01;
+/// 8086 mode; interrupts count as handled once they are taken (automatic end of interrupt).
+const MODE: u8 = 0x03;
 
-/// Masks all inputs, and moves the vectors to where they can be told from exceptions.
+/// Masks all lines, and moves the vectors to where they can be told from exceptions: lines 0 to 15
+/// raise vectors 0x20 to 0x2f, and want no acknowledgement.
 pub fn silence<P: Ports + ?Sized>(ports: &P) {
     for (((command, data), vector), wiring) in CONTROLLERS.into_iter().zip(VECTORS).zip(WIRING) {
         ports.write_u8(command, INITIALIZE);
@@ -25,6 +29,27 @@ pub fn silence<P: Ports + ?Sized>(ports: &P) {
         ports.write_u8(data, MODE);
         ports.write_u8(data, 0xff);
     }
+}
+
+/// Lets interrupts of `line` (0 to 15) through. Others are left as they are.
+pub fn open<P: Ports + ?Sized>(ports: &P, line: u8) {
+    let [first, second] = CONTROLLERS;
+    let (data, bit) = if line < 8 { (first.1, line) } else { (second.1, line & 7) };
+    clear_bit(ports, data, bit);
+    if line >= 8 {
+        clear_bit(ports, first.1, CASCADE);
+    }
+}
+
+/// Lets interrupts of `line` (0 to 15) through no more.
+pub fn close<P: Ports + ?Sized>(ports: &P, line: u8) {
+    let [first, second] = CONTROLLERS;
+    let (data, bit) = if line < 8 { (first.1, line) } else { (second.1, line & 7) };
+    ports.write_u8(data, ports.read_u8(data) | 1 << bit);
+}
+
+fn clear_bit<P: Ports + ?Sized>(ports: &P, data: u16, bit: u8) {
+    ports.write_u8(data, ports.read_u8(data) & !(1 << bit));
 }
 
 #[cfg(test)]
@@ -42,5 +67,16 @@ mod tests {
                 written.iter().filter(|(port, _)| *port == data).map(|(_, word)| *word).collect();
             assert_eq!((words[0], *words.last().unwrap()), (vector, 0xff));
         }
+    }
+
+    #[test]
+    fn a_line_of_the_second_controller_opens_the_way_through_the_first() {
+        let ports = FakePorts::default();
+        open(&ports, 14);
+        // Unwritten ports of the fake read as all ones.
+        assert_eq!(*ports.written.borrow(), [(0xa1, 0xbf), (0x21, 0xfb)]);
+        ports.written.borrow_mut().clear();
+        close(&ports, 3);
+        assert_eq!(*ports.written.borrow(), [(0x21, 0xff)]);
     }
 }

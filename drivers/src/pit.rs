@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interval timer of a PC (Intel 8254), as far as a clock of unknown speed is measured by it.
+//! The interval timer of a PC (Intel 8254): a clock of unknown speed is measured by it, and where
+//! there is nothing better it ends a sleep.
 
 use crate::ports::Ports;
 
@@ -8,6 +9,10 @@ const FREQUENCY: u64 = 1_193_182;
 /// Counts of a measurement: 10 ms.
 const COUNTS: u16 = 11_932;
 
+/// Line of the old interrupt controllers that channel 0 raises.
+pub const LINE: u8 = 0;
+
+const CHANNEL_0: u16 = 0x40;
 const CHANNEL_2: u16 = 0x42;
 const COMMAND: u16 = 0x43;
 /// Port B of the system: bit 0 gates channel 2, bit 1 is the speaker, bit 5 the channel's output.
@@ -18,8 +23,31 @@ const OUTPUT: u8 = 1 << 5;
 /// Channel 2, low byte then high byte, mode 0: the output goes up when the count is done.
 const COUNT_DOWN: u8 = 0b1011_0000;
 
+/// Channel 0, likewise.
+const COUNT_DOWN_0: u8 = 0b0011_0000;
+/// Read-back command: the state of channel 0, but not its count.
+const STATE_0: u8 = 0b1110_0010;
+
 /// Looks at the output before giving up. A look takes a microsecond or more on any machine.
 const PATIENCE: u32 = 1_000_000;
+
+/// Whether there is such a timer: its state, read back, is the mode just set.
+pub fn is_there<P: Ports + ?Sized>(ports: &P) -> bool {
+    ports.write_u8(COMMAND, COUNT_DOWN_0);
+    ports.write_u8(COMMAND, STATE_0);
+    // Bits 6 and 7 are the state of the count and the output.
+    ports.read_u8(CHANNEL_0) & 0x3f == COUNT_DOWN_0 & 0x3f
+}
+
+/// Raises [`LINE`] once `nanoseconds` have passed, or after 54 milliseconds, the most that the
+/// counter holds. Replaces an earlier count.
+pub fn fire_after<P: Ports + ?Sized>(ports: &P, nanoseconds: u64) {
+    let counts = u128::from(nanoseconds) * u128::from(FREQUENCY) / 1_000_000_000 + 1;
+    let [low, high] = u16::try_from(counts).unwrap_or(u16::MAX).to_le_bytes();
+    ports.write_u8(COMMAND, COUNT_DOWN_0);
+    ports.write_u8(CHANNEL_0, low);
+    ports.write_u8(CHANNEL_0, high);
+}
 
 /// Frequency of `counter` in kHz, measured for 10 ms; `None` if there is no such timer, or if
 /// what it shows makes no sense.
@@ -47,6 +75,7 @@ mod tests {
     use std::cell::Cell;
 
     use super::*;
+    use crate::pci::tests::FakePorts;
 
     /// A timer whose output goes up after some looks, beside a counter that counts them.
     struct FakeTimer {
@@ -75,6 +104,22 @@ mod tests {
         let timer = FakeTimer { looks: Cell::new(0), up_after };
         // Each look takes 1000 ticks of the counter.
         measure_khz(&timer, || timer.looks.get() * 1000)
+    }
+
+    #[test]
+    fn a_sleep_longer_than_the_counter_ends_early() {
+        let ports = FakePorts::default();
+        fire_after(&ports, 1_000_000);
+        fire_after(&ports, u64::MAX);
+        let written = ports.written.borrow();
+        let counts: Vec<u32> =
+            written.iter().filter(|(port, _)| *port == CHANNEL_0).map(|(_, byte)| *byte).collect();
+        assert_eq!(counts, [1194 & 0xff, 1194 >> 8, 0xff, 0xff]);
+    }
+
+    #[test]
+    fn a_port_that_nobody_answers_is_no_timer() {
+        assert!(!is_there(&FakePorts::default()));
     }
 
     #[test]

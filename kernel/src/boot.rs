@@ -28,7 +28,7 @@ use crate::memory::{self, Frames, IdentityMemory};
 use crate::ports::CpuPorts;
 use crate::surroundings::Surroundings;
 use crate::time::{self, Source};
-use crate::{crash, event, exec, grant, lifecycle, power, println, probe, smp, store};
+use crate::{apic, crash, event, exec, grant, lifecycle, power, println, probe, smp, store};
 
 unsafe extern "Rust" {
     /// The application; its image defines it with [`app!`](crate::app!).
@@ -50,7 +50,7 @@ fn prism_boot(entry: Entry) -> ! {
     let (info, surroundings) = settle(info, entry, machine);
     report(info, surroundings, &application);
     start_tasks(application, Context { info, surroundings });
-    exec::run(machine, surroundings.is_paravirtual())
+    exec::run(machine, surroundings.services.timer.chosen)
 }
 
 /// Starts the kernel's own tasks and the application's. The first ones always fit.
@@ -110,10 +110,13 @@ fn settle(
     capabilities.kvm_clock = kvm_clock.is_some();
     let services = Services::choose(&capabilities);
     start_clock(services.clock.chosen, xen_clock, kvm_clock);
+    if capabilities.platform.local_apic && !services.timer.chosen.is_xens() {
+        apic::begin(machine);
+    }
     let vcpus = probe::vcpus(found.xen.is_some());
     exec::begin(bell(paravirtual && vcpus > 1));
     if let Some(page) = page {
-        smp::start_others(machine, page, vcpus);
+        smp::start_others(machine, page, vcpus, services.timer.chosen);
     }
     let surroundings = Surroundings {
         grid: Grid::new(&capabilities, &services),

@@ -7,6 +7,7 @@
 
 use core::fmt::{self, Write};
 
+use embassy_time::{Duration, Timer};
 use prism_arch::cpu;
 use prism_arch::hypercall::Hypervisor;
 use prism_boot::command_line::ConsoleSinks;
@@ -24,6 +25,9 @@ use crate::time::{self, Deadline};
 const PATIENCE: u64 = 5_000_000_000;
 /// How long one wait for the other side may last, in nanoseconds.
 const NAP: u64 = 10_000_000;
+
+/// How often a port that does not tell is looked at for what was typed: as fast as anybody types.
+const KEY: Duration = Duration::from_millis(20);
 
 static CONSOLE: Mutex<Console> = Mutex::new(Console::nowhere());
 /// The event that tells that something was typed into the ring.
@@ -203,7 +207,7 @@ pub(crate) async fn wait_for_input() {
     match INPUT.get() {
         Some(channel) => channel.wait().await,
         // Nothing tells that a serial port has received something: look again later.
-        None => embassy_futures::yield_now().await,
+        None => Timer::after(KEY).await,
     }
 }
 

@@ -18,6 +18,7 @@ use embassy_executor::raw::Executor;
 use embassy_executor::task;
 use prism_arch::machine::Machine;
 use prism_arch::{cpu, vcpu};
+use prism_boot::services::Timer;
 use spin::Once;
 
 use crate::event::{self, EventChannel};
@@ -95,7 +96,7 @@ impl Core {
         match (alarm, timer::next()) {
             (Some(_), None) => {}
             (Some(alarm), Some(at)) => alarm.set(at),
-            // Without Xen's alarm nothing would end a sleep: look again and again.
+            // Without an alarm nothing would end a sleep: look again and again.
             (None, _) => return cpu::relax(),
         }
         if let Some(bell) = &self.bell {
@@ -208,10 +209,10 @@ pub(crate) fn begin(bell: Option<EventChannel>) {
     }
 }
 
-/// Runs this vCPU's tasks, for ever.
-pub(crate) fn run(machine: &dyn Machine, xen: bool) -> ! {
+/// Runs this vCPU's tasks, for ever; `timer` ends its sleeps.
+pub(crate) fn run(machine: &dyn Machine, timer: Timer) -> ! {
     let number = vcpu::number();
-    let mut alarm = if xen { Alarm::new(number) } else { None };
+    let mut alarm = Alarm::of(number, timer);
     let Some(core) = Core::of(number) else { cpu::stop() };
     loop {
         event::take_all();

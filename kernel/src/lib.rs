@@ -4,6 +4,7 @@
 
 extern crate alloc;
 
+mod apic;
 pub mod app;
 mod boot;
 pub mod console;

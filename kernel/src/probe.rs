@@ -4,7 +4,7 @@
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, cpuid};
 use prism_boot::capabilities::{Devices, Platform};
-use prism_drivers::{pci, pic, power};
+use prism_drivers::{pci, pic, pit, power};
 use xen::hvm::{self, Parameter};
 use xen::{Errno, vcpu};
 
@@ -34,6 +34,7 @@ pub(crate) fn platform() -> (Platform, Devices) {
         // Firmware leaves the timer's interrupt on.
         pic::silence(&CpuPorts);
     }
+    platform.interval_timer = platform.pci_host_bridge && pit::is_there(&CpuPorts);
     (platform, devices)
 }
 

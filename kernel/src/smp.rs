@@ -7,6 +7,7 @@ use prism_arch::hypercall::Hypervisor;
 use prism_arch::machine::{Machine, StartError};
 use prism_arch::vcpu::{self, Vcpu};
 use prism_boot::PAGE_SIZE;
+use prism_boot::services::Timer;
 use spin::Once;
 use xen::shared::Shared;
 use xen::{Errno, sched, time::Clock};
@@ -23,6 +24,8 @@ const PATIENCE: u64 = 5_000_000_000;
 
 /// What the other vCPUs run on.
 static MACHINE: Once<&'static dyn Machine> = Once::new();
+/// What ends their sleeps.
+static TIMER: Once<Timer> = Once::new();
 
 /// Why a vCPU is not used.
 enum Unused {
@@ -61,9 +64,11 @@ pub(crate) fn begin(machine: &'static dyn Machine, page: Shared<shared_info>) {
     }
 }
 
-/// Starts vCPUs 1 to `count - 1` of a domain whose shared page is `page`; says of those that don't
+/// Starts vCPUs 1 to `count - 1` of a domain whose shared page is `page`, with `timer` to end their
+/// sleeps; says of those that don't
 /// start why.
-pub(crate) fn start_others(machine: &dyn Machine, page: Shared<shared_info>, count: u32) {
+pub(crate) fn start_others(machine: &dyn Machine, page: Shared<shared_info>, count: u32, timer: Timer) {
+    TIMER.call_once(|| timer);
     if count as usize > vcpu::MOST {
         log::warn!("vcpus: only the first {} of {count} are used", vcpu::MOST);
     }
@@ -133,5 +138,5 @@ fn prism_join(number: u32) -> ! {
             let _ = xen::vcpu::down(&Hypervisor, number);
         }
     }
-    exec::run(*machine, true)
+    exec::run(*machine, TIMER.get().copied().unwrap_or(Timer::SingleShot))
 }

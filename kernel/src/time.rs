@@ -60,6 +60,14 @@ pub(crate) fn to_xen(time: u64) -> u64 {
     time.saturating_add(ZERO.load(Ordering::Relaxed))
 }
 
+/// Frequency of the time-stamp counter in kHz, if that is known.
+pub(crate) fn timestamp_khz() -> Option<u64> {
+    match SOURCE.get()? {
+        Source::Paravirtual(clock) => clock.timestamp_khz(),
+        Source::Timestamp { khz } => Some(*khz),
+    }
+}
+
 fn read(source: Source) -> u64 {
     match source {
         Source::Paravirtual(first) => own(&first).nanoseconds(cpu::timestamp).unwrap_or(0),

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Timers: what `embassy-time` asks for, and what the vCPU is woken by.
 
+mod alarm;
+
 use alloc::collections::BTreeMap;
 use core::task::Waker;
 
@@ -13,6 +15,8 @@ use xen_sys::xen::VIRQ_TIMER;
 
 use crate::event::EventChannel;
 use crate::time;
+
+pub(crate) use alarm::Alarm;
 
 /// The tasks that wait for a time, each with the earliest it waits for.
 ///
@@ -99,15 +103,15 @@ pub(crate) fn next() -> Option<u64> {
     queue().lock().next()
 }
 
-/// What ends the vCPU's sleep when a time has come: Xen's one-shot timer.
-pub(crate) struct Alarm {
+/// Xen's one-shot timer of a vCPU.
+pub(crate) struct XenAlarm {
     channel: EventChannel,
     vcpu: u32,
     /// When it goes off; `u64::MAX` if it isn't set.
     at: u64,
 }
 
-impl Alarm {
+impl XenAlarm {
     /// The alarm of `vcpu`, if Xen has one.
     pub(crate) fn new(vcpu: u32) -> Option<Self> {
         let channel = EventChannel::virtual_interrupt(VIRQ_TIMER, vcpu).ok()?;

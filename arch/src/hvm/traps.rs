@@ -9,6 +9,8 @@ use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector
 use x86_64::structures::idt::InterruptDescriptorTable;
 use x86_64::structures::tss::TaskStateSegment;
 
+use crate::apic::{self, apic_stub};
+use crate::lines;
 use crate::stack::Stacks;
 use crate::traps::{EVENT_VECTOR, event_stub, hvm_stubs};
 use crate::vcpu::Vcpu;
@@ -101,8 +103,17 @@ fn interrupts() -> InterruptDescriptorTable {
         virtualization = 20 on FAULT_IST;
         cp_protection_exception = 21 on FAULT_IST;
     }
-    let event = VirtAddr::new((event_stub as *const ()).addr() as u64);
-    // SAFETY: the stub returns to where it came from, with all registers kept.
-    unsafe { idt[EVENT_VECTOR].set_handler_addr(event) };
+    let lines = (lines::FIRST_VECTOR..).zip(lines::stubs());
+    let own = [
+        (EVENT_VECTOR, (event_stub as *const ()).addr() as u64),
+        (apic::TIMER_VECTOR, (apic_stub as *const ()).addr() as u64),
+        (apic::WAKE_VECTOR, (apic_stub as *const ()).addr() as u64),
+        // Nothing is to be acknowledged.
+        (apic::SPURIOUS_VECTOR, (event_stub as *const ()).addr() as u64),
+    ];
+    for (vector, stub) in lines.chain(own) {
+        // SAFETY: the stub returns to where it came from, with all registers kept.
+        unsafe { idt[vector].set_handler_addr(VirtAddr::new(stub)) };
+    }
     idt
 }

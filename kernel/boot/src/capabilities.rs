@@ -78,6 +78,8 @@ pub struct Platform {
     pub local_apic: bool,
     /// The local APIC's timer can fire at a given TSC value.
     pub tsc_deadline: bool,
+    /// An interval timer (8254), and the interrupt controllers (8259) that go with it.
+    pub interval_timer: bool,
     /// A 16550 serial port.
     pub serial_port: bool,
     /// A debug port 0xE9.

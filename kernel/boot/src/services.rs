@@ -66,6 +66,16 @@ service! {
         LocalApic = "one-shot APIC timer",
         /// The PC's interval timer.
         Pit = "PIT timer",
+        /// Nothing: the CPU looks again and again.
+        Polling = "no timer, but polling",
+    }
+}
+
+impl Timer {
+    /// Whether it is one of Xen's.
+    #[must_use]
+    pub const fn is_xens(self) -> bool {
+        matches!(self, Self::SingleShot | Self::SetTimer)
     }
 }
 
@@ -196,8 +206,9 @@ fn choose_timer(found: &Capabilities, upcall: Upcall) -> Choice<Timer> {
         (Timer::SetTimer, events.and_then(|()| offered_by_xen(found, |xen| xen.set_timer))),
         (Timer::TscDeadline, offered(found.platform.local_apic && found.platform.tsc_deadline)),
         (Timer::LocalApic, offered(found.platform.local_apic)),
+        (Timer::Pit, present(found.platform.interval_timer)),
     ];
-    Choice::best(ways, Timer::Pit)
+    Choice::best(ways, Timer::Polling)
 }
 
 fn choose_upcall(found: &Capabilities) -> Choice<Upcall> {

@@ -30,7 +30,7 @@ fn the_best_way_has_no_excuses() {
 fn a_machine_that_offers_nothing_still_has_every_service() {
     let services = Services::choose(&Capabilities::new(Door::Multiboot1, Machine::Hvm));
     assert_eq!(services.clock.chosen, Clock::TscByPit);
-    assert_eq!(services.timer.chosen, Timer::Pit);
+    assert_eq!(services.timer.chosen, Timer::Polling);
     assert_eq!(services.upcall.chosen, Upcall::None);
     assert_eq!(services.console.chosen, Console::Vga);
     assert_eq!((services.disk.chosen, services.network.chosen), (DeviceBus::None, DeviceBus::None));
@@ -41,7 +41,7 @@ fn a_machine_that_offers_nothing_still_has_every_service() {
 fn a_xen_timer_is_of_no_use_without_events() {
     let found = pvh_on_xen(XenCapabilities { single_shot_timer: true, ..Default::default() });
     let timer = Services::choose(&found).timer;
-    assert_eq!(timer.chosen, Timer::Pit);
+    assert_eq!(timer.chosen, Timer::Polling);
 }
 
 #[test]

@@ -23,10 +23,11 @@ pub struct IdleTest {
 }
 
 /// All of them.
-pub const TESTS: [IdleTest; 3] = [
+pub const TESTS: [IdleTest; 4] = [
     IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pv", env: Env::Pv },
     IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pvh", env: Env::Pvh },
     IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pvhvm", env: Env::Pvhvm },
+    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/hvm", env: Env::Hvm },
 ];
 
 /// Calls and exits that the longer run may cost more: a console that is read a bit

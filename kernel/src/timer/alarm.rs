@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What ends a vCPU's sleep when a time has come: the best timer there is.
+
+use prism_arch::cpu;
+use prism_boot::services::Timer;
+use prism_drivers::{pic, pit};
+
+use super::XenAlarm;
+use crate::ports::CpuPorts;
+use crate::{apic, time};
+
+use prism_arch::apic::TIMER_VECTOR;
+
+/// How long the APIC's timer is watched, in nanoseconds, to learn how fast it counts.
+const WATCH: u64 = 1_000_000;
+
+/// A one-shot timer of the vCPU that made it.
+pub(crate) enum Alarm {
+    /// Xen's.
+    Xen(XenAlarm),
+    /// The local APIC's, at a value of a time-stamp counter of so many kHz.
+    Deadline { khz: u64 },
+    /// The local APIC's, counting down so many times in a millisecond.
+    Count { khz: u64 },
+    /// The PC's interval timer, of which there is one: for the first vCPU only.
+    IntervalTimer,
+}
+
+impl Alarm {
+    /// The alarm of `vcpu`, which runs this, as the services were chosen; `None` if there is none.
+    pub(crate) fn of(vcpu: u32, chosen: Timer) -> Option<Self> {
+        match chosen {
+            Timer::SingleShot => XenAlarm::new(vcpu).map(Self::Xen),
+            Timer::TscDeadline => Self::at_deadlines().or_else(Self::by_counts),
+            Timer::LocalApic => Self::by_counts(),
+            Timer::Pit if vcpu == 0 => Some(Self::by_interval_timer()),
+            Timer::SetTimer | Timer::Pit | Timer::Polling => None,
+        }
+    }
+
+    fn at_deadlines() -> Option<Self> {
+        let apic = apic::get()?;
+        let khz = time::timestamp_khz()?;
+        apic.use_deadlines(TIMER_VECTOR);
+        Some(Self::Deadline { khz })
+    }
+
+    fn by_counts() -> Option<Self> {
+        let apic = apic::get()?;
+        let khz = apic.measure_khz(|| {
+            let start = time::nanoseconds();
+            // A clock that stands still does not keep us: each look takes some time.
+            (0..WATCH).map(|_| time::nanoseconds() - start).find(|passed| *passed >= WATCH).unwrap_or(WATCH)
+        })?;
+        apic.use_counts(TIMER_VECTOR);
+        Some(Self::Count { khz })
+    }
+
+    fn by_interval_timer() -> Self {
+        if let Some(apic) = apic::get() {
+            apic.let_old_controllers_through();
+        }
+        pic::open(&CpuPorts, pit::LINE);
+        Self::IntervalTimer
+    }
+
+    /// Makes sure that it goes off at `at` or before.
+    ///
+    /// It is set again for every sleep, but Xen's, which tells when it has gone off: that is one
+    /// exit, as much as it takes to find that out.
+    pub(crate) fn set(&mut self, at: u64) {
+        if let Self::Xen(alarm) = self {
+            return alarm.set(at);
+        }
+        let wait = at.saturating_sub(time::nanoseconds());
+        match self {
+            Self::Xen(_) => {}
+            Self::Deadline { khz } => {
+                let deadline = cpu::timestamp().saturating_add(ticks(wait, *khz));
+                if let Some(apic) = apic::get() {
+                    apic.fire_at(deadline);
+                }
+            }
+            Self::Count { khz } => {
+                if let Some(apic) = apic::get() {
+                    apic.fire_after(ticks(wait, *khz));
+                }
+            }
+            Self::IntervalTimer => pit::fire_after(&CpuPorts, wait),
+        }
+    }
+}
+
+/// Ticks of `khz` in so many nanoseconds, and one more: rather late than early.
+fn ticks(nanoseconds: u64, khz: u64) -> u64 {
+    let ticks = u128::from(nanoseconds) * u128::from(khz) / 1_000_000 + 1;
+    u64::try_from(ticks).unwrap_or(u64::MAX)
+}
