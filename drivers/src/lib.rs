@@ -8,9 +8,12 @@
 )]
 
 pub mod apic;
+pub mod hpet;
 pub mod pci;
 pub mod pic;
 pub mod pit;
 pub mod ports;
 pub mod power;
+pub mod registers;
+pub mod rtc;
 pub mod serial;

@@ -39,6 +39,29 @@ pub fn soft_off<P: Ports + ?Sized>(ports: &P) {
     }
 }
 
+/// Bit 0 of that register: the operating system has these registers, not the firmware.
+const HANDED_OVER: u16 = 1 << 0;
+/// Looks at that bit. Firmware takes some milliseconds, a look a microsecond or more.
+const PATIENCE: u32 = 1_000_000;
+
+/// Writes a sleep type to an ACPI control register, which is how a machine is switched off
+/// (ACPI 6.5, 4.8.3.2). Returns if nothing comes of it.
+pub fn sleep<P: Ports + ?Sized>(ports: &P, control: u16, sleep_type: u8) {
+    const TYPE: u16 = 0b111 << 10;
+    let kept = ports.read_u16(control) & !(TYPE | SLEEP_ENABLE);
+    ports.write_u16(control, kept | u16::from(sleep_type & 7) << 10 | SLEEP_ENABLE);
+}
+
+/// Has the firmware hand over the register `control` by sending `command` to port `firmware`.
+pub fn take_over<P: Ports + ?Sized>(ports: &P, control: u16, (firmware, command): (u16, u8)) {
+    let is_ours = || ports.read_u16(control) & HANDED_OVER != 0;
+    if !is_ours() {
+        ports.write_u8(firmware, command);
+        // A firmware that never does it leaves us with the other ways.
+        let _ = (0..PATIENCE).find(|_| is_ours());
+    }
+}
+
 /// Resets the machine: by the chipset, then by the keyboard controller. Returns if neither works.
 pub fn reset<P: Ports + ?Sized>(ports: &P) {
     ports.write_u8(RESET_CONTROL, 0x02);
@@ -104,6 +127,21 @@ mod tests {
         let ports = with_piix4(1);
         soft_off(&ports);
         assert_eq!(*ports.written.borrow(), [(0xb004, 0x2000)]);
+    }
+
+    #[test]
+    fn the_sleep_type_goes_where_the_control_register_has_it() {
+        let ports = FakePorts::default();
+        sleep(&ports, 0x604, 5);
+        // Unwritten ports of the fake read as all ones: the other bits stay.
+        assert_eq!(*ports.written.borrow(), [(0x604, 0xf7ff)]);
+    }
+
+    #[test]
+    fn a_register_that_is_ours_already_is_not_asked_for() {
+        let ports = FakePorts::default();
+        take_over(&ports, 0x604, (0xb2, 1));
+        assert!(ports.written.borrow().is_empty());
     }
 
     #[test]

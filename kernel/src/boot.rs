@@ -11,8 +11,8 @@ use prism_boot::capabilities::{Capabilities, Machine as MachineKind, XenCapabili
 use prism_boot::command_line::{ConsoleSinks, HypercallMethod};
 use prism_boot::grid::Grid;
 use prism_boot::services::{Clock, Console, Services};
-use prism_boot::{BootError, BootInfo, PAGE_SIZE, SharedRing, door, e820};
-use prism_drivers::pit;
+use prism_boot::{Acpi, BootError, BootInfo, PAGE_SIZE, SharedRing, door, e820};
+use prism_drivers::{hpet, pit};
 use xen::console::Ring;
 use xen::event::Port;
 use xen::hvm::Parameter;
@@ -26,6 +26,7 @@ use crate::event::EventChannel;
 use crate::hypervisor::{self, Found};
 use crate::memory::{self, Frames, IdentityMemory};
 use crate::ports::CpuPorts;
+use crate::registers::{self, MappedRegisters};
 use crate::surroundings::Surroundings;
 use crate::time::{self, Source};
 use crate::{apic, crash, event, exec, grant, lifecycle, power, println, probe, smp, store};
@@ -88,7 +89,8 @@ fn settle(
     crate::logger::begin(info.command_line.log_level().ok().flatten());
     let wanted = info.command_line.hypercall_method().ok().flatten().unwrap_or(HypercallMethod::Inline);
     let found = hypervisor::find(entry.door, wanted);
-    let mut capabilities = probe_machine(&info, entry.door, &found);
+    let acpi = read_acpi(&mut info, machine);
+    let mut capabilities = probe_machine(&info, entry.door, &found, &acpi);
     let paravirtual = capabilities.paravirtual().is_ok();
     power::set_ways(paravirtual, entry.door != Door::Pv);
     if paravirtual && entry.door != Door::Pv {
@@ -108,8 +110,11 @@ fn settle(
     ask_for_services(&mut capabilities, xen_clock);
     let kvm_clock = found.leaves.kvm.and_then(prism_arch::kvm::clock).map(xen::time::Clock::new);
     capabilities.kvm_clock = kvm_clock.is_some();
+    let hpet = acpi.hpet.filter(|_| !paravirtual);
+    let hpet = hpet.and_then(|address| registers::map(machine, &info.memory, address, HPET_LENGTH));
+    capabilities.platform.hpet = hpet.is_some();
     let services = Services::choose(&capabilities);
-    start_clock(services.clock.chosen, xen_clock, kvm_clock);
+    start_clock(services.clock.chosen, xen_clock, kvm_clock, hpet.as_ref());
     if capabilities.platform.local_apic && !services.timer.chosen.is_xens() {
         apic::begin(machine);
     }
@@ -124,6 +129,7 @@ fn settle(
         services,
         xen: found.xen,
         vcpus,
+        acpi,
         memory: info.memory.total_usable(),
     };
     let info: &'static BootInfo = Box::leak(Box::new(info));
@@ -144,8 +150,19 @@ fn bell(others: bool) -> Option<EventChannel> {
     EventChannel::to_self(0).inspect_err(|errno| warn!("vCPU 0 has no event channel ({errno})")).ok()
 }
 
+/// Reads ACPI's tables while all memory below 4 GiB is mapped. A PV domain has none of its own.
+fn read_acpi(info: &mut BootInfo, machine: &dyn Machine) -> Acpi {
+    if info.door == prism_boot::Door::Pv {
+        return Acpi::default();
+    }
+    let memory = IdentityMemory { limit: machine.mapped_at_boot() };
+    let acpi = Acpi::read(&memory, info.rsdp, &mut info.notes);
+    power::use_acpi(&acpi);
+    acpi
+}
+
 /// What can be known before there are page tables and a console.
-fn probe_machine(info: &BootInfo, door: Door, found: &Found) -> Capabilities {
+fn probe_machine(info: &BootInfo, door: Door, found: &Found, acpi: &Acpi) -> Capabilities {
     let kind = if door == Door::Pv { MachineKind::Pv } else { MachineKind::Hvm };
     let mut capabilities = Capabilities::new(info.door, kind);
     capabilities.vendor = hypervisor::vendor();
@@ -160,6 +177,7 @@ fn probe_machine(info: &BootInfo, door: Door, found: &Found) -> Capabilities {
     });
     if kind == MachineKind::Hvm {
         (capabilities.platform, capabilities.devices) = probe::platform();
+        capabilities.platform.acpi_power_off |= acpi.power_off.is_some();
     }
     capabilities
 }
@@ -240,9 +258,17 @@ fn ask_for_services(capabilities: &mut Capabilities, clock: Option<xen::time::Cl
         features.contains(Features::HVM_CALLBACK_VECTOR) && probe::callback_vector().is_ok();
 }
 
+/// Length of a HPET's registers, as far as they are of use.
+const HPET_LENGTH: u64 = 0x100;
+
 /// Starts the clock that was chosen. The last resort, a counter that nothing tells the speed of, is
 /// taken to count 1 GHz: good enough for time limits.
-fn start_clock(chosen: Clock, xen: Option<xen::time::Clock>, kvm: Option<xen::time::Clock>) {
+fn start_clock(
+    chosen: Clock,
+    xen: Option<xen::time::Clock>,
+    kvm: Option<xen::time::Clock>,
+    hpet: Option<&MappedRegisters>,
+) {
     let counter = |khz: Option<u64>| {
         if khz.is_none() {
             warn!("nothing tells how fast the time-stamp counter is: assuming 1 GHz");
@@ -252,7 +278,10 @@ fn start_clock(chosen: Clock, xen: Option<xen::time::Clock>, kvm: Option<xen::ti
     time::choose(match (chosen, xen, kvm) {
         (Clock::Xen, Some(clock), _) | (Clock::Kvm, _, Some(clock)) => Source::Paravirtual(clock),
         (Clock::Tsc, ..) => counter(cpuid::timestamp_khz()),
-        _ => counter(pit::measure_khz(&CpuPorts, cpu::timestamp)),
+        _ => counter(
+            hpet.and_then(|hpet| hpet::measure_khz(hpet, cpu::timestamp))
+                .or_else(|| pit::measure_khz(&CpuPorts, cpu::timestamp)),
+        ),
     });
 }
 

@@ -20,6 +20,7 @@ pub mod memory;
 mod ports;
 pub mod power;
 mod probe;
+mod registers;
 mod smp;
 mod store;
 pub mod surroundings;

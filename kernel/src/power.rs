@@ -5,7 +5,11 @@ use core::sync::atomic::{AtomicU8, Ordering};
 
 use prism_arch::cpu;
 use prism_arch::hypercall::Hypervisor;
+use prism_boot::Acpi;
+use prism_boot::acpi::{PowerOff, Reset};
+use prism_drivers::ports::Ports;
 use prism_drivers::power;
+use spin::Once;
 use xen::sched::{self, Shutdown};
 
 use crate::console;
@@ -25,11 +29,22 @@ pub(crate) fn set_ways(xen: bool, ports: bool) {
     WAYS.store(bit(xen, XEN) | bit(ports, PORTS), Ordering::Release);
 }
 
+/// What ACPI's tables say of switching off and resetting.
+static ACPI: Once<(Option<PowerOff>, Option<Reset>)> = Once::new();
+
+/// Uses what ACPI's tables say of switching off and resetting.
+pub(crate) fn use_acpi(acpi: &Acpi) {
+    ACPI.call_once(|| (acpi.power_off, acpi.reset));
+}
+
 /// Switches the machine off; a debugging QEMU gets `status` as its exit status.
 pub(crate) fn off_with(status: u8) -> ! {
     console::drain();
     end(Shutdown::Poweroff, |ports| {
         power::debug_exit(ports, status);
+        if let Some((Some(how), _)) = ACPI.get() {
+            soft_off(ports, how);
+        }
         power::soft_off(ports);
     })
 }
@@ -51,6 +66,16 @@ pub(crate) fn crash() -> ! {
     end(Shutdown::Crash, |ports| power::debug_exit(ports, CRASH_STATUS))
 }
 
+fn soft_off(ports: &CpuPorts, how: &PowerOff) {
+    if let Some(command) = how.hand_over {
+        power::take_over(ports, how.control_a, command);
+    }
+    power::sleep(ports, how.control_a, how.type_a);
+    if let Some(control_b) = how.control_b {
+        power::sleep(ports, control_b, how.type_b);
+    }
+}
+
 /// Asks Xen; where there is none, tries `by_ports`, then a reset, then a triple fault.
 fn end(reason: Shutdown, by_ports: impl FnOnce(&CpuPorts)) -> ! {
     let ways = WAYS.load(Ordering::Acquire);
@@ -59,6 +84,9 @@ fn end(reason: Shutdown, by_ports: impl FnOnce(&CpuPorts)) -> ! {
     }
     if ways & PORTS != 0 {
         by_ports(&CpuPorts);
+        if let Some((_, Some(Reset { port, value }))) = ACPI.get() {
+            CpuPorts.write_u8(*port, *value);
+        }
         power::reset(&CpuPorts);
         cpu::triple_fault();
     }

@@ -4,6 +4,7 @@
 use core::fmt;
 
 use prism_arch::hypercall::{self as arch, Method};
+use prism_boot::Acpi;
 use prism_boot::capabilities::{Capabilities, Hypervisor, Machine};
 use prism_boot::grid::Grid;
 use prism_boot::services::Services;
@@ -22,6 +23,8 @@ pub struct Surroundings {
     pub xen: Option<XenFound>,
     /// vCPUs of this machine.
     pub vcpus: u32,
+    /// What ACPI's tables tell.
+    pub acpi: Acpi,
     /// Usable memory in bytes, as the memory map has it.
     pub memory: u64,
 }

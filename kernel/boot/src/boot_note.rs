@@ -66,6 +66,14 @@ pub enum BootNote {
         /// Its length in bytes.
         length: u64,
     },
+    /// An ACPI table is not what it should be: its length is absurd, its checksum wrong; it was
+    /// ignored.
+    BadTable {
+        /// What it calls itself.
+        signature: [u8; 4],
+        /// Physical address.
+        address: u64,
+    },
     /// The loader gave no memory map.
     NoMemoryMap,
     /// The loader gave no memory map, only how much memory there is below and above 1 MiB.
@@ -98,6 +106,9 @@ impl fmt::Display for BootNote {
                 f,
                 "memory map entry at {start:#x}, {length:#x} bytes, overlaps others; the stricter claim holds"
             ),
+            Self::BadTable { signature, address } => {
+                write!(f, "ACPI table {} at {address:#x} is damaged; ignored", signature.escape_ascii())
+            }
             Self::NoMemoryMap => f.write_str("the loader gave no memory map"),
             Self::SizesOnly => f.write_str("the loader gave no memory map; using its two memory sizes"),
             Self::MapOverflowed => {

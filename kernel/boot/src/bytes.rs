@@ -23,6 +23,11 @@ impl<const N: usize> Record<N> {
         offset.checked_add(length).and_then(|end| self.0.get(offset..end)).unwrap_or(&[])
     }
 
+    /// The byte at `offset`.
+    pub(crate) fn u8(&self, offset: usize) -> u8 {
+        self.0.get(offset).copied().unwrap_or(0)
+    }
+
     /// The 32-bit number at `offset`.
     pub(crate) fn u32(&self, offset: usize) -> u32 {
         u32_at(&self.0, offset).unwrap_or(0)

@@ -17,6 +17,7 @@
 #[cfg(test)]
 extern crate std;
 
+pub mod acpi;
 pub mod capabilities;
 pub mod command_line;
 pub mod door;
@@ -36,6 +37,7 @@ mod phys_range;
 mod region;
 mod text;
 
+pub use acpi::Acpi;
 pub use boot_error::BootError;
 pub use boot_info::{BootInfo, Dom0Console, Door, Module, PvLayout, SharedRing};
 pub use boot_note::{BootNote, Notes};

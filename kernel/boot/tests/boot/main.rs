@@ -3,6 +3,7 @@
 
 #![forbid(unsafe_code)]
 
+mod acpi;
 mod command_line;
 mod e820;
 mod frames;

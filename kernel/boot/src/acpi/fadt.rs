@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The fixed table: where the registers are that switch the machine off and reset it (section 5.2.9).
+
+use super::table::Table;
+use super::{Acpi, sleep};
+use crate::{Notes, PhysMemory};
+
+/// How the machine is switched off: by writing a sleep type to one or two control registers
+/// (section 4.8.3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PowerOff {
+    /// I/O port of the first control register.
+    pub control_a: u16,
+    /// The sleep type that goes there.
+    pub type_a: u8,
+    /// I/O port of the second control register, if there is one.
+    pub control_b: Option<u16>,
+    /// The sleep type that goes there.
+    pub type_b: u8,
+    /// The I/O port and the command by which the firmware hands these registers over, if it has to.
+    pub hand_over: Option<(u16, u8)>,
+}
+
+/// How the machine is reset: by writing a byte to an I/O port.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reset {
+    /// The port.
+    pub port: u16,
+    /// What is written.
+    pub value: u8,
+}
+
+/// Offsets in the table.
+const DSDT: u32 = 40;
+const SMI_COMMAND: u32 = 48;
+const CONTROL_A: u32 = 64;
+const CONTROL_B: u32 = 68;
+const CENTURY: u32 = 108;
+const FLAGS: u32 = 112;
+const RESET: u32 = 116;
+const DSDT_64: u32 = 140;
+const CONTROL_A_64: u32 = 172;
+const CONTROL_B_64: u32 = 184;
+
+/// There is a reset register.
+const CAN_RESET: u32 = 1 << 10;
+/// There are no such control registers.
+const HARDWARE_REDUCED: u32 = 1 << 20;
+
+impl Acpi {
+    /// Reads the fixed table, and the table of definitions that it leads to.
+    pub(super) fn read_fixed<M: PhysMemory>(&mut self, table: &Table<'_, M>, notes: &mut Notes) {
+        let flags = number(table, FLAGS);
+        self.century_register = table.record::<1>(CENTURY).map(|byte| byte.u8(0)).filter(|byte| *byte != 0);
+        if flags & CAN_RESET != 0 {
+            let value = table.record::<1>(RESET.saturating_add(12)).map_or(0, |byte| byte.u8(0));
+            self.reset = generic_port(table, RESET).map(|port| Reset { port, value });
+        }
+        if flags & HARDWARE_REDUCED == 0 {
+            self.power_off = power_off(table, notes);
+        }
+    }
+}
+
+fn power_off<M: PhysMemory>(table: &Table<'_, M>, notes: &mut Notes) -> Option<PowerOff> {
+    let control_a = generic_port(table, CONTROL_A_64).or_else(|| port(number(table, CONTROL_A)))?;
+    let control_b = generic_port(table, CONTROL_B_64).or_else(|| port(number(table, CONTROL_B)));
+    let long = table.record::<8>(DSDT_64).map_or(0, |address| address.u64(0));
+    let short = u64::from(number(table, DSDT));
+    let definitions = table.sibling(if long == 0 { short } else { long }, notes)?;
+    let (type_a, type_b) = sleep::soft_off_types(&definitions)?;
+    let command = table.record::<8>(SMI_COMMAND)?;
+    let hand_over = port(command.u32(0)).map(|port| (port, command.u8(4))).filter(|(_, value)| *value != 0);
+    Some(PowerOff { control_a, type_a, control_b, type_b, hand_over })
+}
+
+fn number(table: &Table<'_, impl PhysMemory>, offset: u32) -> u32 {
+    table.record::<4>(offset).map_or(0, |number| number.u32(0))
+}
+
+/// The port that a generic address structure names (section 5.2.3.2); `None` if it is empty, or
+/// about memory.
+fn generic_port(table: &Table<'_, impl PhysMemory>, offset: u32) -> Option<u16> {
+    const PORTS: u8 = 1;
+    let place = table.record::<12>(offset).filter(|place| place.u8(0) == PORTS)?;
+    port(u32::try_from(place.u64(4)).ok()?)
+}
+
+fn port(number: u32) -> Option<u16> {
+    u16::try_from(number).ok().filter(|port| *port != 0)
+}

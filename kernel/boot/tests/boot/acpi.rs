@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use prism_boot::acpi::{PowerOff, Reset};
+use prism_boot::{Acpi, BootNote, Notes};
+
+use crate::image::Image;
+
+const RSDP: usize = 0xf_5000;
+const LIST: usize = 0x2_0000;
+const CPUS: usize = 0x2_1000;
+const FIXED: usize = 0x2_2000;
+const TIMER: usize = 0x2_3000;
+const DEFINITIONS: usize = 0x2_4000;
+
+/// Puts a table with a right checksum.
+fn put_table(image: &mut Image, address: usize, signature: &[u8; 4], body: &[u8]) {
+    let mut table = signature.to_vec();
+    table.extend((36 + body.len() as u32).to_le_bytes());
+    table.resize(36, 0);
+    table.extend(body);
+    table[9] = sum(&table).wrapping_neg();
+    image.put(address, &table);
+}
+
+fn put_root(image: &mut Image, address: usize) {
+    let mut root = b"RSD PTR ".to_vec();
+    root.resize(20, 0);
+    root[16..].copy_from_slice(&(LIST as u32).to_le_bytes());
+    root[8] = sum(&root).wrapping_neg();
+    image.put(address, &root);
+}
+
+fn sum(bytes: &[u8]) -> u8 {
+    bytes.iter().fold(0, |sum, byte| sum.wrapping_add(*byte))
+}
+
+/// The body of a list of CPUs: entries as given, behind two fields of no interest.
+fn cpus(entries: &[&[u8]]) -> Vec<u8> {
+    [&[0; 8], entries.concat().as_slice()].concat()
+}
+
+/// The body of a fixed table for ports 0x604 and 0xcf9, as QEMU's.
+fn fixed() -> Vec<u8> {
+    let mut body = vec![0; 208];
+    let mut put =
+        |offset: usize, bytes: &[u8]| body[offset - 36..offset - 36 + bytes.len()].copy_from_slice(bytes);
+    put(40, &(DEFINITIONS as u32).to_le_bytes());
+    put(48, &[0xb2, 0, 0, 0, 0xf1]);
+    put(64, &0x604u32.to_le_bytes());
+    put(108, &[0x32]);
+    put(112, &(1u32 << 10).to_le_bytes());
+    put(116, &[1, 8, 0, 1, 0xf9, 0x0c, 0, 0, 0, 0, 0, 0, 0x0f]);
+    body
+}
+
+/// `\_S5` with types 5 and 6, among other definitions.
+const SOFT_OFF: &[u8] = b"junk\x08_S5_\x12\x08\x04\x0a\x05\x0a\x06\x00\x00";
+
+/// A machine with two CPUs, a fixed table, and a timer.
+fn machine() -> Image {
+    let mut image = Image::new();
+    put_root(&mut image, RSDP);
+    let list: Vec<u8> = [CPUS, FIXED, TIMER].iter().flat_map(|table| (*table as u32).to_le_bytes()).collect();
+    put_table(&mut image, LIST, b"RSDT", &list);
+    let entries = cpus(&[
+        &[0, 8, 0, 0, 1, 0, 0, 0],
+        &[1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0],
+        &[0, 8, 1, 2, 1, 0, 0, 0],
+        &[0, 8, 2, 4, 0, 0, 0, 0],
+        &[9, 16, 0, 0, 0x2c, 1, 0, 0, 1, 0, 0, 0, 3, 0, 0, 0],
+    ]);
+    put_table(&mut image, CPUS, b"APIC", &entries);
+    put_table(&mut image, FIXED, b"FACP", &fixed());
+    put_table(&mut image, TIMER, b"HPET", &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xd0, 0xfe, 0, 0, 0, 0]);
+    put_table(&mut image, DEFINITIONS, b"DSDT", SOFT_OFF);
+    image
+}
+
+fn read(image: &Image, rsdp: Option<u64>) -> (Acpi, Vec<BootNote>) {
+    let mut notes = Notes::default();
+    let acpi = Acpi::read(image, rsdp, &mut notes);
+    (acpi, notes.iter().copied().collect())
+}
+
+#[test]
+fn cpus_that_can_be_started_are_listed_by_both_kinds_of_entries() {
+    let (acpi, notes) = read(&machine(), Some(RSDP as u64));
+    assert_eq!(acpi.cpus.as_slice(), [0, 2, 300]);
+    assert!(notes.is_empty(), "{notes:?}");
+}
+
+#[test]
+fn switching_off_takes_the_type_from_the_definitions() {
+    let (acpi, _) = read(&machine(), Some(RSDP as u64));
+    let expected =
+        PowerOff { control_a: 0x604, type_a: 5, control_b: None, type_b: 6, hand_over: Some((0xb2, 0xf1)) };
+    assert_eq!(acpi.power_off, Some(expected));
+    assert_eq!(acpi.reset, Some(Reset { port: 0xcf9, value: 0x0f }));
+    assert_eq!((acpi.century_register, acpi.hpet), (Some(0x32), Some(0xfed0_0000)));
+}
+
+#[test]
+fn a_root_that_nobody_tells_of_is_found_where_a_bios_leaves_it() {
+    let image = machine();
+    assert_eq!(read(&image, None), read(&image, Some(RSDP as u64)));
+    let mut image = Image::new();
+    put_root(&mut image, 0x9_fc10);
+    image.put(0x40e, &0x9fc0u16.to_le_bytes());
+    put_table(&mut image, LIST, b"RSDT", &(TIMER as u32).to_le_bytes());
+    put_table(&mut image, TIMER, b"HPET", &[0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xd0, 0xfe, 0, 0, 0, 0]);
+    assert_eq!(read(&image, None).0.hpet, Some(0xfed0_0000));
+}
+
+#[test]
+fn a_machine_without_tables_has_nothing_and_nothing_is_odd() {
+    assert_eq!(read(&Image::new(), None), (Acpi::default(), vec![]));
+}
+
+#[test]
+fn a_damaged_table_is_ignored_and_the_others_still_count() {
+    let mut image = machine();
+    image.put(CPUS + 40, &[0x55]);
+    let (acpi, notes) = read(&image, None);
+    assert!(acpi.cpus.is_empty() && acpi.power_off.is_some());
+    assert_eq!(notes, [BootNote::BadTable { signature: *b"APIC", address: CPUS as u64 }]);
+}
+
+#[test]
+fn a_root_that_is_none_is_noted() {
+    let (acpi, notes) = read(&Image::new(), Some(0x1000));
+    assert_eq!(acpi, Acpi::default());
+    assert_eq!(notes.len(), 1);
+}
+
+#[test]
+fn an_entry_of_no_length_ends_the_list_of_cpus() {
+    let mut image = machine();
+    put_table(&mut image, CPUS, b"APIC", &cpus(&[&[0, 8, 0, 7, 1, 0, 0, 0], &[0, 0, 0, 9, 1, 0, 0, 0]]));
+    assert_eq!(read(&image, None).0.cpus.as_slice(), [7]);
+}
+
+#[test]
+fn a_list_that_leads_nowhere_is_noted_and_does_no_harm() {
+    let mut image = machine();
+    put_table(&mut image, LIST, b"RSDT", &[0xff; 8]);
+    let (acpi, notes) = read(&image, None);
+    assert_eq!(acpi, Acpi::default());
+    assert_eq!(notes, [BootNote::Unreadable { what: "ACPI table", address: 0xffff_ffff }]);
+}
+
+#[test]
+fn a_machine_whose_definitions_do_not_tell_cannot_be_switched_off_by_them() {
+    let mut image = machine();
+    put_table(&mut image, DEFINITIONS, b"DSDT", b"\x08_S5_\x12\x06\x04\x0a\x09\x00");
+    assert_eq!(read(&image, None).0.power_off, None);
+}
+
+#[test]
+fn a_new_root_leads_to_long_addresses() {
+    let mut image = machine();
+    let mut root = b"RSD PTR ".to_vec();
+    root.resize(36, 0);
+    root[15] = 2;
+    root[20..24].copy_from_slice(&36u32.to_le_bytes());
+    root[24..32].copy_from_slice(&0x3_0000u64.to_le_bytes());
+    root[32] = sum(&root).wrapping_neg();
+    image.put(0x8000, &root);
+    put_table(&mut image, 0x3_0000, b"XSDT", &(TIMER as u64).to_le_bytes());
+    let (acpi, _) = read(&image, Some(0x8000));
+    assert_eq!((acpi.hpet, acpi.power_off), (Some(0xfed0_0000), None));
+}

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Devices' registers in memory, mapped for drivers.
+
+use prism_arch::machine::Machine;
+use prism_arch::registers::DeviceRegisters;
+use prism_boot::{MemoryMap, PAGE_SIZE, PhysRange};
+use prism_drivers::registers::Registers;
+
+use crate::memory::Frames;
+
+/// The most that is mapped for one device, in bytes.
+const MOST: u64 = 1 << 20;
+
+/// Registers of a device, mapped for good.
+pub(crate) struct MappedRegisters(DeviceRegisters);
+
+impl Registers for MappedRegisters {
+    fn read_u32(&self, offset: usize) -> u32 {
+        self.0.read_u32(offset)
+    }
+    fn write_u32(&self, offset: usize, value: u32) {
+        self.0.write_u32(offset, value);
+    }
+}
+
+/// Maps the registers at `address`, a multiple of 8; `None` if that cannot be, or if it is memory
+/// of ours: firmware and devices say where registers are, and may be wrong.
+pub(crate) fn map(
+    machine: &dyn Machine,
+    memory: &MemoryMap,
+    address: u64,
+    length: u64,
+) -> Option<MappedRegisters> {
+    let range =
+        PhysRange::with_length(address, length).filter(|_| length <= MOST && address.is_multiple_of(8))?;
+    let is_memory = memory.usable().any(|usable| usable.overlaps(range));
+    if address < PAGE_SIZE || is_memory {
+        return None;
+    }
+    let first = address - address % PAGE_SIZE;
+    for page in (first..range.end()).step_by(PAGE_SIZE as usize) {
+        machine.map_special_page(page, &mut Frames).ok()?;
+    }
+    // SAFETY: just mapped, for good; not memory of ours.
+    Some(MappedRegisters(unsafe { DeviceRegisters::at(address, length as usize) }))
+}
