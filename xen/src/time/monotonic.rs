@@ -1,0 +1,226 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! One time for all vCPUs, which never goes back, whatever the clocks beneath do.
+
+#[cfg(not(loom))]
+use core::sync::atomic::AtomicU64;
+use core::sync::atomic::Ordering;
+#[cfg(loom)]
+use loom::sync::atomic::AtomicU64;
+
+/// A reading that is further behind the latest one than this is not that of a vCPU whose clock
+/// differs a little, or which was stopped for a moment after it read: the clock has been set back.
+const STEP: u64 = 1_000_000_000;
+
+/// How often a reading that seems to come from a clock set back is taken again before it is
+/// believed: the vCPU may have been stopped between reading and comparing.
+const LOOKS: u32 = 3;
+
+/// Time since a start, in nanoseconds: the clocks of all vCPUs, made one.
+///
+/// - The clocks of two vCPUs may differ by a little. The latest reading of any of them counts, and
+///   an earlier one is taken for it. Xen's flag `XEN_PVCLOCK_TSC_STABLE_BIT` says that they do not
+///   differ; it is not asked, as a host that keeps its promise costs us one atomic maximum, and one
+///   that doesn't would make time go back.
+/// - The clock may be set back by much: on another host after a migration it began at another
+///   time. Time then goes on from where it was.
+/// - It may jump ahead: a domain that was paused sees the time that it missed. It is followed, as it
+///   cannot be told from a mistake.
+#[derive(Debug)]
+pub struct Monotonic {
+    /// What is added to a clock's reading, modulo 2^64.
+    offset: AtomicU64,
+    /// The latest time that anybody has seen.
+    latest: AtomicU64,
+}
+
+impl Default for Monotonic {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Monotonic {
+    /// A time that goes with the clock until it is [started](Self::start).
+    #[cfg(not(loom))]
+    pub const fn new() -> Self {
+        Self { offset: AtomicU64::new(0), latest: AtomicU64::new(0) }
+    }
+
+    /// The same for the model checker, whose atomics cannot be made at compile time.
+    #[cfg(loom)]
+    pub fn new() -> Self {
+        Self { offset: AtomicU64::new(0), latest: AtomicU64::new(0) }
+    }
+
+    /// Makes the time zero when the clock shows `reading`. To be called once, before others
+    /// ask for the time.
+    pub fn start(&self, reading: u64) {
+        self.offset.store(reading.wrapping_neg(), Ordering::Release);
+        self.latest.store(0, Ordering::Release);
+    }
+
+    /// The time; `read` reads the clock of the vCPU that asks. While it cannot be read, time stands
+    /// still.
+    pub fn now(&self, read: impl Fn() -> Option<u64>) -> u64 {
+        for _ in 0..LOOKS {
+            let offset = self.offset.load(Ordering::Acquire);
+            let Some(time) = read().map(|reading| reading.wrapping_add(offset)) else { break };
+            let latest = self.latest.load(Ordering::Acquire);
+            if time.saturating_add(STEP) >= latest && self.offset.load(Ordering::Acquire) == offset {
+                return self.latest.fetch_max(time, Ordering::AcqRel).max(time);
+            }
+        }
+        self.step_back(read)
+    }
+
+    /// What the clock shows at `time`, which is how hypercalls take it.
+    pub fn reading_at(&self, time: u64) -> u64 {
+        time.wrapping_sub(self.offset.load(Ordering::Acquire))
+    }
+
+    /// Goes on from the latest time though the clock has been set back. Where several vCPUs find
+    /// that out at once, the first one does it.
+    fn step_back(&self, read: impl Fn() -> Option<u64>) -> u64 {
+        let offset = self.offset.load(Ordering::Acquire);
+        let latest = self.latest.load(Ordering::Acquire);
+        let time = read().map_or(latest, |reading| reading.wrapping_add(offset));
+        if time.saturating_add(STEP) < latest {
+            let further = offset.wrapping_add(latest - time);
+            // Fails if another vCPU was faster: then it is done.
+            let _ = self.offset.compare_exchange(offset, further, Ordering::AcqRel, Ordering::Acquire);
+        }
+        latest
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use core::cell::Cell;
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn started(reading: u64) -> Monotonic {
+        let time = Monotonic::new();
+        time.start(reading);
+        time
+    }
+
+    #[test]
+    fn time_begins_with_the_start_and_goes_with_the_clock() {
+        let time = started(500);
+        assert_eq!(time.now(|| Some(500)), 0);
+        assert_eq!(time.now(|| Some(620)), 120);
+        assert_eq!(time.reading_at(120), 620);
+    }
+
+    #[test]
+    fn a_vcpu_that_is_a_little_behind_sees_the_time_of_the_first() {
+        let time = started(0);
+        assert_eq!(time.now(|| Some(5000)), 5000);
+        assert_eq!(time.now(|| Some(4000)), 5000);
+        assert_eq!(time.now(|| Some(5001)), 5001);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_goes_on_from_where_it_was() {
+        let time = started(0);
+        assert_eq!(time.now(|| Some(100 * STEP)), 100 * STEP);
+        assert_eq!(time.now(|| Some(7)), 100 * STEP);
+        assert_eq!(time.now(|| Some(8)), 100 * STEP + 1);
+        assert_eq!(time.reading_at(100 * STEP + 1), 8);
+    }
+
+    #[test]
+    fn a_vcpu_that_was_stopped_before_it_compared_does_not_move_the_clock() {
+        let time = started(0);
+        let late = Cell::new(Some(0));
+        assert_eq!(time.now(|| Some(10 * STEP)), 10 * STEP);
+        assert_eq!(time.now(|| late.take().or(Some(10 * STEP + 1))), 10 * STEP + 1);
+        assert_eq!(time.now(|| Some(10 * STEP + 2)), 10 * STEP + 2);
+    }
+
+    #[test]
+    fn a_clock_that_jumps_ahead_is_followed() {
+        let time = started(0);
+        assert_eq!(time.now(|| Some(u64::MAX)), u64::MAX);
+        assert_eq!(time.now(|| Some(0)), u64::MAX);
+    }
+
+    #[test]
+    fn while_the_clock_cannot_be_read_time_stands_still() {
+        let time = started(0);
+        assert_eq!(time.now(|| Some(9)), 9);
+        assert_eq!(time.now(|| None), 9);
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_the_clock_shows_time_never_goes_back(
+            start in any::<u64>(), readings in proptest::collection::vec(any::<Option<u64>>(), 1..100),
+        ) {
+            let time = started(start);
+            let mut last = 0;
+            for reading in readings {
+                let now = time.now(|| reading);
+                prop_assert!(now >= last, "{now} behind {last}");
+                last = now;
+            }
+        }
+
+        #[test]
+        fn behind_any_step_time_goes_on_at_the_speed_of_the_clock(
+            before in 2 * STEP..1 << 60, behind in STEP + 1..1 << 60, elapsed in 0..STEP,
+        ) {
+            let time = started(0);
+            let before = before.max(behind);
+            prop_assert_eq!(time.now(|| Some(before)), before);
+            let stepped = before - behind;
+            prop_assert_eq!(time.now(|| Some(stepped)), before);
+            prop_assert_eq!(time.now(|| Some(stepped + elapsed)), before + elapsed);
+        }
+    }
+}
+
+#[cfg(all(test, loom))]
+mod model {
+    use loom::sync::Arc;
+    use loom::sync::atomic::AtomicU64;
+    use loom::thread;
+
+    use super::*;
+
+    /// A clock that several vCPUs read while somebody sets it.
+    fn check(set_to: u64) {
+        loom::model(move || {
+            let time = Arc::new(Monotonic::new());
+            let clock = Arc::new(AtomicU64::new(10 * STEP));
+            time.start(0);
+            time.now(|| Some(clock.load(Ordering::Acquire)));
+            let vcpu = |(time, clock): (Arc<Monotonic>, Arc<AtomicU64>)| {
+                let read = || Some(clock.load(Ordering::Acquire));
+                let first = time.now(read);
+                let second = time.now(read);
+                assert!(first >= 10 * STEP && second >= first, "{second} behind {first}");
+                // However the clock is set and whoever notices, no time is made up.
+                assert!(second <= 10 * STEP.max(set_to), "{second} has not come yet");
+            };
+            let pair = (Arc::clone(&time), Arc::clone(&clock));
+            let other = thread::spawn(move || vcpu(pair));
+            clock.store(set_to, Ordering::Release);
+            vcpu((time, clock));
+            other.join().unwrap();
+        });
+    }
+
+    #[test]
+    fn time_goes_back_on_no_vcpu_while_the_clock_is_set_back() {
+        check(3);
+    }
+
+    #[test]
+    fn time_goes_back_on_no_vcpu_while_the_clock_goes_on() {
+        check(10 * STEP + 5);
+    }
+}
