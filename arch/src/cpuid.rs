@@ -8,6 +8,8 @@ use core::arch::{asm, x86_64::__cpuid_count};
 
 use raw_cpuid::{CpuId, CpuIdReader, CpuIdResult};
 
+use crate::entry::Door;
+
 /// First of the leaves that CPUs leave to hypervisors.
 const HYPERVISOR_LEAF: u32 = 0x4000_0000;
 /// Distance between the places where a hypervisor's leaves may begin.
@@ -24,6 +26,13 @@ pub enum Reader {
     /// The instruction behind Xen's emulation prefix: what Xen wants a PV domain to see
     /// (`xen/include/public/arch-x86/xen.h`, `XEN_EMULATE_PREFIX`).
     Emulated,
+}
+
+impl Reader {
+    /// How CPUID is to be asked behind `door`.
+    pub fn behind(door: Door) -> Self {
+        if door == Door::Pv { Self::Emulated } else { Self::Native }
+    }
 }
 
 impl CpuIdReader for Reader {
@@ -142,6 +151,16 @@ pub fn has_1gib_pages() -> bool {
 /// Whether pages may be made not executable (leaf 0x80000001, EDX bit 20).
 pub fn has_no_execute() -> bool {
     has_extended_feature(20)
+}
+
+/// Whether there is RDRAND (leaf 1, ECX bit 30).
+pub(crate) fn has_rdrand(reader: Reader) -> bool {
+    reader.cpuid2(1, 0).ecx & 1 << 30 != 0
+}
+
+/// Whether there is RDSEED (leaf 7, EBX bit 18).
+pub(crate) fn has_rdseed(reader: Reader) -> bool {
+    reader.cpuid2(0, 0).eax >= 7 && reader.cpuid2(7, 0).ebx & 1 << 18 != 0
 }
 
 /// Whether there is a local APIC (leaf 1, EDX bit 9).

@@ -15,6 +15,7 @@ pub mod lines;
 pub mod machine;
 mod mem;
 mod pv;
+pub mod random;
 pub mod registers;
 pub mod stack;
 pub mod traps;

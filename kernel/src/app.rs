@@ -6,12 +6,13 @@ use alloc::string::String;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
+use core::time::Duration;
 
 use prism_boot::{BootInfo, CommandLine, Module};
 
 use crate::exec::{self, SpawnError};
 use crate::surroundings::Surroundings;
-use crate::{console, store};
+use crate::{console, entropy, store, time};
 
 /// Makes an image out of an `async fn main(context: Context)`.
 ///
@@ -168,6 +169,22 @@ impl Context {
     /// Xenstore, if the toolstack gave this domain one.
     pub fn store(&self) -> Option<&'static xen::xenstore::Client> {
         store::client()
+    }
+
+    /// Time since early in boot: even, and never going back. [`task::Instant`](crate::task::Instant) is
+    /// the same clock.
+    pub fn uptime(&self) -> Duration {
+        Duration::from_nanos(time::nanoseconds())
+    }
+
+    /// Time since 1970-01-01 00:00 UTC, if anybody tells: see [`wall_clock`](time::wall_clock).
+    pub fn wall_clock(&self) -> Option<Duration> {
+        time::wall_clock()
+    }
+
+    /// A generator of random numbers: see [`entropy`].
+    pub fn random(&self) -> entropy::Random {
+        entropy::Random
     }
 
     /// Starts a task on the vCPU that calls: the simplest way, as nothing in it has to be `Send`.

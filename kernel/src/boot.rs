@@ -2,34 +2,34 @@
 //! From the front door to the application's main, once, top to bottom.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use log::{debug, info, warn};
+use prism_arch::cpuid::Reader;
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::machine::{self, Machine};
-use prism_arch::{Door, Entry, cpu, cpuid, entry};
-use prism_boot::capabilities::{Capabilities, Machine as MachineKind, XenCapabilities};
+use prism_arch::{Door, Entry, cpuid, entry};
+use prism_boot::capabilities::{Capabilities, EntropySources, Machine as MachineKind, XenCapabilities};
 use prism_boot::command_line::{ConsoleSinks, HypercallMethod};
 use prism_boot::grid::Grid;
-use prism_boot::services::{Clock, Console, Services};
+use prism_boot::services::{Console, Services};
 use prism_boot::{Acpi, BootError, BootInfo, PAGE_SIZE, SharedRing, door, e820};
-use prism_drivers::{hpet, pit};
 use xen::console::Ring;
 use xen::event::Port;
 use xen::hvm::Parameter;
 use xen::shared::Shared;
 use xen::version::Features;
-use xen_sys::xen::{shared_info, vcpu_info};
+use xen_sys::xen::shared_info;
 
 use crate::app::{Application, Context};
+use crate::clocks::Clocks;
 use crate::console::{self, RingEnd};
 use crate::event::EventChannel;
 use crate::hypervisor::{self, Found};
 use crate::memory::{self, Frames, IdentityMemory};
-use crate::ports::CpuPorts;
-use crate::registers::{self, MappedRegisters};
+use crate::registers;
 use crate::surroundings::Surroundings;
-use crate::time::{self, Source};
-use crate::{apic, crash, event, exec, grant, lifecycle, power, println, probe, smp, store};
+use crate::{apic, crash, entropy, event, exec, grant, lifecycle, power, println, probe, smp, store, time};
 
 unsafe extern "Rust" {
     /// The application; its image defines it with [`app!`](crate::app!).
@@ -106,15 +106,16 @@ fn settle(
         crash::give_up(&error)
     });
     let page = if paravirtual { join_xen(&info, machine) } else { None };
-    let xen_clock = page.and_then(clock);
-    ask_for_services(&mut capabilities, xen_clock);
-    let kvm_clock = found.leaves.kvm.and_then(prism_arch::kvm::clock).map(xen::time::Clock::new);
-    capabilities.kvm_clock = kvm_clock.is_some();
+    ask_for_services(&mut capabilities, page);
+    let clocks = Clocks::find(page, found.leaves.kvm);
+    clocks.tell(&mut capabilities);
+    capabilities.entropy = examine_entropy(&info, entry.door);
     let hpet = acpi.hpet.filter(|_| !paravirtual);
     let hpet = hpet.and_then(|address| registers::map(machine, &info.memory, address, HPET_LENGTH));
     capabilities.platform.hpet = hpet.is_some();
     let services = Services::choose(&capabilities);
-    start_clock(services.clock.chosen, xen_clock, kvm_clock, hpet.as_ref());
+    clocks.start(&services, hpet.as_ref());
+    entropy::mix(&personal(&info));
     if capabilities.platform.local_apic && !services.timer.chosen.is_xens() {
         apic::begin(machine);
     }
@@ -249,10 +250,9 @@ fn join_xen(info: &BootInfo, machine: &'static dyn Machine) -> Option<Shared<sha
 }
 
 /// Asks Xen for each service that needs its shared page.
-fn ask_for_services(capabilities: &mut Capabilities, clock: Option<xen::time::Clock>) {
-    let (Some(clock), Some(xen)) = (clock, &mut capabilities.xen) else { return };
+fn ask_for_services(capabilities: &mut Capabilities, page: Option<Shared<shared_info>>) {
+    let (Some(_), Some(xen)) = (page, &mut capabilities.xen) else { return };
     let features = Features::from_bits_truncate(xen.features);
-    xen.pvclock = clock.nanoseconds(cpu::timestamp).is_some();
     xen.single_shot_timer = probe::single_shot_timer(0);
     xen.callback_vector =
         features.contains(Features::HVM_CALLBACK_VECTOR) && probe::callback_vector().is_ok();
@@ -261,34 +261,18 @@ fn ask_for_services(capabilities: &mut Capabilities, clock: Option<xen::time::Cl
 /// Length of a HPET's registers, as far as they are of use.
 const HPET_LENGTH: u64 = 0x100;
 
-/// Starts the clock that was chosen. The last resort, a counter that nothing tells the speed of, is
-/// taken to count 1 GHz: good enough for time limits.
-fn start_clock(
-    chosen: Clock,
-    xen: Option<xen::time::Clock>,
-    kvm: Option<xen::time::Clock>,
-    hpet: Option<&MappedRegisters>,
-) {
-    let counter = |khz: Option<u64>| {
-        if khz.is_none() {
-            warn!("nothing tells how fast the time-stamp counter is: assuming 1 GHz");
-        }
-        Source::Timestamp { khz: khz.unwrap_or(1_000_000) }
-    };
-    time::choose(match (chosen, xen, kvm) {
-        (Clock::Xen, Some(clock), _) | (Clock::Kvm, _, Some(clock)) => Source::Paravirtual(clock),
-        (Clock::Tsc, ..) => counter(cpuid::timestamp_khz()),
-        _ => counter(
-            hpet.and_then(|hpet| hpet::measure_khz(hpet, cpu::timestamp))
-                .or_else(|| pit::measure_khz(&CpuPorts, cpu::timestamp)),
-        ),
-    });
+/// Examines the sources of random numbers, but for those that the command line rules out.
+fn examine_entropy(info: &BootInfo, door: Door) -> EntropySources {
+    entropy::begin(Reader::behind(door), info.command_line.entropy_limit().ok().flatten())
 }
 
-/// The clock of vCPU 0.
-fn clock(page: Shared<shared_info>) -> Option<xen::time::Clock> {
-    let offset = core::mem::offset_of!(shared_info, vcpu_info) + core::mem::offset_of!(vcpu_info, time);
-    page.field(offset).map(xen::time::Clock::new)
+/// What tells this machine from others and this boot from earlier ones. None of it is secret; it
+/// makes those random numbers differ that have nothing better.
+fn personal(info: &BootInfo) -> Vec<u8> {
+    let mut told = info.command_line.as_str().as_bytes().to_vec();
+    told.extend(time::wall_clock().unwrap_or_default().as_nanos().to_le_bytes());
+    told.extend(time::xen_deadline(0).unwrap_or_default().to_le_bytes());
+    told
 }
 
 /// Says what was found and what is used instead of what is missing, a line each.
@@ -309,7 +293,12 @@ fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
     }
     warn_of(info);
     let line = &info.command_line;
-    let wrong = [line.log_level().err(), line.hypercall_method().err(), line.console_sinks().err()];
+    let wrong = [
+        line.log_level().err(),
+        line.hypercall_method().err(),
+        line.console_sinks().err(),
+        line.entropy_limit().err(),
+    ];
     for error in wrong.into_iter().flatten() {
         warn!("command line: {error}");
     }

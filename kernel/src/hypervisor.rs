@@ -40,7 +40,7 @@ pub(crate) fn begin(door: Door) {
 
 /// Looks who is beneath, and chooses how hypercalls are made.
 pub(crate) fn find(door: Door, wanted: HypercallMethod) -> Found {
-    let reader = if door == Door::Pv { Reader::Emulated } else { Reader::Native };
+    let reader = Reader::behind(door);
     let leaves = Hypervisors::detect(reader);
     match (door, leaves.xen) {
         (Door::Pv, _) if wanted == HypercallMethod::Page => {

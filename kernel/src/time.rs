@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What time it is: the paravirtual clock, or the time-stamp counter.
+//! What time it is: the paravirtual clock, or the time-stamp counter; and what date.
+//!
+//! Two clocks, for two purposes. [`nanoseconds`] never goes back and goes on at an even speed: for
+//! durations and deadlines, and what `embassy_time` is built on. [`wall_clock`] is what the host believes
+//! the date to be: for people and protocols. It changes when the host's clock is set.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 
 use prism_arch::{cpu, vcpu};
 use spin::Once;
-use xen::time::Clock;
+use xen::time::{Clock, Monotonic, WallClock};
 
 /// The clock in use.
 #[derive(Clone, Copy)]
@@ -19,14 +24,16 @@ pub(crate) enum Source {
 static SOURCE: Once<Source> = Once::new();
 /// The paravirtual clocks of vCPUs from 1 on: what one shows holds on its own vCPU only.
 static OTHERS: [Once<Clock>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
-/// What the clock showed when it was chosen.
-static ZERO: AtomicU64 = AtomicU64::new(0);
-/// The latest reading: time does not go back.
-static LATEST: AtomicU64 = AtomicU64::new(0);
+/// The time since the clock was chosen.
+static TIME: Monotonic = Monotonic::new();
+/// The base that makes the paravirtual clock's reading a date.
+static WALL: Once<WallClock> = Once::new();
+/// Whether the wall clock was asked for and could not be read, to say it once.
+static WALL_FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Uses `source` from now on.
 pub(crate) fn choose(source: Source) {
-    ZERO.store(read(source), Ordering::Relaxed);
+    TIME.start(read(source).unwrap_or(0));
     SOURCE.call_once(|| source);
 }
 
@@ -37,11 +44,29 @@ pub(crate) fn add_vcpu(number: u32, clock: Clock) {
     }
 }
 
-/// Nanoseconds since the clock was chosen, early in boot. Never goes back.
+/// Takes the date from `base` and the paravirtual clock, which must be the one it belongs to.
+pub(crate) fn choose_wall_clock(base: WallClock) {
+    WALL.call_once(|| base);
+}
+
+/// Nanoseconds since the clock was chosen, early in boot. Never goes back, on whatever vCPU it is
+/// asked.
 pub fn nanoseconds() -> u64 {
-    let Some(source) = SOURCE.get() else { return 0 };
-    let now = read(*source).saturating_sub(ZERO.load(Ordering::Relaxed));
-    LATEST.fetch_max(now, Ordering::Relaxed).max(now)
+    SOURCE.get().map_or(0, |source| TIME.now(|| read(*source)))
+}
+
+/// Time since 1970-01-01 00:00 UTC, as the host has it. `None` where nobody tells: no hypervisor, or one
+/// that has no idea itself.
+///
+/// It may go back, and jump: whenever the host's clock is set. Xen counts 64 bits of seconds; KVM
+/// counts 32 up to its start, which end in the year 2106, and tells of its clock as it was at boot.
+pub fn wall_clock() -> Option<Duration> {
+    let (Some(Source::Paravirtual(first)), Some(base)) = (SOURCE.get(), WALL.get()) else { return None };
+    let now = own(first).nanoseconds(cpu::timestamp).and_then(|reading| base.at(reading));
+    if now.is_none() && !WALL_FAILED.swap(true, Ordering::Relaxed) {
+        log::warn!("the wall clock cannot be read: the hypervisor never finishes changing it");
+    }
+    now
 }
 
 /// The paravirtual clock's own reading `from_now` nanoseconds ahead, as hypercalls take it;
@@ -57,7 +82,7 @@ pub fn xen_deadline(from_now: u64) -> Option<u64> {
 
 /// A time of [`nanoseconds`] as the paravirtual clock shows it, which is how hypercalls take it.
 pub(crate) fn to_xen(time: u64) -> u64 {
-    time.saturating_add(ZERO.load(Ordering::Relaxed))
+    TIME.reading_at(time)
 }
 
 /// Frequency of the time-stamp counter in kHz, if that is known.
@@ -68,10 +93,10 @@ pub(crate) fn timestamp_khz() -> Option<u64> {
     }
 }
 
-fn read(source: Source) -> u64 {
+fn read(source: Source) -> Option<u64> {
     match source {
-        Source::Paravirtual(first) => own(&first).nanoseconds(cpu::timestamp).unwrap_or(0),
-        Source::Timestamp { khz } => scale(cpu::timestamp(), khz),
+        Source::Paravirtual(first) => own(&first).nanoseconds(cpu::timestamp),
+        Source::Timestamp { khz } => Some(scale(cpu::timestamp(), khz)),
     }
 }
 

@@ -59,6 +59,8 @@ pub struct XenCapabilities {
     pub set_timer: bool,
     /// Whether `vcpu_time_info` is kept up to date.
     pub pvclock: bool,
+    /// Whether the wall clock in `shared_info` is filled in.
+    pub wall_clock: bool,
     /// Whether there is a PV console ring.
     pub console_ring: bool,
     /// Whether `console_io` is answered.
@@ -109,6 +111,31 @@ pub struct Devices {
     pub ethernet: u32,
 }
 
+/// What a source of random numbers is worth.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Randomness {
+    /// It is not there.
+    #[default]
+    Absent,
+    /// The command line rules it out.
+    Refused,
+    /// It is there, but never ready, or repeats itself.
+    Broken,
+    /// Nothing speaks against it.
+    Good,
+}
+
+/// The sources of random numbers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct EntropySources {
+    /// The instruction RDSEED.
+    pub rdseed: Randomness,
+    /// The instruction RDRAND.
+    pub rdrand: Randomness,
+    /// Irregularities in how long things take.
+    pub jitter: Randomness,
+}
+
 /// Everything that probing has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
@@ -124,12 +151,16 @@ pub struct Capabilities {
     pub xen: Option<XenCapabilities>,
     /// Whether KVM offers its clock.
     pub kvm_clock: bool,
+    /// Whether KVM offers its wall clock.
+    pub kvm_wall_clock: bool,
     /// Whether CPUID tells the TSC's frequency.
     pub tsc_frequency: bool,
     /// What of a PC there is.
     pub platform: Platform,
     /// Devices found.
     pub devices: Devices,
+    /// What the sources of random numbers are worth.
+    pub entropy: EntropySources,
 }
 
 /// Why nothing of Xen is used.
@@ -164,9 +195,11 @@ impl Capabilities {
             hypervisor: Hypervisor::None,
             xen: None,
             kvm_clock: false,
+            kvm_wall_clock: false,
             tsc_frequency: false,
             platform: Platform::default(),
             devices: Devices::default(),
+            entropy: EntropySources::default(),
         }
     }
 

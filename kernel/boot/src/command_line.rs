@@ -9,7 +9,7 @@ mod options;
 mod value_error;
 mod words;
 
-pub use options::{ConsoleSinks, HypercallMethod, KERNEL_OPTIONS, KernelOption, LogLevel};
+pub use options::{ConsoleSinks, EntropyLimit, HypercallMethod, KERNEL_OPTIONS, KernelOption, LogLevel};
 pub use value_error::ValueError;
 pub use words::{Word, Words};
 

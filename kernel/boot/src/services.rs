@@ -8,7 +8,7 @@ use core::fmt;
 use choice::{Against, Verdict};
 pub use choice::{Choice, PassedOver};
 
-use crate::capabilities::{Capabilities, Machine, XenCapabilities};
+use crate::capabilities::{Capabilities, EntropySources, Machine, Randomness, XenCapabilities};
 
 /// Declares a service as the list of ways to provide it, best first.
 macro_rules! service {
@@ -50,6 +50,18 @@ service! {
         TscByHpet = "TSC measured by the HPET",
         /// The TSC, measured against the PIT.
         TscByPit = "TSC measured by the PIT",
+    }
+}
+
+service! {
+    /// Where the date comes from.
+    WallClock {
+        /// The base in Xen's `shared_info`, and Xen's clock.
+        Xen = "Xen's shared page",
+        /// The base that KVM gives, and KVM's clock.
+        Kvm = "KVM",
+        /// Nobody tells.
+        None = "none",
     }
 }
 
@@ -137,11 +149,27 @@ service! {
     }
 }
 
+service! {
+    /// Where random numbers come from. Whatever else there is, is mixed in too.
+    Entropy {
+        /// RDSEED: random bits.
+        Rdseed = "RDSEED + jitter",
+        /// RDRAND: the CPU's own generator.
+        Rdrand = "RDRAND + jitter",
+        /// Nothing but irregularities in how long things take.
+        Jitter = "weak: jitter only",
+        /// Nothing at all: whoever knows when the guest was started can guess the numbers.
+        None = "none: random numbers can be guessed",
+    }
+}
+
 /// How every service is provided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Services {
     /// Where the time comes from.
     pub clock: Choice<Clock>,
+    /// Where the date comes from.
+    pub wall_clock: Choice<WallClock>,
     /// What ends a sleep.
     pub timer: Choice<Timer>,
     /// How event channels reach us.
@@ -154,6 +182,8 @@ pub struct Services {
     pub network: Choice<DeviceBus>,
     /// How the machine is switched off.
     pub shutdown: Choice<Shutdown>,
+    /// Where random numbers come from.
+    pub entropy: Choice<Entropy>,
 }
 
 impl Services {
@@ -161,23 +191,29 @@ impl Services {
     #[must_use]
     pub fn choose(found: &Capabilities) -> Self {
         let upcall = choose_upcall(found);
+        let clock = choose_clock(found);
         Self {
-            clock: choose_clock(found),
+            wall_clock: choose_wall_clock(found, clock.chosen),
+            clock,
             timer: choose_timer(found, upcall.chosen),
             upcall,
             console: choose_console(found),
             disk: choose_disk(found),
             network: choose_network(found),
             shutdown: choose_shutdown(found),
+            entropy: choose_entropy(found),
         }
     }
 }
 
 impl fmt::Display for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { clock, timer, upcall, console, disk, network, shutdown } = self;
-        writeln!(f, "clock: {clock}\ntimer: {timer}\nupcall: {upcall}\nconsole: {console}")?;
-        writeln!(f, "disk: {disk}\nnetwork: {network}\nshutdown: {shutdown}")
+        let Self { clock, wall_clock, timer, upcall, console, disk, network, shutdown, entropy } = self;
+        writeln!(
+            f,
+            "clock: {clock}\nwall clock: {wall_clock}\ntimer: {timer}\nupcall: {upcall}\nconsole: {console}"
+        )?;
+        writeln!(f, "disk: {disk}\nnetwork: {network}\nshutdown: {shutdown}\nentropy: {entropy}")
     }
 }
 
@@ -192,6 +228,16 @@ fn choose_clock(found: &Capabilities) -> Choice<Clock> {
         (Clock::TscByHpet, offered(found.platform.hpet)),
     ];
     Choice::best(ways, Clock::TscByPit)
+}
+
+/// A base is of use only with the clock that it belongs to.
+fn choose_wall_clock(found: &Capabilities, clock: Clock) -> Choice<WallClock> {
+    let with = |wanted, verdict: Verdict| if clock == wanted { verdict } else { Err(Against::Kind) };
+    let ways = [
+        (WallClock::Xen, with(Clock::Xen, offered_by_xen(found, |xen| xen.wall_clock))),
+        (WallClock::Kvm, with(Clock::Kvm, offered(found.kvm_wall_clock))),
+    ];
+    Choice::best(ways, WallClock::None)
 }
 
 /// Xen's timers send events: they are of use only where events reach every vCPU.
@@ -261,6 +307,25 @@ fn choose_shutdown(found: &Capabilities) -> Choice<Shutdown> {
         (Shutdown::Acpi, present(found.platform.acpi_power_off)),
     ];
     Choice::best(ways, Shutdown::KeyboardController)
+}
+
+fn choose_entropy(found: &Capabilities) -> Choice<Entropy> {
+    let EntropySources { rdseed, rdrand, jitter } = found.entropy;
+    let ways = [
+        (Entropy::Rdseed, trusted(rdseed)),
+        (Entropy::Rdrand, trusted(rdrand)),
+        (Entropy::Jitter, trusted(jitter)),
+    ];
+    Choice::best(ways, Entropy::None)
+}
+
+fn trusted(source: Randomness) -> Verdict {
+    Err(Against::Reason(match source {
+        Randomness::Good => return Ok(()),
+        Randomness::Absent => "the CPU has none",
+        Randomness::Refused => "the command line rules it out",
+        Randomness::Broken => "it fails or repeats itself",
+    }))
 }
 
 fn offered_by_xen(found: &Capabilities, offer: impl FnOnce(&XenCapabilities) -> bool) -> Verdict {

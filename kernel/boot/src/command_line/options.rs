@@ -34,8 +34,14 @@ const CONSOLE: KernelOption = KernelOption {
     help: "Where output goes: the PV ring, Xen's own console, port 0xE9, the 16550 serial port; without it, wherever somebody may read it.",
 };
 
+const ENTROPY: KernelOption = KernelOption {
+    name: "entropy",
+    values: "rdrand or jitter",
+    help: "Best source of random numbers that may be used: RDRAND but not RDSEED, or neither; without it, whatever is good.",
+};
+
 /// All options of the kernel, for checking and for documentation.
-pub const KERNEL_OPTIONS: &[KernelOption] = &[LOG_LEVEL, HYPERCALL, CONSOLE];
+pub const KERNEL_OPTIONS: &[KernelOption] = &[LOG_LEVEL, HYPERCALL, CONSOLE, ENTROPY];
 
 /// How much is logged; each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +67,15 @@ pub enum HypercallMethod {
     Inline,
     /// A call into the page that Xen fills in.
     Page,
+}
+
+/// The best source of random numbers that may be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntropyLimit {
+    /// RDRAND: not RDSEED.
+    Rdrand,
+    /// Jitter: no instruction.
+    Jitter,
 }
 
 bitflags! {
@@ -118,6 +133,19 @@ impl CommandLine {
     /// If `console=` names something else too.
     pub fn console_sinks(&self) -> Result<Option<ConsoleSinks>, ValueError<'_>> {
         self.option(CONSOLE, |value| value.split(',').map(console_sink).collect())
+    }
+
+    /// The best source of random numbers that may be used.
+    ///
+    /// # Errors
+    ///
+    /// If `entropy=` names something else.
+    pub fn entropy_limit(&self) -> Result<Option<EntropyLimit>, ValueError<'_>> {
+        self.option(ENTROPY, |value| match value {
+            "rdrand" => Some(EntropyLimit::Rdrand),
+            "jitter" => Some(EntropyLimit::Jitter),
+            _ => None,
+        })
     }
 
     fn option<T>(

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_boot::capabilities::{Hypervisor, Machine, Platform, XenCapabilities};
-use prism_boot::services::{Clock, Console, DeviceBus, Shutdown, Timer, Upcall};
+use prism_boot::capabilities::{EntropySources, Hypervisor, Machine, Platform, Randomness, XenCapabilities};
+use prism_boot::services::{Clock, Console, DeviceBus, Shutdown, Timer, Upcall, WallClock};
 use prism_boot::{Capabilities, Door, Services};
 
 fn pvh_on_xen(xen: XenCapabilities) -> Capabilities {
@@ -66,6 +66,31 @@ fn each_bus_is_chosen_by_its_own_devices() {
 #[test]
 fn all_services_print_one_line_each() {
     let text = Services::choose(&Capabilities::new(Door::Pvh, Machine::Hvm)).to_string();
-    assert_eq!(text.lines().count(), 7);
+    assert_eq!(text.lines().count(), 9);
     assert!(text.starts_with("clock: TSC measured by the PIT (not TSC: CPUID does not tell its frequency; "));
+}
+
+#[test]
+fn weak_random_numbers_are_called_weak_and_predictable_ones_predictable() {
+    let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+    assert_eq!(Services::choose(&found).entropy.chosen.name(), "none: random numbers can be guessed");
+    let entropy = EntropySources { rdrand: Randomness::Broken, jitter: Randomness::Good, ..found.entropy };
+    found.entropy = entropy;
+    assert_eq!(
+        Services::choose(&found).entropy.to_string(),
+        "weak: jitter only (not RDSEED + jitter: the CPU has none; not RDRAND + jitter: it fails or repeats itself)"
+    );
+    found.entropy.rdseed = Randomness::Good;
+    assert_eq!(Services::choose(&found).entropy.to_string(), "RDSEED + jitter");
+}
+
+#[test]
+fn a_wall_clock_is_used_with_the_clock_that_it_belongs_to_only() {
+    let mut found = pvh_on_xen(XenCapabilities { wall_clock: true, pvclock: true, ..Default::default() });
+    assert_eq!(Services::choose(&found).wall_clock.chosen, WallClock::Xen);
+    found.xen = Some(XenCapabilities { wall_clock: true, ..Default::default() });
+    found.kvm_clock = true;
+    assert_eq!(Services::choose(&found).wall_clock.to_string(), "none (not KVM: not offered)");
+    found.kvm_wall_clock = true;
+    assert_eq!(Services::choose(&found).wall_clock.chosen, WallClock::Kvm);
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tests: those of this machine alone, and guests in every environment.
 
+pub mod clock;
 pub mod grub;
 pub mod guests;
 pub mod host;
@@ -65,6 +66,9 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
         for test in grub::TESTS.iter().filter(|test| choice.has(test.name)) {
             test.run(project, &mut tally);
         }
+        for test in clock::TESTS.iter().filter(|test| choice.has(test.name)) {
+            test.run(project, &mut tally);
+        }
         for test in traced::TESTS.iter().filter(|test| choice.has(test.name)) {
             test.run(project, &mut tally);
         }
@@ -80,6 +84,7 @@ fn names() -> Vec<String> {
     let guests = guests::cases().into_iter().map(|case| case.name());
     let grub = grub::TESTS.iter().map(|test| test.name.to_owned());
     let grub = grub.chain(traced::TESTS.iter().map(|test| test.name.to_owned()));
+    let grub = grub.chain(clock::TESTS.iter().map(|test| test.name.to_owned()));
     host.chain(images::names()).chain(grub).chain(guests).collect()
 }
 

@@ -10,6 +10,7 @@ mod faults;
 mod memory;
 mod peers;
 mod power;
+mod runtime;
 mod smoke;
 mod spectrum;
 mod vcpus;
@@ -40,6 +41,7 @@ const TOPICS: &[&[GuestTest]] = &[
     core::TESTS,
     events::TESTS,
     power::TESTS,
+    runtime::TESTS,
     faults::TESTS,
     memory::TESTS,
     vcpus::TESTS,

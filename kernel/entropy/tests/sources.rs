@@ -1,0 +1,207 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Sources that work, fail, repeat themselves, and stop in the middle.
+
+use std::cell::Cell;
+
+use prism_boot::capabilities::{EntropySources, Randomness};
+use prism_entropy::{Machine, Pool, examine};
+use proptest::prelude::*;
+
+/// What an instruction does.
+#[derive(Clone, Copy, Debug)]
+enum Does {
+    /// It is not there.
+    Nothing,
+    /// Another number each time.
+    Count,
+    /// The same number each time.
+    Repeat(u64),
+    /// Two numbers in turn.
+    Alternate,
+    /// Fails so many times before each number.
+    FailFirst(u32),
+    /// Works so often, then gives the same number for ever.
+    StickAfter(u32),
+}
+
+struct Cpu {
+    rdseed: Does,
+    rdrand: Does,
+    calls: Cell<u32>,
+    time: Cell<u64>,
+    /// Whether the counter counts the same between any two looks at it.
+    regular: bool,
+}
+
+impl Cpu {
+    fn new(rdseed: Does, rdrand: Does) -> Self {
+        Self { rdseed, rdrand, calls: Cell::new(0), time: Cell::new(1), regular: false }
+    }
+
+    fn regular(self) -> Self {
+        Self { regular: true, ..self }
+    }
+
+    fn step(&self, does: Does) -> Option<Option<u64>> {
+        let calls = self.calls.get();
+        self.calls.set(calls + 1);
+        let number = u64::from(calls).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        Some(match does {
+            Does::Nothing => return None,
+            Does::Count => Some(number),
+            Does::Repeat(same) => Some(same),
+            Does::Alternate => Some(u64::from(calls % 2)),
+            Does::FailFirst(failures) => (calls % (failures + 1) == failures).then_some(number),
+            Does::StickAfter(good) => Some(if calls < good { number } else { 5 }),
+        })
+    }
+}
+
+impl Machine for Cpu {
+    fn rdseed(&self) -> Option<Option<u64>> {
+        self.step(self.rdseed)
+    }
+
+    fn rdrand(&self) -> Option<Option<u64>> {
+        self.step(self.rdrand)
+    }
+
+    fn timestamp(&self) -> u64 {
+        let step = if self.regular { 20 } else { self.time.get().wrapping_mul(0x5851_f42d_4c95_7f2d) >> 58 };
+        self.time.set(self.time.get() + 20 + step);
+        self.time.get()
+    }
+}
+
+fn numbers(pool: &mut Pool<Cpu>) -> [u8; 32] {
+    let mut bytes = [0; 32];
+    pool.fill(&mut bytes);
+    bytes
+}
+
+fn pool(cpu: Cpu, personal: &[u8]) -> Pool<Cpu> {
+    let sources = examine(&cpu);
+    Pool::new(cpu, sources, personal)
+}
+
+#[test]
+fn instructions_that_give_different_numbers_are_good() {
+    let good =
+        EntropySources { rdseed: Randomness::Good, rdrand: Randomness::Good, jitter: Randomness::Good };
+    assert_eq!(examine(&Cpu::new(Does::Count, Does::Count)), good);
+}
+
+#[test]
+fn instructions_that_the_cpu_lacks_are_absent() {
+    let sources = examine(&Cpu::new(Does::Nothing, Does::Nothing));
+    assert_eq!((sources.rdseed, sources.rdrand), (Randomness::Absent, Randomness::Absent));
+    assert_eq!(sources.jitter, Randomness::Good);
+}
+
+#[test]
+fn an_instruction_that_always_gives_the_same_is_broken() {
+    for same in [0, 1, u64::MAX] {
+        let sources = examine(&Cpu::new(Does::Repeat(same), Does::Repeat(same)));
+        assert_eq!((sources.rdseed, sources.rdrand), (Randomness::Broken, Randomness::Broken));
+    }
+}
+
+#[test]
+fn an_instruction_that_gives_two_numbers_in_turn_is_broken() {
+    assert_eq!(examine(&Cpu::new(Does::Nothing, Does::Alternate)).rdrand, Randomness::Broken);
+}
+
+#[test]
+fn rdrand_is_tried_ten_times_and_rdseed_a_hundred_times() {
+    let worth = |failures| {
+        let does = Does::FailFirst(failures);
+        (examine(&Cpu::new(does, Does::Nothing)).rdseed, examine(&Cpu::new(Does::Nothing, does)).rdrand)
+    };
+    assert_eq!(worth(9), (Randomness::Good, Randomness::Good));
+    assert_eq!(worth(10), (Randomness::Good, Randomness::Broken));
+    assert_eq!(worth(99), (Randomness::Good, Randomness::Broken));
+    assert_eq!(worth(100), (Randomness::Broken, Randomness::Broken));
+}
+
+#[test]
+fn a_counter_that_counts_the_same_between_all_looks_is_no_source() {
+    let sources = examine(&Cpu::new(Does::Nothing, Does::Nothing).regular());
+    assert_eq!(sources.jitter, Randomness::Broken);
+}
+
+#[test]
+fn an_instruction_that_sticks_after_the_examination_is_found_out_when_it_is_used_again() {
+    let mut pool = pool(Cpu::new(Does::StickAfter(40), Does::Nothing), &[]);
+    assert_eq!(pool.sources().rdseed, Randomness::Good);
+    (0..20).for_each(|_| pool.mix(&[]));
+    assert_eq!(pool.sources().rdseed, Randomness::Broken);
+    assert_ne!(numbers(&mut pool), numbers(&mut pool));
+}
+
+#[test]
+fn machines_that_differ_in_nothing_but_what_is_told_of_them_give_different_numbers() {
+    let of = |personal: &[u8]| numbers(&mut pool(Cpu::new(Does::Nothing, Does::Nothing).regular(), personal));
+    assert_eq!(of(b"one"), of(b"one"));
+    assert_ne!(of(b"one"), of(b"another"));
+}
+
+#[test]
+fn copies_of_a_machine_part_when_something_is_mixed_in() {
+    let twin = || pool(Cpu::new(Does::Nothing, Does::Nothing).regular(), &[]);
+    let (mut one, mut other) = (twin(), twin());
+    assert_eq!(numbers(&mut one), numbers(&mut other));
+    one.mix(b"resumed here");
+    other.mix(b"resumed there");
+    assert_ne!(numbers(&mut one), numbers(&mut other));
+}
+
+#[test]
+fn fresh_material_is_mixed_in_after_64_kib_and_after_1024_requests() {
+    let calls_after = |requests: usize, bytes: usize| {
+        let cpu = Cpu::new(Does::Count, Does::Nothing);
+        let calls = &cpu.calls;
+        let sources = examine(&cpu);
+        let mut pool = Pool::new(&cpu, sources, &[]);
+        let before = calls.get();
+        (0..requests).for_each(|_| pool.fill(&mut vec![0; bytes]));
+        calls.get() - before
+    };
+    assert_eq!(calls_after(1024, 1), 0);
+    assert_eq!(calls_after(1025, 1), 4);
+    assert_eq!(calls_after(2, 32 * 1024), 0);
+    assert_eq!(calls_after(2, 32 * 1024 + 1), 4);
+}
+
+impl Machine for &Cpu {
+    fn rdseed(&self) -> Option<Option<u64>> {
+        (*self).rdseed()
+    }
+
+    fn rdrand(&self) -> Option<Option<u64>> {
+        (*self).rdrand()
+    }
+
+    fn timestamp(&self) -> u64 {
+        (*self).timestamp()
+    }
+}
+
+proptest! {
+    #[test]
+    fn whatever_the_sources_do_no_request_repeats_an_earlier_one(
+        same in any::<u64>(), good in 0u32..100, regular in any::<bool>(), requests in 2usize..50,
+    ) {
+        for (rdseed, rdrand) in [
+            (Does::Repeat(same), Does::Nothing),
+            (Does::StickAfter(good), Does::FailFirst(good)),
+            (Does::Nothing, Does::Nothing),
+        ] {
+            let cpu = Cpu { regular, ..Cpu::new(rdseed, rdrand) };
+            let mut pool = pool(cpu, &[]);
+            let mut seen: Vec<[u8; 32]> = (0..requests).map(|_| numbers(&mut pool)).collect();
+            seen.sort_unstable();
+            seen.dedup();
+            prop_assert_eq!(seen.len(), requests);
+        }
+    }
+}

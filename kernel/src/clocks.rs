@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The clocks that there are, and starting those that were chosen.
+
+use core::mem::offset_of;
+
+use log::warn;
+use prism_arch::{cpu, cpuid, kvm};
+use prism_boot::Capabilities;
+use prism_boot::services::{Clock as Way, Services, WallClock as WallWay};
+use prism_drivers::{hpet, pit};
+use xen::shared::Shared;
+use xen::time::{Clock, WallClock};
+use xen_sys::xen::{shared_info, vcpu_info};
+
+use crate::ports::CpuPorts;
+use crate::registers::MappedRegisters;
+use crate::time::{self, Source};
+
+/// The clocks of the hypervisors beneath.
+pub(crate) struct Clocks {
+    xen: Option<Clock>,
+    kvm: Option<Clock>,
+    xen_wall: Option<WallClock>,
+    kvm_wall: Option<WallClock>,
+}
+
+impl Clocks {
+    /// Those in the page shared with Xen, and of the KVM whose CPUID leaves begin at `kvm`. One that
+    /// shows no time is none.
+    pub(crate) fn find(page: Option<Shared<shared_info>>, kvm: Option<u32>) -> Self {
+        let ticking = |clock: &Clock| clock.nanoseconds(cpu::timestamp).is_some();
+        let set = |clock: &WallClock| clock.at_zero().is_some();
+        Self {
+            xen: page.and_then(of_boot_vcpu).filter(ticking),
+            kvm: kvm.and_then(kvm::clock).map(Clock::new).filter(ticking),
+            xen_wall: page.and_then(WallClock::of_xen).filter(set),
+            kvm_wall: kvm.and_then(kvm::wall_clock).and_then(WallClock::of_kvm).filter(set),
+        }
+    }
+
+    /// Notes them among what was found.
+    pub(crate) fn tell(&self, capabilities: &mut Capabilities) {
+        if let Some(xen) = &mut capabilities.xen {
+            xen.pvclock = self.xen.is_some();
+            xen.wall_clock = self.xen_wall.is_some();
+        }
+        capabilities.kvm_clock = self.kvm.is_some();
+        capabilities.kvm_wall_clock = self.kvm_wall.is_some();
+    }
+
+    /// Starts those that were chosen. The last resort, a counter that nothing tells the speed of, is
+    /// taken to count 1 GHz: good enough for time limits.
+    pub(crate) fn start(&self, services: &Services, hpet: Option<&MappedRegisters>) {
+        let counter = |khz: Option<u64>| {
+            if khz.is_none() {
+                warn!("nothing tells how fast the time-stamp counter is: assuming 1 GHz");
+            }
+            Source::Timestamp { khz: khz.unwrap_or(1_000_000) }
+        };
+        time::choose(match (services.clock.chosen, self.xen, self.kvm) {
+            (Way::Xen, Some(clock), _) | (Way::Kvm, _, Some(clock)) => Source::Paravirtual(clock),
+            (Way::Tsc, ..) => counter(cpuid::timestamp_khz()),
+            _ => counter(
+                hpet.and_then(|hpet| hpet::measure_khz(hpet, cpu::timestamp))
+                    .or_else(|| pit::measure_khz(&CpuPorts, cpu::timestamp)),
+            ),
+        });
+        match (services.wall_clock.chosen, self.xen_wall, self.kvm_wall) {
+            (WallWay::Xen, Some(base), _) | (WallWay::Kvm, _, Some(base)) => time::choose_wall_clock(base),
+            _ => {}
+        }
+    }
+}
+
+/// The clock of vCPU 0.
+fn of_boot_vcpu(page: Shared<shared_info>) -> Option<Clock> {
+    let offset = offset_of!(shared_info, vcpu_info) + offset_of!(vcpu_info, time);
+    page.field(offset).map(Clock::new)
+}
