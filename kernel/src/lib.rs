@@ -27,6 +27,7 @@ mod smp;
 mod store;
 pub mod surroundings;
 pub mod sync;
+pub mod task;
 pub mod time;
 mod timer;
 

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Tasks as applications use them: the examples of the documentation, and what they promise.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod examples;
+
+use alloc::string::String;
+use core::cell::{Cell, RefCell};
+use core::future::{Future, pending, ready};
+
+use examples::{spawning, waiting};
+use prism::task::{Duration, Instant, join3, long_polls, sleep, yield_now};
+use prism::{Context, Verdict, println};
+
+prism::app!(main);
+
+async fn main(context: Context) -> prism::Result<Verdict> {
+    let good = [
+        told("join runs both in turn", joined().await),
+        told("select ends the slower one", selected().await),
+        told("a timeout ends what takes too long, and nothing else", timed().await),
+        told("a retry pauses until it works", waiting::retry(5, fails(3)).await),
+        told("a retry gives up", !waiting::retry(2, fails(3)).await),
+        told("who yields lets others run", yielded().await),
+        told("100 tasks beside main all end", spawning::many(&context, 100).await? == 100),
+        told("more than 256 tasks are refused", too_many_are_refused(&context).await),
+        told("a poll that takes long is counted", long_poll_is_counted().await),
+    ];
+    Ok(if good.into_iter().all(|good| good) { Verdict::Success } else { Verdict::Failure })
+}
+
+fn told(sentence: &str, good: bool) -> bool {
+    println!("  {:8} {sentence}", if good { "ok" } else { "FAILED" });
+    good
+}
+
+async fn joined() -> bool {
+    let order = RefCell::new(String::new());
+    let (first, second) = waiting::both(letters(&order, 'a'), letters(&order, 'b')).await;
+    (first, second) == ('a', 'b') && *order.borrow() == "ababab"
+}
+
+async fn letters(order: &RefCell<String>, letter: char) -> char {
+    for _ in 0..3 {
+        order.borrow_mut().push(letter);
+        yield_now().await;
+    }
+    letter
+}
+
+async fn selected() -> bool {
+    let dropped = Cell::new(false);
+    let fast = async {
+        sleep(Duration::from_millis(1)).await;
+        "fast"
+    };
+    let winner = waiting::whichever(forever(&dropped, "slow"), fast).await;
+    winner == "fast" && dropped.get()
+}
+
+/// Waits for ever, and notes when it is dropped.
+async fn forever<T>(dropped: &Cell<bool>, never: T) -> T {
+    struct Noting<'a>(&'a Cell<bool>);
+    impl Drop for Noting<'_> {
+        fn drop(&mut self) {
+            self.0.set(true);
+        }
+    }
+    let _noting = Noting(dropped);
+    pending::<()>().await;
+    never
+}
+
+async fn timed() -> bool {
+    let dropped = Cell::new(false);
+    let start = Instant::now();
+    let late = waiting::within(5, forever(&dropped, ())).await;
+    let early = Instant::now() < start + Duration::from_millis(5);
+    late.is_none() && !early && dropped.get() && waiting::within(20_000, ready(7)).await == Some(7)
+}
+
+/// Works the time after so many failures.
+fn fails(mut times: u32) -> impl FnMut() -> bool {
+    move || {
+        let works = times == 0;
+        times = times.saturating_sub(1);
+        works
+    }
+}
+
+async fn yielded() -> bool {
+    let others = Cell::new(0u32);
+    let counting = async |stop: &Cell<bool>| {
+        while !stop.get() {
+            others.set(others.get() + 1);
+            yield_now().await;
+        }
+    };
+    let stop = Cell::new(false);
+    let sum = async {
+        let sum = waiting::sum_of_squares(10_000).await;
+        stop.set(true);
+        sum
+    };
+    let (sum, (), ()) = join3(sum, counting(&stop), counting(&stop)).await;
+    // Ten times each, and one more look that finds nothing to do.
+    sum == 333_383_335_000 && (20..=22).contains(&others.get())
+}
+
+async fn too_many_are_refused(context: &Context) -> bool {
+    let spawned = (0..1000).take_while(|_| context.spawn(sleepy()).is_ok()).count();
+    // All of them end, and there is room again.
+    let room = waiting::within(20_000, until(|| context.spawn(ready(())).is_ok())).await;
+    (200..256).contains(&spawned) && room.is_some()
+}
+
+fn sleepy() -> impl Future<Output = ()> {
+    sleep(Duration::from_millis(5))
+}
+
+async fn until(mut condition: impl FnMut() -> bool) {
+    while !condition() {
+        sleep(Duration::from_millis(1)).await;
+    }
+}
+
+async fn long_poll_is_counted() -> bool {
+    let before = long_polls();
+    let end = Instant::now() + Duration::from_secs(1);
+    while Instant::now() < end {}
+    yield_now().await;
+    long_polls() > before
+}
