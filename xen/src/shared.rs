@@ -1,10 +1,65 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory that somebody else may write at any moment: Xen, a backend, another domain.
+//!
+//! A Rust reference to such memory would be a lie: it promises that nothing changes underneath. And
+//! a value that is looked at twice may have changed in between, behind a check. So everything that is
+//! shared is a [`Shared`]: copied out once, checked, and used; or an atomic, for the few words by
+//! which two sides come to terms. What other kernels got wrong here is told by Xen's advisory XSA-155.
+//!
+//! ```
+//! use core::mem::offset_of;
+//! use core::sync::atomic::Ordering;
+//! use xen::shared::Shared;
+//! use xen_sys::io::console::xencons_interface;
+//!
+//! let mut page = Box::new([0u64; 512]);
+//! let address = (&raw mut *page).expose_provenance() as u64;
+//! // SAFETY: a page of memory, aligned, that nothing else uses while `ring` lives.
+//! let ring = unsafe { Shared::<xencons_interface>::at(address) };
+//!
+//! let letter = ring.field::<u8>(offset_of!(xencons_interface, r#in)).unwrap();
+//! letter.write(b'x');
+//! let produced = ring.field::<u32>(offset_of!(xencons_interface, in_prod)).unwrap();
+//! produced.atomic().store(1, Ordering::Release); // the letter first, then the word that says so
+//! assert_eq!(letter.read(), b'x');
+//!
+//! assert!(ring.field::<u32>(4094).is_none(), "outside");
+//! ```
+//!
+//! Only what any bytes are a value of can be asked for; the other side may write any:
+//!
+//! ```compile_fail
+//! # let mut word = 7u64;
+//! # let shared = unsafe { xen::shared::Shared::at((&raw mut word).expose_provenance() as u64) };
+//! # let _: xen::shared::Shared<u64> = shared;
+//! let answer = shared.field::<bool>(0); // what if there is a 7?
+//! ```
 
 use core::ptr::NonNull;
-use core::sync::atomic::{AtomicU8, AtomicU32, AtomicU64};
+use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
 use volatile::VolatilePtr;
+use xen_sys::xen::{vcpu_info, vcpu_time_info};
+
+/// What any bytes are a value of.
+///
+/// # Safety
+///
+/// The type has integers in it and nothing else, with or without gaps between them: no `bool`, no
+/// `char`, no enumeration, no reference.
+pub unsafe trait Plain: Copy + 'static {}
+
+macro_rules! plain {
+    ($($type:ty)*) => { $(
+        // SAFETY: an integer, or a structure of xen-sys, which are of integers only.
+        unsafe impl Plain for $type {}
+    )* };
+}
+
+plain!(u8 u16 u32 u64 i8 i16 i32 i64 vcpu_time_info vcpu_info);
+
+// SAFETY: any bytes are a value of each element.
+unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}
 
 /// A `T` in memory shared with another party, accessed by copy only.
 ///
@@ -61,7 +116,7 @@ impl<T: Copy> Shared<T> {
 
     /// The field at byte `offset`, as `offset_of!` gives it; `None` if a `U` there would not lie
     /// inside the value, or not be aligned.
-    pub fn field<U: Copy>(self, offset: usize) -> Option<Shared<U>> {
+    pub fn field<U: Plain>(self, offset: usize) -> Option<Shared<U>> {
         let end = offset.checked_add(size_of::<U>())?;
         if end > size_of::<T>() {
             return None;
@@ -91,6 +146,7 @@ macro_rules! atomic {
 }
 
 atomic!(u8, AtomicU8);
+atomic!(u16, AtomicU16);
 atomic!(u32, AtomicU32);
 atomic!(u64, AtomicU64);
 

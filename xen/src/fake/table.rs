@@ -9,7 +9,7 @@ use xen_sys::grant_table::*;
 
 use super::memory::Store;
 use crate::grant::PAGE_SIZE;
-use crate::shared::Shared;
+use crate::shared::{Plain, Shared};
 
 const IN_USE: u16 = GTF_reading | GTF_writing;
 
@@ -121,7 +121,7 @@ impl XenTable {
         if self.version == 1 { size_of::<grant_entry_v1>() } else { size_of::<grant_entry_v2>() }
     }
 
-    fn field<T: Copy>(&self, memory: &Store, reference: u32, offset: usize) -> Option<Shared<T>> {
+    fn field<T: Plain>(&self, memory: &Store, reference: u32, offset: usize) -> Option<Shared<T>> {
         let per_frame = PAGE_SIZE / self.entry_bytes();
         let frame = memory.at(*self.frames.get(reference as usize / per_frame)?)?;
         frame.field(reference as usize % per_frame * self.entry_bytes() + offset)

@@ -9,7 +9,7 @@ use xen_sys::grant_table::*;
 
 use super::setup::TableFrame;
 use super::{DomainId, Error, Frame, Memory, PAGE_SIZE, Reference, Result};
-use crate::shared::Shared;
+use crate::shared::{Plain, Shared};
 
 /// Layout of a grant table's entries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -160,7 +160,7 @@ impl Entries {
         self.field(reference, 0)
     }
 
-    fn field<T: Copy>(&self, reference: Reference, offset: usize) -> Option<Shared<T>> {
+    fn field<T: Plain>(&self, reference: Reference, offset: usize) -> Option<Shared<T>> {
         let per_frame = self.version.entries_per_frame();
         let frame = self.frames.get((reference.number() / per_frame) as usize)?;
         frame.field((reference.number() % per_frame) as usize * self.version.entry_bytes() + offset)

@@ -2,7 +2,7 @@
 //! Pages, and access to them by copy.
 
 use super::{Error, Frame, Result};
-use crate::shared::Shared;
+use crate::shared::{Plain, Shared};
 
 /// Bytes of a page.
 pub const PAGE_SIZE: usize = 4096;
@@ -52,7 +52,7 @@ pub(super) fn write(memory: Memory, offset: usize, from: &[u8]) -> Result<()> {
 }
 
 /// Pairs each of `items` with its place in memory, and returns the offset behind the last.
-fn copy_each<T: Copy, I>(
+fn copy_each<T: Plain, I>(
     memory: Memory,
     mut offset: usize,
     items: impl IntoIterator<Item = I>,
