@@ -12,6 +12,7 @@ pub mod hpet;
 pub mod pci;
 pub mod pic;
 pub mod pit;
+pub mod platform;
 pub mod ports;
 pub mod power;
 pub mod registers;

@@ -15,6 +15,7 @@
 )]
 #![allow(non_upper_case_globals, reason = "xen-sys has the names of the headers")]
 
+mod back_ring;
 mod calls;
 pub mod exercise;
 mod foreign;
@@ -37,6 +38,7 @@ use crate::grant::{DomainId, Frame, Status, Table};
 use crate::shared::Shared;
 use crate::{Errno, Hypercall};
 
+pub use back_ring::BackRing;
 pub use calls::Call;
 pub use page::{FakeMapper, FakePage, FakePlace};
 pub use peer::{Peer, PeerMapping};

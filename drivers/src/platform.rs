@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the driver of a paravirtual device needs of the kernel it runs in.
+
+use core::future::Future;
+
+use xen::error::Result;
+use xen::event::Port;
+use xen::grant::{DomainId, Page, Table};
+use xen::xenstore::Delay;
+
+/// What the driver of a paravirtual device needs of the kernel it runs in: pages and a table to
+/// grant them with, event channels, and the time ([`Delay`] to wait, [`now`](Self::now) to
+/// measure).
+///
+/// The kernel implements it over Xen; `sim` over a fake Xen, for tests.
+pub trait Platform: Delay + Send + Sync {
+    /// A page of the domain's own.
+    type Page: Page;
+    /// An event channel.
+    type Channel: Channel;
+
+    /// The domain's grant table.
+    fn grants(&self) -> &Table<Self::Page>;
+
+    /// A fresh page, all zero; `None` if there is no memory.
+    fn page(&self) -> Option<Self::Page>;
+
+    /// A fresh event channel that `domain` may connect to.
+    ///
+    /// # Errors
+    ///
+    /// What Xen answers; `ENOSPC` when the domain has all the channels it may have.
+    fn channel(&self, domain: DomainId) -> Result<Self::Channel>;
+
+    /// Nanoseconds since some moment. Never goes back.
+    fn now(&self) -> u64;
+}
+
+/// An event channel, closed when dropped.
+pub trait Channel: Send + Sync {
+    /// Its number, which the other end is told.
+    fn port(&self) -> Port;
+
+    /// Raises an event at the other end. If nobody is connected, nothing happens.
+    fn notify(&self);
+
+    /// Waits for an event from the other end. Several that arrive before they are waited for are
+    /// one; one task waits at a time. It may be ready without an event.
+    fn wait(&self) -> impl Future<Output = ()> + Send;
+}

@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Rings of requests and responses in pages shared with a backend: the frontend's end.
+//!
+//! Source: `xen/include/public/io/ring.h` (layout, indices, the order of writes, events) and
+//! XSA-155 (copy once, then check the copy).
+//!
+//! # What a backend can do to us
+//!
+//! Nothing but stop answering. For each response the [`Ring`]
+//!
+//! - reads `rsp_prod` once, and only then the entries behind it;
+//! - refuses more responses than there are unanswered requests ([`Violation`]), after which the
+//!   ring is [poisoned](Ring::is_poisoned) and says the same for ever;
+//! - copies the entry out once, so that it cannot change after it was checked.
+//!
+//! Our own indices are kept outside of the shared pages. What a response *says* - its id, status
+//! and lengths - is for the driver to check, against what it asked for.
+//!
+//! # Events
+//!
+//! Each side says from which index on it wants an event. [`Ring::publish`] makes requests visible
+//! and tells whether the backend wants one; [`Ring::listen`] says that we want one after so many
+//! more responses, and tells whether some came meanwhile. Both sides publish first and look then,
+//! with a full barrier between, so that one of them sees the other's news.
+//!
+//! # Examples
+//!
+//! ```
+//! use xen::fake::{BackRing, FakeXen};
+//! use xen::grant::DomainId;
+//! use xen::ring::Ring;
+//! use xen_sys::io::netif::{netif_rx_request, netif_rx_response};
+//!
+//! let xen = FakeXen::new();
+//! let table = xen.table();
+//! let mut ring = Ring::new(&table, vec![xen.page()], DomainId(3), size_of::<netif_rx_request>())?;
+//! let backend = BackRing::map(&xen.peer(DomainId(3)), &ring);
+//!
+//! ring.push(netif_rx_request { id: 5, pad: 0, gref: 9 })?;
+//! assert!(ring.publish(), "the backend has read everything and wants to be told");
+//!
+//! let request: netif_rx_request = backend.request(0);
+//! backend.respond(0, netif_rx_response { id: request.id, offset: 0, flags: 0, status: 60 });
+//! backend.publish(1);
+//!
+//! let response: netif_rx_response = ring.pop()?.expect("a response");
+//! assert_eq!((response.id, response.status), (5, 60));
+//! assert_eq!(ring.listen(1)?, 0, "nothing more came; an event tells of the next");
+//!
+//! // A backend that answers what nobody asked is found out.
+//! backend.publish(7);
+//! assert!(ring.pop::<netif_rx_response>().is_err());
+//! assert!(ring.is_poisoned());
+//! # drop(backend);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+
+mod entry;
+mod error;
+mod front;
+mod pages;
+
+pub use entry::Entry;
+#[cfg(any(test, feature = "fake"))]
+pub(crate) use entry::{bytes_of as entry_bytes, from_bytes as entry_from};
+pub use error::{Error, Violation};
+pub use front::Ring;
+pub use pages::NotMade;
+
+#[cfg(test)]
+mod tests;
