@@ -7,7 +7,10 @@
     deny(clippy::indexing_slicing, clippy::unwrap_used, clippy::expect_used, clippy::panic)
 )]
 
+extern crate alloc;
+
 pub mod apic;
+pub mod block;
 pub mod hpet;
 pub mod pci;
 pub mod pic;

@@ -126,6 +126,11 @@ impl<T: Copy> Shared<T> {
         place.is_aligned().then_some(Shared { place })
     }
 
+    /// Where it is: for a page that was shared once and is ours alone again.
+    pub(crate) fn as_ptr(self) -> *mut T {
+        self.place.as_ptr()
+    }
+
     fn volatile<'a>(self) -> VolatilePtr<'a, T> {
         // SAFETY: `at`'s contract: valid, aligned, mapped for as long as this value is used.
         unsafe { VolatilePtr::new(self.place) }

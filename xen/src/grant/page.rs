@@ -28,6 +28,23 @@ pub unsafe trait Page: Send {
     /// What is returned, and what is made of it, is not used after the value is gone, nor while
     /// somebody else may use the value to form references to the memory.
     unsafe fn memory(&self) -> Memory;
+
+    /// The page's contents. Whoever has the value has the page alone: what is granted is inside of a
+    /// [`Granted`](super::Granted), which gives it back only when the peer has let go.
+    fn bytes(&self) -> &[u8; PAGE_SIZE] {
+        // SAFETY: not used after `self`'s borrow, during which nobody writes.
+        let memory = unsafe { self.memory() };
+        // SAFETY: mapped, and the value's alone, by the trait's contract; borrowed as long as it.
+        unsafe { &*memory.as_ptr() }
+    }
+
+    /// The page's contents, to be changed; as for [`bytes`](Self::bytes).
+    fn bytes_mut(&mut self) -> &mut [u8; PAGE_SIZE] {
+        // SAFETY: not used after `self`'s borrow, during which nobody else has the page.
+        let memory = unsafe { self.memory() };
+        // SAFETY: mapped, and the value's alone, by the trait's contract; borrowed as long as it.
+        unsafe { &mut *memory.as_ptr() }
+    }
 }
 
 /// Bytes that are copied at once.

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Memory that disks read into and write from.
+
+use alloc::vec::Vec;
+use core::fmt;
+
+use xen::grant::{PAGE_SIZE, Page};
+
+/// Bytes in whole pages of their own, which a device can use as they are: page aligned, and shared
+/// with nothing else (XSA-403). The pages need not be neighbours.
+pub struct Buffer<P> {
+    /// All of them full but the last.
+    pages: Vec<P>,
+    length: usize,
+}
+
+impl<P: Page> Buffer<P> {
+    /// A buffer without bytes.
+    pub const fn empty() -> Self {
+        Self { pages: Vec::new(), length: 0 }
+    }
+
+    /// A buffer of `length` bytes in pages that `page` makes, as [`Platform::page`] does; `None` if
+    /// it has none left.
+    ///
+    /// [`Platform::page`]: crate::platform::Platform::page
+    pub fn new(length: usize, mut page: impl FnMut() -> Option<P>) -> Option<Self> {
+        let mut pages = Vec::new();
+        let count = length.div_ceil(PAGE_SIZE);
+        pages.try_reserve_exact(count).ok()?;
+        for _ in 0..count {
+            pages.push(page()?);
+        }
+        Some(Self { pages, length })
+    }
+
+    /// Number of bytes.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Whether it has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    /// The bytes, page by page: 4096 in each but the last.
+    pub fn pieces(&self) -> impl Iterator<Item = &[u8]> {
+        let lengths = lengths(self.length);
+        self.pages.iter().zip(lengths).filter_map(|(page, length)| page.bytes().get(..length))
+    }
+
+    /// The bytes, page by page, to be changed.
+    pub fn pieces_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        let lengths = lengths(self.length);
+        self.pages.iter_mut().zip(lengths).filter_map(|(page, length)| page.bytes_mut().get_mut(..length))
+    }
+
+    /// Copies bytes out, from the start, as many as both have.
+    pub fn copy_to(&self, mut bytes: &mut [u8]) {
+        for piece in self.pieces() {
+            let length = piece.len().min(bytes.len());
+            let (now, later) = core::mem::take(&mut bytes).split_at_mut(length);
+            now.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
+            bytes = later;
+        }
+    }
+
+    /// Copies bytes in, from the start, as many as both have.
+    pub fn copy_from(&mut self, mut bytes: &[u8]) {
+        for piece in self.pieces_mut() {
+            let length = piece.len().min(bytes.len());
+            let (now, later) = bytes.split_at(length);
+            piece.iter_mut().zip(now).for_each(|(to, from)| *to = *from);
+            bytes = later;
+        }
+    }
+
+    /// Takes the buffer apart: its pages, and how many bytes there are in them.
+    pub fn into_pages(self) -> (Vec<P>, usize) {
+        (self.pages, self.length)
+    }
+
+    /// Puts a buffer together; bytes for which there is no page are left out.
+    pub fn from_pages(pages: Vec<P>, length: usize) -> Self {
+        let length = length.min(pages.len().saturating_mul(PAGE_SIZE));
+        Self { pages, length }
+    }
+}
+
+/// How many of `length` bytes are in each page.
+fn lengths(length: usize) -> impl Iterator<Item = usize> {
+    (0..length).step_by(PAGE_SIZE).map(move |start| PAGE_SIZE.min(length - start))
+}
+
+impl<P> fmt::Debug for Buffer<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Buffer({} bytes)", self.length)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use xen::fake::FakeXen;
+
+    use super::*;
+
+    #[test]
+    fn bytes_go_in_and_come_out_across_pages() {
+        let xen = FakeXen::new();
+        let mut buffer = Buffer::new(5000, || Some(xen.page())).unwrap();
+        assert_eq!(buffer.pieces().map(<[u8]>::len).collect::<Vec<_>>(), [4096, 904]);
+        let bytes: Vec<u8> = (0..5000).map(|index| (index % 251) as u8).collect();
+        buffer.copy_from(&bytes);
+        let mut out = vec![0; 6000];
+        buffer.copy_to(&mut out);
+        assert_eq!(out[..5000], bytes);
+        assert_eq!(out[5000..], [0; 1000]);
+    }
+
+    #[test]
+    fn a_buffer_without_bytes_needs_no_page() {
+        let buffer = Buffer::<xen::fake::FakePage>::new(0, || None).unwrap();
+        assert!(buffer.is_empty() && buffer.pieces().next().is_none());
+    }
+
+    #[test]
+    fn without_memory_there_is_no_buffer() {
+        let xen = FakeXen::new();
+        let mut pages = 2;
+        let page = || (pages > 0).then(|| (pages -= 1, xen.page()).1);
+        assert!(Buffer::new(3 * PAGE_SIZE, page).is_none());
+    }
+}

@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Why a request to a disk was not done, and who is to blame.
+
+use core::fmt;
+
+use xen::grant::Page;
+
+use super::Buffer;
+
+/// A result of this module's.
+pub type Result<T> = core::result::Result<T, Error>;
+
+/// Why a request was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Error {
+    /// It reaches over the end of the disk: the caller's mistake, or the disk has shrunk.
+    OutOfRange {
+        /// The disk's size.
+        bytes: u64,
+    },
+    /// Offset or length is not a multiple of the sector size: the caller's mistake.
+    Unaligned {
+        /// The disk's sector size.
+        sector_size: u32,
+    },
+    /// The disk cannot be written: the caller's mistake.
+    ReadOnly,
+    /// The disk does not offer this, or has stopped to.
+    Unsupported,
+    /// There is no memory, or nothing to share it with the device by.
+    NoMemory,
+    /// The device could not do it: a broken medium, a full file behind it.
+    Device,
+    /// The device broke the protocol. It is not trusted any more, and connected anew.
+    Broken,
+    /// The disk was taken away before the request was done. It may have been done, or not.
+    Gone,
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OutOfRange { bytes } => write!(f, "this lies beyond the end of the disk, at {bytes}"),
+            Self::Unaligned { sector_size } => {
+                write!(f, "the disk reads and writes whole sectors of {sector_size} bytes")
+            }
+            Self::ReadOnly => f.write_str("the disk cannot be written"),
+            Self::Unsupported => f.write_str("the disk cannot do this"),
+            Self::NoMemory => f.write_str("no memory is left for the request; give the guest more"),
+            Self::Device => f.write_str("the disk reports an error; look at its backend"),
+            Self::Broken => f.write_str("the disk's backend broke the protocol"),
+            Self::Gone => f.write_str("the disk was taken away"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
+/// A request was not done, or only in part. The buffer comes back, unless the device still has it:
+/// then it is empty.
+pub struct Failed<P: Page> {
+    /// The request's buffer.
+    pub buffer: Buffer<P>,
+    /// Why.
+    pub error: Error,
+}
+
+impl<P: Page> fmt::Display for Failed<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.error.fmt(f)
+    }
+}
+
+impl<P: Page> fmt::Debug for Failed<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Failed({:?})", self.error)
+    }
+}
+
+impl<P: Page> core::error::Error for Failed<P> {}
+
+impl<P: Page> From<Failed<P>> for Error {
+    fn from(failed: Failed<P>) -> Self {
+        failed.error
+    }
+}
