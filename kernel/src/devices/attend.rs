@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Finding devices of a class, and keeping them driven.
+
+use alloc::collections::BTreeSet;
+use alloc::format;
+use alloc::string::{String, ToString};
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::Future;
+
+use embassy_executor::Spawner;
+use embassy_futures::select::select;
+use embassy_time::{Duration, Timer};
+use log::{debug, info, warn};
+use spin::Mutex;
+use xen::xenbus::{Device, Ended, State};
+use xen::xenstore::{self, Client};
+
+use crate::exec;
+
+/// The pause before a device is driven again: one that always fails must not keep us busy.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// A class of devices, and how one is driven.
+pub(crate) trait Class: Sync {
+    /// Its directory below `device/`, such as `vbd`.
+    const DIRECTORY: &'static str;
+
+    /// Why a driver failed.
+    type Error: fmt::Display;
+
+    /// Told which devices there are by their numbers, in ascending order: first of all, and after
+    /// each change.
+    fn found(&self, devices: &[u32]);
+
+    /// Drives a device until it is taken away. Called again when the device or its backend is made
+    /// anew, or begins again.
+    fn drive(&self, number: u32, device: Device) -> impl Future<Output = Ended<Self::Error>>;
+
+    /// Told that a device is no more.
+    fn gone(&self, number: u32);
+}
+
+/// Drives all devices of a class, for ever, or until xenstore fails.
+pub(crate) async fn attend<C: Class>(class: &'static C, store: &'static Client, spawner: Spawner) {
+    if let Err(error) = find(class, store, spawner).await {
+        warn!("no more devices will be found in device/{}: {error}", C::DIRECTORY);
+        class.found(&[]);
+    }
+}
+
+/// The devices that have a task.
+type Attended = Arc<Mutex<BTreeSet<u32>>>;
+
+async fn find<C: Class>(class: &'static C, store: &'static Client, spawner: Spawner) -> xenstore::Result<()> {
+    let directory = format!("device/{}", C::DIRECTORY);
+    let mut changes = store.watch(&directory).await?;
+    let attended = Attended::default();
+    loop {
+        changes.next().await?;
+        let devices = list(store, &directory).await?;
+        class.found(&devices);
+        for number in devices {
+            if !attended.lock().insert(number) {
+                continue;
+            }
+            let attended = Arc::clone(&attended);
+            let task = async move {
+                if let Err(error) = attend_one(class, store, number).await {
+                    warn!("device/{}/{number} is given up: {error}", C::DIRECTORY);
+                }
+                attended.lock().remove(&number);
+                class.gone(number);
+            };
+            if exec::spawn(spawner, task).is_err() {
+                warn!("device/{}/{number} is not driven: too many tasks run", C::DIRECTORY);
+            }
+        }
+    }
+}
+
+/// The numbers in a directory, in order. Names that are none are ignored.
+async fn list(store: &Client, directory: &str) -> xenstore::Result<Vec<u32>> {
+    let names = match store.directory(directory).await {
+        Err(error) if error.is_not_found() => Vec::new(),
+        names => names?,
+    };
+    let mut numbers: Vec<u32> = names.iter().filter_map(|name| number(name)).collect();
+    numbers.sort_unstable();
+    Ok(numbers)
+}
+
+/// A device's number, as it is a directory's name: digits, without a superfluous zero.
+fn number(name: &str) -> Option<u32> {
+    name.parse().ok().filter(|number: &u32| number.to_string() == name)
+}
+
+/// Drives a device for as long as it is there.
+async fn attend_one<C: Class>(class: &C, store: &Client, number: u32) -> xenstore::Result<()> {
+    let path = format!("device/{}/{number}", C::DIRECTORY);
+    let mut changes = store.watch(&path).await?;
+    loop {
+        let mut backend = None;
+        match Device::open(store, &path).await {
+            Ok(device) => {
+                backend = Some(device.backend().to_string());
+                match class.drive(number, device).await {
+                    Ended::Stopped => debug!("{path} was closed"),
+                    Ended::Gone => info!("{path} was taken away"),
+                    Ended::Failed(failure) => warn!("{path} does not work: {failure}"),
+                }
+            }
+            Err(error) if error.is_not_found() => {}
+            Err(error @ xenstore::Error::Dead(_)) => return Err(error),
+            Err(error) => warn!("{path} makes no sense: {error}"),
+        }
+        Timer::after(PAUSE).await;
+        if !until_anew(store, &path, backend, &mut changes).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// Waits until the device begins again, because the toolstack or its backend made it anew; false
+/// if it is no more.
+async fn until_anew(
+    store: &Client,
+    path: &str,
+    backend: Option<String>,
+    changes: &mut xenstore::Watch,
+) -> xenstore::Result<bool> {
+    // What happens to the backend matters only if there is one to watch.
+    let mut backend_changes = match &backend {
+        Some(backend) => store.watch(&format!("{backend}/state")).await.ok(),
+        None => None,
+    };
+    loop {
+        let own = state(store, &format!("{path}/state")).await?;
+        let theirs = match &backend {
+            Some(backend) => state(store, &format!("{backend}/state")).await?,
+            None => None,
+        };
+        match (own, theirs) {
+            (None, _) => return Ok(false),
+            (Some(State::Initialising), _) | (_, Some(State::InitWait)) => return Ok(true),
+            _ => {}
+        }
+        match &mut backend_changes {
+            Some(backend_changes) => {
+                select(changes.next(), backend_changes.next()).await;
+            }
+            None => drop(changes.next().await?),
+        }
+    }
+}
+
+/// A side's state; `None` if it has none, or does not let us see it.
+async fn state(store: &Client, path: &str) -> xenstore::Result<Option<State>> {
+    match store.value(path).await {
+        Ok(value) => Ok(Some(State::of(&value))),
+        Err(xenstore::Error::Refused(_)) => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What drivers of paravirtual devices need, from the kernel.
+
+use core::future::Future;
+use core::time::Duration;
+
+use embassy_time::Timer;
+use prism_drivers::platform::{Channel, Platform};
+use spin::Once;
+use xen::error::Result;
+use xen::event::Port;
+use xen::grant::{DomainId, Table};
+use xen::xenstore::Delay;
+
+use crate::event::EventChannel;
+use crate::grant::{self, OwnPage};
+use crate::time;
+
+/// Xen, as drivers see it.
+pub(crate) struct XenPlatform {
+    grants: &'static Table<OwnPage>,
+}
+
+static PLATFORM: Once<XenPlatform> = Once::new();
+
+impl XenPlatform {
+    /// The platform, where Xen is used.
+    pub(crate) fn get() -> Option<&'static Self> {
+        let grants = grant::table()?;
+        Some(PLATFORM.call_once(|| Self { grants }))
+    }
+}
+
+impl Delay for XenPlatform {
+    fn delay(&self, time: Duration) -> impl Future<Output = ()> + Send {
+        let nanoseconds = u64::try_from(time.as_nanos()).unwrap_or(u64::MAX);
+        Timer::after(embassy_time::Duration::from_nanos(nanoseconds))
+    }
+}
+
+impl Platform for XenPlatform {
+    type Page = OwnPage;
+    type Channel = EventChannel;
+
+    fn grants(&self) -> &Table<OwnPage> {
+        self.grants
+    }
+
+    fn page(&self) -> Option<OwnPage> {
+        OwnPage::new()
+    }
+
+    fn channel(&self, domain: DomainId) -> Result<EventChannel> {
+        EventChannel::for_domain(domain.0)
+    }
+
+    fn now(&self) -> u64 {
+        time::nanoseconds()
+    }
+}
+
+impl Channel for EventChannel {
+    fn port(&self) -> Port {
+        EventChannel::port(self)
+    }
+
+    fn notify(&self) {
+        // Fails only if nobody is connected: then there is nobody to be told.
+        let _ = EventChannel::notify(self);
+    }
+
+    fn wait(&self) -> impl Future<Output = ()> + Send {
+        EventChannel::wait(self)
+    }
+}
