@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod apic;
+pub mod blkfront;
 pub mod block;
 pub mod hpet;
 pub mod pci;

@@ -3,6 +3,8 @@
 
 use alloc::boxed::Box;
 use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
@@ -10,6 +12,7 @@ use core::time::Duration;
 
 use prism_boot::{BootInfo, CommandLine, Module};
 
+use crate::disks::{self, Disk};
 use crate::exec::{self, SpawnError};
 use crate::surroundings::Surroundings;
 use crate::{console, entropy, store, time};
@@ -169,6 +172,22 @@ impl Context {
     /// Xenstore, if the toolstack gave this domain one.
     pub fn store(&self) -> Option<&'static xen::xenstore::Client> {
         store::client()
+    }
+
+    /// The disks, in the same order at each boot: those that the domain was started with, and that
+    /// work, and what was plugged in since.
+    pub async fn disks(&self) -> Vec<Arc<Disk>> {
+        disks::all().await
+    }
+
+    /// The disk of this name, such as `xvda`; `None` if there is none.
+    pub async fn disk(&self, name: &str) -> Option<Arc<Disk>> {
+        disks::all().await.into_iter().find(|disk| disk.name() == name)
+    }
+
+    /// Waits until there is a disk of this name: one that is plugged in later, perhaps never.
+    pub async fn wait_for_disk(&self, name: &str) -> Arc<Disk> {
+        disks::named(name).await
     }
 
     /// Time since early in boot: even, and never going back. [`task::Instant`](crate::task::Instant) is

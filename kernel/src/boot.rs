@@ -29,7 +29,9 @@ use crate::hypervisor::{self, Found};
 use crate::memory::{self, Frames, IdentityMemory};
 use crate::registers;
 use crate::surroundings::Surroundings;
-use crate::{apic, crash, entropy, event, exec, grant, lifecycle, power, println, probe, smp, store, time};
+use crate::{
+    apic, crash, devices, entropy, event, exec, grant, lifecycle, power, println, probe, smp, store, time,
+};
 
 unsafe extern "Rust" {
     /// The application; its image defines it with [`app!`](crate::app!).
@@ -60,6 +62,7 @@ fn start_tasks(application: Application, context: Context) {
         let _ = exec::spawn(store::pump(ring));
         if let Some(store) = store::client() {
             let _ = exec::spawn(lifecycle::obey(store));
+            devices::begin(store, &context.info.command_line);
         }
     }
     let _ = exec::spawn(run(application, context));
@@ -298,6 +301,7 @@ fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
         line.hypercall_method().err(),
         line.console_sinks().err(),
         line.entropy_limit().err(),
+        line.block_poll().err(),
     ];
     for error in wrong.into_iter().flatten() {
         warn!("command line: {error}");

@@ -11,8 +11,8 @@ mod clocks;
 pub mod console;
 mod crash;
 mod critical;
-#[allow(dead_code, reason = "until there is a first class")]
 mod devices;
+pub mod disks;
 pub mod entropy;
 pub mod event;
 mod exec;

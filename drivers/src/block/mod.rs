@@ -44,7 +44,8 @@ pub trait Disk<P: Page>: Send + Sync {
     /// What it is like now: a disk can grow, shrink, or be taken away (0 bytes).
     fn geometry(&self) -> Geometry;
 
-    /// Does a request. Requests of any length are accepted, and split where the device needs it.
+    /// Does a request, and begins at once, before the future is polled. Requests of any length are
+    /// accepted, and split where the device needs it.
     ///
     /// Dropping the future does not stop what the device is doing already.
     fn submit(&self, request: Request<P>) -> Submission<'_, P>;

@@ -9,7 +9,6 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::future::Future;
 
-use embassy_executor::Spawner;
 use embassy_futures::select::select;
 use embassy_time::{Duration, Timer};
 use log::{debug, info, warn};
@@ -43,8 +42,8 @@ pub(crate) trait Class: Sync {
 }
 
 /// Drives all devices of a class, for ever, or until xenstore fails.
-pub(crate) async fn attend<C: Class>(class: &'static C, store: &'static Client, spawner: Spawner) {
-    if let Err(error) = find(class, store, spawner).await {
+pub(crate) async fn attend<C: Class>(class: &'static C, store: &'static Client) {
+    if let Err(error) = find(class, store).await {
         warn!("no more devices will be found in device/{}: {error}", C::DIRECTORY);
         class.found(&[]);
     }
@@ -53,7 +52,7 @@ pub(crate) async fn attend<C: Class>(class: &'static C, store: &'static Client, 
 /// The devices that have a task.
 type Attended = Arc<Mutex<BTreeSet<u32>>>;
 
-async fn find<C: Class>(class: &'static C, store: &'static Client, spawner: Spawner) -> xenstore::Result<()> {
+async fn find<C: Class>(class: &'static C, store: &'static Client) -> xenstore::Result<()> {
     let directory = format!("device/{}", C::DIRECTORY);
     let mut changes = store.watch(&directory).await?;
     let attended = Attended::default();
@@ -73,7 +72,7 @@ async fn find<C: Class>(class: &'static C, store: &'static Client, spawner: Spaw
                 attended.lock().remove(&number);
                 class.gone(number);
             };
-            if exec::spawn(spawner, task).is_err() {
+            if exec::spawn(task).is_err() {
                 warn!("device/{}/{number} is not driven: too many tasks run", C::DIRECTORY);
             }
         }

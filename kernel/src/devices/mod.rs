@@ -6,8 +6,23 @@
 
 mod attend;
 mod platform;
+mod vbd;
 
-#[allow(unused_imports, reason = "until there is a first class")]
-pub(crate) use attend::{Class, attend};
-#[allow(unused_imports, reason = "until there is a first class")]
-pub(crate) use platform::XenPlatform;
+use prism_boot::CommandLine;
+use spin::Once;
+use xen::xenstore::Client;
+
+use crate::exec;
+use attend::{Class, attend};
+use platform::XenPlatform;
+use vbd::Vbds;
+
+static VBDS: Once<Vbds> = Once::new();
+
+/// Finds and drives all devices that the toolstack gave this domain.
+pub(crate) fn begin(store: &'static Client, line: &CommandLine) {
+    let Some(platform) = XenPlatform::get() else { return };
+    let poll = line.block_poll().ok().flatten().unwrap_or_default();
+    // The first tasks always fit.
+    let _ = exec::spawn(attend(VBDS.call_once(|| Vbds::new(platform, poll)), store));
+}

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The options that the kernel itself understands.
 
+use core::time::Duration;
+
 use bitflags::bitflags;
 
 use super::{CommandLine, ValueError};
@@ -40,8 +42,14 @@ const ENTROPY: KernelOption = KernelOption {
     help: "Best source of random numbers that may be used: RDRAND but not RDSEED, or neither; without it, whatever is good.",
 };
 
+const BLK_POLL: KernelOption = KernelOption {
+    name: "blk.poll_us",
+    values: "0 to 10000 microseconds",
+    help: "How long a paravirtual disk is looked at for answers before its driver sleeps; without it, 0.",
+};
+
 /// All options of the kernel, for checking and for documentation.
-pub const KERNEL_OPTIONS: &[KernelOption] = &[LOG_LEVEL, HYPERCALL, CONSOLE, ENTROPY];
+pub const KERNEL_OPTIONS: &[KernelOption] = &[LOG_LEVEL, HYPERCALL, CONSOLE, ENTROPY, BLK_POLL];
 
 /// How much is logged; each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -145,6 +153,18 @@ impl CommandLine {
             "rdrand" => Some(EntropyLimit::Rdrand),
             "jitter" => Some(EntropyLimit::Jitter),
             _ => None,
+        })
+    }
+
+    /// How long to look for a disk's answers before sleeping.
+    ///
+    /// # Errors
+    ///
+    /// If `blk.poll_us=` is no number, or too large a one.
+    pub fn block_poll(&self) -> Result<Option<Duration>, ValueError<'_>> {
+        self.option(BLK_POLL, |value| {
+            let microseconds = value.parse().ok().filter(|number| *number <= 10_000);
+            microseconds.map(Duration::from_micros)
         })
     }
 

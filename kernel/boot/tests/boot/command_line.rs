@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+use core::time::Duration;
+
 use prism_boot::CommandLine;
 use prism_boot::command_line::{ConsoleSinks, HypercallMethod, KERNEL_OPTIONS, LogLevel, Words};
 use proptest::prelude::*;
@@ -79,6 +81,8 @@ fn kernel_options_are_typed() {
     assert_eq!(line.hypercall_method(), Ok(Some(HypercallMethod::Page)));
     assert_eq!(line.console_sinks(), Ok(Some(ConsoleSinks::PV | ConsoleSinks::SERIAL)));
     assert_eq!(CommandLine::from("").log_level(), Ok(None));
+    assert_eq!(CommandLine::from("blk.poll_us=50").block_poll(), Ok(Some(Duration::from_micros(50))));
+    assert!(CommandLine::from("blk.poll_us=10001").block_poll().is_err());
 }
 
 #[test]
@@ -94,12 +98,14 @@ fn a_wrong_kernel_option_says_what_would_do() {
 fn every_kernel_option_accepts_the_values_it_documents() {
     for option in KERNEL_OPTIONS {
         for value in option.values.split([' ', ',']).filter(|word| word.len() > 1) {
-            if ["or", "and", "list", "of", "parted", "by", "commas"].contains(&value) {
+            if ["or", "and", "list", "of", "parted", "by", "commas", "to", "microseconds"].contains(&value) {
                 continue;
             }
             let line = CommandLine::from(format!("{}={value}", option.name).as_str());
-            let accepted =
-                line.log_level().is_ok() && line.hypercall_method().is_ok() && line.console_sinks().is_ok();
+            let accepted = line.log_level().is_ok()
+                && line.hypercall_method().is_ok()
+                && line.console_sinks().is_ok()
+                && line.block_poll().is_ok();
             assert!(accepted, "{}={value}", option.name);
         }
     }
@@ -151,6 +157,6 @@ proptest! {
         for word in line.words() {
             prop_assert!(line.has(word.name));
         }
-        let _ = (line.log_level(), line.console_sinks(), line.hypercall_method(), line.size("a"), line.flag("a"));
+        let _ = (line.log_level(), line.block_poll(), line.console_sinks(), line.hypercall_method(), line.size("a"), line.flag("a"));
     }
 }

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Works on disks as the command line says, one word after the other:
+//!
+//! - `list`: all disks and what they are like
+//! - `sha256=xvda`: prints `sha256 xvda HEX` of the whole disk
+//! - `copy=xvda,xvdb`: the first onto the second, which must be as large
+//! - `fill=xvda,SEED`: fills a disk with numbers that follow from the seed
+//! - `verify=xvda,SEED`: whether that is what is on it
+//! - `mix=xvda,SEED,MIB`: reads and writes of random sizes, many at once, each checked
+//! - `flush=xvda`, `discard=xvda`
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod mix;
+mod pattern;
+mod pipeline;
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use pipeline::{CHUNK, Chunks};
+use prism::disks::{Discard, Disk, Request};
+use prism::{Context, Verdict, println};
+use sha2::{Digest, Sha256};
+
+prism::app!(main, words: ["list", "sha256", "copy", "fill", "verify", "mix", "flush", "discard"]);
+
+async fn main(context: Context) -> prism::Result<Verdict> {
+    let mut verdict = Verdict::Success;
+    for word in context.command_line().words() {
+        let value = word.value.unwrap_or_default();
+        let arguments: Vec<&str> = value.split(',').collect();
+        let good = match (word.name, arguments.as_slice()) {
+            ("list", _) => list(&context).await,
+            ("sha256", [disk]) => sha256(&*find(&context, disk).await?).await?,
+            ("copy", [from, to]) => copy(&*find(&context, from).await?, &*find(&context, to).await?).await?,
+            ("fill", [disk, seed]) => fill(&*find(&context, disk).await?, seed.parse()?).await?,
+            ("verify", [disk, seed]) => verify(&*find(&context, disk).await?, seed.parse()?).await?,
+            ("mix", [disk, seed, size]) => {
+                mix::run(&*find(&context, disk).await?, seed.parse()?, size.parse()?).await?
+            }
+            ("flush", [disk]) => {
+                find(&context, disk).await?.flush().await?;
+                true
+            }
+            ("discard", [disk]) => {
+                let disk = find(&context, disk).await?;
+                disk.discard(0..disk.geometry().bytes, Discard::Normal).await?;
+                true
+            }
+            ("sha256" | "copy" | "fill" | "verify" | "mix" | "flush" | "discard", _) => {
+                return Err(format!("{}={value} has the wrong number of arguments", word.name).into());
+            }
+            _ => continue,
+        };
+        if !good {
+            verdict = Verdict::Failure;
+        }
+    }
+    Ok(verdict)
+}
+
+async fn find(context: &Context, name: &str) -> prism::Result<Arc<Disk>> {
+    context.disk(name).await.ok_or_else(|| format!("there is no disk {name}").into())
+}
+
+async fn list(context: &Context) -> bool {
+    let disks = context.disks().await;
+    println!("{} disks", disks.len());
+    for disk in disks {
+        println!("{}: {}", disk.name(), disk.geometry());
+    }
+    true
+}
+
+async fn sha256(disk: &Disk) -> prism::Result<bool> {
+    let mut hash = Sha256::new();
+    let mut chunks = Chunks::of(disk);
+    while let Some((_, buffer)) = chunks.next().await? {
+        buffer.pieces().for_each(|piece| hash.update(piece));
+    }
+    let hex: Vec<_> = hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    println!("sha256 {} {}", disk.name(), hex.concat());
+    Ok(true)
+}
+
+async fn copy(from: &Disk, to: &Disk) -> prism::Result<bool> {
+    if to.geometry().bytes < from.geometry().bytes {
+        return Err(format!("{} is smaller than {}", to.name(), from.name()).into());
+    }
+    let mut chunks = Chunks::of(from);
+    let mut copied = 0;
+    while let Some((offset, buffer)) = chunks.next().await? {
+        copied += to.write(offset, buffer).await?.length();
+    }
+    to.flush().await?;
+    println!("copied {copied} bytes from {} to {}", from.name(), to.name());
+    Ok(true)
+}
+
+async fn fill(disk: &Disk, seed: u64) -> prism::Result<bool> {
+    let mut writes = pipeline::Writes::new(disk);
+    let bytes = disk.geometry().bytes;
+    for offset in (0..bytes).step_by(CHUNK) {
+        let mut buffer = writes.buffer((bytes - offset).min(CHUNK as u64) as usize).await?;
+        pattern::fill(&mut buffer, seed, offset);
+        writes.submit(Request::Write { offset, buffer });
+    }
+    writes.finish().await?;
+    disk.flush().await?;
+    println!("filled {bytes} bytes of {}", disk.name());
+    Ok(true)
+}
+
+async fn verify(disk: &Disk, seed: u64) -> prism::Result<bool> {
+    let mut chunks = Chunks::of(disk);
+    while let Some((offset, buffer)) = chunks.next().await? {
+        if let Some(wrong) = pattern::first_difference(&buffer, seed, offset) {
+            println!("{}: byte {wrong} is not what was written", disk.name());
+            return Ok(false);
+        }
+    }
+    println!("verified {} bytes of {}", disk.geometry().bytes.to_string(), disk.name());
+    Ok(true)
+}

@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reads and writes of random sizes, many at once, each block with a seed of its own that is known.
+
+use alloc::vec;
+use alloc::vec::Vec;
+
+use prism::disks::{self, Disk, Request, Submission};
+use prism::println;
+
+use crate::pattern;
+
+/// Bytes of a block, each of which is written as a whole.
+const BLOCK: u64 = 4096;
+/// Blocks of the largest request.
+const MOST_BLOCKS: u64 = 160;
+/// Requests on their way at once.
+const DEPTH: usize = 16;
+
+/// A request on its way, and what must come of it.
+struct Pending<'d> {
+    first: u64,
+    blocks: u64,
+    /// Seeds of the blocks: what a read must find.
+    expected: Option<Vec<u64>>,
+    submission: Submission<'d>,
+}
+
+/// Moves `size` MiB to and from the disk; false if a block is not what was written last.
+pub(crate) async fn run(disk: &Disk, seed: u64, size: u64) -> prism::Result<bool> {
+    let blocks = disk.geometry().bytes / BLOCK;
+    let mut seeds = vec![0_u64; blocks as usize];
+    let mut random = seed;
+    let (mut moved, mut reads, mut writes) = (0, 0, 0_u64);
+    let mut pending: Vec<Pending<'_>> = Vec::new();
+    let mut good = true;
+    while moved < size << 20 {
+        random = pattern::mixed(random);
+        let first = random % blocks;
+        let count = (1 + (random >> 32) % MOST_BLOCKS).min(blocks - first);
+        // Nobody says what comes of requests to the same place at the same time.
+        while pending.len() >= DEPTH || pending.iter().any(|other| overlaps(other, first, count)) {
+            good &= settle(pending.remove(0)).await?;
+        }
+        let range = first as usize..(first + count) as usize;
+        let written = seeds[range.clone()].iter().all(|seed| *seed != 0);
+        let is_read = written && random & 1 << 20 != 0;
+        let mut buffer = disks::buffer((count * BLOCK) as usize).ok_or("no memory")?;
+        let offset = first * BLOCK;
+        let (request, expected) = if is_read {
+            reads += 1;
+            (Request::Read { offset, buffer }, Some(seeds[range].to_vec()))
+        } else {
+            writes += 1;
+            seeds[range].fill(random | 1);
+            pattern::fill(&mut buffer, random | 1, offset);
+            (Request::Write { offset, buffer }, None)
+        };
+        pending.push(Pending { first, blocks: count, expected, submission: disk.submit(request) });
+        moved += count * BLOCK;
+    }
+    for last in pending {
+        good &= settle(last).await?;
+    }
+    good &= read_all(disk, &seeds).await?;
+    disk.flush().await?;
+    println!("{}: {writes} writes and {reads} reads, {} MiB, all checked", disk.name(), moved >> 20);
+    Ok(good)
+}
+
+fn overlaps(pending: &Pending<'_>, first: u64, blocks: u64) -> bool {
+    pending.first < first + blocks && first < pending.first + pending.blocks
+}
+
+async fn settle(pending: Pending<'_>) -> prism::Result<bool> {
+    let buffer = pending.submission.await?;
+    let Some(expected) = pending.expected else { return Ok(true) };
+    Ok(is_right(&buffer, pending.first, &expected))
+}
+
+/// Whether each block is as its seed says.
+fn is_right(buffer: &disks::Buffer, first: u64, seeds: &[u64]) -> bool {
+    let wrong = buffer.pieces().zip(seeds).zip(first..).find(|((piece, seed), block)| {
+        let found = pattern::first_difference_in(piece, **seed, block * BLOCK);
+        **seed != 0 && found.is_some()
+    });
+    if let Some((_, block)) = wrong {
+        println!("block {block} is not what was written");
+    }
+    wrong.is_none()
+}
+
+/// Reads every block that was written.
+async fn read_all(disk: &Disk, seeds: &[u64]) -> prism::Result<bool> {
+    let mut good = true;
+    for (index, seeds) in seeds.chunks(64).enumerate() {
+        let first = index as u64 * 64;
+        let buffer = disks::buffer(seeds.len() * BLOCK as usize).ok_or("no memory")?;
+        let buffer = disk.read(first * BLOCK, buffer).await?;
+        good &= is_right(&buffer, first, seeds);
+    }
+    Ok(good)
+}

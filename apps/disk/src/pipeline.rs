@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Keeping a disk busy: several requests on their way, in order.
+
+use alloc::collections::VecDeque;
+
+use prism::disks::{self, Buffer, Disk, Error, Failed, Request, Submission};
+
+/// Bytes of a request.
+pub(crate) const CHUNK: usize = 256 * 1024;
+/// Requests on their way at once.
+const DEPTH: usize = 4;
+
+/// A whole disk, read chunk by chunk.
+pub(crate) struct Chunks<'d> {
+    disk: &'d Disk,
+    bytes: u64,
+    next: u64,
+    reads: VecDeque<(u64, Submission<'d>)>,
+}
+
+impl<'d> Chunks<'d> {
+    pub(crate) fn of(disk: &'d Disk) -> Self {
+        Self { disk, bytes: disk.geometry().bytes, next: 0, reads: VecDeque::new() }
+    }
+
+    /// The next chunk, and where it begins.
+    pub(crate) async fn next(&mut self) -> Result<Option<(u64, Buffer)>, Failed> {
+        while self.reads.len() < DEPTH && self.next < self.bytes {
+            let (offset, length) = (self.next, (self.bytes - self.next).min(CHUNK as u64));
+            let Some(buffer) = disks::buffer(length as usize) else { break };
+            self.reads.push_back((offset, self.disk.submit(Request::Read { offset, buffer })));
+            self.next += length;
+        }
+        match self.reads.pop_front() {
+            Some((offset, read)) => Ok(Some((offset, read.await?))),
+            None if self.next < self.bytes => Err(Failed { buffer: Buffer::empty(), error: Error::NoMemory }),
+            None => Ok(None),
+        }
+    }
+}
+
+/// Writes on their way.
+pub(crate) struct Writes<'d> {
+    disk: &'d Disk,
+    writes: VecDeque<Submission<'d>>,
+}
+
+impl<'d> Writes<'d> {
+    pub(crate) fn new(disk: &'d Disk) -> Self {
+        Self { disk, writes: VecDeque::new() }
+    }
+
+    /// A buffer to fill; waits for the oldest write if there are enough of them.
+    pub(crate) async fn buffer(&mut self, length: usize) -> Result<Buffer, Failed> {
+        if self.writes.len() >= DEPTH
+            && let Some(write) = self.writes.pop_front()
+        {
+            let buffer = write.await?;
+            if buffer.length() == length {
+                return Ok(buffer);
+            }
+        }
+        disks::buffer(length).ok_or(Failed { buffer: Buffer::empty(), error: Error::NoMemory })
+    }
+
+    pub(crate) fn submit(&mut self, request: Request) {
+        self.writes.push_back(self.disk.submit(request));
+    }
+
+    pub(crate) async fn finish(mut self) -> Result<(), Failed> {
+        while let Some(write) = self.writes.pop_front() {
+            write.await?;
+        }
+        Ok(())
+    }
+}

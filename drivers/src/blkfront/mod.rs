@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Paravirtual disks: the frontend of `xen/include/public/io/blkif.h`.
+//!
+//! ```text
+//!   submit --> Job --> Piece, waiting --> Flight: a request in the ring --> Job, finished
+//!               |                             |          |
+//!            a buffer                       pages      answer
+//! ```
+//!
+//! A [`Vbd`] is the disk, [`Front`] its driver, which connects it to a backend, and again when the
+//! backend starts anew. A request is cut into as many pieces as the backend needs; what the backend
+//! had not answered when it left is asked again of the next one.
+//!
+//! # Against a backend that lies
+//!
+//! | it | then |
+//! |---|---|
+//! | claims answers that nobody asked for, repeats an id, or answers another operation | the requests on their way fail with [`Broken`](crate::block::Error::Broken), and it is connected anew, three times |
+//! | answers, and keeps a page mapped | as above; the page is never used again |
+//! | reports an unknown status | that request fails |
+//! | does not know an operation that it offered | barriers for flushes; otherwise that request fails |
+//! | describes a disk that cannot be | the disk is not used |
+//! | never answers | whoever waits may drop the request, and disturbs nobody else |
+//! | sends events without answers | it is listened to once a millisecond |
+
+mod disk;
+mod error;
+mod front;
+mod job;
+mod lender;
+mod link;
+mod name;
+mod offer;
+mod patience;
+mod slab;
+mod state;
+mod wire;
+
+pub use disk::Vbd;
+pub use error::Error;
+pub use front::Front;
