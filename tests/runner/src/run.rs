@@ -148,16 +148,11 @@ fn disks(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
 
 fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
     Job {
-        env,
-        image: image.clone(),
         memory: options.memory,
         vcpus: options.vcpus,
         command_line: options.cmdline.clone(),
         disks: disks.to_vec(),
-        typed: None,
-        beside: None,
-        peer: None,
-        settings: &[],
         limit: Duration::from_secs(options.timeout),
+        ..Job::new(env, image.clone())
     }
 }

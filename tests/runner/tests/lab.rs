@@ -110,17 +110,9 @@ fn a_file_that_is_no_image_is_refused_with_a_reason() -> Result<()> {
 
 fn boot(image: &Path, envs: &[Env], limit: Duration) -> Result<Vec<Outcome>> {
     let job = |&env: &Env| Job {
-        env,
-        image: Image { name: "image".to_owned(), file: image.to_owned(), debug: None },
         memory: 32,
-        vcpus: 1,
-        command_line: String::new(),
-        disks: Vec::new(),
-        typed: None,
-        beside: None,
-        peer: None,
-        settings: &[],
         limit,
+        ..Job::new(env, Image { name: "image".to_owned(), file: image.to_owned(), debug: None })
     };
     let jobs: Vec<Job> = envs.iter().map(job).collect();
     let mut outcomes = Vec::new();

@@ -47,6 +47,25 @@ pub struct Job {
     pub limit: Duration,
 }
 
+impl Job {
+    /// Starting `image` in `env` with 64 MiB, one vCPU, a minute, and nothing else.
+    pub fn new(env: Env, image: Image) -> Self {
+        Self {
+            env,
+            image,
+            memory: 64,
+            vcpus: 1,
+            command_line: String::new(),
+            disks: Vec::new(),
+            typed: None,
+            beside: None,
+            peer: None,
+            settings: &[],
+            limit: Duration::from_secs(60),
+        }
+    }
+}
+
 /// Something typed on a guest's console once the guest has asked for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Typed {

@@ -65,14 +65,9 @@ impl ClockTest {
         let role = if self.env.place() == Place::XenLab { Role::Xen } else { Role::Kvm };
         let mut session = Session::open(&lab, &lab.ensure(role)?, &[])?;
         let job = Job {
-            env: self.env,
-            image,
-            memory: 64,
-            vcpus: 1,
             command_line: self.step.map(|_| "set=yes".to_owned()).unwrap_or_default(),
-            disks: Vec::new(),
-            typed: None,
             limit: Duration::from_secs(90),
+            ..Job::new(self.env, image)
         };
         let before = date(&mut session)?;
         if let Some(step) = self.step {

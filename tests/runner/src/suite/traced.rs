@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a guest costs Xen, counted by Xen's own trace.
 
-use std::time::Duration;
-
 use anyhow::{Result, bail, ensure};
 
 use super::tally::Tally;
@@ -61,19 +59,7 @@ impl IdleTest {
     }
 
     fn cost(&self, session: &mut Session, image: &Image, words: &str) -> Result<Cost> {
-        let job = Job {
-            env: self.env,
-            image: image.clone(),
-            memory: 64,
-            vcpus: 1,
-            command_line: words.to_owned(),
-            disks: Vec::new(),
-            typed: None,
-            beside: None,
-            peer: None,
-            settings: &[],
-            limit: Duration::from_secs(60),
-        };
+        let job = Job { command_line: words.to_owned(), ..Job::new(self.env, image.clone()) };
         let (outcome, summary) = xl::run_traced(session, &job)?;
         ensure!(outcome.verdict == Verdict::Success, "the guest failed:\n{}", outcome.console);
         match Cost::of_summary(&summary) {
