@@ -22,4 +22,5 @@ pub mod traps;
 pub mod vcpu;
 
 pub use entry::{Door, Entry};
+pub use hvm::startup;
 pub use machine::Machine;

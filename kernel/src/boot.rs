@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 
 use log::{debug, info, warn};
 use prism_arch::cpuid::Reader;
-use prism_arch::hypercall::Hypervisor;
+use prism_arch::hypercall::{self, Hypervisor};
 use prism_arch::machine::{self, Machine};
 use prism_arch::{Door, Entry, cpuid, entry};
 use prism_boot::capabilities::{Capabilities, EntropySources, Machine as MachineKind, XenCapabilities};
@@ -24,13 +24,13 @@ use xen_sys::xen::shared_info;
 use crate::app::{Application, Context};
 use crate::clocks::Clocks;
 use crate::console::{self, RingEnd};
-use crate::event::EventChannel;
 use crate::hypervisor::{self, Found};
 use crate::memory::{self, Frames, IdentityMemory};
 use crate::registers;
+use crate::smp::{self, Surface};
 use crate::surroundings::Surroundings;
 use crate::{
-    apic, crash, devices, entropy, event, exec, grant, lifecycle, power, println, probe, smp, store, time,
+    apic, crash, devices, entropy, event, exec, grant, lifecycle, power, println, probe, store, time,
 };
 
 unsafe extern "Rust" {
@@ -96,6 +96,9 @@ fn settle(
     let mut capabilities = probe_machine(&info, entry.door, &found, &acpi);
     let paravirtual = capabilities.paravirtual().is_ok();
     power::set_ways(paravirtual, entry.door != Door::Pv);
+    if !paravirtual {
+        hypercall::give_up();
+    }
     if paravirtual && entry.door != Door::Pv {
         ask_for_rings(&mut info);
     }
@@ -122,11 +125,8 @@ fn settle(
     if capabilities.platform.local_apic && !services.timer.chosen.is_xens() {
         apic::begin(machine);
     }
-    let vcpus = probe::vcpus(found.xen.is_some());
-    exec::begin(bell(paravirtual && vcpus > 1));
-    if let Some(page) = page {
-        smp::start_others(machine, page, vcpus, services.timer.chosen);
-    }
+    let vcpus = probe::vcpus(found.xen.is_some(), &acpi);
+    smp::begin(Surface { machine, page, timer: services.timer.chosen }, &acpi, vcpus);
     let surroundings = Surroundings {
         grid: Grid::new(&capabilities, &services),
         capabilities,
@@ -144,14 +144,6 @@ fn settle(
         }
     }
     (info, Box::leak(Box::new(surroundings)))
-}
-
-/// What other vCPUs wake vCPU 0 by, if there are any.
-fn bell(others: bool) -> Option<EventChannel> {
-    if !others {
-        return None;
-    }
-    EventChannel::to_self(0).inspect_err(|errno| warn!("vCPU 0 has no event channel ({errno})")).ok()
 }
 
 /// Reads ACPI's tables while all memory below 4 GiB is mapped. A PV domain has none of its own.
@@ -247,7 +239,7 @@ fn join_xen(info: &BootInfo, machine: &'static dyn Machine) -> Option<Shared<sha
         .inspect_err(|error| warn!("no events, no paravirtual clock: {error}"))
         .ok()?;
     event::begin(page);
-    smp::begin(machine, page);
+    smp::take_events(page);
     console::use_events();
     Some(page)
 }

@@ -6,7 +6,7 @@
 //! ends its sleep, and is then found in memory, where the task that waits for it is looked up.
 //!
 //! A task stays on the vCPU that it was started on. Whoever wakes it from another one puts it into that
-//! one's queue, and rings its bell, an event channel, if it sleeps.
+//! one's queue, and rings its bell if it sleeps.
 
 use alloc::boxed::Box;
 use core::fmt;
@@ -21,7 +21,8 @@ use prism_arch::{cpu, vcpu};
 use prism_boot::services::Timer;
 use spin::Once;
 
-use crate::event::{self, EventChannel};
+use crate::bell::Bell;
+use crate::event;
 use crate::timer::{self, Alarm};
 
 /// Tasks that can run at the same time, on all vCPUs together.
@@ -47,7 +48,7 @@ struct Core {
     /// Tasks that run on it.
     tasks: AtomicU32,
     /// What ends its sleep. Without one it does not sleep while other vCPUs run.
-    bell: Option<EventChannel>,
+    bell: Option<Bell>,
 }
 
 // SAFETY: what is not `Sync` is the executor. It is polled by its own vCPU only, from `run`; other
@@ -86,8 +87,7 @@ impl Core {
             && self.asleep.swap(false, Ordering::SeqCst)
             && let Some(bell) = &self.bell
         {
-            // Cannot fail: the channel is ours, and open.
-            let _ = bell.notify();
+            bell.ring();
         }
     }
 
@@ -100,7 +100,7 @@ impl Core {
             (None, _) => return cpu::relax(),
         }
         if let Some(bell) = &self.bell {
-            bell.take_and_open();
+            bell.listen();
         }
         // Either the one who wakes sees that we are asleep, or we see that there is something to do.
         self.asleep.store(true, Ordering::SeqCst);
@@ -194,7 +194,7 @@ pub(crate) fn running() -> impl Iterator<Item = u32> {
 
 /// Makes the vCPU that calls one that tasks can be started on. Its `bell` ends its sleep when another
 /// one wakes a task of its.
-pub(crate) fn begin(bell: Option<EventChannel>) {
+pub(crate) fn begin(bell: Option<Bell>) {
     let number = vcpu::number();
     if let Some(core) = CORES.get(number as usize) {
         core.call_once(|| {

@@ -6,6 +6,7 @@ extern crate alloc;
 
 mod apic;
 pub mod app;
+mod bell;
 mod boot;
 mod clocks;
 pub mod console;

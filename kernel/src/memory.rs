@@ -84,7 +84,12 @@ pub(crate) fn take_zeroed(bytes: u64) -> Option<u64> {
     Some(start)
 }
 
-/// Gives back a frame that [`take_zeroed_frame`] took.
+/// Takes a frame whose address is below `limit`.
+pub(crate) fn take_frame_below(limit: u64) -> Option<u64> {
+    Frames.take_frame(limit)
+}
+
+/// Gives back a frame that [`take_zeroed_frame`] or [`take_frame_below`] took.
 pub(crate) fn give_frame_back(address: u64) {
     if let Some(frames) = FRAMES.lock().as_mut() {
         // Fails only for a frame that is free already, which would be a bug of the caller's: the

@@ -3,6 +3,7 @@
 
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, cpuid};
+use prism_boot::Acpi;
 use prism_boot::capabilities::{Devices, Platform};
 use prism_drivers::{pci, pic, pit, power};
 use xen::hvm::{self, Parameter};
@@ -66,9 +67,13 @@ pub(crate) fn single_shot_timer(vcpu: u32) -> bool {
     vcpu::stop_singleshot_timer(&Hypervisor, vcpu).is_ok()
 }
 
-/// How many vCPUs the domain has: Xen's answer, else the CPU's.
-pub(crate) fn vcpus(xen: bool) -> u32 {
-    if xen && let Some(count) = count_by_xen() { count } else { cpuid::logical_cpus() }
+/// How many vCPUs the domain has: Xen's answer, else ACPI's, else the CPU's.
+pub(crate) fn vcpus(xen: bool, acpi: &Acpi) -> u32 {
+    match acpi.cpus.len() as u32 {
+        _ if xen && let Some(count) = count_by_xen() => count,
+        0 => cpuid::logical_cpus(),
+        count => count,
+    }
 }
 
 /// Xen says for each number whether that vCPU runs, and for the first too large one that it does

@@ -1,36 +1,57 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Starting the other vCPUs, and what each does first.
+//!
+//! Xen starts a vCPU right in 64-bit mode. Where there is no Xen, or one that does not (KVM in its
+//! place), the local APICs start CPUs as on a PC; ACPI says which there are.
 
 use core::fmt;
 
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::machine::{Machine, StartError};
+use prism_arch::startup;
 use prism_arch::vcpu::{self, Vcpu};
-use prism_boot::PAGE_SIZE;
 use prism_boot::services::Timer;
+use prism_boot::{Acpi, PAGE_SIZE};
 use spin::Once;
 use xen::shared::Shared;
-use xen::{Errno, sched, time::Clock};
+use xen::time::Clock;
+use xen::{Errno, sched};
 use xen_sys::arch_x86::xen::XEN_LEGACY_MAX_VCPUS;
 use xen_sys::xen::{shared_info, vcpu_info};
 
-use crate::event::{self, EventChannel};
+use crate::bell::Bell;
 use crate::memory::{self, Frames};
 use crate::time::{self, Deadline};
-use crate::{exec, probe};
+use crate::{apic, event, exec, probe};
 
 /// How long a vCPU may take to arrive, in nanoseconds.
 const PATIENCE: u64 = 5_000_000_000;
+/// How long a CPU is given to reset, in nanoseconds (SDM volume 3, 9.4.4).
+const RESET: u64 = 10_000_000;
+/// Real mode ends here.
+const REAL_MODE_END: u64 = 1 << 20;
 
-/// What the other vCPUs run on.
-static MACHINE: Once<&'static dyn Machine> = Once::new();
-/// What ends their sleeps.
-static TIMER: Once<Timer> = Once::new();
+/// What vCPUs run on, and with.
+#[derive(Clone, Copy)]
+pub(crate) struct Surface {
+    /// The machine.
+    pub(crate) machine: &'static dyn Machine,
+    /// Xen's page, if events are used.
+    pub(crate) page: Option<Shared<shared_info>>,
+    /// What ends sleeps.
+    pub(crate) timer: Timer,
+}
+
+static SURFACE: Once<Surface> = Once::new();
 
 /// Why a vCPU is not used.
 enum Unused {
     /// There is no memory for it.
     NoMemory,
+    /// There is no memory that a CPU could start in.
+    NoLowMemory,
+    /// Nothing tells how to reach it.
+    Unknown,
     /// Xen does not report events to it.
     NoEvents(Errno),
     /// It was not started.
@@ -49,6 +70,8 @@ impl fmt::Display for Unused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoMemory => StartError::NoMemory.fmt(f),
+            Self::NoLowMemory => f.write_str("no memory below 1 MiB is free for it to start in"),
+            Self::Unknown => f.write_str("neither Xen nor ACPI and a local APIC tell how to start it"),
             Self::NoEvents(errno) => write!(f, "Xen does not report events to it ({errno})"),
             Self::Start(error) => error.fmt(f),
             Self::Late => f.write_str("it was started, but did not arrive"),
@@ -56,32 +79,72 @@ impl fmt::Display for Unused {
     }
 }
 
-/// Has vCPU 0 take events and run tasks; its structure is in Xen's shared page.
-pub(crate) fn begin(machine: &'static dyn Machine, page: Shared<shared_info>) {
-    MACHINE.call_once(|| machine);
+/// Has vCPU 0 take events; its structure is in Xen's shared page.
+pub(crate) fn take_events(page: Shared<shared_info>) {
     if let Some(info) = legacy_info(page, 0) {
         event::add_vcpu(0, info);
     }
 }
 
-/// Starts vCPUs 1 to `count - 1` of a domain whose shared page is `page`, with `timer` to end their
-/// sleeps; says of those that don't
-/// start why.
-pub(crate) fn start_others(machine: &dyn Machine, page: Shared<shared_info>, count: u32, timer: Timer) {
-    TIMER.call_once(|| timer);
+/// Makes the vCPU that boots one that runs tasks, and starts the others, up to `count` in all; says of
+/// those that don't start why.
+pub(crate) fn begin(surface: Surface, acpi: &Acpi, count: u32) {
+    SURFACE.call_once(|| surface);
+    exec::begin(if count > 1 { bell(surface) } else { None });
     if count as usize > vcpu::MOST {
         log::warn!("vcpus: only the first {} of {count} are used", vcpu::MOST);
     }
+    let mut starter = Starter::Xen;
     for number in 1..count.min(vcpu::MOST as u32) {
-        if let Err(reason) = start(machine, page, number) {
+        if let Err(reason) = start(surface, acpi, &mut starter, number) {
             log::warn!("vCPU {number} is not used: {reason}");
             // What one lacks the next ones lack too.
             break;
         }
     }
+    if let Starter::Apic { page } = starter {
+        memory::give_frame_back(page);
+    }
 }
 
-fn start(machine: &dyn Machine, page: Shared<shared_info>, number: u32) -> Result<(), Unused> {
+/// What others wake the vCPU that calls by.
+fn bell(surface: Surface) -> Option<Bell> {
+    if surface.page.is_none() && apic::get().is_none() {
+        return None;
+    }
+    let bell = Bell::new(surface.page.is_some());
+    bell.inspect_err(|errno| log::warn!("vCPU {} cannot be woken ({errno})", vcpu::number())).ok()
+}
+
+/// Who starts vCPUs.
+enum Starter {
+    /// Xen, until it says that it doesn't.
+    Xen,
+    /// The local APICs; CPUs begin at the page with this address.
+    Apic {
+        /// Below 1 MiB.
+        page: u64,
+    },
+}
+
+fn start(surface: Surface, acpi: &Acpi, starter: &mut Starter, number: u32) -> Result<(), Unused> {
+    add_memory(surface.machine, number)?;
+    if let Some(page) = surface.page {
+        add_events(surface.machine, page, number)?;
+    }
+    if matches!(starter, Starter::Xen) {
+        match surface.machine.start(number) {
+            Err(StartError::Refused(errno)) if errno.is_unsupported() => *starter = by_apic(surface.machine)?,
+            result => result?,
+        }
+    }
+    if let Starter::Apic { page } = *starter {
+        start_by_apic(acpi, number, page)?;
+    }
+    wait(PATIENCE, || exec::running().any(|running| running == number)).then_some(()).ok_or(Unused::Late)
+}
+
+fn add_memory(machine: &dyn Machine, number: u32) -> Result<(), Unused> {
     let memory = memory::take_zeroed(Vcpu::BYTES).ok_or(Unused::NoMemory)?;
     // SAFETY: just taken, mapped at its own address, zeroed.
     let own = unsafe { Vcpu::place(number, memory) }.ok_or(Unused::NoMemory)?;
@@ -89,6 +152,10 @@ fn start(machine: &dyn Machine, page: Shared<shared_info>, number: u32) -> Resul
         // A stack without a guard is worse than one with, and better than none.
         let _ = machine.unmap_page(guard.start, &mut Frames);
     }
+    Ok(())
+}
+
+fn add_events(machine: &dyn Machine, page: Shared<shared_info>, number: u32) -> Result<(), Unused> {
     let info = match legacy_info(page, number) {
         Some(info) => info,
         None => register_info(machine, number)?,
@@ -97,15 +164,52 @@ fn start(machine: &dyn Machine, page: Shared<shared_info>, number: u32) -> Resul
     if let Some(clock) = info.field(core::mem::offset_of!(vcpu_info, time)) {
         time::add_vcpu(number, Clock::new(clock));
     }
-    machine.start(number)?;
-    let mut deadline = Deadline::after(PATIENCE);
-    while !exec::running().any(|running| running == number) {
-        if deadline.passed() {
-            return Err(Unused::Late);
+    Ok(())
+}
+
+/// Prepares for starting CPUs by the local APICs.
+fn by_apic(machine: &dyn Machine) -> Result<Starter, Unused> {
+    if apic::get().is_none() && prism_arch::cpuid::has_local_apic() && machine.chooses_places() {
+        apic::begin(machine);
+    }
+    apic::get().ok_or(Unused::Unknown)?;
+    let page = memory::take_frame_below(REAL_MODE_END).ok_or(Unused::NoLowMemory)?;
+    // SAFETY: just taken, below 1 MiB, and mapped at its own address; machines with a local APIC are
+    // no PV domains.
+    unsafe { startup::prepare(page) };
+    Ok(Starter::Apic { page })
+}
+
+/// Starts the CPU that ACPI lists at place `number`, not counting the one that boots.
+fn start_by_apic(acpi: &Acpi, number: u32, page: u64) -> Result<(), Unused> {
+    let apic = apic::get().ok_or(Unused::Unknown)?;
+    let own = apic.own_id();
+    let mut others = acpi.cpus.iter().copied().filter(|id| *id != own);
+    let id = others.nth(number as usize - 1).ok_or(Unused::Unknown)?;
+    startup::expect(number)?;
+    apic.send_init(id).map_err(|_| Unused::Unknown)?;
+    wait(RESET, || false);
+    // Page numbers below 1 MiB have 8 bits. The second one is for CPUs that miss the first.
+    for _ in 0..2 {
+        apic.send_startup(id, (page / PAGE_SIZE) as u8).map_err(|_| Unused::Unknown)?;
+        if wait(RESET, || exec::running().any(|running| running == number)) {
+            break;
         }
-        let _ = sched::yield_now(&Hypervisor);
     }
     Ok(())
+}
+
+/// Waits until `done`, but no longer than `nanoseconds`; says whether it is.
+fn wait(nanoseconds: u64, done: impl Fn() -> bool) -> bool {
+    let mut deadline = Deadline::after(nanoseconds);
+    while !done() {
+        if deadline.passed() {
+            return false;
+        }
+        // Where there is no Xen this does nothing.
+        let _ = sched::yield_now(&Hypervisor);
+    }
+    true
 }
 
 /// The structure of one of the vCPUs that `shared_info` has room for.
@@ -128,15 +232,18 @@ fn register_info(machine: &dyn Machine, number: u32) -> Result<Shared<vcpu_info>
 #[unsafe(no_mangle)]
 fn prism_join(number: u32) -> ! {
     // Set before any vCPU was started.
-    let Some(machine) = MACHINE.get() else { prism_arch::cpu::stop() };
-    machine.join(number);
-    probe::single_shot_timer(number);
-    match EventChannel::to_self(number) {
-        Ok(bell) => exec::begin(Some(bell)),
-        Err(errno) => {
-            log::warn!("vCPU {number} is not used: it has no event channel ({errno})");
+    let Some(surface) = SURFACE.get() else { prism_arch::cpu::stop() };
+    surface.machine.join(number);
+    apic::enable_here();
+    if surface.timer.is_xens() {
+        probe::single_shot_timer(number);
+    }
+    match bell(*surface) {
+        Some(bell) => exec::begin(Some(bell)),
+        None => {
             let _ = xen::vcpu::down(&Hypervisor, number);
+            prism_arch::cpu::stop()
         }
     }
-    exec::run(*machine, TIMER.get().copied().unwrap_or(Timer::SingleShot))
+    exec::run(surface.machine, surface.timer)
 }

@@ -20,6 +20,8 @@ impl Errno {
     pub const OPNOTSUPP: Self = Self(XEN_EOPNOTSUPP);
     /// There is no such thing.
     pub const NOENT: Self = Self(XEN_ENOENT);
+    /// There is no such device.
+    pub const NODEV: Self = Self(XEN_ENODEV);
     /// Not permitted to this domain.
     pub const PERM: Self = Self(XEN_EPERM);
     /// An argument makes no sense to Xen.

@@ -3,6 +3,7 @@
 
 mod paging;
 mod secondary;
+pub mod startup;
 mod traps;
 
 use core::ops::Range;

@@ -4,13 +4,15 @@
 use super::GuestTest;
 use crate::env::Env;
 
-/// Where Xen starts vCPUs.
-const XEN: &[Env] = &[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm];
+/// Where Xen starts vCPUs, and where local APICs do. (In `hvm`, started without firmware, there is
+/// neither ACPI nor memory below 1 MiB to start one in.)
+const ENVS: &[Env] =
+    &[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm, Env::QemuXen, Env::Kvm, Env::Fv];
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("four_vcpus_work_together", "vcpus")
-        .envs(XEN)
+        .envs(ENVS)
         .vcpus(4)
         .words("messages=10000")
         .telling(&["4 of 4 tasks ran where they were started", "10000 messages sent, 10000 received"]),

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What ends a vCPU's sleep when another vCPU has something for it.
+
+use prism_arch::apic::WAKE_VECTOR;
+use prism_arch::vcpu;
+
+use crate::apic;
+use crate::event::EventChannel;
+
+/// The bell of a vCPU, rung by others.
+pub(crate) enum Bell {
+    /// An event channel to the vCPU.
+    Events(EventChannel),
+    /// An interrupt of the local APIC with this number.
+    Interrupt(u32),
+}
+
+impl Bell {
+    /// One for the vCPU that calls, which takes events if `events` is set.
+    ///
+    /// # Errors
+    ///
+    /// What Xen answers; `ENODEV` if there is neither an event channel nor a local APIC.
+    pub(crate) fn new(events: bool) -> xen::error::Result<Self> {
+        if events {
+            return EventChannel::to_self(vcpu::number()).map(Self::Events);
+        }
+        apic::get().map(|apic| Self::Interrupt(apic.own_id())).ok_or(xen::Errno::NODEV)
+    }
+
+    /// Ends the vCPU's sleep, or keeps it from falling asleep.
+    pub(crate) fn ring(&self) {
+        match self {
+            // Cannot fail: the channel is ours, and open.
+            Self::Events(channel) => drop(channel.notify()),
+            Self::Interrupt(id) => {
+                if let Some(apic) = apic::get() {
+                    // Cannot fail either: the number is one that an APIC gave itself.
+                    let _ = apic.send(*id, WAKE_VECTOR);
+                }
+            }
+        }
+    }
+
+    /// Lets it end the next sleep. For the vCPU whose bell it is.
+    pub(crate) fn listen(&self) {
+        if let Self::Events(channel) = self {
+            channel.take_and_open();
+        }
+    }
+}
