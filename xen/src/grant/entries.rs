@@ -3,10 +3,11 @@
 
 use alloc::vec::Vec;
 use core::mem::offset_of;
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::Ordering;
 
 use xen_sys::grant_table::*;
 
+use super::close::{close_v1, close_v2};
 use super::setup::TableFrame;
 use super::{DomainId, Error, Frame, Memory, PAGE_SIZE, Reference, Result};
 use crate::shared::{Plain, Shared};
@@ -22,9 +23,6 @@ pub enum Version {
 
 /// Status words in a frame of them.
 const STATUS_WORDS: u32 = (PAGE_SIZE / size_of::<grant_status_t>()) as u32;
-
-/// Xen's marks: somebody uses the entry.
-const IN_USE: u16 = GTF_reading | GTF_writing;
 
 impl Version {
     fn entry_bytes(self) -> usize {
@@ -111,33 +109,13 @@ impl Entries {
 
     /// Takes the entry back, and says whether that succeeded: not while somebody uses it.
     pub(super) fn close(&self, reference: Reference) -> bool {
+        let Some(header) = self.header(reference) else { return false };
         match self.version {
-            Version::V1 => self.close_v1(reference),
-            Version::V2 => self.close_v2(reference),
+            Version::V1 => close_v1(header.atomic()),
+            Version::V2 => self
+                .status(reference)
+                .is_some_and(|status| close_v2(header.atomic(), || status.atomic().load(Ordering::Relaxed))),
         }
-        .unwrap_or(false)
-    }
-
-    /// Xen's marks are in the same word, so one compare-and-exchange both asks and takes: nothing
-    /// can begin to use the entry in between.
-    fn close_v1(&self, reference: Reference) -> Option<bool> {
-        let header = self.header(reference)?;
-        let before = header.atomic().load(Ordering::Relaxed);
-        if before as u16 & IN_USE != 0 {
-            return Some(false);
-        }
-        Some(header.atomic().compare_exchange(before, 0, Ordering::AcqRel, Ordering::Relaxed).is_ok())
-    }
-
-    /// Xen marks the status, then looks at the flags again; we clear the flags, then look at the
-    /// status. With a full barrier on both sides, one of the two sees the other.
-    fn close_v2(&self, reference: Reference) -> Option<bool> {
-        let status = self.status(reference)?;
-        self.header(reference)?.atomic().store(0, Ordering::SeqCst);
-        fence(Ordering::SeqCst);
-        let in_use = status.read() & IN_USE != 0;
-        fence(Ordering::Acquire);
-        Some(!in_use)
     }
 
     fn write_frame(&self, reference: Reference, frame: Frame) {
