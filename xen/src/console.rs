@@ -1,6 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console ring (`xen/include/public/io/console.h`), and Xen's own console
-//! (`CONSOLEIO_write` of `xen.h`).
+//! Consoles: the ring through which a domain talks to whoever is connected to it, and Xen's own
+//! console.
+//!
+//! The [`Ring`] is a page with two byte rings in it (`xen/include/public/io/console.h`), whose other end is
+//! `xenconsoled` or the device model. [`write_to_xen`] is a hypercall (`CONSOLEIO_write` of
+//! `xen/include/public/xen.h`) for the time before there is a ring, and for crash reports.
+//!
+//! The other end is not believed: indices that cannot be are an error, and nothing of what is written
+//! or read depends on them.
+//!
+//! # Examples
+//!
+//! ```
+//! use xen::console::{self, Ring};
+//! use xen::fake::FakeXen;
+//! use xen::shared::Shared;
+//! use xen_sys::io::console::xencons_interface;
+//!
+//! let xen = FakeXen::new();
+//! console::write_to_xen(&xen, b"so early\n")?;
+//! assert_eq!(xen.console(), "so early\n");
+//!
+//! let mut page = Box::new([0u64; 512]);
+//! let address = (&raw mut *page).expose_provenance() as u64;
+//! // SAFETY: a page of memory that lives as long as the ring, and that nothing else uses.
+//! let mut ring = Ring::new(unsafe { Shared::<xencons_interface>::at(address) });
+//! assert_eq!(ring.write(&[b'.'; 3000])?, 2048, "what fits; the rest when the other end has read it");
+//! assert_eq!(ring.unread()?, 2048);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
 
 use core::fmt;
 use core::mem::offset_of;

@@ -1,5 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What Xen answers instead of yes: `xen/include/public/errno.h`.
+//!
+//! To a guest that runs on more than one hypervisor, "there is no such hypercall" is an answer like any
+//! other: it asks for the next best thing. [`Errno::is_unsupported`] tells that from a refusal.
+//!
+//! # Examples
+//!
+//! ```
+//! use xen::{Errno, fake::{Call, FakeXen}, sched};
+//! use xen_sys::sched::SCHEDOP_block;
+//!
+//! let xen = FakeXen::new();
+//! assert!(sched::block(&xen).is_ok());
+//!
+//! // QEMU's emulation of Xen does not have this one.
+//! xen.remove(Call::sched(SCHEDOP_block), Errno::NOSYS);
+//! let answer = sched::block(&xen).unwrap_err();
+//! assert!(answer.is_unsupported());
+//! assert_eq!(answer.to_string(), "ENOSYS");
+//! ```
 
 use core::fmt;
 

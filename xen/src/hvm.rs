@@ -1,5 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Parameters of an HVM or PVH domain: `xen/include/public/hvm/params.h`, `hvm/hvm_op.h`.
+//!
+//! A PV domain is told in its `start_info` where its console and xenstore are. An HVM or PVH domain asks:
+//! each is a guest frame and an event channel. What the toolstack did not set reads as zero.
+//!
+//! # Examples
+//!
+//! ```
+//! use xen::fake::FakeXen;
+//! use xen::hvm::{self, Parameter};
+//! use xen_sys::hvm::params::HVM_PARAM_STORE_PFN;
+//!
+//! let xen = FakeXen::new();
+//! xen.set_parameter(HVM_PARAM_STORE_PFN, 0xfeffc);
+//! assert_eq!(hvm::parameter(&xen, Parameter::StoreFrame)?, 0xfeffc);
+//! assert_eq!(hvm::parameter(&xen, Parameter::ConsoleFrame)?, 0, "there is none");
+//! # Ok::<(), xen::Errno>(())
+//! ```
 
 use xen_sys::hvm::hvm_op::*;
 use xen_sys::hvm::params::*;

@@ -3,7 +3,33 @@
 //!
 //! The convention behind it (`docs/guest-guide/x86/hypercall-abi.rst`): number in RAX, arguments
 //! in RDI, RSI, RDX, R10, R8, result in RAX; pointers are virtual addresses of the caller's.
-//! A kernel implements [`Hypercall`] with the right instruction; tests implement it with a fake.
+//! A kernel implements [`Hypercall`] with the right instruction; tests implement it with a fake. Whatever
+//! issues hypercalls takes any of the two.
+//!
+//! # Examples
+//!
+//! A hypervisor that counts, around another one:
+//!
+//! ```
+//! use std::cell::Cell;
+//! use xen::{Hypercall, fake::FakeXen, sched, version};
+//!
+//! struct Counting<H>(H, Cell<u32>);
+//!
+//! impl<H: Hypercall> Hypercall for Counting<H> {
+//!     unsafe fn issue(&self, number: u64, arguments: [u64; 5]) -> i64 {
+//!         self.1.set(self.1.get() + 1);
+//!         // SAFETY: the caller's promise, handed on.
+//!         unsafe { self.0.issue(number, arguments) }
+//!     }
+//! }
+//!
+//! let counting = Counting(FakeXen::new(), Cell::new(0));
+//! version::version(&counting)?;
+//! sched::yield_now(&counting)?;
+//! assert_eq!(counting.1.get(), 2);
+//! # Ok::<(), xen::Errno>(())
+//! ```
 
 use crate::error::{Result, check};
 

@@ -1,5 +1,27 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The domain's memory as Xen sees it: `xen/include/public/memory.h`.
+//!
+//! Frames are counted in the domain's own numbers (`gfn`): guest-physical in HVM and PVH domains,
+//! pseudo-physical in PV domains. The memory map is a table of E820 entries, 20 bytes each: where, how
+//! long, of what kind (ACPI specification, "Address Range Types"). It is foreign data, and for the
+//! caller to parse.
+//!
+//! # Examples
+//!
+//! ```
+//! use xen::fake::FakeXen;
+//! use xen::memory::{self, MAP_ENTRY_BYTES};
+//!
+//! let mut entry = [0; MAP_ENTRY_BYTES];
+//! entry[8..16].copy_from_slice(&(64u64 << 20).to_le_bytes()); // 64 MiB from 0 on
+//! entry[16] = 1; // usable
+//! let xen = FakeXen::new();
+//! xen.set_memory_map(&entry);
+//!
+//! let mut buffer = [0; 128 * MAP_ENTRY_BYTES];
+//! assert_eq!(memory::map(&xen, &mut buffer)?, entry);
+//! # Ok::<(), xen::Errno>(())
+//! ```
 
 use xen_sys::memory::*;
 use xen_sys::xen::{__HYPERVISOR_memory_op, DOMID_SELF};

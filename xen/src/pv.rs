@@ -1,6 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What only PV domains ask for: page tables and exceptions (`xen/include/public/xen.h`,
-//! `arch-x86/xen.h`).
+//! `arch-x86/xen.h`, `callback.h`).
+//!
+//! A PV kernel runs without privilege. Its page tables are the real ones, hold machine frames, and are
+//! read-only to it: each change is a request that Xen checks. Exceptions and events enter at addresses that it
+//! names. In other domains all of this answers [`Errno::NOSYS`](crate::Errno::NOSYS).
+//!
+//! # Examples
+//!
+//! ```
+//! use xen::fake::{Config, FakeXen, Kind};
+//! use xen::{Errno, pv};
+//!
+//! let xen = FakeXen::with(Config { kind: Kind::Pv, ..Config::default() });
+//! let read_only = 0x1234_5000 | 1; // machine frame 0x12345, present
+//! // SAFETY: nothing is mapped at that address of the fake.
+//! unsafe { pv::update_va_mapping(&xen, 0x20_0000, read_only)? };
+//! assert_eq!(xen.mapping(0x20_0000), Some(read_only));
+//!
+//! let hvm = FakeXen::new();
+//! // SAFETY: as above.
+//! assert_eq!(unsafe { pv::update_va_mapping(&hvm, 0x20_0000, read_only) }, Err(Errno::NOSYS));
+//! # Ok::<(), Errno>(())
+//! ```
 
 use xen_sys::arch_x86::xen::trap_info;
 use xen_sys::arch_x86::xen_x86_64::SEGBASE_GS_KERNEL;

@@ -1,5 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Giving the CPU away, and giving the domain up: `xen/include/public/sched.h`.
+//!
+//! There are three ways to wait. [`block`] ends with any event, and unmasks events in the same step: what
+//! arrives between the last look and the sleep is not missed. [`poll`] ends with one port's event or at a
+//! time, masked or not. [`yield_now`] only lets others run. HVM and PVH domains have a fourth, the
+//! instruction `hlt`, which works where Xen is emulated too.
+//!
+//! # Examples
+//!
+//! ```
+//! use xen::fake::FakeXen;
+//! use xen::sched::{self, Shutdown};
+//! use xen_sys::sched::SHUTDOWN_poweroff;
+//!
+//! let xen = FakeXen::new();
+//! sched::yield_now(&xen)?;
+//! sched::shutdown(&xen, Shutdown::Poweroff)?; // a real one does not return
+//! assert_eq!(xen.shutdown_reason(), Some(SHUTDOWN_poweroff as u32));
+//! # Ok::<(), xen::Errno>(())
+//! ```
 
 use xen_sys::sched::*;
 use xen_sys::xen::__HYPERVISOR_sched_op;

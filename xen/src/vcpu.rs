@@ -1,5 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Operations on one vCPU: `xen/include/public/vcpu.h`.
+//!
+//! Each vCPU has a one-shot timer that raises `VIRQ_TIMER`, in nanoseconds of the paravirtual
+//! [clock](crate::time::Clock); a time that is past raises it at once, so none is ever missed. PV vCPUs are born with a
+//! periodic timer of 100 Hz besides, which keeps an idle domain awake until it is stopped.
+//!
+//! # Examples
+//!
+//! ```
+//! use xen::{Errno, fake::FakeXen, vcpu};
+//!
+//! let xen = FakeXen::new();
+//! vcpu::stop_periodic_timer(&xen, 0)?;
+//! vcpu::set_singleshot_timer(&xen, 0, 2_000_000)?;
+//! assert_eq!(xen.timer(), Some(2_000_000));
+//!
+//! // How vCPUs are counted: the first that does not exist.
+//! let count = (0..).find(|&number| vcpu::is_up(&xen, number).is_err());
+//! assert_eq!(count, Some(2));
+//! # Ok::<(), Errno>(())
+//! ```
 
 use xen_sys::arch_x86::xen::vcpu_guest_context;
 use xen_sys::hvm::hvm_vcpu::vcpu_hvm_context_x86_64;

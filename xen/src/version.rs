@@ -1,5 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xen's version, build and features: `xen/include/public/version.h`, `features.h`.
+//!
+//! The version is for people. What a domain may use is told by [`Features`], and by asking for the thing
+//! itself: distributions carry features back to older versions, and emulators claim versions that they
+//! do not implement.
+//!
+//! # Examples
+//!
+//! ```
+//! use xen::fake::FakeXen;
+//! use xen::version::{self, Features};
+//!
+//! let xen = FakeXen::new();
+//! let (number, rest) = (version::version(&xen)?, version::extra_version(&xen)?);
+//! assert_eq!(format!("{number}{}", rest.as_str()), "4.20.2-fake");
+//! assert!(version::features(&xen)?.contains(Features::HVM_CALLBACK_VECTOR));
+//! # Ok::<(), xen::Errno>(())
+//! ```
 
 use core::fmt;
 

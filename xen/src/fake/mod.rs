@@ -17,6 +17,7 @@
 
 mod back_ring;
 mod calls;
+mod domain;
 pub mod exercise;
 mod foreign;
 mod grants;
@@ -31,8 +32,7 @@ use core::ops::Deref;
 
 use spin::{Mutex, MutexGuard};
 use xen_sys::memory::{XENMEM_add_to_physmap, xen_add_to_physmap};
-use xen_sys::sched::SCHEDOP_yield;
-use xen_sys::xen::{__HYPERVISOR_grant_table_op, __HYPERVISOR_memory_op, __HYPERVISOR_sched_op};
+use xen_sys::xen::{__HYPERVISOR_grant_table_op, __HYPERVISOR_memory_op};
 
 use crate::grant::{DomainId, Frame, Status, Table};
 use crate::shared::Shared;
@@ -44,6 +44,7 @@ pub use page::{FakeMapper, FakePage, FakePlace};
 pub use peer::{Peer, PeerMapping};
 
 use calls::{Answer, Calls};
+use domain::Domain;
 use foreign::Foreign;
 use memory::Store;
 use table::XenTable;
@@ -96,7 +97,12 @@ impl FakeXen {
         let mut memory = Store::new(config.first_frame);
         let table = XenTable::new(&mut memory, config.max_grant_frames, config.max_grant_version);
         let state = State { memory, table, foreign: Foreign::default(), has_table: false, forgiving: false };
-        let machine = Machine { config, calls: Mutex::new(Calls::default()), state: Mutex::new(state) };
+        let machine = Machine {
+            config,
+            calls: Mutex::default(),
+            domain: Mutex::default(),
+            state: Mutex::new(state),
+        };
         Self { machine: Arc::new(machine) }
     }
 
@@ -153,6 +159,7 @@ impl Drop for FakeXen {
 pub struct Machine {
     config: Config,
     calls: Mutex<Calls>,
+    domain: Mutex<Domain>,
     state: Mutex<State>,
 }
 
@@ -206,16 +213,11 @@ impl Machine {
         self.calls.lock().take_status(call)
     }
 
-    fn memory_op(&self, command: u32, pointer: u64) -> i64 {
-        match command {
-            XENMEM_add_to_physmap => self.add_to_physmap(argument::<xen_add_to_physmap>(pointer, 0).read()),
-            _ => error(Errno::NOSYS),
-        }
-    }
 }
 
 impl Hypercall for Machine {
-    unsafe fn issue(&self, number: u64, [first, second, third, ..]: [u64; 5]) -> i64 {
+    unsafe fn issue(&self, number: u64, arguments: [u64; 5]) -> i64 {
+        let [first, second, third, ..] = arguments;
         let command = first as u32;
         if let Err(errno) = self.calls.lock().begin(Call { number, command }) {
             return error(errno);
@@ -223,9 +225,10 @@ impl Hypercall for Machine {
         self.state().audit();
         match number {
             __HYPERVISOR_grant_table_op => self.grant_table_op(command, second, third),
-            __HYPERVISOR_memory_op => self.memory_op(command, second),
-            __HYPERVISOR_sched_op if command == SCHEDOP_yield => 0,
-            _ => error(Errno::NOSYS),
+            __HYPERVISOR_memory_op if command == XENMEM_add_to_physmap => {
+                self.add_to_physmap(argument::<xen_add_to_physmap>(second, 0).read())
+            }
+            _ => self.domain_op(number, arguments),
         }
     }
 }

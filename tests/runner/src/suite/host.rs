@@ -29,11 +29,21 @@ pub struct HostTest {
     without_images: bool,
     /// A file it needs, and the package that brings it.
     file: Option<(&'static str, &'static str)>,
+    /// Variables that cargo is run with.
+    variables: &'static [(&'static str, &'static str)],
 }
 
 impl HostTest {
     const fn new(name: &'static str, workspace: &'static str, arguments: &'static [&'static str]) -> Self {
-        Self { name, needs_lab: false, workspace, arguments, without_images: false, file: None }
+        Self {
+            name,
+            needs_lab: false,
+            workspace,
+            arguments,
+            without_images: false,
+            file: None,
+            variables: &[],
+        }
     }
 
     const fn without_images(self) -> Self {
@@ -42,6 +52,10 @@ impl HostTest {
 
     const fn needing_file(self, file: &'static str, package: &'static str) -> Self {
         Self { file: Some((file, package)), ..self }
+    }
+
+    const fn with(self, variables: &'static [(&'static str, &'static str)]) -> Self {
+        Self { variables, ..self }
     }
 
     const fn needing_lab(self) -> Self {
@@ -55,10 +69,21 @@ const LINT_IMAGES: &[&str] = &["clippy", "--quiet", "--workspace", "--", "-D", "
 const TEST: &[&str] = &["test", "--quiet", "--workspace"];
 const TEST_LAB: &[&str] = &["test", "--quiet", "--test", "lab", "--", "--ignored", "--test-threads=1"];
 
+const DOCUMENT: &[&str] = &["doc", "--quiet", "--workspace", "--no-deps"];
+
+/// In a folder of its own: every crate is built with the model checker's flag.
+const MODEL: &[&str] =
+    &["test", "--quiet", "--package=xen", "--lib", "--release", "--target-dir=target/loom", "model"];
+const MODEL_CHECKED: &[(&str, &str)] = &[
+    ("RUSTFLAGS", "--cfg loom"),
+    ("CARGO_PROFILE_RELEASE_LTO", "off"),
+    ("CARGO_PROFILE_RELEASE_DEBUG", "0"),
+];
+
 const XEN_HEADER: &str = "/usr/include/xen/xen.h";
 
 /// All of them.
-pub const TESTS: [HostTest; 12] = [
+pub const TESTS: [HostTest; 14] = [
     HostTest::new("the_kernels_sources_are_formatted", IMAGES, FORMAT),
     HostTest::new("the_runners_sources_are_formatted", RUNNER, FORMAT),
     HostTest::new("the_abi_tests_sources_are_formatted", ABI, FORMAT),
@@ -68,6 +93,10 @@ pub const TESTS: [HostTest; 12] = [
     HostTest::new("the_runners_sources_have_no_lints", RUNNER, LINT),
     HostTest::new("the_abi_tests_sources_have_no_lints", ABI, LINT),
     HostTest::new("the_kernels_crates_pass_their_unit_tests", IMAGES, TEST).without_images(),
+    HostTest::new("the_documentation_has_no_dead_links", IMAGES, DOCUMENT)
+        .without_images()
+        .with(&[("RUSTDOCFLAGS", "-D warnings")]),
+    HostTest::new("no_order_of_accesses_breaks_a_promise", IMAGES, MODEL).with(MODEL_CHECKED),
     HostTest::new("the_runner_passes_its_unit_tests", RUNNER, TEST),
     HostTest::new("xens_headers_agree_with_the_bindings", ABI, TEST).needing_file(XEN_HEADER, "libxen-dev"),
     HostTest::new("the_lab_keeps_its_promises", RUNNER, TEST_LAB).needing_lab(),
@@ -96,6 +125,7 @@ impl HostTest {
         }
         command.args(&self.arguments[1..]);
         let output = command
+            .envs(self.variables.iter().copied())
             .current_dir(project.root().join(self.workspace))
             .stdin(Stdio::null())
             .output()

@@ -2,6 +2,7 @@
 //! The tests: those of this machine alone, and guests in every environment.
 
 pub mod clock;
+pub mod fuzz;
 pub mod grub;
 pub mod guests;
 pub mod host;
@@ -53,16 +54,17 @@ impl Choice {
 /// If no test is chosen, or the lab fails.
 pub fn run(project: &Project, words: &[String]) -> Result<u8> {
     let Some(choice) = Choice::of_words(words) else {
-        names().iter().for_each(|name| println!("{name}"));
+        names(project)?.iter().for_each(|name| println!("{name}"));
         return Ok(0);
     };
-    require_known(&choice)?;
+    require_known(&choice, &names(project)?)?;
     let mut tally = Tally::new();
     for test in host::TESTS.iter().filter(|test| test.is_chosen(&choice)) {
         test.run(project, &mut tally);
     }
     images::run(project, &choice, &mut tally);
     if choice != Choice::Quick {
+        fuzz::run(project, &choice, &mut tally)?;
         for test in grub::TESTS.iter().filter(|test| choice.has(test.name)) {
             test.run(project, &mut tally);
         }
@@ -79,17 +81,17 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
     Ok(tally.finish())
 }
 
-fn names() -> Vec<String> {
+fn names(project: &Project) -> Result<Vec<String>> {
     let host = host::TESTS.iter().map(|test| test.name.to_owned());
     let guests = guests::cases().into_iter().map(|case| case.name());
     let grub = grub::TESTS.iter().map(|test| test.name.to_owned());
     let grub = grub.chain(traced::TESTS.iter().map(|test| test.name.to_owned()));
     let grub = grub.chain(clock::TESTS.iter().map(|test| test.name.to_owned()));
-    host.chain(images::names()).chain(grub).chain(guests).collect()
+    let fuzz = fuzz::names(project)?;
+    Ok(host.chain(images::names()).chain(fuzz).chain(grub).chain(guests).collect())
 }
 
-fn require_known(choice: &Choice) -> Result<()> {
-    let names = names();
+fn require_known(choice: &Choice, names: &[String]) -> Result<()> {
     let Choice::Matching(words) = choice else { return Ok(()) };
     for word in words {
         if !names.iter().any(|name| name.contains(word.as_str())) {
@@ -114,7 +116,7 @@ mod tests {
 
     #[test]
     fn no_two_tests_have_the_same_name() {
-        let mut names = names();
+        let mut names = names(&Project::find().unwrap()).unwrap();
         let count = names.len();
         names.sort();
         names.dedup();
@@ -131,6 +133,8 @@ mod tests {
 
     #[test]
     fn a_word_without_a_test_is_refused() {
-        assert!(require_known(&Choice::Matching(vec!["no-such-test".to_owned()])).is_err());
+        let choice = Choice::Matching(vec!["no-such-test".to_owned()]);
+        assert!(require_known(&choice, &["some-test".to_owned()]).is_err());
+        assert!(require_known(&choice, &["a-no-such-test-after-all".to_owned()]).is_ok());
     }
 }
