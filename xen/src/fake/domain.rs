@@ -126,7 +126,11 @@ impl Domain {
     fn hvm_op(&mut self, command: u32, pointer: u64) -> i64 {
         let place = argument::<xen_hvm_param>(pointer, 0);
         let mut request = place.read();
-        assert_eq!(u32::from(request.domid), DOMID_SELF as u32, "a guest has no business with others' parameters");
+        assert_eq!(
+            u32::from(request.domid),
+            DOMID_SELF as u32,
+            "a guest has no business with others' parameters"
+        );
         match command {
             HVMOP_get_param => {
                 request.value = self.parameters.get(&request.index).copied().unwrap_or(0);

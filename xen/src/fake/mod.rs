@@ -97,12 +97,8 @@ impl FakeXen {
         let mut memory = Store::new(config.first_frame);
         let table = XenTable::new(&mut memory, config.max_grant_frames, config.max_grant_version);
         let state = State { memory, table, foreign: Foreign::default(), has_table: false, forgiving: false };
-        let machine = Machine {
-            config,
-            calls: Mutex::default(),
-            domain: Mutex::default(),
-            state: Mutex::new(state),
-        };
+        let machine =
+            Machine { config, calls: Mutex::default(), domain: Mutex::default(), state: Mutex::new(state) };
         Self { machine: Arc::new(machine) }
     }
 
@@ -212,7 +208,6 @@ impl Machine {
     fn planned_status(&self, call: Call) -> Option<Status> {
         self.calls.lock().take_status(call)
     }
-
 }
 
 impl Hypercall for Machine {
