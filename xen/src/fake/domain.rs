@@ -151,7 +151,7 @@ impl Domain {
             SCHEDOP_yield | SCHEDOP_block | SCHEDOP_poll => 0,
             SCHEDOP_shutdown => {
                 assert_eq!(self.shutdown, None, "a domain ends once");
-                self.shutdown = Some(argument::<sched_shutdown>(pointer, 0).read().reason as u32);
+                self.shutdown = Some(argument::<sched_shutdown>(pointer, 0).read().reason);
                 0
             }
             _ => error(Errno::NOSYS),
