@@ -10,12 +10,12 @@ use prism_arch::hypercall::{self, Hypervisor};
 use prism_arch::machine::{self, Machine};
 use prism_arch::{Door, Entry, cpuid, entry};
 use prism_boot::capabilities::{Capabilities, EntropySources, Machine as MachineKind, XenCapabilities};
-use prism_boot::command_line::{ConsoleSinks, HypercallMethod};
+use prism_boot::command_line::{ConsoleSinks, EventAbi, HypercallMethod};
 use prism_boot::grid::Grid;
 use prism_boot::services::{Console, Services};
 use prism_boot::{Acpi, BootError, BootInfo, PAGE_SIZE, SharedRing, door, e820};
 use xen::console::Ring;
-use xen::event::Port;
+use xen::event::{Abi, Port};
 use xen::hvm::Parameter;
 use xen::shared::Shared;
 use xen::version::Features;
@@ -111,7 +111,8 @@ fn settle(
         warn_of(&info);
         crash::give_up(&error)
     });
-    let page = if paravirtual { join_xen(&info, machine) } else { None };
+    let vcpus = probe::vcpus(found.xen.is_some(), &acpi);
+    let page = if paravirtual { join_xen(&info, machine, vcpus) } else { None };
     ask_for_services(&mut capabilities, page);
     let clocks = Clocks::find(page, found.leaves.kvm);
     clocks.tell(&mut capabilities);
@@ -125,7 +126,6 @@ fn settle(
     if capabilities.platform.local_apic && !services.timer.chosen.is_xens() {
         apic::begin(machine);
     }
-    let vcpus = probe::vcpus(found.xen.is_some(), &acpi);
     smp::begin(Surface { machine, page, timer: services.timer.chosen }, &acpi, vcpus);
     let surroundings = Surroundings {
         grid: Grid::new(&capabilities, &services),
@@ -225,7 +225,7 @@ fn ask_for_memory_map(info: &mut BootInfo) {
 }
 
 /// Maps the pages that Xen shares with the domain and masks all events; returns `shared_info`.
-fn join_xen(info: &BootInfo, machine: &'static dyn Machine) -> Option<Shared<shared_info>> {
+fn join_xen(info: &BootInfo, machine: &dyn Machine, vcpus: u32) -> Option<Shared<shared_info>> {
     for ring in [info.console, info.store].into_iter().flatten() {
         let mapped = machine
             .guest_frame(ring.mfn)
@@ -238,7 +238,11 @@ fn join_xen(info: &BootInfo, machine: &'static dyn Machine) -> Option<Shared<sha
         .map_shared_info(memory::hole(&info.memory), &mut Frames)
         .inspect_err(|error| warn!("no events, no paravirtual clock: {error}"))
         .ok()?;
-    event::begin(page);
+    let wanted = match info.command_line.event_abi().ok().flatten() {
+        Some(EventAbi::TwoLevel) => Abi::TwoLevel,
+        Some(EventAbi::Fifo) | None => Abi::Fifo,
+    };
+    event::begin(page, machine, vcpus, wanted);
     smp::take_events(page);
     console::use_events();
     Some(page)
@@ -286,6 +290,9 @@ fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
     for line in alloc::format!("{}", found.services).lines() {
         info!("{line}");
     }
+    if let Some(abi) = event::abi() {
+        info!("events: {abi}");
+    }
     warn_of(info);
     let line = &info.command_line;
     let wrong = [
@@ -294,6 +301,7 @@ fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
         line.console_sinks().err(),
         line.entropy_limit().err(),
         line.block_poll().err(),
+        line.event_abi().err(),
     ];
     for error in wrong.into_iter().flatten() {
         warn!("command line: {error}");

@@ -197,15 +197,18 @@ pub(crate) fn add_ring(ring: RingEnd) {
 /// Has the ring's event end waits for input from now on.
 pub(crate) fn use_events() {
     let port = CONSOLE.lock().ring.as_ref().map(|ring| ring.port);
-    if let Some(port) = port {
-        INPUT.call_once(|| EventChannel::of_toolstack(port));
+    if let Some(channel) = port.and_then(|port| EventChannel::of_toolstack(port).ok()) {
+        INPUT.call_once(|| channel);
     }
 }
 
-/// Waits until there may be something to read.
+/// Waits until there may be something to read. To be called when there is nothing.
 pub(crate) async fn wait_for_input() {
     match INPUT.get() {
-        Some(channel) => channel.wait().await,
+        Some(channel) => {
+            channel.found_nothing();
+            channel.wait().await;
+        }
         // Nothing tells that a serial port has received something: look again later.
         None => Timer::after(KEY).await,
     }
@@ -246,7 +249,11 @@ pub fn write(text: &str) {
 
 /// Takes what has been typed, up to the size of `buffer`, and returns how much that was.
 pub(crate) fn read(buffer: &mut [u8]) -> usize {
-    CONSOLE.lock().read(buffer)
+    let count = CONSOLE.lock().read(buffer);
+    if let Some(channel) = INPUT.get().filter(|_| count != 0) {
+        channel.found_work();
+    }
+    count
 }
 
 /// Waits until the other side has read everything, but not for ever.

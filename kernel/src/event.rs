@@ -1,64 +1,69 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Event channels, for tasks: a port is an owned value, and its event is awaited.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::future::{Future, poll_fn};
+use core::future::poll_fn;
+use core::mem::offset_of;
 use core::task::Poll;
 
+use embassy_time::{Instant, Timer};
 use prism_arch::hypercall::Hypervisor;
+use prism_arch::machine::Machine;
 use prism_arch::vcpu;
-use spin::Once;
+use spin::{Mutex, Once};
+use xen::DomainId;
 use xen::error::{Errno, Result};
-use xen::event::{self, Bits, Port, Ports, Slot, Table};
+use xen::event::{self, Abi, Backoff, Events, Port, Slot, Table};
 use xen::shared::Shared;
 use xen_sys::xen::{shared_info, vcpu_info};
 
+use crate::grant::OwnPage;
+
 static TABLE: Table = Table::new();
-static BITS: Once<Bits> = Once::new();
-static INBOXES: [Once<Box<Inbox>>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
+static EVENTS: Once<Events> = Once::new();
+/// What Xen shares of each vCPU.
+static INFOS: [Once<Shared<vcpu_info>>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
 
-/// Where a vCPU finds its events.
-struct Inbox {
-    info: Shared<vcpu_info>,
-    ports: Ports,
+/// Uses events from now on, in Xen's shared page or, if `wanted` and Xen agrees, in pages of ours;
+/// every port is masked. The domain has so many `vcpus`.
+pub(crate) fn begin(page: Shared<shared_info>, machine: &dyn Machine, vcpus: u32, wanted: Abi) {
+    let fifo = match wanted {
+        Abi::Fifo => Events::fifo(&Hypervisor, vcpus, || OwnPage::of(machine))
+            .inspect_err(|errno| log::debug!("events: no FIFO ABI ({errno})"))
+            .ok(),
+        Abi::TwoLevel => None,
+    };
+    EVENTS.call_once(|| fifo.unwrap_or_else(|| Events::two_level(page, vcpus)));
 }
 
-impl Inbox {
-    fn of(number: u32) -> Option<&'static Self> {
-        INBOXES.get(number as usize)?.get().map(Box::as_ref)
-    }
-}
-
-/// Uses the bits in Xen's shared page from now on; every port is masked.
-pub(crate) fn begin(page: Shared<shared_info>) {
-    let bits = Bits::new(page);
-    bits.mask_all();
-    BITS.call_once(|| bits);
+/// How events are kept, if there are any.
+pub fn abi() -> Option<Abi> {
+    EVENTS.get().map(Events::abi)
 }
 
 /// Has vCPU `number` take events; `info` is its structure. Until it [takes them](take_all) they do
 /// not interrupt it.
 pub(crate) fn add_vcpu(number: u32, info: Shared<vcpu_info>) {
-    if let Some(mask) = info.field::<u8>(core::mem::offset_of!(vcpu_info, evtchn_upcall_mask)) {
+    if let Some(mask) = info.field::<u8>(offset_of!(vcpu_info, evtchn_upcall_mask)) {
         mask.write(1);
     }
-    if let Some(inbox) = INBOXES.get(number as usize) {
-        inbox.call_once(|| Box::new(Inbox { info, ports: Ports::none() }));
+    if let Some(place) = INFOS.get(number as usize) {
+        place.call_once(|| info);
     }
 }
 
 /// Takes every event that has arrived at the vCPU that calls, and wakes the tasks that wait for them.
 pub(crate) fn take_all() {
-    if let (Some(bits), Some(inbox)) = (BITS.get(), Inbox::of(vcpu::number())) {
-        bits.take_all(inbox.info, &inbox.ports, |port| TABLE.arrived(port));
+    let vcpu = vcpu::number();
+    if let (Some(events), Some(info)) = (EVENTS.get(), INFOS.get(vcpu as usize).and_then(Once::get)) {
+        events.take_all(vcpu, *info, |port| TABLE.arrived(port));
     }
 }
 
 /// Takes the event of `port` out of turn, for a wait outside the executor; whoever waits for it
 /// inside is told.
 pub(crate) fn take_one(port: Port) -> bool {
-    let arrived = BITS.get().is_some_and(|bits| bits.take_pending(port));
+    let arrived = EVENTS.get().is_some_and(|events| events.take_pending(port));
     if arrived {
         TABLE.arrived(port);
     }
@@ -77,8 +82,16 @@ pub fn open_ports() -> usize {
 pub struct EventChannel {
     port: Port,
     slot: Arc<Slot>,
-    vcpu: u32,
+    pace: Mutex<Pace>,
     close_on_drop: bool,
+}
+
+/// When a port is opened again.
+#[derive(Default)]
+struct Pace {
+    backoff: Backoff,
+    /// Not before this time.
+    open_at: Option<Instant>,
 }
 
 impl EventChannel {
@@ -88,7 +101,7 @@ impl EventChannel {
     ///
     /// What Xen answers; `ENOSPC` when the domain has all the ports it may have.
     pub fn to_self(vcpu: u32) -> Result<Self> {
-        event::bind_ipi(&Hypervisor, vcpu).map(|port| Self::new(port, vcpu, true))
+        Self::quiet(event::bind_ipi(&Hypervisor, vcpu)?, vcpu)
     }
 
     /// One on which `vcpu`'s virtual interrupt (`VIRQ_*`) arrives.
@@ -97,7 +110,7 @@ impl EventChannel {
     ///
     /// What Xen answers; `EEXIST` if it is bound already.
     pub fn virtual_interrupt(virq: u32, vcpu: u32) -> Result<Self> {
-        event::bind_virq(&Hypervisor, virq, vcpu).map(|port| Self::new(port, vcpu, true))
+        Self::quiet(event::bind_virq(&Hypervisor, virq, vcpu)?, vcpu)
     }
 
     /// One that domain `remote` may connect to.
@@ -105,35 +118,45 @@ impl EventChannel {
     /// # Errors
     ///
     /// What Xen answers; `ENOSPC` when the domain has all the ports it may have.
-    pub fn for_domain(remote: u16) -> Result<Self> {
-        event::alloc_unbound(&Hypervisor, remote).map(|port| Self::new(port, 0, true))
+    pub fn for_domain(remote: DomainId) -> Result<Self> {
+        Self::quiet(event::alloc_unbound(&Hypervisor, remote)?, 0)
     }
 
-    /// One connected to `port` of domain `remote`.
+    /// One connected to `port` of domain `remote`. Its event has arrived at once, for what the
+    /// other end raised before.
     ///
     /// # Errors
     ///
     /// What Xen answers; `EINVAL` if that port does not wait for us.
-    pub fn connect(remote: u16, port: Port) -> Result<Self> {
-        event::bind_interdomain(&Hypervisor, remote, port).map(|port| Self::new(port, 0, true))
+    pub fn connect(remote: DomainId, port: Port) -> Result<Self> {
+        Self::new(event::bind_interdomain(&Hypervisor, remote, port)?, 0, true)
     }
 
-    /// One that the toolstack opened for us, and that stays open.
-    pub(crate) fn of_toolstack(port: Port) -> Self {
-        Self::new(port, 0, false)
+    /// One that the toolstack opened for us, and that stays open. Its event has arrived at once:
+    /// what was raised before the kernel ran may have been lost.
+    pub(crate) fn of_toolstack(port: Port) -> Result<Self> {
+        let channel = Self::new(port, 0, false)?;
+        TABLE.arrived(port);
+        Ok(channel)
     }
 
-    fn new(port: Port, vcpu: u32, close_on_drop: bool) -> Self {
-        // A closed port leaves its pending bit behind.
-        if let Some(bits) = BITS.get() {
-            bits.mask(port);
-            bits.take_pending(port);
+    /// One of which nobody knows yet: what is pending is of an earlier port of this number.
+    fn quiet(port: Port, vcpu: u32) -> Result<Self> {
+        let channel = Self::new(port, vcpu, true)?;
+        if let Some(events) = EVENTS.get() {
+            events.take_pending(port);
         }
-        let slot = TABLE.open(port);
-        if let Some(inbox) = Inbox::of(vcpu) {
-            inbox.ports.add(port);
+        Ok(channel)
+    }
+
+    fn new(port: Port, vcpu: u32, close_on_drop: bool) -> Result<Self> {
+        let channel = Self { port, slot: TABLE.open(port), pace: Mutex::default(), close_on_drop };
+        if let Some(events) = EVENTS.get() {
+            events.grow(&Hypervisor, port, OwnPage::new)?;
+            events.mask(port);
+            events.give(port, vcpu);
         }
-        Self { port, slot, vcpu, close_on_drop }
+        Ok(channel)
     }
 
     /// Has vCPU `vcpu` take the events from now on: the one on which the task runs that waits for
@@ -142,17 +165,16 @@ impl EventChannel {
     /// # Errors
     ///
     /// What Xen answers; `EINVAL` for virtual interrupts of a vCPU and for channels [to
-    /// itself](Self::to_self), which stay where they are. The events then come where they came before.
+    /// itself](Self::to_self), which stay where they are; `ENOENT` if that vCPU takes no events. The
+    /// events then come where they came before.
     pub fn deliver_to(&mut self, vcpu: u32) -> Result<()> {
         // Nobody waits, as this is the only reference: the port is masked, and looked at when it is
         // waited for again.
-        let Some(inbox) = Inbox::of(vcpu) else { return Err(Errno::NOENT) };
+        INFOS.get(vcpu as usize).and_then(Once::get).ok_or(Errno::NOENT)?;
         event::bind_vcpu(&Hypervisor, self.port, vcpu)?;
-        if let Some(before) = Inbox::of(self.vcpu) {
-            before.ports.remove(self.port);
+        if let Some(events) = EVENTS.get() {
+            events.give(self.port, vcpu);
         }
-        inbox.ports.add(self.port);
-        self.vcpu = vcpu;
         Ok(())
     }
 
@@ -174,8 +196,10 @@ impl EventChannel {
     /// for a channel at a time.
     ///
     /// The port is open (unmasked) only while it is waited for: an event that comes again and again
-    /// costs no more than the task that handles it.
-    pub fn wait(&self) -> impl Future<Output = ()> + '_ {
+    /// costs no more than the task that handles it. [`found_nothing`](Self::found_nothing) makes
+    /// that less.
+    pub async fn wait(&self) {
+        self.hold().await;
         poll_fn(|context| {
             if self.slot.take() {
                 return Poll::Ready(());
@@ -183,35 +207,59 @@ impl EventChannel {
             self.slot.wait(context.waker());
             if self.open_and_look() || self.slot.take() { Poll::Ready(()) } else { Poll::Pending }
         })
+        .await;
     }
 
-    /// Opens the port, and takes the event if it had arrived before.
-    fn open_and_look(&self) -> bool {
-        let Some(bits) = BITS.get() else { return false };
-        bits.unmask(self.port);
-        let arrived = bits.take_pending(self.port);
-        if arrived {
-            bits.mask(self.port);
+    /// To be told after an event that came with work.
+    pub fn found_work(&self) {
+        let mut pace = self.pace.lock();
+        pace.backoff.found_work();
+        pace.open_at = None;
+    }
+
+    /// To be told after an event that came without: when there are many in a row, the next
+    /// [`wait`](Self::wait) opens the port later and later, after 128 ms at most. Nothing is lost.
+    pub fn found_nothing(&self) {
+        let mut pace = self.pace.lock();
+        let hold = pace.backoff.found_nothing();
+        pace.open_at = (hold != 0).then(|| Instant::now() + embassy_time::Duration::from_nanos(hold));
+    }
+
+    /// Waits until the port may be opened.
+    async fn hold(&self) {
+        let open_at = self.pace.lock().open_at;
+        if let Some(at) = open_at {
+            Timer::at(at).await;
+            self.pace.lock().open_at = None;
         }
-        arrived
+    }
+
+    /// Opens the port, or takes the event if it had arrived before.
+    fn open_and_look(&self) -> bool {
+        EVENTS.get().is_some_and(|events| events.open(&Hypervisor, self.port))
     }
 
     /// Takes the event if it has arrived, and leaves the port open: the next one ends a sleep.
     pub(crate) fn take_and_open(&self) -> bool {
         let arrived = self.slot.take();
-        let Some(bits) = BITS.get() else { return arrived };
-        bits.unmask(self.port);
-        bits.take_pending(self.port) || arrived
+        EVENTS.get().is_some_and(|events| events.reopen(&Hypervisor, self.port)) || arrived
+    }
+
+    /// Has the events of this channel taken before or after those of others.
+    ///
+    /// # Errors
+    ///
+    /// `NOSYS` where events have no priorities: in the 2-level ABI.
+    pub fn set_priority(&self, priority: event::Priority) -> Result<()> {
+        let events = EVENTS.get().ok_or(Errno::NOSYS)?;
+        events.set_priority(&Hypervisor, self.port, priority)
     }
 }
 
 impl Drop for EventChannel {
     fn drop(&mut self) {
-        if let Some(bits) = BITS.get() {
-            bits.mask(self.port);
-        }
-        if let Some(inbox) = Inbox::of(self.vcpu) {
-            inbox.ports.remove(self.port);
+        if let Some(events) = EVENTS.get() {
+            events.mask(self.port);
         }
         TABLE.close(self.port);
         if self.close_on_drop {

@@ -42,7 +42,11 @@ pub struct OwnPage {
 impl OwnPage {
     /// A page; `None` if there is no memory, or no Xen.
     pub fn new() -> Option<Self> {
-        let machine = MAPPER.get()?.machine;
+        Self::of(MAPPER.get()?.machine)
+    }
+
+    /// The same before the table is possible.
+    pub(crate) fn of(machine: &dyn Machine) -> Option<Self> {
         let address = memory::take_zeroed_frame()?;
         match machine.machine_frame(address / PAGE_SIZE) {
             Some(frame) => Some(Self { address, frame }),

@@ -3,7 +3,7 @@
 
 use core::future::Future;
 
-use embassy_futures::select::select;
+use embassy_futures::select::{Either, select};
 use prism_boot::{PAGE_SIZE, SharedRing};
 use spin::Once;
 use xen::event::Port;
@@ -33,12 +33,24 @@ pub(crate) fn pump(ring: SharedRing) -> impl Future<Output = ()> {
     let channel = EventChannel::of_toolstack(Port(ring.port));
     async move {
         let Some(client) = client() else { return };
+        let channel = match channel {
+            Ok(channel) => channel,
+            Err(errno) => return log::warn!("no xenstore: its event channel cannot be used ({errno})"),
+        };
+        let mut by_event = false;
         loop {
-            if client.pump().notify {
+            let pumped = client.pump();
+            if pumped.notify {
                 // Fails only if the toolstack closed the port: then nobody is there to be told.
                 let _ = channel.notify();
             }
-            select(channel.wait(), client.wait_for_work()).await;
+            if pumped.progress {
+                channel.found_work();
+            } else if by_event {
+                channel.found_nothing();
+            }
+            let woken = select(channel.wait(), client.wait_for_work()).await;
+            by_event = matches!(woken, Either::First(()));
         }
     }
 }

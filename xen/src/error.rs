@@ -45,6 +45,10 @@ impl Errno {
     pub const PERM: Self = Self(XEN_EPERM);
     /// An argument makes no sense to Xen.
     pub const INVAL: Self = Self(XEN_EINVAL);
+    /// There is no memory, here or in Xen.
+    pub const NOMEM: Self = Self(XEN_ENOMEM);
+    /// A limit of the domain's is reached.
+    pub const NOSPC: Self = Self(XEN_ENOSPC);
 
     /// Whether the answer means "not available here": the caller should fall back.
     pub fn is_unsupported(self) -> bool {

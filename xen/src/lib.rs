@@ -9,6 +9,7 @@
 extern crate alloc;
 
 pub mod console;
+mod domain;
 pub mod error;
 pub mod event;
 #[cfg(any(test, feature = "fake"))]
@@ -27,5 +28,6 @@ pub mod version;
 pub mod xenbus;
 pub mod xenstore;
 
+pub use domain::DomainId;
 pub use error::Errno;
 pub use hypercall::Hypercall;

@@ -39,7 +39,8 @@ use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
 use volatile::VolatilePtr;
-use xen_sys::xen::{vcpu_info, vcpu_time_info};
+use xen_sys::event_channel::evtchn_fifo_control_block;
+use xen_sys::xen::{shared_info, vcpu_info, vcpu_time_info};
 
 /// What any bytes are a value of.
 ///
@@ -56,7 +57,7 @@ macro_rules! plain {
     )* };
 }
 
-plain!(u8 u16 u32 u64 i8 i16 i32 i64 vcpu_time_info vcpu_info);
+plain!(u8 u16 u32 u64 i8 i16 i32 i64 vcpu_time_info vcpu_info shared_info evtchn_fifo_control_block);
 
 // SAFETY: any bytes are a value of each element.
 unsafe impl<T: Plain, const N: usize> Plain for [T; N] {}

@@ -9,7 +9,9 @@ mod options;
 mod value_error;
 mod words;
 
-pub use options::{ConsoleSinks, EntropyLimit, HypercallMethod, KERNEL_OPTIONS, KernelOption, LogLevel};
+pub use options::{
+    ConsoleSinks, EntropyLimit, EventAbi, HypercallMethod, KERNEL_OPTIONS, KernelOption, LogLevel,
+};
 pub use value_error::ValueError;
 pub use words::{Word, Words};
 

@@ -51,7 +51,7 @@ impl Platform for XenPlatform {
     }
 
     fn channel(&self, domain: DomainId) -> Result<EventChannel> {
-        EventChannel::for_domain(domain.0)
+        EventChannel::for_domain(domain)
     }
 
     fn now(&self) -> u64 {

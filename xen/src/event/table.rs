@@ -3,18 +3,19 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::Ordering;
 use core::task::Waker;
 
 use spin::Mutex;
 
 use super::Port;
+use super::atomic::{AtomicBool, Mutex as SlotMutex};
 
 /// What is known of an open port: whether its event has arrived, and which task waits for it.
 #[derive(Default)]
 pub struct Slot {
     arrived: AtomicBool,
-    waiter: Mutex<Option<Waker>>,
+    waiter: SlotMutex<Option<Waker>>,
 }
 
 impl Slot {
@@ -32,8 +33,9 @@ impl Slot {
     }
 
     /// Notes that the event has arrived, and wakes whoever waits.
-    fn arrive(&self) {
-        self.arrived.store(true, Ordering::Release);
+    pub(super) fn arrive(&self) {
+        // Not a plain store: between two exchanges the model checker would put it before the first.
+        self.arrived.swap(true, Ordering::AcqRel);
         let waiter = self.waiter.lock().take();
         if let Some(waker) = waiter {
             waker.wake();

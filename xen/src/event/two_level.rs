@@ -2,6 +2,7 @@
 //! The 2-level ABI: a pending bit and a mask bit for each port, and for each vCPU a word that
 //! tells in which words of pending bits to look (`shared_info` of `xen/include/public/xen.h`).
 
+use alloc::vec::Vec;
 use core::mem::offset_of;
 use core::sync::atomic::{AtomicU64, Ordering, fence};
 
@@ -15,28 +16,20 @@ pub const PORTS: u32 = 4096;
 const WORDS: u32 = PORTS / 64;
 
 /// The ports whose events one vCPU takes.
-///
-/// The pending and mask bits are the domain's, not the vCPU's. Were a vCPU to take events that Xen is
-/// just delivering to another, that one's upcall could get lost: Xen sets the pending bit first and
-/// looks at the mask afterwards (`xen/common/event_2l.c`).
-pub struct Ports([AtomicU64; WORDS as usize]);
+struct Ports([AtomicU64; WORDS as usize]);
 
 impl Ports {
-    /// No port.
-    #[must_use]
-    pub const fn none() -> Self {
-        Self([const { AtomicU64::new(0) }; WORDS as usize])
+    fn filled(word: u64) -> Self {
+        Self(core::array::from_fn(|_| AtomicU64::new(word)))
     }
 
-    /// Adds a port.
-    pub fn add(&self, port: Port) {
+    fn add(&self, port: Port) {
         if let Some(word) = self.0.get((port.0 / 64) as usize) {
             word.fetch_or(1 << (port.0 % 64), Ordering::SeqCst);
         }
     }
 
-    /// Removes a port.
-    pub fn remove(&self, port: Port) {
+    fn remove(&self, port: Port) {
         if let Some(word) = self.0.get((port.0 / 64) as usize) {
             word.fetch_and(!(1 << (port.0 % 64)), Ordering::SeqCst);
         }
@@ -44,6 +37,48 @@ impl Ports {
 
     fn word(&self, index: u32) -> u64 {
         self.0.get(index as usize).map_or(0, |word| word.load(Ordering::SeqCst))
+    }
+}
+
+/// The events of a domain, kept the 2-level way, and which vCPU takes those of which port.
+///
+/// The pending and mask bits are the domain's, not the vCPU's. Were a vCPU to take events that Xen is
+/// just delivering to another, that one's upcall could get lost: Xen sets the pending bit first and
+/// looks at the mask afterwards (`xen/common/event_2l.c`). As in Xen, ports are the first vCPU's
+/// until they are [given](Self::give) to another.
+pub struct TwoLevel {
+    bits: Bits,
+    vcpus: Vec<Ports>,
+}
+
+impl TwoLevel {
+    /// The events in `page` of a domain of so many vCPUs. Every port is masked.
+    pub fn new(page: Shared<shared_info>, vcpus: u32) -> Self {
+        let bits = Bits::new(page);
+        bits.mask_all();
+        let own = |vcpu| Ports::filled(if vcpu == 0 { u64::MAX } else { 0 });
+        Self { bits, vcpus: (0..vcpus).map(own).collect() }
+    }
+
+    /// The bits.
+    pub fn bits(&self) -> Bits {
+        self.bits
+    }
+
+    /// Has `vcpu` take the events of `port` from now on. The port is masked meanwhile.
+    pub fn give(&self, port: Port, vcpu: u32) {
+        self.vcpus.iter().for_each(|ports| ports.remove(port));
+        if let Some(ports) = self.vcpus.get(vcpu as usize) {
+            ports.add(port);
+        }
+    }
+
+    /// Takes every event that has arrived at `vcpu`, whose structure is `info`, on one of its ports: for
+    /// each, masks the port, clears its pending bit, and calls `arrived`.
+    pub fn take_all(&self, vcpu: u32, info: Shared<vcpu_info>, arrived: impl FnMut(Port)) {
+        if let Some(ports) = self.vcpus.get(vcpu as usize) {
+            self.bits.take_all(info, ports, arrived);
+        }
     }
 }
 
@@ -90,12 +125,11 @@ impl Bits {
         })
     }
 
-    /// Takes every event that has arrived at the vCPU whose structure is `vcpu` on one of its `ports`:
-    /// for each, masks the port, clears its pending bit, and calls `arrived`.
+    /// Takes every event that has arrived at the vCPU whose structure is `vcpu` on one of its `ports`.
     ///
     /// The order is the one that loses nothing (`xen.h`, at `evtchn_upcall_pending`): first the
     /// vCPU's flag, then its selector, then the words that the selector names.
-    pub fn take_all(self, vcpu: Shared<vcpu_info>, ports: &Ports, mut arrived: impl FnMut(Port)) {
+    fn take_all(self, vcpu: Shared<vcpu_info>, ports: &Ports, mut arrived: impl FnMut(Port)) {
         let Some(flag) = vcpu.field::<u8>(offset_of!(vcpu_info, evtchn_upcall_pending)) else { return };
         let Some(selector) = vcpu.field::<u64>(offset_of!(vcpu_info, evtchn_pending_sel)) else { return };
         while flag.atomic().swap(0, Ordering::SeqCst) != 0 {
@@ -186,7 +220,7 @@ mod tests {
 
         /// What a vCPU takes that has only these ports.
         fn taken_of(&mut self, own: &[u32]) -> Vec<u32> {
-            let (bits, vcpu, ports) = (self.bits(), self.vcpu(), Ports::none());
+            let (bits, vcpu, ports) = (self.bits(), self.vcpu(), Ports::filled(0));
             own.iter().for_each(|port| ports.add(Port(*port)));
             let mut taken = Vec::new();
             bits.take_all(vcpu, &ports, |port| taken.push(port.0));

@@ -3,7 +3,9 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 
-use xen_sys::xen::{__HYPERVISOR_grant_table_op, __HYPERVISOR_memory_op, __HYPERVISOR_sched_op};
+use xen_sys::xen::{
+    __HYPERVISOR_event_channel_op, __HYPERVISOR_grant_table_op, __HYPERVISOR_memory_op, __HYPERVISOR_sched_op,
+};
 
 use crate::Errno;
 use crate::grant::Status;
@@ -26,6 +28,11 @@ impl Call {
     /// A command of the memory's (`XENMEM_*`).
     pub const fn memory(command: u32) -> Self {
         Self { number: __HYPERVISOR_memory_op, command }
+    }
+
+    /// A command of the event channels' (`EVTCHNOP_*`).
+    pub const fn event(command: u32) -> Self {
+        Self { number: __HYPERVISOR_event_channel_op, command }
     }
 
     /// A command of the scheduler's (`SCHEDOP_*`).

@@ -18,13 +18,17 @@
 mod back_ring;
 mod calls;
 mod domain;
+pub mod event_exercise;
+mod events;
 pub mod exercise;
+mod fifo;
 mod foreign;
 mod grants;
 mod memory;
 mod page;
 mod peer;
 mod table;
+mod two_level;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
@@ -32,9 +36,14 @@ use core::ops::Deref;
 
 use spin::{Mutex, MutexGuard};
 use xen_sys::memory::{XENMEM_add_to_physmap, xen_add_to_physmap};
-use xen_sys::xen::{__HYPERVISOR_grant_table_op, __HYPERVISOR_memory_op};
+use xen_sys::xen::{
+    __HYPERVISOR_event_channel_op, __HYPERVISOR_grant_table_op, __HYPERVISOR_memory_op, shared_info,
+    vcpu_info,
+};
 
-use crate::grant::{DomainId, Frame, Status, Table};
+use crate::DomainId;
+use crate::event::Port;
+use crate::grant::{Frame, Status, Table};
 use crate::shared::Shared;
 use crate::{Errno, Hypercall};
 
@@ -45,6 +54,7 @@ pub use peer::{Peer, PeerMapping};
 
 use calls::{Answer, Calls};
 use domain::Domain;
+use events::XenEvents;
 use foreign::Foreign;
 use memory::Store;
 use table::XenTable;
@@ -69,11 +79,30 @@ pub struct Config {
     pub max_grant_version: u32,
     /// Number of the domain's first frame.
     pub first_frame: u64,
+    /// Virtual CPUs, 32 at most.
+    pub vcpus: u32,
+    /// The highest port that the domain may have.
+    pub max_event_channels: u32,
+    /// Whether the FIFO ABI of event channels is offered.
+    pub fifo: bool,
+}
+
+impl Config {
+    /// An HVM domain with one vCPU, on a machine like most.
+    pub const USUAL: Self = Self {
+        kind: Kind::Hvm,
+        max_grant_frames: 4,
+        max_grant_version: 2,
+        first_frame: 0x1000,
+        vcpus: 1,
+        max_event_channels: 1023,
+        fifo: true,
+    };
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Self { kind: Kind::Hvm, max_grant_frames: 4, max_grant_version: 2, first_frame: 0x1000 }
+        Self::USUAL
     }
 }
 
@@ -96,7 +125,9 @@ impl FakeXen {
     pub fn with(config: Config) -> Self {
         let mut memory = Store::new(config.first_frame);
         let table = XenTable::new(&mut memory, config.max_grant_frames, config.max_grant_version);
-        let state = State { memory, table, foreign: Foreign::default(), has_table: false, forgiving: false };
+        let events = XenEvents::new(&mut memory, config.vcpus, config.max_event_channels, config.fifo);
+        let foreign = Foreign::default();
+        let state = State { memory, table, foreign, events, has_table: false, forgiving: false };
         let machine =
             Machine { config, calls: Mutex::default(), domain: Mutex::default(), state: Mutex::new(state) };
         Self { machine: Arc::new(machine) }
@@ -164,6 +195,7 @@ struct State {
     memory: Store,
     table: XenTable,
     foreign: Foreign,
+    events: XenEvents,
     has_table: bool,
     forgiving: bool,
 }
@@ -195,6 +227,35 @@ impl Machine {
         self.calls.lock().remove(call, errno);
     }
 
+    /// The page that Xen shares with the domain.
+    pub fn shared_info(&self) -> Shared<shared_info> {
+        let state = self.state();
+        state.events.shared_info(&state.memory)
+    }
+
+    /// What Xen shares of a vCPU.
+    pub fn vcpu_info(&self, vcpu: u32) -> Shared<vcpu_info> {
+        let state = self.state();
+        state.events.vcpu_info(&state.memory, vcpu)
+    }
+
+    /// Whether a vCPU is told that there are events.
+    pub fn has_upcall(&self, vcpu: u32) -> bool {
+        self.vcpu_info(vcpu).read().evtchn_upcall_pending != 0
+    }
+
+    /// A port that the toolstack opens for the domain, to domain `remote`.
+    pub fn toolstack_port(&self, remote: DomainId) -> Port {
+        let mut state = self.state();
+        let State { memory, events, .. } = &mut *state;
+        Port(events.open_for_guest(memory, remote.0))
+    }
+
+    /// Ports that are open.
+    pub fn open_ports(&self) -> usize {
+        self.state().events.open_ports()
+    }
+
     /// Lets this machine be dropped with grants and mappings left.
     pub fn forgive_leaks(&self) {
         self.state().forgiving = true;
@@ -223,21 +284,24 @@ impl Hypercall for Machine {
             __HYPERVISOR_memory_op if command == XENMEM_add_to_physmap => {
                 self.add_to_physmap(argument::<xen_add_to_physmap>(second, 0).read())
             }
+            __HYPERVISOR_event_channel_op => self.event_channel_op(command, second),
             _ => self.domain_op(number, arguments),
         }
     }
 }
 
 impl State {
-    fn audit(&self) {
+    fn audit(&mut self) {
         self.table.audit(&self.memory);
+        self.events.audit(&self.memory);
     }
 
-    fn check_for_leaks(&self) {
+    fn check_for_leaks(&mut self) {
         self.audit();
         if !self.forgiving {
             self.table.check_for_leaks(&self.memory);
             self.foreign.check_for_leaks();
+            self.events.check_for_leaks(&self.memory);
         }
     }
 }

@@ -48,6 +48,8 @@ impl Drop for FakePage {
         let mut state = self.machine.state();
         let shared = state.table.shares(&state.memory, self.frame);
         assert!(!shared || failing(), "frame {:#x} was given up while a peer may use it", self.frame);
+        let given = state.events.uses(self.frame);
+        assert!(!given || failing(), "frame {:#x} was given up while Xen keeps events in it", self.frame);
         state.memory.retire(self.frame);
     }
 }

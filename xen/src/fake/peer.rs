@@ -5,7 +5,11 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use super::Machine;
+use super::State;
+use super::events::End;
 use super::page::{bytes, memory_at, set};
+use crate::Errno;
+use crate::event::Port;
 use crate::grant::{DomainId, Reference, Status};
 
 /// Another domain: it uses this domain's grants, and grants pages of its own.
@@ -76,6 +80,57 @@ impl Peer {
     /// How often this domain has a page mapped that it granted.
     pub fn uses(&self, reference: Reference) -> u32 {
         self.machine.state().foreign.offers[&(self.domain, reference.number())].uses
+    }
+
+    /// Connects to a port that this domain opened for it; `remote` is its own end.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`, as Xen would answer it, if the port doesn't wait for this peer.
+    pub fn connect(&self, port: Port, remote: Port) -> Result<(), Errno> {
+        let mut state = self.machine.state();
+        let channel = state.events.channel(port.0)?;
+        if channel.end != (End::Unbound { domain: self.domain }) {
+            return Err(Errno::INVAL);
+        }
+        channel.end = End::Connected { domain: self.domain, port: remote.0 };
+        state.events.remote.insert((self.domain, remote.0), 0);
+        Ok(())
+    }
+
+    /// Opens a port for this domain to connect to.
+    pub fn open(&self, remote: Port) {
+        self.machine.state().events.remote.insert((self.domain, remote.0), 0);
+    }
+
+    /// Raises an event at a port of this domain's that it is connected to.
+    ///
+    /// # Errors
+    ///
+    /// `EINVAL`, as Xen would answer it, if it is not.
+    pub fn notify(&self, port: Port) -> Result<(), Errno> {
+        let mut state = self.machine.state();
+        let State { memory, events, .. } = &mut *state;
+        match events.channel(port.0)?.end {
+            End::Connected { domain, .. } if domain == self.domain => {
+                events.raise(memory, port.0);
+                Ok(())
+            }
+            _ => Err(Errno::INVAL),
+        }
+    }
+
+    /// Closes its end of a port: this domain's waits for it again.
+    pub fn disconnect(&self, port: Port) {
+        let mut state = self.machine.state();
+        if let Ok(channel) = state.events.channel(port.0) {
+            channel.end = End::Unbound { domain: self.domain };
+        }
+    }
+
+    /// How often this domain has notified its port `remote`.
+    pub fn heard(&self, remote: Port) -> u64 {
+        self.machine.state().events.remote.get(&(self.domain, remote.0)).copied().unwrap_or(0)
     }
 
     fn offered_frame(&self, reference: Reference) -> u64 {

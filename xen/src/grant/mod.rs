@@ -77,6 +77,7 @@ use core::num::NonZeroU32;
 
 use xen_sys::grant_table::GTF_readonly;
 
+pub use crate::domain::DomainId;
 pub use entries::Version;
 pub use error::{Error, Result, Status};
 pub use granted::{Granted, InUse, NotGranted, Vacancy};
@@ -84,10 +85,6 @@ pub use page::{Memory, PAGE_SIZE, Page};
 pub use report::Report;
 pub use table::Table;
 pub use waiting::WaitForFree;
-
-/// Number of a domain (`domid_t` of `xen.h`).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DomainId(pub u16);
 
 /// Number of a 4 KiB frame as Xen takes it: the guest's own frame number in HVM and PVH domains,
 /// the machine's in PV domains.

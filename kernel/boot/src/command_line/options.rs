@@ -48,8 +48,14 @@ const BLK_POLL: KernelOption = KernelOption {
     help: "How long a paravirtual disk is looked at for answers before its driver sleeps; without it, 0.",
 };
 
+const EVENTS: KernelOption = KernelOption {
+    name: "events",
+    values: "2l or fifo",
+    help: "How Xen's events are kept: bits in its shared page, or queues in pages of the guest's; without it, queues where Xen offers them.",
+};
+
 /// All options of the kernel, for checking and for documentation.
-pub const KERNEL_OPTIONS: &[KernelOption] = &[LOG_LEVEL, HYPERCALL, CONSOLE, ENTROPY, BLK_POLL];
+pub const KERNEL_OPTIONS: &[KernelOption] = &[LOG_LEVEL, HYPERCALL, CONSOLE, ENTROPY, BLK_POLL, EVENTS];
 
 /// How much is logged; each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -84,6 +90,15 @@ pub enum EntropyLimit {
     Rdrand,
     /// Jitter: no instruction.
     Jitter,
+}
+
+/// How Xen's events are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EventAbi {
+    /// The 2-level ABI.
+    TwoLevel,
+    /// The FIFO ABI.
+    Fifo,
 }
 
 bitflags! {
@@ -130,6 +145,19 @@ impl CommandLine {
         self.option(HYPERCALL, |value| match value {
             "inline" => Some(HypercallMethod::Inline),
             "page" => Some(HypercallMethod::Page),
+            _ => None,
+        })
+    }
+
+    /// The way of keeping events asked for.
+    ///
+    /// # Errors
+    ///
+    /// If `events=` names no way.
+    pub fn event_abi(&self) -> Result<Option<EventAbi>, ValueError<'_>> {
+        self.option(EVENTS, |value| match value {
+            "2l" => Some(EventAbi::TwoLevel),
+            "fifo" => Some(EventAbi::Fifo),
             _ => None,
         })
     }

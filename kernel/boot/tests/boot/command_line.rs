@@ -2,7 +2,7 @@
 use core::time::Duration;
 
 use prism_boot::CommandLine;
-use prism_boot::command_line::{ConsoleSinks, HypercallMethod, KERNEL_OPTIONS, LogLevel, Words};
+use prism_boot::command_line::{ConsoleSinks, EventAbi, HypercallMethod, KERNEL_OPTIONS, LogLevel, Words};
 use proptest::prelude::*;
 
 fn words(text: &str) -> Vec<(&str, Option<&str>)> {
@@ -76,10 +76,11 @@ fn sizes_have_units_and_do_not_overflow() {
 
 #[test]
 fn kernel_options_are_typed() {
-    let line = CommandLine::from("loglevel=debug hypercall=page console=pv,serial");
+    let line = CommandLine::from("loglevel=debug hypercall=page console=pv,serial events=2l");
     assert_eq!(line.log_level(), Ok(Some(LogLevel::Debug)));
     assert_eq!(line.hypercall_method(), Ok(Some(HypercallMethod::Page)));
     assert_eq!(line.console_sinks(), Ok(Some(ConsoleSinks::PV | ConsoleSinks::SERIAL)));
+    assert_eq!(line.event_abi(), Ok(Some(EventAbi::TwoLevel)));
     assert_eq!(CommandLine::from("").log_level(), Ok(None));
     assert_eq!(CommandLine::from("blk.poll_us=50").block_poll(), Ok(Some(Duration::from_micros(50))));
     assert!(CommandLine::from("blk.poll_us=10001").block_poll().is_err());
@@ -87,11 +88,12 @@ fn kernel_options_are_typed() {
 
 #[test]
 fn a_wrong_kernel_option_says_what_would_do() {
-    let line = CommandLine::from("loglevel=loud console=pv,, hypercall");
+    let line = CommandLine::from("loglevel=loud console=pv,, hypercall events=3l");
     let error = line.log_level().unwrap_err().to_string();
     assert_eq!(error, "loglevel=loud is not understood; give off, error, warn, info, debug or trace");
     assert!(line.console_sinks().is_err());
     assert!(line.hypercall_method().is_err());
+    assert!(line.event_abi().is_err());
 }
 
 #[test]
@@ -105,7 +107,8 @@ fn every_kernel_option_accepts_the_values_it_documents() {
             let accepted = line.log_level().is_ok()
                 && line.hypercall_method().is_ok()
                 && line.console_sinks().is_ok()
-                && line.block_poll().is_ok();
+                && line.block_poll().is_ok()
+                && line.event_abi().is_ok();
             assert!(accepted, "{}={value}", option.name);
         }
     }

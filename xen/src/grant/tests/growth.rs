@@ -9,8 +9,7 @@ use crate::Errno;
 use crate::fake::{Call, Kind};
 
 /// Above 16 TiB.
-const HIGH: Config =
-    Config { kind: Kind::Hvm, max_grant_frames: 4, max_grant_version: 2, first_frame: 1 << 33 };
+const HIGH: Config = Config { first_frame: 1 << 33, ..Config::USUAL };
 
 fn fill(table: &Table<FakePage>) -> Vec<Vacancy<'_, FakePage>> {
     take_all_but(table, 0)

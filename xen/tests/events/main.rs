@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Events in both ABIs against the fake hypervisor.
+
+mod abis;
+mod fifo;
+mod lists;
+mod threads;
