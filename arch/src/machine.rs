@@ -150,7 +150,8 @@ pub trait Machine: Sync {
     /// [`MapError`].
     fn map_special_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError>;
 
-    /// Unmaps the page at `address`, of the guest's own memory: nobody may use it from now on.
+    /// Unmaps the page at `address`, of the guest's own memory: nobody may use it until something is
+    /// mapped there again.
     ///
     /// # Errors
     ///

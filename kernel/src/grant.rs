@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The domain's grant table, and pages that can be granted.
+//! The domain's grant table, pages that can be granted, and pages that others granted.
+
+mod place;
 
 use alloc::boxed::Box;
 
@@ -7,9 +9,13 @@ use prism_arch::hypercall::Hypervisor;
 use prism_arch::machine::Machine;
 use prism_boot::{MemoryMap, PAGE_SIZE};
 use spin::Once;
+use xen::grant::copy::Request;
+use xen::grant::foreign::{self, Mapping};
 use xen::grant::setup::{self, FrameMapper, TableFrame};
-use xen::grant::{Error, Frame, Memory, Page, Table};
+use xen::grant::{Access, DomainId, Error, Frame, Memory, Page, Reference, Table};
 use xen::shared::Shared;
+
+pub use place::Place;
 
 use crate::memory::{self, Frames};
 
@@ -74,6 +80,30 @@ impl Drop for OwnPage {
     fn drop(&mut self) {
         memory::give_frame_back(self.address);
     }
+}
+
+/// A page of another domain's, mapped here until it is dropped.
+pub type Foreign<A> = Mapping<'static, Hypervisor, Place, A>;
+
+/// Maps the page that `domain` granted as `reference`: for writing too if `A` is
+/// [`ReadWrite`](xen::grant::ReadWrite).
+///
+/// # Errors
+///
+/// What Xen answers: [`Error::is_unsupported`] in a PV shim and where Xen is emulated;
+/// [`Error::NoRoom`] if there is no memory for it.
+pub fn map<A: Access>(domain: DomainId, reference: Reference) -> xen::grant::Result<Foreign<A>> {
+    foreign::map(&Hypervisor, domain, reference, Place::new()?).map_err(|refused| refused.error)
+}
+
+/// Has Xen copy between pages of ours and pages that others granted. Each request holds its own
+/// outcome afterwards.
+///
+/// # Errors
+///
+/// What Xen answers to the whole; where copying is not offered, [`Error::is_unsupported`].
+pub fn copy(requests: &mut [Request<'_>]) -> xen::grant::Result<()> {
+    xen::grant::copy::copy(&Hypervisor, requests)
 }
 
 /// Maps the frames of the table: in a PV domain over a frame of its own, which lies idle from

@@ -2,8 +2,9 @@
 //! What the toolstack asks of the domain as a whole: `control/shutdown` in xenstore
 //! (`docs/misc/xenstore-paths.pandoc`).
 
+use embassy_time::{Duration, Timer};
 use log::{info, warn};
-use xen::xenstore::{Client, Result};
+use xen::xenstore::{Client, Error, Result};
 
 use crate::power;
 
@@ -13,18 +14,29 @@ const REQUEST: &str = "control/shutdown";
 /// What we understand, as the toolstack wants it announced.
 const FEATURES: [&str; 2] = ["control/feature-poweroff", "control/feature-reboot"];
 
-/// Carries out the toolstack's requests, for ever, or until xenstore fails.
+/// Time before a broken connection is tried again: it doubles, so that a connection that stays
+/// broken does not keep waking the guest.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Carries out the toolstack's requests, for ever, or until xenstored refuses.
 pub(crate) async fn obey(store: &'static Client) {
-    for feature in FEATURES {
-        // Some toolstacks let nobody write here; they ask all the same.
-        let _ = store.write(feature, "1").await;
-    }
-    if let Err(error) = watch(store).await {
-        warn!("requests to shut down will not be heard: {error}");
+    let mut pause = SHORTEST_PAUSE;
+    while let Err(error) = watch(store).await {
+        if !matches!(error, Error::Dead(_)) {
+            return warn!("requests to shut down will not be heard: {error}");
+        }
+        // The connection may be made anew, or never.
+        Timer::after(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
     }
 }
 
 async fn watch(store: &Client) -> Result<()> {
+    for feature in FEATURES {
+        // Some toolstacks let nobody write here; they ask all the same.
+        let _ = store.write(feature, "1").await;
+    }
     let mut requests = store.watch(REQUEST).await?;
     loop {
         requests.next().await?;

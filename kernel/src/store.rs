@@ -4,11 +4,13 @@
 use core::future::Future;
 
 use embassy_futures::select::{Either, select};
+use embassy_time::{Duration, Timer};
+use log::warn;
 use prism_boot::{PAGE_SIZE, SharedRing};
 use spin::Once;
 use xen::event::Port;
 use xen::shared::Shared;
-use xen::xenstore::Client;
+use xen::xenstore::{Client, Death};
 
 use crate::event::EventChannel;
 
@@ -35,9 +37,10 @@ pub(crate) fn pump(ring: SharedRing) -> impl Future<Output = ()> {
         let Some(client) = client() else { return };
         let channel = match channel {
             Ok(channel) => channel,
-            Err(errno) => return log::warn!("no xenstore: its event channel cannot be used ({errno})"),
+            Err(errno) => return warn!("no xenstore: its event channel cannot be used ({errno})"),
         };
         let mut by_event = false;
+        let mut broken = None;
         loop {
             let pumped = client.pump();
             if pumped.notify {
@@ -49,8 +52,30 @@ pub(crate) fn pump(ring: SharedRing) -> impl Future<Output = ()> {
             } else if by_event {
                 channel.found_nothing();
             }
+            let death = client.death();
+            if let Some(death) = death {
+                revive(client, death, broken).await;
+            }
+            broken = death;
             let woken = select(channel.wait(), client.wait_for_work()).await;
             by_event = matches!(woken, Either::First(()));
         }
+    }
+}
+
+/// Time between the death of the connection and its renewal: an xenstored that breaks it again and
+/// again must not keep the guest busy.
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Makes the connection anew, if xenstored knows how; it may learn that at any time. Until then
+/// requests fail.
+async fn revive(client: &Client, death: Death, known: Option<Death>) {
+    if known.is_none() {
+        warn!("xenstore: {death}");
+    }
+    Timer::after(PAUSE).await;
+    let renewed = client.reconnect();
+    if !renewed && known.is_none() {
+        warn!("xenstore: xenstored cannot make the connection anew");
     }
 }

@@ -66,7 +66,8 @@ pub fn flush_local_tlb(hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
         .map(drop)
 }
 
-/// Replaces the lowest-level entry that maps `address`, and forgets its cached translation.
+/// Replaces the lowest-level entry that maps `address`, and has all vCPUs forget its cached
+/// translation.
 ///
 /// # Safety
 ///
@@ -80,7 +81,7 @@ pub unsafe fn update_va_mapping(
     address: u64,
     entry: u64,
 ) -> Result<()> {
-    let flags = UVMF_INVLPG | UVMF_LOCAL;
+    let flags = UVMF_INVLPG | UVMF_ALL;
     // SAFETY: no pointers; the effect is the caller's promise.
     check(unsafe { hypercalls.issue(__HYPERVISOR_update_va_mapping, [address, entry, flags, 0, 0]) })
         .map(drop)

@@ -4,6 +4,12 @@
 use super::GuestTest;
 use crate::env::Env;
 
+/// Guests of `xl` that talk to Xen themselves.
+const XL: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
+
+/// What the guests write when they are ready for the peer.
+const READY: &str = "ready for a peer";
+
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("what_runs_beside_a_guest_knows_its_name_and_number", "idle")
@@ -16,4 +22,44 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Pvh])
         .after("xl list $DOMID; xl unpause $DOMID")
         .telling(&["--p---"]),
+    GuestTest::new("ten_thousand_events_to_dom0_and_back_are_not_lost", "peer")
+        .words("peer=echo")
+        .envs(XL)
+        .beside(READY, "$PEER echo $DOMID 10000")
+        .telling(&["10000 events answered, 0 lost", "10000 events came and were answered"]),
+    GuestTest::new("work_goes_on_in_a_storm_of_events", "peer")
+        .words("peer=storm")
+        .envs(XL)
+        .beside(READY, "$PEER storm $DOMID")
+        .telling(&["50 rounds of work done, woken by events: often"]),
+    GuestTest::new("pages_are_shared_with_dom0_both_ways", "peer")
+        .words("peer=grants")
+        .envs(XL)
+        .beside(READY, "$PEER grants $DOMID")
+        .telling(&[
+            "the peer left: written by dom0",
+            "2 pages in quarantine, 0 came back early",
+            "2 pages came back",
+            "our pages say \"for reading\" and \"mapped for reading\"",
+            "0 granted",
+            "0 in quarantine, 0 lost",
+        ]),
+    GuestTest::new("transactions_beside_a_writer_in_dom0_add_up", "peer")
+        .words("peer=add")
+        .envs(XL)
+        .beside(READY, "$PEER add $DOMID 200")
+        .telling(&["40 added here, 200 by the peer, the sum is 240"]),
+    GuestTest::new("a_lying_xenstored_is_survived", "peer")
+        .words("peer=lie")
+        .envs(XL)
+        .after("$PEER lie $DOMID")
+        .telling(&["21 lies told", "21 lies survived"]),
+    GuestTest::new("a_flooded_watch_costs_no_more_than_it_may", "peer")
+        .words("peer=flood")
+        .envs(XL)
+        .beside(READY, "$PEER flood $DOMID 20000")
+        .telling(&[
+            "20000 writes done",
+            "17 events of the flood kept, the last one stands for the rest: true",
+        ]),
 ];

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Deals with a peer in dom0, honest or hostile: `peer=` says with which. Its part is in `tests/peer`.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+mod events;
+mod grants;
+mod lies;
+mod talk;
+mod transactions;
+mod watches;
+
+use prism::{Context, Verdict, println};
+
+use talk::Peer;
+
+prism::app!(main, words: ["peer"]);
+
+async fn main(context: Context) -> prism::Result<Verdict> {
+    let Some(store) = context.store() else {
+        println!("there is no xenstore here");
+        return Ok(Verdict::Skip);
+    };
+    let peer = Peer { store };
+    println!("ready for a peer");
+    let good = match context.command_line().get("peer") {
+        Some("echo") => events::echoed(&context, &peer, 20, 500).await,
+        Some("storm") => events::stormed(&context, &peer).await,
+        Some("grants") => grants::shared(&peer).await,
+        Some("add") => transactions::add_beside_others(&context, &peer).await,
+        Some("flood") => watches::flooded(&peer).await,
+        Some("lie") => lies::told(store).await,
+        _ => Err("peer= is none of echo, storm, grants, add, flood, lie".into()),
+    }?;
+    Ok(if good { Verdict::Success } else { Verdict::Failure })
+}

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Plays the other side of a guest, in dom0: `prism-peer COMMAND DOMID ...`. The guest's part is in
+//! `tests/guest/peer`.
+
+mod channel;
+mod device;
+mod events;
+mod grants;
+mod guest;
+mod liar;
+mod page;
+mod ring;
+mod store;
+mod writers;
+
+use std::env;
+use std::process::ExitCode;
+
+use anyhow::{Result, bail};
+
+use guest::Guest;
+
+const USAGE: &str = "usage: prism-peer echo DOMID COUNT | storm DOMID | grants DOMID | add DOMID COUNT | flood DOMID COUNT | lie DOMID";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = env::args().skip(1).collect();
+    let words: Vec<&str> = words.iter().map(String::as_str).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            println!("peer: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[&str]) -> Result<()> {
+    let guest = |domain: &str| Guest::new(domain);
+    match *words {
+        ["echo", domain, count] => events::echo(&mut guest(domain)?, count.parse()?),
+        ["storm", domain] => events::storm(&mut guest(domain)?),
+        ["grants", domain] => grants::share(&mut guest(domain)?),
+        ["add", domain, count] => writers::add(&mut guest(domain)?, count.parse()?),
+        ["flood", domain, count] => writers::flood(&mut guest(domain)?, count.parse()?),
+        ["lie", domain] => liar::serve(&mut guest(domain)?),
+        _ => bail!(USAGE),
+    }
+}
