@@ -120,7 +120,8 @@ fn flood(ring: &mut Ring) -> Result<()> {
 }
 
 /// Moves an index, and says so.
-fn jump(ring: &Ring, index: usize, distance: u32) -> Result<()> {
+fn jump(ring: &mut Ring, index: usize, distance: u32) -> Result<()> {
+    ring.settle()?;
     ring.set(index, ring.word(index).wrapping_add(distance));
     ring.notify()
 }

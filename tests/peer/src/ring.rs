@@ -101,6 +101,16 @@ impl Ring {
         Ok(())
     }
 
+    /// Waits until the guest has taken all answers.
+    pub(crate) fn settle(&mut self) -> Result<()> {
+        let deadline = Instant::now() + LIMIT;
+        while self.word(ANSWERS_MADE) != self.word(ANSWERS_TAKEN) {
+            ensure!(Instant::now() < deadline, "the guest does not take its answers");
+            self.channels.wait(LOOK)?;
+        }
+        Ok(())
+    }
+
     /// Raises an event that means nothing, or that something outside of the rings changed.
     pub(crate) fn notify(&self) -> Result<()> {
         self.channels.notify(self.port)
