@@ -5,6 +5,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::guest::Boot;
+use crate::image::disk::Format;
+
 /// Builds Prism's images and its lab, boots the images in every environment and judges them.
 #[derive(Debug, Parser)]
 #[command(name = "prism-runner", version)]
@@ -22,12 +25,10 @@ pub enum Command {
     #[command(after_help = "Exit status: 0 SUCCESS, 3 SKIP, 4 ERROR, 5 FAILURE, 6 CRASH (the worst of all \
                             environments), 2 if the command or the lab is at fault.")]
     Run(Run),
-    /// Build an application and print the path of its image.
-    #[command(override_usage = "scripts/image APP")]
-    Image {
-        /// An application of apps/ or a guest test of tests/guest/.
-        app: String,
-    },
+    /// Build an application and print the path of its image: the ELF, or with --format a disk that
+    /// boots it through a BIOS or UEFI.
+    #[command(override_usage = "scripts/image APP [OPTIONS]")]
+    Image(Image),
     /// Build, enter or remove the lab.
     #[command(override_usage = "scripts/lab build|shell|clean|status")]
     Lab {
@@ -42,6 +43,25 @@ pub enum Command {
         /// `quick`, `list`, or words of the names of tests.
         filters: Vec<String>,
     },
+}
+
+/// Options of `image`.
+#[derive(Args, Debug)]
+pub struct Image {
+    /// An application of apps/, a guest test of tests/guest/, or the path of an ELF file.
+    pub app: String,
+    /// Make a bootable disk or CD around the ELF.
+    #[arg(long, value_name = "FORMAT")]
+    pub format: Option<Format>,
+    /// Command line for the kernel; needs --format.
+    #[arg(long, default_value = "", value_name = "S", requires = "format")]
+    pub cmdline: String,
+    /// A file that the boot loader hands to the application; may be repeated; needs --format.
+    #[arg(long = "module", value_name = "FILE", requires = "format")]
+    pub modules: Vec<PathBuf>,
+    /// Where the disk is put, instead of beside the ELF; needs --format.
+    #[arg(short, long, value_name = "FILE", requires = "format")]
+    pub output: Option<PathBuf>,
 }
 
 /// Options of `run`.
@@ -61,6 +81,9 @@ pub struct Run {
     /// Command line for the kernel.
     #[arg(long, default_value = "", value_name = "S")]
     pub cmdline: String,
+    /// How the image gets into the machine, where there is a choice.
+    #[arg(long, value_enum, default_value_t = Boot::Direct, value_name = "HOW")]
+    pub boot: Boot,
     /// A raw disk image for the guest, which may write to it; may be repeated.
     #[arg(long = "disk", value_name = "FILE")]
     pub disks: Vec<PathBuf>,

@@ -113,6 +113,11 @@ impl Env {
         }
     }
 
+    /// Whether a machine of this kind has a BIOS that boots from disks.
+    pub const fn has_bios(self) -> bool {
+        matches!(self, Self::Pvhvm | Self::Hvm | Self::Kvm | Self::Fv)
+    }
+
     /// The grid that the `spectrum` app must find there: disk and network; interrupts and timers;
     /// platform and boot; privileged instructions and page tables.
     pub const fn grid(self) -> Grid {

@@ -40,7 +40,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
     let project = Project::find()?;
     match cli.command {
         Command::Run(options) => run::run(&project, &options),
-        Command::Image { app } => run::image(&project, &app),
+        Command::Image(options) => run::image(&project, &options),
         Command::Lab { action } => run::lab(&project, &action),
         Command::Test { filters } => suite::run(&project, &filters),
     }

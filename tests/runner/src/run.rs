@@ -5,20 +5,22 @@ use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::cli;
 use crate::env::{Env, Place};
 use crate::guest::places::Places;
 use crate::guest::schedule::InOrder;
 use crate::guest::session::Session;
-use crate::guest::{Ending, Job, direct, schedule};
+use crate::guest::{Boot, Ending, Job, direct, schedule};
+use crate::image::disk::{self, Content};
 use crate::image::{Image, build};
 use crate::lab::Lab;
 use crate::lab::machine::{LOANS, Machine, Role};
 use crate::nearest;
 use crate::project::Project;
 use crate::report::{Detail, Report};
+use crate::scratch::Scratch;
 use crate::terminal::AtEnd;
 use crate::verdict::Verdict;
 
@@ -34,12 +36,14 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
         list(project)?;
         return Ok(0);
     }
-    let envs = envs(&options.envs)?;
+    let envs = envs(options)?;
     ensure!(!options.interactive || envs.len() == 1, "--interactive connects to one guest: name one --env");
     let disks = disks(&options.disks)?;
     let image = find_image(project, options.app.as_deref().unwrap_or(SHOWPIECE))?;
     println!("image  {}", image.file.display());
     println!("sha256 {}", image.sha256()?);
+    let scratch = Scratch::new()?;
+    let disks = options.boot.with_boot_disk(&image, &options.cmdline, disks, scratch.path())?;
     let jobs: Vec<Job> = envs.iter().map(|&env| job(env, &image, &disks, options)).collect();
     if options.interactive {
         return interact(project, &jobs[0]);
@@ -70,12 +74,21 @@ fn interact(project: &Project, job: &Job) -> Result<u8> {
     Ok(if left { 0 } else { outcome.verdict.exit_status() })
 }
 
-/// Builds an application and prints the path of its image.
+/// Builds an application and prints the path of its image, or of the disk made around it.
 ///
 /// # Errors
-/// If there is no such application or it cannot be built.
-pub fn image(project: &Project, name: &str) -> Result<u8> {
-    println!("{}", find_image(project, name)?.file.display());
+/// If there is no such application, or it cannot be built or put on a disk.
+pub fn image(project: &Project, options: &cli::Image) -> Result<u8> {
+    let image = find_image(project, &options.app)?;
+    let Some(format) = options.format else {
+        println!("{}", image.file.display());
+        return Ok(0);
+    };
+    let beside = image.file.with_extension(format.extension());
+    let output = options.output.as_ref().unwrap_or(&beside);
+    let content = Content { image: &image.file, command_line: &options.cmdline, modules: &options.modules };
+    disk::make(content, format, output)?;
+    println!("{}", output.display());
     Ok(0)
 }
 
@@ -114,11 +127,15 @@ fn list(project: &Project) -> Result<()> {
     Ok(())
 }
 
-fn envs(names: &[String]) -> Result<Vec<Env>> {
-    if names.is_empty() {
-        return Ok(Env::ALL.to_vec());
+fn envs(options: &cli::Run) -> Result<Vec<Env>> {
+    let boots_there = |env: &Env| options.boot == Boot::Direct || env.has_bios();
+    if options.envs.is_empty() {
+        return Ok(Env::ALL.into_iter().filter(boots_there).collect());
     }
-    let mut envs = names.iter().map(|name| env(name)).collect::<Result<Vec<_>>>()?;
+    let mut envs = options.envs.iter().map(|name| env(name)).collect::<Result<Vec<_>>>()?;
+    if let Some(env) = envs.iter().find(|env| !boots_there(env)) {
+        bail!("{} has no BIOS: it can only be booted directly", env.name());
+    }
     envs.sort();
     envs.dedup();
     Ok(envs)
@@ -151,6 +168,7 @@ fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
         memory: options.memory,
         vcpus: options.vcpus,
         command_line: options.cmdline.clone(),
+        boot: options.boot,
         disks: disks.to_vec(),
         limit: Duration::from_secs(options.timeout),
         ..Job::new(env, image.clone())

@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 
 use super::shared_console::{self, Voices};
-use super::{Ending, Job, Outcome, kvm, registers};
+use super::{Boot, Ending, Job, Outcome, kvm, registers};
 use crate::env::Env;
 use crate::lab::machine::bound_to_this_thread;
 use crate::lab::qmp::Qmp;
@@ -216,16 +216,20 @@ fn dom0(lab: &Lab, job: &Job, words: &str, console: &str, command: &mut Command)
 fn personal_computer(job: &Job, console: &str, command: &mut Command) {
     emulated(job, console, command);
     command
-        .args(["-m", &format!("{}M", job.memory), "-kernel", IMAGE, "-append", &job.command_line])
+        .args(["-m", &format!("{}M", job.memory)])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
         .args(["-netdev", "user,restrict=on,id=net", "-device", "e1000,netdev=net,romfile="]);
+    if job.boot == Boot::Direct {
+        command.args(["-kernel", IMAGE, "-append", &job.command_line]);
+    }
     if job.disks.is_empty() {
         // Something to find on the IDE bus.
         command.args(["-drive", "driver=null-co,read-zeroes=on,size=1M,if=none,id=disk0", "-device"]);
         command.arg("ide-hd,drive=disk0");
     }
     for (index, file) in disk_files(job).iter().enumerate() {
-        command.args(["-drive", &format!("file={file},format=raw,if=ide,index={index}")]);
+        let media = if index == 0 && job.boot == Boot::Cd { "cdrom" } else { "disk" };
+        command.args(["-drive", &format!("file={file},format=raw,if=ide,index={index},media={media}")]);
     }
 }
 

@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::beside::{Files, Launch};
 use super::registers;
 use super::session::Session;
-use super::{Ending, Job, Outcome};
+use super::{Boot, Ending, Job, Outcome};
 use crate::env::Env;
 use crate::lab::agent::quoted;
 use crate::lab::qemu;
@@ -73,8 +73,10 @@ pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
 
 /// The options of a QEMU for the job, whose console is the character device `console`.
 pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<String> {
-    let mut words: Vec<String> =
-        ["-cpu", "host", "-kernel", image, "-append", &job.command_line].map(str::to_owned).into();
+    let mut words: Vec<String> = ["-cpu", "host"].map(str::to_owned).into();
+    if job.boot == Boot::Direct {
+        words.extend(["-kernel", image, "-append", &job.command_line].map(str::to_owned));
+    }
     words.extend(["-smp".to_owned(), job.vcpus.to_string(), "-m".to_owned(), format!("{}M", job.memory)]);
     words.extend(["-chardev".to_owned(), format!("{console},id=console")]);
     let devices = match job.env {

@@ -11,14 +11,51 @@ pub mod session;
 pub mod shared_console;
 pub mod xl;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use anyhow::Result;
 use beside::{Beside, Companion};
 
 use crate::env::Env;
 use crate::image::Image;
+use crate::image::disk::{self, Content, Format};
 use crate::verdict::Verdict;
+
+/// How an image gets into a machine that leaves the choice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum Boot {
+    /// The hypervisor puts it into memory.
+    #[default]
+    Direct,
+    /// A BIOS finds it on a disk, the guest's first.
+    Disk,
+    /// A BIOS finds it on a CD.
+    Cd,
+}
+
+impl Boot {
+    /// The disks of a guest that is started so: if it boots from one, that is made in `dir`, and
+    /// comes first.
+    ///
+    /// # Errors
+    /// If the disk cannot be made.
+    pub fn with_boot_disk(
+        self,
+        image: &Image,
+        command_line: &str,
+        disks: Vec<PathBuf>,
+        dir: &Path,
+    ) -> Result<Vec<PathBuf>> {
+        if self == Self::Direct {
+            return Ok(disks);
+        }
+        let content = Content { image: &image.file, command_line, modules: &[] };
+        let file = dir.join("boot.img");
+        disk::make(content, Format::Raw, &file)?;
+        Ok(std::iter::once(file).chain(disks).collect())
+    }
+}
 
 /// A guest to start.
 #[derive(Clone, Debug)]
@@ -33,7 +70,10 @@ pub struct Job {
     pub vcpus: u32,
     /// Words for the kernel; may be empty.
     pub command_line: String,
-    /// Disk images of the host, written to by the guest.
+    /// How the image gets into the machine.
+    pub boot: Boot,
+    /// Disk images of the host, written to by the guest. The first is the one it boots from, if it
+    /// does.
     pub disks: Vec<PathBuf>,
     /// What is typed on its console.
     pub typed: Option<Typed>,
@@ -56,6 +96,7 @@ impl Job {
             memory: 64,
             vcpus: 1,
             command_line: String::new(),
+            boot: Boot::Direct,
             disks: Vec::new(),
             typed: None,
             beside: None,

@@ -15,7 +15,7 @@ use super::{Job, Outcome, direct};
 use crate::env::Place;
 use crate::guest::places::Places;
 use crate::lab::Lab;
-use crate::lab::machine::Role;
+use crate::lab::machine::{LOANS, Role};
 use crate::lab::snapshot::Snapshot;
 
 /// Places that work at the same time: a lab machine keeps one to two processors busy.
@@ -117,10 +117,10 @@ fn snapshot(lab: &Lab, place: Place) -> Result<Option<Snapshot>> {
 impl Share<'_> {
     fn work(&self, outcomes: &Outcomes) {
         let mut session = None;
-        for &(index, job) in &self.jobs {
+        for (position, &(index, job)) in self.jobs.iter().enumerate() {
             let outcome = match &self.snapshot {
                 None => direct::run(self.lab, job),
-                Some(snapshot) => self.run_in(&mut session, snapshot, job),
+                Some(snapshot) => self.run_in(&mut session, snapshot, position),
             };
             let outcome = outcome.with_context(|| format!("{}: {:?} failed", job.env.name(), self.place));
             // Nobody listens any more once something has failed.
@@ -131,14 +131,15 @@ impl Share<'_> {
     }
 
     /// Runs a job in the open session or in a new one; a broken machine is replaced once.
-    fn run_in(&self, session: &mut Option<Session>, snapshot: &Snapshot, job: &Job) -> Result<Outcome> {
-        if let Some(mut open) = session.take()
+    fn run_in(&self, session: &mut Option<Session>, snapshot: &Snapshot, position: usize) -> Result<Outcome> {
+        let (_, job) = self.jobs[position];
+        if let Some(mut open) = session.take().filter(|open| open.has_disks_of(job))
             && let Ok(outcome) = open.run(job)
         {
             *session = Some(open);
             return Ok(outcome);
         }
-        let mut fresh = Session::open(self.lab, snapshot, &self.disks())?;
+        let mut fresh = Session::open(self.lab, snapshot, &disks(&self.jobs[position..]))?;
         match fresh.run(job) {
             Ok(outcome) => {
                 *session = Some(fresh);
@@ -148,17 +149,19 @@ impl Share<'_> {
             Err(error) => Ok(Outcome::not_started(format!("{error:#}"))),
         }
     }
+}
 
-    /// The disks of all jobs, each once.
-    fn disks(&self) -> Vec<PathBuf> {
-        let mut disks = Vec::new();
-        for disk in self.jobs.iter().flat_map(|(_, job)| &job.disks) {
-            if !disks.contains(disk) {
-                disks.push(disk.clone());
-            }
+/// The disks of the first jobs, each once, as far as a machine can be lent them.
+fn disks(jobs: &[(usize, &Job)]) -> Vec<PathBuf> {
+    let mut disks: Vec<PathBuf> = Vec::new();
+    for (_, job) in jobs {
+        let fresh: Vec<&PathBuf> = job.disks.iter().filter(|disk| !disks.contains(disk)).collect();
+        if !disks.is_empty() && disks.len() + fresh.len() > LOANS {
+            break;
         }
-        disks
+        disks.extend(fresh.into_iter().cloned());
     }
+    disks
 }
 
 #[cfg(test)]

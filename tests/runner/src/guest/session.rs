@@ -41,6 +41,11 @@ impl Session {
         })
     }
 
+    /// Whether the machine was lent the job's disks.
+    pub fn has_disks_of(&self, job: &Job) -> bool {
+        job.disks.iter().all(|disk| self.disks.contains(disk))
+    }
+
     /// Runs a job to its end.
     ///
     /// # Errors

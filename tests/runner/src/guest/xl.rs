@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::beside::{Files, Launch, When};
 use super::session::Session;
 use super::shared_console;
-use super::{Ending, Job, Outcome, Typed};
+use super::{Boot, Ending, Job, Outcome, Typed};
 use crate::env::Env;
 use crate::image::command_line;
 use crate::lab::agent::{Agent, quoted};
@@ -142,11 +142,13 @@ struct Guest {
 impl Guest {
     fn prepare(session: &mut Session, job: &Job, after: AfterLife) -> Result<Self> {
         let guest = Self { name: session.guest_name() };
-        let image = session.push_image(job)?;
-        let image = if job.command_line.is_empty() || !is_hvm(job.env) {
-            image
-        } else {
-            guest.image_with_command_line(session.agent(), job, &image)?
+        let image = match (is_hvm(job.env), job.boot) {
+            (true, Boot::Disk | Boot::Cd) => String::new(),
+            (true, Boot::Direct) if !job.command_line.is_empty() => {
+                let image = session.push_image(job)?;
+                guest.image_with_command_line(session.agent(), job, &image)?
+            }
+            _ => session.push_image(job)?,
         };
         if job.env == Env::Hvm && job.disks.is_empty() {
             session.agent().check("truncate -s 1M /tmp/empty.img")?;
@@ -232,7 +234,12 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
     let after_life = |event| format!("on_{event} = \"{}\"", after.word());
     lines.extend(["poweroff", "reboot", "watchdog", "crash"].map(after_life));
     if is_hvm(job.env) {
-        lines.push(format!("type = \"hvm\"\nfirmware_override = \"{image}\""));
+        lines.push("type = \"hvm\"".to_owned());
+        lines.push(match job.boot {
+            Boot::Direct => format!("firmware_override = \"{image}\""),
+            Boot::Disk => "boot = \"c\"".to_owned(),
+            Boot::Cd => "boot = \"d\"".to_owned(),
+        });
         lines.push(format!("serial = \"{}\"\nvga = \"none\"", serial(job.env, name, after)));
         lines.push(format!("xen_platform_pci = {}", u8::from(job.env == Env::Pvhvm)));
     } else {
@@ -266,7 +273,10 @@ fn disk_words(job: &Job, disks: &[String]) -> Vec<String> {
     disks
         .iter()
         .zip(letters)
-        .map(|(disk, letter)| quoted(&format!("{disk},raw,{prefix}{letter},rw")))
+        .map(|(disk, letter)| match (job.boot, letter) {
+            (Boot::Cd, 'a') => quoted(&format!("{disk},raw,{prefix}a,cdrom")),
+            _ => quoted(&format!("{disk},raw,{prefix}{letter},rw")),
+        })
         .collect()
 }
 

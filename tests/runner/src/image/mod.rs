@@ -6,6 +6,7 @@ pub mod checks;
 pub mod command_line;
 pub mod config;
 pub mod disassembly;
+pub mod disk;
 pub mod elf;
 pub mod finish;
 pub mod multiboot;

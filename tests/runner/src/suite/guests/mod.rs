@@ -3,6 +3,7 @@
 //!
 //! Each topic has a file with a table of [`GuestTest`]s; a new topic is a new file in `TOPICS`.
 
+mod bios;
 mod console;
 mod core;
 mod events;
@@ -16,21 +17,23 @@ mod spectrum;
 mod vcpus;
 
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 
 use super::tally::Tally;
 use crate::env::{Env, Place};
 use crate::grid;
 use crate::guest::beside::{Beside, Companion, When};
-use crate::guest::{Ending, Job, Outcome, Typed, schedule};
+use crate::guest::{Boot, Ending, Job, Outcome, Typed, schedule};
 use crate::image::symbols::Symbols;
 use crate::image::{Image, build};
 use crate::lab::machine;
 use crate::project::Project;
 use crate::report;
+use crate::scratch::Scratch;
 use crate::verdict::Verdict;
 
 /// The tables of all topics.
@@ -46,6 +49,7 @@ const TOPICS: &[&[GuestTest]] = &[
     memory::TESTS,
     vcpus::TESTS,
     peers::TESTS,
+    bios::TESTS,
 ];
 
 /// A guest test: one image, in several environments.
@@ -61,6 +65,8 @@ pub struct GuestTest {
     pub memory: u32,
     /// Virtual CPUs of the guest.
     pub vcpus: u32,
+    /// How the image gets into the machine.
+    pub boot: Boot,
     /// Command line for the kernel.
     pub words: &'static str,
     /// What is typed on its console.
@@ -100,6 +106,7 @@ impl GuestTest {
             envs: &Env::ALL,
             memory: 64,
             vcpus: 1,
+            boot: Boot::Direct,
             words: "",
             typed: None,
             beside: None,
@@ -121,6 +128,11 @@ impl GuestTest {
     /// The same with so many vCPUs.
     pub const fn vcpus(self, vcpus: u32) -> Self {
         Self { vcpus, ..self }
+    }
+
+    /// The same, but the image gets into the machine like this.
+    pub const fn booting_from(self, boot: Boot) -> Self {
+        Self { boot, ..self }
     }
 
     /// The same with these words for the kernel.
@@ -192,20 +204,23 @@ impl GuestCase {
         self.test.beside.is_some_and(|beside| beside.needs_peer())
     }
 
-    fn job(&self, image: &Image, peer: Option<&PathBuf>) -> Job {
-        Job {
+    /// The job, for which a disk to boot from is made in `dir` if need be.
+    fn job(&self, image: &Image, peer: Option<&PathBuf>, dir: &Path) -> Result<Job> {
+        let boot = self.test.boot;
+        Ok(Job {
             env: self.env,
             image: image.clone(),
             memory: self.test.memory,
             vcpus: self.test.vcpus,
             command_line: self.test.words.to_owned(),
-            disks: Vec::new(),
+            boot,
+            disks: boot.with_boot_disk(image, self.test.words, Vec::new(), dir)?,
             typed: self.test.typed,
             beside: self.test.beside,
             peer: peer.filter(|_| self.needs_peer()).cloned(),
             settings: self.test.settings,
             limit: LIMIT,
-        }
+        })
     }
 
     /// Why the lab cannot run this, if it cannot.
@@ -239,6 +254,7 @@ pub fn cases() -> Vec<GuestCase> {
 /// If the lab fails.
 pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<()> {
     let peer = cases.iter().any(GuestCase::needs_peer).then(|| build::build_peer(project)).transpose()?;
+    let scratch = Scratch::new()?;
     let mut images = HashMap::new();
     let mut started = Vec::new();
     let mut jobs = Vec::new();
@@ -249,8 +265,15 @@ pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<
             (Err(error), _) => tally.fail(&case.name(), &format!("{error:#}")),
             (Ok(_), Some(obstacle)) => tally.skip(&case.name(), &obstacle),
             (Ok(image), None) => {
-                started.push(case);
-                jobs.push(case.job(image, peer.as_ref()));
+                let dir = scratch.path().join(jobs.len().to_string());
+                fs::create_dir(&dir).context("cannot make a directory for a boot disk")?;
+                match case.job(image, peer.as_ref(), &dir) {
+                    Err(error) => tally.fail(&case.name(), &format!("{error:#}")),
+                    Ok(job) => {
+                        started.push(case);
+                        jobs.push(job);
+                    }
+                }
             }
         }
     }
