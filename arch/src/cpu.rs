@@ -57,8 +57,8 @@ macro_rules! port_access {
 
         /// Writes an I/O port. Not for PV kernels.
         pub fn $write(port: u16, value: $type) {
-            // SAFETY: as for reads. No bus-master transfer is started by this kernel yet, the
-            // only way for a port write to change memory.
+            // SAFETY: as for reads. A bus-master transfer can change memory: drivers start one only
+            // towards pages that they own, and keep them until it has ended.
             unsafe { Port::<$type>::new(port).write(value) }
         }
     };
@@ -67,6 +67,35 @@ macro_rules! port_access {
 port_access!(read_port_u8, write_port_u8, u8);
 port_access!(read_port_u16, write_port_u16, u16);
 port_access!(read_port_u32, write_port_u32, u32);
+
+/// Reads an I/O port again and again, two bytes at a time, into `data`: one exit to a hypervisor for
+/// many reads. A last odd byte is left alone. Not for PV kernels.
+pub fn read_port_u16s(port: u16, data: &mut [u8]) {
+    // SAFETY: fills whole pairs inside of `data`; the direction flag is clear, as the ABI demands.
+    unsafe {
+        asm!(
+            "rep insw",
+            in("dx") port,
+            inout("rdi") data.as_mut_ptr() => _,
+            inout("rcx") data.len() / 2 => _,
+            options(nostack, preserves_flags),
+        );
+    }
+}
+
+/// Writes `data` to an I/O port, two bytes at a time; see [`read_port_u16s`].
+pub fn write_port_u16s(port: u16, data: &[u8]) {
+    // SAFETY: reads whole pairs inside of `data`; see above.
+    unsafe {
+        asm!(
+            "rep outsw",
+            in("dx") port,
+            inout("rsi") data.as_ptr() => _,
+            inout("rcx") data.len() / 2 => _,
+            options(nostack, preserves_flags, readonly),
+        );
+    }
+}
 
 /// The first serial port, where PCs have it.
 pub fn com1() -> Uart16550<PioBackend> {

@@ -13,6 +13,8 @@ pub mod apic;
 pub mod blkfront;
 pub mod block;
 pub mod hpet;
+pub mod ide;
+pub mod interrupt;
 pub mod pci;
 pub mod pic;
 pub mod pit;

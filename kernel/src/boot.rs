@@ -12,7 +12,7 @@ use prism_arch::{Door, Entry, cpuid, entry};
 use prism_boot::capabilities::{Capabilities, EntropySources, Machine as MachineKind, XenCapabilities};
 use prism_boot::command_line::{ConsoleSinks, EventAbi, HypercallMethod};
 use prism_boot::grid::Grid;
-use prism_boot::services::{Console, Services};
+use prism_boot::services::{Console, DeviceBus, Services};
 use prism_boot::{Acpi, BootError, BootInfo, PAGE_SIZE, SharedRing, door, e820};
 use xen::console::Ring;
 use xen::event::{Abi, Port};
@@ -65,6 +65,9 @@ fn start_tasks(application: Application, context: Context) {
             devices::begin(store, &context.info.command_line);
         }
     }
+    if context.surroundings.services.disk.chosen == DeviceBus::Emulated {
+        devices::ide::begin();
+    }
     let _ = exec::spawn(run(application, context));
 }
 
@@ -111,6 +114,7 @@ fn settle(
         warn_of(&info);
         crash::give_up(&error)
     });
+    grant::begin_pages(machine);
     let vcpus = probe::vcpus(found.xen.is_some(), &acpi);
     let page = if paravirtual { join_xen(&info, machine, vcpus) } else { None };
     ask_for_services(&mut capabilities, page);
@@ -242,7 +246,7 @@ fn join_xen(info: &BootInfo, machine: &dyn Machine, vcpus: u32) -> Option<Shared
         Some(EventAbi::TwoLevel) => Abi::TwoLevel,
         Some(EventAbi::Fifo) | None => Abi::Fifo,
     };
-    event::begin(page, machine, vcpus, wanted);
+    event::begin(page, vcpus, wanted);
     smp::take_events(page);
     console::use_events();
     Some(page)

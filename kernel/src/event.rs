@@ -8,7 +8,6 @@ use core::task::Poll;
 
 use embassy_time::{Instant, Timer};
 use prism_arch::hypercall::Hypervisor;
-use prism_arch::machine::Machine;
 use prism_arch::vcpu;
 use spin::{Mutex, Once};
 use xen::DomainId;
@@ -26,9 +25,9 @@ static INFOS: [Once<Shared<vcpu_info>>; vcpu::MOST] = [const { Once::new() }; vc
 
 /// Uses events from now on, in Xen's shared page or, if `wanted` and Xen agrees, in pages of ours;
 /// every port is masked. The domain has so many `vcpus`.
-pub(crate) fn begin(page: Shared<shared_info>, machine: &dyn Machine, vcpus: u32, wanted: Abi) {
+pub(crate) fn begin(page: Shared<shared_info>, vcpus: u32, wanted: Abi) {
     let fifo = match wanted {
-        Abi::Fifo => Events::fifo(&Hypervisor, vcpus, || OwnPage::of(machine))
+        Abi::Fifo => Events::fifo(&Hypervisor, vcpus, OwnPage::new)
             .inspect_err(|errno| log::debug!("events: no FIFO ABI ({errno})"))
             .ok(),
         Abi::TwoLevel => None,

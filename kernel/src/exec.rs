@@ -22,8 +22,8 @@ use prism_boot::services::Timer;
 use spin::Once;
 
 use crate::bell::Bell;
-use crate::event;
 use crate::timer::{self, Alarm};
+use crate::{event, line};
 
 /// Tasks that can run at the same time, on all vCPUs together.
 const TASKS: usize = 256;
@@ -216,6 +216,7 @@ pub(crate) fn run(machine: &dyn Machine, timer: Timer) -> ! {
     let Some(core) = Core::of(number) else { cpu::stop() };
     loop {
         event::take_all();
+        line::take_all();
         timer::wake_due(|| core.poll());
         if core.ready.swap(false, Ordering::SeqCst) {
             core.poll();

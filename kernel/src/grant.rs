@@ -20,6 +20,8 @@ pub use place::Place;
 use crate::memory::{self, Frames};
 
 static TABLE: Once<Table<OwnPage>> = Once::new();
+/// What knows the machine frames of pages.
+static MACHINE: Once<&'static dyn Machine> = Once::new();
 /// What the table is set up with, where Xen is used.
 static MAPPER: Once<Mapper> = Once::new();
 
@@ -34,6 +36,11 @@ pub fn table() -> Option<&'static Table<OwnPage>> {
     }))
 }
 
+/// Makes pages possible.
+pub(crate) fn begin_pages(machine: &'static dyn Machine) {
+    MACHINE.call_once(|| machine);
+}
+
 /// Makes the table possible.
 pub(crate) fn begin(machine: &'static dyn Machine, map: &'static MemoryMap) {
     MAPPER.call_once(|| Mapper { machine, map });
@@ -46,13 +53,9 @@ pub struct OwnPage {
 }
 
 impl OwnPage {
-    /// A page; `None` if there is no memory, or no Xen.
+    /// A page; `None` if there is no memory.
     pub fn new() -> Option<Self> {
-        Self::of(MAPPER.get()?.machine)
-    }
-
-    /// The same before the table is possible.
-    pub(crate) fn of(machine: &dyn Machine) -> Option<Self> {
+        let machine = MACHINE.get()?;
         let address = memory::take_zeroed_frame()?;
         match machine.machine_frame(address / PAGE_SIZE) {
             Some(frame) => Some(Self { address, frame }),

@@ -20,6 +20,7 @@ mod exec;
 pub mod grant;
 mod hypervisor;
 mod lifecycle;
+mod line;
 mod logger;
 pub mod memory;
 mod ports;

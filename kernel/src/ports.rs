@@ -17,6 +17,12 @@ impl Ports for CpuPorts {
     fn read_u32(&self, port: u16) -> u32 {
         cpu::read_port_u32(port)
     }
+    fn read_u16s(&self, port: u16, data: &mut [u8]) {
+        cpu::read_port_u16s(port, data);
+    }
+    fn write_u16s(&self, port: u16, data: &[u8]) {
+        cpu::write_port_u16s(port, data);
+    }
     fn write_u8(&self, port: u16, value: u8) {
         cpu::write_port_u8(port, value);
     }

@@ -20,6 +20,7 @@ mod buffer;
 mod error;
 mod geometry;
 mod request;
+mod served;
 
 use alloc::boxed::Box;
 use core::future::Future;
@@ -32,6 +33,7 @@ pub use buffer::Buffer;
 pub use error::{Error, Failed, Result};
 pub use geometry::Geometry;
 pub use request::{Discard, Request};
+pub use served::{Done, Queue, Served};
 
 /// A disk. `P` is the kernel's type of a page.
 ///

@@ -219,7 +219,7 @@ impl GuestCase {
             beside: self.test.beside,
             peer: peer.filter(|_| self.needs_peer()).cloned(),
             settings: self.test.settings,
-            limit: LIMIT,
+            limit: if boot == Boot::Direct { LIMIT } else { LIMIT_WITH_BIOS },
         })
     }
 
@@ -238,6 +238,9 @@ impl GuestCase {
 
 /// Time after which a guest counts as hung. The slowest honest ones take a quarter of it.
 const LIMIT: Duration = Duration::from_secs(120);
+
+/// The same for one that a BIOS starts: reading a disk through it takes a minute or two in the lab.
+const LIMIT_WITH_BIOS: Duration = Duration::from_secs(300);
 
 /// Memory in MiB that a lab machine needs beside its guest's: dom0's, and Xen's own.
 const OVERHEAD: u64 = 1536;

@@ -1,0 +1,235 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Disks whose requests a task does one after the other: those behind a controller that does one
+//! thing at a time.
+
+use alloc::boxed::Box;
+use alloc::collections::VecDeque;
+use alloc::string::String;
+use alloc::sync::Arc;
+use core::future::{Future, poll_fn, ready};
+use core::pin::Pin;
+use core::task::{Context, Poll, Waker};
+
+use spin::Mutex;
+use xen::grant::Page;
+
+use super::{Buffer, Disk, Error, Failed, Geometry, Request, Submission};
+
+/// What came of a request.
+type Outcome<P> = core::result::Result<Buffer<P>, Failed<P>>;
+
+/// The requests to all disks of a controller, in the order in which they came.
+pub struct Queue<P: Page> {
+    inside: Mutex<Inside<P>>,
+}
+
+struct Inside<P: Page> {
+    waiting: VecDeque<(u8, Request<P>, Done<P>)>,
+    server: Option<Waker>,
+}
+
+impl<P: Page> Queue<P> {
+    /// An empty queue.
+    pub const fn new() -> Self {
+        Self { inside: Mutex::new(Inside { waiting: VecDeque::new(), server: None }) }
+    }
+
+    /// The next request, and the number of the disk that it is for. One task does all.
+    pub fn next(&self) -> impl Future<Output = (u8, Request<P>, Done<P>)> + '_ {
+        poll_fn(|context| {
+            let mut inside = self.inside.lock();
+            match inside.waiting.pop_front() {
+                Some(next) => Poll::Ready(next),
+                None => {
+                    inside.server = Some(context.waker().clone());
+                    Poll::Pending
+                }
+            }
+        })
+    }
+
+    /// Adds a request; it comes back if there is no memory for it.
+    fn add(&self, disk: u8, request: Request<P>) -> core::result::Result<Ticket<P>, Failed<P>> {
+        let place = Arc::new(Place { state: Mutex::new(State { outcome: None, waker: None }) });
+        let server = {
+            let mut inside = self.inside.lock();
+            if inside.waiting.try_reserve(1).is_err() {
+                return Err(request.failed(Error::NoMemory));
+            }
+            inside.waiting.push_back((disk, request, Done { place: Arc::clone(&place) }));
+            inside.server.take()
+        };
+        if let Some(server) = server {
+            server.wake();
+        }
+        Ok(Ticket { place })
+    }
+}
+
+impl<P: Page> Default for Queue<P> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Where the outcome of one request is put.
+struct Place<P: Page> {
+    state: Mutex<State<P>>,
+}
+
+struct State<P: Page> {
+    outcome: Option<Outcome<P>>,
+    waker: Option<Waker>,
+}
+
+/// The duty to tell what came of a request. One that is dropped tells that the disk is gone.
+pub struct Done<P: Page> {
+    place: Arc<Place<P>>,
+}
+
+impl<P: Page> Done<P> {
+    /// Tells what came of it.
+    pub fn tell(self, outcome: Outcome<P>) {
+        self.put(outcome);
+    }
+
+    fn put(&self, outcome: Outcome<P>) {
+        let waker = {
+            let mut state = self.place.state.lock();
+            state.outcome.get_or_insert(outcome);
+            state.waker.take()
+        };
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+impl<P: Page> Drop for Done<P> {
+    fn drop(&mut self) {
+        self.put(Err(Failed { buffer: Buffer::empty(), error: Error::Gone }));
+    }
+}
+
+/// The wait for the outcome of one request.
+struct Ticket<P: Page> {
+    place: Arc<Place<P>>,
+}
+
+impl<P: Page> Future for Ticket<P> {
+    type Output = Outcome<P>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut state = self.place.state.lock();
+        match state.outcome.take() {
+            Some(outcome) => Poll::Ready(outcome),
+            None => {
+                state.waker = Some(context.waker().clone());
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// A disk whose requests go to a [`Queue`].
+pub struct Served<P: Page> {
+    name: String,
+    number: u8,
+    geometry: Geometry,
+    queue: Arc<Queue<P>>,
+}
+
+impl<P: Page> Served<P> {
+    /// Disk `number` of those that are served from `queue`.
+    pub fn new(name: String, number: u8, geometry: Geometry, queue: Arc<Queue<P>>) -> Self {
+        Self { name, number, geometry, queue }
+    }
+}
+
+impl<P: Page> Disk<P> for Served<P> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    fn submit(&self, request: Request<P>) -> Submission<'_, P> {
+        let request = match request.checked(&self.geometry) {
+            Ok(request) => request,
+            Err(failed) => return Box::pin(ready(Err(failed))),
+        };
+        if let Request::Read { buffer, .. } | Request::Write { buffer, .. } = &request
+            && buffer.is_empty()
+        {
+            return Box::pin(ready(Ok(Buffer::empty())));
+        }
+        match self.queue.add(self.number, request) {
+            Ok(ticket) => Box::pin(ticket),
+            Err(failed) => Box::pin(ready(Err(failed))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::pin::pin;
+    use core::task::Waker;
+
+    use xen::fake::{FakePage, FakeXen};
+
+    use super::*;
+
+    const GEOMETRY: Geometry = Geometry {
+        bytes: 4096,
+        sector_size: 512,
+        read_only: false,
+        removable: false,
+        optical: false,
+        discards: false,
+    };
+
+    fn poll<T>(future: &mut (impl Future<Output = T> + Unpin)) -> Poll<T> {
+        Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    fn served() -> (Arc<Queue<FakePage>>, Served<FakePage>) {
+        let queue = Arc::new(Queue::new());
+        (Arc::clone(&queue), Served::new("hda".into(), 1, GEOMETRY, queue))
+    }
+
+    #[test]
+    fn a_request_is_done_by_the_server_and_its_buffer_comes_back() {
+        let xen = FakeXen::new();
+        let (queue, disk) = served();
+        let buffer = Buffer::new(512, || Some(xen.page())).unwrap();
+        let mut read = disk.submit(Request::Read { offset: 0, buffer });
+        assert!(poll(&mut read).is_pending());
+        let Poll::Ready((number, request, done)) = poll(&mut pin!(queue.next())) else {
+            panic!("no request arrived")
+        };
+        let Request::Read { buffer, .. } = request else { panic!("another request arrived") };
+        done.tell(Ok(buffer));
+        assert_eq!(number, 1);
+        assert!(matches!(poll(&mut read), Poll::Ready(Ok(buffer)) if buffer.length() == 512));
+    }
+
+    #[test]
+    fn a_server_that_goes_away_leaves_nobody_waiting() {
+        let (queue, disk) = served();
+        let mut flush = disk.submit(Request::Flush);
+        drop(poll(&mut pin!(queue.next())));
+        assert!(matches!(poll(&mut flush), Poll::Ready(Err(Failed { error: Error::Gone, .. }))));
+    }
+
+    #[test]
+    fn a_request_beyond_the_end_does_not_reach_the_server() {
+        let xen = FakeXen::new();
+        let (queue, disk) = served();
+        let buffer = Buffer::new(512, || Some(xen.page())).unwrap();
+        let mut write = disk.submit(Request::Write { offset: 4096, buffer });
+        assert!(matches!(poll(&mut write), Poll::Ready(Err(_))));
+        assert!(poll(&mut pin!(queue.next())).is_pending());
+    }
+}

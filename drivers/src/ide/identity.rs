@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a drive says of itself (ACS-2, 7.12.7).
+
+use alloc::string::String;
+
+use crate::block::Geometry;
+
+/// Bytes of the description.
+pub(super) const LENGTH: usize = 512;
+/// The only size of sectors that is known here; drives with larger ones do not come as IDE.
+pub(super) const SECTOR: u32 = 512;
+
+/// What a drive says of itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// Its model.
+    pub model: String,
+    /// Sectors that it has.
+    pub sectors: u64,
+    /// Whether sectors beyond 2^28 can be named.
+    pub long_addresses: bool,
+    /// Whether it moves data by DMA.
+    pub dma: bool,
+}
+
+impl Identity {
+    /// Reads the description; `None` if it is none of a disk that can be used.
+    pub(super) fn parse(bytes: &[u8; LENGTH]) -> Option<Self> {
+        let word = |index: usize| {
+            bytes
+                .get(index * 2..)
+                .and_then(|rest| rest.first_chunk())
+                .map_or(0, |word| u16::from_le_bytes(*word))
+        };
+        let number = |first: usize, count: usize| {
+            (first..first + count).rev().fold(0u64, |sum, index| sum << 16 | u64::from(word(index)))
+        };
+        // Bit 15 of word 0 marks drives of another kind. Where word 106 is valid, its bit 12 says
+        // that words 117 and 118 have the size of a sector.
+        let other_sectors = word(106) & 0xd000 == 0x5000 && number(117, 2) != u64::from(SECTOR) / 2;
+        let by_sector = word(49) & 1 << 9 != 0;
+        if word(0) & 1 << 15 != 0 || !by_sector || other_sectors {
+            return None;
+        }
+        let long_addresses = word(83) & 0xc400 == 0x4400;
+        let sectors = if long_addresses { number(100, 4).min(1 << 48) } else { number(60, 2).min(1 << 28) };
+        let model = text(bytes.get(54..94)?);
+        (sectors != 0).then_some(Self { model, sectors, long_addresses, dma: word(49) & 1 << 8 != 0 })
+    }
+
+    /// The drive as a disk.
+    pub fn geometry(&self) -> Geometry {
+        Geometry {
+            bytes: self.sectors.saturating_mul(SECTOR.into()),
+            sector_size: SECTOR,
+            read_only: false,
+            removable: false,
+            optical: false,
+            discards: false,
+        }
+    }
+}
+
+/// Text, whose bytes come in pairs the wrong way round, without what cannot be printed.
+fn text(bytes: &[u8]) -> String {
+    let pairs = bytes.chunks_exact(2).flat_map(|pair| pair.iter().rev());
+    let text: String =
+        pairs.map(|byte| char::from(*byte)).filter(|letter| matches!(letter, ' '..='~')).collect();
+    text.trim().into()
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    /// The description of a drive with so many sectors.
+    pub(in super::super) fn description(sectors: u64, long_addresses: bool) -> [u8; LENGTH] {
+        let mut bytes = [0; LENGTH];
+        let mut set =
+            |index: usize, word: u16| bytes[index * 2..index * 2 + 2].copy_from_slice(&word.to_le_bytes());
+        set(0, 0x0040);
+        set(49, 1 << 9 | 1 << 8);
+        for (index, letters) in b"FAKE DISK           ".chunks(2).enumerate() {
+            set(27 + index, u16::from_be_bytes([letters[0], letters[1]]));
+        }
+        set(60, sectors.min(0x0fff_ffff) as u16);
+        set(61, (sectors.min(0x0fff_ffff) >> 16) as u16);
+        if long_addresses {
+            set(83, 0x4400);
+            (0..4).for_each(|index| set(100 + index, (sectors >> (16 * index)) as u16));
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_disks_size_and_model_are_read() {
+        let identity = Identity::parse(&description(10_000, false)).unwrap();
+        assert_eq!((identity.sectors, identity.model.as_str()), (10_000, "FAKE DISK"));
+        let identity = Identity::parse(&description(1 << 33, true)).unwrap();
+        assert_eq!((identity.sectors, identity.geometry().bytes), (1 << 33, 1 << 42));
+    }
+
+    #[test]
+    fn a_size_that_cannot_be_addressed_is_cut() {
+        assert_eq!(Identity::parse(&description(u64::MAX, true)).unwrap().sectors, 1 << 48);
+    }
+
+    #[test]
+    fn what_is_no_disk_of_known_sectors_is_none() {
+        assert_eq!(Identity::parse(&[0; LENGTH]), None);
+        assert_eq!(Identity::parse(&[0xff; LENGTH]), None);
+        let mut large = description(100, false);
+        large[212..214].copy_from_slice(&0x5000u16.to_le_bytes());
+        large[234..236].copy_from_slice(&2048u16.to_le_bytes());
+        assert_eq!(Identity::parse(&large), None);
+    }
+}

@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! IDE disks, driven by a task for each channel.
+
+use alloc::sync::Arc;
+
+use log::{info, warn};
+use prism_drivers::block::{Queue, Served};
+use prism_drivers::ide::{self, Channel, Places};
+use prism_drivers::pci;
+
+use crate::grant::OwnPage;
+use crate::line::Line;
+use crate::ports::CpuPorts;
+use crate::{disks, exec};
+
+/// Finds and drives all IDE disks. Not for PV domains, which have no ports.
+pub(crate) fn begin() {
+    // All of a PC's disks answer at the old places; of several controllers one has them.
+    let Some(controller) = pci::functions(&CpuPorts).find(pci::Function::is_ide) else { return };
+    for (channel, places) in (0..).zip(ide::places(&CpuPorts, &controller)) {
+        disks::begin_search();
+        if exec::spawn(drive(channel, places)).is_err() {
+            disks::end_search();
+            warn!("IDE channel {channel} is not driven: too many tasks run");
+        }
+    }
+}
+
+/// Drives the disks of a channel, for ever.
+async fn drive(number: u8, places: Places) {
+    let Some(line) = Line::open(places.line) else {
+        warn!("IDE channel {number} is not driven: its interrupt line is taken");
+        return disks::end_search();
+    };
+    let channel = Channel::new(&CpuPorts, places, line);
+    let drives = channel.drives().await;
+    let queue = Arc::new(Queue::new());
+    for drive in drives.iter().flatten() {
+        let name = ide::name(number, drive.number);
+        let geometry = drive.identity.geometry();
+        info!("{name}: {}, {geometry}", drive.identity.model);
+        let disk = Served::new(name, drive.number, geometry, Arc::clone(&queue));
+        disks::add(ide::number(number, drive.number), Arc::new(disk));
+    }
+    disks::end_search();
+    if drives.iter().any(Option::is_some) {
+        let report = |drive: &ide::Drive, failure| warn!("{}: {failure}", ide::name(number, drive.number));
+        channel.serve(&drives, &queue, OwnPage::new(), report).await;
+    }
+}
