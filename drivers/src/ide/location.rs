@@ -22,16 +22,25 @@ const OLD: [Places; 2] = [
     Places { command: 0x170, control: 0x376, bus_master: None, line: 15 },
 ];
 
-/// Where the channels of an IDE controller are, at their old places; its bus-master ports are
-/// switched on, if somebody has placed them.
+/// Where we put the bus-master ports if nobody has placed them: a machine without firmware. That is
+/// where firmware puts them if it has them to itself.
+const BUS_MASTER_BASE: u16 = 0xc000;
+
+/// Where the channels of an IDE controller are, at their old places; its bus-master ports are placed,
+/// unless somebody has, and switched on.
 pub fn places<P: Ports + ?Sized>(ports: &P, function: &Function) -> [Places; 2] {
     /// Command register: I/O ports, bus master.
     const SWITCH_ON: u32 = 1 << 0 | 1 << 2;
-    /// The base address register of the bus-master ports. Bit 0 says that they are I/O ports.
+    /// The base address register of the bus-master ports.
     const BUS_MASTER: u8 = 0x20;
+    /// Its mark for I/O ports.
+    const IO_PORTS: u32 = 1;
     let configuration = Configuration::new(ports, function.place);
+    if configuration.read(BUS_MASTER) == IO_PORTS {
+        configuration.write(BUS_MASTER, u32::from(BUS_MASTER_BASE) | IO_PORTS);
+    }
     let base = configuration.read(BUS_MASTER);
-    let base = u16::try_from(base & !0xf).ok().filter(|port| base & 1 != 0 && *port != 0);
+    let base = u16::try_from(base & !0xf).ok().filter(|port| base & IO_PORTS != 0 && *port != 0);
     if base.is_some() {
         // The upper half is status bits, cleared by writing ones.
         configuration.write(0x04, configuration.read(0x04) & 0xffff | SWITCH_ON);
@@ -69,16 +78,27 @@ mod tests {
         assert_eq!(disks, expected.map(|(name, number)| (name.to_owned(), number)));
     }
 
-    #[test]
-    fn bus_master_ports_that_nobody_placed_are_not_used() {
+    fn bus_master(register: u32) -> [Option<u16>; 2] {
         let ports = FakePorts::default();
         let place = Place { bus: 0, device: 1, function: 1 };
         let function = Function { place, vendor: 0x8086, device: 0x7010, class: 0x0101 };
         ports.plug(place, 0x04, 0);
-        ports.plug(place, 0x20, 1);
-        assert_eq!(places(&ports, &function)[0].bus_master, None);
-        ports.plug(place, 0x20, 0xc041);
-        let both = places(&ports, &function).map(|places| places.bus_master);
-        assert_eq!(both, [Some(0xc040), Some(0xc048)]);
+        ports.plug(place, 0x20, register);
+        places(&ports, &function).map(|places| places.bus_master)
+    }
+
+    #[test]
+    fn bus_master_ports_are_used_where_they_are() {
+        assert_eq!(bus_master(0xc041), [Some(0xc040), Some(0xc048)]);
+    }
+
+    #[test]
+    fn bus_master_ports_that_nobody_placed_are_placed() {
+        assert_eq!(bus_master(0x0001), [Some(0xc000), Some(0xc008)]);
+    }
+
+    #[test]
+    fn a_controller_without_bus_master_ports_has_none() {
+        assert_eq!(bus_master(0), [None, None]);
     }
 }
