@@ -2,6 +2,7 @@
 //! The clocks that there are, and starting those that were chosen.
 
 use core::mem::offset_of;
+use core::time::Duration;
 
 use log::warn;
 use prism_arch::{cpu, cpuid, kvm};
@@ -14,7 +15,7 @@ use xen_sys::xen::{shared_info, vcpu_info};
 
 use crate::ports::CpuPorts;
 use crate::registers::MappedRegisters;
-use crate::time::{self, Source};
+use crate::time::{self, Source, Wall};
 
 /// The clocks of the hypervisors beneath.
 pub(crate) struct Clocks {
@@ -22,19 +23,29 @@ pub(crate) struct Clocks {
     kvm: Option<Clock>,
     xen_wall: Option<WallClock>,
     kvm_wall: Option<WallClock>,
+    /// Time since 1970 by the PC's clock, if there is no better one.
+    rtc: Option<Duration>,
 }
 
 impl Clocks {
     /// Those in the page shared with Xen, and of the KVM whose CPUID leaves begin at `kvm`. One that
-    /// shows no time is none.
-    pub(crate) fn find(page: Option<Shared<shared_info>>, kvm: Option<u32>) -> Self {
+    /// shows no time is none. `rtc` reads the PC's clock, if there is one: each look at it is an exit.
+    pub(crate) fn find(
+        page: Option<Shared<shared_info>>,
+        kvm: Option<u32>,
+        rtc: impl FnOnce() -> Option<u64>,
+    ) -> Self {
         let ticking = |clock: &Clock| clock.nanoseconds(cpu::timestamp).is_some();
         let set = |clock: &WallClock| clock.at_zero().is_some();
+        let xen_wall = page.and_then(WallClock::of_xen).filter(set);
+        let kvm_wall = kvm.and_then(kvm::wall_clock).and_then(WallClock::of_kvm).filter(set);
+        let has_wall = xen_wall.is_some() || kvm_wall.is_some();
         Self {
             xen: page.and_then(of_boot_vcpu).filter(ticking),
             kvm: kvm.and_then(kvm::clock).map(Clock::new).filter(ticking),
-            xen_wall: page.and_then(WallClock::of_xen).filter(set),
-            kvm_wall: kvm.and_then(kvm::wall_clock).and_then(WallClock::of_kvm).filter(set),
+            xen_wall,
+            kvm_wall,
+            rtc: if has_wall { None } else { rtc().map(Duration::from_secs) },
         }
     }
 
@@ -46,6 +57,7 @@ impl Clocks {
         }
         capabilities.kvm_clock = self.kvm.is_some();
         capabilities.kvm_wall_clock = self.kvm_wall.is_some();
+        capabilities.platform.real_time_clock = self.rtc.is_some();
     }
 
     /// Starts those that were chosen. The last resort, a counter that nothing tells the speed of, is
@@ -65,10 +77,13 @@ impl Clocks {
                     .or_else(|| pit::measure_khz(&CpuPorts, cpu::timestamp)),
             ),
         });
-        match (services.wall_clock.chosen, self.xen_wall, self.kvm_wall) {
-            (WallWay::Xen, Some(base), _) | (WallWay::Kvm, _, Some(base)) => time::choose_wall_clock(base),
-            _ => {}
-        }
+        let wall = match services.wall_clock.chosen {
+            WallWay::Xen => self.xen_wall.map(Wall::Paravirtual),
+            WallWay::Kvm => self.kvm_wall.map(Wall::Paravirtual),
+            WallWay::RealTimeClock => self.rtc.map(Wall::AtStart),
+            WallWay::None => None,
+        };
+        wall.into_iter().for_each(time::choose_wall_clock);
     }
 }
 

@@ -21,13 +21,22 @@ pub(crate) enum Source {
     Timestamp { khz: u64 },
 }
 
+/// What makes a time a date.
+#[derive(Clone, Copy)]
+pub(crate) enum Wall {
+    /// The date at which the paravirtual clock, which must be the one in use, showed zero.
+    Paravirtual(WallClock),
+    /// The date at which [`nanoseconds`] was zero.
+    AtStart(Duration),
+}
+
 static SOURCE: Once<Source> = Once::new();
 /// The paravirtual clocks of vCPUs from 1 on: what one shows holds on its own vCPU only.
 static OTHERS: [Once<Clock>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
 /// The time since the clock was chosen.
 static TIME: Monotonic = Monotonic::new();
-/// The base that makes the paravirtual clock's reading a date.
-static WALL: Once<WallClock> = Once::new();
+/// What makes a time a date.
+static WALL: Once<Wall> = Once::new();
 /// Whether the wall clock was asked for and could not be read, to say it once.
 static WALL_FAILED: AtomicBool = AtomicBool::new(false);
 
@@ -44,9 +53,9 @@ pub(crate) fn add_vcpu(number: u32, clock: Clock) {
     }
 }
 
-/// Takes the date from `base` and the paravirtual clock, which must be the one it belongs to.
-pub(crate) fn choose_wall_clock(base: WallClock) {
-    WALL.call_once(|| base);
+/// Tells the date from `wall` on.
+pub(crate) fn choose_wall_clock(wall: Wall) {
+    WALL.call_once(|| wall);
 }
 
 /// Nanoseconds since the clock was chosen, early in boot. Never goes back, on whatever vCPU it is
@@ -59,10 +68,13 @@ pub fn nanoseconds() -> u64 {
 /// that has no idea itself.
 ///
 /// It may go back, and jump: whenever the host's clock is set. Xen counts 64 bits of seconds; KVM
-/// counts 32 up to its start, which end in the year 2106, and tells of its clock as it was at boot.
+/// counts 32 up to its start, which end in the year 2106, and tells of its clock as it was at boot; a
+/// PC's own clock is read at boot too, and is exact to the second.
 pub fn wall_clock() -> Option<Duration> {
-    let (Some(Source::Paravirtual(first)), Some(base)) = (SOURCE.get(), WALL.get()) else { return None };
-    let now = own(first).nanoseconds(cpu::timestamp).and_then(|reading| base.at(reading));
+    let now = match (WALL.get()?, SOURCE.get()?) {
+        (Wall::Paravirtual(base), source) => read(*source).and_then(|reading| base.at(reading)),
+        (Wall::AtStart(date), _) => date.checked_add(Duration::from_nanos(nanoseconds())),
+    };
     if now.is_none() && !WALL_FAILED.swap(true, Ordering::Relaxed) {
         log::warn!("the wall clock cannot be read: the hypervisor never finishes changing it");
     }

@@ -90,6 +90,8 @@ pub struct Platform {
     pub debug_exit: bool,
     /// ACPI tables that tell how to switch off.
     pub acpi_power_off: bool,
+    /// A clock that runs while the machine is off, and shows a date.
+    pub real_time_clock: bool,
     /// A high precision event timer.
     pub hpet: bool,
 }

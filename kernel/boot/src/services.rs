@@ -60,6 +60,8 @@ service! {
         Xen = "Xen's shared page",
         /// The base that KVM gives, and KVM's clock.
         Kvm = "KVM",
+        /// A PC's clock as it was at boot, to the second.
+        RealTimeClock = "real-time clock",
         /// Nobody tells.
         None = "none",
     }
@@ -236,6 +238,7 @@ fn choose_wall_clock(found: &Capabilities, clock: Clock) -> Choice<WallClock> {
     let ways = [
         (WallClock::Xen, with(Clock::Xen, offered_by_xen(found, |xen| xen.wall_clock))),
         (WallClock::Kvm, with(Clock::Kvm, offered(found.kvm_wall_clock))),
+        (WallClock::RealTimeClock, present(found.platform.real_time_clock)),
     ];
     Choice::best(ways, WallClock::None)
 }

@@ -91,6 +91,8 @@ fn a_wall_clock_is_used_with_the_clock_that_it_belongs_to_only() {
     found.xen = Some(XenCapabilities { wall_clock: true, ..Default::default() });
     found.kvm_clock = true;
     assert_eq!(Services::choose(&found).wall_clock.to_string(), "none (not KVM: not offered)");
+    found.platform.real_time_clock = true;
+    assert_eq!(Services::choose(&found).wall_clock.chosen, WallClock::RealTimeClock);
     found.kvm_wall_clock = true;
     assert_eq!(Services::choose(&found).wall_clock.chosen, WallClock::Kvm);
 }

@@ -35,10 +35,11 @@ impl ClockTest {
 }
 
 /// All of them.
-pub const TESTS: [ClockTest; 8] = [
+pub const TESTS: [ClockTest; 9] = [
     ClockTest::new("a_guests_date_is_its_hosts/pv", Env::Pv),
     ClockTest::new("a_guests_date_is_its_hosts/pvh", Env::Pvh),
     ClockTest::new("a_guests_date_is_its_hosts/pvhvm", Env::Pvhvm),
+    ClockTest::new("a_guests_date_is_its_hosts/hvm", Env::Hvm),
     ClockTest::new("a_guests_date_is_its_hosts/qemu-xen", Env::QemuXen),
     ClockTest::new("a_guests_date_is_its_hosts/kvm", Env::Kvm),
     ClockTest::setting("time_goes_on_when_the_date_is_set_back/pv", Env::Pv, -3600),
