@@ -2,7 +2,7 @@
 //! Starting CPUs as a PC does: they begin in real mode, at a page below 1 MiB (Intel SDM volume 3,
 //! 9.4.4 "MP Initialization Example").
 //!
-//! The code there is a copy of [`REAL_MODE`], which gets the CPU to 32-bit mode and into the image.
+//! The code there is a copy of `REAL_MODE`, which gets the CPU to 32-bit mode and into the image.
 //! From there it takes over the control registers of the CPU that starts it, and thereby 64-bit mode
 //! and our page tables.
 
