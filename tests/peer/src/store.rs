@@ -45,6 +45,18 @@ impl Store {
         self.tell(XS_WRITE, &[path, "\0", value])
     }
 
+    /// Writes the same to many nodes at once.
+    pub(crate) fn write_all(&mut self, paths: &[String], value: &str) -> Result<()> {
+        let messages = paths.iter().map(|path| message(XS_WRITE, 0, &[path, "\0", value]));
+        let messages = messages.collect::<Result<Vec<_>>>()?.concat();
+        self.stream.write_all(&messages).context("xenstored is gone")?;
+        for path in paths {
+            let answer = self.answer(XS_WRITE)?;
+            ensure!(answer.is_ok(), "{path} cannot be written: {answer:?}");
+        }
+        Ok(())
+    }
+
     /// Waits until a node has a value, and gives it.
     pub(crate) fn wait_for(&mut self, path: &str, limit: Duration) -> Result<String> {
         let deadline = Instant::now() + limit;
@@ -97,10 +109,13 @@ impl Store {
 
     /// Sends a request and waits for its answer; the inner error is xenstored's.
     fn ask(&mut self, kind: u32, transaction: u32, payload: &[&str]) -> Result<Result<Vec<u8>, String>> {
-        let payload = payload.concat();
-        let length = u32::try_from(payload.len())?;
-        let header = [kind, 1, transaction, length].map(u32::to_le_bytes).concat();
-        self.stream.write_all(&[&header, payload.as_bytes()].concat()).context("xenstored is gone")?;
+        let message = message(kind, transaction, payload)?;
+        self.stream.write_all(&message).context("xenstored is gone")?;
+        self.answer(kind)
+    }
+
+    /// Waits for the answer to a request of this kind.
+    fn answer(&mut self, kind: u32) -> Result<Result<Vec<u8>, String>> {
         loop {
             let (answer, payload) = self.receive(Instant::now() + LIMIT)?;
             match answer {
@@ -150,6 +165,14 @@ impl Store {
         }
         Ok(())
     }
+}
+
+/// A request as it is sent. One is answered at a time, so all have the same number.
+fn message(kind: u32, transaction: u32, payload: &[&str]) -> Result<Vec<u8>> {
+    let payload = payload.concat();
+    let length = u32::try_from(payload.len())?;
+    let header = [kind, 1, transaction, length].map(u32::to_le_bytes).concat();
+    Ok([&header, payload.as_bytes()].concat())
 }
 
 /// The words of a header: type, id, transaction, length.

@@ -22,14 +22,17 @@ pub(crate) fn add(guest: &mut Guest, count: u32) -> Result<()> {
     guest.tell("added", &added.to_string())
 }
 
+/// Writes that go to xenstored together.
+const BATCH: u32 = 100;
+
 /// Writes `count` times below `data/flooded`, then once to `data/calm`.
 pub(crate) fn flood(guest: &mut Guest, count: u32) -> Result<()> {
     guest.hear("started")?;
-    for number in 0..count {
-        let path = guest.path(&format!("data/flooded/{}", number % 100));
-        guest.store.write(&path, &number.to_string())?;
+    let paths: Vec<String> = (0..BATCH).map(|number| guest.path(&format!("data/flooded/{number}"))).collect();
+    for batch in 0..count / BATCH {
+        guest.store.write_all(&paths, &batch.to_string())?;
     }
-    println!("{count} writes done");
+    println!("{} writes done", count / BATCH * BATCH);
     let calm = guest.path("data/calm");
     guest.store.write(&calm, "after the flood")
 }

@@ -8,6 +8,7 @@ extern crate alloc;
 mod events;
 mod grants;
 mod lies;
+mod limits;
 mod talk;
 mod transactions;
 mod watches;
@@ -32,7 +33,9 @@ async fn main(context: Context) -> prism::Result<Verdict> {
         Some("add") => transactions::add_beside_others(&context, &peer).await,
         Some("flood") => watches::flooded(&peer).await,
         Some("lie") => lies::told(store).await,
-        _ => Err("peer= is none of echo, storm, grants, add, flood, lie".into()),
+        Some("quotas") => limits::of_xenstore(store).await,
+        Some("ports") => limits::of_ports(store).await,
+        _ => Err("peer= is none of echo, storm, grants, add, flood, lie, quotas, ports".into()),
     }?;
     Ok(if good { Verdict::Success } else { Verdict::Failure })
 }

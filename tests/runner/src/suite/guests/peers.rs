@@ -62,4 +62,17 @@ pub(super) const TESTS: &[GuestTest] = &[
             "20000 writes done",
             "17 events of the flood kept, the last one stands for the rest: true",
         ]),
+    GuestTest::new("limits_of_xenstore_are_errors", "peer")
+        .words("peer=quotas")
+        .envs(XL)
+        .telling(&["too long for a node: xenstored refused", "after many watches: xenstored refused"]),
+    GuestTest::new("a_guest_of_eight_event_channels_lives_with_them", "peer")
+        .words("peer=ports")
+        .envs(XL)
+        .settings(&["max_event_channels = 8"])
+        .telling(&["channels opened before Xen said Some(", "xenstore still answers: prism"]),
+    GuestTest::new("a_grant_table_of_one_frame_is_full_early", "grants")
+        .envs(XL)
+        .settings(&["max_grant_frames = 1"])
+        .telling(&["504 pages granted at once, then: the table is full", "1 of 1 frames"]),
 ];
