@@ -9,7 +9,7 @@ use anyhow::Result;
 use xen_sys::io::xs_wire::*;
 
 use crate::guest::Guest;
-use crate::ring::{ANSWERS_MADE, CONNECTION, ERROR, REQUESTS_TAKEN, Request, Ring};
+use crate::ring::{ANSWERS_MADE, CONNECTION, ERROR, REQUESTS_MADE, REQUESTS_TAKEN, Request, Ring};
 
 /// Serves the guest, which must not run yet, until it asks for `lie/no-more`; then the real xenstored
 /// serves it again.
@@ -92,9 +92,12 @@ fn tell_lie(ring: &mut Ring, request: &Request, lie: &str) -> Result<()> {
         "too-short" => ring.send([kind, id, transaction, 100], b"ten bytes!"),
         "too-long" => ring.send([kind, id, transaction, XENSTORE_PAYLOAD_MAX as u32 + 1], b"x"),
         "endless" => ring.send([kind, id, transaction, u32::MAX], b"x"),
-        "answers-jump" => jump(ring, ANSWERS_MADE, 5000),
-        "answers-back" => jump(ring, ANSWERS_MADE, u32::MAX),
-        "requests-jump" => jump(ring, REQUESTS_TAKEN, 1),
+        "answers-jump" => jump(ring, 5000),
+        "answers-back" => jump(ring, u32::MAX),
+        "requests-jump" => {
+            ring.set(REQUESTS_TAKEN, ring.word(REQUESTS_MADE).wrapping_add(1));
+            ring.notify()
+        }
         "given-up" => {
             ring.set(ERROR, XENSTORE_ERROR_PROTO);
             ring.notify()
@@ -119,10 +122,10 @@ fn flood(ring: &mut Ring) -> Result<()> {
     Ok(())
 }
 
-/// Moves an index, and says so.
-fn jump(ring: &mut Ring, index: usize, distance: u32) -> Result<()> {
+/// Claims to have answered so many bytes more, and says so.
+fn jump(ring: &mut Ring, distance: u32) -> Result<()> {
     ring.settle()?;
-    ring.set(index, ring.word(index).wrapping_add(distance));
+    ring.set(ANSWERS_MADE, ring.word(ANSWERS_MADE).wrapping_add(distance));
     ring.notify()
 }
 

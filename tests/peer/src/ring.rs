@@ -15,7 +15,7 @@ use crate::guest::{Guest, LIMIT};
 use crate::page::{Access, Page};
 
 pub(crate) const REQUESTS_TAKEN: usize = offset_of!(xenstore_domain_interface, req_cons);
-const REQUESTS_MADE: usize = offset_of!(xenstore_domain_interface, req_prod);
+pub(crate) const REQUESTS_MADE: usize = offset_of!(xenstore_domain_interface, req_prod);
 const ANSWERS_TAKEN: usize = offset_of!(xenstore_domain_interface, rsp_cons);
 pub(crate) const ANSWERS_MADE: usize = offset_of!(xenstore_domain_interface, rsp_prod);
 const FEATURES: usize = offset_of!(xenstore_domain_interface, server_features);

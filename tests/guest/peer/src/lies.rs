@@ -101,7 +101,7 @@ async fn truth_after(store: &Client, lie: &Outcome) -> String {
         Timer::after(Duration::from_millis(100)).await;
         answer = limited_truth(store).await;
     }
-    if answer.is_err() && matches!(lie, Silence) {
+    if answer.is_err() && matches!(lie, Silence | SilenceOrDeath(_)) {
         // What is left of the lie swallows the answers. Only who waits for them can know.
         store.reconnect();
         answer = limited_truth(store).await;
