@@ -68,7 +68,9 @@ impl Monotonic {
             let offset = self.offset.load(Ordering::Acquire);
             let Some(time) = read().map(|reading| reading.wrapping_add(offset)) else { break };
             let latest = self.latest.load(Ordering::Acquire);
-            if time.saturating_add(STEP) >= latest {
+            if behind(time, latest) <= STEP as i64 {
+                // A reading from just before the start is no time at all.
+                let time = if behind(time, latest) > 0 { latest } else { time };
                 return self.latest.fetch_max(time, Ordering::AcqRel).max(time);
             }
         }
@@ -86,13 +88,18 @@ impl Monotonic {
         let offset = self.offset.load(Ordering::Acquire);
         let latest = self.latest.load(Ordering::Acquire);
         let time = read().map_or(latest, |reading| reading.wrapping_add(offset));
-        if time.saturating_add(STEP) < latest {
-            let further = offset.wrapping_add(latest - time);
+        if behind(time, latest) > STEP as i64 {
+            let further = offset.wrapping_add(latest.wrapping_sub(time));
             // Fails if another vCPU was faster: then it is done.
             let _ = self.offset.compare_exchange(offset, further, Ordering::AcqRel, Ordering::Acquire);
         }
         latest
     }
+}
+
+/// How much `time` is behind `latest`; negative if it is ahead. Times are modulo 2^64.
+fn behind(time: u64, latest: u64) -> i64 {
+    latest.wrapping_sub(time) as i64
 }
 
 #[cfg(all(test, not(loom)))]
@@ -107,6 +114,20 @@ mod tests {
         let time = Monotonic::new();
         time.start(reading);
         time
+    }
+
+    #[test]
+    fn a_reading_from_just_before_the_start_is_the_start() {
+        let time = started(1_000_000);
+        assert_eq!(time.now(|| Some(999_990)), 0);
+        assert_eq!(time.now(|| Some(1_000_007)), 7);
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_right_after_the_start_goes_on() {
+        let time = started(10 * STEP);
+        assert_eq!(time.now(|| Some(5)), 0);
+        assert_eq!(time.now(|| Some(25)), 20);
     }
 
     #[test]
@@ -146,8 +167,9 @@ mod tests {
     #[test]
     fn a_clock_that_jumps_ahead_is_followed() {
         let time = started(0);
-        assert_eq!(time.now(|| Some(u64::MAX)), u64::MAX);
-        assert_eq!(time.now(|| Some(0)), u64::MAX);
+        const CENTURIES: u64 = u64::MAX / 2;
+        assert_eq!(time.now(|| Some(CENTURIES)), CENTURIES);
+        assert_eq!(time.now(|| Some(0)), CENTURIES);
     }
 
     #[test]
