@@ -42,13 +42,17 @@ pub fn abi() -> Option<Abi> {
 
 /// Has vCPU `number` take events; `info` is its structure. Until it [takes them](take_all) they do
 /// not interrupt it.
-pub(crate) fn add_vcpu(number: u32, info: Shared<vcpu_info>) {
+///
+/// # Errors
+///
+/// `NOENT` if Xen does not deliver events to it.
+pub(crate) fn add_vcpu(number: u32, info: Shared<vcpu_info>) -> Result<()> {
+    EVENTS.get().filter(|events| events.reach(number)).ok_or(Errno::NOENT)?;
     if let Some(mask) = info.field::<u8>(offset_of!(vcpu_info, evtchn_upcall_mask)) {
         mask.write(1);
     }
-    if let Some(place) = INFOS.get(number as usize) {
-        place.call_once(|| info);
-    }
+    INFOS.get(number as usize).ok_or(Errno::NOENT)?.call_once(|| info);
+    Ok(())
 }
 
 /// Takes every event that has arrived at the vCPU that calls, and wakes the tasks that wait for them.
@@ -128,7 +132,10 @@ impl EventChannel {
     ///
     /// What Xen answers; `EINVAL` if that port does not wait for us.
     pub fn connect(remote: DomainId, port: Port) -> Result<Self> {
-        Self::new(event::bind_interdomain(&Hypervisor, remote, port)?, 0, true)
+        let channel = Self::new(event::bind_interdomain(&Hypervisor, remote, port)?, 0, true)?;
+        // Xen sets it pending; QEMU's emulation doesn't.
+        TABLE.arrived(channel.port);
+        Ok(channel)
     }
 
     /// One that the toolstack opened for us, and that stays open. Its event has arrived at once:

@@ -82,7 +82,8 @@ impl fmt::Display for Unused {
 /// Has vCPU 0 take events; its structure is in Xen's shared page.
 pub(crate) fn take_events(page: Shared<shared_info>) {
     if let Some(info) = legacy_info(page, 0) {
-        event::add_vcpu(0, info);
+        // Cannot fail: a domain without events on its first vCPU has none.
+        let _ = event::add_vcpu(0, info);
     }
 }
 
@@ -160,7 +161,7 @@ fn add_events(machine: &dyn Machine, page: Shared<shared_info>, number: u32) -> 
         Some(info) => info,
         None => register_info(machine, number)?,
     };
-    event::add_vcpu(number, info);
+    event::add_vcpu(number, info).map_err(Unused::NoEvents)?;
     if let Some(clock) = info.field(core::mem::offset_of!(vcpu_info, time)) {
         time::add_vcpu(number, Clock::new(clock));
     }

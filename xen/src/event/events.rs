@@ -71,6 +71,14 @@ impl Events {
         }
     }
 
+    /// Whether events can be delivered to `vcpu`. A vCPU that they can't be would lose them.
+    pub fn reach(&self, vcpu: u32) -> bool {
+        match self {
+            Self::TwoLevel(two_level) => vcpu < two_level.vcpus(),
+            Self::Fifo(fifo) => vcpu < fifo.vcpus(),
+        }
+    }
+
     /// Makes sure that there is a place for `port`; where it takes pages, they are from `pages`. To
     /// be called before a port is used first.
     ///

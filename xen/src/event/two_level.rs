@@ -65,6 +65,11 @@ impl TwoLevel {
         self.bits
     }
 
+    /// How many vCPUs, from 0 on, can be given ports.
+    pub fn vcpus(&self) -> u32 {
+        self.vcpus.len() as u32
+    }
+
     /// Has `vcpu` take the events of `port` from now on. The port is masked meanwhile.
     pub fn give(&self, port: Port, vcpu: u32) {
         self.vcpus.iter().for_each(|ports| ports.remove(port));

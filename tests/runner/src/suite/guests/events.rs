@@ -1,9 +1,37 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Events and timers in numbers.
+//! Events and timers in numbers, however events are kept.
 
 use super::GuestTest;
 use crate::env::Env;
 
+/// Where Xen offers the FIFO ABI.
+const FIFO: &[Env] = &[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::Pvhvm];
+/// Where it doesn't.
+const TWO_LEVEL: &[Env] = &[Env::PvShim, Env::QemuXen];
+/// Where `xl` starts a domain under a Xen that offers both.
+const GUESTS: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
+
 /// The topic's tests.
-pub(super) const TESTS: &[GuestTest] = &[GuestTest::new("no_event_is_lost_and_no_timer_is_early", "events")
-    .envs(&[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm, Env::QemuXen])];
+pub(super) const TESTS: &[GuestTest] = &[
+    GuestTest::new("no_event_is_lost_and_no_timer_is_early", "events")
+        .envs(FIFO)
+        .telling(&["events: FIFO", "10000 events sent, 10000 echoed, 0 lost"]),
+    GuestTest::new("no_event_is_lost_where_there_is_no_fifo_abi", "events")
+        .envs(TWO_LEVEL)
+        .words("events=fifo")
+        .telling(&["events: 2-level", "10000 events sent, 10000 echoed, 0 lost"]),
+    GuestTest::new("no_event_is_lost_in_the_2_level_abi", "events")
+        .envs(GUESTS)
+        .words("events=2l")
+        .telling(&["events: 2-level", "10000 events sent, 10000 echoed, 0 lost"]),
+    GuestTest::new("a_domain_with_few_ports_lives", "events")
+        .envs(GUESTS)
+        .words("few")
+        .settings(&["max_event_channels = 8"])
+        .telling(&["events: FIFO", "channels opened before Xen said Some(ENOSPC)"]),
+    GuestTest::new("a_domain_with_few_ports_lives_in_the_2_level_abi", "events")
+        .envs(GUESTS)
+        .words("few events=2l")
+        .settings(&["max_event_channels = 8"])
+        .telling(&["events: 2-level", "channels opened before Xen said Some(ENOSPC)"]),
+];
