@@ -24,3 +24,5 @@ pub mod power;
 pub mod registers;
 pub mod rtc;
 pub mod serial;
+#[cfg(any(test, feature = "sim"))]
+pub mod sim;

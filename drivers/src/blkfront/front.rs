@@ -28,7 +28,7 @@ const MOST_VIOLATIONS: u32 = 3;
 
 /// Events in a row that bring nothing, after which the backend is listened to less often (XSA-391).
 const MOST_EMPTY_EVENTS: u32 = 64;
-/// How much less often.
+/// How much less often; and how often grant references are looked for when there are none.
 const PAUSE: Duration = Duration::from_millis(1);
 
 /// The driver of a paravirtual disk: [`xen::xenbus::run`] connects it.
@@ -62,15 +62,12 @@ impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
             if self.poll().await || vbd.state().listen()? {
                 continue;
             }
-            let starved = async {
-                if round.starved {
-                    // The reference is free again when it is dropped here.
-                    drop(vbd.platform().grants().wait_for_free().await);
-                } else {
-                    core::future::pending().await
-                }
+            // While requests are on their way, their answers free references.
+            let starved = round.starved && vbd.in_flight() == 0;
+            let pause = async {
+                if starved { vbd.platform().delay(PAUSE).await } else { core::future::pending().await }
             };
-            match select4(vbd.work(), channel.wait(), starved, sectors.next()).await {
+            match select4(vbd.work(), channel.wait(), pause, sectors.next()).await {
                 Either4::First(()) | Either4::Third(()) => {}
                 Either4::Second(()) => empty += 1,
                 Either4::Fourth(event) => {

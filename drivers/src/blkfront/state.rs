@@ -13,7 +13,7 @@ use super::job::{Job, Operation, Piece};
 use super::link::{Flight, Link, NotSent};
 use super::offer::{Durability, Properties};
 use super::slab::Slab;
-use crate::block::{Error, Geometry};
+use crate::block::{Discard, Error, Geometry};
 use crate::platform::Platform;
 
 /// All that is known of a disk.
@@ -217,6 +217,9 @@ impl<'p, P: Platform> State<'p, P> {
             return Sent::Never(None);
         }
         if job.operation == Operation::Flush && properties.durability == Durability::None {
+            return Sent::Never(Some(Error::Unsupported));
+        }
+        if job.operation == Operation::Discard(Discard::Secure) && !properties.secure_discard {
             return Sent::Never(Some(Error::Unsupported));
         }
         if link.ring.room() == 0 {

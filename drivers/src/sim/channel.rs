@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Event channels.
+
+use alloc::collections::BTreeMap;
+use alloc::sync::Arc;
+use core::future::{Future, poll_fn};
+use core::task::{Poll, Waker};
+
+use spin::Mutex;
+use xen::event::Port;
+
+use crate::platform::Channel;
+
+/// The channels that are open, by their ports.
+pub(super) type Channels = Arc<Mutex<BTreeMap<u32, Arc<Mutex<Pair>>>>>;
+
+/// Both ends of a channel.
+#[derive(Default)]
+pub(super) struct Pair {
+    near: End,
+    far: End,
+}
+
+/// What one end has heard.
+#[derive(Default)]
+struct End {
+    arrived: bool,
+    events: u64,
+    waker: Option<Waker>,
+}
+
+impl End {
+    fn raise(&mut self) -> Option<Waker> {
+        self.arrived = true;
+        self.events += 1;
+        self.waker.take()
+    }
+
+    fn poll(&mut self, waker: &Waker) -> Poll<()> {
+        if core::mem::take(&mut self.arrived) {
+            return Poll::Ready(());
+        }
+        self.waker = Some(waker.clone());
+        Poll::Pending
+    }
+}
+
+/// The driver's end.
+pub struct SimChannel {
+    channels: Channels,
+    pair: Arc<Mutex<Pair>>,
+    port: u32,
+}
+
+impl SimChannel {
+    pub(super) fn open(channels: &Channels) -> Self {
+        let pair = Arc::<Mutex<Pair>>::default();
+        let mut open = channels.lock();
+        let port = (1..).find(|port| !open.contains_key(port)).expect("a free port");
+        open.insert(port, Arc::clone(&pair));
+        Self { channels: Arc::clone(channels), pair, port }
+    }
+}
+
+impl Channel for SimChannel {
+    fn port(&self) -> Port {
+        Port(self.port)
+    }
+
+    fn notify(&self) {
+        let waker = self.pair.lock().far.raise();
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    fn wait(&self) -> impl Future<Output = ()> + Send {
+        poll_fn(|context| self.pair.lock().near.poll(context.waker()))
+    }
+}
+
+impl Drop for SimChannel {
+    fn drop(&mut self) {
+        self.channels.lock().remove(&self.port);
+    }
+}
+
+/// The backend's end.
+pub struct FarEnd {
+    pair: Arc<Mutex<Pair>>,
+}
+
+impl FarEnd {
+    pub(super) fn connect(channels: &Channels, port: u32) -> Self {
+        let pair = channels.lock().get(&port).cloned();
+        Self { pair: pair.expect("a port that the driver has open") }
+    }
+
+    /// Raises an event at the driver.
+    pub fn notify(&self) {
+        let waker = self.pair.lock().near.raise();
+        waker.into_iter().for_each(Waker::wake);
+    }
+
+    /// Waits for an event from the driver.
+    pub fn wait(&self) -> impl Future<Output = ()> + Send {
+        poll_fn(|context| self.pair.lock().far.poll(context.waker()))
+    }
+
+    /// Events that the driver has raised so far.
+    pub fn events(&self) -> u64 {
+        self.pair.lock().far.events
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The platform.
+
+use alloc::boxed::Box;
+use core::future::{Future, pending};
+use core::pin::Pin;
+use core::sync::atomic::{AtomicU64, Ordering};
+use core::time::Duration;
+
+use embassy_futures::yield_now;
+use xen::error::Result;
+use xen::fake::{Config, FakePage, FakeXen, Peer};
+use xen::grant::{DomainId, Table};
+use xen::xenstore::Delay;
+
+use super::channel::{Channels, FarEnd, SimChannel};
+use crate::platform::Platform;
+
+/// How time passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Clock {
+    /// Waits of a second and more never end, shorter ones at once.
+    Patient,
+    /// Waits of a second and more end when everybody had some turns, shorter ones at once.
+    Impatient,
+}
+
+/// A kernel for one driver.
+pub struct SimPlatform {
+    /// Before `xen`, which looks for leaks when it is dropped.
+    grants: Table<FakePage>,
+    xen: FakeXen,
+    channels: Channels,
+    clock: Clock,
+    now: AtomicU64,
+    pages: AtomicU64,
+}
+
+impl SimPlatform {
+    /// A platform with the usual [`Config`].
+    pub fn new(clock: Clock) -> Self {
+        Self::with(clock, Config::default())
+    }
+
+    /// A platform on such a machine.
+    pub fn with(clock: Clock, config: Config) -> Self {
+        let xen = FakeXen::with(config);
+        Self {
+            grants: xen.table(),
+            xen,
+            channels: Channels::default(),
+            clock,
+            now: AtomicU64::new(0),
+            pages: AtomicU64::new(u64::MAX),
+        }
+    }
+
+    /// The hypervisor.
+    pub fn xen(&self) -> &FakeXen {
+        &self.xen
+    }
+
+    /// Another domain.
+    pub fn peer(&self, domain: DomainId) -> Peer {
+        self.xen.peer(domain)
+    }
+
+    /// The other end of the driver's channel with this port, as xenstore has it.
+    ///
+    /// # Panics
+    ///
+    /// If there is no such channel.
+    pub fn far_end(&self, port: u32) -> FarEnd {
+        FarEnd::connect(&self.channels, port)
+    }
+
+    /// Channels that are open.
+    pub fn channels(&self) -> usize {
+        self.channels.lock().len()
+    }
+
+    /// From now on there are only so many pages.
+    pub fn limit_pages(&self, pages: u64) {
+        self.pages.store(pages, Ordering::Relaxed);
+    }
+}
+
+impl Delay for SimPlatform {
+    fn delay(&self, time: Duration) -> impl Future<Output = ()> + Send {
+        let wait: Pin<Box<dyn Future<Output = ()> + Send>> = match self.clock {
+            _ if time < Duration::from_secs(1) => Box::pin(yield_now()),
+            Clock::Patient => Box::pin(pending()),
+            Clock::Impatient => Box::pin(async {
+                for _ in 0..200 {
+                    yield_now().await;
+                }
+            }),
+        };
+        wait
+    }
+}
+
+impl Platform for SimPlatform {
+    type Page = FakePage;
+    type Channel = SimChannel;
+
+    fn grants(&self) -> &Table<FakePage> {
+        &self.grants
+    }
+
+    fn page(&self) -> Option<FakePage> {
+        let take = |pages: u64| pages.checked_sub(1);
+        self.pages.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        Some(self.xen.page())
+    }
+
+    fn channel(&self, _: DomainId) -> Result<SimChannel> {
+        Ok(SimChannel::open(&self.channels))
+    }
+
+    fn now(&self) -> u64 {
+        self.now.fetch_add(1000, Ordering::Relaxed)
+    }
+}
+
+impl Drop for SimPlatform {
+    fn drop(&mut self) {
+        let open = self.channels.lock().len();
+        assert!(open == 0, "{open} event channels were leaked");
+    }
+}

@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Backends that come and go, disks that grow, memory that runs out.
+
+use futures::future::join_all;
+use prism_drivers::block::Error;
+use prism_drivers::platform::Platform;
+use prism_drivers::sim::{Clock, SimPlatform};
+use xen::fake::Config;
+use xen::xenbus::State;
+
+use crate::backend::{BACKEND, Guest, yield_now};
+
+#[test]
+fn requests_that_a_backend_left_unanswered_are_done_by_the_next() {
+    for keys in [&[][..], &[("feature-persistent", "1"), ("feature-max-indirect-segments", "64")]] {
+        let guest = Guest::new(1 << 20, keys);
+        let restarts = async {
+            for answers in [3, 0, 5] {
+                let (ring, channel) = guest.connect().await;
+                guest.answer(&ring, &channel, answers).await;
+                guest.be(State::Closing);
+                guest.until(State::Closed).await;
+                drop(ring);
+                guest.let_go();
+                guest.be(State::Closed);
+            }
+            guest.live().await;
+        };
+        guest.play(restarts, async |disk| {
+            let writes = (0..20).map(|index| disk.write(index * 8192, guest.buffer(8192, index as u8 + 1)));
+            assert!(join_all(writes).await.iter().all(Result::is_ok));
+        });
+        let disk = guest.disk.borrow();
+        assert!(
+            (0..20).all(|index| disk[index * 8192..(index + 1) * 8192]
+                .iter()
+                .all(|byte| *byte == index as u8 + 1))
+        );
+    }
+}
+
+#[test]
+fn a_disk_that_is_taken_away_fails_what_was_asked_of_it() {
+    let guest = Guest::new(1 << 20, &[]);
+    let detach = async {
+        let (ring, channel) = guest.connect().await;
+        guest.answer(&ring, &channel, 2).await;
+        guest.xenstored.write(&format!("{BACKEND}/online"), "0");
+        guest.be(State::Closing);
+        guest.until(State::Closed).await;
+        drop(ring);
+        guest.be(State::Closed);
+    };
+    let (results, _) = guest.play(detach, async |disk| {
+        let reads = (0..10).map(|index| disk.read(index * 4096, guest.buffer(4096, 0)));
+        let results = join_all(reads).await;
+        assert_eq!(disk.read(0, guest.buffer(4096, 0)).await.unwrap_err().error, Error::Gone);
+        results
+    });
+    assert_eq!(results.iter().filter(|result| result.is_ok()).count(), 2);
+    assert!(
+        results.iter().filter_map(|result| result.as_ref().err()).all(|failed| failed.error == Error::Gone)
+    );
+    assert!(guest.platform.grants().report().is_idle());
+    assert_eq!(guest.platform.channels(), 0);
+}
+
+#[test]
+fn a_backend_that_dies_with_our_pages_costs_just_those() {
+    let guest = Guest::with(SimPlatform::new(Clock::Impatient), 1 << 20, &[]);
+    let dies = async {
+        let (ring, _) = guest.connect().await;
+        for _ in 0..200 {
+            yield_now().await;
+        }
+        guest.xenstored.remove(BACKEND);
+        guest.until(State::Closed).await;
+        for _ in 0..1000 {
+            yield_now().await;
+        }
+        assert_eq!(guest.platform.grants().report().quarantined, 1, "the ring");
+        drop(ring);
+    };
+    let (result, _) = guest.play(dies, async |disk| disk.read(0, guest.buffer(4096, 0)).await.map(drop));
+    assert_eq!(result.unwrap_err().error, Error::Gone);
+    assert!(guest.platform.grants().report().is_idle());
+}
+
+#[test]
+fn a_disk_that_grows_can_be_read_beyond_its_old_end() {
+    let guest = Guest::new(1 << 20, &[]);
+    guest.serve(async |disk| {
+        assert!(disk.read(1 << 20, guest.buffer(4096, 0)).await.is_err());
+        guest.disk.borrow_mut().resize(2 << 20, 7);
+        guest.xenstored.write(&format!("{BACKEND}/sectors"), "4096");
+        while disk.geometry().bytes != 2 << 20 {
+            yield_now().await;
+        }
+        let buffer = disk.read(1 << 20, guest.buffer(4096, 0)).await.unwrap();
+        assert!(buffer.pieces().flatten().all(|byte| *byte == 7));
+    });
+}
+
+#[test]
+fn requests_wait_when_the_grant_table_is_full() {
+    let config = Config { max_grant_frames: 1, max_grant_version: 1, ..Config::default() };
+    let guest =
+        Guest::with(SimPlatform::with(Clock::Patient, config), 8 << 20, &[("max-ring-page-order", "2")]);
+    guest.serve(async |disk| {
+        // 120 requests of 8 pages each, but the table has 504 entries.
+        let reads = (0..120).map(|index| disk.read(index * 32768, guest.buffer(32768, 0)));
+        assert!(join_all(reads).await.iter().all(Result::is_ok));
+    });
+    assert_eq!(guest.answered.get(), 120);
+}
+
+#[test]
+fn without_memory_for_the_copy_a_request_fails() {
+    let guest = Guest::new(1 << 20, &[("feature-persistent", "1")]);
+    guest.serve(async |disk| {
+        let buffer = guest.buffer(4096, 0);
+        guest.platform.limit_pages(0);
+        assert_eq!(disk.read(0, buffer).await.unwrap_err().error, Error::NoMemory);
+        guest.platform.limit_pages(100);
+        disk.read(0, guest.buffer(4096, 0)).await.unwrap();
+    });
+}

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The driver of paravirtual disks, against backends that are honest, and backends that lie.
+mod backend;
+mod faults;
+mod handshake;
+mod lies;
+mod transfers;
