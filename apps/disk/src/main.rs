@@ -8,6 +8,8 @@
 //! - `verify=xvda,SEED`: whether that is what is on it
 //! - `mix=xvda,SEED,MIB`: reads and writes of random sizes, many at once, each checked
 //! - `flush=xvda`, `discard=xvda`
+//! - `hammer=xvda`: reads again and again, until the disk is taken away
+//! - `await=xvda`: waits until there is such a disk
 #![no_std]
 #![no_main]
 
@@ -18,16 +20,15 @@ mod pattern;
 mod pipeline;
 
 use alloc::format;
-use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use pipeline::{CHUNK, Chunks};
-use prism::disks::{Discard, Disk, Request};
+use prism::disks::{Discard, Disk, Error, Request};
 use prism::{Context, Verdict, println};
 use sha2::{Digest, Sha256};
 
-prism::app!(main, words: ["list", "sha256", "copy", "fill", "verify", "mix", "flush", "discard"]);
+prism::app!(main, words: ["list", "sha256", "copy", "fill", "verify", "mix", "flush", "discard", "hammer", "await"]);
 
 async fn main(context: Context) -> prism::Result<Verdict> {
     let mut verdict = Verdict::Success;
@@ -52,7 +53,12 @@ async fn main(context: Context) -> prism::Result<Verdict> {
                 disk.discard(0..disk.geometry().bytes, Discard::Normal).await?;
                 true
             }
-            ("sha256" | "copy" | "fill" | "verify" | "mix" | "flush" | "discard", _) => {
+            ("hammer", [disk]) => hammer(&*find(&context, disk).await?).await?,
+            ("await", [disk]) => {
+                drop(context.wait_for_disk(disk).await);
+                true
+            }
+            ("sha256" | "copy" | "fill" | "verify" | "mix" | "flush" | "discard" | "hammer" | "await", _) => {
                 return Err(format!("{}={value} has the wrong number of arguments", word.name).into());
             }
             _ => continue,
@@ -124,6 +130,22 @@ async fn verify(disk: &Disk, seed: u64) -> prism::Result<bool> {
             return Ok(false);
         }
     }
-    println!("verified {} bytes of {}", disk.geometry().bytes.to_string(), disk.name());
+    println!("verified {} bytes of {}", disk.geometry().bytes, disk.name());
     Ok(true)
+}
+
+/// Reads until that fails, which must be because the disk was taken away.
+async fn hammer(disk: &Disk) -> prism::Result<bool> {
+    println!("hammering {}", disk.name());
+    let mut bytes = 0;
+    let error = loop {
+        let mut chunks = Chunks::of(disk);
+        match chunks.next().await {
+            Ok(Some((_, buffer))) => bytes += buffer.length(),
+            Ok(None) => break Error::Gone,
+            Err(failed) => break failed.error,
+        }
+    };
+    println!("{}: {bytes} bytes read, then: {error}", disk.name());
+    Ok(error == Error::Gone)
 }

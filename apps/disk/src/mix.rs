@@ -27,6 +27,7 @@ struct Pending<'d> {
 
 /// Moves `size` MiB to and from the disk; false if a block is not what was written last.
 pub(crate) async fn run(disk: &Disk, seed: u64, size: u64) -> prism::Result<bool> {
+    println!("mixing reads and writes on {}", disk.name());
     let blocks = disk.geometry().bytes / BLOCK;
     let mut seeds = vec![0_u64; blocks as usize];
     let mut random = seed;

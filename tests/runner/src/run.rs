@@ -12,7 +12,7 @@ use crate::env::{Env, Place};
 use crate::guest::places::Places;
 use crate::guest::schedule::InOrder;
 use crate::guest::session::Session;
-use crate::guest::{Boot, Ending, Job, direct, schedule};
+use crate::guest::{Backend, Boot, Ending, Job, direct, schedule};
 use crate::image::disk::{self, Content};
 use crate::image::{Image, build};
 use crate::lab::Lab;
@@ -170,6 +170,7 @@ fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
         command_line: options.cmdline.clone(),
         boot: options.boot,
         disks: disks.to_vec(),
+        backend: Backend::Kernel,
         limit: Duration::from_secs(options.timeout),
         ..Job::new(env, image.clone())
     }

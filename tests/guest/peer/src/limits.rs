@@ -9,6 +9,7 @@ use core::fmt::Display;
 use prism::embassy_time::{Duration, Instant, Timer};
 use prism::event::EventChannel;
 use prism::println;
+use prism::xen::DomainId;
 use prism::xen::xenstore::{Client, Error, Watch};
 
 use crate::talk::{LIMIT, limited};
@@ -116,7 +117,7 @@ async fn too_many_nodes(store: &Client) -> prism::Result<bool> {
 pub(crate) async fn of_ports(store: &Client) -> prism::Result<bool> {
     let mut channels = Vec::new();
     let refusal = loop {
-        match EventChannel::for_domain(0) {
+        match EventChannel::for_domain(DomainId(0)) {
             Ok(channel) if channels.len() < MANY => channels.push(channel),
             Ok(_) => break None,
             Err(errno) => break Some(errno),

@@ -75,6 +75,8 @@ pub struct Job {
     /// Disk images of the host, written to by the guest. The first is the one it boots from, if it
     /// does.
     pub disks: Vec<PathBuf>,
+    /// Who serves them to a guest of `xl`.
+    pub backend: Backend,
     /// What is typed on its console.
     pub typed: Option<Typed>,
     /// What its machine does beside it.
@@ -98,6 +100,7 @@ impl Job {
             command_line: String::new(),
             boot: Boot::Direct,
             disks: Vec::new(),
+            backend: Backend::Kernel,
             typed: None,
             beside: None,
             peer: None,
@@ -105,6 +108,15 @@ impl Job {
             limit: Duration::from_secs(60),
         }
     }
+}
+
+/// Who serves a guest's disks in dom0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Backend {
+    /// Linux's driver `xen-blkback`.
+    Kernel,
+    /// QEMU: `backendtype=qdisk`.
+    Qemu,
 }
 
 /// Something typed on a guest's console once the guest has asked for it.

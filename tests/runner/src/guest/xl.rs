@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::beside::{Files, Launch, When};
 use super::session::Session;
 use super::shared_console;
-use super::{Boot, Ending, Job, Outcome, Typed};
+use super::{Backend, Boot, Ending, Job, Outcome, Typed};
 use crate::env::Env;
 use crate::image::command_line;
 use crate::lab::agent::{Agent, quoted};
@@ -251,7 +251,10 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
         lines.push("pvshim = 1".to_owned());
     }
     lines.extend(job.settings.iter().map(ToString::to_string));
-    lines.push(format!("disk = [ {} ]", disk_words(job, disks).join(", ")));
+    let disks = disk_words(job, disks);
+    if !disks.is_empty() {
+        lines.push(format!("disk = [ {} ]", disks.join(", ")));
+    }
     lines.join("\n") + "\n"
 }
 
@@ -268,14 +271,18 @@ fn disk_words(job: &Job, disks: &[String]) -> Vec<String> {
         // Something to find on the emulated IDE bus.
         return vec![quoted("/tmp/empty.img,raw,hda,rw")];
     }
-    let prefix = if is_hvm(job.env) { "hd" } else { "xvd" };
+    let prefix = if job.env == Env::Hvm { "hd" } else { "xvd" };
+    let backend = match job.backend {
+        Backend::Kernel => "",
+        Backend::Qemu => ",backendtype=qdisk",
+    };
     let letters = 'a'..='d';
     disks
         .iter()
         .zip(letters)
         .map(|(disk, letter)| match (job.boot, letter) {
             (Boot::Cd, 'a') => quoted(&format!("{disk},raw,{prefix}a,cdrom")),
-            _ => quoted(&format!("{disk},raw,{prefix}{letter},rw")),
+            _ => quoted(&format!("{disk},raw,{prefix}{letter},rw{backend}")),
         })
         .collect()
 }

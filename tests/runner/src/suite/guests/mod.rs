@@ -6,6 +6,7 @@
 mod bios;
 mod console;
 mod core;
+mod disks;
 mod events;
 mod faults;
 mod memory;
@@ -27,7 +28,7 @@ use super::tally::Tally;
 use crate::env::{Env, Place};
 use crate::grid;
 use crate::guest::beside::{Beside, Companion, When};
-use crate::guest::{Boot, Ending, Job, Outcome, Typed, schedule};
+use crate::guest::{Backend, Boot, Ending, Job, Outcome, Typed, schedule};
 use crate::image::symbols::Symbols;
 use crate::image::{Image, build};
 use crate::lab::machine;
@@ -42,6 +43,7 @@ const TOPICS: &[&[GuestTest]] = &[
     spectrum::TESTS,
     console::TESTS,
     core::TESTS,
+    disks::TESTS,
     events::TESTS,
     power::TESTS,
     runtime::TESTS,
@@ -69,6 +71,9 @@ pub struct GuestTest {
     pub boot: Boot,
     /// Command line for the kernel.
     pub words: &'static str,
+    /// Who serves its disk `xvda`, if it has one: [`DISK_SIZE`] bytes of which nobody knows what is
+    /// in them, `/dev/vda` in its machine.
+    pub disk: Option<Backend>,
     /// What is typed on its console.
     pub typed: Option<Typed>,
     /// What is done beside it, and must end with exit status 0.
@@ -108,6 +113,7 @@ impl GuestTest {
             vcpus: 1,
             boot: Boot::Direct,
             words: "",
+            disk: None,
             typed: None,
             beside: None,
             settings: &[],
@@ -138,6 +144,11 @@ impl GuestTest {
     /// The same with these words for the kernel.
     pub const fn words(self, words: &'static str) -> Self {
         Self { words, ..self }
+    }
+
+    /// The same with a disk, served to guests of `xl` by `backend`.
+    pub const fn disk(self, backend: Backend) -> Self {
+        Self { disk: Some(backend), ..self }
     }
 
     /// The same, but `text` is typed on the console when the guest has written `after`.
@@ -204,9 +215,11 @@ impl GuestCase {
         self.test.beside.is_some_and(|beside| beside.needs_peer())
     }
 
-    /// The job, for which a disk to boot from is made in `dir` if need be.
-    fn job(&self, image: &Image, peer: Option<&PathBuf>, dir: &Path) -> Result<Job> {
+    /// The job, for which a disk to boot from is made in `dir` if need be; one for data is in `disks`.
+    fn job(&self, image: &Image, peer: Option<&PathBuf>, dir: &Path, disks: &Path) -> Result<Job> {
         let boot = self.test.boot;
+        let data: Vec<PathBuf> = self.test.disk.map(|_| self.disk(disks)).into_iter().collect();
+        data.iter().try_for_each(|disk| make_disk(disk))?;
         Ok(Job {
             env: self.env,
             image: image.clone(),
@@ -214,12 +227,21 @@ impl GuestCase {
             vcpus: self.test.vcpus,
             command_line: self.test.words.to_owned(),
             boot,
-            disks: boot.with_boot_disk(image, self.test.words, Vec::new(), dir)?,
+            disks: boot.with_boot_disk(image, self.test.words, data, dir)?,
+            backend: self.test.disk.unwrap_or(Backend::Kernel),
             typed: self.test.typed,
             beside: self.test.beside,
             peer: peer.filter(|_| self.needs_peer()).cloned(),
             settings: self.test.settings,
             limit: if boot == Boot::Direct { LIMIT } else { LIMIT_WITH_BIOS },
+        })
+    }
+
+    /// The disk that it gets: one for all guests of a lab machine, which run one after another.
+    fn disk(&self, disks: &Path) -> PathBuf {
+        disks.join(match self.env.place() {
+            Place::Direct => self.env.name().to_owned(),
+            place => format!("{place:?}"),
         })
     }
 
@@ -257,7 +279,7 @@ pub fn cases() -> Vec<GuestCase> {
 /// If the lab fails.
 pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<()> {
     let peer = cases.iter().any(GuestCase::needs_peer).then(|| build::build_peer(project)).transpose()?;
-    let scratch = Scratch::new()?;
+    let (scratch, disks) = (Scratch::new()?, Scratch::new()?);
     let mut images = HashMap::new();
     let mut started = Vec::new();
     let mut jobs = Vec::new();
@@ -270,7 +292,7 @@ pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<
             (Ok(image), None) => {
                 let dir = scratch.path().join(jobs.len().to_string());
                 fs::create_dir(&dir).context("cannot make a directory for a boot disk")?;
-                match case.job(image, peer.as_ref(), &dir) {
+                match case.job(image, peer.as_ref(), &dir, disks.path()) {
                     Err(error) => tally.fail(&case.name(), &format!("{error:#}")),
                     Ok(job) => {
                         started.push(case);
@@ -283,6 +305,24 @@ pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<
     schedule::run(&project.lab(), &jobs, |index, outcome| {
         count(started[index], &jobs[index], &outcome, tally);
     })
+}
+
+/// Size of the disk that tests get.
+pub const DISK_SIZE: usize = 16 << 20;
+
+/// Makes a disk with contents that look random, unless it is there.
+fn make_disk(path: &Path) -> Result<()> {
+    if path.exists() {
+        return Ok(());
+    }
+    let mut number = 1_u64;
+    let words = std::iter::repeat_with(|| {
+        // The generator of Knuth's MMIX, of which the upper half is good.
+        number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (number >> 32) as u32
+    });
+    let bytes: Vec<u8> = words.take(DISK_SIZE / 4).flat_map(u32::to_ne_bytes).collect();
+    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
 }
 
 fn count(case: &GuestCase, job: &Job, outcome: &Outcome, tally: &mut Tally) {
