@@ -21,6 +21,7 @@ pub mod pit;
 pub mod platform;
 pub mod ports;
 pub mod power;
+pub mod ramdisk;
 pub mod registers;
 pub mod rtc;
 pub mod serial;

@@ -32,7 +32,8 @@ use crate::registers;
 use crate::smp::{self, Surface};
 use crate::surroundings::Surroundings;
 use crate::{
-    apic, crash, devices, entropy, event, exec, grant, lifecycle, power, println, probe, store, time,
+    apic, blocking, crash, devices, entropy, event, exec, grant, lifecycle, power, println, probe, store,
+    time,
 };
 
 unsafe extern "Rust" {
@@ -145,6 +146,7 @@ fn settle(
         memory: info.memory.total_usable(),
     };
     let info: &'static BootInfo = Box::leak(Box::new(info));
+    blocking::begin(machine);
     if paravirtual {
         grant::begin(machine, &info.memory);
         if let Some(frame) = info.store.and_then(|ring| machine.guest_frame(ring.mfn)) {

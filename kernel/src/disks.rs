@@ -38,6 +38,14 @@ pub fn buffer(length: usize) -> Option<Buffer> {
     Buffer::new(length, OwnPage::new)
 }
 
+/// A disk as a row of bytes: for file systems.
+pub type Bytes = prism_drivers::block::Bytes<OwnPage>;
+
+/// `disk` as a row of bytes.
+pub fn bytes(disk: Arc<Disk>) -> Bytes {
+    Bytes::of(disk, Arc::new(OwnPage::new))
+}
+
 /// All disks, once it is known what becomes of those that were there at boot.
 pub(crate) async fn all() -> Vec<Arc<Disk>> {
     poll_fn(|context| {

@@ -7,6 +7,7 @@ extern crate alloc;
 mod apic;
 pub mod app;
 mod bell;
+pub mod blocking;
 mod boot;
 mod clocks;
 pub mod console;

@@ -57,8 +57,18 @@ impl<P: Page> Buffer<P> {
     }
 
     /// Copies bytes out, from the start, as many as both have.
-    pub fn copy_to(&self, mut bytes: &mut [u8]) {
+    pub fn copy_to(&self, bytes: &mut [u8]) {
+        self.copy_to_from(0, bytes);
+    }
+
+    /// Copies bytes out from byte `offset`, as many as both have.
+    pub fn copy_to_from(&self, mut offset: usize, mut bytes: &mut [u8]) {
         for piece in self.pieces() {
+            let Some(piece) = piece.get(offset..) else {
+                offset -= piece.len();
+                continue;
+            };
+            offset = 0;
             let length = piece.len().min(bytes.len());
             let (now, later) = core::mem::take(&mut bytes).split_at_mut(length);
             now.iter_mut().zip(piece).for_each(|(to, from)| *to = *from);
@@ -67,8 +77,19 @@ impl<P: Page> Buffer<P> {
     }
 
     /// Copies bytes in, from the start, as many as both have.
-    pub fn copy_from(&mut self, mut bytes: &[u8]) {
+    pub fn copy_from(&mut self, bytes: &[u8]) {
+        self.copy_from_at(0, bytes);
+    }
+
+    /// Copies bytes in at byte `offset`, as many as both have.
+    pub fn copy_from_at(&mut self, mut offset: usize, mut bytes: &[u8]) {
         for piece in self.pieces_mut() {
+            let whole = piece.len();
+            let Some(piece) = piece.get_mut(offset..) else {
+                offset -= whole;
+                continue;
+            };
+            offset = 0;
             let length = piece.len().min(bytes.len());
             let (now, later) = bytes.split_at(length);
             piece.iter_mut().zip(now).for_each(|(to, from)| *to = *from);

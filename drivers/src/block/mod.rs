@@ -17,6 +17,7 @@
 //! it finished* has finished. Nothing is said about writes that are on their way at the same time.
 
 mod buffer;
+mod bytes;
 mod error;
 mod geometry;
 mod request;
@@ -30,6 +31,7 @@ use core::pin::Pin;
 use xen::grant::Page;
 
 pub use buffer::Buffer;
+pub use bytes::{Bytes, Pages};
 pub use error::{Error, Failed, Result};
 pub use geometry::Geometry;
 pub use request::{Discard, Request};

@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Code that waits by blocking, as file systems and databases of the ecosystem do, made to wait
+//! like a task: it runs on a stack of its own, which is left while it waits.
+//!
+//! ```ignore
+//! let sum = prism::blocking::run(|| {
+//!     let buffer = prism::blocking::wait(disk.read(0, buffer))?;
+//!     Ok(checksum(&buffer))
+//! })
+//! .await?;
+//! ```
+
+use alloc::rc::Rc;
+use alloc::vec::Vec;
+use core::cell::{Cell, RefCell};
+use core::fmt;
+use core::future::Future;
+use core::num::NonZeroUsize;
+use core::pin::{Pin, pin};
+use core::sync::atomic::{AtomicPtr, Ordering};
+use core::task::{Context, Poll, Waker};
+
+use corosensei::stack::{Stack, StackPointer};
+use corosensei::{Coroutine, CoroutineResult, Yielder};
+use prism_arch::machine::Machine;
+use prism_arch::vcpu;
+use prism_boot::PAGE_SIZE;
+use spin::{Mutex, Once};
+
+use crate::memory::{self, Frames};
+
+/// Usable size of a stack.
+const STACK_BYTES: u64 = 256 * 1024;
+
+static MACHINE: Once<&'static dyn Machine> = Once::new();
+
+/// What runs on a stack of its own on each vCPU now, if anything.
+static RUNNING: [AtomicPtr<Line>; vcpu::MOST] = [const { AtomicPtr::new(core::ptr::null_mut()) }; vcpu::MOST];
+
+/// Stacks that are not in use. They are never given back: below each lies a page that is not mapped
+/// any more.
+static STACKS: Mutex<Vec<OwnStack>> = Mutex::new(Vec::new());
+
+/// Makes stacks possible.
+pub(crate) fn begin(machine: &'static dyn Machine) {
+    MACHINE.call_once(|| machine);
+}
+
+/// Runs `body`, in which [`wait`] can be called, on a stack of its own of 256 KiB.
+///
+/// Dropping the future before it is ready leaves the stack, and all that is on it, where it is for
+/// ever: what runs there cannot be stopped.
+///
+/// # Errors
+///
+/// [`NoStack`] if there is no memory for one.
+pub async fn run<T: 'static>(body: impl FnOnce() -> T + 'static) -> Result<T, NoStack> {
+    let stack = OwnStack::take().ok_or(NoStack)?;
+    let line = Rc::new(Cell::new(core::ptr::null_mut()));
+    let own = Rc::clone(&line);
+    let coroutine = Coroutine::with_stack(stack, move |yielder: &Yielder<Waker, ()>, waker| {
+        let mut place = Line { yielder, waker: RefCell::new(waker) };
+        own.set(&raw mut place);
+        swap_running(own.get());
+        body()
+    });
+    Ok(Run { coroutine: Some(coroutine), line }.await)
+}
+
+/// Waits for `future` in code that [`run`] runs; other tasks go on meanwhile.
+///
+/// # Panics
+///
+/// If called anywhere else: there is nobody to wait for.
+pub fn wait<F: Future>(future: F) -> F::Output {
+    let running = RUNNING.get(vcpu::number() as usize).map(|running| running.load(Ordering::Relaxed));
+    // SAFETY: set only while the coroutine runs on whose stack it lies, which is the one that calls.
+    let line = running.and_then(|line| unsafe { line.as_ref() }).expect("called by what `run` runs");
+    // SAFETY: the coroutine's own, alive as long as it runs.
+    let yielder = unsafe { &*line.yielder };
+    let mut future = pin!(future);
+    loop {
+        let waker = line.waker.borrow().clone();
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            return output;
+        }
+        drop(waker);
+        let waker = yielder.suspend(());
+        line.waker.replace(waker);
+    }
+}
+
+/// There is no memory for another stack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoStack;
+
+impl fmt::Display for NoStack {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no memory is left for a stack; give the guest more")
+    }
+}
+
+impl core::error::Error for NoStack {}
+
+/// What code on a stack of its own needs to leave it. It lies on that stack.
+struct Line {
+    yielder: *const Yielder<Waker, ()>,
+    waker: RefCell<Waker>,
+}
+
+/// Sets what runs on this vCPU, and returns what did.
+fn swap_running(line: *mut Line) -> *mut Line {
+    match RUNNING.get(vcpu::number() as usize) {
+        Some(running) => running.swap(line, Ordering::Relaxed),
+        None => core::ptr::null_mut(),
+    }
+}
+
+/// A body on its way.
+struct Run<T: 'static> {
+    coroutine: Option<Coroutine<Waker, (), T, OwnStack>>,
+    line: Rc<Cell<*mut Line>>,
+}
+
+impl<T: 'static> Future for Run<T> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+        let before = swap_running(self.line.get());
+        let waker = context.waker().clone();
+        let result = self.coroutine.as_mut().map(|coroutine| coroutine.resume(waker));
+        swap_running(before);
+        match result {
+            Some(CoroutineResult::Return(value)) => {
+                if let Some(coroutine) = self.coroutine.take() {
+                    STACKS.lock().push(coroutine.into_stack());
+                }
+                Poll::Ready(value)
+            }
+            Some(CoroutineResult::Yield(())) | None => Poll::Pending,
+        }
+    }
+}
+
+impl<T: 'static> Drop for Run<T> {
+    fn drop(&mut self) {
+        if let Some(coroutine) = self.coroutine.take_if(|coroutine| coroutine.started()) {
+            core::mem::forget(coroutine);
+        }
+    }
+}
+
+/// Memory for a stack, with a page below it that is not mapped.
+struct OwnStack {
+    /// Address of that page.
+    start: u64,
+}
+
+impl OwnStack {
+    fn take() -> Option<Self> {
+        if let Some(stack) = STACKS.lock().pop() {
+            return Some(stack);
+        }
+        let machine = MACHINE.get()?;
+        let start = memory::take_zeroed(PAGE_SIZE + STACK_BYTES)?;
+        // A stack without a guard is worse than one with, and better than none.
+        let _ = machine.unmap_page(start, &mut Frames);
+        Some(Self { start })
+    }
+}
+
+// SAFETY: the memory was taken from the allocator for good, is page aligned, and is used by one
+// coroutine at a time: whoever has the value.
+unsafe impl Stack for OwnStack {
+    fn base(&self) -> StackPointer {
+        pointer(self.start + PAGE_SIZE + STACK_BYTES)
+    }
+
+    fn limit(&self) -> StackPointer {
+        pointer(self.start)
+    }
+}
+
+fn pointer(address: u64) -> StackPointer {
+    NonZeroUsize::new(address as usize).unwrap_or(NonZeroUsize::MAX)
+}
