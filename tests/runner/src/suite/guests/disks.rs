@@ -33,6 +33,23 @@ const DETACH: &str = "sleep 0.5; xl block-detach $DOMID xvda && echo detached &&
 const FORCE: &str = "sleep 0.5; xl block-detach $DOMID xvda --force; echo detached; \
      xl block-attach $DOMID format=raw,vdev=xvda,access=r,target=/dev/vda && echo attached";
 
+/// Destroys a guest that writes, at a random moment, time after time. Each finds at least what the one
+/// before it had acknowledged, all of it whole; so does the guest of the test, who comes last.
+const CUT_POWER: &str = "f=/tmp/kv.img; l=/var/log/xen/guest-cut.log; : >>$l; rm -f $f; truncate -s 16M $f; \
+     sed -e 's/^name.*/name = \"cut\"/' -e 's/^cmdline.*/cmdline = \"disk=xvda check stress=100000\"/' \
+     /tmp/$GUEST.cfg >/tmp/cut.cfg; echo \"disk = [ '$f,raw,xvda,rw' ]\" >>/tmp/cut.cfg; last=0; \
+     for round in 1 2 3 4 5 6 7 8 9 10 11 12; do \
+     n=$(wc -c <$l); xl create -q /tmp/cut.cfg || exit 1; i=0; \
+     until tail -c +$((n + 1)) $l | grep -q 'found' || [ $i -gt 100 ]; do sleep 0.1; i=$((i + 1)); done; \
+     r=$(od -An -N2 -tu2 /dev/urandom); sleep $((r % 2)).$(printf %03d $((r % 1000))); xl destroy cut; sleep 0.2; \
+     t=$(tail -c +$((n + 1)) $l | tr -d '\\r'); \
+     found=$(echo \"$t\" | sed -n 's/^found \\([0-9]*\\)$/\\1/p'); \
+     acked=$(echo \"$t\" | sed -n 's/^acknowledged \\([0-9]*\\)$/\\1/p' | tail -n 1); \
+     echo \"round $round: found $found, acknowledged ${acked:-none}\"; \
+     [ -n \"$found\" ] && [ $found -ge $last ] || exit 2; \
+     if echo \"$t\" | grep -q damaged; then exit 3; fi; last=${acked:-$found}; done; \
+     xl block-attach $DOMID format=raw,vdev=xvda,target=$f && xl unpause $DOMID && echo \"at least $last\"";
+
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("linux_reads_what_the_guest_wrote", "disk")
@@ -75,4 +92,9 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("hammer=xvda await=xvda sha256=xvda")
         .beside("hammering", FORCE)
         .telling(&["the disk was taken away", "attached", "sha256 xvda"]),
+    GuestTest::new("a_store_that_is_destroyed_again_and_again_loses_nothing", "kv")
+        .envs(&[Env::Pv, Env::Pvh])
+        .words("disk=xvda check")
+        .after(CUT_POWER)
+        .telling(&["round 12", "batches are whole"]),
 ];
