@@ -17,7 +17,8 @@
 //!   (2) start; our state is left from a former life       write Closed
 //!   (3) the backend has let go of what that life shared   write Initialising
 //!   (4) the backend offers: InitWait, or what follows it  publish: rings, keys
-//!   (5) that is done                                      write Initialised
+//!   (5) that is done                                      write Initialised, or what the driver
+//!                                                         says in place of it
 //!   (6) the backend is Connected                          connect: read its properties
 //!   (7) that is done                                      write Connected, serve
 //!   (8) the backend leaves, vanishes or starts again;     stop, write Closing, write Closed

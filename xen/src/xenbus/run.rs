@@ -26,6 +26,11 @@ pub trait Frontend: Send {
     /// Why a step failed.
     type Error: fmt::Display + Send;
 
+    /// The state that says that rings are published: the one at which this kind of backend connects
+    /// to them. Network backends know no [`Initialised`](State::Initialised) and wait for
+    /// [`Connected`](State::Connected) (Linux's `drivers/net/xen-netback/xenbus.c`).
+    const PUBLISHED: State = State::Initialised;
+
     /// Reads what the backend can do, makes the rings and tells the backend where they are.
     fn publish(&mut self, device: &Device) -> impl Future<Output = Result<(), Self::Error>> + Send;
 
@@ -163,7 +168,8 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
     async fn perform(&mut self, action: Action) -> xenstore::Result<()> {
         match action {
             Action::Write(state @ (State::Closing | State::Closed)) => self.write_if_there(state).await,
-            Action::Write(state) => self.device.write("state", format!("{}", state.number())).await,
+            Action::Write(State::Initialised) => self.write(F::PUBLISHED).await,
+            Action::Write(state) => self.write(state).await,
             Action::Publish => {
                 (self.serving, self.shared) = (true, true);
                 Ok(())
@@ -182,6 +188,10 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
                 Ok(())
             }
         }
+    }
+
+    async fn write(&self, state: State) -> xenstore::Result<()> {
+        self.device.write("state", format!("{}", state.number())).await
     }
 
     /// Writes our state unless the toolstack has removed the device: that must not bring its
