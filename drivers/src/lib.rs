@@ -15,6 +15,7 @@ pub mod block;
 pub mod hpet;
 pub mod ide;
 pub mod interrupt;
+pub mod net;
 pub mod pci;
 pub mod pic;
 pub mod pit;

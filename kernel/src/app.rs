@@ -15,7 +15,7 @@ use prism_boot::{BootInfo, CommandLine, Module};
 use crate::disks::{self, Disk};
 use crate::exec::{self, SpawnError};
 use crate::surroundings::Surroundings;
-use crate::{console, entropy, store, time};
+use crate::{console, entropy, lifecycle, memory, store, time};
 
 /// Makes an image out of an `async fn main(context: Context)`.
 ///
@@ -159,6 +159,12 @@ impl Context {
         &self.info.modules
     }
 
+    /// The content of the first file that the loader put into memory (`ramdisk=` in an `xl`
+    /// configuration, `-initrd` of QEMU).
+    pub fn ramdisk(&self) -> Option<&'static [u8]> {
+        memory::module(&self.info.memory, self.info.modules.first()?)
+    }
+
     /// What the loader told of the machine.
     pub fn boot_info(&self) -> &'static BootInfo {
         self.info
@@ -172,6 +178,26 @@ impl Context {
     /// Xenstore, if the toolstack gave this domain one.
     pub fn store(&self) -> Option<&'static xen::xenstore::Client> {
         store::client()
+    }
+
+    /// The TCP/IP stack on network interface `index`, from 0, once it has an address. It can be
+    /// asked for once, and copied. It belongs to this vCPU.
+    ///
+    /// # Errors
+    ///
+    /// If there is no such interface, its backend does not connect within 10 seconds, or the
+    /// network gives no address within 30.
+    pub async fn network(
+        &self,
+        index: usize,
+    ) -> Result<embassy_net::Stack<'static>, crate::network::NetworkError> {
+        crate::network::open(index, self.command_line()).await
+    }
+
+    /// Waits until the toolstack asks the domain to switch off or to start again. Who waits for
+    /// this has 10 seconds to let main return; otherwise the domain ends at once.
+    pub async fn asked_to_end(&self) {
+        lifecycle::asked_to_end().await;
     }
 
     /// The disks, in the same order at each boot: those that the domain was started with, and that

@@ -344,5 +344,5 @@ async fn run(application: Application, context: Context) {
         log::debug!("console: {} bytes were dropped, as nobody read them", console::lost());
     }
     println!("Test result: {}", outcome.verdict);
-    power::off_with(outcome.verdict.exit_status())
+    lifecycle::end(outcome.verdict.exit_status())
 }

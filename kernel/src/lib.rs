@@ -24,6 +24,7 @@ mod lifecycle;
 mod line;
 mod logger;
 pub mod memory;
+pub mod network;
 mod ports;
 pub mod power;
 mod probe;
@@ -42,6 +43,7 @@ pub use crash::panicked;
 pub use embassy_futures as futures;
 pub use embassy_time;
 pub use exec::{SpawnError, long_polls};
+pub use network::embassy_net;
 pub use xen;
 
 /// The error that an application's main may return: anything that can be displayed.

@@ -9,7 +9,9 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use prism_arch::image::image;
 use prism_arch::machine::{FrameSource, Machine, MapError};
 use prism_boot::frames::required_words;
-use prism_boot::{BootInfo, FrameAllocator, FrameNumber, MemoryMap, PAGE_SIZE, PhysMemory, PhysRange};
+use prism_boot::{
+    BootInfo, FrameAllocator, FrameNumber, MemoryMap, Module, PAGE_SIZE, PhysMemory, PhysRange,
+};
 use spin::Mutex;
 use talc::base::binning::Binning;
 use talc::source::Source;
@@ -166,6 +168,18 @@ fn free_memory(info: &BootInfo) -> MemoryMap {
         free.subtract(image);
     }
     free
+}
+
+/// The bytes of a module, if they lie in memory that is mapped.
+pub(crate) fn module(map: &MemoryMap, module: &Module) -> Option<&'static [u8]> {
+    let range = module.range;
+    if !map.usable().any(|usable| usable.encloses(range)) {
+        return None;
+    }
+    let start = core::ptr::with_exposed_provenance::<u8>(range.start() as usize);
+    // SAFETY: memory of ours, mapped; the loader's module is reserved, so that nobody else uses it,
+    // and nothing in this program writes to it.
+    Some(unsafe { core::slice::from_raw_parts(start, range.len() as usize) })
 }
 
 /// How much memory there is, in bytes.

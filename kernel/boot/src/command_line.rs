@@ -5,10 +5,12 @@
 //! `name=value`; quotes around the word or around its value are not part of them. When a name comes
 //! more than once the last one holds.
 
+mod address;
 mod options;
 mod value_error;
 mod words;
 
+pub use address::{Addressing, INTERFACES, StaticAddress};
 pub use options::{
     ConsoleSinks, EntropyLimit, EventAbi, HypercallMethod, KERNEL_OPTIONS, KernelOption, LogLevel,
 };

@@ -14,9 +14,10 @@ use spin::Once;
 use xen::xenstore::Client;
 
 use crate::exec;
-use attend::{Class, attend};
-use platform::XenPlatform;
 use vbd::Vbds;
+
+pub(crate) use attend::{Class, attend};
+pub(crate) use platform::XenPlatform;
 
 static VBDS: Once<Vbds> = Once::new();
 

@@ -36,6 +36,19 @@ const CONSOLE: KernelOption = KernelOption {
     help: "Where output goes: the PV ring, Xen's own console, port 0xE9, the 16550 serial port; without it, wherever somebody may read it.",
 };
 
+pub(super) const IP: KernelOption = interface("ip");
+pub(super) const IP1: KernelOption = interface("ip1");
+pub(super) const IP2: KernelOption = interface("ip2");
+pub(super) const IP3: KernelOption = interface("ip3");
+
+const fn interface(name: &'static str) -> KernelOption {
+    KernelOption {
+        name,
+        values: "dhcp, or ADDRESS/PREFIX[,GATEWAY[,DNS]] such as 192.0.2.2/24,192.0.2.1",
+        help: "How the network interface of that number gets its address; without it, dhcp.",
+    }
+}
+
 const ENTROPY: KernelOption = KernelOption {
     name: "entropy",
     values: "rdrand or jitter",
@@ -55,7 +68,8 @@ const EVENTS: KernelOption = KernelOption {
 };
 
 /// All options of the kernel, for checking and for documentation.
-pub const KERNEL_OPTIONS: &[KernelOption] = &[LOG_LEVEL, HYPERCALL, CONSOLE, ENTROPY, BLK_POLL, EVENTS];
+pub const KERNEL_OPTIONS: &[KernelOption] =
+    &[LOG_LEVEL, HYPERCALL, CONSOLE, ENTROPY, BLK_POLL, EVENTS, IP, IP1, IP2, IP3];
 
 /// How much is logged; each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -196,7 +210,7 @@ impl CommandLine {
         })
     }
 
-    fn option<T>(
+    pub(super) fn option<T>(
         &self,
         option: KernelOption,
         parse: impl FnOnce(&str) -> Option<T>,

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 mod acpi;
+mod addressing;
 mod command_line;
 mod e820;
 mod frames;

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The rings to a backend, and the checksums of what goes through them.
+
+use xen::grant::{DomainId, Reference};
+use xen_sys::io::netif::{NETTXF_csum_blank, NETTXF_data_validated};
+
+use super::checksum::Transport;
+use super::error::Error;
+use super::offer::Offer;
+use super::packet::Packet;
+use super::receive::Receiver;
+use super::transmit::Transmitter;
+use crate::platform::Platform;
+
+/// Pages for each direction; powers of two.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pages {
+    /// To receive into: at least 32, as the backend needs 19 for the largest packet; at most 256.
+    pub receive: usize,
+    /// To transmit from; at most 256.
+    pub transmit: u16,
+}
+
+/// The rings to a backend.
+pub struct Link<'k, K: Platform> {
+    receiver: Receiver<'k, K>,
+    transmitter: Transmitter<'k, K>,
+    offer: Offer,
+}
+
+impl<'k, K: Platform> Link<'k, K> {
+    /// Rings to `domain`, of which nobody has been told yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if there is no memory, or no grants.
+    pub fn new(kernel: &'k K, domain: DomainId, offer: Offer, pages: Pages) -> Result<Self, Error> {
+        Ok(Self {
+            receiver: Receiver::new(kernel, domain, pages.receive)?,
+            transmitter: Transmitter::new(kernel, domain, pages.transmit)?,
+            offer,
+        })
+    }
+
+    /// What the backend is to be told of the rings: to transmit, to receive.
+    pub fn references(&self) -> [Option<Reference>; 2] {
+        [self.transmitter.reference(), self.receiver.reference()]
+    }
+
+    /// Packets that the backend failed to send, or parts of them.
+    pub fn failed(&self) -> u64 {
+        self.transmitter.failed()
+    }
+
+    /// Whether the backend has something for the stack: packets, or room to send, if that `is_full`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the backend broke the protocol.
+    pub fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
+        Ok(self.receiver.has_news()? || is_full && self.transmitter.has_news()?)
+    }
+
+    /// Asks for an event when there is a packet; true if there is one already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the backend broke the protocol.
+    pub fn listen(&mut self) -> Result<bool, Error> {
+        Ok(self.receiver.listen()?)
+    }
+
+    /// Puts the next packet into `buffer`, the same one each time, which has [`LONGEST`](super::packet::LONGEST) bytes, and returns
+    /// its length. One whose checksum is wrong is
+    /// dropped, and its length 0.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the backend broke the protocol.
+    pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
+        let Some(Packet { length, vouched, .. }) = self.receiver.next(buffer)? else { return Ok(None) };
+        let frame = buffer.get(..length).unwrap_or_default();
+        let good = vouched || Transport::find(frame).is_none_or(|transport| transport.is_right(frame));
+        Ok(Some(if good { length } else { 0 }))
+    }
+
+    /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in.
+    pub fn send(&mut self, frame: &mut [u8]) {
+        let flags = self.prepare(frame);
+        self.transmitter.send(frame, flags);
+    }
+
+    fn prepare(&self, frame: &mut [u8]) -> u16 {
+        let Some(transport) = Transport::find(frame) else { return 0 };
+        let filled_there = if transport.is_ipv4() { self.offer.fills_ipv4 } else { self.offer.fills_ipv6 };
+        if filled_there {
+            transport.blank(frame);
+            return NETTXF_csum_blank | NETTXF_data_validated;
+        }
+        transport.fill(frame);
+        0
+    }
+
+    /// Whether a frame of `length` bytes can be sent now. If not, an event will tell.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the backend broke the protocol.
+    pub fn can_send(&mut self, length: usize) -> Result<bool, Error> {
+        loop {
+            if self.transmitter.has_room(length) {
+                return Ok(true);
+            }
+            self.transmitter.take_back()?;
+            if self.transmitter.has_room(length) {
+                return Ok(true);
+            }
+            if !self.transmitter.listen()? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Shows the backend everything; true if it wants an event.
+    pub fn publish(&mut self) -> bool {
+        let received = self.receiver.publish();
+        self.transmitter.publish() | received
+    }
+}

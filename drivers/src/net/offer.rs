@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What xenstore says of an interface before it is connected.
+
+use xen::xenbus::Device;
+use xen::xenstore;
+use xen_sys::io::netif::XEN_NETIF_MAX_TX_SIZE;
+
+use super::error::Error;
+
+/// What the toolstack says of an interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// Its Ethernet address.
+    pub mac: [u8; 6],
+    /// Largest IP packet on its network, in bytes: 1280 (what IPv6 demands) to 65521.
+    pub mtu: usize,
+}
+
+/// The MTU of a network of which nothing else is said.
+const USUAL_MTU: usize = 1500;
+/// The smallest that the stack can work with: RFC 8200 section 5.
+const LEAST_MTU: u64 = 1280;
+const MOST_MTU: u64 = (XEN_NETIF_MAX_TX_SIZE - super::checksum::ETHERNET_HEADER) as u64;
+
+impl Properties {
+    /// Reads `mac` and `mtu`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMac`], or [`Error::Store`] if the values are not what they should be.
+    pub(super) async fn read(device: &Device) -> Result<Self, Error> {
+        let mac = device.read_own("mac").await?.ok_or(Error::NoMac)?;
+        let mtu = match device.read_own("mtu").await? {
+            None => device.read("mtu").await?,
+            mtu => mtu,
+        };
+        let mtu = match mtu {
+            Some(mtu) => mtu.integer(LEAST_MTU..=MOST_MTU).map_err(xenstore::Error::from)? as usize,
+            None => USUAL_MTU,
+        };
+        Ok(Self { mac: mac.mac().map_err(xenstore::Error::from)?, mtu })
+    }
+}
+
+/// What the backend can do, from its directory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// It copies into our pages (`feature-rx-copy`).
+    pub copies: bool,
+    /// It takes packets in several parts (`feature-sg`).
+    pub scatters: bool,
+    /// It fills blank checksums of packets over IPv4 in (not `feature-no-csum-offload`).
+    pub fills_ipv4: bool,
+    /// The same over IPv6 (`feature-ipv6-csum-offload`).
+    pub fills_ipv6: bool,
+    /// It has an event channel for each direction (`feature-split-event-channels`).
+    pub splits_channels: bool,
+}
+
+impl Offer {
+    /// Reads the backend's directory.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Store`]; a switch that is neither on nor off is an error too.
+    pub(super) async fn read(device: &Device) -> Result<Self, Error> {
+        Ok(Self {
+            copies: flag(device, "feature-rx-copy").await?,
+            scatters: flag(device, "feature-sg").await?,
+            fills_ipv4: !flag(device, "feature-no-csum-offload").await?,
+            fills_ipv6: flag(device, "feature-ipv6-csum-offload").await?,
+            splits_channels: flag(device, "feature-split-event-channels").await?,
+        })
+    }
+}
+
+/// A switch in the backend's directory; off if it is not there.
+async fn flag(device: &Device, key: &str) -> Result<bool, Error> {
+    match device.read(key).await? {
+        Some(value) => Ok(value.flag().map_err(xenstore::Error::from)?),
+        None => Ok(false),
+    }
+}

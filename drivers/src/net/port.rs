@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The network stack's end of an interface.
+
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::task::{Context, Waker};
+
+use embassy_net_driver::{Capabilities, Checksum, Driver, HardwareAddress, LinkState, RxToken, TxToken};
+
+use super::checksum::ETHERNET_HEADER;
+use super::interface::Interface;
+use super::offer::Properties;
+use super::packet::LONGEST;
+use crate::platform::Platform;
+
+/// Packets that the stack is given in one go; then others have their turn.
+const BUDGET: u32 = 64;
+
+/// The network stack's end of an [`Interface`].
+///
+/// While the interface is not connected its link is down, and what is sent is lost, as with a cable
+/// that is pulled.
+pub struct Port<'k, K: Platform> {
+    interface: Arc<Interface<'k, K>>,
+    properties: Properties,
+    received: Vec<u8>,
+    sent: Vec<u8>,
+    budget: u32,
+}
+
+impl<'k, K: Platform> Port<'k, K> {
+    /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; if the
+    /// next device's is smaller, that device drops what is too large for it.
+    pub fn new(interface: Arc<Interface<'k, K>>, properties: Properties) -> Self {
+        let sent = vec![0; ETHERNET_HEADER + properties.mtu];
+        Self { interface, properties, received: vec![0; LONGEST], sent, budget: BUDGET }
+    }
+
+    fn longest(&self) -> usize {
+        ETHERNET_HEADER + self.properties.mtu
+    }
+
+    /// Puts the next packet into the buffer, and returns its length; or else has `waker` woken
+    /// when there is one.
+    fn next(&mut self, waker: &Waker) -> Option<usize> {
+        let longest = self.longest();
+        let mut state = self.interface.state();
+        state.stack = Some(waker.clone());
+        loop {
+            let link = state.link.as_mut()?;
+            // The stack may answer at once.
+            let found = match link.can_send(longest) {
+                Ok(true) => link.receive(&mut self.received),
+                Ok(false) => {
+                    state.is_full = true;
+                    return None;
+                }
+                Err(error) => Err(error),
+            };
+            let wake = match found {
+                Ok(Some(0)) => {
+                    state.counters.damaged += 1;
+                    continue;
+                }
+                Ok(Some(length)) => {
+                    state.counters.received += 1;
+                    let driver = state.call_driver();
+                    drop(state);
+                    driver.into_iter().for_each(Waker::wake);
+                    return Some(length);
+                }
+                Ok(None) => match link.listen() {
+                    Ok(true) => continue,
+                    Ok(false) => None,
+                    Err(error) => state.fail(error),
+                },
+                Err(error) => state.fail(error),
+            };
+            drop(state);
+            wake.into_iter().for_each(Waker::wake);
+            return None;
+        }
+    }
+}
+
+impl<'k, K: Platform + 'k> Driver for Port<'k, K> {
+    type RxToken<'a>
+        = Received<'a>
+    where
+        Self: 'a;
+    type TxToken<'a>
+        = Outgoing<'a, 'k, K>
+    where
+        Self: 'a;
+
+    fn receive(&mut self, context: &mut Context<'_>) -> Option<(Received<'_>, Outgoing<'_, 'k, K>)> {
+        if self.budget == 0 {
+            self.budget = BUDGET;
+            context.waker().wake_by_ref();
+            return None;
+        }
+        let Some(length) = self.next(context.waker()) else {
+            self.budget = BUDGET;
+            return None;
+        };
+        self.budget -= 1;
+        let frame = self.received.get_mut(..length)?;
+        Some((Received { frame }, Outgoing { interface: &self.interface, buffer: &mut self.sent }))
+    }
+
+    fn transmit(&mut self, context: &mut Context<'_>) -> Option<Outgoing<'_, 'k, K>> {
+        let longest = self.longest();
+        let mut state = self.interface.state();
+        let room = state.link.as_mut().map_or(Ok(true), |link| link.can_send(longest));
+        if !matches!(room, Ok(true)) {
+            state.stack = Some(context.waker().clone());
+            state.is_full = true;
+            let driver = match room {
+                Err(error) => state.fail(error),
+                _ => state.call_driver(),
+            };
+            drop(state);
+            driver.into_iter().for_each(Waker::wake);
+            return None;
+        }
+        drop(state);
+        Some(Outgoing { interface: &self.interface, buffer: &mut self.sent })
+    }
+
+    fn link_state(&mut self, context: &mut Context<'_>) -> LinkState {
+        let mut state = self.interface.state();
+        state.stack = Some(context.waker().clone());
+        if state.link.is_some() { LinkState::Up } else { LinkState::Down }
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::default();
+        capabilities.max_transmission_unit = self.longest();
+        // Done here, or by the backend.
+        capabilities.checksum.tcp = Checksum::None;
+        capabilities.checksum.udp = Checksum::None;
+        capabilities
+    }
+
+    fn hardware_address(&self) -> HardwareAddress {
+        let properties = self.interface.state().properties.unwrap_or(self.properties);
+        HardwareAddress::Ethernet(properties.mac)
+    }
+}
+
+/// A packet that came in: a copy, which nobody else can change.
+pub struct Received<'a> {
+    frame: &'a mut [u8],
+}
+
+impl RxToken for Received<'_> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, take: F) -> R {
+        take(self.frame)
+    }
+}
+
+/// Room for a packet to go out.
+pub struct Outgoing<'a, 'k, K: Platform> {
+    interface: &'a Interface<'k, K>,
+    buffer: &'a mut Vec<u8>,
+}
+
+impl<K: Platform> TxToken for Outgoing<'_, '_, K> {
+    fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, make: F) -> R {
+        if length > self.buffer.len() {
+            self.buffer.resize(length, 0);
+        }
+        let frame = self.buffer.get_mut(..length).unwrap_or_default();
+        let result = make(frame);
+        let mut state = self.interface.state();
+        let driver = match &mut state.link {
+            Some(link) => {
+                link.send(frame);
+                state.counters.sent += 1;
+                state.call_driver()
+            }
+            None => {
+                state.counters.lost += 1;
+                None
+            }
+        };
+        drop(state);
+        driver.into_iter().for_each(Waker::wake);
+        result
+    }
+}

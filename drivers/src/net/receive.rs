@@ -1,0 +1,127 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The ring through which packets come in.
+
+use alloc::vec::Vec;
+
+use xen::grant::{DomainId, Granted, ReadWrite, Reference};
+use xen::ring::{Ring, Violation};
+use xen_sys::io::netif::{netif_rx_request, netif_rx_response};
+
+use super::error::Error;
+use super::packet::{Assembly, Next, Packet, Part};
+use crate::platform::Platform;
+
+/// The ring through which packets come in, and the pages that the backend copies them into.
+///
+/// The pages are granted once. Request number `n`, counted from the first one, offers page `n`
+/// modulo their number; as the backend answers in order, the page of each request is free when its
+/// turn comes again.
+pub(super) struct Receiver<'k, K: Platform> {
+    ring: Ring<'k, K::Page>,
+    pages: Vec<Granted<'k, K::Page, ReadWrite>>,
+    assembly: Assembly,
+}
+
+impl<'k, K: Platform> Receiver<'k, K> {
+    /// A receiver with `pages` pages, a power of two, offered to `domain`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if there is no memory, or no grants.
+    pub(super) fn new(kernel: &'k K, domain: DomainId, pages: usize) -> Result<Self, Error> {
+        let page = kernel.page().ok_or(Error::NoMemory)?;
+        let ring = Ring::new(kernel.grants(), [page].into(), domain, size_of::<netif_rx_request>())?;
+        let pages = (0..pages.min(ring.capacity() as usize)).map(|_| {
+            let page = kernel.page().ok_or(Error::NoMemory)?;
+            kernel.grants().try_grant(page, domain).map_err(|refused| Error::Grant(refused.error))
+        });
+        let mut receiver =
+            Self { ring, pages: pages.collect::<Result<_, _>>()?, assembly: Assembly::default() };
+        receiver.offer();
+        Ok(receiver)
+    }
+
+    /// What the backend is to be told of the ring.
+    pub(super) fn reference(&self) -> Option<Reference> {
+        self.ring.references().next()
+    }
+
+    /// Whether the backend has answered.
+    pub(super) fn has_news(&mut self) -> Result<bool, Violation> {
+        Ok(self.ring.ready()? != 0)
+    }
+
+    /// Offers every page that is free. The backend sees it after [`publish`](Self::publish).
+    fn offer(&mut self) {
+        while (self.ring.unanswered() as usize) < self.pages.len() {
+            let id = self.id_at(self.ring.produced());
+            let Some(page) = self.pages.get(usize::from(id)) else { return };
+            let request = netif_rx_request { id, pad: 0, gref: page.reference().number() };
+            // There is room, as there are no more pages than entries; a poisoned ring takes none.
+            if self.ring.push(request).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// The page, and the id, of the request of a free-running index.
+    fn id_at(&self, index: u32) -> u16 {
+        (index & (self.pages.len() as u32 - 1)) as u16
+    }
+
+    /// Shows the backend the pages that were offered; true if it wants an event.
+    pub(super) fn publish(&mut self) -> bool {
+        self.ring.publish()
+    }
+
+    /// Asks for an event when there is something; true if there is already.
+    pub(super) fn listen(&mut self) -> Result<bool, Violation> {
+        Ok(self.ring.listen(1)? != 0)
+    }
+
+    /// Copies the next packet into `buffer`, of [`LONGEST`](super::packet::LONGEST) bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the backend broke the protocol: the ring is poisoned then.
+    pub(super) fn next(&mut self, buffer: &mut [u8]) -> Result<Option<Packet>, Error> {
+        let found = self.assemble(buffer);
+        if found.is_err() {
+            self.ring.poison();
+        }
+        found
+    }
+
+    fn assemble(&mut self, buffer: &mut [u8]) -> Result<Option<Packet>, Error> {
+        loop {
+            let index = self.ring.consumed();
+            match self.assembly.next() {
+                Next::Data => {
+                    let Some(response) = self.ring.pop::<netif_rx_response>()? else { return Ok(None) };
+                    let id = self.id_at(index);
+                    if let Some(part) = self.assembly.data(response, id)? {
+                        self.copy(id, part, buffer);
+                    }
+                }
+                Next::Extra => {
+                    let Some(extra) = self.ring.pop()? else { return Ok(None) };
+                    self.assembly.extra(extra)?;
+                }
+                Next::Packet => {
+                    self.offer();
+                    if let Some(packet) = self.assembly.finish() {
+                        return Ok(Some(packet));
+                    }
+                }
+            }
+        }
+    }
+
+    fn copy(&self, id: u16, part: Part, buffer: &mut [u8]) {
+        let place = buffer.get_mut(part.place..part.place + part.length);
+        if let (Some(page), Some(place)) = (self.pages.get(usize::from(id)), place) {
+            // The part lies in the page: `Assembly` says so.
+            let _ = page.read(part.offset, place);
+        }
+    }
+}

@@ -1,0 +1,231 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use std::future::{Future, poll_fn};
+use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use std::time::Duration;
+
+use embassy_net_driver::{Driver, LinkState, RxToken, TxToken};
+use futures::future::{Either, select};
+use prism_drivers::net::{Error, Interface, NetFront, Port, Properties};
+use prism_drivers::sim::SimPlatform;
+use xen::grant::Reference;
+use xen::xenbus::{self, Device, Ended, Failure, State};
+use xen::xenstore::Client;
+use xen::xenstore::fake::{Xenstored, page};
+
+use crate::backend::{Backend, DOMAIN, PAGES, frame, platform};
+
+const FRONTEND: &str = "/local/domain/1/device/vif/0";
+const BACKEND: &str = "/local/domain/3/backend/vif/1/0";
+const MAC: [u8; 6] = [0, 0x16, 0x3e, 0, 0, 1];
+
+struct Guest {
+    xenstored: Xenstored,
+    client: Client,
+    platform: SimPlatform,
+}
+
+impl Guest {
+    fn new() -> Self {
+        let xenstored = Xenstored::new(page());
+        let client = Client::new(xenstored.page());
+        let write = |path: String, value: &str| xenstored.write(&path, value);
+        write(format!("{FRONTEND}/backend"), BACKEND);
+        write(format!("{FRONTEND}/backend-id"), "3");
+        write(format!("{FRONTEND}/state"), "1");
+        write(format!("{FRONTEND}/mac"), "00:16:3e:00:00:01");
+        xenstored.give(FRONTEND, 1);
+        xenstored.give(&format!("{FRONTEND}/state"), 1);
+        write(format!("{BACKEND}/online"), "1");
+        write(format!("{BACKEND}/feature-rx-copy"), "1");
+        let guest = Self { xenstored, client, platform: platform() };
+        guest.be(State::InitWait);
+        guest
+    }
+
+    fn be(&self, state: State) {
+        self.xenstored.write(&format!("{BACKEND}/state"), state.number().to_string());
+    }
+
+    fn read(&self, key: &str) -> Option<String> {
+        let value = self.xenstored.read(&format!("{FRONTEND}/{key}"))?;
+        Some(String::from_utf8(value).unwrap())
+    }
+
+    async fn until(&self, state: State) {
+        for _ in 0..20_000 {
+            if self.read("state") == Some(state.number().to_string()) {
+                return;
+            }
+            yield_now().await;
+        }
+        panic!("the frontend is {:?}, not {state:?}", self.read("state"));
+    }
+
+    /// Connects to the rings that the frontend tells of.
+    fn backend(&self) -> Backend {
+        let [transmit, receive] =
+            ["tx-ring-ref", "rx-ring-ref"].map(|key| self.read(key).unwrap().parse().unwrap());
+        let reference = |number: u32| Reference::new(number).unwrap();
+        Backend::new(self.platform.peer(DOMAIN), reference(transmit), reference(receive))
+    }
+
+    fn port(&self) -> u32 {
+        self.read("event-channel").unwrap().parse().unwrap()
+    }
+
+    /// Runs the driver beside `script`, which is given the interface, and says how it ended, if it
+    /// did before the script.
+    fn play(&self, script: impl AsyncFnOnce(&Arc<Interface<'_, SimPlatform>>)) -> Option<Ended<Error>> {
+        let interface = Arc::new(Interface::new());
+        let driver = async {
+            let device = Device::open(&self.client, FRONTEND).await.unwrap();
+            let mut front = NetFront::new(&self.platform, Arc::clone(&interface), PAGES);
+            xenbus::run(&device, &mut front, &self.platform, Duration::from_secs(10)).await
+        };
+        self.xenstored.run(&self.client, async {
+            match select(Box::pin(driver), Box::pin(script(&interface))).await {
+                Either::Left((ended, script)) => {
+                    script.await;
+                    Some(ended)
+                }
+                Either::Right(((), driver)) => {
+                    drop(driver);
+                    None
+                }
+            }
+        })
+    }
+}
+
+fn yield_now() -> impl Future<Output = ()> {
+    let mut yielded = false;
+    poll_fn(move |context| {
+        context.waker().wake_by_ref();
+        if std::mem::replace(&mut yielded, true) { Poll::Ready(()) } else { Poll::Pending }
+    })
+}
+
+async fn a_while() {
+    for _ in 0..50 {
+        yield_now().await;
+    }
+}
+
+fn context() -> Context<'static> {
+    Context::from_waker(Waker::noop())
+}
+
+fn send(port: &mut Port<'_, SimPlatform>, payload: &[u8]) {
+    let packet = frame(payload);
+    port.transmit(&mut context()).unwrap().consume(packet.len(), |buffer| buffer.copy_from_slice(&packet));
+}
+
+fn received(port: &mut Port<'_, SimPlatform>) -> Option<Vec<u8>> {
+    let (packet, _) = port.receive(&mut context())?;
+    Some(packet.consume(|bytes| bytes.to_vec()))
+}
+
+#[test]
+fn an_interface_is_connected_and_packets_go_both_ways() {
+    let guest = Guest::new();
+    guest.xenstored.write(&format!("{FRONTEND}/mtu"), "9000");
+    let ended = guest.play(async |interface| {
+        guest.until(State::Connected).await;
+        for key in
+            ["request-rx-copy", "feature-rx-notify", "feature-sg", "feature-gso-tcpv4", "feature-gso-tcpv6"]
+        {
+            assert_eq!(guest.read(key).as_deref(), Some("1"), "{key}");
+        }
+        let backend = guest.backend();
+        guest.be(State::Connected);
+        let properties = interface.connected().await;
+        assert_eq!(properties, Properties { mac: MAC, mtu: 9000 });
+        let mut port = Port::new(Arc::clone(interface), properties);
+        assert_eq!(port.capabilities().max_transmission_unit, 9014);
+        assert!(port.link_state(&mut context()) == LinkState::Up);
+
+        let far = guest.platform.far_end(guest.port());
+        a_while().await;
+        let told = far.events();
+        send(&mut port, b"one");
+        send(&mut port, b"two");
+        a_while().await;
+        assert_eq!(far.events(), told + 1, "two packets in one go");
+        assert_eq!(backend.take().unwrap().bytes.last(), Some(&b'e'));
+        assert_eq!(backend.take().unwrap().bytes.last(), Some(&b'o'));
+
+        assert_eq!(received(&mut port), None);
+        backend.deliver(&frame(b"answer"));
+        far.notify();
+        a_while().await;
+        assert_eq!(received(&mut port), Some(frame(b"answer")));
+        assert_eq!((interface.counters().sent, interface.counters().received), (2, 1));
+
+        guest.be(State::Closing);
+        guest.until(State::Closed).await;
+        assert!(port.link_state(&mut context()) == LinkState::Down);
+        drop(backend);
+        guest.xenstored.write(&format!("{BACKEND}/online"), "0");
+        guest.be(State::Closed);
+        a_while().await;
+    });
+    assert_eq!(ended, Some(Ended::Gone));
+}
+
+#[test]
+fn what_is_sent_while_nobody_is_connected_is_lost_and_counted() {
+    let guest = Guest::new();
+    guest.play(async |interface| {
+        let mut port = Port::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500 });
+        send(&mut port, b"lost");
+        assert_eq!(interface.counters().lost, 1);
+        assert_eq!(received(&mut port), None);
+    });
+}
+
+#[test]
+fn a_backend_that_lies_is_left_and_connected_anew() {
+    let guest = Guest::new();
+    let ended = guest.play(async |interface| {
+        for round in 1..4 {
+            guest.until(State::Connected).await;
+            let backend = guest.backend();
+            guest.be(State::Connected);
+            while interface.counters().connections < round {
+                yield_now().await;
+            }
+            a_while().await;
+            let mut port = Port::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500 });
+            backend.deliver(&frame(b"good"));
+            assert_eq!(received(&mut port), Some(frame(b"good")));
+            backend.part(0, &frame(b"bad"), |response| response.id ^= 1);
+            backend.publish();
+            assert_eq!(received(&mut port), None);
+            guest.until(State::Closed).await;
+            drop(backend);
+            guest.be(State::Closed);
+            guest.until(State::Initialising).await;
+            guest.be(State::InitWait);
+        }
+        guest.until(State::Connected).await;
+        guest.xenstored.write(&format!("{BACKEND}/online"), "0");
+        guest.be(State::Closed);
+        a_while().await;
+    });
+    assert_eq!(ended, Some(Ended::Gone));
+}
+
+#[test]
+fn a_backend_that_cannot_copy_is_given_up_after_some_tries() {
+    let guest = Guest::new();
+    guest.xenstored.write(&format!("{BACKEND}/feature-rx-copy"), "0");
+    let ended = guest.play(async |_| {
+        for _ in 0..5000 {
+            let is_closed = guest.read("state") == Some(State::Closed.number().to_string());
+            guest.be(if is_closed { State::Closed } else { State::InitWait });
+            yield_now().await;
+        }
+    });
+    assert_eq!(ended, Some(Ended::Failed(Failure::Driver(Error::NoCopy))));
+}

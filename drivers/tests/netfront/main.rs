@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The network frontend against backends that are honest, and that are not.
+
+mod backend;
+mod connection;
+mod lies;
+mod packets;
