@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Measures TCP: serves iperf3's clients on port 5201, or with client=ADDRESS measures with its server.
+#![no_std]
+#![no_main]
+
+extern crate alloc;
+
+use alloc::boxed::Box;
+use alloc::vec;
+use core::net::IpAddr;
+
+use prism::embassy_net::Stack;
+use prism::embassy_net::tcp::TcpSocket;
+use prism::embassy_time::{Duration, with_timeout};
+use prism::network::{Buffers, serve};
+use prism_servers::clock::KernelClock;
+use prism_servers::iperf::{Meter, PORT, measure};
+
+prism::app!(main, words: ["client", "time", "reverse"]);
+
+/// Connections at once: one for control, 16 for data, and one to refuse others.
+const CONNECTIONS: usize = 18;
+const BUFFERS: Buffers = Buffers { receive: 256 << 10, send: 256 << 10 };
+/// Time that the server has to accept a connection.
+const CONNECTING: Duration = Duration::from_secs(10);
+
+async fn main(context: prism::Context) -> prism::Result {
+    let words = context.command_line();
+    let stack = context.network(0).await?;
+    if let Some(server) = words.get("client") {
+        let server: IpAddr = server.parse().map_err(|_| "client= takes the address of an iperf3 server")?;
+        let seconds = words.number("time")?.unwrap_or(10).min(3600) as u32;
+        return client(stack, server, seconds, words.flag("reverse")?).await;
+    }
+    let meter: &Meter<_> =
+        Box::leak(Box::new(Meter::new(KernelClock, |line| prism::println!("iperf: {line}"))));
+    for _ in 0..CONNECTIONS {
+        context.spawn(serve(stack, PORT, BUFFERS, async |socket| meter.serve(socket).await))?;
+    }
+    prism::println!("iperf: ready on port {PORT}");
+    context.asked_to_end().await;
+    Ok(())
+}
+
+async fn client(stack: Stack<'static>, server: IpAddr, seconds: u32, reverse: bool) -> prism::Result {
+    let mut cookie = [0; 16];
+    prism::entropy::fill(&mut cookie);
+    let mut control = connect(stack, server).await.ok_or("the server cannot be reached")?;
+    let open = || connect(stack, server);
+    let (theirs, ours) = measure(&KernelClock, &mut control, open, cookie, seconds, reverse).await?;
+    let rate = |bytes: u64| bytes as f64 * 8e-6 / f64::from(seconds.max(1));
+    let (sent, received) = if reverse { (theirs.bytes(), ours) } else { (ours, theirs.bytes()) };
+    prism::println!("iperf: sent {sent} bytes, {:.1} Mbit/s", rate(sent));
+    prism::println!("iperf: received {received} bytes, {:.1} Mbit/s", rate(received));
+    control.close();
+    let _ = with_timeout(CONNECTING, control.flush()).await;
+    Ok(())
+}
+
+/// A connection to the server. Its buffers stay: there are two in the life of the image.
+async fn connect(stack: Stack<'static>, server: IpAddr) -> Option<TcpSocket<'static>> {
+    let (receive, send) = (vec![0; BUFFERS.receive].leak(), vec![0; BUFFERS.send].leak());
+    let mut socket = TcpSocket::new(stack, receive, send);
+    with_timeout(CONNECTING, socket.connect((server, PORT))).await.ok()?.ok()?;
+    Some(socket)
+}

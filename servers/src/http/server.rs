@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A server: what its connections share.
+
+use alloc::string::String;
+use core::sync::atomic::{AtomicBool, Ordering};
+
+use super::metrics::Metrics;
+use super::response::Status;
+
+/// What the connections of a server share.
+pub struct Server<S, C> {
+    /// What is served.
+    pub site: S,
+    /// The time.
+    pub clock: C,
+    /// What has been done; also served, as `/metrics`.
+    pub metrics: Metrics,
+    /// Told of each answer: what was asked for, and how many bytes of it were sent.
+    pub log: fn(&str, Status, u64),
+    /// More metrics, in the same format.
+    pub more_metrics: fn(&mut String),
+    stopping: AtomicBool,
+}
+
+impl<S, C> Server<S, C> {
+    /// A server of `site` that keeps no log.
+    pub fn new(site: S, clock: C) -> Self {
+        Self {
+            site,
+            clock,
+            metrics: Metrics::new(),
+            log: |_, _, _| (),
+            more_metrics: |_| (),
+            stopping: AtomicBool::new(false),
+        }
+    }
+
+    /// Has each connection end after the answer that it is at.
+    pub fn stop(&self) {
+        self.stopping.store(true, Ordering::Release);
+    }
+
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Acquire)
+    }
+}

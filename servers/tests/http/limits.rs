@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use std::time::Duration;
+
+use prism_servers::http::{HEAD_LIMIT, HEAD_TIME, IDLE_TIME, PIECE_TIME};
+
+use crate::client::{Act, Client, PASSED, ask, body, serve, status};
+
+fn passed() -> Vec<Duration> {
+    PASSED.take()
+}
+
+#[test]
+fn a_head_that_is_too_long_or_has_too_many_fields_is_refused() {
+    let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(HEAD_LIMIT));
+    assert_eq!(status(&ask(&long)), 431);
+    let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "a: b\r\n".repeat(100));
+    assert_eq!(status(&ask(&many)), 431);
+    let endless = Client::new((0..100_000).map(|_| Act::Says(b"x: y\r\n".to_vec())));
+    let mut client = Client::new([Act::Says(b"GET / HTTP/1.1\r\n".to_vec())]);
+    client.append(endless);
+    assert_eq!(status(&serve(&mut client)), 431);
+    assert!(client.has_more_to_say(), "it was not listened to for ever");
+}
+
+#[test]
+fn a_client_that_says_nothing_is_left() {
+    let mut client = Client::new([Act::IsSilent]);
+    assert_eq!(serve(&mut client), "");
+    assert_eq!(passed(), [IDLE_TIME]);
+}
+
+#[test]
+fn a_client_that_says_half_a_request_is_told_that_it_took_too_long() {
+    let mut client = Client::new([Act::Says(b"GET / HTTP/1.1\r\nHo".to_vec()), Act::IsSilent]);
+    assert_eq!(status(&serve(&mut client)), 408);
+    assert_eq!(passed(), [HEAD_TIME]);
+}
+
+#[test]
+fn a_client_that_does_not_take_its_answer_is_left() {
+    let mut client = Client::saying("GET /large.bin HTTP/1.1\r\nHost: x\r\n\r\n");
+    client.appetite = Some(50_000);
+    let answer = serve(&mut client);
+    assert_eq!(status(&answer), 200);
+    assert!(body(&answer).len() < 50_000);
+    assert_eq!(passed(), [PIECE_TIME]);
+}
+
+#[test]
+fn a_request_in_single_bytes_is_understood() {
+    let text = b"GET /ten.txt HTTP/1.1\r\nHost: x\r\n\r\n";
+    let mut client = Client::new(text.iter().map(|byte| Act::Says(vec![*byte])));
+    assert_eq!(body(&serve(&mut client)), "0123456789");
+}
