@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #![no_main]
 
+use std::net::IpAddr;
+
 use libfuzzer_sys::fuzz_target;
-use prism_boot::command_line::{KERNEL_OPTIONS, Word};
+use prism_boot::command_line::{Addressing, INTERFACES, KERNEL_OPTIONS, Word};
 use prism_boot::{CommandLine, Text};
 use prism_fuzz::check_line;
 
@@ -23,6 +25,7 @@ fn check(line: &CommandLine) {
     }
     let errors = [line.log_level().err(), line.hypercall_method().err(), line.console_sinks().err(), line.event_abi().err()];
     errors.iter().flatten().for_each(check_line);
+    (0..=INTERFACES).for_each(|index| check_addressing(line, index));
     if let Ok(Some(sinks)) = line.console_sinks() {
         assert!(!sinks.is_empty());
     }
@@ -39,5 +42,19 @@ fn check_word(line: &CommandLine, word: Word<'_>) {
     }
     for error in [line.flag(word.name).err(), line.number(word.name).err(), line.size(word.name).err()] {
         error.iter().for_each(check_line);
+    }
+}
+
+fn check_addressing(line: &CommandLine, index: usize) {
+    match line.addressing(index) {
+        Err(error) => check_line(&error),
+        Ok(Addressing::Dynamic) => {}
+        Ok(Addressing::Static(found)) => {
+            let others = [found.gateway, found.dns];
+            assert!(others.iter().flatten().all(|other| other.is_ipv4() == found.address.is_ipv4()));
+            assert!(found.prefix <= if found.address.is_ipv4() { 32 } else { 128 });
+            let unusable = |address: IpAddr| address.is_unspecified() || address.is_multicast();
+            assert!(!others.into_iter().flatten().chain([found.address]).any(unusable));
+        }
     }
 }

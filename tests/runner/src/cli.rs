@@ -87,6 +87,14 @@ pub struct Run {
     /// A raw disk image for the guest, which may write to it; may be repeated.
     #[arg(long = "disk", value_name = "FILE")]
     pub disks: Vec<PathBuf>,
+    /// A network interface for the guest, on a bridge where DHCP gives it the address 192.0.2.2 and
+    /// the lab machine has 192.0.2.1.
+    #[arg(long)]
+    pub net: bool,
+    /// A shell command for the lab machine, run once the guest says that it is ready; the guest is
+    /// shut down after it. Implies --net.
+    #[arg(long, value_name = "COMMAND", conflicts_with = "interactive")]
+    pub visit: Option<String>,
     /// Connect this terminal to the guest's console; needs one --env.
     #[arg(long)]
     pub interactive: bool,

@@ -58,6 +58,9 @@ impl Report {
             (Some(rows), Detail::Grid) if line.verdict == Verdict::Success => self.print_grid(&line, &rows),
             _ => print!("{}", terminated(&outcome.console)),
         }
+        if let Some(companion) = &outcome.companion {
+            print!("-- beside it --\n{}", terminated(&companion.output));
+        }
         if outcome.verdict == Verdict::Crash {
             print!("{}", explanation(outcome, &self.symbols));
         }

@@ -9,6 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cli;
 use crate::env::{Env, Place};
+use crate::guest::beside::{Beside, When};
 use crate::guest::places::Places;
 use crate::guest::schedule::InOrder;
 use crate::guest::session::Session;
@@ -163,6 +164,11 @@ fn disks(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     files.iter().map(absolute).collect()
 }
 
+/// A command for the guest's neighbour, as long as this process lives.
+fn visit(command: &str) -> Beside {
+    Beside { when: When::Said(": ready"), command: command.to_owned().leak(), ends_guest: true }
+}
+
 fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
     Job {
         memory: options.memory,
@@ -171,6 +177,8 @@ fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
         boot: options.boot,
         disks: disks.to_vec(),
         backend: Backend::Kernel,
+        network: options.net || options.visit.is_some(),
+        beside: options.visit.as_deref().map(visit),
         limit: Duration::from_secs(options.timeout),
         ..Job::new(env, image.clone())
     }

@@ -28,8 +28,11 @@ pub enum When {
 pub struct Beside {
     /// When it starts.
     pub when: When,
-    /// The command, in one line.
+    /// The command, which may be a whole script.
     pub command: &'static str,
+    /// Whether the guest, a server, is to end after it. One of `xl` is asked to; a QEMU is told to
+    /// quit, and then the command's success is the guest's.
+    pub ends_guest: bool,
 }
 
 impl Beside {
@@ -110,6 +113,9 @@ impl Launch {
     }
 }
 
+/// Has the guest end, however it was started.
+const END_GUEST: &str = "if [ -n \"$DOMID\" ]; then xl shutdown $DOMID; else echo quit >/tmp/monitor.in; fi";
+
 /// The script that waits for its moment, runs the command, and notes down how it ended.
 fn script(beside: &Beside, stem: &str, peer: &str, files: &Files<'_>, limit: Duration) -> String {
     let Files { name, consoles, made } = files;
@@ -121,10 +127,12 @@ fn script(beside: &Beside, stem: &str, peer: &str, files: &Files<'_>, limit: Dur
         "echo $$ >{stem}.pid\n\
          i=0; until {moment}; do [ $i -lt {}0 ] || exit 1; sleep 0.1; i=$((i + 1)); done\n\
          export GUEST={name} PEER={peer} DOMID=$(xl domid {name} 2>/dev/null)\n\
-         ({}) >{stem}.out 2>&1\n\
-         echo $? >{stem}.status\n",
+         (\n{}\n) >{stem}.out 2>&1\n\
+         echo $? >{stem}.status\n\
+         {}\n",
         limit.as_secs(),
         beside.command,
+        if beside.ends_guest { END_GUEST } else { "" },
     )
 }
 
@@ -134,7 +142,7 @@ mod tests {
 
     #[test]
     fn only_a_command_that_names_the_peer_needs_it() {
-        let beside = |command| Beside { when: When::Said("ready"), command };
+        let beside = |command| Beside { when: When::Said("ready"), command, ends_guest: false };
         assert!(beside("$PEER events $DOMID").needs_peer());
         assert!(!beside("ping -c 1 10.0.0.2").needs_peer());
     }
@@ -142,7 +150,8 @@ mod tests {
     #[test]
     fn a_command_waits_for_what_its_moment_is_made_of() {
         let files = Files { name: "g", consoles: "/a /b", made: "/c" };
-        let script = |when| script(&Beside { when, command: "true" }, "/s", "", &files, GRACE);
+        let script =
+            |when| script(&Beside { when, command: "true", ends_guest: false }, "/s", "", &files, GRACE);
         assert!(script(When::Said("ready")).contains("grep -qs 'ready' /a /b"));
         assert!(script(When::Paused).contains("grep -qs 'Waiting for domain' /c"));
     }

@@ -8,11 +8,12 @@ use anyhow::Result;
 use super::beside::{Files, Launch};
 use super::registers;
 use super::session::Session;
-use super::{Boot, Ending, Job, Outcome};
+use super::{Boot, Ending, Job, Outcome, neighbour};
 use crate::env::Env;
 use crate::lab::agent::quoted;
 use crate::lab::qemu;
 use crate::terminal::AtEnd;
+use crate::verdict::Verdict;
 
 /// Time beyond a guest's own that the machine has to report its end.
 const GRACE: Duration = Duration::from_secs(30);
@@ -30,6 +31,7 @@ const TIMED_OUT: i32 = 124;
 pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
     let image = session.push_image(job)?;
     let qemu = command(job, &image, &session.disk_names(job));
+    prepare_network(session, job)?;
     let name = session.guest_name();
     let launch = Launch::prepare(session, job, &Files { name: &name, consoles: CONSOLE, made: "" })?;
     let start = launch.as_ref().map(Launch::prefix).unwrap_or_default() + &with_limit(&qemu, job.limit);
@@ -43,7 +45,21 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
         _ => Ending::Poweroff,
     };
     let companion = launch.map(|launch| launch.collect(session.agent())).transpose()?;
-    Ok(Outcome { companion, ..Outcome::new(ending, console, errors + &registers) })
+    let mut outcome = Outcome { companion, ..Outcome::new(ending, console, errors + &registers) };
+    let succeeded = outcome.companion.as_ref().is_some_and(|companion| companion.status == Some(0));
+    if succeeded && job.beside.is_some_and(|beside| beside.ends_guest) && outcome.verdict == Verdict::Crash {
+        outcome.verdict = Verdict::Success;
+    }
+    Ok(outcome)
+}
+
+/// Makes the network, if the guest is to have one.
+fn prepare_network(session: &mut Session, job: &Job) -> Result<()> {
+    if job.network {
+        neighbour::prepare(session.agent())?;
+        neighbour::prepare_tap(session.agent())?;
+    }
+    Ok(())
 }
 
 /// A command that runs QEMU until its time is over, and then has its monitor write the registers
@@ -64,6 +80,7 @@ fn with_limit(qemu: &str, limit: Duration) -> String {
 /// If the machine no longer answers.
 pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
     let image = session.push_image(job)?;
+    prepare_network(session, job)?;
     let qemu = command(job, &image, &session.disk_names(job));
     let closed = session.agent().interact(&format!("{qemu} 2>/tmp/errors"), AtEnd::Silence)?;
     let ending = if closed.escaped { Ending::Left } else { Ending::Poweroff };
@@ -80,7 +97,7 @@ pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<S
     words.extend(["-smp".to_owned(), job.vcpus.to_string(), "-m".to_owned(), format!("{}M", job.memory)]);
     words.extend(["-chardev".to_owned(), format!("{console},id=console")]);
     let devices = match job.env {
-        Env::QemuXen => emulated_xen(disks),
+        Env::QemuXen => emulated_xen(disks, job.network),
         _ => plain_kvm(disks),
     };
     words.extend(devices.iter().flat_map(|(option, value)| [(*option).to_owned(), value.clone()]));
@@ -93,12 +110,17 @@ type Device = (&'static str, String);
 /// The accelerator that emulates Xen's hypercalls; 4.17 is what QEMU knows.
 pub const XEN_ACCELERATOR: &str = "kvm,xen-version=0x40011,kernel-irqchip=split";
 
-fn emulated_xen(disks: &[String]) -> Vec<Device> {
+fn emulated_xen(disks: &[String], network: bool) -> Vec<Device> {
     let mut devices =
         vec![("-accel", XEN_ACCELERATOR.to_owned()), ("-device", "xen-console,chardev=console".to_owned())];
     for (index, (disk, letter)) in disks.iter().zip('a'..).enumerate() {
         devices.push(("-drive", format!("file={disk},format=raw,if=none,id=disk{index}")));
         devices.push(("-device", format!("xen-disk,drive=disk{index},vdev=xvd{letter}")));
+    }
+    if network {
+        let (tap, mac) = (neighbour::TAP, neighbour::MAC);
+        devices.push(("-netdev", format!("tap,id=net,ifname={tap},script=no,downscript=no")));
+        devices.push(("-device", format!("xen-net-device,netdev=net,mac={mac}")));
     }
     devices
 }

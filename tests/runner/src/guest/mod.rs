@@ -4,6 +4,7 @@
 pub mod beside;
 pub mod direct;
 pub mod kvm;
+pub mod neighbour;
 pub mod places;
 pub mod registers;
 pub mod schedule;
@@ -77,6 +78,8 @@ pub struct Job {
     pub disks: Vec<PathBuf>,
     /// Who serves them to a guest of `xl`.
     pub backend: Backend,
+    /// Whether it has a network interface.
+    pub network: bool,
     /// What is typed on its console.
     pub typed: Option<Typed>,
     /// What its machine does beside it.
@@ -101,6 +104,7 @@ impl Job {
             boot: Boot::Direct,
             disks: Vec::new(),
             backend: Backend::Kernel,
+            network: false,
             typed: None,
             beside: None,
             peer: None,

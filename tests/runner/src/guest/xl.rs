@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::beside::{Files, Launch, When};
 use super::session::Session;
 use super::shared_console;
-use super::{Backend, Boot, Ending, Job, Outcome, Typed};
+use super::{Backend, Boot, Ending, Job, Outcome, Typed, neighbour};
 use crate::env::Env;
 use crate::image::command_line;
 use crate::lab::agent::{Agent, quoted};
@@ -153,6 +153,9 @@ impl Guest {
         if job.env == Env::Hvm && job.disks.is_empty() {
             session.agent().check("truncate -s 1M /tmp/empty.img")?;
         }
+        if job.network {
+            neighbour::prepare(session.agent())?;
+        }
         let config = config(job, &guest.name, &image, &session.disk_names(job), after);
         session.agent().put(&format!("/tmp/{}.cfg", guest.name), config.as_bytes())?;
         Ok(guest)
@@ -251,6 +254,12 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
         lines.push("pvshim = 1".to_owned());
     }
     lines.extend(job.settings.iter().map(ToString::to_string));
+    if job.network {
+        let (mac, bridge) = (neighbour::MAC, neighbour::BRIDGE);
+        // Without an emulated network card beside it.
+        let kind = if is_hvm(job.env) { ",type=vif" } else { "" };
+        lines.push(format!("vif = [ \"mac={mac},bridge={bridge}{kind}\" ]"));
+    }
     let disks = disk_words(job, disks);
     if !disks.is_empty() {
         lines.push(format!("disk = [ {} ]", disks.join(", ")));

@@ -10,6 +10,7 @@ mod disks;
 mod events;
 mod faults;
 mod memory;
+mod network;
 mod peers;
 mod power;
 mod runtime;
@@ -49,6 +50,7 @@ const TOPICS: &[&[GuestTest]] = &[
     runtime::TESTS,
     faults::TESTS,
     memory::TESTS,
+    network::TESTS,
     vcpus::TESTS,
     peers::TESTS,
     bios::TESTS,
@@ -74,6 +76,8 @@ pub struct GuestTest {
     /// Who serves its disk `xvda`, if it has one: [`DISK_SIZE`] bytes of which nobody knows what is
     /// in them, `/dev/vda` in its machine.
     pub disk: Option<Backend>,
+    /// Whether it has a network interface.
+    pub network: bool,
     /// What is typed on its console.
     pub typed: Option<Typed>,
     /// What is done beside it, and must end with exit status 0.
@@ -114,6 +118,7 @@ impl GuestTest {
             boot: Boot::Direct,
             words: "",
             disk: None,
+            network: false,
             typed: None,
             beside: None,
             settings: &[],
@@ -158,12 +163,19 @@ impl GuestTest {
 
     /// The same, but its machine runs `command` when the guest has written `after`; see [`Beside`].
     pub const fn beside(self, after: &'static str, command: &'static str) -> Self {
-        Self { beside: Some(Beside { when: When::Said(after), command }), ..self }
+        Self { beside: Some(Beside { when: When::Said(after), command, ends_guest: false }), ..self }
     }
 
     /// The same, but the guest does not run until `command` lets it; see [`Beside`].
     pub const fn after(self, command: &'static str) -> Self {
-        Self { beside: Some(Beside { when: When::Paused, command }), ..self }
+        Self { beside: Some(Beside { when: When::Paused, command, ends_guest: false }), ..self }
+    }
+
+    /// The same with a network interface; `script` is run by a neighbour on its network once it is
+    /// ready, and ends it.
+    pub const fn visited_by(self, script: &'static str) -> Self {
+        let beside = Beside { when: When::Said(": ready"), command: script, ends_guest: true };
+        Self { network: true, beside: Some(beside), ..self }
     }
 
     /// The same with more lines in its `xl` configuration.
@@ -180,6 +192,11 @@ impl GuestTest {
     /// The same, but the grid of the environment must be printed too.
     pub const fn with_grid(self) -> Self {
         Self { expected: Expected { grid: true, ..self.expected }, ..self }
+    }
+
+    /// The same, but the guest must end with an error.
+    pub const fn failing(self) -> Self {
+        Self { expected: Expected { verdict: Verdict::Error, ..self.expected }, ..self }
     }
 
     /// The same, but the guest must crash, and so that the hypervisor knows of it.
@@ -229,6 +246,7 @@ impl GuestCase {
             boot,
             disks: boot.with_boot_disk(image, self.test.words, data, dir)?,
             backend: self.test.disk.unwrap_or(Backend::Kernel),
+            network: self.test.network,
             typed: self.test.typed,
             beside: self.test.beside,
             peer: peer.filter(|_| self.needs_peer()).cloned(),

@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#![no_main]
+
+use libfuzzer_sys::fuzz_target;
+use prism_drivers::net::Transport;
+
+fuzz_target!(|input: Vec<u8>| {
+    let Some(transport) = Transport::find(&input) else { return };
+    let mut frame = input.clone();
+    transport.fill(&mut frame);
+    assert!(transport.is_right(&frame));
+    assert_eq!(Transport::find(&frame), Some(transport), "only the checksum is written");
+    let changed = frame.iter().zip(&input).filter(|(new, old)| new != old).count();
+    assert!(frame.len() == input.len() && changed <= 2);
+    transport.blank(&mut frame);
+    transport.fill(&mut frame);
+    assert!(transport.is_right(&frame));
+});

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+#![no_main]
+
+use arbitrary::Arbitrary;
+use libfuzzer_sys::fuzz_target;
+use prism_drivers::net::packet::LONGEST;
+use prism_drivers::net::{Link, Offer, Pages};
+use prism_drivers::sim::{Clock, SimPlatform};
+use xen::fake::{BackRing, Peer};
+use xen::grant::{DomainId, Reference};
+use xen_sys::io::netif::*;
+
+const BACKEND: DomainId = DomainId(3);
+const PAGES: Pages = Pages { receive: 32, transmit: 8 };
+
+#[derive(Arbitrary, Debug)]
+enum Step {
+    /// The backend writes into the page whose turn it is, and answers; the id is right unless it is
+    /// another one.
+    Answer { offset: u16, flags: u8, status: i16, other_id: Option<u16> },
+    /// The backend uses the turn for extra information.
+    Extra { kind: u8, flags: u8, words: [u16; 3] },
+    /// The backend shows all that it has answered, and perhaps more, or less.
+    Show(i8),
+    /// The frontend receives.
+    Receive,
+    /// The frontend sends a frame, if there is room.
+    Send { length: u16, fill: u8 },
+    /// The backend answers what was sent.
+    Sent { id: u16, status: i16, right: bool },
+    /// The frontend shows what it did.
+    Publish,
+    /// The frontend asks for events.
+    Listen,
+}
+
+fuzz_target!(|input: (bool, bool, Vec<Step>)| {
+    let (fills_ipv4, fills_ipv6, steps) = input;
+    let platform = SimPlatform::new(Clock::Patient);
+    let offer = Offer { copies: true, scatters: true, fills_ipv4, fills_ipv6, splits_channels: false };
+    let mut link = Link::new(&platform, BACKEND, offer, PAGES).expect("there is memory");
+    let peer = platform.peer(BACKEND);
+    let mut backend = Backend::new(&peer, link.references().map(|reference| reference.expect("a ring")));
+    let mut buffer = vec![0; LONGEST];
+    let mut broken = false;
+    for step in steps.iter().take(200) {
+        match step {
+            Step::Receive => match link.receive(&mut buffer) {
+                Ok(Some(length)) => assert!(!broken && (length == 0 || (14..=LONGEST).contains(&length))),
+                Ok(None) => assert!(!broken),
+                Err(_) => broken = true,
+            },
+            Step::Send { length, fill } => {
+                let mut frame = vec![*fill; usize::from(*length).max(14)];
+                if let Ok(true) = link.can_send(frame.len()) {
+                    link.send(&mut frame);
+                }
+            }
+            Step::Publish => drop(link.publish()),
+            Step::Listen => drop(link.listen()),
+            step => backend.play(&peer, step),
+        }
+    }
+});
+
+struct Backend {
+    transmit: BackRing,
+    receive: BackRing,
+    received: u32,
+    sent: u32,
+}
+
+impl Backend {
+    fn new(peer: &Peer, [transmit, receive]: [Reference; 2]) -> Self {
+        let ring = |reference, entry| BackRing::map_references(peer, [reference].into_iter(), entry);
+        Self {
+            transmit: ring(transmit, size_of::<netif_tx_request>()),
+            receive: ring(receive, size_of::<netif_rx_request>()),
+            received: 0,
+            sent: 0,
+        }
+    }
+
+    fn play(&mut self, peer: &Peer, step: &Step) {
+        let room = self.receive.requests().wrapping_sub(self.received);
+        assert!(room <= PAGES.receive as u32 || self.received > self.receive.requests());
+        match step {
+            Step::Answer { offset, flags, status, other_id } => {
+                let request: netif_rx_request = self.receive.request(self.received);
+                // Every page that is offered can be written to.
+                if (1..=PAGES.receive as u32).contains(&room) {
+                    let page = Reference::new(request.gref).expect("a grant");
+                    peer.map_to_write(page).expect("granted").write(0, &[0x55; 64]);
+                }
+                let id = other_id.unwrap_or(request.id);
+                let (offset, flags) = (*offset, u16::from(*flags));
+                self.receive.respond(self.received, netif_rx_response { id, offset, flags, status: *status });
+                self.received = self.received.wrapping_add(1);
+            }
+            Step::Extra { kind, flags, words } => {
+                let extra = netif_extra_info { r#type: *kind, flags: *flags, u: *words };
+                self.receive.respond(self.received, extra);
+                self.received = self.received.wrapping_add(1);
+            }
+            Step::Show(lie) => {
+                let off = if (-100..100).contains(lie) { 0 } else { i32::from(*lie) };
+                self.receive.publish(self.received.wrapping_add_signed(off));
+                self.transmit.publish(self.sent.wrapping_add_signed(off));
+            }
+            Step::Sent { id, status, right } => {
+                let request: netif_tx_request = self.transmit.request(self.sent);
+                let id = if *right { request.id } else { *id };
+                let status = if *right { NETIF_RSP_OKAY } else { *status };
+                self.transmit.respond(self.sent, netif_tx_response { id, status });
+                self.sent = self.sent.wrapping_add(1);
+            }
+            _ => {}
+        }
+    }
+}

@@ -1,0 +1,23 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# curl and wrk agree with the web server.
+set -e
+fetch() { curl -sS -m 30 "$@"; }
+is() { [ "$1" = "$2" ] || { echo "it is '$1', not '$2'"; exit 1; }; }
+
+is "$(fetch http://192.0.2.2/ | head -1)" '<!doctype html>'
+is "$(fetch -g 'http://[2001:db8::216:3eff:fe00:2]/' | head -1)" '<!doctype html>'
+is "$(fetch -r 2-8 http://192.0.2.2/)" doctype
+is "$(fetch -o /dev/null -w '%{http_code}' http://192.0.2.2/missing)" 404
+is "$(fetch -o /dev/null -w '%{http_code}' --path-as-is http://192.0.2.2/../x)" 404
+is "$(fetch -o /dev/null -w '%{http_code}' -d x http://192.0.2.2/)" 413
+is "$(fetch -o /dev/null -w '%{http_code}' -X DELETE http://192.0.2.2/)" 405
+tag=$(fetch -I http://192.0.2.2/ | tr -d '\r' | sed -n 's/^ETag: //p')
+is "$(fetch -o /dev/null -w '%{http_code}' -H "If-None-Match: $tag" http://192.0.2.2/)" 304
+# Both over one connection.
+is "$(fetch -o /dev/null -o /dev/null -w '%{num_connects} ' http://192.0.2.2/ http://192.0.2.2/metrics)" '1 0 '
+
+wrk -t 1 -c 16 -d 10 http://192.0.2.2/ >/tmp/wrk
+cat /tmp/wrk
+grep -q 'requests in' /tmp/wrk
+! grep -E 'Socket errors|Non-2xx' /tmp/wrk
+fetch http://192.0.2.2/metrics | grep -q '^prism_http_responses_total{code="404"} 2$'
