@@ -53,7 +53,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("peer=lie")
         .envs(XL)
         .after("$PEER lie $DOMID")
-        .telling(&["21 lies told", "21 lies survived", "the real xenstored says that we are prism"]),
+        .telling(&["21 lies told", "21 lies survived", "the real xenstored answers: "]),
     GuestTest::new("a_flooded_watch_costs_no_more_than_it_may", "peer")
         .words("peer=flood")
         .envs(XL)
