@@ -28,3 +28,4 @@ pub mod rtc;
 pub mod serial;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
+pub mod unplug;

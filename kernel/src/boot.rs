@@ -10,9 +10,9 @@ use prism_arch::hypercall::{self, Hypervisor};
 use prism_arch::machine::{self, Machine};
 use prism_arch::{Door, Entry, cpuid, entry};
 use prism_boot::capabilities::{Capabilities, EntropySources, Machine as MachineKind, XenCapabilities};
-use prism_boot::command_line::{ConsoleSinks, EventAbi, HypercallMethod};
+use prism_boot::command_line::{ConsoleSinks, EventAbi, HypercallMethod, Rung, UpcallLimit};
 use prism_boot::grid::Grid;
-use prism_boot::services::{Console, DeviceBus, Services};
+use prism_boot::services::{Console, DeviceBus, Services, Upcall};
 use prism_boot::{Acpi, BootError, BootInfo, PAGE_SIZE, SharedRing, door, e820};
 use prism_drivers::rtc;
 use xen::console::Ring;
@@ -26,6 +26,7 @@ use crate::app::{Application, Context};
 use crate::clocks::Clocks;
 use crate::console::{self, RingEnd};
 use crate::hypervisor::{self, Found};
+use crate::line::Line;
 use crate::memory::{self, Frames, IdentityMemory};
 use crate::ports::CpuPorts;
 use crate::registers;
@@ -68,8 +69,12 @@ fn start_tasks(application: Application, context: Context) {
             devices::begin(store, &context.info.command_line);
         }
     }
-    if context.surroundings.services.disk.chosen == DeviceBus::Emulated {
-        devices::ide::begin();
+    match context.surroundings.services.disk.chosen {
+        DeviceBus::Emulated => devices::ide::begin(),
+        DeviceBus::Xenbus if context.surroundings.capabilities.has_emulated_platform() => {
+            devices::emulated::begin();
+        }
+        _ => {}
     }
     let _ = exec::spawn(run(application, context));
 }
@@ -120,7 +125,7 @@ fn settle(
     grant::begin_pages(machine);
     let vcpus = probe::vcpus(found.xen.is_some(), &acpi);
     let page = if paravirtual { join_xen(&info, machine, vcpus) } else { None };
-    ask_for_services(&mut capabilities, page);
+    let line = ask_for_services(&info, &mut capabilities, page);
     let is_pc = capabilities.has_emulated_platform();
     let rtc = || is_pc.then(|| rtc::unix_seconds(&CpuPorts, acpi.century_register)).flatten();
     let clocks = Clocks::find(page, found.leaves.kvm, rtc);
@@ -135,7 +140,16 @@ fn settle(
     if capabilities.platform.local_apic && !services.timer.chosen.is_xens() {
         apic::begin(machine);
     }
-    smp::begin(Surface { machine, page, timer: services.timer.chosen }, &acpi, vcpus);
+    let by_line = services.upcall.chosen == Upcall::Line;
+    if let Some(line) = line.filter(|_| by_line) {
+        // Events are found in memory: nobody waits for the line itself.
+        let _ = Line::open(line);
+    }
+    if by_line && vcpus > 1 {
+        warn!("vcpus: 1 of {vcpus} is used, as events are reported to the first one only");
+    }
+    let used = if by_line { 1 } else { vcpus };
+    smp::begin(Surface { machine, page, timer: services.timer.chosen }, &acpi, used);
     let surroundings = Surroundings {
         grid: Grid::new(&capabilities, &services),
         capabilities,
@@ -172,6 +186,7 @@ fn probe_machine(info: &BootInfo, door: Door, found: &Found, acpi: &Acpi) -> Cap
     let kind = if door == Door::Pv { MachineKind::Pv } else { MachineKind::Hvm };
     let mut capabilities = Capabilities::new(info.door, kind);
     capabilities.vendor = hypervisor::vendor();
+    capabilities.rung = info.command_line.rung().ok().flatten();
     capabilities.hypervisor = hypervisor::name(found);
     capabilities.tsc_frequency = cpuid::timestamp_khz().is_some();
     capabilities.xen = found.xen.map(|xen| XenCapabilities {
@@ -259,12 +274,25 @@ fn join_xen(info: &BootInfo, machine: &dyn Machine, vcpus: u32) -> Option<Shared
 }
 
 /// Asks Xen for each service that needs its shared page.
-fn ask_for_services(capabilities: &mut Capabilities, page: Option<Shared<shared_info>>) {
-    let (Some(_), Some(xen)) = (page, &mut capabilities.xen) else { return };
+///
+/// Returns the interrupt line by which events are reported, if they are.
+fn ask_for_services(
+    info: &BootInfo,
+    capabilities: &mut Capabilities,
+    page: Option<Shared<shared_info>>,
+) -> Option<u8> {
+    let pc = capabilities.has_emulated_platform();
+    let only_lines = info.command_line.upcall_limit() == Ok(Some(UpcallLimit::Line))
+        || capabilities.rung.is_some_and(|rung| rung <= Rung::PvDrivers);
+    let (Some(_), Some(xen)) = (page, &mut capabilities.xen) else { return None };
     let features = Features::from_bits_truncate(xen.features);
     xen.single_shot_timer = probe::single_shot_timer(0);
-    xen.callback_vector =
-        features.contains(Features::HVM_CALLBACK_VECTOR) && probe::callback_vector().is_ok();
+    xen.callback_vector = !(pc && only_lines)
+        && features.contains(Features::HVM_CALLBACK_VECTOR)
+        && probe::callback_vector().is_ok();
+    let line = if pc && !xen.callback_vector { probe::callback_line() } else { None };
+    xen.callback_line = line.is_some();
+    line
 }
 
 /// Length of a HPET's registers, as far as they are of use.
@@ -312,6 +340,8 @@ fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
         line.entropy_limit().err(),
         line.block_poll().err(),
         line.event_abi().err(),
+        line.upcall_limit().err(),
+        line.rung().err(),
     ];
     for error in wrong.into_iter().flatten() {
         warn!("command line: {error}");

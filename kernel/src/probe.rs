@@ -92,3 +92,16 @@ pub(crate) fn callback_vector() -> Result<(), Errno> {
     // SAFETY: the interrupt table has a handler for the vector that returns with interrupts off.
     unsafe { hvm::set_callback_vector(&Hypervisor, prism_arch::traps::EVENT_VECTOR) }
 }
+
+/// The interrupt line by which event channels are delivered, if Xen does so: the platform device's, or
+/// one that nobody has if firmware gave it none.
+pub(crate) fn callback_line() -> Option<u8> {
+    /// Register of the line that firmware gave a device.
+    const LINE: u8 = 0x3c;
+    /// Free on every PC.
+    const FREE: u8 = 11;
+    let device = pci::functions(&CpuPorts).find(pci::Function::is_xen_platform)?;
+    let given = pci::Configuration::new(&CpuPorts, device.place).read(LINE) as u8;
+    let line = if (3..=15).contains(&given) { given } else { FREE };
+    hvm::set_callback_line(&Hypervisor, line).ok().map(|()| line)
+}

@@ -72,3 +72,21 @@ pub unsafe fn set_callback_vector(hypercalls: &(impl Hypercall + ?Sized), vector
     // SAFETY: HVMOP_set_param takes a xen_hvm_param; the handler is the caller's promise.
     unsafe { command(hypercalls, __HYPERVISOR_hvm_op, HVMOP_set_param, &mut argument) }.map(drop)
 }
+
+/// Has Xen deliver event channels of vCPU 0 as an interrupt of `line` (1 to 15) of a PC's interrupt
+/// controllers, the same number at the old ones and at the I/O APIC: raised while
+/// `evtchn_upcall_pending` is set (`HVM_PARAM_CALLBACK_TYPE_GSI`). No other vCPU is told of events.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub fn set_callback_line(hypercalls: &(impl Hypercall + ?Sized), line: u8) -> Result<()> {
+    let mut argument = xen_hvm_param {
+        domid: DOMID_SELF as _,
+        index: HVM_PARAM_CALLBACK_IRQ,
+        value: HVM_PARAM_CALLBACK_TYPE_GSI << 56 | u64::from(line),
+        ..Default::default()
+    };
+    // SAFETY: HVMOP_set_param takes a xen_hvm_param.
+    unsafe { command(hypercalls, __HYPERVISOR_hvm_op, HVMOP_set_param, &mut argument) }.map(drop)
+}

@@ -2,6 +2,7 @@
 //! What probing has found, one fact at a time.
 
 use crate::Door;
+use crate::command_line::Rung;
 
 /// How privileged things are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -157,6 +158,8 @@ pub struct Capabilities {
     pub kvm_wall_clock: bool,
     /// Whether CPUID tells the TSC's frequency.
     pub tsc_frequency: bool,
+    /// The highest rung that the command line allows.
+    pub rung: Option<Rung>,
     /// What of a PC there is.
     pub platform: Platform,
     /// Devices found.
@@ -173,6 +176,8 @@ pub enum NoParavirtualization {
     /// There is an emulated platform without Xen's platform device: whoever made this machine wants
     /// it to be used like a plain PC (`xen_platform_pci=0`).
     NoPlatformDevice,
+    /// The command line allows nothing paravirtual.
+    Forbidden,
 }
 
 impl NoParavirtualization {
@@ -182,6 +187,7 @@ impl NoParavirtualization {
         match self {
             Self::NoXen => "no Xen",
             Self::NoPlatformDevice => "no Xen platform device",
+            Self::Forbidden => "forbidden by the command line",
         }
     }
 }
@@ -199,6 +205,7 @@ impl Capabilities {
             kvm_clock: false,
             kvm_wall_clock: false,
             tsc_frequency: false,
+            rung: None,
             platform: Platform::default(),
             devices: Devices::default(),
             entropy: EntropySources::default(),
@@ -217,6 +224,12 @@ impl Capabilities {
         self.xen.is_some_and(|xen| xen.initial_domain)
     }
 
+    /// Whether nothing paravirtual may be used, of whomever: only where there is something else.
+    #[must_use]
+    pub fn is_held_down(&self) -> bool {
+        self.has_emulated_platform() && self.rung.is_some_and(|rung| rung <= Rung::Hvm)
+    }
+
     /// What Xen offers, if it is to be used.
     ///
     /// # Errors
@@ -226,6 +239,9 @@ impl Capabilities {
         let xen = self.xen.as_ref().ok_or(NoParavirtualization::NoXen)?;
         if self.has_emulated_platform() && !self.platform.xen_platform_device {
             return Err(NoParavirtualization::NoPlatformDevice);
+        }
+        if self.is_held_down() {
+            return Err(NoParavirtualization::Forbidden);
         }
         Ok(xen)
     }

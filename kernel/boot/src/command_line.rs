@@ -12,7 +12,8 @@ mod words;
 
 pub use address::{Addressing, INTERFACES, StaticAddress};
 pub use options::{
-    ConsoleSinks, EntropyLimit, EventAbi, HypercallMethod, KERNEL_OPTIONS, KernelOption, LogLevel,
+    ConsoleSinks, EntropyLimit, EventAbi, HypercallMethod, KERNEL_OPTIONS, KernelOption, LogLevel, Rung,
+    UpcallLimit,
 };
 pub use value_error::ValueError;
 pub use words::{Word, Words};

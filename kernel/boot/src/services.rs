@@ -222,7 +222,7 @@ impl fmt::Display for Services {
 fn choose_clock(found: &Capabilities) -> Choice<Clock> {
     let ways = [
         (Clock::Xen, offered_by_xen(found, |xen| xen.pvclock)),
-        (Clock::Kvm, found.kvm_clock.then_some(()).ok_or(Against::Kind)),
+        (Clock::Kvm, present(found.kvm_clock && !found.is_held_down())),
         (
             Clock::Tsc,
             found.tsc_frequency.then_some(()).ok_or(Against::Reason("CPUID does not tell its frequency")),
@@ -297,7 +297,7 @@ fn choose_bus(found: &Capabilities, virtio: bool, emulated: bool) -> Choice<Devi
     }
     let ways = [
         (DeviceBus::Xenbus, offered_by_xen(found, |xen| xen.xenstore)),
-        (DeviceBus::Virtio, present(virtio)),
+        (DeviceBus::Virtio, present(virtio && !found.is_held_down())),
         (DeviceBus::Emulated, present(emulated)),
     ];
     Choice::best(ways, DeviceBus::None)

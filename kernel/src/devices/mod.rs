@@ -5,6 +5,7 @@
 //! A new class of devices implements [`Class`], and has [`attend`] spawned at boot.
 
 mod attend;
+pub(crate) mod emulated;
 pub(crate) mod ide;
 mod platform;
 mod vbd;

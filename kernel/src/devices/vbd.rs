@@ -14,7 +14,7 @@ use spin::Mutex;
 use xen::xenbus::{self, Device, Ended};
 use xen::xenstore::Delay;
 
-use super::{Class, XenPlatform};
+use super::{Class, XenPlatform, emulated};
 use crate::disks;
 
 /// Time that each step of the handshake may take.
@@ -49,6 +49,7 @@ impl Class for Vbds {
 
     fn found(&self, devices: &[u32]) {
         if !self.searched.swap(true, Ordering::Relaxed) {
+            emulated::decide(devices.len());
             devices.iter().for_each(|number| disks::announce(*number));
             disks::end_search();
         }

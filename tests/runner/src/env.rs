@@ -19,6 +19,9 @@ pub enum Env {
     PvShim,
     /// `xl`, `type="hvm"` with the Xen platform device.
     Pvhvm,
+    /// The same, but the guest takes events by an interrupt line: paravirtual drivers on an emulated
+    /// machine.
+    HvmPvDrivers,
     /// `xl`, `type="hvm"` without the Xen platform device: nothing paravirtual is used.
     Hvm,
     /// QEMU's own emulation of Xen on KVM.
@@ -42,13 +45,14 @@ pub enum Place {
 
 impl Env {
     /// All environments, in the order in which they are reported.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Dom0Pv,
         Self::Dom0Pvh,
         Self::Pv,
         Self::Pvh,
         Self::PvShim,
         Self::Pvhvm,
+        Self::HvmPvDrivers,
         Self::Hvm,
         Self::QemuXen,
         Self::Kvm,
@@ -56,13 +60,14 @@ impl Env {
     ];
 
     /// The environments that have a Xen beneath or an emulation of it, and so a hypercall page.
-    pub const XEN: [Self; 8] = [
+    pub const XEN: [Self; 9] = [
         Self::Dom0Pv,
         Self::Dom0Pvh,
         Self::Pv,
         Self::Pvh,
         Self::PvShim,
         Self::Pvhvm,
+        Self::HvmPvDrivers,
         Self::Hvm,
         Self::QemuXen,
     ];
@@ -76,6 +81,7 @@ impl Env {
             Self::Pvh => "pvh",
             Self::PvShim => "pv-shim",
             Self::Pvhvm => "pvhvm",
+            Self::HvmPvDrivers => "hvm-pv-drivers",
             Self::Hvm => "hvm",
             Self::QemuXen => "qemu-xen",
             Self::Kvm => "kvm",
@@ -92,10 +98,19 @@ impl Env {
             Self::Pvh => "xl type=\"pvh\": hardware page tables, no emulated platform",
             Self::PvShim => "xl type=\"pvh\" pvshim=1: a PV guest in a PVH container",
             Self::Pvhvm => "xl type=\"hvm\": a full machine with Xen's platform device",
+            Self::HvmPvDrivers => "xl type=\"hvm\" upcall=intx: paravirtual devices, emulated interrupts",
             Self::Hvm => "xl type=\"hvm\" xen_platform_pci=0: emulated devices only",
             Self::QemuXen => "QEMU's emulation of Xen on KVM, PVH entry",
             Self::Kvm => "QEMU/KVM with virtio devices, PVH entry",
             Self::Fv => "QEMU's emulated PC (TCG): nothing paravirtual",
+        }
+    }
+
+    /// The kernel's command line for `words`, and for what makes the environment what it is.
+    pub fn command_line(self, words: &str) -> String {
+        match self {
+            Self::HvmPvDrivers => format!("upcall=intx {words}"),
+            _ => words.to_owned(),
         }
     }
 
@@ -108,14 +123,16 @@ impl Env {
     pub const fn place(self) -> Place {
         match self {
             Self::Dom0Pv | Self::Dom0Pvh | Self::Fv => Place::Direct,
-            Self::Pv | Self::Pvh | Self::PvShim | Self::Pvhvm | Self::Hvm => Place::XenLab,
+            Self::Pv | Self::Pvh | Self::PvShim | Self::Pvhvm | Self::HvmPvDrivers | Self::Hvm => {
+                Place::XenLab
+            }
             Self::QemuXen | Self::Kvm => Place::KvmLab,
         }
     }
 
     /// Whether a machine of this kind has a BIOS that boots from disks.
     pub const fn has_bios(self) -> bool {
-        matches!(self, Self::Pvhvm | Self::Hvm | Self::Kvm | Self::Fv)
+        matches!(self, Self::Pvhvm | Self::HvmPvDrivers | Self::Hvm | Self::Kvm | Self::Fv)
     }
 
     /// The grid that the `spectrum` app must find there: disk and network; interrupts and timers;
@@ -127,6 +144,7 @@ impl Env {
             Self::Pv | Self::PvShim => [P, P, P, P],
             Self::Pvh => [P, P, P, H],
             Self::Pvhvm | Self::QemuXen => [P, P, S, H],
+            Self::HvmPvDrivers => [P, S, S, H],
             Self::Hvm => [S, S, S, H],
             Self::Kvm => [P, S, S, H],
             Self::Fv => [S, S, S, S],

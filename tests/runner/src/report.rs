@@ -138,15 +138,15 @@ fn table(lines: &[Line], style: Style) -> String {
     let has_levels = lines.iter().any(|line| line.levels.is_some());
     let mut text = String::new();
     if has_levels {
-        text.push_str(&style.faint("           disk,  interrupts,  platform,  privileged,\n"));
+        text.push_str(&style.faint("               disk,  interrupts,  platform,  privileged,\n"));
         text.push_str(
-            &style.faint("env        net    timers       boot       page tables  result   environment\n"),
+            &style.faint("env            net    timers       boot       page tables  result   environment\n"),
         );
     } else {
-        text.push_str(&style.faint("env        result   environment\n"));
+        text.push_str(&style.faint("env            result   environment\n"));
     }
     for line in lines {
-        text.push_str(&format!("{:10} ", line.env.name()));
+        text.push_str(&format!("{:14} ", line.env.name()));
         if has_levels {
             text.push_str(&level_cells(line.levels, style));
         }
@@ -192,7 +192,7 @@ mod tests {
     #[test]
     fn a_table_without_grids_has_no_columns_for_them() {
         let text = table(&[line(Env::Pv, None)], Style::plain());
-        assert_eq!(text, "env        result   environment\npv         SUCCESS  E\n");
+        assert_eq!(text, "env            result   environment\npv         SUCCESS  E\n");
     }
 
     #[test]

@@ -44,8 +44,14 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
     println!("image  {}", image.file.display());
     println!("sha256 {}", image.sha256()?);
     let scratch = Scratch::new()?;
-    let disks = options.boot.with_boot_disk(&image, &options.cmdline, disks, scratch.path())?;
-    let jobs: Vec<Job> = envs.iter().map(|&env| job(env, &image, &disks, options)).collect();
+    let jobs = envs
+        .iter()
+        .map(|&env| {
+            let words = env.command_line(&options.cmdline);
+            let disks = options.boot.with_boot_disk(&image, &words, disks.clone(), scratch.path())?;
+            Ok(job(env, &image, &disks, options))
+        })
+        .collect::<Result<Vec<Job>>>()?;
     if options.interactive {
         return interact(project, &jobs[0]);
     }
@@ -119,7 +125,7 @@ fn shell(lab: &Lab, role: Role) -> Result<()> {
 fn list(project: &Project) -> Result<()> {
     println!("environments:");
     for env in Env::ALL {
-        println!("  {:10} {}", env.name(), env.about());
+        println!("  {:14} {}", env.name(), env.about());
     }
     println!("applications and guest tests:");
     for app in project.apps()? {
@@ -173,7 +179,7 @@ fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
     Job {
         memory: options.memory,
         vcpus: options.vcpus,
-        command_line: options.cmdline.clone(),
+        command_line: env.command_line(&options.cmdline),
         boot: options.boot,
         disks: disks.to_vec(),
         backend: Backend::Kernel,

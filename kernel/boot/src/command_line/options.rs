@@ -67,9 +67,21 @@ const EVENTS: KernelOption = KernelOption {
     help: "How Xen's events are kept: bits in its shared page, or queues in pages of the guest's; without it, queues where Xen offers them.",
 };
 
+const UPCALL: KernelOption = KernelOption {
+    name: "upcall",
+    values: "vector or intx",
+    help: "How an HVM domain is told of events: by an interrupt vector, or by an interrupt line as if Xen refused vectors; without it, by a vector if there is one.",
+};
+
+const RUNG: KernelOption = KernelOption {
+    name: "rung",
+    values: "fv, hvm, pv-drivers or pvhvm",
+    help: "Highest rung of the spectrum that a machine with an emulated platform is taken for: fv and hvm use nothing paravirtual, pv-drivers no interrupt vector for events; without it, the highest there is.",
+};
+
 /// All options of the kernel, for checking and for documentation.
 pub const KERNEL_OPTIONS: &[KernelOption] =
-    &[LOG_LEVEL, HYPERCALL, CONSOLE, ENTROPY, BLK_POLL, EVENTS, IP, IP1, IP2, IP3];
+    &[LOG_LEVEL, HYPERCALL, CONSOLE, ENTROPY, BLK_POLL, EVENTS, UPCALL, RUNG, IP, IP1, IP2, IP3];
 
 /// How much is logged; each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -113,6 +125,28 @@ pub enum EventAbi {
     TwoLevel,
     /// The FIFO ABI.
     Fifo,
+}
+
+/// How events may be reported to an HVM domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum UpcallLimit {
+    /// By an interrupt vector, or whatever is less.
+    Vector,
+    /// By an interrupt line.
+    Line,
+}
+
+/// A rung of the spectrum, on a machine with an emulated platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rung {
+    /// Everything is emulated.
+    Fv,
+    /// Devices and interrupts are emulated; the CPU need not be.
+    Hvm,
+    /// Paravirtual devices, emulated interrupts.
+    PvDrivers,
+    /// Paravirtual devices, events and timers.
+    Pvhvm,
 }
 
 bitflags! {
@@ -207,6 +241,36 @@ impl CommandLine {
         self.option(BLK_POLL, |value| {
             let microseconds = value.parse().ok().filter(|number| *number <= 10_000);
             microseconds.map(Duration::from_micros)
+        })
+    }
+
+    /// The way of reporting events asked for.
+    ///
+    /// # Errors
+    ///
+    /// If `upcall=` names no way.
+    pub fn upcall_limit(&self) -> Result<Option<UpcallLimit>, ValueError<'_>> {
+        self.option(UPCALL, |value| match value {
+            "vector" => Some(UpcallLimit::Vector),
+            "intx" => Some(UpcallLimit::Line),
+            _ => None,
+        })
+    }
+
+    /// The highest rung asked for.
+    ///
+    /// # Errors
+    ///
+    /// If `rung=` names no rung.
+    pub fn rung(&self) -> Result<Option<Rung>, ValueError<'_>> {
+        self.option(RUNG, |value| {
+            Some(match value {
+                "fv" => Rung::Fv,
+                "hvm" => Rung::Hvm,
+                "pv-drivers" => Rung::PvDrivers,
+                "pvhvm" => Rung::Pvhvm,
+                _ => return None,
+            })
         })
     }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use prism_boot::capabilities::{EntropySources, Hypervisor, Machine, Platform, Randomness, XenCapabilities};
+use prism_boot::command_line::Rung;
 use prism_boot::services::{Clock, Console, DeviceBus, Shutdown, Timer, Upcall, WallClock};
 use prism_boot::{Capabilities, Door, Services};
 
@@ -95,4 +96,19 @@ fn a_wall_clock_is_used_with_the_clock_that_it_belongs_to_only() {
     assert_eq!(Services::choose(&found).wall_clock.chosen, WallClock::RealTimeClock);
     found.kvm_wall_clock = true;
     assert_eq!(Services::choose(&found).wall_clock.chosen, WallClock::Kvm);
+}
+
+#[test]
+fn a_rung_that_is_forbidden_is_not_taken_where_there_is_a_lower_one() {
+    let mut found = pvh_on_xen(XenCapabilities { pvclock: true, xenstore: true, ..Default::default() });
+    found.rung = Some(Rung::Hvm);
+    assert_eq!(Services::choose(&found).disk.chosen, DeviceBus::Xenbus, "a PVH domain has nothing else");
+    found.platform = Platform { pci_host_bridge: true, xen_platform_device: true, ..Default::default() };
+    found.devices.ide = 1;
+    found.devices.virtio_block = 1;
+    found.kvm_clock = true;
+    let services = Services::choose(&found);
+    assert_eq!((services.disk.chosen, services.clock.chosen), (DeviceBus::Emulated, Clock::TscByPit));
+    found.rung = Some(Rung::PvDrivers);
+    assert_eq!(Services::choose(&found).disk.chosen, DeviceBus::Xenbus);
 }

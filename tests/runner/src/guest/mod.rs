@@ -17,10 +17,12 @@ use std::time::Duration;
 
 use anyhow::Result;
 use beside::{Beside, Companion};
+use sha2::{Digest, Sha256};
 
 use crate::env::Env;
 use crate::image::Image;
 use crate::image::disk::{self, Content, Format};
+use crate::lab::stage::hex;
 use crate::verdict::Verdict;
 
 /// How an image gets into a machine that leaves the choice.
@@ -52,8 +54,11 @@ impl Boot {
             return Ok(disks);
         }
         let content = Content { image: &image.file, command_line, modules: &[] };
-        let file = dir.join("boot.img");
-        disk::make(content, Format::Raw, &file)?;
+        // One for each command line.
+        let file = dir.join(format!("boot{}.img", hex(&Sha256::digest(command_line))));
+        if !file.exists() {
+            disk::make(content, Format::Raw, &file)?;
+        }
         Ok(std::iter::once(file).chain(disks).collect())
     }
 }

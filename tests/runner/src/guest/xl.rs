@@ -224,7 +224,7 @@ impl Guest {
 }
 
 const fn is_hvm(env: Env) -> bool {
-    matches!(env, Env::Pvhvm | Env::Hvm)
+    matches!(env, Env::Pvhvm | Env::HvmPvDrivers | Env::Hvm)
 }
 
 /// The `xl` configuration of a job.
@@ -244,7 +244,7 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
             Boot::Cd => "boot = \"d\"".to_owned(),
         });
         lines.push(format!("serial = \"{}\"\nvga = \"none\"", serial(job.env, name, after)));
-        lines.push(format!("xen_platform_pci = {}", u8::from(job.env == Env::Pvhvm)));
+        lines.push(format!("xen_platform_pci = {}", u8::from(job.env != Env::Hvm)));
     } else {
         let kind = if job.env == Env::Pv { "pv" } else { "pvh" };
         lines.push(format!("type = \"{kind}\"\nkernel = \"{image}\""));

@@ -3,7 +3,6 @@
 //!
 //! Each topic has a file with a table of [`GuestTest`]s; a new topic is a new file in `TOPICS`.
 
-mod bios;
 mod console;
 mod core;
 mod disks;
@@ -13,6 +12,7 @@ mod memory;
 mod network;
 mod peers;
 mod power;
+mod rungs;
 mod runtime;
 mod smoke;
 mod spectrum;
@@ -53,7 +53,7 @@ const TOPICS: &[&[GuestTest]] = &[
     network::TESTS,
     vcpus::TESTS,
     peers::TESTS,
-    bios::TESTS,
+    rungs::TESTS,
 ];
 
 /// A guest test: one image, in several environments.
@@ -242,9 +242,9 @@ impl GuestCase {
             image: image.clone(),
             memory: self.test.memory,
             vcpus: self.test.vcpus,
-            command_line: self.test.words.to_owned(),
+            command_line: self.env.command_line(self.test.words),
             boot,
-            disks: boot.with_boot_disk(image, self.test.words, data, dir)?,
+            disks: boot.with_boot_disk(image, &self.env.command_line(self.test.words), data, dir)?,
             backend: self.test.disk.unwrap_or(Backend::Kernel),
             network: self.test.network,
             typed: self.test.typed,

@@ -1,0 +1,146 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Unplugging a Xen HVM domain's emulated devices, where paravirtual ones take their place
+//! (`docs/misc/hvm-emulated-unplug.pandoc`).
+
+use core::fmt;
+
+use crate::ports::Ports;
+
+/// The ports of the protocol, and what the first reads as where it is spoken.
+const PORT: u16 = 0x10;
+const VERSION: u16 = 0x12;
+const MAGIC: u16 = 0x49d2;
+
+/// Product number of drivers that have none of their own.
+const PRODUCT: u16 = 0xffff;
+const BUILD: u32 = 1;
+
+/// What is unplugged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Emulated {
+    /// All IDE and SCSI disks; CD-ROMs stay.
+    Disks,
+    /// All network cards.
+    NetworkCards,
+}
+
+impl Emulated {
+    const fn bit(self) -> u16 {
+        match self {
+            Self::Disks => 1 << 0,
+            Self::NetworkCards => 1 << 1,
+        }
+    }
+}
+
+/// Why nothing was unplugged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refused {
+    /// Nobody speaks the protocol here.
+    NotOffered,
+    /// The host does not want these drivers to be used.
+    Blacklisted,
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NotOffered => "the host does not offer it",
+            Self::Blacklisted => "the host refuses it",
+        })
+    }
+}
+
+impl core::error::Error for Refused {}
+
+/// Takes the devices away for good: until the machine is reset.
+///
+/// # Errors
+///
+/// [`Refused`]; then they are still there.
+pub fn unplug<P: Ports + ?Sized>(ports: &P, devices: Emulated) -> Result<(), Refused> {
+    if ports.read_u16(PORT) != MAGIC {
+        return Err(Refused::NotOffered);
+    }
+    // From version 1 on the host is told who asks, and may say no.
+    if ports.read_u8(VERSION) != 0 {
+        ports.write_u16(VERSION, PRODUCT);
+        ports.write_u32(PORT, BUILD);
+        if ports.read_u16(PORT) != MAGIC {
+            return Err(Refused::Blacklisted);
+        }
+    }
+    ports.write_u16(PORT, devices.bit());
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    /// A host that speaks `version`, and perhaps refuses who tells its name.
+    struct FakeHost {
+        version: u8,
+        refuses: bool,
+        magic: Cell<u16>,
+        written: RefCell<Vec<(u16, u32)>>,
+    }
+
+    impl FakeHost {
+        fn new(version: u8, refuses: bool) -> Self {
+            Self { version, refuses, magic: Cell::new(MAGIC), written: RefCell::default() }
+        }
+    }
+
+    impl Ports for FakeHost {
+        fn read_u8(&self, port: u16) -> u8 {
+            if port == VERSION { self.version } else { 0xff }
+        }
+        fn read_u16(&self, port: u16) -> u16 {
+            if port == PORT { self.magic.get() } else { 0xffff }
+        }
+        fn read_u32(&self, _port: u16) -> u32 {
+            !0
+        }
+        fn write_u8(&self, _port: u16, _value: u8) {}
+        fn write_u16(&self, port: u16, value: u16) {
+            self.written.borrow_mut().push((port, value.into()));
+        }
+        fn write_u32(&self, port: u16, value: u32) {
+            self.written.borrow_mut().push((port, value));
+            if self.refuses {
+                self.magic.set(0);
+            }
+        }
+    }
+
+    #[test]
+    fn a_host_of_version_1_is_told_who_asks() {
+        let host = FakeHost::new(1, false);
+        assert_eq!(unplug(&host, Emulated::Disks), Ok(()));
+        assert_eq!(*host.written.borrow(), [(0x12, 0xffff), (0x10, 1), (0x10, 1)]);
+    }
+
+    #[test]
+    fn a_host_of_version_0_is_not() {
+        let host = FakeHost::new(0, false);
+        assert_eq!(unplug(&host, Emulated::NetworkCards), Ok(()));
+        assert_eq!(*host.written.borrow(), [(0x10, 2)]);
+    }
+
+    #[test]
+    fn a_host_that_refuses_keeps_its_devices() {
+        let host = FakeHost::new(1, true);
+        assert_eq!(unplug(&host, Emulated::Disks), Err(Refused::Blacklisted));
+        assert_eq!(host.written.borrow().len(), 2);
+    }
+
+    #[test]
+    fn a_machine_without_the_protocol_is_left_alone() {
+        let ports = crate::pci::tests::FakePorts::default();
+        assert_eq!(unplug(&ports, Emulated::Disks), Err(Refused::NotOffered));
+        assert!(ports.written.borrow().is_empty());
+    }
+}

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The lower rungs: guests that a BIOS finds on a disk or a CD, emulated devices, events by an
+//! interrupt line, and rungs that are forced.
+
+use super::GuestTest;
+use crate::env::Env;
+use crate::guest::Boot;
+
+const WITH_BIOS: &[Env] = &[Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::Kvm, Env::Fv];
+
+/// SHA-256 of a MiB of zeros, which is what a guest's IDE disk holds if it was given none.
+const ZEROS: &[&str] = &["sha256 hda 30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58"];
+
+/// The topic's tests.
+pub(super) const TESTS: &[GuestTest] = &[
+    GuestTest::new("smoke_finds_everything_in_order_on_a_disk", "smoke")
+        .booting_from(Boot::Disk)
+        .envs(WITH_BIOS)
+        .telling(&["entered by Multiboot2"]),
+    GuestTest::new("hello_says_hello_from_a_cd", "hello")
+        .booting_from(Boot::Cd)
+        .words("name=\"you all\"")
+        .envs(&[Env::Hvm, Env::Fv])
+        .telling(&["entered by Multiboot2", "Hello, you all"]),
+    GuestTest::new("spectrum_prints_the_right_grid_on_a_disk", "spectrum")
+        .booting_from(Boot::Disk)
+        .envs(WITH_BIOS)
+        .with_grid(),
+    GuestTest::new("an_emulated_disk_is_read", "disk")
+        .words("list sha256=hda")
+        .envs(&[Env::Hvm, Env::Fv])
+        .telling(ZEROS),
+    GuestTest::new("an_emulated_disk_keeps_what_is_written", "disk")
+        .words("fill=hda,5 flush=hda verify=hda,5 fill=hda,6 verify=hda,6")
+        .envs(&[Env::Hvm])
+        .telling(&["verified 1048576 bytes of hda"]),
+    GuestTest::new("a_lower_rung_can_be_forced", "spectrum")
+        .words("rung=hvm")
+        .envs(&[Env::Pvhvm])
+        .telling(&["Xen: not used (forbidden by the command line)", "one-shot APIC timer"]),
+    GuestTest::new("paravirtual_drivers_work_without_a_vector", "spectrum")
+        .words("rung=pv-drivers")
+        .envs(&[Env::Pvhvm])
+        .telling(&["event channels by interrupt line", "xenbus (blkfront, netfront)"]),
+];
