@@ -225,7 +225,7 @@ fn personal_computer(job: &Job, console: &str, command: &mut Command) {
     if job.disks.is_empty() {
         // Something to find on the IDE bus.
         command.args(["-drive", "driver=null-co,read-zeroes=on,size=1M,if=none,id=disk0", "-device"]);
-        command.arg("ide-hd,drive=disk0");
+        command.arg("ide-hd,drive=disk0,bus=ide.0");
     }
     for (index, file) in disk_files(job).iter().enumerate() {
         let media = if index == 0 && job.boot == Boot::Cd { "cdrom" } else { "disk" };
