@@ -56,12 +56,12 @@ fn prism_boot(entry: Entry) -> ! {
     let application = prism_application();
     let (info, surroundings) = settle(info, entry, machine);
     report(info, surroundings, &application);
-    start_tasks(application, Context { info, surroundings });
+    start_tasks(machine, application, Context { info, surroundings });
     exec::run(machine, surroundings.services.timer.chosen)
 }
 
 /// Starts the kernel's own tasks and the application's. The first ones always fit.
-fn start_tasks(application: Application, context: Context) {
+fn start_tasks(machine: &'static dyn Machine, application: Application, context: Context) {
     if let Some(ring) = context.info.store {
         let _ = exec::spawn(store::pump(ring));
         if let Some(store) = store::client() {
@@ -71,6 +71,7 @@ fn start_tasks(application: Application, context: Context) {
     }
     match context.surroundings.services.disk.chosen {
         DeviceBus::Emulated => devices::ide::begin(),
+        DeviceBus::Virtio => devices::virtio::begin(machine, &context.info.memory),
         DeviceBus::Xenbus if context.surroundings.capabilities.has_emulated_platform() => {
             devices::emulated::begin();
         }

@@ -9,6 +9,7 @@ pub(crate) mod emulated;
 pub(crate) mod ide;
 mod platform;
 mod vbd;
+pub(crate) mod virtio;
 
 use prism_boot::CommandLine;
 use spin::Once;

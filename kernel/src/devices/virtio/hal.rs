@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Memory, as the `virtio-drivers` crate asks for it. Virtual addresses are physical ones here: nothing
+//! is translated, and nothing copied.
+
+use core::ptr::NonNull;
+
+use prism_arch::machine::Machine;
+use prism_boot::{MemoryMap, PAGE_SIZE};
+use spin::Once;
+use virtio_drivers::{BufferDirection, Hal, PhysAddr};
+
+use crate::{memory, registers};
+
+static SURFACE: Once<(&'static dyn Machine, &'static MemoryMap)> = Once::new();
+
+/// Remembers what pages are mapped with.
+pub(super) fn begin(machine: &'static dyn Machine, map: &'static MemoryMap) {
+    SURFACE.call_once(|| (machine, map));
+}
+
+/// This kernel's memory.
+pub(super) struct KernelHal;
+
+// SAFETY: queues are frames of their own, zeroed, until they are given back; registers are mapped by
+// `registers::map`, which refuses memory of ours.
+unsafe impl Hal for KernelHal {
+    fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
+        // The crate takes address 0 for "none", and an address that it does not use for any.
+        let Some(address) = memory::take_zeroed_frames(pages as u64) else { return (0, NonNull::dangling()) };
+        let place = core::ptr::with_exposed_provenance_mut(address as usize);
+        (address, NonNull::new(place).unwrap_or(NonNull::dangling()))
+    }
+
+    unsafe fn dma_dealloc(address: PhysAddr, _: NonNull<u8>, pages: usize) -> i32 {
+        for page in 0..pages as u64 {
+            memory::give_frame_back(address + page * PAGE_SIZE);
+        }
+        0
+    }
+
+    unsafe fn mmio_phys_to_virt(address: PhysAddr, size: usize) -> NonNull<u8> {
+        let first = address - address % PAGE_SIZE;
+        let length = (address - first + size as u64).next_multiple_of(PAGE_SIZE);
+        let mapped = SURFACE
+            .get()
+            .and_then(|(machine, memory)| registers::map(*machine, memory, first, length))
+            .map(|_| address)
+            // Registers that cannot be mapped are played by zeroed memory, in which no device is found.
+            .or_else(|| memory::take_zeroed_frames(length / PAGE_SIZE));
+        let place =
+            mapped.and_then(|address| NonNull::new(core::ptr::with_exposed_provenance_mut(address as usize)));
+        place.unwrap_or_else(|| crate::crash::give_up(&"no memory is left for a virtio device"))
+    }
+
+    unsafe fn share(buffer: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {
+        buffer.cast::<u8>().as_ptr().expose_provenance() as PhysAddr
+    }
+
+    unsafe fn unshare(_: PhysAddr, _: NonNull<[u8]>, _: BufferDirection) {}
+}
