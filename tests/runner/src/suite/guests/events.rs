@@ -5,7 +5,7 @@ use super::GuestTest;
 use crate::env::Env;
 
 /// Where Xen offers the FIFO ABI.
-const FIFO: &[Env] = &[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::Pvhvm];
+const FIFO: &[Env] = &[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers];
 /// Where it doesn't.
 const TWO_LEVEL: &[Env] = &[Env::PvShim, Env::QemuXen];
 /// Where `xl` starts a domain under a Xen that offers both.

@@ -34,6 +34,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("fill=hda,5 flush=hda verify=hda,5 fill=hda,6 verify=hda,6")
         .envs(&[Env::Hvm])
         .telling(&["verified 1048576 bytes of hda"]),
+    GuestTest::new("a_virtio_disk_is_read", "disk")
+        .words("list sha256=vda flush=vda")
+        .envs(&[Env::Kvm])
+        .telling(&["sha256 vda 30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58"]),
     GuestTest::new("a_lower_rung_can_be_forced", "spectrum")
         .words("rung=hvm")
         .envs(&[Env::Pvhvm])
