@@ -35,10 +35,10 @@ const FORCE: &str = "sleep 0.5; xl block-detach $DOMID xvda --force; echo detach
 
 /// Destroys a guest that writes, at a random moment, time after time. Each finds at least what the one
 /// before it had acknowledged, all of it whole; so does the guest of the test, who comes last.
-const CUT_POWER: &str = "f=/tmp/kv.img; l=/var/log/xen/guest-cut.log; : >>$l; rm -f $f; truncate -s 16M $f; \
+const CUT_POWER: &str = "xl destroy cut 2>/dev/null; f=/tmp/kv.img; l=/var/log/xen/guest-cut.log; : >>$l; rm -f $f; truncate -s 16M $f; \
      sed -e 's/^name.*/name = \"cut\"/' -e 's/^cmdline.*/cmdline = \"disk=xvda check stress=100000\"/' \
      /tmp/$GUEST.cfg >/tmp/cut.cfg; echo \"disk = [ '$f,raw,xvda,rw' ]\" >>/tmp/cut.cfg; last=0; \
-     for round in 1 2 3 4 5 6 7 8 9 10 11 12; do \
+     for round in 1 2 3 4; do \
      n=$(wc -c <$l); xl create -q /tmp/cut.cfg || exit 1; i=0; \
      until tail -c +$((n + 1)) $l | grep -q 'found' || [ $i -gt 100 ]; do sleep 0.1; i=$((i + 1)); done; \
      r=$(od -An -N2 -tu2 /dev/urandom); sleep $((r % 2)).$(printf %03d $((r % 1000))); xl destroy cut; sleep 0.2; \
@@ -96,5 +96,5 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Pv, Env::Pvh])
         .words("disk=xvda check")
         .after(CUT_POWER)
-        .telling(&["round 12", "batches are whole"]),
+        .telling(&["round 4", "batches are whole"]),
 ];
