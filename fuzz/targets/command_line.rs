@@ -23,7 +23,12 @@ fn check(line: &CommandLine) {
     for word in line.unknown(&["a", "b=c"]) {
         assert!(word.name != "a" && KERNEL_OPTIONS.iter().all(|option| option.name != word.name));
     }
-    let errors = [line.log_level().err(), line.hypercall_method().err(), line.console_sinks().err(), line.event_abi().err()];
+    let errors = [
+        line.log_level().err(),
+        line.hypercall_method().err(),
+        line.console_sinks().err(),
+        line.event_abi().err(),
+    ];
     errors.iter().flatten().for_each(check_line);
     (0..=INTERFACES).for_each(|index| check_addressing(line, index));
     if let Ok(Some(sinks)) = line.console_sinks() {

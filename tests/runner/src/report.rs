@@ -185,7 +185,7 @@ mod tests {
     fn a_table_has_a_line_for_each_environment() {
         let text = table(&[line(Env::Pv, Some(Env::Pv.grid().0)), line(Env::Fv, None)], Style::plain());
         let lines: Vec<&str> = text.lines().collect();
-        assert_eq!(lines[2], "pv         P      P            P          P            SUCCESS  E");
+        assert_eq!(lines[2], "pv             P      P            P          P            SUCCESS  E");
         assert_eq!(lines[3], "fv                                                     SUCCESS  E");
     }
 
