@@ -186,13 +186,13 @@ mod tests {
         let text = table(&[line(Env::Pv, Some(Env::Pv.grid().0)), line(Env::Fv, None)], Style::plain());
         let lines: Vec<&str> = text.lines().collect();
         assert_eq!(lines[2], "pv             P      P            P          P            SUCCESS  E");
-        assert_eq!(lines[3], "fv                                                     SUCCESS  E");
+        assert_eq!(lines[3], "fv                                                         SUCCESS  E");
     }
 
     #[test]
     fn a_table_without_grids_has_no_columns_for_them() {
         let text = table(&[line(Env::Pv, None)], Style::plain());
-        assert_eq!(text, "env            result   environment\npv         SUCCESS  E\n");
+        assert_eq!(text, "env            result   environment\npv             SUCCESS  E\n");
     }
 
     #[test]
