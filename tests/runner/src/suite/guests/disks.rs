@@ -50,6 +50,25 @@ const CUT_POWER: &str = "xl destroy cut 2>/dev/null; f=/tmp/kv.img; l=/var/log/x
      if echo \"$t\" | grep -q damaged; then exit 3; fi; last=${acked:-$found}; done; \
      xl block-attach $DOMID format=raw,vdev=xvda,target=$f && xl unpause $DOMID && echo \"at least $last\"";
 
+/// Makes a FAT file system with a file, and afterwards checks it and what the guest wrote.
+const FAT: &str = "f=/tmp/fat.img; rm -f $f; truncate -s 16M $f; mkfs.fat $f >/dev/null; mkdir -p /tmp/fat; \
+     mount -o loop $f /tmp/fat && cp /bin/busybox /tmp/fat/ && umount /tmp/fat || exit 1; \
+     xl block-attach $DOMID format=raw,vdev=xvda,target=$f && xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
+     i=0; until grep -qs 'Test result' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
+     grep -q \"sha256 /busybox $(sha256sum </bin/busybox | cut -c-64)\" $l || exit 2; \
+     fsck.fat -n $f || exit 3; mount -o loop,ro $f /tmp/fat || exit 4; h=$(sha256sum </tmp/fat/numbers.bin | cut -c-64); \
+     cat '/tmp/fat/a long name.txt'; umount /tmp/fat; grep -q \"sha256 /numbers.bin $h\" $l";
+
+/// Makes an ext4 file system in the first partition of a disk.
+const EXT4: &str = "f=/tmp/ext4.img; d=/tmp/ext4; rm -rf $f $d; mkdir -p $d/deep; cp /bin/busybox $d/deep/; \
+     truncate -s 12M $f.part; mke2fs -q -t ext4 -d $d $f.part && truncate -s 16M $f && \
+     dd if=$f.part of=$f bs=1M seek=1 conv=notrunc 2>/dev/null && rm $f.part || exit 1; \
+     printf '\\0\\0\\0\\0\\203\\0\\0\\0\\0\\010\\0\\0\\0\\140\\0\\0' | dd of=$f bs=1 seek=446 conv=notrunc 2>/dev/null; \
+     printf '\\125\\252' | dd of=$f bs=1 seek=510 conv=notrunc 2>/dev/null; \
+     xl block-attach $DOMID format=raw,vdev=xvda,target=$f && xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
+     i=0; until grep -qs 'Test result' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
+     grep -q \"sha256 /deep/busybox $(sha256sum </bin/busybox | cut -c-64)\" $l";
+
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("linux_reads_what_the_guest_wrote", "disk")
@@ -97,4 +116,14 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("disk=xvda check")
         .after(CUT_POWER)
         .telling(&["round 4", "batches are whole"]),
+    GuestTest::new("fat_is_read_and_written_and_fsck_is_content", "files")
+        .envs(XL)
+        .words("ls=/ sha256=/busybox \"put=/a long name.txt,hello\" fill=/numbers.bin,300000 sha256=/numbers.bin")
+        .after(FAT)
+        .telling(&["busybox", "hello"]),
+    GuestTest::new("ext4_in_a_partition_is_read", "files")
+        .envs(XL)
+        .words("partitions partition=1 ls=/ sha256=/deep/busybox")
+        .after(EXT4)
+        .telling(&["partition 1: 12582912 bytes at 1048576", "deep/"]),
 ];
