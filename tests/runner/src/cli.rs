@@ -91,10 +91,10 @@ pub struct Run {
     /// the lab machine has 192.0.2.1.
     #[arg(long)]
     pub net: bool,
-    /// A shell command for the lab machine, run once the guest says that it is ready; the guest is
-    /// shut down after it. Implies --net.
-    #[arg(long, value_name = "COMMAND", conflicts_with = "interactive")]
-    pub visit: Option<String>,
+    /// A shell command, to the end of the line, for the lab machine on the guest's network: run once
+    /// the guest says that it is ready. The guest is shut down after it. Implies --net.
+    #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true, conflicts_with = "interactive")]
+    pub visit: Vec<String>,
     /// Connect this terminal to the guest's console; needs one --env.
     #[arg(long)]
     pub interactive: bool,

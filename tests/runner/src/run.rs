@@ -10,6 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 use crate::cli;
 use crate::env::{Env, Place};
 use crate::guest::beside::{Beside, When};
+use crate::guest::neighbour::GUEST;
 use crate::guest::places::Places;
 use crate::guest::schedule::InOrder;
 use crate::guest::session::Session;
@@ -43,6 +44,9 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
     let image = find_image(project, options.app.as_deref().unwrap_or(SHOWPIECE))?;
     println!("image  {}", image.file.display());
     println!("sha256 {}", image.sha256()?);
+    if options.net {
+        println!("network: the guest is {GUEST} there; --visit COMMAND runs a command beside it");
+    }
     let scratch = Scratch::new()?;
     let jobs = envs
         .iter()
@@ -182,9 +186,9 @@ fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
         command_line: env.command_line(&options.cmdline),
         boot: options.boot,
         disks: disks.to_vec(),
+        network: options.net || !options.visit.is_empty(),
+        beside: (!options.visit.is_empty()).then(|| visit(&options.visit.join(" "))),
         backend: Backend::Kernel,
-        network: options.net || options.visit.is_some(),
-        beside: options.visit.as_deref().map(visit),
         limit: Duration::from_secs(options.timeout),
         ..Job::new(env, image.clone())
     }
