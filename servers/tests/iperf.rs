@@ -181,7 +181,7 @@ fn what_the_server_cannot_do_and_what_makes_no_sense_ends_the_test() {
             }
         };
         let refused = block_on(join(client, meter.serve(&mut far))).0;
-        assert!(matches!(refused, None) || refused == Some(State::ServerError.byte()), "{refused:?}");
+        assert!(refused.is_none() || refused == Some(State::ServerError.byte()), "{refused:?}");
     }
 }
 

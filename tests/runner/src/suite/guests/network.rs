@@ -26,6 +26,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(ENVS)
         .visited_by(include_str!("network/iperf.sh"))
         .telling(&["iperf: received ", "iperf: sent "]),
+    GuestTest::new("an_interface_comes_back_under_load", "echo")
+        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .words("ip=192.0.2.2/24,192.0.2.1")
+        .visited_by(include_str!("network/plug.sh")),
     GuestTest::new("without_an_interface_the_reason_is_told", "echo")
         .envs(ENVS)
         .failing()
