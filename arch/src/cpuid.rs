@@ -7,6 +7,7 @@
 use core::arch::{asm, x86_64::__cpuid_count};
 
 use raw_cpuid::{CpuId, CpuIdReader, CpuIdResult};
+use xen_sys::arch_x86::cpuid::XEN_HVM_CPUID_UPCALL_VECTOR;
 
 use crate::entry::Door;
 
@@ -120,13 +121,22 @@ pub struct XenLeaves {
     pub hypercall_msr: u32,
     /// How many hypercall pages there are; 0: none.
     pub hypercall_pages: u32,
+    /// Whether each vCPU can have an interrupt vector for events.
+    pub upcall_vectors: bool,
 }
 
 impl XenLeaves {
     /// The leaves from `base` on, where [`Hypervisors::detect`] found Xen's signature.
     pub fn read(reader: Reader, base: u32) -> Self {
         let msr = reader.cpuid2(base + 2, 0);
-        Self { version: reader.cpuid2(base + 1, 0).eax, hypercall_msr: msr.ebx, hypercall_pages: msr.eax }
+        let last = reader.cpuid2(base, 0).eax;
+        let hvm = if last >= base + 4 { reader.cpuid2(base + 4, 0).eax } else { 0 };
+        Self {
+            version: reader.cpuid2(base + 1, 0).eax,
+            hypercall_msr: msr.ebx,
+            hypercall_pages: msr.eax,
+            upcall_vectors: hvm & XEN_HVM_CPUID_UPCALL_VECTOR != 0,
+        }
     }
 }
 
@@ -176,14 +186,6 @@ pub fn has_x2apic() -> bool {
 /// Whether the local APIC's timer takes a time-stamp (leaf 1, ECX bit 24).
 pub fn has_tsc_deadline() -> bool {
     native(1, 0).ecx & 1 << 24 != 0
-}
-
-/// CPUs of this machine as the topology leaf 0xB tells, else as leaf 1 tells; at least 1.
-pub fn logical_cpus() -> u32 {
-    let by_topology = || (native(0, 0).eax >= 0xb).then(|| native(0xb, 1).ebx & 0xffff);
-    let one = native(1, 0);
-    let by_package = if one.edx & 1 << 28 != 0 { one.ebx >> 16 & 0xff } else { 1 };
-    by_topology().filter(|count| *count != 0).unwrap_or(by_package).max(1)
 }
 
 fn has_extended_feature(bit: u32) -> bool {

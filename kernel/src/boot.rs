@@ -57,7 +57,7 @@ fn prism_boot(entry: Entry) -> ! {
     let (info, surroundings) = settle(info, entry, machine);
     report(info, surroundings, &application);
     start_tasks(machine, application, Context { info, surroundings });
-    exec::run(machine, surroundings.services.timer.chosen)
+    exec::run(machine, surroundings.services.timer.chosen, surroundings.services.upcall.chosen)
 }
 
 /// Starts the kernel's own tasks and the application's. The first ones always fit.
@@ -126,7 +126,7 @@ fn settle(
     grant::begin_pages(machine);
     let vcpus = probe::vcpus(found.xen.is_some(), &acpi);
     let page = if paravirtual { join_xen(&info, machine, vcpus) } else { None };
-    let line = ask_for_services(&info, &mut capabilities, page);
+    let line = ask_for_services(&info, machine, &found, &mut capabilities, page);
     let is_pc = capabilities.has_emulated_platform();
     let rtc = || is_pc.then(|| rtc::unix_seconds(&CpuPorts, acpi.century_register)).flatten();
     let clocks = Clocks::find(page, found.leaves.kvm, rtc);
@@ -141,7 +141,8 @@ fn settle(
     if capabilities.platform.local_apic && !services.timer.chosen.is_xens() {
         apic::begin(machine);
     }
-    let by_line = services.upcall.chosen == Upcall::Line;
+    let upcall = services.upcall.chosen;
+    let by_line = upcall == Upcall::Line;
     if let Some(line) = line.filter(|_| by_line) {
         // Events are found in memory: nobody waits for the line itself.
         let _ = Line::open(line);
@@ -150,7 +151,7 @@ fn settle(
         warn!("vcpus: 1 of {vcpus} is used, as events are reported to the first one only");
     }
     let used = if by_line { 1 } else { vcpus };
-    smp::begin(Surface { machine, page, timer: services.timer.chosen }, &acpi, used);
+    smp::begin(Surface { machine, page, upcall, timer: services.timer.chosen }, &acpi, used);
     let surroundings = Surroundings {
         grid: Grid::new(&capabilities, &services),
         capabilities,
@@ -279,19 +280,28 @@ fn join_xen(info: &BootInfo, machine: &dyn Machine, vcpus: u32) -> Option<Shared
 /// Returns the interrupt line by which events are reported, if they are.
 fn ask_for_services(
     info: &BootInfo,
+    machine: &dyn Machine,
+    found: &Found,
     capabilities: &mut Capabilities,
     page: Option<Shared<shared_info>>,
 ) -> Option<u8> {
     let pc = capabilities.has_emulated_platform();
-    let only_lines = info.command_line.upcall_limit() == Ok(Some(UpcallLimit::Line))
-        || capabilities.rung.is_some_and(|rung| rung <= Rung::PvDrivers);
+    let limit = info.command_line.upcall_limit().ok().flatten();
+    let no_vectors = pc && capabilities.rung.is_some_and(|rung| rung <= Rung::PvDrivers);
+    let may = |way| limit.is_none_or(|limit| limit <= way) && !(no_vectors && way < UpcallLimit::Line);
+    let local_apic = capabilities.platform.local_apic;
     let (Some(_), Some(xen)) = (page, &mut capabilities.xen) else { return None };
     let features = Features::from_bits_truncate(xen.features);
     xen.single_shot_timer = probe::single_shot_timer(0);
-    xen.callback_vector = !(pc && only_lines)
+    xen.callback_vector = may(UpcallLimit::Vector)
         && features.contains(Features::HVM_CALLBACK_VECTOR)
         && probe::callback_vector().is_ok();
-    let line = if pc && !xen.callback_vector { probe::callback_line() } else { None };
+    if !xen.callback_vector && may(UpcallLimit::OwnVector) && found.upcall_vectors && local_apic {
+        apic::begin(machine);
+        xen.upcall_vector = probe::upcall_vector(0).is_ok();
+    }
+    let ask_for_line = pc && !xen.callback_vector && !xen.upcall_vector && may(UpcallLimit::Line);
+    let line = if ask_for_line { probe::callback_line() } else { None };
     xen.callback_line = line.is_some();
     line
 }

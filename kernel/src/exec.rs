@@ -18,12 +18,12 @@ use embassy_executor::raw::Executor;
 use embassy_executor::task;
 use prism_arch::machine::Machine;
 use prism_arch::{cpu, vcpu};
-use prism_boot::services::Timer;
+use prism_boot::services::{Timer, Upcall};
 use spin::Once;
 
 use crate::bell::Bell;
 use crate::timer::{self, Alarm};
-use crate::{event, line};
+use crate::{event, line, time};
 
 /// Tasks that can run at the same time, on all vCPUs together.
 const TASKS: usize = 256;
@@ -31,6 +31,9 @@ const TASKS: usize = 256;
 /// A poll that takes longer than so many ticks of the time-stamp counter keeps events waiting for
 /// about a tenth of a second, and is worth a warning.
 const LONG_POLL: u64 = 1 << 28;
+
+/// Where events do not interrupt, they are looked for once in so many nanoseconds.
+const POLL: u64 = 1_000_000;
 
 /// Polls that took too long, since boot.
 static LONG_POLLS: AtomicU64 = AtomicU64::new(0);
@@ -91,9 +94,9 @@ impl Core {
         }
     }
 
-    /// Sleeps until something happens, unless a task is ready.
-    fn sleep(&self, machine: &dyn Machine, alarm: &mut Option<Alarm>) {
-        match (alarm, timer::next()) {
+    /// Sleeps until something happens, but not beyond `latest`, unless a task is ready.
+    fn sleep(&self, machine: &dyn Machine, alarm: &mut Option<Alarm>, latest: Option<u64>) {
+        match (alarm, timer::next().into_iter().chain(latest).min()) {
             (Some(_), None) => {}
             (Some(alarm), Some(at)) => alarm.set(at),
             // Without an alarm nothing would end a sleep: look again and again.
@@ -209,8 +212,8 @@ pub(crate) fn begin(bell: Option<Bell>) {
     }
 }
 
-/// Runs this vCPU's tasks, for ever; `timer` ends its sleeps.
-pub(crate) fn run(machine: &dyn Machine, timer: Timer) -> ! {
+/// Runs this vCPU's tasks, for ever; `timer` ends its sleeps, and `upcall` is how it is told of events.
+pub(crate) fn run(machine: &dyn Machine, timer: Timer, upcall: Upcall) -> ! {
     let number = vcpu::number();
     let mut alarm = Alarm::of(number, timer);
     let Some(core) = Core::of(number) else { cpu::stop() };
@@ -221,7 +224,8 @@ pub(crate) fn run(machine: &dyn Machine, timer: Timer) -> ! {
         if core.ready.swap(false, Ordering::SeqCst) {
             core.poll();
         } else {
-            core.sleep(machine, &mut alarm);
+            let latest = (upcall == Upcall::Polling).then(|| time::nanoseconds() + POLL);
+            core.sleep(machine, &mut alarm, latest);
         }
     }
 }

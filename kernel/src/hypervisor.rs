@@ -16,6 +16,8 @@ pub(crate) struct Found {
     pub(crate) xen: Option<XenFound>,
     /// A PV domain that sees, past its own Xen, another one around it: the shim.
     pub(crate) in_container: bool,
+    /// Whether each vCPU can have an interrupt vector for events.
+    pub(crate) upcall_vectors: bool,
 }
 
 /// Xen, as it describes itself.
@@ -42,17 +44,22 @@ pub(crate) fn begin(door: Door) {
 pub(crate) fn find(door: Door, wanted: HypercallMethod) -> Found {
     let reader = Reader::behind(door);
     let leaves = Hypervisors::detect(reader);
+    let mut upcall_vectors = false;
     match (door, leaves.xen) {
         (Door::Pv, _) if wanted == HypercallMethod::Page => {
             // SAFETY: Xen filled the page in when it built this domain.
             unsafe { hypercall::select(Method::Page) };
         }
         (Door::Pv, _) => {}
-        (_, Some(base)) => select_hvm(XenLeaves::read(reader, base), wanted),
+        (_, Some(base)) => {
+            let leaves = XenLeaves::read(reader, base);
+            select_hvm(leaves, wanted);
+            upcall_vectors = leaves.upcall_vectors;
+        }
         (_, None) => {}
     }
     let in_container = door == Door::Pv && Hypervisors::detect(Reader::Native).xen.is_some();
-    Found { leaves, xen: ask_xen(), in_container }
+    Found { leaves, xen: ask_xen(), in_container, upcall_vectors }
 }
 
 /// Chooses the instruction by the CPU's maker, or the page if that is wanted and there is one.

@@ -67,12 +67,12 @@ pub(crate) fn single_shot_timer(vcpu: u32) -> bool {
     vcpu::stop_singleshot_timer(&Hypervisor, vcpu).is_ok()
 }
 
-/// How many vCPUs the domain has: Xen's answer, else ACPI's, else the CPU's.
+/// How many vCPUs the domain has: Xen's answer, else ACPI's, else the one that asks. (CPUID tells how
+/// many there is room for.)
 pub(crate) fn vcpus(xen: bool, acpi: &Acpi) -> u32 {
     match acpi.cpus.len() as u32 {
         _ if xen && let Some(count) = count_by_xen() => count,
-        0 => cpuid::logical_cpus(),
-        count => count,
+        count => count.max(1),
     }
 }
 
@@ -91,6 +91,14 @@ fn count_by_xen() -> Option<u32> {
 pub(crate) fn callback_vector() -> Result<(), Errno> {
     // SAFETY: the interrupt table has a handler for the vector that returns with interrupts off.
     unsafe { hvm::set_callback_vector(&Hypervisor, prism_arch::traps::EVENT_VECTOR) }
+}
+
+/// Whether events can be delivered by a vector of `vcpu`'s local APIC, which is switched on: Xen is
+/// asked to. For the vCPU that calls.
+pub(crate) fn upcall_vector(vcpu: u32) -> Result<(), Errno> {
+    // SAFETY: the interrupt table has a handler for the vector that ends the interrupt, and returns
+    // with interrupts off.
+    unsafe { hvm::set_upcall_vector(&Hypervisor, vcpu, prism_arch::apic::WAKE_VECTOR) }
 }
 
 /// The interrupt line by which event channels are delivered, if Xen does so: the platform device's, or

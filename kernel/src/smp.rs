@@ -10,7 +10,7 @@ use prism_arch::hypercall::Hypervisor;
 use prism_arch::machine::{Machine, StartError};
 use prism_arch::startup;
 use prism_arch::vcpu::{self, Vcpu};
-use prism_boot::services::Timer;
+use prism_boot::services::{Timer, Upcall};
 use prism_boot::{Acpi, PAGE_SIZE};
 use spin::Once;
 use xen::shared::Shared;
@@ -38,6 +38,8 @@ pub(crate) struct Surface {
     pub(crate) machine: &'static dyn Machine,
     /// Xen's page, if events are used.
     pub(crate) page: Option<Shared<shared_info>>,
+    /// How vCPUs are told of events.
+    pub(crate) upcall: Upcall,
     /// What ends sleeps.
     pub(crate) timer: Timer,
 }
@@ -236,6 +238,9 @@ fn prism_join(number: u32) -> ! {
     let Some(surface) = SURFACE.get() else { prism_arch::cpu::stop() };
     surface.machine.join(number);
     apic::enable_here();
+    if surface.upcall == Upcall::OwnVector && probe::upcall_vector(number).is_err() {
+        log::warn!("vCPU {number}: Xen refused a vector for its events");
+    }
     if surface.timer.is_xens() {
         probe::single_shot_timer(number);
     }
@@ -246,5 +251,5 @@ fn prism_join(number: u32) -> ! {
             prism_arch::cpu::stop()
         }
     }
-    exec::run(surface.machine, surface.timer)
+    exec::run(surface.machine, surface.timer, surface.upcall)
 }

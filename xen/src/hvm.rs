@@ -73,6 +73,26 @@ pub unsafe fn set_callback_vector(hypercalls: &(impl Hypercall + ?Sized), vector
     unsafe { command(hypercalls, __HYPERVISOR_hvm_op, HVMOP_set_param, &mut argument) }.map(drop)
 }
 
+/// Has Xen deliver event channels of `vcpu` as interrupt `vector` (16 to 255) of its local APIC, which
+/// must be switched on and wants an end of interrupt. Goes before the other ways; where
+/// `XEN_HVM_CPUID_UPCALL_VECTOR` (`arch-x86/cpuid.h`) is not set it does not go together with
+/// physical interrupts.
+///
+/// # Safety
+///
+/// As for [`set_callback_vector`].
+///
+/// # Errors
+///
+/// What Xen answers; [`Errno::NOSYS`](crate::Errno::NOSYS) before Xen 4.6.
+pub unsafe fn set_upcall_vector(hypercalls: &(impl Hypercall + ?Sized), vcpu: u32, vector: u8) -> Result<()> {
+    let mut argument = xen_hvm_evtchn_upcall_vector { vcpu, vector, ..Default::default() };
+    // SAFETY: HVMOP_set_evtchn_upcall_vector takes a xen_hvm_evtchn_upcall_vector; the handler is the
+    // caller's promise.
+    unsafe { command(hypercalls, __HYPERVISOR_hvm_op, HVMOP_set_evtchn_upcall_vector, &mut argument) }
+        .map(drop)
+}
+
 /// Has Xen deliver event channels of vCPU 0 as an interrupt of `line` (1 to 15) of a PC's interrupt
 /// controllers, the same number at the old ones and at the I/O APIC: raised while
 /// `evtchn_upcall_pending` is set (`HVM_PARAM_CALLBACK_TYPE_GSI`). No other vCPU is told of events.

@@ -52,6 +52,8 @@ pub struct XenCapabilities {
     pub in_container: bool,
     /// Whether events can be delivered by an interrupt vector (HVM).
     pub callback_vector: bool,
+    /// Whether events can be delivered by an interrupt vector of each vCPU's local APIC (HVM).
+    pub upcall_vector: bool,
     /// Whether events can be delivered by the platform device's interrupt line (HVM).
     pub callback_line: bool,
     /// Whether `VCPUOP_set_singleshot_timer` works.

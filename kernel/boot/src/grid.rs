@@ -123,10 +123,10 @@ fn interrupts(found: &Capabilities, services: &Services) -> Row {
     const LABEL: &str = "interrupts, timers";
     let (upcall, timer, clock) = (services.upcall.chosen, services.timer.chosen, services.clock.chosen);
     match upcall {
-        Upcall::Callback | Upcall::Vector => {
+        Upcall::Callback | Upcall::Vector | Upcall::OwnVector => {
             Row::new(LABEL, Level::Paravirtualized, format_args!("{upcall}; {timer}"))
         }
-        Upcall::Line => Row::new(LABEL, Level::Software, format_args!("{upcall}; {timer}")),
+        Upcall::Line | Upcall::Polling => Row::new(LABEL, Level::Software, format_args!("{upcall}; {timer}")),
         Upcall::None => {
             let controller = if found.platform.local_apic { "local APIC" } else { "PIC" };
             Row::new(LABEL, Level::Software, format_args!("{controller}; {timer}, {clock}"))

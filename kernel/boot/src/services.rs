@@ -100,8 +100,12 @@ service! {
         Callback = "event channels by PV callback",
         /// An interrupt vector.
         Vector = "event channels by callback vector",
+        /// An interrupt vector of each vCPU's local APIC.
+        OwnVector = "event channels by vCPU vector",
         /// The platform device's interrupt line.
         Line = "event channels by interrupt line",
+        /// They are looked for now and then.
+        Polling = "event channels by polling",
         /// There are none.
         None = "no event channels",
     }
@@ -246,8 +250,9 @@ fn choose_wall_clock(found: &Capabilities, clock: Clock) -> Choice<WallClock> {
 /// Xen's timers send events: they are of use only where events reach every vCPU.
 fn choose_timer(found: &Capabilities, upcall: Upcall) -> Choice<Timer> {
     let events = match upcall {
-        Upcall::Callback | Upcall::Vector => Ok(()),
+        Upcall::Callback | Upcall::Vector | Upcall::OwnVector => Ok(()),
         Upcall::Line => Err(Against::Reason("events reach the first vCPU only")),
+        Upcall::Polling => Err(Against::Reason("events do not interrupt")),
         Upcall::None => offered_by_xen(found, |_| false),
     };
     let ways = [
@@ -266,7 +271,9 @@ fn choose_upcall(found: &Capabilities) -> Choice<Upcall> {
     let ways = [
         (Upcall::Callback, callback),
         (Upcall::Vector, offered_by_xen(found, |xen| xen.callback_vector)),
+        (Upcall::OwnVector, offered_by_xen(found, |xen| xen.upcall_vector)),
         (Upcall::Line, offered_by_xen(found, |xen| xen.callback_line)),
+        (Upcall::Polling, offered_by_xen(found, |_| true)),
     ];
     Choice::best(ways, Upcall::None)
 }

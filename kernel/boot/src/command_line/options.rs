@@ -69,8 +69,8 @@ const EVENTS: KernelOption = KernelOption {
 
 const UPCALL: KernelOption = KernelOption {
     name: "upcall",
-    values: "vector or intx",
-    help: "How an HVM domain is told of events: by an interrupt vector, or by an interrupt line as if Xen refused vectors; without it, by a vector if there is one.",
+    values: "vector, percpu, intx or poll",
+    help: "How a domain other than a PV one is told of events, as if Xen refused what is better: by an interrupt vector, by one of each vCPU's local APIC, by an interrupt line, or not at all, so that it has to look; without it, the best there is.",
 };
 
 const RUNG: KernelOption = KernelOption {
@@ -127,13 +127,17 @@ pub enum EventAbi {
     Fifo,
 }
 
-/// How events may be reported to an HVM domain.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How events may be reported to a domain that is not a PV one, best first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum UpcallLimit {
     /// By an interrupt vector, or whatever is less.
     Vector,
-    /// By an interrupt line.
+    /// By an interrupt vector of each vCPU's local APIC, or whatever is less.
+    OwnVector,
+    /// By an interrupt line, or not at all.
     Line,
+    /// Not at all.
+    Polling,
 }
 
 /// A rung of the spectrum, on a machine with an emulated platform.
@@ -252,7 +256,9 @@ impl CommandLine {
     pub fn upcall_limit(&self) -> Result<Option<UpcallLimit>, ValueError<'_>> {
         self.option(UPCALL, |value| match value {
             "vector" => Some(UpcallLimit::Vector),
+            "percpu" => Some(UpcallLimit::OwnVector),
             "intx" => Some(UpcallLimit::Line),
+            "poll" => Some(UpcallLimit::Polling),
             _ => None,
         })
     }

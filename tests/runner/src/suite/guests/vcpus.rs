@@ -17,10 +17,20 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("messages=10000")
         .telling(&["4 of 4 tasks ran where they were started", "10000 messages sent, 10000 received"]),
     GuestTest::new("four_vcpus_exchange_a_million_messages", "vcpus")
-        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen])
         .vcpus(4)
         .words("messages=1000000")
         .telling(&["1000000 messages sent, 1000000 received in their order"]),
+    GuestTest::new("vcpus_take_events_by_vectors_of_their_own", "vcpus")
+        .envs(&[Env::Pvh, Env::Pvhvm])
+        .vcpus(4)
+        .words("messages=1000 upcall=percpu")
+        .telling(&["upcall: event channels by vCPU vector", "400 events taken by 4 vCPUs"]),
+    GuestTest::new("vcpus_find_events_by_polling", "vcpus")
+        .envs(&[Env::Pvh, Env::Pvhvm])
+        .vcpus(4)
+        .words("messages=1000 upcall=poll")
+        .telling(&["upcall: event channels by polling", "400 events taken by 4 vCPUs"]),
     GuestTest::new("thirty_three_vcpus_boot", "vcpus")
         .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
         .vcpus(33)
