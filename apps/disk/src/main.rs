@@ -8,6 +8,7 @@
 //! - `verify=xvda,SEED`: whether that is what is on it
 //! - `mix=xvda,SEED,MIB`: reads and writes of random sizes, many at once, each checked
 //! - `flush=xvda`, `discard=xvda`
+//! - `read=xvda,DEPTH,COUNT`: reads COUNT blocks of 4 KiB at random places, so many at once
 //! - `hammer=xvda`: reads again and again, until the disk is taken away
 //! - `await=xvda`: waits until there is such a disk
 #![no_std]
@@ -28,7 +29,7 @@ use prism::disks::{Discard, Disk, Error, Request};
 use prism::{Context, Verdict, println};
 use sha2::{Digest, Sha256};
 
-prism::app!(main, words: ["list", "sha256", "copy", "fill", "verify", "mix", "flush", "discard", "hammer", "await"]);
+prism::app!(main, words: ["list", "sha256", "copy", "fill", "verify", "mix", "flush", "discard", "read", "hammer", "await"]);
 
 async fn main(context: Context) -> prism::Result<Verdict> {
     let mut verdict = Verdict::Success;
@@ -53,12 +54,20 @@ async fn main(context: Context) -> prism::Result<Verdict> {
                 disk.discard(0..disk.geometry().bytes, Discard::Normal).await?;
                 true
             }
+            ("read", [disk, depth, count]) => {
+                pipeline::read_random(&*find(&context, disk).await?, depth.parse()?, count.parse()?).await?;
+                true
+            }
             ("hammer", [disk]) => hammer(&*find(&context, disk).await?).await?,
             ("await", [disk]) => {
                 drop(context.wait_for_disk(disk).await);
                 true
             }
-            ("sha256" | "copy" | "fill" | "verify" | "mix" | "flush" | "discard" | "hammer" | "await", _) => {
+            (
+                "sha256" | "copy" | "fill" | "verify" | "mix" | "flush" | "discard" | "read" | "hammer"
+                | "await",
+                _,
+            ) => {
                 return Err(format!("{}={value} has the wrong number of arguments", word.name).into());
             }
             _ => continue,

@@ -74,3 +74,28 @@ impl<'d> Writes<'d> {
         Ok(())
     }
 }
+
+/// Reads `count` blocks of 4 KiB at places that look random, `depth` of them at once.
+pub(crate) async fn read_random(disk: &Disk, depth: usize, count: u64) -> Result<(), Failed> {
+    const BLOCK: u64 = 4096;
+    let blocks = (disk.geometry().bytes / BLOCK).max(1);
+    let mut reads = VecDeque::new();
+    for number in 0..count {
+        let mut buffer = None;
+        if reads.len() >= depth.max(1)
+            && let Some(read) = reads.pop_front()
+        {
+            let read: Submission<'_> = read;
+            buffer = Some(read.await?);
+        }
+        let Some(buffer) = buffer.or_else(|| disks::buffer(BLOCK as usize)) else {
+            return Err(Failed { buffer: Buffer::empty(), error: Error::NoMemory });
+        };
+        let offset = crate::pattern::mixed(number) % blocks * BLOCK;
+        reads.push_back(disk.submit(Request::Read { offset, buffer }));
+    }
+    for read in reads {
+        read.await?;
+    }
+    Ok(())
+}

@@ -19,9 +19,9 @@ use crate::platform::Platform;
 /// How time passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
-    /// Waits of a second and more never end, shorter ones at once.
+    /// Waits of ten seconds and more never end, shorter ones at once.
     Patient,
-    /// Waits of a second and more end when everybody had some turns, shorter ones at once.
+    /// Waits of ten seconds and more end when everybody had some turns, shorter ones at once.
     Impatient,
 }
 
@@ -88,7 +88,7 @@ impl SimPlatform {
 impl Delay for SimPlatform {
     fn delay(&self, time: Duration) -> impl Future<Output = ()> + Send {
         let wait: Pin<Box<dyn Future<Output = ()> + Send>> = match self.clock {
-            _ if time < Duration::from_secs(1) => Box::pin(yield_now()),
+            _ if time < Duration::from_secs(10) => Box::pin(yield_now()),
             Clock::Patient => Box::pin(pending()),
             Clock::Impatient => Box::pin(async {
                 for _ in 0..200 {

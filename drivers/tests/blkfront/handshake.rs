@@ -66,7 +66,7 @@ fn a_disk_that_cannot_be_is_not_used() {
     ] {
         let guest = Guest::new(1 << 20, &[(key, value)]);
         let refuses = async {
-            for _ in 0..5 {
+            for _ in 0..8 {
                 guest.until(State::Initialising).await;
                 for (key, value) in guest.keys.borrow().iter() {
                     guest.xenstored.write(&format!("{}/{key}", crate::backend::BACKEND), value);

@@ -13,8 +13,8 @@ use super::state::State;
 use crate::xenstore::{self, Delay, First, Watch, first};
 
 /// How often a connection is tried until it works.
-const TRIES: u32 = 5;
-/// The pause before it is tried again.
+const TRIES: u32 = 8;
+/// The pause before it is tried again; each is twice as long as the one before.
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// A driver of a paravirtual device.
@@ -262,7 +262,7 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
         if self.tries == 0 {
             return Some(Ended::Failed(self.failure.take().unwrap_or(Failure::Closed)));
         }
-        self.delay.delay(PAUSE).await;
+        self.delay.delay(PAUSE * (1 << (TRIES - 1 - self.tries))).await;
         None
     }
 

@@ -278,7 +278,7 @@ fn a_backend_that_never_connects_is_given_up_and_everything_released() {
     let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), impatient, async {});
     let failure = Failure::Timeout { phase: Phase::Published, backend: State::InitWait };
     assert_eq!(ended, Ended::Failed(failure));
-    assert_eq!(log, ["publish", "stop", "release"].repeat(5));
+    assert_eq!(log, ["publish", "stop", "release"].repeat(8));
     assert_eq!(frontend_state(&guest.0), Some(State::Closed));
 }
 
@@ -289,7 +289,7 @@ fn a_driver_that_hangs_is_given_up() {
     let (ended, log) = play(&guest, (Step::Hangs, Step::Hangs), impatient, async {});
     let failure = Failure::Timeout { phase: Phase::Publishing, backend: State::InitWait };
     assert_eq!(ended, Ended::Failed(failure));
-    assert_eq!(log, ["publish", "stop", "release"].repeat(5));
+    assert_eq!(log, ["publish", "stop", "release"].repeat(8));
 }
 
 #[test]

@@ -2,6 +2,7 @@
 //! The tests: those of this machine alone, and guests in every environment.
 
 pub mod clock;
+pub mod disk_cost;
 pub mod fuzz;
 pub mod grub;
 pub mod guests;
@@ -74,6 +75,9 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
         for test in traced::TESTS.iter().filter(|test| choice.has(test.name)) {
             test.run(project, &mut tally);
         }
+        for test in disk_cost::TESTS.iter().filter(|test| choice.has(test.name)) {
+            test.run(project, &mut tally);
+        }
         let cases: Vec<GuestCase> =
             guests::cases().into_iter().filter(|case| choice.has(&case.name())).collect();
         guests::run(project, &cases, &mut tally)?;
@@ -86,6 +90,7 @@ fn names(project: &Project) -> Result<Vec<String>> {
     let guests = guests::cases().into_iter().map(|case| case.name());
     let grub = grub::TESTS.iter().map(|test| test.name.to_owned());
     let grub = grub.chain(traced::TESTS.iter().map(|test| test.name.to_owned()));
+    let grub = grub.chain(disk_cost::TESTS.iter().map(|test| test.name.to_owned()));
     let grub = grub.chain(clock::TESTS.iter().map(|test| test.name.to_owned()));
     let fuzz = fuzz::names(project)?;
     Ok(host.chain(images::names()).chain(fuzz).chain(grub).chain(guests).collect())

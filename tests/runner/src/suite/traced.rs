@@ -72,15 +72,15 @@ impl IdleTest {
 /// How often a guest went to sleep, and how often it entered Xen for anything else but the
 /// machine's own interrupts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-struct Cost {
-    waits: u64,
-    other: u64,
+pub(super) struct Cost {
+    pub(super) waits: u64,
+    pub(super) other: u64,
 }
 
 impl Cost {
     /// From `xenalyze`'s summary: the block of the one domain that is neither dom0 nor Xen's idle
     /// domain, with a line for each kind of exit (HVM, PVH) or hypercall (PV).
-    fn of_summary(summary: &str) -> Option<Self> {
+    pub(super) fn of_summary(summary: &str) -> Option<Self> {
         let block = summary.split("|-- Domain ").find(|block| {
             !block.starts_with("0 ") && !block.starts_with("32767 ") && block.contains(" --|")
         })?;

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What reading a disk costs, counted by Xen's own trace.
+
+use std::fs;
+
+use anyhow::{Context, Result, bail, ensure};
+
+use super::tally::Tally;
+use super::traced::Cost;
+use crate::env::Env;
+use crate::guest::session::Session;
+use crate::guest::{Job, xl};
+use crate::image::build;
+use crate::lab::machine::Role;
+use crate::project::Project;
+use crate::scratch::Scratch;
+use crate::verdict::Verdict;
+
+/// A test of what requests to a disk cost.
+#[derive(Clone, Copy, Debug)]
+pub struct DiskCostTest {
+    /// A sentence.
+    pub name: &'static str,
+    env: Env,
+    /// Requests on their way at once.
+    depth: u32,
+    /// Entries into Xen for each 1000 requests, all but the machine's own interrupts, that are
+    /// allowed.
+    limit: u64,
+}
+
+const fn test(name: &'static str, env: Env, depth: u32, limit: u64) -> DiskCostTest {
+    DiskCostTest { name, env, depth, limit }
+}
+
+/// All of them. One request at a time costs a notification and a sleep; of many at once most find
+/// the backend at work, and their answers come together.
+pub const TESTS: [DiskCostTest; 4] = [
+    test("a_read_costs_a_notification_and_a_sleep/pv", Env::Pv, 1, 2200),
+    test("a_read_costs_a_notification_and_a_sleep/pvh", Env::Pvh, 1, 2300),
+    test("reads_at_once_share_notifications/pv", Env::Pv, 32, 100),
+    test("reads_at_once_share_notifications/pvh", Env::Pvh, 32, 100),
+];
+
+/// Requests of the shorter and of the longer run.
+const REQUESTS: [u64; 2] = [100, 1100];
+
+impl DiskCostTest {
+    /// Runs it and counts the result.
+    pub fn run(&self, project: &Project, tally: &mut Tally) {
+        match self.compare(project) {
+            Ok(()) => tally.pass(self.name, 1),
+            Err(error) => tally.fail(self.name, &format!("{error:#}")),
+        }
+    }
+
+    /// What 1000 requests more cost.
+    fn compare(&self, project: &Project) -> Result<()> {
+        let image = build::build_by_name(project, "disk")?;
+        let scratch = Scratch::new()?;
+        let disk = scratch.path().join("disk");
+        fs::write(&disk, vec![0; 16 << 20]).context("cannot write a disk")?;
+        let lab = project.lab();
+        let mut session = Session::open(&lab, &lab.ensure(Role::Xen)?, std::slice::from_ref(&disk))?;
+        let mut cost = |requests: u64| {
+            let job = Job {
+                command_line: format!("read=xvda,{},{requests}", self.depth),
+                disks: vec![disk.clone()],
+                // By default Xen has each look at the time-stamp counter be an exit here.
+                settings: &["tsc_mode = \"native\""],
+                ..Job::new(self.env, image.clone())
+            };
+            self.cost(&mut session, &job)
+        };
+        // The first guest of a machine meets a toolstack and a xenstored that are not warm yet.
+        cost(1)?;
+        let [short, long] = REQUESTS;
+        let (short, long) = (cost(short)?, cost(long)?);
+        let entries = self.entries(long).saturating_sub(self.entries(short));
+        ensure!(
+            entries <= self.limit,
+            "1000 requests cost {entries} entries, not {} ({short:?} {long:?})",
+            self.limit
+        );
+        Ok(())
+    }
+
+    /// Hypercalls of a PV domain, the sleeps among them, or exits of any other. How often many
+    /// requests at once sleep is for the backend's speed to say, and not counted.
+    const fn entries(&self, cost: Cost) -> u64 {
+        match (self.env, self.depth) {
+            (Env::Pv, 1) => cost.other,
+            (Env::Pv, _) => cost.other - cost.waits,
+            (_, 1) => cost.waits + cost.other,
+            _ => cost.other,
+        }
+    }
+
+    fn cost(&self, session: &mut Session, job: &Job) -> Result<Cost> {
+        let (outcome, summary) = xl::run_traced(session, job)?;
+        ensure!(outcome.verdict == Verdict::Success, "the guest failed:\n{}", outcome.console);
+        if std::env::var_os("SHOW").is_some() {
+            eprintln!("{summary}");
+        }
+        match Cost::of_summary(&summary) {
+            Some(cost) => Ok(cost),
+            None => bail!("the trace does not tell of the guest:\n{summary}"),
+        }
+    }
+}
