@@ -7,11 +7,12 @@ use alloc::sync::Arc;
 use embassy_futures::select::select;
 use xen::xenbus::{Device, Frontend, State};
 
+use super::channels::Channels;
 use super::error::Error;
 use super::interface::Interface;
-use super::link::{Link, Pages};
+use super::link::{Events, Link, Pages};
 use super::offer::{Offer, Properties};
-use crate::platform::{Channel, Platform};
+use crate::platform::Platform;
 
 /// The frontend of a paravirtual network interface (`xen/include/public/io/netif.h`).
 pub struct NetFront<'k, K: Platform> {
@@ -19,14 +20,14 @@ pub struct NetFront<'k, K: Platform> {
     interface: Arc<Interface<'k, K>>,
     pages: Pages,
     properties: Option<Properties>,
-    channel: Option<K::Channel>,
+    channels: Option<Channels<K::Channel>>,
     link: Option<Link<'k, K>>,
 }
 
 impl<'k, K: Platform> NetFront<'k, K> {
     /// A frontend for `interface`, with so many pages.
     pub fn new(kernel: &'k K, interface: Arc<Interface<'k, K>>, pages: Pages) -> Self {
-        Self { kernel, interface, pages, properties: None, channel: None, link: None }
+        Self { kernel, interface, pages, properties: None, channels: None, link: None }
     }
 }
 
@@ -41,17 +42,17 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
             return Err(Error::NoCopy);
         }
         let link = Link::new(self.kernel, device.backend_id(), offer, self.pages)?;
-        let channel = self.kernel.channel(device.backend_id()).map_err(Error::Channel)?;
+        let channels = Channels::open(self.kernel, device.backend_id(), offer.splits_channels)?;
         for (key, reference) in ["tx-ring-ref", "rx-ring-ref"].into_iter().zip(link.references()) {
             if let Some(reference) = reference {
                 device.write(key, format!("{}", reference.number())).await?;
             }
         }
-        device.write("event-channel", format!("{}", channel.port().0)).await?;
+        channels.publish(device).await?;
         for key in WANTED {
             device.write(key, "1").await?;
         }
-        (self.properties, self.channel, self.link) = (Some(properties), Some(channel), Some(link));
+        (self.properties, self.channels, self.link) = (Some(properties), Some(channels), Some(link));
         Ok(())
     }
 
@@ -63,12 +64,12 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
     }
 
     async fn serve(&mut self) -> Result<(), Error> {
-        let Some(channel) = &self.channel else { return Ok(()) };
+        let Some(channels) = &self.channels else { return Ok(()) };
+        // Whatever happened to events while the backend connected.
+        channels.notify(Events { transmit: true, receive: true });
         loop {
-            if self.interface.exchange()? {
-                channel.notify();
-            }
-            select(channel.wait(), self.interface.stack_work()).await;
+            channels.notify(self.interface.exchange()?);
+            select(channels.wait(), self.interface.stack_work()).await;
         }
     }
 
@@ -80,7 +81,7 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
 
     fn release(&mut self) {
         self.link = None;
-        self.channel = None;
+        self.channels = None;
     }
 }
 

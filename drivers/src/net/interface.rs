@@ -7,7 +7,7 @@ use core::task::{Poll, Waker};
 use spin::{Mutex, MutexGuard};
 
 use super::error::Error;
-use super::link::Link;
+use super::link::{Events, Link};
 use super::offer::Properties;
 use crate::platform::Platform;
 
@@ -120,26 +120,26 @@ impl<'k, K: Platform> Interface<'k, K> {
         link
     }
 
-    /// Shows the backend what the stack did, and the stack what the backend did. True if the
-    /// backend wants an event.
+    /// Shows the backend what the stack did, and the stack what the backend did. Returns the events
+    /// that the backend wants.
     ///
     /// # Errors
     ///
     /// [`Error`] if the backend broke the protocol.
-    pub(super) fn exchange(&self) -> Result<bool, Error> {
+    pub(super) fn exchange(&self) -> Result<Events, Error> {
         let mut state = self.state();
         if let Some(error) = state.error.take() {
             return Err(error);
         }
         state.unpublished = false;
         let is_full = state.is_full;
-        let Some(link) = &mut state.link else { return Ok(false) };
-        let notify = link.publish();
+        let Some(link) = &mut state.link else { return Ok(Events::default()) };
+        let events = link.publish();
         let news = link.has_news(is_full)?;
         let stack = if news { state.stack.take() } else { None };
         drop(state);
         stack.into_iter().for_each(Waker::wake);
-        Ok(notify)
+        Ok(events)
     }
 
     /// Waits until the stack has done something.

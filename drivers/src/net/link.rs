@@ -21,6 +21,16 @@ pub struct Pages {
     pub transmit: u16,
 }
 
+/// The events that a backend wants, for what it was shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "a backend that waits for an event does nothing without"]
+pub struct Events {
+    /// For packets to transmit.
+    pub transmit: bool,
+    /// For pages to receive into.
+    pub receive: bool,
+}
+
 /// The rings to a backend.
 pub struct Link<'k, K: Platform> {
     receiver: Receiver<'k, K>,
@@ -121,9 +131,8 @@ impl<'k, K: Platform> Link<'k, K> {
         }
     }
 
-    /// Shows the backend everything; true if it wants an event.
-    pub fn publish(&mut self) -> bool {
-        let received = self.receiver.publish();
-        self.transmitter.publish() | received
+    /// Shows the backend everything, and returns the events that it wants for that.
+    pub fn publish(&mut self) -> Events {
+        Events { transmit: self.transmitter.publish(), receive: self.receiver.publish() }
     }
 }

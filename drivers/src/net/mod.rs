@@ -15,6 +15,7 @@
 //! A backend that breaks the protocol is given up, and connected anew; what it can do to us is to
 //! lose packets.
 
+mod channels;
 mod checksum;
 mod error;
 mod frontend;
@@ -30,6 +31,6 @@ pub use checksum::{ETHERNET_HEADER, Transport};
 pub use error::Error;
 pub use frontend::NetFront;
 pub use interface::{Counters, Interface};
-pub use link::{Link, Pages};
+pub use link::{Events, Link, Pages};
 pub use offer::{Offer, Properties};
 pub use port::{Outgoing, Port, Received};

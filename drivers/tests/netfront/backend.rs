@@ -25,7 +25,7 @@ pub(crate) fn platform() -> SimPlatform {
 /// The frontend's rings and the backend at their other end.
 pub(crate) fn connected(platform: &SimPlatform, offer: Offer) -> (Link<'_, SimPlatform>, Backend) {
     let mut link = Link::new(platform, DOMAIN, offer, PAGES).unwrap();
-    assert!(link.publish(), "a backend that waits is told of the pages to receive into");
+    assert!(link.publish().receive, "a backend that waits is told of the pages to receive into");
     let [transmit, receive] = link.references().map(Option::unwrap);
     let backend = Backend::new(platform.peer(DOMAIN), transmit, receive);
     (link, backend)

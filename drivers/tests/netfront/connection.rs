@@ -174,6 +174,32 @@ fn an_interface_is_connected_and_packets_go_both_ways() {
 }
 
 #[test]
+fn a_backend_that_hears_both_directions_apart_is_told_of_each_alone() {
+    let guest = Guest::new();
+    guest.xenstored.write(&format!("{BACKEND}/feature-split-event-channels"), "1");
+    guest.play(async |interface| {
+        guest.until(State::Connected).await;
+        let [transmit, receive] = ["event-channel-tx", "event-channel-rx"]
+            .map(|key| guest.platform.far_end(guest.read(key).unwrap().parse().unwrap()));
+        assert_eq!(guest.read("event-channel"), None);
+        let backend = guest.backend();
+        guest.be(State::Connected);
+        let mut port = Port::new(Arc::clone(interface), interface.connected().await);
+        a_while().await;
+        let before = (transmit.events(), receive.events());
+        send(&mut port, b"out");
+        a_while().await;
+        assert!(backend.take().is_some());
+        assert_eq!((transmit.events(), receive.events()), (before.0 + 1, before.1));
+        assert_eq!(received(&mut port), None);
+        backend.deliver(&frame(b"in"));
+        receive.notify();
+        a_while().await;
+        assert_eq!(received(&mut port), Some(frame(b"in")));
+    });
+}
+
+#[test]
 fn what_is_sent_while_nobody_is_connected_is_lost_and_counted() {
     let guest = Guest::new();
     guest.play(async |interface| {

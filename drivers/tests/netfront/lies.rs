@@ -16,7 +16,7 @@ fn caught(lie: impl FnOnce(&mut netif_rx_response)) -> Error {
     let error = receive(&mut link).unwrap_err();
     backend.deliver(&frame(b"next"));
     assert!(receive(&mut link).is_err(), "it is not believed any more");
-    assert!(!link.publish());
+    assert!(!link.publish().transmit);
     error
 }
 
