@@ -53,7 +53,11 @@ impl<C: Channel> Channels<C> {
             }
             Self::Shared(channel) => {
                 for key in SPLIT {
-                    device.remove(key).await?;
+                    match device.remove(key).await {
+                        // QEMU's xenstored refuses to remove what is not there.
+                        Err(error) if error.is_not_found() => {}
+                        removed => removed?,
+                    }
                 }
                 device.write("event-channel", format!("{}", channel.port().0)).await?;
             }

@@ -68,7 +68,7 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
         // Whatever happened to events while the backend connected.
         channels.notify(Events { transmit: true, receive: true });
         loop {
-            channels.notify(self.interface.exchange()?);
+            channels.notify(self.interface.exchange(self.kernel.now())?);
             select(channels.wait(), self.interface.stack_work()).await;
         }
     }

@@ -121,12 +121,12 @@ impl<'k, K: Platform> Interface<'k, K> {
     }
 
     /// Shows the backend what the stack did, and the stack what the backend did. Returns the events
-    /// that the backend wants.
+    /// that the backend wants, or needs, at time `now` in nanoseconds.
     ///
     /// # Errors
     ///
     /// [`Error`] if the backend broke the protocol.
-    pub(super) fn exchange(&self) -> Result<Events, Error> {
+    pub(super) fn exchange(&self, now: u64) -> Result<Events, Error> {
         let mut state = self.state();
         if let Some(error) = state.error.take() {
             return Err(error);
@@ -134,7 +134,8 @@ impl<'k, K: Platform> Interface<'k, K> {
         state.unpublished = false;
         let is_full = state.is_full;
         let Some(link) = &mut state.link else { return Ok(Events::default()) };
-        let events = link.publish();
+        let mut events = link.publish();
+        events.transmit |= link.is_ignored(now);
         let news = link.has_news(is_full)?;
         let stack = if news { state.stack.take() } else { None };
         drop(state);

@@ -131,6 +131,12 @@ impl<'k, K: Platform> Link<'k, K> {
         }
     }
 
+    /// Whether the backend should be told again of packets to transmit, about which it has been silent
+    /// for a second at time `now`, in nanoseconds.
+    pub fn is_ignored(&mut self, now: u64) -> bool {
+        self.transmitter.is_ignored(now)
+    }
+
     /// Shows the backend everything, and returns the events that it wants for that.
     pub fn publish(&mut self) -> Events {
         Events { transmit: self.transmitter.publish(), receive: self.receiver.publish() }

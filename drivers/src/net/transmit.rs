@@ -20,7 +20,12 @@ pub(super) struct Transmitter<'k, K: Platform> {
     /// By number, whether the backend has the page.
     in_flight: Vec<bool>,
     failed: u64,
+    /// Since when nothing is heard of what is on its way, in nanoseconds.
+    silent_since: Option<u64>,
 }
+
+/// Nanoseconds after which a backend that is silent is told again.
+const PATIENCE: u64 = 1_000_000_000;
 
 impl<'k, K: Platform> Transmitter<'k, K> {
     /// A transmitter to `domain` with `pages` pages.
@@ -41,6 +46,7 @@ impl<'k, K: Platform> Transmitter<'k, K> {
             free: (0..pages).rev().collect(),
             in_flight: vec![false; pages.into()],
             failed: 0,
+            silent_since: None,
         })
     }
 
@@ -111,6 +117,22 @@ impl<'k, K: Platform> Transmitter<'k, K> {
         Ok(self.ring.listen(half)? != 0)
     }
 
+    /// Whether the backend should be told again: nothing has been heard for a second of packets that
+    /// are on their way at time `now`, in nanoseconds. So an event that got lost on the other side
+    /// costs time, and not the connection.
+    pub(super) fn is_ignored(&mut self, now: u64) -> bool {
+        if self.ring.unanswered() == 0 || self.ring.ready() != Ok(0) {
+            self.silent_since = None;
+            return false;
+        }
+        let since = *self.silent_since.get_or_insert(now);
+        let ignored = now.saturating_sub(since) >= PATIENCE;
+        if ignored {
+            self.silent_since = Some(now);
+        }
+        ignored
+    }
+
     /// Takes back the pages of what has been sent.
     ///
     /// # Errors
@@ -124,6 +146,7 @@ impl<'k, K: Platform> Transmitter<'k, K> {
                 _ => return Err(self.ring.poison()),
             }
             self.free.push(id);
+            self.silent_since = None;
             self.failed += u64::from(status != NETIF_RSP_OKAY);
         }
         Ok(())

@@ -200,3 +200,18 @@ fn nothing_is_left_when_the_rings_go_unless_the_backend_keeps_it() {
     assert_eq!(table.retry_quarantine(), 2);
     assert!(table.report().is_idle());
 }
+
+#[test]
+fn a_backend_that_is_silent_is_told_again_once_a_second() {
+    const SECOND: u64 = 1_000_000_000;
+    let platform = platform();
+    let (mut link, backend) = connected(&platform, OFFER);
+    assert!(!link.is_ignored(0), "nothing is on its way");
+    link.send(&mut frame(b"x"));
+    let _ = link.publish();
+    let told: Vec<bool> = (0..8).map(|half| link.is_ignored(5 * SECOND + half * SECOND / 2)).collect();
+    assert_eq!(told, [false, false, true, false, true, false, true, false]);
+    let id = backend.take().unwrap().ids[0];
+    backend.answer(0, id, NETIF_RSP_OKAY);
+    assert!(!link.is_ignored(20 * SECOND));
+}
