@@ -31,6 +31,27 @@ pub(crate) struct Backend {
     header: Arc<Mutex<Header>>,
 }
 
+/// What to do with a disk that holds something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Strangers {
+    /// Leave it alone.
+    Keep,
+    /// Make a store of it.
+    Erase,
+}
+
+/// Whether there is nothing where headers lie, or what is left of one of ours.
+fn is_blank(bytes: &Bytes) -> Result<bool, Error> {
+    let mut block = [0; 4096];
+    for place in HEADERS {
+        wait(bytes.read(place, &mut block))?;
+        if !block.starts_with(&MAGIC.to_le_bytes()) && block.iter().any(|byte| *byte != 0) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// What is known of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Header {
@@ -68,8 +89,8 @@ fn sum(words: [u64; 4]) -> u64 {
 }
 
 impl Backend {
-    /// The file on this disk, or an empty one. Called in blocking code.
-    pub(crate) fn open(bytes: Bytes) -> prism::Result<Self> {
+    /// The file on this disk, or an empty one on a blank disk. Called in blocking code.
+    pub(crate) fn open(bytes: Bytes, strangers: Strangers) -> prism::Result<Self> {
         if bytes.length() <= DATA {
             return Err("the disk is too small for a store".into());
         }
@@ -79,6 +100,9 @@ impl Backend {
             wait(bytes.read(place, &mut header))?;
             let header = Header::decode(&header);
             newest = newest.into_iter().chain(header).max_by_key(|header| header.sequence);
+        }
+        if newest.is_none() && strangers == Strangers::Keep && !is_blank(&bytes)? {
+            return Err("the disk holds something else; the word erase makes a store of it".into());
         }
         let mut header = newest.unwrap_or_default();
         if header.complete == 0 {

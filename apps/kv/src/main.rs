@@ -3,6 +3,7 @@
 //! `disk=xvda`, and what the command line says is done with it, word after word:
 //!
 //! - `put=KEY,VALUE`, `get=KEY`, `list`
+//! - `erase`: makes a store of a disk that holds something else
 //! - `check`: whether all that `stress` wrote is there, whole
 //! - `stress=N`: writes N batches more, and says `acknowledged` behind each that is durable
 #![no_std]
@@ -20,9 +21,9 @@ use alloc::vec::Vec;
 use prism::{Context, Verdict, blocking, disks, println};
 use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
-use backend::Backend;
+use backend::{Backend, Strangers};
 
-prism::app!(main, words: ["disk", "put", "get", "list", "check", "stress"]);
+prism::app!(main, words: ["disk", "erase", "put", "get", "list", "check", "stress"]);
 
 /// What a person puts into the store.
 const TEXTS: TableDefinition<'_, &str, &str> = TableDefinition::new("texts");
@@ -31,7 +32,8 @@ async fn main(context: Context) -> prism::Result<Verdict> {
     let name = context.command_line().get("disk").unwrap_or("xvda");
     let disk = context.disk(name).await.ok_or_else(|| format!("there is no disk {name}"))?;
     let done = blocking::run(move || {
-        let database = open(Backend::open(disks::bytes(disk))?)?;
+        let strangers = if context.command_line().has("erase") { Strangers::Erase } else { Strangers::Keep };
+        let database = open(Backend::open(disks::bytes(disk), strangers)?)?;
         work(&context, &database)
     });
     done.await?
