@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# What is sent comes back, a megabyte by TCP and a large datagram by UDP.
+# What is sent comes back, by TCP, many at once.
 set -e
 head -c 1000000 /dev/urandom >/tmp/sent
 busybox nc 192.0.2.2 7 </tmp/sent >/tmp/back
