@@ -5,9 +5,11 @@
 
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::cell::RefCell;
 
-use super::{Config, FakeXen, Peer};
+use super::{Config, FakePage, FakeXen, Peer};
 use crate::event::{self, Abi, Events, Port, Priority};
+use crate::grant::{Frame, Memory, Page};
 use crate::{DomainId, Errno};
 
 /// What a domain and its peer may do. Numbers choose among the open ports, or the vCPUs.
@@ -82,6 +84,7 @@ struct Exercise<'x> {
     peer: Peer,
     config: Config,
     ports: BTreeMap<Port, Model>,
+    pages: RefCell<Vec<FakePage>>,
 }
 
 /// What must be true of a port.
@@ -95,14 +98,43 @@ struct Model {
     of_peer: bool,
 }
 
+/// A page that Xen keeps events in. It is the exercise's, which gives it back when Xen is done with the
+/// domain: otherwise each exercise would keep its machine for ever.
+struct Lent {
+    frame: Frame,
+    memory: Memory,
+}
+
+// SAFETY: the page outlives the events that are kept in it: see `Exercise::finish`.
+unsafe impl Page for Lent {
+    fn frame(&self) -> Frame {
+        self.frame
+    }
+
+    unsafe fn memory(&self) -> Memory {
+        self.memory
+    }
+}
+
+/// Lends a fresh page.
+fn lend(pages: &RefCell<Vec<FakePage>>, xen: &FakeXen) -> Option<Lent> {
+    let page = xen.page();
+    // SAFETY: the page is kept, and used for nothing else.
+    let memory = unsafe { page.memory() };
+    let lent = Lent { frame: page.frame(), memory };
+    pages.borrow_mut().push(page);
+    Some(lent)
+}
+
 impl<'x> Exercise<'x> {
     fn new(xen: &'x FakeXen, config: Config) -> Self {
-        let events = Events::fifo(xen, config.vcpus, || Some(xen.page())).unwrap_or_else(|errno| {
+        let pages = RefCell::default();
+        let events = Events::fifo(xen, config.vcpus, || lend(&pages, xen)).unwrap_or_else(|errno| {
             assert_eq!(errno, Errno::NOSYS);
             Events::two_level(xen.shared_info(), config.vcpus)
         });
         assert_eq!(events.abi() == Abi::Fifo, config.fifo);
-        Self { xen, events, peer: xen.peer(PEER), config, ports: BTreeMap::new() }
+        Self { xen, events, peer: xen.peer(PEER), config, ports: BTreeMap::new(), pages }
     }
 
     fn step(&mut self, operation: Operation) {
@@ -161,7 +193,7 @@ impl<'x> Exercise<'x> {
     fn bound(&mut self, bound: Result<Port, Errno>, vcpu: u32, of_peer: bool) {
         match bound {
             Ok(port) => {
-                self.events.grow(self.xen, port, || Some(self.xen.page())).expect("a place for it");
+                self.events.grow(self.xen, port, || lend(&self.pages, self.xen)).expect("a place for it");
                 // What a kernel does with every new port.
                 self.events.mask(port);
                 self.events.give(port, vcpu);
@@ -234,6 +266,10 @@ impl<'x> Exercise<'x> {
             self.events.mask(port);
             event::close(self.xen, port).expect("it is open");
         }
+        let Self { xen, events, pages, .. } = self;
+        drop(events);
+        xen.end_events();
+        drop(pages);
     }
 
     fn choose(&self, which: u8) -> Option<Port> {

@@ -80,6 +80,11 @@ impl XenEvents {
     }
 
     /// Whether Xen writes to this frame because the guest gave it for events.
+    /// Forgets the pages that events are kept in, as when the domain ends.
+    pub(super) fn end(&mut self) {
+        self.fifo = None;
+    }
+
     pub(super) fn uses(&self, frame: u64) -> bool {
         self.fifo.as_ref().is_some_and(|fifo| fifo.uses(frame))
     }

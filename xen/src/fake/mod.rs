@@ -201,6 +201,12 @@ struct State {
 }
 
 impl Machine {
+    /// Has Xen forget the pages that events are kept in, as when the domain ends: they can be given
+    /// back. Every port is closed.
+    pub fn end_events(&self) {
+        self.state().events.end();
+    }
+
     /// How many hypercalls there were.
     pub fn hypercalls(&self) -> u64 {
         self.calls.lock().total()
