@@ -71,7 +71,7 @@ impl<'k, K: Platform> Receiver<'k, K> {
 
     /// Shows the backend the pages that were offered; true if it wants an event.
     pub(super) fn publish(&mut self) -> bool {
-        self.ring.publish()
+        self.ring.restock()
     }
 
     /// Asks for an event when there is something; true if there is already.

@@ -144,6 +144,19 @@ impl<'t, P: Page> Ring<'t, P> {
         self.produced.wrapping_sub(event) < self.produced.wrapping_sub(before)
     }
 
+    /// As [`publish`](Self::publish), for requests that the backend keeps until it needs them, such as pages to
+    /// receive into: true as well if it had answered all those before. One that ran out may wait for
+    /// more without having asked for an event: QEMU's network backend does
+    /// (`hw/net/xen_nic.c`, `net_rx_packet`).
+    #[must_use = "a backend that waits for an event does nothing without"]
+    pub fn restock(&mut self) -> bool {
+        let before = self.published;
+        let asked = self.publish();
+        // Read behind the fence in `publish`: a backend that has yet to answer one of those before has yet
+        // to look for more, and will see these.
+        asked || before != self.published && self.load(offset_of!(sring, rsp_prod)) == before
+    }
+
     /// Takes the next response; `None` if there is none.
     ///
     /// # Errors

@@ -102,6 +102,26 @@ fn a_full_ring_takes_no_request_until_a_response_was_taken() {
 }
 
 #[test]
+fn a_backend_that_ran_out_is_told_of_more_though_it_did_not_ask() {
+    let xen = FakeXen::new();
+    let table = xen.table();
+    let (mut ring, back) = ring(&xen, &table, 1);
+    for id in 0..2 {
+        ring.push(request(id)).unwrap();
+    }
+    let _ = ring.restock();
+    // It has asked for its next event far ahead, and answers one of the two.
+    back.listen(100);
+    answer(&back, 0, 1);
+    ring.push(request(2)).unwrap();
+    assert!(!ring.restock(), "it has one left, and will see the other");
+    answer(&back, 1, 3);
+    ring.push(request(3)).unwrap();
+    assert!(ring.restock(), "it has none left, and may be waiting");
+    assert!(!ring.restock(), "nothing new");
+}
+
+#[test]
 fn a_request_larger_than_an_entry_is_refused() {
     let xen = FakeXen::new();
     let table = xen.table();
