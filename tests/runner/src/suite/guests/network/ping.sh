@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Every echo request of every size is answered, over IPv4 and IPv6.
+# Every echo request of every size is answered, over IPv4 and IPv6: one at a time (-A), as the guest puts
+# one answer in fragments at a time.
 answered() {
-    ping -q -c 3 -i 0.3 -W 10 "$@" >/tmp/ping
+    ping -q -c 3 -A -W 10 "$@" >/tmp/ping
     grep -q ' 0% packet loss' /tmp/ping || { cat /tmp/ping; exit 1; }
 }
 ping -q -c 1 -W 5 192.0.2.2 >/dev/null # this one may be lost to finding each other
