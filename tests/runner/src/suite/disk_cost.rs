@@ -3,18 +3,17 @@
 
 use std::fs;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 
 use super::tally::Tally;
-use super::traced::Cost;
+use super::traced::{Cost, NATIVE_TSC};
 use crate::env::Env;
+use crate::guest::Job;
 use crate::guest::session::Session;
-use crate::guest::{Job, xl};
 use crate::image::build;
 use crate::lab::machine::Role;
 use crate::project::Project;
 use crate::scratch::Scratch;
-use crate::verdict::Verdict;
 
 /// A test of what requests to a disk cost.
 #[derive(Clone, Copy, Debug)]
@@ -66,11 +65,10 @@ impl DiskCostTest {
             let job = Job {
                 command_line: format!("read=xvda,{},{requests}", self.depth),
                 disks: vec![disk.clone()],
-                // By default Xen has each look at the time-stamp counter be an exit here.
-                settings: &["tsc_mode = \"native\""],
+                settings: NATIVE_TSC,
                 ..Job::new(self.env, image.clone())
             };
-            self.cost(&mut session, &job)
+            Cost::of_run(&mut session, &job)
         };
         // The first guest of a machine meets a toolstack and a xenstored that are not warm yet.
         cost(1)?;
@@ -93,18 +91,6 @@ impl DiskCostTest {
             (Env::Pv, _) => cost.other - cost.waits,
             (_, 1) => cost.waits + cost.other,
             _ => cost.other,
-        }
-    }
-
-    fn cost(&self, session: &mut Session, job: &Job) -> Result<Cost> {
-        let (outcome, summary) = xl::run_traced(session, job)?;
-        ensure!(outcome.verdict == Verdict::Success, "the guest failed:\n{}", outcome.console);
-        if std::env::var_os("SHOW").is_some() {
-            eprintln!("{summary}");
-        }
-        match Cost::of_summary(&summary) {
-            Some(cost) => Ok(cost),
-            None => bail!("the trace does not tell of the guest:\n{summary}"),
         }
     }
 }

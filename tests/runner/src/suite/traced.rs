@@ -34,7 +34,7 @@ const SLACK: u64 = 12;
 
 /// By default Xen takes each reading of the time-stamp counter as an exit in this lab: how often the
 /// kernel looks at the clock while its last words are read would be counted too.
-const NATIVE_TSC: &[&str] = &["tsc_mode = \"native\""];
+pub(super) const NATIVE_TSC: &[&str] = &["tsc_mode = \"native\""];
 
 impl IdleTest {
     /// Runs it and counts the result.
@@ -65,12 +65,7 @@ impl IdleTest {
     fn cost(&self, session: &mut Session, image: &Image, words: &str) -> Result<Cost> {
         let job =
             Job { command_line: words.to_owned(), settings: NATIVE_TSC, ..Job::new(self.env, image.clone()) };
-        let (outcome, summary) = xl::run_traced(session, &job)?;
-        ensure!(outcome.verdict == Verdict::Success, "the guest failed:\n{}", outcome.console);
-        match Cost::of_summary(&summary) {
-            Some(cost) => Ok(cost),
-            None => bail!("the trace does not tell of the guest:\n{summary}"),
-        }
+        Cost::of_run(session, &job)
     }
 }
 
@@ -83,9 +78,19 @@ pub(super) struct Cost {
 }
 
 impl Cost {
+    /// Of a guest that must end with success.
+    pub(super) fn of_run(session: &mut Session, job: &Job) -> Result<Self> {
+        let (outcome, summary) = xl::run_traced(session, job)?;
+        ensure!(outcome.verdict == Verdict::Success, "the guest failed:\n{}", outcome.console);
+        match Self::of_summary(&summary) {
+            Some(cost) => Ok(cost),
+            None => bail!("the trace does not tell of the guest:\n{summary}"),
+        }
+    }
+
     /// From `xenalyze`'s summary: the block of the one domain that is neither dom0 nor Xen's idle
     /// domain, with a line for each kind of exit (HVM, PVH) or hypercall (PV).
-    pub(super) fn of_summary(summary: &str) -> Option<Self> {
+    fn of_summary(summary: &str) -> Option<Self> {
         let block = summary.split("|-- Domain ").find(|block| {
             !block.starts_with("0 ") && !block.starts_with("32767 ") && block.contains(" --|")
         })?;
