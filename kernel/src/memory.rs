@@ -91,15 +91,6 @@ pub(crate) fn take_frame_below(limit: u64) -> Option<u64> {
     Frames.take_frame(limit)
 }
 
-/// Takes `count` frames that follow each other, and zeroes them; returns the first one's address.
-pub(crate) fn take_zeroed_frames(count: u64) -> Option<u64> {
-    let address = FRAMES.lock().as_mut()?.allocate(count, 1)?.address();
-    let start = core::ptr::with_exposed_provenance_mut::<u8>(address as usize);
-    // SAFETY: the frames are ours, and mapped at their own addresses.
-    unsafe { start.write_bytes(0, (count * PAGE_SIZE) as usize) };
-    Some(address)
-}
-
 /// Gives back a frame that [`take_zeroed_frame`] or [`take_frame_below`] took.
 pub(crate) fn give_frame_back(address: u64) {
     if let Some(frames) = FRAMES.lock().as_mut() {

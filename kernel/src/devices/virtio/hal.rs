@@ -26,7 +26,9 @@ pub(super) struct KernelHal;
 unsafe impl Hal for KernelHal {
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         // The crate takes address 0 for "none", and an address that it does not use for any.
-        let Some(address) = memory::take_zeroed_frames(pages as u64) else { return (0, NonNull::dangling()) };
+        let Some(address) = memory::take_zeroed(pages as u64 * PAGE_SIZE) else {
+            return (0, NonNull::dangling());
+        };
         let place = core::ptr::with_exposed_provenance_mut(address as usize);
         (address, NonNull::new(place).unwrap_or(NonNull::dangling()))
     }
@@ -46,7 +48,7 @@ unsafe impl Hal for KernelHal {
             .and_then(|(machine, memory)| registers::map(*machine, memory, first, length))
             .map(|_| address)
             // Registers that cannot be mapped are played by zeroed memory, in which no device is found.
-            .or_else(|| memory::take_zeroed_frames(length / PAGE_SIZE));
+            .or_else(|| memory::take_zeroed(length));
         let place =
             mapped.and_then(|address| NonNull::new(core::ptr::with_exposed_provenance_mut(address as usize)));
         place.unwrap_or_else(|| crate::crash::give_up(&"no memory is left for a virtio device"))
