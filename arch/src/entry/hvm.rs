@@ -19,16 +19,17 @@ unsafe impl Sync for BootTables {}
 
 static BOOT_TABLES: BootTables = BootTables(UnsafeCell::new([[0; 512]; 6]));
 
-/// Descriptors for the way to 64-bit mode: null, 64-bit code (8), data (16).
+/// Descriptors for the way to 64-bit mode: null, 64-bit code (8), data (16), 32-bit code (24).
 #[repr(C, align(8))]
-struct BootGdt([u64; 3]);
+pub(crate) struct BootGdt([u64; 4]);
 
-static BOOT_GDT: BootGdt = BootGdt([0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff]);
+pub(crate) static BOOT_GDT: BootGdt =
+    BootGdt([0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_9b00_0000_ffff]);
 
 /// The operand of `lgdt`: limit and 32-bit address, filled in by the assembler.
 #[unsafe(naked)]
 unsafe extern "C" fn boot_gdt_pointer() {
-    naked_asm!(".short 23", ".long {gdt}", gdt = sym BOOT_GDT)
+    naked_asm!(".short 31", ".long {gdt}", gdt = sym BOOT_GDT)
 }
 
 /// Entered through the PVH note.

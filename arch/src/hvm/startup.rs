@@ -12,7 +12,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::registers::control::{Cr0, Cr3, Cr4};
 use x86_64::registers::model_specific::{Efer, EferFlags};
 
-use crate::entry::secondary_start;
+use crate::entry::{BOOT_GDT, secondary_start};
 use crate::machine::StartError;
 use crate::vcpu;
 
@@ -35,13 +35,6 @@ static NEXT: Next = Next {
     stack: AtomicU64::new(0),
     vcpu: AtomicU64::new(0),
 };
-
-/// Descriptors for the way to 64-bit mode: null, 64-bit code (8), data (16), 32-bit code (24).
-#[repr(C, align(8))]
-struct Descriptors([u64; 4]);
-
-static DESCRIPTORS: Descriptors =
-    Descriptors([0, 0x00af_9b00_0000_ffff, 0x00cf_9300_0000_ffff, 0x00cf_9b00_0000_ffff]);
 
 // State on entry (SDM volume 3, 9.1.1 and 9.4.4): real mode, CS = page, IP = 0, interrupts off.
 // State for `protected`: 32-bit mode without paging, CS = 24.
@@ -69,7 +62,7 @@ global_asm!(
     ".code64",
     ".popsection",
     protected = sym protected,
-    descriptors = sym DESCRIPTORS,
+    descriptors = sym BOOT_GDT,
 );
 
 unsafe extern "C" {
