@@ -13,7 +13,8 @@ use xen_sys::xen::{MMU_NORMAL_PT_UPDATE, mmu_update};
 use super::LAYOUT;
 use crate::hypercall::Hypervisor;
 use crate::machine::{Access, FrameSource, MapError};
-use crate::{cpuid, image, stack};
+use crate::vcpu::FIRST;
+use crate::{cpuid, image};
 
 const PAGE: u64 = 4096;
 const ENTRIES: u64 = 512;
@@ -172,7 +173,8 @@ fn entry_address(address: u64) -> Option<EntryAddress> {
 /// The rights that the image's layout demands for a page of the first map; `None`: not mapped.
 fn rights_by_layout(address: u64) -> Option<Access> {
     let image = image::image();
-    if address < PAGE || stack::guarded(address).is_some() {
+    let guarded = FIRST.stacks.guards().iter().any(|(guard, _)| guard.contains(&address));
+    if address < PAGE || guarded {
         None
     } else if image.text.contains(&address) {
         Some(Access::ReadExecute)
