@@ -19,8 +19,8 @@ mod secondary;
 
 use crate::cpu;
 
-pub use notes::embedded_command_line;
 pub(crate) use hvm::BOOT_GDT;
+pub use notes::embedded_command_line;
 pub(crate) use secondary::secondary_start;
 
 /// The loader that started us, as the entry stubs number it.
