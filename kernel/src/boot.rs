@@ -141,17 +141,8 @@ fn settle(
     if capabilities.platform.local_apic && !services.timer.chosen.is_xens() {
         apic::begin(machine);
     }
-    let upcall = services.upcall.chosen;
-    let by_line = upcall == Upcall::Line;
-    if let Some(line) = line.filter(|_| by_line) {
-        // Events are found in memory: nobody waits for the line itself.
-        let _ = Line::open(line);
-    }
-    if by_line && vcpus > 1 {
-        warn!("vcpus: 1 of {vcpus} is used, as events are reported to the first one only");
-    }
-    let used = if by_line { 1 } else { vcpus };
-    smp::begin(Surface { machine, page, upcall, timer: services.timer.chosen }, &acpi, used);
+    let (upcall, timer) = (services.upcall.chosen, services.timer.chosen);
+    start_vcpus(Surface { machine, page, upcall, timer }, &acpi, vcpus, line);
     let surroundings = Surroundings {
         grid: Grid::new(&capabilities, &services),
         capabilities,
@@ -304,6 +295,22 @@ fn ask_for_services(
     let line = if ask_for_line { probe::callback_line() } else { None };
     xen.callback_line = line.is_some();
     line
+}
+
+/// Starts the other ones of `vcpus`, if events can be reported to them; on an interrupt `line` they
+/// cannot.
+fn start_vcpus(surface: Surface, acpi: &Acpi, vcpus: u32, line: Option<u8>) {
+    if surface.upcall != Upcall::Line {
+        return smp::begin(surface, acpi, vcpus);
+    }
+    if let Some(line) = line {
+        // Events are found in memory: nobody waits for the line itself.
+        let _ = Line::open(line);
+    }
+    if vcpus > 1 {
+        warn!("vcpus: 1 of {vcpus} is used, as events are reported to the first one only");
+    }
+    smp::begin(surface, acpi, 1);
 }
 
 /// Length of a HPET's registers, as far as they are of use.

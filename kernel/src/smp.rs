@@ -48,8 +48,6 @@ static SURFACE: Once<Surface> = Once::new();
 
 /// Why a vCPU is not used.
 enum Unused {
-    /// There is no memory for it.
-    NoMemory,
     /// There is no memory that a CPU could start in.
     NoLowMemory,
     /// Nothing tells how to reach it.
@@ -71,7 +69,6 @@ impl From<StartError> for Unused {
 impl fmt::Display for Unused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoMemory => StartError::NoMemory.fmt(f),
             Self::NoLowMemory => f.write_str("no memory below 1 MiB is free for it to start in"),
             Self::Unknown => f.write_str("neither Xen nor ACPI and a local APIC tell how to start it"),
             Self::NoEvents(errno) => write!(f, "Xen does not report events to it ({errno})"),
@@ -148,9 +145,9 @@ fn start(surface: Surface, acpi: &Acpi, starter: &mut Starter, number: u32) -> R
 }
 
 fn add_memory(machine: &dyn Machine, number: u32) -> Result<(), Unused> {
-    let memory = memory::take_zeroed(Vcpu::BYTES).ok_or(Unused::NoMemory)?;
+    let memory = memory::take_zeroed(Vcpu::BYTES).ok_or(StartError::NoMemory)?;
     // SAFETY: just taken, mapped at its own address, zeroed.
-    let own = unsafe { Vcpu::place(number, memory) }.ok_or(Unused::NoMemory)?;
+    let own = unsafe { Vcpu::place(number, memory) }.ok_or(StartError::NoMemory)?;
     for (guard, _) in own.stacks.guards() {
         // A stack without a guard is worse than one with, and better than none.
         let _ = machine.unmap_page(guard.start, &mut Frames);
@@ -223,8 +220,8 @@ fn legacy_info(page: Shared<shared_info>, number: u32) -> Option<Shared<vcpu_inf
 
 /// Has Xen keep the structure of a further vCPU in a page of our own.
 fn register_info(machine: &dyn Machine, number: u32) -> Result<Shared<vcpu_info>, Unused> {
-    let address = memory::take_zeroed(PAGE_SIZE).ok_or(Unused::NoMemory)?;
-    let frame = machine.machine_frame(address / PAGE_SIZE).ok_or(Unused::NoMemory)?;
+    let address = memory::take_zeroed(PAGE_SIZE).ok_or(StartError::NoMemory)?;
+    let frame = machine.machine_frame(address / PAGE_SIZE).ok_or(StartError::NoMemory)?;
     // SAFETY: the page is ours, used for nothing else, and never given back.
     unsafe { xen::vcpu::register_info(&Hypervisor, number, frame, 0) }.map_err(Unused::NoEvents)?;
     // SAFETY: mapped, aligned, and from now on shared with Xen, as this type says.
