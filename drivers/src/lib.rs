@@ -15,6 +15,7 @@ pub mod block;
 pub mod hpet;
 pub mod ide;
 pub mod interrupt;
+pub mod keyboard;
 pub mod net;
 pub mod pci;
 pub mod pic;
@@ -29,3 +30,4 @@ pub mod serial;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod unplug;
+pub mod vga;

@@ -274,8 +274,10 @@ impl Context {
     }
 
     /// Waits for a line to be typed, and returns it without its end. At most `limit` bytes are
-    /// kept; what is not UTF-8 is replaced.
+    /// kept; backspace takes back the last one; what is not UTF-8 is replaced.
     pub async fn read_line(&self, limit: usize) -> String {
+        const BACKSPACE: u8 = 0x08;
+        const DELETE: u8 = 0x7f;
         let mut line = alloc::vec::Vec::new();
         loop {
             let mut byte = [0];
@@ -285,6 +287,7 @@ impl Context {
             }
             match byte {
                 [b'\r' | b'\n'] => return String::from_utf8_lossy(&line).into_owned(),
+                [BACKSPACE | DELETE] => drop(line.pop()),
                 [byte] if line.len() < limit => line.push(byte),
                 _ => {}
             }

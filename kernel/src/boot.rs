@@ -15,6 +15,7 @@ use prism_boot::grid::Grid;
 use prism_boot::services::{Console, DeviceBus, Services, Upcall};
 use prism_boot::{Acpi, BootError, BootInfo, PAGE_SIZE, SharedRing, door, e820};
 use prism_drivers::rtc;
+use prism_drivers::vga::{self, Screen};
 use xen::console::Ring;
 use xen::event::{Abi, Port};
 use xen::hvm::Parameter;
@@ -123,6 +124,7 @@ fn settle(
         warn_of(&info);
         crash::give_up(&error)
     });
+    open_screen(&info, machine, &mut capabilities);
     grant::begin_pages(machine);
     let vcpus = probe::vcpus(found.xen.is_some(), &acpi);
     let page = if paravirtual { join_xen(&info, machine, vcpus) } else { None };
@@ -203,7 +205,7 @@ fn ask_for_rings(info: &mut BootInfo) {
     info.store = ring(Parameter::StoreFrame, Parameter::StoreEvent);
 }
 
-/// Opens every console there is, and uses the best one, or those that the command line names.
+/// Opens every console but the screen, and uses the best one, or those that the command line names.
 fn open_console(info: &BootInfo, machine: &dyn Machine, capabilities: &mut Capabilities) {
     let paravirtual = capabilities.paravirtual().is_ok();
     if let Some(ring) = info.console.filter(|_| paravirtual)
@@ -225,11 +227,30 @@ fn open_console(info: &BootInfo, machine: &dyn Machine, capabilities: &mut Capab
         xen.console_io = console::has(ConsoleSinks::XEN);
         xen.xenstore = info.store.is_some();
     }
+    choose_console(info, capabilities);
+}
+
+/// Opens the screen of a PC, which takes page tables of ours.
+fn open_screen(info: &BootInfo, machine: &dyn Machine, capabilities: &mut Capabilities) {
+    if !capabilities.has_emulated_platform() {
+        return;
+    }
+    let memory = registers::map(machine, &info.memory, vga::MEMORY, vga::MEMORY_BYTES);
+    if let Some(screen) = memory.and_then(|memory| Screen::new(memory, CpuPorts)) {
+        console::add_screen(screen);
+        capabilities.platform.screen = true;
+        choose_console(info, capabilities);
+    }
+}
+
+/// Uses the best console, or those that the command line names.
+fn choose_console(info: &BootInfo, capabilities: &Capabilities) {
     let best = match Services::choose(capabilities).console.chosen {
         Console::Ring => ConsoleSinks::PV,
         Console::Xen => ConsoleSinks::XEN,
         Console::Serial => ConsoleSinks::SERIAL,
-        Console::DebugPort | Console::Vga => ConsoleSinks::DEBUG,
+        Console::DebugPort | Console::None => ConsoleSinks::DEBUG,
+        Console::Vga => ConsoleSinks::VGA,
     };
     console::choose(info.command_line.console_sinks().ok().flatten().unwrap_or(best));
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console: where text goes, and where it comes from.
 //!
-//! One of four ways is in use, the best that there is: the PV ring, Xen's own console (for the
-//! initial domain, which has no ring), a serial port, the debug port 0xE9. A crash report goes to
-//! all of them.
+//! One of five ways is in use, the best that there is: the PV ring, Xen's own console (for the
+//! initial domain, which has no ring), a serial port, the debug port 0xE9, the screen. A crash report
+//! goes to all of them.
 
 use core::fmt::{self, Write};
 
@@ -11,7 +11,9 @@ use embassy_time::{Duration, Timer};
 use prism_arch::cpu;
 use prism_arch::hypercall::Hypervisor;
 use prism_boot::command_line::ConsoleSinks;
+use prism_drivers::keyboard::Keyboard;
 use prism_drivers::serial::Serial;
+use prism_drivers::vga::Screen;
 use spin::{Mutex, Once};
 use uart_16550::backend::PioBackend;
 use xen::console::Ring;
@@ -19,6 +21,8 @@ use xen::event::Port;
 use xen::sched;
 
 use crate::event::{self, EventChannel};
+use crate::ports::CpuPorts;
+use crate::registers::MappedRegisters;
 use crate::time::{self, Deadline};
 
 /// How long a full ring may take nothing before output is dropped, in nanoseconds.
@@ -39,6 +43,8 @@ pub(crate) struct Console {
     available: ConsoleSinks,
     ring: Option<RingEnd>,
     serial: Option<Serial<PioBackend>>,
+    screen: Option<Screen<MappedRegisters, CpuPorts>>,
+    keyboard: Option<Keyboard<CpuPorts>>,
     /// Bytes that nobody took.
     lost: u64,
 }
@@ -59,6 +65,8 @@ impl Console {
             available: ConsoleSinks::empty(),
             ring: None,
             serial: None,
+            screen: None,
+            keyboard: None,
             lost: 0,
         }
     }
@@ -71,6 +79,11 @@ impl Console {
         }
         if sinks.contains(ConsoleSinks::DEBUG) {
             cpu::debug_port_write(text);
+        }
+        if sinks.contains(ConsoleSinks::VGA)
+            && let Some(screen) = &mut self.screen
+        {
+            screen.write(text);
         }
         for (line, end) in lines(text) {
             for part in [line, if end { b"\r\n".as_slice() } else { b"" }] {
@@ -96,7 +109,12 @@ impl Console {
         {
             return ring.take(buffer);
         }
-        self.serial.as_mut().map_or(0, |port| port.read(buffer))
+        match self.serial.as_mut().map_or(0, |port| port.read(buffer)) {
+            0 if self.used.contains(ConsoleSinks::VGA) => {
+                self.keyboard.as_mut().map_or(0, |keyboard| keyboard.read(buffer))
+            }
+            count => count,
+        }
     }
 }
 
@@ -209,7 +227,7 @@ pub(crate) async fn wait_for_input() {
             channel.found_nothing();
             channel.wait().await;
         }
-        // Nothing tells that a serial port has received something: look again later.
+        // Nothing tells that a serial port or a keyboard has something: look again later.
         None => Timer::after(KEY).await,
     }
 }
@@ -226,6 +244,14 @@ pub(crate) fn add_serial() -> bool {
     let there = console.serial.is_some();
     console.available.set(ConsoleSinks::SERIAL, there);
     there
+}
+
+/// Adds the screen, and the keyboard with it.
+pub(crate) fn add_screen(screen: Screen<MappedRegisters, CpuPorts>) {
+    let mut console = CONSOLE.lock();
+    console.screen = Some(screen);
+    console.keyboard = Keyboard::new(CpuPorts);
+    console.available |= ConsoleSinks::VGA;
 }
 
 /// Whether a sink is there.

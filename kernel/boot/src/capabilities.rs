@@ -89,6 +89,8 @@ pub struct Platform {
     pub serial_port: bool,
     /// A debug port 0xE9.
     pub debug_port: bool,
+    /// A screen in text mode.
+    pub screen: bool,
     /// QEMU's `isa-debug-exit`.
     pub debug_exit: bool,
     /// ACPI tables that tell how to switch off.

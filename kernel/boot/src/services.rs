@@ -124,6 +124,8 @@ service! {
         DebugPort = "debug port 0xE9",
         /// The screen in text mode.
         Vga = "VGA text",
+        /// Nowhere.
+        None = "none",
     }
 }
 
@@ -284,8 +286,9 @@ fn choose_console(found: &Capabilities) -> Choice<Console> {
         (Console::Xen, offered_by_xen(found, |xen| xen.console_io)),
         (Console::Serial, present(found.platform.serial_port)),
         (Console::DebugPort, present(found.platform.debug_port)),
+        (Console::Vga, present(found.platform.screen)),
     ];
-    Choice::best(ways, Console::Vga)
+    Choice::best(ways, Console::None)
 }
 
 fn choose_disk(found: &Capabilities) -> Choice<DeviceBus> {

@@ -165,6 +165,8 @@ bitflags! {
         const DEBUG = 1 << 2;
         /// The 16550 serial port.
         const SERIAL = 1 << 3;
+        /// The screen, and the keyboard with it.
+        const VGA = 1 << 4;
     }
 }
 
@@ -295,6 +297,7 @@ fn console_sink(name: &str) -> Option<ConsoleSinks> {
         "xen" => ConsoleSinks::XEN,
         "debug" => ConsoleSinks::DEBUG,
         "serial" => ConsoleSinks::SERIAL,
+        "vga" => ConsoleSinks::VGA,
         _ => return None,
     })
 }

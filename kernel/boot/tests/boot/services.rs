@@ -33,7 +33,7 @@ fn a_machine_that_offers_nothing_still_has_every_service() {
     assert_eq!(services.clock.chosen, Clock::TscByPit);
     assert_eq!(services.timer.chosen, Timer::Polling);
     assert_eq!(services.upcall.chosen, Upcall::None);
-    assert_eq!(services.console.chosen, Console::Vga);
+    assert_eq!(services.console.chosen, Console::None);
     assert_eq!((services.disk.chosen, services.network.chosen), (DeviceBus::None, DeviceBus::None));
     assert_eq!(services.shutdown.chosen, Shutdown::KeyboardController);
 }

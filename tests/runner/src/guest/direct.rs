@@ -4,6 +4,7 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::ops::Range;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
 use std::process::{Child, Command, Stdio};
@@ -12,8 +13,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
+use super::beside::Companion;
 use super::shared_console::{self, Voices};
-use super::{Boot, Ending, Job, Outcome, kvm, registers};
+use super::{Boot, Ending, Job, Outcome, Typed, Typing, kvm, registers};
 use crate::env::Env;
 use crate::lab::machine::bound_to_this_thread;
 use crate::lab::qmp::Qmp;
@@ -37,6 +39,11 @@ const CONSOLE_LIMIT: Duration = Duration::from_secs(10);
 /// Name under which the image is seen by QEMU: its own path may hold blanks and commas.
 const IMAGE: &str = "image";
 
+/// Where the characters of a PC's screen are, the file that they are saved to, and how many are in a row.
+const SCREEN_MEMORY: Range<u64> = 0xb_8000..0xc_0000;
+const SCREEN: &str = "screen";
+const COLUMNS: usize = 80;
+
 /// What the hypervisor says when its dom0 is no more; it does not turn the machine off then.
 const XEN_ENDINGS: [(&str, Ending); 5] = [
     ("Hardware Dom0 crashed", Ending::Crash),
@@ -56,6 +63,7 @@ pub fn run(lab: &Lab, job: &Job) -> Result<Outcome> {
     let registers = if ending == Ending::Hang { process.registers(job.env)? } else { String::new() };
     let mut outcome = outcome(ending, &process.serial(), job.env);
     outcome.machine.push_str(&registers);
+    outcome.companion = process.screen.take().map(|output| Companion { status: Some(0), output });
     Ok(outcome)
 }
 
@@ -84,6 +92,8 @@ enum Wait {
 struct Process {
     child: Child,
     scratch: Scratch,
+    /// What was on its screen when the keyboard was used.
+    screen: Option<String>,
 }
 
 impl Process {
@@ -104,7 +114,7 @@ impl Process {
             .stderr(errors)
             .spawn()
             .context("cannot start QEMU")?;
-        Ok(Self { child, scratch })
+        Ok(Self { child, scratch, screen: None })
     }
 
     fn wait(&mut self, job: &Job) -> Result<Ending> {
@@ -114,7 +124,7 @@ impl Process {
             let status = self.child.try_wait().context("cannot look after QEMU")?;
             let serial = self.serial();
             if let Some(typed) = to_type.take_if(|typed| serial.contains(typed.after)) {
-                self.console()?.write_all(typed.text.as_bytes()).context("cannot type on the console")?;
+                self.type_on(typed)?;
             }
             if let Some(ending) = xen_ending(serial.as_bytes()) {
                 return Ok(ending);
@@ -127,6 +137,21 @@ impl Process {
             }
             thread::sleep(POLL);
         }
+    }
+
+    fn type_on(&mut self, typed: Typed) -> Result<()> {
+        if typed.on == Typing::Console {
+            return self.console()?.write_all(typed.text.as_bytes()).context("cannot type on the console");
+        }
+        let mut qmp = self.control()?;
+        qmp.save_memory(SCREEN_MEMORY, SCREEN)?;
+        let cells = fs::read(self.scratch.path().join(SCREEN)).context("cannot read the screen's memory")?;
+        self.screen = Some(rows(&cells));
+        typed.text.chars().try_for_each(|character| qmp.press(character))
+    }
+
+    fn control(&self) -> Result<Qmp> {
+        Qmp::connect(&self.scratch.path().join("control"))
     }
 
     /// Why QEMU ended: both isa-debug-exit and a reset do it, with any status; a QEMU that had
@@ -147,7 +172,7 @@ impl Process {
     /// says comes with the rest of the serial port.
     fn registers(&self, env: Env) -> Result<String> {
         if !is_dom0(env) {
-            let dump = Qmp::connect(&self.scratch.path().join("control"))?.registers()?;
+            let dump = self.control()?.registers()?;
             return Ok(registers::concise(&dump));
         }
         self.console()?.write_all(DUMP_DOM0).context("cannot reach Xen's console")?;
@@ -217,7 +242,7 @@ fn personal_computer(job: &Job, console: &str, command: &mut Command) {
     emulated(job, console, command);
     command
         .args(["-m", &format!("{}M", job.memory)])
-        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04"])
+        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-vga", "std"])
         .args(["-netdev", "user,restrict=on,id=net", "-device", "e1000,netdev=net,romfile="]);
     if job.boot == Boot::Direct {
         command.args(["-kernel", IMAGE, "-append", &job.command_line]);
@@ -245,6 +270,15 @@ fn outcome(ending: Ending, serial: &str, env: Env) -> Outcome {
     }
     let Voices { guest, hypervisor } = shared_console::split(serial);
     Outcome::new(ending, guest, hypervisor)
+}
+
+/// The rows that a screen's memory holds, but for empty ones: a character and its colours are two bytes.
+fn rows(cells: &[u8]) -> String {
+    let characters: Vec<u8> = cells.iter().step_by(2).copied().collect();
+    let rows = characters
+        .chunks(COLUMNS)
+        .map(|row| String::from_utf8_lossy(row).trim_end_matches(['\0', ' ']).to_owned());
+    rows.filter(|row| !row.is_empty()).map(|row| format!("screen: {row}\n")).collect()
 }
 
 fn text(bytes: &[u8]) -> String {

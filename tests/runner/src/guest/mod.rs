@@ -128,13 +128,24 @@ pub enum Backend {
     Qemu,
 }
 
-/// Something typed on a guest's console once the guest has asked for it.
+/// Something typed for a guest once the guest has asked for it.
 #[derive(Clone, Copy, Debug)]
 pub struct Typed {
+    /// Where.
+    pub on: Typing,
     /// What the guest writes when it is ready.
     pub after: &'static str,
     /// What is typed then; no quotes, no backslashes but `\\n`.
     pub text: &'static str,
+}
+
+/// Where something is typed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Typing {
+    /// On the console whose output is the guest's.
+    Console,
+    /// On the keyboard of an emulated PC ([`Env::Fv`]). What is on its screen then is noted.
+    Keyboard,
 }
 
 /// How a guest's life ended.

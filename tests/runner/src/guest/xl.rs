@@ -8,7 +8,7 @@ use anyhow::Result;
 use super::beside::{Files, Launch, When};
 use super::session::Session;
 use super::shared_console;
-use super::{Backend, Boot, Ending, Job, Outcome, Typed, neighbour};
+use super::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, neighbour};
 use crate::env::Env;
 use crate::image::command_line;
 use crate::lab::agent::{Agent, quoted};
@@ -194,7 +194,7 @@ impl Guest {
     /// A command in the background that types on the PV console when the guest asks for it. `xl
     /// console` would not: it reads nothing but terminals.
     fn typist(&self, job: &Job) -> String {
-        let Some(Typed { after, text }) = job.typed else { return String::new() };
+        let Some(Typed { on: Typing::Console, after, text }) = job.typed else { return String::new() };
         format!(
             "(i=0; until grep -q '{after}' /var/log/xen/guest-{0}.log 2>/dev/null || [ $i -ge {2}0 ]; do sleep 0.1; \
              i=$((i + 1)); done; (printf '{1}'; sleep 1) | xenconsole --interactive --type pv $(xl domid {0})) \

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! QEMU's machine protocol, as far as snapshots need it.
+//! QEMU's machine protocol, as far as snapshots, screens and keyboards need it.
 
 use std::io::{BufRead, BufReader, Write};
+use std::ops::Range;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::thread;
@@ -61,6 +62,31 @@ impl Qmp {
     pub fn registers(&mut self) -> Result<String> {
         let text = self.execute("human-monitor-command", json!({"command-line": "info registers -a"}))?;
         Ok(text.as_str().unwrap_or_default().replace('\r', ""))
+    }
+
+    /// Saves what the guest has at these addresses to `file`, relative to QEMU's directory.
+    ///
+    /// # Errors
+    /// If QEMU cannot write it.
+    pub fn save_memory(&mut self, addresses: Range<u64>, file: &str) -> Result<()> {
+        let (start, size) = (addresses.start, addresses.end - addresses.start);
+        self.execute("pmemsave", json!({"val": start, "size": size, "filename": file})).map(drop)
+    }
+
+    /// Types a letter, digit, blank or line end on the guest's keyboard.
+    ///
+    /// # Errors
+    /// If there is no key for it.
+    pub fn press(&mut self, character: char) -> Result<()> {
+        let key = match character {
+            '\n' => "ret".to_owned(),
+            ' ' => "spc".to_owned(),
+            character => character.to_ascii_lowercase().to_string(),
+        };
+        let shift = character.is_ascii_uppercase().then_some("shift");
+        let keys = shift.into_iter().chain([key.as_str()]);
+        let keys: Vec<Value> = keys.map(|key| json!({"type": "qcode", "data": key})).collect();
+        self.execute("send-key", json!({"keys": keys})).map(drop)
     }
 
     /// Ends QEMU.

@@ -10,6 +10,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm, Env::Fv])
         .typing("Who is there", "Ada\nbye\n")
         .telling(&["Hello, Ada!"]),
+    GuestTest::new("a_screen_and_a_keyboard_are_a_console", "console")
+        .words("console=vga,serial")
+        .envs(&[Env::Fv])
+        .typing_on_keyboard("Who is there", "Ada\nbye\n")
+        .telling(&["screen: Environment: PC", "screen: Who is there?", "Hello, Ada!"]),
     GuestTest::new("two_thousand_lines_arrive_whole_and_in_order", "console")
         .words("flood=2000")
         .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm, Env::Fv])

@@ -29,7 +29,7 @@ use super::tally::Tally;
 use crate::env::{Env, Place};
 use crate::grid;
 use crate::guest::beside::{Beside, Companion, When};
-use crate::guest::{Backend, Boot, Ending, Job, Outcome, Typed, schedule};
+use crate::guest::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, schedule};
 use crate::image::symbols::Symbols;
 use crate::image::{Image, build};
 use crate::lab::machine;
@@ -158,7 +158,13 @@ impl GuestTest {
 
     /// The same, but `text` is typed on the console when the guest has written `after`.
     pub const fn typing(self, after: &'static str, text: &'static str) -> Self {
-        Self { typed: Some(Typed { after, text }), ..self }
+        Self { typed: Some(Typed { on: Typing::Console, after, text }), ..self }
+    }
+
+    /// The same, but `text` is typed on the keyboard; each row of the screen then, behind "screen: ", may
+    /// be [told](Self::telling).
+    pub const fn typing_on_keyboard(self, after: &'static str, text: &'static str) -> Self {
+        Self { typed: Some(Typed { on: Typing::Keyboard, after, text }), ..self }
     }
 
     /// The same, but its machine runs `command` when the guest has written `after`; see [`Beside`].
