@@ -12,6 +12,18 @@ pub const ETHERNET_HEADER: usize = 14;
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
+/// Fills the checksum of TCP or UDP in `frame` in, if that holds one.
+pub fn fill(frame: &mut [u8]) {
+    if let Some(transport) = Transport::find(frame) {
+        transport.fill(frame);
+    }
+}
+
+/// Whether the checksum of TCP or UDP in `frame` is right, if that holds one.
+pub fn is_right(frame: &[u8]) -> bool {
+    Transport::find(frame).is_none_or(|transport| transport.is_right(frame))
+}
+
 /// A TCP segment or UDP datagram that a frame holds whole: neither a fragment, nor behind options of
 /// IPv6, nor cut short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -29,6 +29,8 @@ pub enum Error {
     Violation(Violation),
     /// The backend said what cannot be.
     Lie(Lie),
+    /// The card broke its protocol: how.
+    Card(&'static str),
 }
 
 impl fmt::Display for Error {
@@ -43,6 +45,7 @@ impl fmt::Display for Error {
             Self::Store(error) => error.fmt(f),
             Self::Violation(violation) => violation.fmt(f),
             Self::Lie(lie) => lie.fmt(f),
+            Self::Card(how) => f.write_str(how),
         }
     }
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The task that connects an interface to its backend, and tells both of each other's news.
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::sync::Arc;
 
@@ -12,21 +13,22 @@ use super::error::Error;
 use super::interface::Interface;
 use super::link::{Events, Link, Pages};
 use super::offer::{Offer, Properties};
+use super::wire::Wire;
 use crate::platform::Platform;
 
 /// The frontend of a paravirtual network interface (`xen/include/public/io/netif.h`).
 pub struct NetFront<'k, K: Platform> {
     kernel: &'k K,
-    interface: Arc<Interface<'k, K>>,
+    interface: Arc<Interface<'k>>,
     pages: Pages,
     properties: Option<Properties>,
     channels: Option<Channels<K::Channel>>,
-    link: Option<Link<'k, K>>,
+    link: Option<Box<dyn Wire + 'k>>,
 }
 
 impl<'k, K: Platform> NetFront<'k, K> {
     /// A frontend for `interface`, with so many pages.
-    pub fn new(kernel: &'k K, interface: Arc<Interface<'k, K>>, pages: Pages) -> Self {
+    pub fn new(kernel: &'k K, interface: Arc<Interface<'k>>, pages: Pages) -> Self {
         Self { kernel, interface, pages, properties: None, channels: None, link: None }
     }
 }
@@ -52,7 +54,8 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
         for key in WANTED {
             device.write(key, "1").await?;
         }
-        (self.properties, self.channels, self.link) = (Some(properties), Some(channels), Some(link));
+        (self.properties, self.channels) = (Some(properties), Some(channels));
+        self.link = Some(Box::new(link));
         Ok(())
     }
 
@@ -68,7 +71,7 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
         // Whatever happened to events while the backend connected.
         channels.notify(Events { transmit: true, receive: true });
         loop {
-            channels.notify(self.interface.exchange(self.kernel.now())?);
+            channels.notify(self.interface.exchange(self.kernel.now())?.events);
             select(channels.wait(), self.interface.stack_work()).await;
         }
     }

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A network interface: what the network stack and the task that talks to the backend share.
+//! A network interface: what the network stack and the task that drives it share.
 
+use alloc::boxed::Box;
 use core::future::{Future, poll_fn};
 use core::task::{Poll, Waker};
 
 use spin::{Mutex, MutexGuard};
 
 use super::error::Error;
-use super::link::{Events, Link};
+use super::link::Events;
 use super::offer::Properties;
-use crate::platform::Platform;
+use super::wire::Wire;
 
 /// A network interface, connected or not. It outlives the devices that it is connected to.
-pub struct Interface<'k, K: Platform> {
-    state: Mutex<State<'k, K>>,
+pub struct Interface<'k> {
+    state: Mutex<State<'k>>,
 }
 
 /// What has gone through an interface, since it was made.
@@ -34,13 +35,13 @@ pub struct Counters {
 }
 
 /// What the lock guards.
-pub(super) struct State<'k, K: Platform> {
-    pub(super) link: Option<Link<'k, K>>,
+pub(super) struct State<'k> {
+    pub(super) wire: Option<Box<dyn Wire + 'k>>,
     pub(super) properties: Option<Properties>,
     pub(super) counters: Counters,
-    /// What the stack found wrong with the backend.
+    /// What the stack found wrong with the wire.
     pub(super) error: Option<Error>,
-    /// The stack put something into a ring.
+    /// The stack put something into the wire.
     pub(super) unpublished: bool,
     /// The stack waits for room to send.
     pub(super) is_full: bool,
@@ -49,11 +50,20 @@ pub(super) struct State<'k, K: Platform> {
     arrival: Option<Waker>,
 }
 
-impl<'k, K: Platform> Interface<'k, K> {
+/// What came of showing both sides of an interface what the other one did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Exchanged {
+    /// The events that a backend wants, or needs.
+    pub(super) events: Events,
+    /// There was something for the stack.
+    pub(super) news: bool,
+}
+
+impl<'k> Interface<'k> {
     /// An interface that is not connected.
     pub fn new() -> Self {
         let state = State {
-            link: None,
+            wire: None,
             properties: None,
             counters: Counters::default(),
             error: None,
@@ -72,13 +82,10 @@ impl<'k, K: Platform> Interface<'k, K> {
     }
 
     /// Waits until it is connected, and returns what is known of it then. One task waits at a time.
-    pub fn connected(&self) -> impl Future<Output = Properties> + Send + '_
-    where
-        K: 'k,
-    {
+    pub fn connected(&self) -> impl Future<Output = Properties> + Send + '_ {
         poll_fn(|context| {
             let mut state = self.state();
-            match (&state.link, state.properties) {
+            match (&state.wire, state.properties) {
                 (Some(_), Some(properties)) => Poll::Ready(properties),
                 _ => {
                     state.arrival = Some(context.waker().clone());
@@ -88,16 +95,16 @@ impl<'k, K: Platform> Interface<'k, K> {
         })
     }
 
-    pub(super) fn state(&self) -> MutexGuard<'_, State<'k, K>> {
+    pub(super) fn state(&self) -> MutexGuard<'_, State<'k>> {
         self.state.lock()
     }
 
     /// Connects it.
-    pub(super) fn connect(&self, link: Link<'k, K>, properties: Properties) {
+    pub(super) fn connect(&self, wire: Box<dyn Wire + 'k>, properties: Properties) {
         let mut state = self.state();
         state.counters.connections += 1;
         state.properties = Some(properties);
-        state.link = Some(link);
+        state.wire = Some(wire);
         state.error = None;
         // Pages to receive into have been put into the ring.
         state.unpublished = true;
@@ -107,47 +114,43 @@ impl<'k, K: Platform> Interface<'k, K> {
     }
 
     /// Disconnects it, and returns what it was connected with.
-    pub(super) fn disconnect(&self) -> Option<Link<'k, K>> {
+    pub(super) fn disconnect(&self) -> Option<Box<dyn Wire + 'k>> {
         let mut state = self.state();
-        let link = state.link.take();
-        if let Some(link) = &link {
-            state.counters.failed += link.failed();
+        let wire = state.wire.take();
+        if let Some(wire) = &wire {
+            state.counters.failed += wire.failed();
         }
         state.is_full = false;
         let stack = state.stack.take();
         drop(state);
         stack.into_iter().for_each(Waker::wake);
-        link
+        wire
     }
 
-    /// Shows the backend what the stack did, and the stack what the backend did. Returns the events
-    /// that the backend wants, or needs, at time `now` in nanoseconds.
+    /// Shows the other side what the stack did, and the stack what the other side did, at time `now` in
+    /// nanoseconds.
     ///
     /// # Errors
     ///
-    /// [`Error`] if the backend broke the protocol.
-    pub(super) fn exchange(&self, now: u64) -> Result<Events, Error> {
+    /// [`Error`] if the other side broke the protocol.
+    pub(super) fn exchange(&self, now: u64) -> Result<Exchanged, Error> {
         let mut state = self.state();
         if let Some(error) = state.error.take() {
             return Err(error);
         }
         state.unpublished = false;
         let is_full = state.is_full;
-        let Some(link) = &mut state.link else { return Ok(Events::default()) };
-        let mut events = link.publish();
-        events.transmit |= link.is_ignored(now);
-        let news = link.has_news(is_full)?;
+        let Some(wire) = &mut state.wire else { return Ok(Exchanged::default()) };
+        let events = wire.publish(now);
+        let news = wire.has_news(is_full)?;
         let stack = if news { state.stack.take() } else { None };
         drop(state);
         stack.into_iter().for_each(Waker::wake);
-        Ok(events)
+        Ok(Exchanged { events, news })
     }
 
     /// Waits until the stack has done something.
-    pub(super) fn stack_work(&self) -> impl Future<Output = ()> + Send + '_
-    where
-        K: 'k,
-    {
+    pub(super) fn stack_work(&self) -> impl Future<Output = ()> + Send + '_ {
         poll_fn(|context| {
             let mut state = self.state();
             if state.unpublished || state.error.is_some() {
@@ -159,20 +162,20 @@ impl<'k, K: Platform> Interface<'k, K> {
     }
 }
 
-impl<K: Platform> Default for Interface<'_, K> {
+impl Default for Interface<'_> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<K: Platform> State<'_, K> {
-    /// Has the driver's task publish what was put into the rings, once the stack is done.
+impl State<'_> {
+    /// Has the driver's task publish what was put into the wire, once the stack is done.
     pub(super) fn call_driver(&mut self) -> Option<Waker> {
         self.unpublished = true;
         self.driver.take()
     }
 
-    /// Has the driver's task give the backend up.
+    /// Has the driver's task give the wire up.
     pub(super) fn fail(&mut self, error: Error) -> Option<Waker> {
         self.error = Some(error);
         self.driver.take()

@@ -4,12 +4,13 @@
 use xen::grant::{DomainId, Reference};
 use xen_sys::io::netif::{NETTXF_csum_blank, NETTXF_data_validated};
 
-use super::checksum::Transport;
+use super::checksum::{Transport, is_right};
 use super::error::Error;
 use super::offer::Offer;
 use super::packet::Packet;
 use super::receive::Receiver;
 use super::transmit::Transmitter;
+use super::wire::Wire;
 use crate::platform::Platform;
 
 /// Pages for each direction; powers of two.
@@ -90,7 +91,7 @@ impl<'k, K: Platform> Link<'k, K> {
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         let Some(Packet { length, vouched, .. }) = self.receiver.next(buffer)? else { return Ok(None) };
         let frame = buffer.get(..length).unwrap_or_default();
-        let good = vouched || Transport::find(frame).is_none_or(|transport| transport.is_right(frame));
+        let good = vouched || is_right(frame);
         Ok(Some(if good { length } else { 0 }))
     }
 
@@ -140,5 +141,37 @@ impl<'k, K: Platform> Link<'k, K> {
     /// Shows the backend everything, and returns the events that it wants for that.
     pub fn publish(&mut self) -> Events {
         Events { transmit: self.transmitter.publish(), receive: self.receiver.publish() }
+    }
+}
+
+impl<K: Platform> Wire for Link<'_, K> {
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
+        Link::receive(self, buffer)
+    }
+
+    fn listen(&mut self) -> Result<bool, Error> {
+        Link::listen(self)
+    }
+
+    fn can_send(&mut self, length: usize) -> Result<bool, Error> {
+        Link::can_send(self, length)
+    }
+
+    fn send(&mut self, frame: &mut [u8]) {
+        Link::send(self, frame);
+    }
+
+    fn publish(&mut self, now: u64) -> Events {
+        let mut events = Link::publish(self);
+        events.transmit |= self.is_ignored(now);
+        events
+    }
+
+    fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
+        Link::has_news(self, is_full)
+    }
+
+    fn failed(&self) -> u64 {
+        Link::failed(self)
     }
 }

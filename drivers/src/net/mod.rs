@@ -1,20 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Paravirtual network interfaces: the frontend of `xen/include/public/io/netif.h`.
+//! Network interfaces: paravirtual ones by the frontend of `xen/include/public/io/netif.h`, and cards.
 //!
 //! ```text
 //!   network stack --- Port --- Interface --- NetFront --- xenbus, event channel
+//!                                  |     or  serve    --- interrupt
 //!                                  |
-//!                                 Link: Receiver, Transmitter --- rings, granted pages
+//!                                Wire: Link --- rings, granted pages
+//!                                      or a card's driver
 //! ```
 //!
 //! The stack works on the rings itself, through a [`Port`]; what it does in one go is published
-//! afterwards at once, by the task of [`NetFront`], which waits for the backend's events too. The
-//! [`Interface`] between them outlives devices and backends.
+//! afterwards at once, by the task of [`NetFront`], which waits for the backend's events too, or that
+//! of [`serve`], which waits for a card's interrupts. The [`Interface`] between them outlives devices
+//! and backends.
 //!
-//! Packets are copied out of the pages that the backend can write before anything looks at them.
-//! A backend that breaks the protocol is given up, and connected anew; what it can do to us is to
-//! lose packets.
+//! Packets are copied out of the pages that the other side can write before anything looks at them.
+//! A backend that breaks the protocol is given up, and connected anew; a card is given up. What they
+//! can do to us is to lose packets.
 
+mod card;
 mod channels;
 mod checksum;
 mod error;
@@ -26,11 +30,14 @@ pub mod packet;
 mod port;
 mod receive;
 mod transmit;
+mod wire;
 
-pub use checksum::{ETHERNET_HEADER, Transport};
+pub use card::serve;
+pub use checksum::{ETHERNET_HEADER, Transport, fill, is_right};
 pub use error::Error;
 pub use frontend::NetFront;
 pub use interface::{Counters, Interface};
 pub use link::{Events, Link, Pages};
 pub use offer::{Offer, Properties};
 pub use port::{Outgoing, Port, Received};
+pub use wire::Wire;

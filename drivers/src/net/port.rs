@@ -12,7 +12,6 @@ use super::checksum::ETHERNET_HEADER;
 use super::interface::Interface;
 use super::offer::Properties;
 use super::packet::LONGEST;
-use crate::platform::Platform;
 
 /// Packets that the stack is given in one go; then others have their turn.
 const BUDGET: u32 = 64;
@@ -21,18 +20,18 @@ const BUDGET: u32 = 64;
 ///
 /// While the interface is not connected its link is down, and what is sent is lost, as with a cable
 /// that is pulled.
-pub struct Port<'k, K: Platform> {
-    interface: Arc<Interface<'k, K>>,
+pub struct Port<'k> {
+    interface: Arc<Interface<'k>>,
     properties: Properties,
     received: Vec<u8>,
     sent: Vec<u8>,
     budget: u32,
 }
 
-impl<'k, K: Platform> Port<'k, K> {
+impl<'k> Port<'k> {
     /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; if the
     /// next device's is smaller, that device drops what is too large for it.
-    pub fn new(interface: Arc<Interface<'k, K>>, properties: Properties) -> Self {
+    pub fn new(interface: Arc<Interface<'k>>, properties: Properties) -> Self {
         let sent = vec![0; ETHERNET_HEADER + properties.mtu];
         Self { interface, properties, received: vec![0; LONGEST], sent, budget: BUDGET }
     }
@@ -48,10 +47,10 @@ impl<'k, K: Platform> Port<'k, K> {
         let mut state = self.interface.state();
         state.stack = Some(waker.clone());
         loop {
-            let link = state.link.as_mut()?;
+            let wire = state.wire.as_mut()?;
             // The stack may answer at once.
-            let found = match link.can_send(longest) {
-                Ok(true) => link.receive(&mut self.received),
+            let found = match wire.can_send(longest) {
+                Ok(true) => wire.receive(&mut self.received),
                 Ok(false) => {
                     state.is_full = true;
                     return None;
@@ -70,7 +69,7 @@ impl<'k, K: Platform> Port<'k, K> {
                     driver.into_iter().for_each(Waker::wake);
                     return Some(length);
                 }
-                Ok(None) => match link.listen() {
+                Ok(None) => match wire.listen() {
                     Ok(true) => continue,
                     Ok(false) => None,
                     Err(error) => state.fail(error),
@@ -84,17 +83,17 @@ impl<'k, K: Platform> Port<'k, K> {
     }
 }
 
-impl<'k, K: Platform + 'k> Driver for Port<'k, K> {
+impl<'k> Driver for Port<'k> {
     type RxToken<'a>
         = Received<'a>
     where
         Self: 'a;
     type TxToken<'a>
-        = Outgoing<'a, 'k, K>
+        = Outgoing<'a, 'k>
     where
         Self: 'a;
 
-    fn receive(&mut self, context: &mut Context<'_>) -> Option<(Received<'_>, Outgoing<'_, 'k, K>)> {
+    fn receive(&mut self, context: &mut Context<'_>) -> Option<(Received<'_>, Outgoing<'_, 'k>)> {
         if self.budget == 0 {
             self.budget = BUDGET;
             context.waker().wake_by_ref();
@@ -109,10 +108,10 @@ impl<'k, K: Platform + 'k> Driver for Port<'k, K> {
         Some((Received { frame }, Outgoing { interface: &self.interface, buffer: &mut self.sent }))
     }
 
-    fn transmit(&mut self, context: &mut Context<'_>) -> Option<Outgoing<'_, 'k, K>> {
+    fn transmit(&mut self, context: &mut Context<'_>) -> Option<Outgoing<'_, 'k>> {
         let longest = self.longest();
         let mut state = self.interface.state();
-        let room = state.link.as_mut().map_or(Ok(true), |link| link.can_send(longest));
+        let room = state.wire.as_mut().map_or(Ok(true), |wire| wire.can_send(longest));
         if !matches!(room, Ok(true)) {
             state.stack = Some(context.waker().clone());
             state.is_full = true;
@@ -131,7 +130,8 @@ impl<'k, K: Platform + 'k> Driver for Port<'k, K> {
     fn link_state(&mut self, context: &mut Context<'_>) -> LinkState {
         let mut state = self.interface.state();
         state.stack = Some(context.waker().clone());
-        if state.link.is_some() { LinkState::Up } else { LinkState::Down }
+        let is_up = state.wire.as_ref().is_some_and(|wire| wire.is_up());
+        if is_up { LinkState::Up } else { LinkState::Down }
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -161,12 +161,12 @@ impl RxToken for Received<'_> {
 }
 
 /// Room for a packet to go out.
-pub struct Outgoing<'a, 'k, K: Platform> {
-    interface: &'a Interface<'k, K>,
+pub struct Outgoing<'a, 'k> {
+    interface: &'a Interface<'k>,
     buffer: &'a mut Vec<u8>,
 }
 
-impl<K: Platform> TxToken for Outgoing<'_, '_, K> {
+impl TxToken for Outgoing<'_, '_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, make: F) -> R {
         if length > self.buffer.len() {
             self.buffer.resize(length, 0);
@@ -174,9 +174,9 @@ impl<K: Platform> TxToken for Outgoing<'_, '_, K> {
         let frame = self.buffer.get_mut(..length).unwrap_or_default();
         let result = make(frame);
         let mut state = self.interface.state();
-        let driver = match &mut state.link {
-            Some(link) => {
-                link.send(frame);
+        let driver = match &mut state.wire {
+            Some(wire) => {
+                wire.send(frame);
                 state.counters.sent += 1;
                 state.call_driver()
             }

@@ -76,7 +76,7 @@ impl Guest {
 
     /// Runs the driver beside `script`, which is given the interface, and says how it ended, if it
     /// did before the script.
-    fn play(&self, script: impl AsyncFnOnce(&Arc<Interface<'_, SimPlatform>>)) -> Option<Ended<Error>> {
+    fn play(&self, script: impl AsyncFnOnce(&Arc<Interface<'_>>)) -> Option<Ended<Error>> {
         let interface = Arc::new(Interface::new());
         let driver = async {
             let device = Device::open(&self.client, FRONTEND).await.unwrap();
@@ -116,12 +116,12 @@ fn context() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
 
-fn send(port: &mut Port<'_, SimPlatform>, payload: &[u8]) {
+fn send(port: &mut Port<'_>, payload: &[u8]) {
     let packet = frame(payload);
     port.transmit(&mut context()).unwrap().consume(packet.len(), |buffer| buffer.copy_from_slice(&packet));
 }
 
-fn received(port: &mut Port<'_, SimPlatform>) -> Option<Vec<u8>> {
+fn received(port: &mut Port<'_>) -> Option<Vec<u8>> {
     let (packet, _) = port.receive(&mut context())?;
     Some(packet.consume(|bytes| bytes.to_vec()))
 }

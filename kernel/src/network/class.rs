@@ -21,7 +21,7 @@ use crate::memory;
 const STEP: Duration = Duration::from_secs(10);
 
 /// An interface as drivers have it.
-pub(super) type Interface = prism_drivers::net::Interface<'static, XenPlatform>;
+pub(super) type Interface = prism_drivers::net::Interface<'static>;
 
 /// The interfaces, by their numbers in xenstore.
 pub(super) struct Interfaces {
