@@ -185,13 +185,13 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// If there is no such interface, its backend does not connect within 10 seconds, or the
-    /// network gives no address within 30.
+    /// If there is no such interface, its backend does not connect within 10 seconds, its card has no
+    /// cable, or the network gives no address within 30.
     pub async fn network(
         &self,
         index: usize,
     ) -> Result<embassy_net::Stack<'static>, crate::network::NetworkError> {
-        crate::network::open(index, self.command_line()).await
+        crate::network::open(index, self).await
     }
 
     /// Waits until the toolstack asks the domain to switch off or to start again. Who waits for

@@ -63,6 +63,7 @@ fn prism_boot(entry: Entry) -> ! {
 
 /// Starts the kernel's own tasks and the application's. The first ones always fit.
 fn start_tasks(machine: &'static dyn Machine, application: Application, context: Context) {
+    registers::begin(machine, &context.info.memory);
     if let Some(ring) = context.info.store {
         let _ = exec::spawn(store::pump(ring));
         if let Some(store) = store::client() {
@@ -72,7 +73,7 @@ fn start_tasks(machine: &'static dyn Machine, application: Application, context:
     }
     match context.surroundings.services.disk.chosen {
         DeviceBus::Emulated => devices::ide::begin(),
-        DeviceBus::Virtio => devices::virtio::begin(machine, &context.info.memory),
+        DeviceBus::Virtio => devices::virtio::begin(),
         DeviceBus::Xenbus if context.surroundings.capabilities.has_emulated_platform() => {
             devices::emulated::begin();
         }

@@ -5,8 +5,12 @@ use prism_arch::machine::Machine;
 use prism_arch::registers::DeviceRegisters;
 use prism_boot::{MemoryMap, PAGE_SIZE, PhysRange};
 use prism_drivers::registers::Registers;
+use spin::Once;
 
 use crate::memory::Frames;
+
+/// What registers are mapped with, once the kernel runs.
+static SURFACE: Once<(&'static dyn Machine, &'static MemoryMap)> = Once::new();
 
 /// The most that is mapped for one device, in bytes.
 const MOST: u64 = 1 << 20;
@@ -21,6 +25,17 @@ impl Registers for MappedRegisters {
     fn write_u32(&self, offset: usize, value: u32) {
         self.0.write_u32(offset, value);
     }
+}
+
+/// Remembers what registers are mapped with.
+pub(crate) fn begin(machine: &'static dyn Machine, memory: &'static MemoryMap) {
+    SURFACE.call_once(|| (machine, memory));
+}
+
+/// [Maps](map) registers for a driver.
+pub(crate) fn map_for_driver(address: u64, length: u64) -> Option<MappedRegisters> {
+    let (machine, memory) = SURFACE.get()?;
+    map(*machine, memory, address, length)
 }
 
 /// Maps the registers at `address`, a multiple of 8; `None` if that cannot be, or if it is memory

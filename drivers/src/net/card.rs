@@ -32,7 +32,8 @@ pub async fn serve<'k>(
             Ok(_) if in_vain => slice = slice.saturating_mul(2).min(SLICES.1),
             Ok(_) => {}
             Err(error) => {
-                drop(interface.disconnect());
+                // Nobody knows what the card still writes where: its memory is lost.
+                core::mem::forget(interface.disconnect());
                 return error;
             }
         }

@@ -49,7 +49,7 @@ impl Class for Vbds {
 
     fn found(&self, devices: &[u32]) {
         if !self.searched.swap(true, Ordering::Relaxed) {
-            emulated::decide(devices.len());
+            emulated::decide_about_disks(devices.len());
             devices.iter().for_each(|number| disks::announce(*number));
             disks::end_search();
         }

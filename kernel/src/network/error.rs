@@ -10,16 +10,18 @@ use prism_boot::command_line::ValueError;
 pub enum NetworkError {
     /// What the command line says of the interface means nothing.
     CommandLine(ValueError<'static>),
-    /// There is no xenstore to find interfaces in.
-    NoXenstore,
-    /// The toolstack gave no interface of that number.
+    /// There are no interfaces here.
+    NoDevices,
+    /// There is no interface of that number.
     Absent,
     /// The interface's stack has been handed out before.
     Taken,
     /// Too many tasks run.
     Busy,
-    /// The backend did not connect in time.
-    NoBackend,
+    /// The backend did not connect in time, or the card was not ready.
+    NoConnection,
+    /// No cable is plugged into the card.
+    NoCable,
     /// The network gave no address in time.
     NoAddress,
 }
@@ -28,15 +30,16 @@ impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::CommandLine(error) => return error.fmt(f),
-            Self::NoXenstore => "no network: without Xen's grants and xenstore there are no interfaces",
+            Self::NoDevices => "no network: there is neither a card that is known here nor Xen's xenstore",
             Self::Absent => {
                 "no network: the toolstack gave no such interface; add one to the guest's vif list"
             }
             Self::Taken => "the interface's stack was handed out before; pass that one on",
             Self::Busy => "no network: too many tasks run",
-            Self::NoBackend => {
-                "no network: the backend did not connect within 10 seconds; look at the backend"
+            Self::NoConnection => {
+                "no network: the backend did not connect within 10 seconds, or the card does not work; look at it"
             }
+            Self::NoCable => "no network: no cable is plugged into the card",
             Self::NoAddress => {
                 "no network: no address within 30 seconds; is there a DHCP server? ip=ADDRESS/PREFIX sets one"
             }

@@ -12,8 +12,8 @@ use embassy_net::{
 use prism_boot::command_line::{Addressing, StaticAddress};
 use prism_drivers::net::{Port, Properties};
 
-use super::class::Interface;
 use super::error::NetworkError;
+use super::interfaces::Interface;
 use crate::{entropy, exec};
 
 /// Sockets that a stack can have, those of DHCP and DNS included.

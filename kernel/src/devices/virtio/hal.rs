@@ -4,19 +4,10 @@
 
 use core::ptr::NonNull;
 
-use prism_arch::machine::Machine;
-use prism_boot::{MemoryMap, PAGE_SIZE};
-use spin::Once;
+use prism_boot::PAGE_SIZE;
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
 use crate::{memory, registers};
-
-static SURFACE: Once<(&'static dyn Machine, &'static MemoryMap)> = Once::new();
-
-/// Remembers what pages are mapped with.
-pub(super) fn begin(machine: &'static dyn Machine, map: &'static MemoryMap) {
-    SURFACE.call_once(|| (machine, map));
-}
 
 /// This kernel's memory.
 pub(super) struct KernelHal;
@@ -43,9 +34,7 @@ unsafe impl Hal for KernelHal {
     unsafe fn mmio_phys_to_virt(address: PhysAddr, size: usize) -> NonNull<u8> {
         let first = address - address % PAGE_SIZE;
         let length = (address - first + size as u64).next_multiple_of(PAGE_SIZE);
-        let mapped = SURFACE
-            .get()
-            .and_then(|(machine, memory)| registers::map(*machine, memory, first, length))
+        let mapped = registers::map_for_driver(first, length)
             .map(|_| address)
             // Registers that cannot be mapped are played by zeroed memory, in which no device is found.
             .or_else(|| memory::take_zeroed(length));

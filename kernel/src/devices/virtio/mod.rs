@@ -4,14 +4,13 @@
 
 mod disk;
 mod hal;
+pub(super) mod network;
 mod root;
 
 use alloc::format;
 use core::fmt;
 
 use log::warn;
-use prism_arch::machine::Machine;
-use prism_boot::MemoryMap;
 use prism_drivers::pci::{self, Function, Place};
 use virtio_drivers::transport::pci::bus::{Command, DeviceFunction, PciRoot};
 use virtio_drivers::transport::pci::{PciTransport, VirtioPciError};
@@ -26,8 +25,7 @@ use root::Configuration;
 const MOST_DISKS: u8 = 26;
 
 /// Finds and drives all virtio disks. Not for PV domains, which have no ports.
-pub(crate) fn begin(machine: &'static dyn Machine, memory: &'static MemoryMap) {
-    hal::begin(machine, memory);
+pub(crate) fn begin() {
     let disks = pci::functions(&CpuPorts).filter(|function| function.is_virtio() && function.class >> 8 == 1);
     for (number, function) in (0..MOST_DISKS).zip(disks) {
         let name = format!("vd{}", char::from(b'a' + number));
@@ -48,7 +46,7 @@ pub(crate) fn begin(machine: &'static dyn Machine, memory: &'static MemoryMap) {
 }
 
 /// Why a device cannot be reached.
-enum Unreachable {
+pub(super) enum Unreachable {
     Transport(VirtioPciError),
     NoLine(u8),
 }
@@ -63,7 +61,7 @@ impl fmt::Display for Unreachable {
 }
 
 /// The device's registers and its interrupt line.
-fn open(function: &Function) -> Result<(PciTransport, Line), Unreachable> {
+pub(super) fn open(function: &Function) -> Result<(PciTransport, Line), Unreachable> {
     /// Register of the line that firmware gave a device.
     const LINE: u8 = 0x3c;
     let Place { bus, device, function: number } = function.place;

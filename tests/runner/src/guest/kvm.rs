@@ -98,7 +98,7 @@ pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<S
     words.extend(["-chardev".to_owned(), format!("{console},id=console")]);
     let devices = match job.env {
         Env::QemuXen => emulated_xen(disks, job.network),
-        _ => plain_kvm(disks),
+        _ => plain_kvm(disks, job.network),
     };
     words.extend(devices.iter().flat_map(|(option, value)| [(*option).to_owned(), value.clone()]));
     words
@@ -118,20 +118,33 @@ fn emulated_xen(disks: &[String], network: bool) -> Vec<Device> {
         devices.push(("-device", format!("xen-disk,drive=disk{index},vdev=xvd{letter}")));
     }
     if network {
-        let (tap, mac) = (neighbour::TAP, neighbour::MAC);
-        devices.push(("-netdev", format!("tap,id=net,ifname={tap},script=no,downscript=no")));
-        devices.push(("-device", format!("xen-net-device,netdev=net,mac={mac}")));
+        devices.extend([netdev(network), ("-device", card("xen-net-device"))]);
     }
     devices
 }
 
-fn plain_kvm(disks: &[String]) -> Vec<Device> {
+/// What a guest's card is connected to: the neighbour, or nothing.
+pub fn netdev(network: bool) -> Device {
+    let tap = neighbour::TAP;
+    let end = match network {
+        true => format!("tap,id=net,ifname={tap},script=no,downscript=no"),
+        false => "user,restrict=on,id=net".to_owned(),
+    };
+    ("-netdev", end)
+}
+
+/// The guest's card, of this model.
+pub fn card(model: &str) -> String {
+    format!("{model},netdev=net,mac={}", neighbour::MAC)
+}
+
+fn plain_kvm(disks: &[String], network: bool) -> Vec<Device> {
     let mut devices = vec![
         ("-accel", "kvm".to_owned()),
         ("-serial", "chardev:console".to_owned()),
         ("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()),
-        ("-netdev", "user,restrict=on,id=net".to_owned()),
-        ("-device", "virtio-net-pci,netdev=net,romfile=".to_owned()),
+        netdev(network),
+        ("-device", card("virtio-net-pci,romfile=")),
     ];
     if disks.is_empty() {
         // Something to find on the PCI bus.

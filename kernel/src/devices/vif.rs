@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Paravirtual network interfaces.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
+
+use log::info;
+use prism_boot::command_line::INTERFACES;
+use prism_drivers::net::{Error, NetFront, Pages};
+use xen::xenbus::{self, Device, Ended};
+
+use super::{Class, XenPlatform, emulated};
+use crate::memory;
+use crate::network::interfaces;
+
+/// Time that each step of the handshake may take.
+const STEP: Duration = Duration::from_secs(10);
+
+/// The class of paravirtual network interfaces.
+pub(crate) struct Vifs {
+    platform: &'static XenPlatform,
+    searched: AtomicBool,
+}
+
+impl Vifs {
+    /// The class.
+    pub(crate) fn new(platform: &'static XenPlatform) -> Self {
+        Self { platform, searched: AtomicBool::new(false) }
+    }
+}
+
+impl Class for Vifs {
+    const DIRECTORY: &'static str = "vif";
+    type Error = Error;
+
+    fn found(&self, devices: &[u32]) {
+        interfaces::set_paravirtual(devices);
+        if !self.searched.swap(true, Ordering::Relaxed) {
+            emulated::decide_about_cards(devices.len());
+            interfaces::settle();
+        }
+    }
+
+    async fn drive(&self, number: u32, device: Device) -> Ended<Error> {
+        let Some(interface) = interfaces::paravirtual(number) else {
+            info!("device/vif/{number} is not used: there can be {INTERFACES} interfaces, cards included");
+            return Ended::Stopped;
+        };
+        let mut frontend = NetFront::new(self.platform, interface, pages());
+        xenbus::run(&device, &mut frontend, self.platform, STEP).await
+    }
+
+    fn gone(&self, _number: u32) {}
+}
+
+/// Pages for an interface: 1.5 MiB of them, where there is memory.
+fn pages() -> Pages {
+    match memory::usage().free {
+        0..0x100_0000 => Pages { receive: 64, transmit: 32 },
+        _ => Pages { receive: 256, transmit: 128 },
+    }
+}
