@@ -34,6 +34,8 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
     prepare_network(session, job)?;
     let name = session.guest_name();
     let launch = Launch::prepare(session, job, &Files { name: &name, consoles: CONSOLE, made: "" })?;
+    // What is done beside the guest must not wait for what the one before it said.
+    session.agent().check(&format!("rm -f {CONSOLE}"))?;
     let start = launch.as_ref().map(Launch::prefix).unwrap_or_default() + &with_limit(&qemu, job.limit);
     let output = session.agent().sh(&start, job.limit + GRACE)?;
     let console = String::from_utf8_lossy(&session.agent().get(CONSOLE)?).replace('\r', "");
@@ -66,7 +68,7 @@ fn prepare_network(session: &mut Session, job: &Job) -> Result<()> {
 /// to a file before it ends.
 fn with_limit(qemu: &str, limit: Duration) -> String {
     format!(
-        "rm -f /tmp/monitor.* /tmp/hung {CONSOLE}; mkfifo /tmp/monitor.in; exec 3<>/tmp/monitor.in; \
+        "rm -f /tmp/monitor.* /tmp/hung; mkfifo /tmp/monitor.in; exec 3<>/tmp/monitor.in; \
          (sleep {}; touch /tmp/hung; echo 'info registers -a' >&3; sleep 1; echo quit >&3) >/dev/null & \
          {qemu} -chardev file,id=monitor,path=/tmp/monitor.out,input-path=/tmp/monitor.in -mon chardev=monitor \
          >{CONSOLE} 2>/tmp/errors 3>&-; status=$?; kill $! 2>/dev/null; [ ! -e /tmp/hung ] || exit {TIMED_OUT}; exit $status",
