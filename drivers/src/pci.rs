@@ -70,6 +70,34 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
         Self { ports, place }
     }
 
+    /// Has the function answer, and use memory by itself.
+    pub fn switch_on(&self) {
+        /// Command register: I/O ports, memory, bus master.
+        const ALL: u32 = 1 << 0 | 1 << 1 | 1 << 2;
+        // The upper half is status bits, cleared by writing ones.
+        self.write(0x04, self.read(0x04) & 0xffff | ALL);
+    }
+
+    /// Where the registers of base address register `index` (0 to 5) are in memory. If nobody has placed
+    /// them, they are placed at `free`, a multiple of their length.
+    pub fn registers(&self, index: u8, free: u32) -> Option<u64> {
+        /// The mark for I/O ports; bits that are no address; where that has 64 bits.
+        const IO_PORTS: u32 = 1;
+        const NO_ADDRESS: u32 = 0xf;
+        const LONG: u32 = 2 << 1;
+        let register = 0x10 + index.min(5) * 4;
+        let is_long = self.read(register) & (LONG | IO_PORTS) == LONG;
+        let high = || if is_long { u64::from(self.read(register + 4)) << 32 } else { 0 };
+        if self.read(register) & IO_PORTS != 0 {
+            return None;
+        }
+        if self.read(register) & !NO_ADDRESS == 0 && high() == 0 {
+            self.write(register, free);
+        }
+        let address = high() | u64::from(self.read(register) & !NO_ADDRESS);
+        (address != 0).then_some(address)
+    }
+
     /// Reads the four bytes at `register`, whose lowest two bits are ignored.
     pub fn read(&self, register: u8) -> u32 {
         self.select(register);
@@ -191,6 +219,22 @@ pub(crate) mod tests {
         assert_eq!(functions(&ports).count(), 1);
         ports.plug(place(1, 0), 0x0c, 1 << 23);
         assert_eq!(functions(&ports).count(), 2);
+    }
+
+    #[test]
+    fn registers_are_used_where_they_are_and_placed_where_they_are_not() {
+        for (low, high, expected) in [
+            (0xfebc_0000, 0, Some(0xfebc_0000)),
+            (0xfebc_000c, 1, Some(0x1_febc_0000)),
+            (0, 7, Some(0xf100_0000)),
+            (0xc001, 0, None),
+        ] {
+            let ports = FakePorts::default();
+            ports.plug(place(3, 0), 0x10, low);
+            ports.plug(place(3, 0), 0x14, high);
+            let configuration = Configuration::new(&ports, place(3, 0));
+            assert_eq!(configuration.registers(0, 0xf100_0000), expected, "{low:#x}");
+        }
     }
 
     #[test]

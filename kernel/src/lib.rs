@@ -15,6 +15,7 @@ mod crash;
 mod critical;
 mod devices;
 pub mod disks;
+mod dma;
 pub mod entropy;
 pub mod event;
 mod exec;

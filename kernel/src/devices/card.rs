@@ -1,33 +1,47 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Network cards, driven by a task each.
 
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
+use core::fmt;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use log::{info, warn};
 use prism_boot::services::DeviceBus;
-use prism_drivers::pci::{self, Function};
+use prism_drivers::net::{self, Error};
+use prism_drivers::pci::{self, Configuration, Function};
+use prism_drivers::{e1000, intx};
 
 use super::virtio;
-use crate::exec;
+use crate::dma::Pages;
+use crate::line::Line;
 use crate::network::interfaces::{self, Interface};
 use crate::ports::CpuPorts;
+use crate::{exec, registers};
 
 /// What can be done with a card.
 #[derive(Clone, Copy)]
 enum Model {
     Virtio,
+    E1000,
 }
 
 impl Model {
     /// That of a function; `None` if it is no card, or one that nobody here knows.
     fn of(function: &Function) -> Option<Self> {
-        (function.is_virtio() && function.class >> 8 == 2).then_some(Self::Virtio)
+        match function {
+            _ if function.class >> 8 != 2 => None,
+            _ if function.is_virtio() => Some(Self::Virtio),
+            _ if e1000::is_one(function) => Some(Self::E1000),
+            _ => None,
+        }
     }
 
     /// Whether it is to be used where networks are reached by `bus`.
     fn is_for(self, bus: DeviceBus) -> bool {
         match self {
             Self::Virtio => bus != DeviceBus::Emulated,
+            Self::E1000 => true,
         }
     }
 }
@@ -46,12 +60,49 @@ pub(crate) fn begin(bus: DeviceBus) {
     }
 }
 
+/// Drives a card, until it fails.
 async fn drive(model: Model, function: Function, interface: Arc<Interface>) {
     let place = function.place;
-    match model {
-        Model::Virtio => match virtio::open(&function) {
-            Ok((transport, line)) => virtio::network::drive(place, transport, line, &interface).await,
-            Err(error) => warn!("the network card at {place} is not driven: {error}"),
-        },
+    let ended = match model {
+        Model::Virtio => virtio::network::drive(&function, &interface).await,
+        Model::E1000 => drive_e1000(&function, &interface).await,
+    };
+    match ended {
+        Ended::NotDriven(reason) => warn!("the network card at {place} is not driven: {reason}"),
+        Ended::Failed(error) => warn!("the network card at {place} is given up: {error}"),
+    }
+}
+
+/// Why a card is not driven, or no more.
+pub(super) enum Ended {
+    NotDriven(String),
+    Failed(Error),
+}
+
+impl Ended {
+    pub(super) fn not_driven(reason: impl fmt::Display) -> Self {
+        Self::NotDriven(reason.to_string())
+    }
+}
+
+/// Where registers are placed if nobody has: where firmware puts them in Xen's domains.
+static FREE: AtomicU32 = AtomicU32::new(0xf100_0000);
+
+async fn drive_e1000(function: &Function, interface: &Interface) -> Ended {
+    let configuration = Configuration::new(&CpuPorts, function.place);
+    let free = FREE.fetch_add(e1000::LENGTH as u32, Ordering::Relaxed);
+    let registers = configuration.registers(0, free);
+    configuration.switch_on();
+    let registers = registers.and_then(|address| registers::map_for_driver(address, e1000::LENGTH));
+    let Some(registers) = registers else { return Ended::not_driven("its registers cannot be mapped") };
+    let line = intx::line(&CpuPorts, function).and_then(Line::open);
+    let Some(line) = line else { return Ended::not_driven("firmware gave it no interrupt line") };
+    let Some(memory) = Pages::new(e1000::MEMORY) else { return Ended::not_driven(Error::NoMemory) };
+    match e1000::Card::open(registers, memory, &line).await {
+        Ok((card, properties)) => {
+            info!("network card at {}: e1000", function.place);
+            Ended::Failed(net::serve(interface, card, properties, &line).await)
+        }
+        Err(error) => Ended::not_driven(error),
     }
 }

@@ -75,7 +75,7 @@ fn interact(project: &Project, job: &Job) -> Result<u8> {
     }
     let lab = project.lab();
     lab.ensure_root()?;
-    let outcome = match Places::new(&lab).of(job.env) {
+    let outcome = match schedule::place(&mut Places::new(&lab), job) {
         Place::Direct => direct::interact(&lab, job),
         Place::XenLab => Session::open(&lab, &lab.ensure(Role::Xen)?, &job.disks)?.interact(job),
         Place::KvmLab => Session::open(&lab, &lab.ensure(Role::Kvm)?, &job.disks)?.interact(job),

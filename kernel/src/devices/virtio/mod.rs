@@ -11,6 +11,7 @@ use alloc::format;
 use core::fmt;
 
 use log::warn;
+use prism_drivers::intx;
 use prism_drivers::pci::{self, Function, Place};
 use virtio_drivers::transport::pci::bus::{Command, DeviceFunction, PciRoot};
 use virtio_drivers::transport::pci::{PciTransport, VirtioPciError};
@@ -46,31 +47,28 @@ pub(crate) fn begin() {
 }
 
 /// Why a device cannot be reached.
-pub(super) enum Unreachable {
+enum Unreachable {
     Transport(VirtioPciError),
-    NoLine(u8),
+    NoLine,
 }
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Transport(error) => error.fmt(f),
-            Self::NoLine(line) => write!(f, "firmware gave it interrupt line {line}"),
+            Self::NoLine => f.write_str("firmware gave it no interrupt line"),
         }
     }
 }
 
 /// The device's registers and its interrupt line.
-pub(super) fn open(function: &Function) -> Result<(PciTransport, Line), Unreachable> {
-    /// Register of the line that firmware gave a device.
-    const LINE: u8 = 0x3c;
+fn open(function: &Function) -> Result<(PciTransport, Line), Unreachable> {
     let Place { bus, device, function: number } = function.place;
     let place = DeviceFunction { bus, device, function: number };
     let mut root = PciRoot::new(Configuration);
     let (_, command) = root.get_status_command(place);
     root.set_command(place, command | Command::MEMORY_SPACE | Command::BUS_MASTER);
     let transport = PciTransport::new::<KernelHal, _>(&mut root, place).map_err(Unreachable::Transport)?;
-    let line = pci::Configuration::new(&CpuPorts, function.place).read(LINE) as u8;
-    let line = Line::open(line).ok_or(Unreachable::NoLine(line))?;
+    let line = intx::line(&CpuPorts, function).and_then(Line::open).ok_or(Unreachable::NoLine)?;
     Ok((transport, line))
 }

@@ -5,16 +5,16 @@ use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem::ManuallyDrop;
 
-use log::{info, warn};
+use log::info;
 use prism_drivers::net::{self, ETHERNET_HEADER, Error, Events, Properties, Wire};
-use prism_drivers::pci::Place;
+use prism_drivers::pci::Function;
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::{InterruptStatus, Transport};
 use xen::grant::Page;
 
 use super::hal::KernelHal;
+use crate::devices::card::Ended;
 use crate::grant::OwnPage;
-use crate::line::Line;
 use crate::network::interfaces::Interface;
 
 bitflags::bitflags! {
@@ -42,19 +42,17 @@ const STATUS: usize = 6;
 const LINK_UP: u16 = 1 << 0;
 
 /// Drives a card, until it fails.
-pub(in crate::devices) async fn drive(
-    place: Place,
-    transport: impl Transport + Send + 'static,
-    line: Line,
-    interface: &Interface,
-) {
+pub(in crate::devices) async fn drive(function: &Function, interface: &Interface) -> Ended {
+    let (transport, line) = match super::open(function) {
+        Ok(opened) => opened,
+        Err(error) => return Ended::not_driven(error),
+    };
     match Card::open(transport) {
         Ok((card, properties)) => {
-            info!("network card at {place}: virtio");
-            let error = net::serve(interface, card, properties, &line).await;
-            warn!("the network card at {place} is given up: {error}");
+            info!("network card at {}: virtio", function.place);
+            Ended::Failed(net::serve(interface, card, properties, &line).await)
         }
-        Err(error) => warn!("the network card at {place} is not driven: {error}"),
+        Err(error) => Ended::not_driven(error),
     }
 }
 

@@ -15,7 +15,7 @@ use anyhow::{Context, Result};
 
 use super::beside::Companion;
 use super::shared_console::{self, Voices};
-use super::{Boot, Ending, Job, Outcome, Typed, Typing, kvm, registers};
+use super::{Ending, Job, Outcome, Typed, Typing, kvm, registers};
 use crate::env::Env;
 use crate::lab::machine::bound_to_this_thread;
 use crate::lab::qmp::Qmp;
@@ -199,16 +199,9 @@ fn machine(lab: &Lab, job: &Job, console: &str) -> Command {
     match job.env {
         Env::Dom0Pv => dom0(lab, job, "", console, &mut command),
         Env::Dom0Pvh => dom0(lab, job, "dom0=pvh dom0-iommu=none", console, &mut command),
-        Env::QemuXen | Env::Kvm => drop(command.args(kvm::options(job, IMAGE, console, &disk_files(job)))),
-        _ => personal_computer(job, console, &mut command),
+        _ => drop(command.args(kvm::options(job, IMAGE, console, &disk_files(job)))),
     }
     command
-}
-
-/// The processors and the console of an emulated machine.
-fn emulated(job: &Job, console: &str, command: &mut Command) {
-    command.args(qemu::TCG).args(["-smp", &job.vcpus.to_string()]);
-    command.args(["-chardev", &format!("{console},id=console"), "-serial", "chardev:console"]);
 }
 
 fn disk_files(job: &Job) -> Vec<String> {
@@ -223,7 +216,8 @@ const fn is_dom0(env: Env) -> bool {
 const XEN_MEMORY: u32 = 256;
 
 fn dom0(lab: &Lab, job: &Job, words: &str, console: &str, command: &mut Command) {
-    emulated(job, console, command);
+    command.args(qemu::TCG).args(["-smp", &job.vcpus.to_string()]);
+    command.args(["-chardev", &format!("{console},id=console"), "-serial", "chardev:console"]);
     let memory = job.memory;
     command
         .args(["-m", &format!("{}M", memory + XEN_MEMORY), "-kernel"])
@@ -236,26 +230,6 @@ fn dom0(lab: &Lab, job: &Job, words: &str, console: &str, command: &mut Command)
         ))
         .arg("-initrd")
         .arg(format!("{IMAGE} {}", qemu::escaped(&job.command_line)));
-}
-
-fn personal_computer(job: &Job, console: &str, command: &mut Command) {
-    emulated(job, console, command);
-    command
-        .args(["-m", &format!("{}M", job.memory)])
-        .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=0x04", "-vga", "std"])
-        .args(["-netdev", "user,restrict=on,id=net", "-device", "e1000,netdev=net,romfile="]);
-    if job.boot == Boot::Direct {
-        command.args(["-kernel", IMAGE, "-append", &job.command_line]);
-    }
-    if job.disks.is_empty() {
-        // Something to find on the IDE bus.
-        command.args(["-drive", "driver=null-co,read-zeroes=on,size=1M,if=none,id=disk0", "-device"]);
-        command.arg("ide-hd,drive=disk0,bus=ide.0");
-    }
-    for (index, file) in disk_files(job).iter().enumerate() {
-        let media = if index == 0 && job.boot == Boot::Cd { "cdrom" } else { "disk" };
-        command.args(["-drive", &format!("file={file},format=raw,if=ide,index={index},media={media}")]);
-    }
 }
 
 /// How a hypervisor's console says that its dom0 ended.

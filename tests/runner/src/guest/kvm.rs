@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Guests of the KVM machine: started by the QEMU in it, whose standard output is their console.
+//! Guests of a QEMU, as a rule of the one in the KVM machine, whose standard output is their console.
 
 use std::time::Duration;
 
@@ -92,7 +92,8 @@ pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
 
 /// The options of a QEMU for the job, whose console is the character device `console`.
 pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<String> {
-    let mut words: Vec<String> = ["-cpu", "host"].map(str::to_owned).into();
+    let processor: &[&str] = if job.env == Env::Fv { &qemu::TCG } else { &["-cpu", "host"] };
+    let mut words: Vec<String> = processor.iter().map(|&word| word.to_owned()).collect();
     if job.boot == Boot::Direct {
         words.extend(["-kernel", image, "-append", &job.command_line].map(str::to_owned));
     }
@@ -100,6 +101,7 @@ pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<S
     words.extend(["-chardev".to_owned(), format!("{console},id=console")]);
     let devices = match job.env {
         Env::QemuXen => emulated_xen(disks, job.network),
+        Env::Fv => personal_computer(job, disks),
         _ => plain_kvm(disks, job.network),
     };
     words.extend(devices.iter().flat_map(|(option, value)| [(*option).to_owned(), value.clone()]));
@@ -126,7 +128,7 @@ fn emulated_xen(disks: &[String], network: bool) -> Vec<Device> {
 }
 
 /// What a guest's card is connected to: the neighbour, or nothing.
-pub fn netdev(network: bool) -> Device {
+fn netdev(network: bool) -> Device {
     let tap = neighbour::TAP;
     let end = match network {
         true => format!("tap,id=net,ifname={tap},script=no,downscript=no"),
@@ -136,7 +138,7 @@ pub fn netdev(network: bool) -> Device {
 }
 
 /// The guest's card, of this model.
-pub fn card(model: &str) -> String {
+fn card(model: &str) -> String {
     format!("{model},netdev=net,mac={}", neighbour::MAC)
 }
 
@@ -156,6 +158,26 @@ fn plain_kvm(disks: &[String], network: bool) -> Vec<Device> {
     for (index, disk) in disks.iter().enumerate() {
         devices.push(("-drive", format!("file={disk},format=raw,if=none,id=disk{index}")));
         devices.push(("-device", format!("virtio-blk-pci,drive=disk{index}")));
+    }
+    devices
+}
+
+fn personal_computer(job: &Job, disks: &[String]) -> Vec<Device> {
+    let mut devices = vec![
+        ("-serial", "chardev:console".to_owned()),
+        ("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()),
+        ("-vga", "std".to_owned()),
+        netdev(job.network),
+        ("-device", card("e1000,romfile=")),
+    ];
+    if disks.is_empty() {
+        // Something to find on the IDE bus.
+        devices.push(("-drive", "driver=null-co,read-zeroes=on,size=1M,if=none,id=disk0".to_owned()));
+        devices.push(("-device", "ide-hd,drive=disk0,bus=ide.0".to_owned()));
+    }
+    for (index, disk) in disks.iter().enumerate() {
+        let media = if index == 0 && job.boot == Boot::Cd { "cdrom" } else { "disk" };
+        devices.push(("-drive", format!("file={disk},format=raw,if=ide,index={index},media={media}")));
     }
     devices
 }

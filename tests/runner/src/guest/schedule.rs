@@ -101,9 +101,14 @@ fn shares<'a>(lab: &'a Lab, jobs: &'a [Job]) -> Result<VecDeque<Share<'a>>> {
     Ok(shares)
 }
 
-/// Where the job is done: in a lab machine if the guest has a network, or something is to be done beside it.
-fn place(places: &mut Places<'_>, job: &Job) -> Place {
-    if job.beside.is_some() || job.network { job.env.place() } else { places.of(job.env) }
+/// Where the job is done: in a lab machine if the guest has a network, or something is to be done beside
+/// it.
+pub fn place(places: &mut Places<'_>, job: &Job) -> Place {
+    match job.env.place() {
+        Place::Direct if job.network => Place::KvmLab,
+        place if job.beside.is_some() || job.network => place,
+        _ => places.of(job.env),
+    }
 }
 
 fn snapshot(lab: &Lab, place: Place) -> Result<Option<Snapshot>> {

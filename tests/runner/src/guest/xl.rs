@@ -256,8 +256,8 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
     lines.extend(job.settings.iter().map(ToString::to_string));
     if job.network {
         let (mac, bridge) = (neighbour::MAC, neighbour::BRIDGE);
-        // Without an emulated network card beside it.
-        let kind = if is_hvm(job.env) { ",type=vif" } else { "" };
+        // A guest with a platform has an emulated card beside the paravirtual interface.
+        let kind = if is_hvm(job.env) { ",model=e1000" } else { "" };
         lines.push(format!("vif = [ \"mac={mac},bridge={bridge}{kind}\" ]"));
     }
     let disks = disk_words(job, disks);

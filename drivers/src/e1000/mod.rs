@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Intel's 8254x network cards, of which hypervisors emulate the 82540EM (PCI/PCI-X Family of Gigabit
+//! Ethernet Controllers Software Developer's Manual, 317453; sections below are its).
+//!
+//! A [`Card`] has a ring of descriptors for each direction, and a piece of memory of its own for each
+//! descriptor, into which and from which frames are copied. None of the card's offloads is used.
+//!
+//! What the card writes is not trusted: a length, an error or nonsense is a frame that is lost, or the
+//! end of the card, and never more.
+
+mod card;
+#[cfg(test)]
+mod fake;
+mod registers;
+#[cfg(test)]
+mod tests;
+
+pub use card::{Card, MEMORY};
+pub use registers::LENGTH;
+
+use crate::pci::Function;
+
+/// Whether a function is such a card: 82544GC, 82540EM, 82545EM.
+pub fn is_one(function: &Function) -> bool {
+    function.vendor == 0x8086 && matches!(function.device, 0x100c | 0x100e | 0x100f)
+}

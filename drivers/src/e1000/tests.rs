@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The driver against a fake card.
+
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
+
+use super::Card;
+use super::card::{BUFFER, RECEIVERS, SENDERS};
+use super::fake::{ADDRESS, FakeCard};
+use super::registers::{DONE, END, LINK_UP};
+use crate::net::packet::LONGEST;
+use crate::net::{Error, Properties, Wire};
+
+/// Runs a future that never has to wait.
+fn now<T>(future: impl Future<Output = T>) -> T {
+    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(value) => value,
+        Poll::Pending => panic!("the fake never makes anybody wait"),
+    }
+}
+
+type Opened = Card<FakeCard, FakeCard>;
+
+fn open(fake: &FakeCard) -> Result<(Opened, Properties), Error> {
+    now(Card::open(fake.clone(), fake.clone(), fake))
+}
+
+fn opened() -> (FakeCard, Opened) {
+    let fake = FakeCard::new();
+    let (card, _) = open(&fake).unwrap();
+    (fake, card)
+}
+
+fn frame(number: usize, length: usize) -> Vec<u8> {
+    // Of no protocol in which there are checksums.
+    (0..length).map(|index| if index < 14 { 0x42 } else { (index + number) as u8 }).collect()
+}
+
+fn receive(card: &mut Opened) -> Result<Option<Vec<u8>>, Error> {
+    let mut buffer = vec![0; LONGEST];
+    Ok(card.receive(&mut buffer)?.map(|length| buffer[..length].to_vec()))
+}
+
+#[test]
+fn a_card_tells_its_address_and_its_cable() {
+    let fake = FakeCard::new();
+    let (mut card, properties) = open(&fake).unwrap();
+    assert_eq!(properties, Properties { mac: ADDRESS, mtu: 1500 });
+    assert!(card.is_up());
+    fake.set_cable(0);
+    assert!(fake.interrupts());
+    assert_eq!(card.has_news(false), Ok(true));
+    assert!(!card.is_up());
+    assert_eq!(card.has_news(false), Ok(false), "told once");
+    fake.set_cable(LINK_UP);
+    assert_eq!(card.has_news(false), Ok(true));
+    assert!(card.is_up());
+}
+
+#[test]
+fn frames_come_in_order_and_each_buffer_again_and_again() {
+    let (fake, mut card) = opened();
+    for number in 0..3 * RECEIVERS {
+        let frame = frame(number, 60 + number);
+        assert!(fake.receive(&frame) && fake.interrupts());
+        assert_eq!(card.has_news(false), Ok(true));
+        assert!(!fake.interrupts(), "the interrupt is taken back");
+        assert_eq!(receive(&mut card), Ok(Some(frame)));
+        assert_eq!(receive(&mut card), Ok(None));
+        let _ = card.publish(0);
+    }
+}
+
+#[test]
+fn a_ring_that_is_full_holds_all_its_frames() {
+    let (fake, mut card) = opened();
+    for round in 0..3 {
+        let count = (0..).take_while(|number| fake.receive(&frame(*number + round, 100))).count();
+        assert_eq!(count, RECEIVERS - 1);
+        for number in 0..count {
+            assert_eq!(receive(&mut card), Ok(Some(frame(number + round, 100))));
+        }
+        assert_eq!(receive(&mut card), Ok(None));
+        let _ = card.publish(0);
+    }
+}
+
+#[test]
+fn frames_go_out_in_order_once_they_are_published() {
+    let (fake, mut card) = opened();
+    for number in 0..3 * SENDERS {
+        card.send(&mut frame(number, 60 + number));
+        assert_eq!(fake.send(), None);
+        let _ = card.publish(0);
+        assert_eq!(fake.send(), Some(frame(number, 60 + number)));
+    }
+}
+
+#[test]
+fn a_full_ring_is_waited_for_by_interrupt() {
+    let (fake, mut card) = opened();
+    let mut sent = 0;
+    while card.can_send(1514) == Ok(true) {
+        card.send(&mut frame(sent, 1514));
+        sent += 1;
+    }
+    assert_eq!(sent, SENDERS - 1);
+    card.send(&mut frame(99, 1514));
+    assert_eq!(card.failed(), 1);
+    let _ = card.publish(0);
+    assert_eq!(card.has_news(true), Ok(false));
+    assert_eq!(fake.send(), Some(frame(0, 1514)));
+    assert!(fake.interrupts());
+    assert_eq!(card.has_news(true), Ok(true));
+    assert_eq!(card.can_send(1514), Ok(true));
+    assert!(fake.send().is_some());
+    assert!(!fake.interrupts(), "only while somebody waits");
+}
+
+#[test]
+fn what_is_damaged_or_longer_than_a_buffer_is_dropped_and_the_next_one_is_not() {
+    let (fake, mut card) = opened();
+    let good = frame(7, 64);
+    fake.deliver(&good, 64, DONE | END, 1);
+    fake.deliver(&[1; BUFFER], BUFFER as u16, DONE, 0);
+    fake.deliver(&[1; BUFFER], BUFFER as u16, DONE, 0);
+    fake.deliver(&[1; 100], 100, DONE | END, 0);
+    fake.deliver(&[1; 4], 4, DONE | END, 0);
+    fake.receive(&good);
+    for _ in 0..5 {
+        assert_eq!(receive(&mut card), Ok(Some(Vec::new())));
+    }
+    assert_eq!(receive(&mut card), Ok(Some(good)));
+}
+
+#[test]
+fn a_card_that_claims_more_than_a_buffer_holds_is_given_up() {
+    let (fake, mut card) = opened();
+    fake.deliver(&[1; 60], BUFFER as u16 + 1, DONE | END, 0);
+    assert!(matches!(receive(&mut card), Err(Error::Card(_))));
+}
+
+#[test]
+fn a_card_that_is_gone_is_given_up() {
+    let (fake, mut card) = opened();
+    fake.inside().gone = true;
+    assert!(matches!(card.has_news(false), Err(Error::Card(_))));
+}
+
+#[test]
+fn a_card_that_does_not_come_back_from_its_reset_is_given_up_in_time() {
+    let fake = FakeCard::new();
+    fake.inside().stuck = true;
+    assert!(matches!(open(&fake), Err(Error::Card(_))));
+    let fake = FakeCard::new();
+    fake.inside().gone = true;
+    assert!(matches!(open(&fake), Err(Error::Card(_))));
+}
+
+#[test]
+fn a_card_without_an_address_is_not_used() {
+    for mac in [[0; 6], [1, 0, 0x5e, 0, 0, 1]] {
+        let fake = FakeCard::new();
+        fake.inside().mac = mac;
+        assert!(matches!(open(&fake), Err(Error::Card(_))), "{mac:?}");
+    }
+}
