@@ -30,8 +30,8 @@ pub struct Beside {
     pub when: When,
     /// The command, which may be a whole script.
     pub command: &'static str,
-    /// Whether the guest, a server, is to end after it. One of `xl` is asked to; a QEMU is told to
-    /// quit, and then the command's success is the guest's.
+    /// Whether the guest, a server, is to end after it. One of `xl` is asked to, and destroyed if it cannot
+    /// be asked; a QEMU is told to quit. Then the command's success is the guest's.
     pub ends_guest: bool,
 }
 
@@ -114,7 +114,8 @@ impl Launch {
 }
 
 /// Has the guest end, however it was started.
-const END_GUEST: &str = "if [ -n \"$DOMID\" ]; then xl shutdown $DOMID; else echo quit >/tmp/monitor.in; fi";
+const END_GUEST: &str =
+    "if [ -n \"$DOMID\" ]; then xl shutdown $DOMID || xl destroy $DOMID; else echo quit >/tmp/monitor.in; fi";
 
 /// The script that waits for its moment, runs the command, and notes down how it ended.
 fn script(beside: &Beside, stem: &str, peer: &str, files: &Files<'_>, limit: Duration) -> String {

@@ -13,7 +13,6 @@ use crate::env::Env;
 use crate::lab::agent::quoted;
 use crate::lab::qemu;
 use crate::terminal::AtEnd;
-use crate::verdict::Verdict;
 
 /// Time beyond a guest's own that the machine has to report its end.
 const GRACE: Duration = Duration::from_secs(30);
@@ -44,15 +43,11 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
     let ending = match output.status {
         TIMED_OUT => Ending::Hang,
         1 if console.is_empty() && !errors.trim().is_empty() => Ending::NotStarted(errors.trim().to_owned()),
+        _ if job.beside.is_some_and(|beside| beside.ends_guest) => Ending::Destroyed,
         _ => Ending::Poweroff,
     };
     let companion = launch.map(|launch| launch.collect(session.agent())).transpose()?;
-    let mut outcome = Outcome { companion, ..Outcome::new(ending, console, errors + &registers) };
-    let succeeded = outcome.companion.as_ref().is_some_and(|companion| companion.status == Some(0));
-    if succeeded && job.beside.is_some_and(|beside| beside.ends_guest) && outcome.verdict == Verdict::Crash {
-        outcome.verdict = Verdict::Success;
-    }
-    Ok(outcome)
+    Ok(Outcome::new(ending, console, errors + &registers).beside(companion))
 }
 
 /// Makes the network, if the guest is to have one.

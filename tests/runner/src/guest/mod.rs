@@ -159,6 +159,8 @@ pub enum Ending {
     Crash,
     /// It was still running at the end of its time.
     Hang,
+    /// The command beside it had it ended, as it cannot be asked to.
+    Destroyed,
     /// The person at its console left it.
     Left,
     /// It never ran; why.
@@ -186,6 +188,19 @@ impl Outcome {
         Self { verdict: Verdict::of_console(&console), ending, console, machine, companion: None }
     }
 
+    /// The same with what came of the command beside it. One that ended its guest, which had no chance to
+    /// give a verdict, gives its own.
+    #[must_use]
+    pub fn beside(self, companion: Option<Companion>) -> Self {
+        let succeeded = companion.as_ref().is_some_and(|companion| companion.status == Some(0));
+        let was_ended = self.ending == Ending::Destroyed;
+        let verdict = match self.verdict {
+            Verdict::Crash if succeeded && was_ended => Verdict::Success,
+            verdict => verdict,
+        };
+        Self { companion, verdict, ..self }
+    }
+
     /// The outcome of a guest that never ran.
     pub fn not_started(reason: String) -> Self {
         Self::new(Ending::NotStarted(reason), String::new(), String::new())
@@ -199,7 +214,9 @@ impl Outcome {
             (Ending::Hang, Verdict::Crash) => "still running at its time limit".to_owned(),
             (Ending::Hang, _) => "gave its verdict but did not power off".to_owned(),
             (Ending::Crash, Verdict::Crash) => "crashed".to_owned(),
-            (Ending::Poweroff | Ending::Reboot, Verdict::Crash) => "ended without a verdict".to_owned(),
+            (Ending::Poweroff | Ending::Reboot | Ending::Destroyed, Verdict::Crash) => {
+                "ended without a verdict".to_owned()
+            }
             _ => String::new(),
         }
     }

@@ -89,7 +89,7 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
     let (console, xen) = guest.consoles(agent)?;
     let companion = launch.map(|launch| launch.collect(agent)).transpose()?;
     guest.destroy(agent)?;
-    Ok(Outcome { companion, ..Outcome::new(ending, console, xen + &registers) })
+    Ok(Outcome::new(ending, console, xen + &registers).beside(companion))
 }
 
 /// Runs the job to its end while Xen traces, and gives `xenalyze`'s summary of the trace too.
@@ -123,6 +123,7 @@ fn ending(status: i32, text: &str) -> Ending {
         Some("1") => Ending::Reboot,
         Some(_) => Ending::Crash,
         None if status == TIMED_OUT => Ending::Hang,
+        None if text.contains("has been destroyed") => Ending::Destroyed,
         None => Ending::NotStarted(complaint(text).to_owned()),
     }
 }
@@ -315,6 +316,7 @@ mod tests {
     fn xls_words_tell_how_a_guest_ended() {
         assert_eq!(ending(0, "Domain 3 has shut down, reason code 0 0x0\n"), Ending::Poweroff);
         assert_eq!(ending(0, "Domain 3 has shut down, reason code 3 0x3\n"), Ending::Crash);
+        assert_eq!(ending(0, "Domain 3 has been destroyed.\n"), Ending::Destroyed);
         assert_eq!(ending(TIMED_OUT, "Waiting for domain\n"), Ending::Hang);
         assert_eq!(ending(3, "no such kernel\n"), Ending::NotStarted("no such kernel".to_owned()));
     }
