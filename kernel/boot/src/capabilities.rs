@@ -114,7 +114,9 @@ pub struct Devices {
     pub ide: u32,
     /// AHCI controllers.
     pub ahci: u32,
-    /// Ethernet controllers that are not virtio.
+    /// Intel's e1000 network cards.
+    pub e1000: u32,
+    /// Network cards for which there is no driver.
     pub ethernet: u32,
 }
 

@@ -110,12 +110,12 @@ fn devices(found: &Capabilities, services: &Services) -> Row {
 
 fn emulated_devices(found: &Capabilities) -> &'static str {
     let devices = found.devices;
-    match (devices.ahci != 0, devices.ide != 0, devices.ethernet != 0) {
-        (true, _, true) => "AHCI, Ethernet",
+    match (devices.ahci != 0, devices.ide != 0, devices.e1000 != 0) {
+        (true, _, true) => "AHCI, e1000",
         (true, _, false) => "AHCI",
-        (false, true, true) => "IDE, Ethernet",
+        (false, true, true) => "IDE, e1000",
         (false, true, false) => "IDE",
-        (false, false, _) => "Ethernet",
+        (false, false, _) => "e1000",
     }
 }
 

@@ -293,14 +293,19 @@ fn choose_console(found: &Capabilities) -> Choice<Console> {
 
 fn choose_disk(found: &Capabilities) -> Choice<DeviceBus> {
     let emulated = found.devices.ide != 0 || found.devices.ahci != 0;
-    choose_bus(found, found.devices.virtio_block != 0, emulated)
+    choose_bus(found, found.devices.virtio_block != 0, present(emulated))
 }
 
 fn choose_network(found: &Capabilities) -> Choice<DeviceBus> {
-    choose_bus(found, found.devices.virtio_net != 0, found.devices.ethernet != 0)
+    let emulated = match (found.devices.e1000, found.devices.ethernet) {
+        (0, 0) => Err(Against::Kind),
+        (0, _) => Err(Against::Reason("no driver for the network card; e1000 has one")),
+        _ => Ok(()),
+    };
+    choose_bus(found, found.devices.virtio_net != 0, emulated)
 }
 
-fn choose_bus(found: &Capabilities, virtio: bool, emulated: bool) -> Choice<DeviceBus> {
+fn choose_bus(found: &Capabilities, virtio: bool, emulated: Verdict) -> Choice<DeviceBus> {
     if found.is_initial_domain() {
         let reason = Against::Reason("the initial domain has no backend");
         return Choice::best([(DeviceBus::Xenbus, Err(reason))], DeviceBus::None);
@@ -308,7 +313,7 @@ fn choose_bus(found: &Capabilities, virtio: bool, emulated: bool) -> Choice<Devi
     let ways = [
         (DeviceBus::Xenbus, offered_by_xen(found, |xen| xen.xenstore)),
         (DeviceBus::Virtio, present(virtio && !found.is_held_down())),
-        (DeviceBus::Emulated, present(emulated)),
+        (DeviceBus::Emulated, emulated),
     ];
     Choice::best(ways, DeviceBus::None)
 }

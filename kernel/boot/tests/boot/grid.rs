@@ -36,7 +36,7 @@ fn pc(door: Door, hypervisor: Hypervisor) -> Capabilities {
             serial_port: true,
             ..Platform::default()
         },
-        devices: Devices { ide: 1, ethernet: 1, ..Devices::default() },
+        devices: Devices { ide: 1, e1000: 1, ..Devices::default() },
         ..Capabilities::new(door, Machine::Hvm)
     }
 }
@@ -186,7 +186,7 @@ fn hvm_without_the_platform_device_uses_nothing_paravirtual() {
     assert_eq!(
         printed(&hvm()),
         "Spectrum:
-  disk, network                S  emulated (IDE, Ethernet)
+  disk, network                S  emulated (IDE, e1000)
   interrupts, timers           S  local APIC; one-shot APIC timer, TSC measured by the PIT
   platform, boot               S  PC, entered by PVH note
   privileged, page tables      H  hardware (SVM), the guest's own page tables
@@ -218,7 +218,7 @@ fn full_virtualization_is_software_in_every_row() {
     assert_eq!(
         printed(&fv()),
         "Spectrum:
-  disk, network                S  emulated (IDE, Ethernet)
+  disk, network                S  emulated (IDE, e1000)
   interrupts, timers           S  local APIC; one-shot APIC timer, TSC measured by the PIT
   platform, boot               S  PC, entered by PVH note
   privileged, page tables      S  emulated (TCG)

@@ -59,9 +59,17 @@ fn an_emulated_platform_without_the_platform_device_gets_nothing_from_xen() {
 fn each_bus_is_chosen_by_its_own_devices() {
     let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
     found.devices.virtio_block = 1;
-    found.devices.ethernet = 1;
+    found.devices.e1000 = 1;
     let services = Services::choose(&found);
     assert_eq!((services.disk.chosen, services.network.chosen), (DeviceBus::Virtio, DeviceBus::Emulated));
+}
+
+#[test]
+fn a_card_without_a_driver_is_no_network_and_that_is_said() {
+    let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+    found.devices.ethernet = 1;
+    let network = Services::choose(&found).network;
+    assert_eq!(network.to_string(), "none (not emulated: no driver for the network card; e1000 has one)");
 }
 
 #[test]
