@@ -7,27 +7,31 @@ use crate::env::Env;
 /// Where an interface is one of Xen's.
 const XEN: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen];
 
-/// Where there is one that can be visited.
-const ENVS: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm];
+/// Where there is a fast one.
+const FAST: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm];
+
+/// Where there is one at all.
+const ALL: &[Env] =
+    &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen, Env::Kvm, Env::Fv];
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("pings_of_all_sizes_are_answered", "echo")
-        .envs(ENVS)
+        .envs(FAST)
         .words("ip=192.0.2.2/24,192.0.2.1")
         .visited_by(include_str!("network/ping.sh")),
-    GuestTest::new("what_is_sent_comes_back", "echo").envs(ENVS).visited_by(include_str!("network/echo.sh")),
-    GuestTest::new("web_clients_are_served", "httpd").envs(ENVS).visited_by(include_str!("network/web.sh")),
+    GuestTest::new("what_is_sent_comes_back", "echo").envs(ALL).visited_by(include_str!("network/echo.sh")),
+    GuestTest::new("web_clients_are_served", "httpd").envs(ALL).visited_by(include_str!("network/web.sh")),
     GuestTest::new("two_hundred_connections_in_turn_are_served", "httpd")
-        .envs(ENVS)
+        .envs(FAST)
         .words("connections=24")
         .visited_by(include_str!("network/connections.sh")),
     GuestTest::new("eight_mib_are_enough_for_a_web_server", "httpd")
-        .envs(ENVS)
+        .envs(FAST)
         .memory(8)
         .visited_by(include_str!("network/web.sh")),
     GuestTest::new("a_real_iperf_measures_both_directions", "iperf")
-        .envs(ENVS)
+        .envs(FAST)
         .visited_by(include_str!("network/iperf.sh"))
         .telling(&["iperf: received ", "iperf: sent "]),
     GuestTest::new("an_interface_comes_back_under_load", "echo")
@@ -38,4 +42,16 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(XEN)
         .failing()
         .telling(&["no network: the toolstack gave no such interface"]),
+    GuestTest::new("an_emulated_card_goes_when_the_paravirtual_interface_works", "echo")
+        .envs(&[Env::Pvhvm, Env::HvmPvDrivers])
+        .words("loglevel=debug")
+        .visited_by(include_str!("network/unplugged.sh"))
+        .telling(&["the emulated network cards are unplugged"])
+        .not_telling(&["e1000"]),
+    GuestTest::new("an_emulated_card_stays_where_nothing_paravirtual_may_be_used", "echo")
+        .envs(&[Env::Pvhvm])
+        .words("rung=hvm loglevel=debug")
+        .visited_by(include_str!("network/hello.sh"))
+        .telling(&[": e1000"])
+        .not_telling(&["unplugged"]),
 ];
