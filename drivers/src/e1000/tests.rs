@@ -1,15 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The driver against a fake card.
 
+use core::future::poll_fn;
+use core::mem::replace;
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
+use std::sync::Arc;
+
+use embassy_net_driver::{Driver, LinkState, RxToken, TxToken};
 
 use super::Card;
 use super::card::{BUFFER, RECEIVERS, SENDERS};
 use super::fake::{ADDRESS, FakeCard};
 use super::registers::{DONE, END, LINK_UP};
+use crate::interrupt::Interrupt;
 use crate::net::packet::LONGEST;
-use crate::net::{Error, Properties, Wire};
+use crate::net::{Error, Interface, Port, Properties, Wire, serve};
 
 /// Runs a future that never has to wait.
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -149,12 +155,49 @@ fn a_card_that_is_gone_is_given_up() {
 
 #[test]
 fn a_card_that_does_not_come_back_from_its_reset_is_given_up_in_time() {
+    for (stuck, gone) in [(true, false), (false, true)] {
+        let fake = FakeCard::new();
+        (fake.inside().stuck, fake.inside().gone) = (stuck, gone);
+        assert!(matches!(open(&fake), Err(Error::Card("it does not answer"))));
+    }
+}
+
+/// An interrupt that comes whenever somebody looks again.
+struct Looks;
+
+impl Interrupt for Looks {
+    async fn wait(&self, _limit: u64) {
+        let mut looked = false;
+        poll_fn(|_| if replace(&mut looked, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+    }
+    fn now(&self) -> u64 {
+        0
+    }
+}
+
+#[test]
+fn an_interface_is_driven_until_its_card_fails_and_then_its_link_is_down() {
     let fake = FakeCard::new();
-    fake.inside().stuck = true;
-    assert!(matches!(open(&fake), Err(Error::Card(_))));
-    let fake = FakeCard::new();
+    let (card, properties) = open(&fake).unwrap();
+    let interface = Arc::new(Interface::new());
+    let mut port = Port::new(Arc::clone(&interface), properties);
+    let mut context = Context::from_waker(Waker::noop());
+    let mut driver = pin!(serve(&interface, card, properties, &Looks));
+
+    assert!(driver.as_mut().poll(&mut context).is_pending());
+    assert!(port.link_state(&mut context) == LinkState::Up);
+    port.transmit(&mut context).unwrap().consume(60, |bytes| bytes.fill(0x42));
+    assert_eq!(fake.send(), None);
+    assert!(driver.as_mut().poll(&mut context).is_pending());
+    assert_eq!(fake.send(), Some(vec![0x42; 60]));
+    fake.receive(&frame(1, 60));
+    let (received, _) = port.receive(&mut context).unwrap();
+    received.consume(|bytes| assert_eq!(bytes, frame(1, 60)));
+
     fake.inside().gone = true;
-    assert!(matches!(open(&fake), Err(Error::Card(_))));
+    assert!(matches!(driver.as_mut().poll(&mut context), Poll::Ready(Error::Card(_))));
+    assert!(port.link_state(&mut context) == LinkState::Down);
+    assert!(port.receive(&mut context).is_none());
 }
 
 #[test]
