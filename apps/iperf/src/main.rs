@@ -11,7 +11,7 @@ use core::net::IpAddr;
 
 use prism::embassy_net::Stack;
 use prism::embassy_net::tcp::TcpSocket;
-use prism::embassy_time::{Duration, with_timeout};
+use prism::embassy_time::{Duration, Timer, with_timeout};
 use prism::network::{Buffers, serve};
 use prism_servers::clock::KernelClock;
 use prism_servers::iperf::{Meter, PORT, measure};
@@ -21,7 +21,7 @@ prism::app!(main, words: ["client", "time", "reverse"]);
 /// Connections at once: one for control, 16 for data, and one to refuse others.
 const CONNECTIONS: usize = 18;
 const BUFFERS: Buffers = Buffers { receive: 256 << 10, send: 256 << 10 };
-/// Time that the server has to accept a connection.
+/// Time that the server has to accept a connection, tried anew while it refuses.
 const CONNECTING: Duration = Duration::from_secs(10);
 
 async fn main(context: prism::Context) -> prism::Result {
@@ -61,6 +61,11 @@ async fn client(stack: Stack<'static>, server: IpAddr, seconds: u32, reverse: bo
 async fn connect(stack: Stack<'static>, server: IpAddr) -> Option<TcpSocket<'static>> {
     let (receive, send) = (vec![0; BUFFERS.receive].leak(), vec![0; BUFFERS.send].leak());
     let mut socket = TcpSocket::new(stack, receive, send);
-    with_timeout(CONNECTING, socket.connect((server, PORT))).await.ok()?.ok()?;
+    let connect = async {
+        while socket.connect((server, PORT)).await.is_err() {
+            Timer::after_millis(200).await;
+        }
+    };
+    with_timeout(CONNECTING, connect).await.ok()?;
     Some(socket)
 }

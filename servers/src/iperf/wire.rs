@@ -76,16 +76,20 @@ pub struct Parameters {
     /// Bytes written at once.
     #[serde(default)]
     pub len: u32,
-    /// Whether the server sends.
-    #[serde(default)]
+    /// Whether the server sends. To iperf3 a switch is on when it is there, whatever its value.
+    #[serde(default, skip_serializing_if = "is_off")]
     pub reverse: bool,
     /// Whether both send.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_off")]
     pub bidirectional: bool,
 }
 
 const fn one() -> u32 {
     1
+}
+
+fn is_off(switch: &bool) -> bool {
+    !switch
 }
 
 /// What a party has seen.
@@ -188,4 +192,25 @@ pub(super) async fn write_json(stream: &mut impl Write, value: &impl Serialize) 
     let length = u32::try_from(text.len()).map_err(|_| Broken)?;
     write(stream, &length.to_be_bytes()).await?;
     write(stream, &text).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn switches_that_are_off_are_not_sent() {
+        let wanted = Parameters {
+            tcp: true,
+            time: 1,
+            omit: 0,
+            parallel: 1,
+            len: 1,
+            reverse: false,
+            bidirectional: false,
+        };
+        let text = |wanted| serde_json::to_string(&wanted).unwrap();
+        assert!(!text(wanted).contains("reverse") && !text(wanted).contains("bidirectional"));
+        assert!(text(Parameters { reverse: true, ..wanted }).contains("\"reverse\":true"));
+    }
 }

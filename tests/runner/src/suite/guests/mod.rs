@@ -184,6 +184,12 @@ impl GuestTest {
         Self { network: true, beside: Some(beside), ..self }
     }
 
+    /// The same with a network interface; `script` is run by a neighbour on its network once it has an
+    /// address.
+    pub const fn met_by(self, script: &'static str) -> Self {
+        Self { network: true, ..self.beside("network 0: ", script) }
+    }
+
     /// The same with more lines in its `xl` configuration.
     pub const fn settings(self, settings: &'static [&'static str]) -> Self {
         Self { settings, ..self }

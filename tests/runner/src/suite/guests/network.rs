@@ -14,6 +14,9 @@ const FAST: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm];
 const ALL: &[Env] =
     &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen, Env::Kvm, Env::Fv];
 
+/// Where `xl` is.
+const XL: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
+
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("pings_of_all_sizes_are_answered", "echo")
@@ -34,8 +37,13 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(FAST)
         .visited_by(include_str!("network/iperf.sh"))
         .telling(&["iperf: received ", "iperf: sent "]),
+    GuestTest::new("the_guest_measures_with_a_real_iperf_server", "iperf")
+        .envs(XEN)
+        .words("client=192.0.2.1 time=3")
+        .met_by(include_str!("network/iperf_server.sh"))
+        .telling(&["iperf: sent ", "iperf: received ", "the server has received"]),
     GuestTest::new("an_interface_comes_back_under_load", "echo")
-        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .envs(XL)
         .words("ip=192.0.2.2/24,192.0.2.1")
         .visited_by(include_str!("network/plug.sh")),
     GuestTest::new("without_an_interface_the_reason_is_told", "echo")
