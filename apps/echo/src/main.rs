@@ -1,25 +1,40 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Sends back what it is sent, by TCP and UDP on port 7.
+//! Sends back what it is sent, by TCP and UDP on port 7; or with client=HOST, a name or an address, is the
+//! client of another one that does.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
+use alloc::format;
 use alloc::vec;
+use core::net::IpAddr;
 
 use prism::embassy_net::Stack;
+use prism::embassy_net::dns::DnsQueryType;
+use prism::embassy_net::tcp::TcpSocket;
 use prism::embassy_net::udp::{PacketMetadata, UdpSocket};
+use prism::embassy_time::{Duration, with_timeout};
 use prism::network::{Buffers, serve};
 use prism_servers::echo::{self, PORT};
 
-prism::app!(main);
+prism::app!(main, words: ["client"]);
 
 /// Connections at once.
 const CONNECTIONS: usize = 16;
 const BUFFERS: Buffers = Buffers { receive: 32 << 10, send: 32 << 10 };
+/// Time that a client waits for each thing.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Blocks that a client sends by TCP: 1 MiB.
+const BLOCKS: u32 = 256;
+/// Lengths of the datagrams that a client sends: one that is empty, and one in fragments, among them.
+const DATAGRAMS: [usize; 5] = [0, 1, 512, 1472, 8000];
 
 async fn main(context: prism::Context) -> prism::Result {
     let stack = context.network(0).await?;
+    if let Some(host) = context.command_line().get("client") {
+        return client(stack, host).await;
+    }
     context.spawn(datagrams(stack))?;
     for _ in 0..CONNECTIONS {
         context.spawn(serve(stack, PORT, BUFFERS, async |socket| {
@@ -48,4 +63,62 @@ async fn datagrams(stack: Stack<'static>) {
         let Ok((length, from)) = socket.recv_from(&mut datagram).await else { continue };
         let _ = socket.send_to(datagram.get(..length).unwrap_or_default(), from).await;
     }
+}
+
+async fn client(stack: Stack<'static>, host: &str) -> prism::Result {
+    let server = resolve(stack, host).await?;
+    let mut buffers = [vec![0; BUFFERS.receive], vec![0; BUFFERS.send]];
+    let [receive, send] = &mut buffers;
+    let mut socket = TcpSocket::new(stack, receive, send);
+    socket.set_timeout(Some(PATIENCE));
+    let connected = with_timeout(PATIENCE, socket.connect((server, PORT))).await;
+    connected.map_err(|_| "nobody answers")?.map_err(|error| format!("{error:?}"))?;
+    let came = echo::converse(&mut socket, BLOCKS).await;
+    prism::println!("echo: {came} of {BLOCKS} blocks came back from {server} by TCP");
+    socket.close();
+    let _ = with_timeout(PATIENCE, socket.flush()).await;
+    let datagrams = converse_in_datagrams(stack, server).await;
+    prism::println!("echo: {datagrams} of {} datagrams came back by UDP", DATAGRAMS.len());
+    match came == BLOCKS && datagrams == DATAGRAMS.len() {
+        true => Ok(()),
+        false => Err("not all came back".into()),
+    }
+}
+
+/// The address of a host, by DNS if it is a name.
+async fn resolve(stack: Stack<'static>, host: &str) -> prism::Result<IpAddr> {
+    if let Ok(address) = host.parse() {
+        return Ok(address);
+    }
+    let query = with_timeout(PATIENCE, stack.dns_query(host, DnsQueryType::A)).await;
+    let addresses = query.map_err(|_| "no DNS server answers")?.map_err(|error| format!("{error:?}"))?;
+    let address = *addresses.first().ok_or_else(|| format!("{host} has no address"))?;
+    prism::println!("echo: {host} is {address}");
+    Ok(address.into())
+}
+
+/// Sends the datagrams, each a few times if need be, and returns how many came back as they were.
+async fn converse_in_datagrams(stack: Stack<'static>, server: IpAddr) -> usize {
+    let mut metadata = [[PacketMetadata::EMPTY; 8]; 2];
+    let [received, sent] = &mut metadata;
+    let mut buffers = [vec![0; 32 << 10], vec![0; 32 << 10]];
+    let [receive, send] = &mut buffers;
+    let mut socket = UdpSocket::new(stack, received, receive, sent, send);
+    if socket.bind(0).is_err() {
+        return 0;
+    }
+    let mut back = vec![0; 16 << 10];
+    let mut same = 0;
+    for (length, number) in DATAGRAMS.into_iter().zip(0..) {
+        let datagram = echo::block(number, length);
+        for _ in 0..3 {
+            let _ = socket.send_to(&datagram, (server, PORT)).await;
+            let answer = with_timeout(PATIENCE / 3, socket.recv_from(&mut back)).await;
+            if matches!(answer, Ok(Ok((length, _))) if back.get(..length) == Some(&datagram)) {
+                same += 1;
+                break;
+            }
+        }
+    }
+    same
 }

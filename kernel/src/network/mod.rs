@@ -13,8 +13,8 @@ mod stack;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use embassy_net::Stack;
-use embassy_time::{Duration, with_timeout};
-use prism_boot::command_line::INTERFACES;
+use embassy_time::{Duration, Timer, with_timeout};
+use prism_boot::command_line::{Addressing, INTERFACES};
 use prism_boot::services::DeviceBus;
 
 pub use embassy_net;
@@ -31,6 +31,8 @@ const CONNECTION: Duration = Duration::from_secs(10);
 const CABLE: Duration = Duration::from_secs(10);
 /// Time that the network has to give an address.
 const ADDRESS: Duration = Duration::from_secs(30);
+/// Time that a DHCP server has beyond that: a router may tell of IPv6 sooner, and of no DNS server.
+const LEASE: Duration = Duration::from_secs(5);
 
 /// Whether interfaces are attended to.
 static BEGUN: AtomicBool = AtomicBool::new(false);
@@ -58,6 +60,15 @@ pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'stati
     let stack = stack::start(interface, properties, &addressing)?;
     with_timeout(CABLE, stack.wait_link_up()).await.map_err(|_| NetworkError::NoCable)?;
     with_timeout(ADDRESS, stack.wait_config_up()).await.map_err(|_| NetworkError::NoAddress)?;
+    if addressing == Addressing::Dynamic {
+        let lease = async {
+            while stack.config_v4().is_none() {
+                Timer::after_millis(20).await;
+            }
+        };
+        // Without one it is a network of IPv6.
+        let _ = with_timeout(LEASE, lease).await;
+    }
     log::info!("network {index}: {}", stack::summary(&stack));
     Ok(stack)
 }

@@ -42,6 +42,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("client=192.0.2.1 time=3")
         .met_by(include_str!("network/iperf_server.sh"))
         .telling(&["iperf: sent ", "iperf: received ", "the server has received"]),
+    GuestTest::new("two_guests_find_each_other_by_name_and_talk", "echo")
+        .envs(XL)
+        .visited_by(include_str!("network/pair.sh"))
+        .telling(&["guest.test is 192.0.2.2", "256 of 256 blocks", "5 of 5 datagrams"]),
     GuestTest::new("an_interface_comes_back_under_load", "echo")
         .envs(XL)
         .words("ip=192.0.2.2/24,192.0.2.1")
