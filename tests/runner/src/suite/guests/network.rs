@@ -46,6 +46,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(XL)
         .visited_by(include_str!("network/pair.sh"))
         .telling(&["guest.test is 192.0.2.2", "256 of 256 blocks", "5 of 5 datagrams"]),
+    GuestTest::new("checksums_are_right_where_nobody_else_fills_them_in", "echo")
+        .envs(XL)
+        .words("ip=192.0.2.2/24,192.0.2.1")
+        .visited_by(include_str!("network/checksums.sh"))
+        .telling(&["blank at first", "right without offload"]),
     GuestTest::new("an_interface_comes_back_under_load", "echo")
         .envs(XL)
         .words("ip=192.0.2.2/24,192.0.2.1")
