@@ -26,6 +26,9 @@ enum Step {
     Receive,
     /// The frontend sends a frame, if there is room.
     Send { length: u16, fill: u8 },
+    /// The frontend sends a TCP segment, if there is room: of one of a few flows, where it left off or
+    /// elsewhere.
+    Segment { flow: u8, gap: bool, flags: u8, length: u16 },
     /// The backend answers what was sent.
     Sent { id: u16, status: i16, right: bool },
     /// The frontend shows what it did.
@@ -37,12 +40,21 @@ enum Step {
 fuzz_target!(|input: (bool, bool, Vec<Step>)| {
     let (fills_ipv4, fills_ipv6, steps) = input;
     let platform = SimPlatform::new(Clock::Patient);
-    let offer = Offer { copies: true, scatters: true, fills_ipv4, fills_ipv6, splits_channels: false };
+    let offer = Offer {
+        copies: true,
+        scatters: true,
+        fills_ipv4,
+        fills_ipv6,
+        segments_ipv4: true,
+        segments_ipv6: true,
+        splits_channels: false,
+    };
     let mut link = Link::new(&platform, BACKEND, offer, PAGES).expect("there is memory");
     let peer = platform.peer(BACKEND);
     let mut backend = Backend::new(&peer, link.references().map(|reference| reference.expect("a ring")));
     let mut buffer = vec![0; LONGEST];
     let mut broken = false;
+    let mut sequences = [0_u32; 4];
     for step in steps.iter().take(200) {
         match step {
             Step::Receive => match link.receive(&mut buffer) {
@@ -56,6 +68,15 @@ fuzz_target!(|input: (bool, bool, Vec<Step>)| {
                     link.send(&mut frame);
                 }
             }
+            Step::Segment { flow, gap, flags, length } => {
+                let sequence = &mut sequences[usize::from(flow % 4)];
+                *sequence = sequence.wrapping_add(u32::from(*gap));
+                let mut frame = segment(flow % 4, *sequence, *flags, (*length).min(1460));
+                *sequence = sequence.wrapping_add(u32::from((*length).min(1460)));
+                if let Ok(true) = link.can_send(frame.len()) {
+                    link.send(&mut frame);
+                }
+            }
             Step::Publish => {
                 let _ = link.publish();
             }
@@ -64,6 +85,25 @@ fuzz_target!(|input: (bool, bool, Vec<Step>)| {
         }
     }
 });
+
+/// A TCP segment over IPv4, or of odd flows over IPv6.
+fn segment(flow: u8, sequence: u32, flags: u8, length: u16) -> Vec<u8> {
+    let mut frame = vec![2; 12];
+    if flow & 1 == 0 {
+        frame.extend([8, 0, 0x45, 0]);
+        frame.extend((40 + length).to_be_bytes());
+        frame.extend([0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+    } else {
+        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+        frame.extend((20 + length).to_be_bytes());
+        frame.extend([6; 34]);
+    }
+    frame.extend([0, flow, 0, 9]);
+    frame.extend(sequence.to_be_bytes());
+    frame.extend([0, 0, 0, 7, 0x50, flags, 1, 0, 0, 0, 0, 0]);
+    frame.resize(frame.len() + usize::from(length), flow);
+    frame
+}
 
 struct Backend {
     transmit: BackRing,

@@ -93,6 +93,26 @@ impl Transport {
         self.is_ipv4
     }
 
+    /// Whether it is a TCP segment.
+    pub(super) fn is_tcp(&self) -> bool {
+        self.protocol == TCP
+    }
+
+    /// Its first byte in the frame.
+    pub(super) fn start(&self) -> usize {
+        self.start
+    }
+
+    /// The byte behind its last.
+    pub(super) fn end(&self) -> usize {
+        self.end
+    }
+
+    /// The same, but it ends at `end`.
+    pub(super) fn ending_at(self, end: usize) -> Self {
+        Self { end, ..self }
+    }
+
     /// Whether the checksum in `frame`, where this was found, is right. UDP over IPv4 may have none.
     pub fn is_right(&self, frame: &[u8]) -> bool {
         let Some(bytes) = frame.get(self.start..self.end) else { return false };
@@ -131,6 +151,11 @@ fn sum(bytes: &[u8]) -> u32 {
     let (words, rest) = bytes.as_chunks::<2>();
     let sum: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
     sum + rest.first().map_or(0, |last| u32::from(*last) << 8)
+}
+
+/// The checksum of an IPv4 header, in which its field is 0.
+pub(super) fn of_header(header: &[u8]) -> u16 {
+    !fold(sum(header))
 }
 
 /// The sum in 16 bits: carries are added at the other end.

@@ -26,6 +26,8 @@ pub struct Counters {
     pub damaged: u64,
     /// Packets that the stack sent.
     pub sent: u64,
+    /// Of those, TCP segments that left in the packet of another one.
+    pub merged: u64,
     /// Packets that the stack sent while there was no backend, and that are lost.
     pub lost: u64,
     /// Parts of packets that the backend says it could not send.
@@ -78,7 +80,8 @@ impl<'k> Interface<'k> {
 
     /// What has gone through it.
     pub fn counters(&self) -> Counters {
-        self.state().counters
+        let state = self.state();
+        state.counters.with(state.wire.as_deref())
     }
 
     /// Waits until it is connected, and returns what is known of it then. One task waits at a time.
@@ -117,9 +120,7 @@ impl<'k> Interface<'k> {
     pub(super) fn disconnect(&self) -> Option<Box<dyn Wire + 'k>> {
         let mut state = self.state();
         let wire = state.wire.take();
-        if let Some(wire) = &wire {
-            state.counters.failed += wire.failed();
-        }
+        state.counters = state.counters.with(wire.as_deref());
         state.is_full = false;
         let stack = state.stack.take();
         drop(state);
@@ -159,6 +160,14 @@ impl<'k> Interface<'k> {
             state.driver = Some(context.waker().clone());
             Poll::Pending
         })
+    }
+}
+
+impl Counters {
+    /// These, and what `wire` has counted.
+    fn with(self, wire: Option<&dyn Wire>) -> Self {
+        let (failed, merged) = wire.map_or((0, 0), |wire| (wire.failed(), wire.merged()));
+        Self { failed: self.failed + failed, merged: self.merged + merged, ..self }
     }
 }
 

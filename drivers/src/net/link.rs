@@ -2,14 +2,14 @@
 //! The rings to a backend, and the checksums of what goes through them.
 
 use xen::grant::{DomainId, Reference};
-use xen_sys::io::netif::{NETTXF_csum_blank, NETTXF_data_validated};
 
 use super::checksum::{Transport, is_right};
 use super::error::Error;
 use super::offer::Offer;
 use super::packet::Packet;
 use super::receive::Receiver;
-use super::transmit::Transmitter;
+use super::train::Segment;
+use super::transmit::{BLANK, Transmitter};
 use super::wire::Wire;
 use crate::platform::Platform;
 
@@ -63,6 +63,11 @@ impl<'k, K: Platform> Link<'k, K> {
         self.transmitter.failed()
     }
 
+    /// TCP segments that left in the packet of another one.
+    pub fn merged(&self) -> u64 {
+        self.transmitter.merged()
+    }
+
     /// Whether the backend has something for the stack: packets, or room to send, if that `is_full`.
     ///
     /// # Errors
@@ -97,19 +102,23 @@ impl<'k, K: Platform> Link<'k, K> {
 
     /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in.
     pub fn send(&mut self, frame: &mut [u8]) {
-        let flags = self.prepare(frame);
-        self.transmitter.send(frame, flags);
-    }
-
-    fn prepare(&self, frame: &mut [u8]) -> u16 {
-        let Some(transport) = Transport::find(frame) else { return 0 };
-        let filled_there = if transport.is_ipv4() { self.offer.fills_ipv4 } else { self.offer.fills_ipv6 };
-        if filled_there {
-            transport.blank(frame);
-            return NETTXF_csum_blank | NETTXF_data_validated;
+        let Some(transport) = Transport::find(frame) else { return self.transmitter.send(frame, 0) };
+        let Offer { scatters, fills_ipv4, fills_ipv6, segments_ipv4, segments_ipv6, .. } = self.offer;
+        let (fills, segments) = match transport.is_ipv4() {
+            true => (fills_ipv4, segments_ipv4),
+            false => (fills_ipv6, segments_ipv6),
+        };
+        if !fills {
+            transport.fill(frame);
+            return self.transmitter.send(frame, 0);
         }
-        transport.fill(frame);
-        0
+        match Segment::find(frame, transport) {
+            Some(segment) if scatters && segments => self.transmitter.send_segment(frame, segment),
+            _ => {
+                transport.blank(frame);
+                self.transmitter.send(frame, BLANK);
+            }
+        }
     }
 
     /// Whether a frame of `length` bytes can be sent now. If not, an event will tell.
@@ -173,5 +182,9 @@ impl<K: Platform> Wire for Link<'_, K> {
 
     fn failed(&self) -> u64 {
         Link::failed(self)
+    }
+
+    fn merged(&self) -> u64 {
+        Link::merged(self)
     }
 }

@@ -14,6 +14,9 @@
 //! of [`serve`], which waits for a card's interrupts. The [`Interface`] between them outlives devices
 //! and backends.
 //!
+//! Segments of a TCP flow that the stack hands over together leave as one packet, where the backend takes
+//! such (the module `train`).
+//!
 //! Packets are copied out of the pages that the other side can write before anything looks at them.
 //! A backend that breaks the protocol is given up, and connected anew; a card is given up. What they
 //! can do to us is to lose packets.
@@ -29,6 +32,7 @@ mod offer;
 pub mod packet;
 mod port;
 mod receive;
+mod train;
 mod transmit;
 mod wire;
 

@@ -53,6 +53,10 @@ pub struct Offer {
     pub fills_ipv4: bool,
     /// The same over IPv6 (`feature-ipv6-csum-offload`).
     pub fills_ipv6: bool,
+    /// It takes TCP segments over IPv4 that leave as one (`feature-gso-tcpv4`).
+    pub segments_ipv4: bool,
+    /// The same over IPv6 (`feature-gso-tcpv6`).
+    pub segments_ipv6: bool,
     /// It has an event channel for each direction (`feature-split-event-channels`).
     pub splits_channels: bool,
 }
@@ -69,6 +73,8 @@ impl Offer {
             scatters: flag(device, "feature-sg").await?,
             fills_ipv4: !flag(device, "feature-no-csum-offload").await?,
             fills_ipv6: flag(device, "feature-ipv6-csum-offload").await?,
+            segments_ipv4: flag(device, "feature-gso-tcpv4").await?,
+            segments_ipv6: flag(device, "feature-gso-tcpv6").await?,
             splits_channels: flag(device, "feature-split-event-channels").await?,
         })
     }

@@ -9,6 +9,8 @@ use xen::ring::{Ring, Violation};
 use xen_sys::io::netif::*;
 
 use super::error::Error;
+use super::packet::Segments;
+use super::train::{Segment, Train};
 use crate::platform::Platform;
 
 /// The ring through which packets go out, and the pages that they lie in meanwhile. The pages are
@@ -17,12 +19,39 @@ pub(super) struct Transmitter<'k, K: Platform> {
     ring: Ring<'k, K::Page>,
     pages: Vec<Granted<'k, K::Page, ReadOnly>>,
     free: Vec<u16>,
-    /// By number, whether the backend has the page.
-    in_flight: Vec<bool>,
+    /// By number, where the page is.
+    places: Vec<Place>,
+    /// What has been put into pages, but not into the ring, as more of it may come.
+    waiting: Vec<Waiting>,
+    /// The next response stands for extra information, and not for a page.
+    extra_is_next: bool,
     failed: u64,
+    merged: u64,
     /// Since when nothing is heard of what is on its way, in nanoseconds.
     silent_since: Option<u64>,
 }
+
+/// Where a page is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Here,
+    /// The backend has it.
+    There,
+    /// The same, and extra information was sent with it.
+    ThereWithExtra,
+}
+
+/// A train, and the pages that it lies in.
+struct Waiting {
+    train: Train,
+    pages: Vec<u16>,
+}
+
+/// Trains that can wait at once: flows whose segments come in turns.
+const TRAINS: usize = 8;
+
+/// Flags of a packet whose checksum is blank.
+pub(super) const BLANK: u16 = NETTXF_csum_blank | NETTXF_data_validated;
 
 /// Nanoseconds after which a backend that is silent is told again.
 const PATIENCE: u64 = 1_000_000_000;
@@ -44,8 +73,11 @@ impl<'k, K: Platform> Transmitter<'k, K> {
             ring,
             pages: granted.collect::<Result<_, _>>()?,
             free: (0..pages).rev().collect(),
-            in_flight: vec![false; pages.into()],
+            places: vec![Place::Here; pages.into()],
+            waiting: Vec::with_capacity(TRAINS),
+            extra_is_next: false,
             failed: 0,
+            merged: 0,
             silent_since: None,
         })
     }
@@ -65,54 +97,135 @@ impl<'k, K: Platform> Transmitter<'k, K> {
         self.failed
     }
 
+    /// Segments that left in the packet of another one.
+    pub(super) fn merged(&self) -> u64 {
+        self.merged
+    }
+
     /// Whether there is room for a frame of `length` bytes.
     pub(super) fn has_room(&self, length: usize) -> bool {
         let parts = length.div_ceil(PAGE_SIZE);
-        parts <= self.free.len() && parts <= self.ring.room() as usize
+        // With each train an entry of extra information; one for that of this frame too.
+        let reserved: usize = self.waiting.iter().map(|waiting| waiting.pages.len() + 1).sum();
+        parts <= self.free.len() && reserved + parts < self.ring.room() as usize
     }
 
-    /// Puts a frame of at most 65535 bytes into the ring, if there is [room](Self::has_room). The
-    /// backend sees it after [`publish`](Self::publish). `flags` are those of the first request.
+    /// Puts a frame of at most 65535 bytes into the ring, if there is [room](Self::has_room), behind all
+    /// that waits. The backend sees it after [`publish`](Self::publish). `flags` are those of the first
+    /// request.
     pub(super) fn send(&mut self, frame: &[u8], flags: u16) {
-        let Ok(total) = u16::try_from(frame.len()) else { return };
+        self.depart();
         if !self.has_room(frame.len()) {
             return;
         }
-        let mut parts = frame.chunks(PAGE_SIZE).peekable();
-        let (mut size, mut flags) = (total, flags);
-        while let Some(part) = parts.next() {
-            if parts.peek().is_some() {
-                flags |= NETTXF_more_data;
+        let mut pages = Vec::new();
+        self.append(&mut pages, 0, frame);
+        self.push(&pages, frame.len(), flags, None);
+    }
+
+    /// Puts the frame that `segment` was found in to the others that it follows, if there is
+    /// [room](Self::has_room). The backend sees it after [`publish`](Self::publish).
+    pub(super) fn send_segment(&mut self, frame: &[u8], segment: Segment) {
+        if !self.has_room(frame.len()) {
+            return;
+        }
+        let payload = frame.get(segment.start..).unwrap_or_default();
+        if let Some(place) = self.waiting.iter().position(|waiting| waiting.train.takes(&segment)) {
+            let mut waiting = self.waiting.swap_remove(place);
+            self.append(&mut waiting.pages, waiting.train.length(), payload);
+            waiting.train.add(&segment);
+            self.merged += 1;
+            self.waiting.push(waiting);
+            return;
+        }
+        let others_first = self.waiting.iter().any(|waiting| waiting.train.is_before(&segment));
+        if others_first || self.waiting.len() == TRAINS {
+            self.depart();
+        }
+        let mut pages = Vec::new();
+        self.append(&mut pages, 0, frame);
+        self.waiting.push(Waiting { train: Train::new(segment), pages });
+    }
+
+    /// Puts what waits into the ring.
+    pub(super) fn depart(&mut self) {
+        while let Some(Waiting { train, pages }) = self.waiting.pop() {
+            if let Some(page) = pages.first().and_then(|id| self.pages.get(usize::from(*id))) {
+                // The headers are shorter than a page.
+                train.put_headers(|headers| page.write(0, headers).unwrap_or_default());
             }
-            self.send_part(part, size, flags);
-            size = parts.peek().map_or(0, |part| part.len() as u16); // at most a page
-            flags = 0;
+            let extra = train.segments().map(|Segments { size, kind }| netif_extra_info {
+                r#type: XEN_NETIF_EXTRA_TYPE_GSO,
+                flags: 0,
+                u: [size, kind.into(), 0],
+            });
+            self.push(&pages, train.length(), BLANK, extra);
         }
     }
 
-    fn send_part(&mut self, part: &[u8], size: u16, flags: u16) {
-        let Some(id) = self.free.pop() else { return };
+    /// Writes `bytes` behind the `length` that lie in `pages`, and takes more of them for that.
+    fn append(&mut self, pages: &mut Vec<u16>, length: usize, bytes: &[u8]) {
+        let mut offset = length % PAGE_SIZE;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            if offset == 0 {
+                pages.extend(self.free.pop());
+            }
+            let (part, later) = rest.split_at(rest.len().min(PAGE_SIZE - offset));
+            let page = pages.last().and_then(|id| self.pages.get(usize::from(*id)));
+            // It fits into the page.
+            let _ = page.map(|page| page.write(offset, part));
+            (offset, rest) = (0, later);
+        }
+    }
+
+    /// Puts a packet of `length` bytes in `pages` into the ring.
+    fn push(&mut self, pages: &[u16], length: usize, flags: u16, extra: Option<netif_extra_info>) {
+        let Ok(total) = u16::try_from(length) else { return };
+        let mut rest = length;
+        for (index, id) in pages.iter().enumerate() {
+            let is_first = index == 0;
+            // The first request tells the whole packet's size.
+            let size = if is_first { total } else { rest.min(PAGE_SIZE) as u16 };
+            let mut flags = if is_first { flags } else { 0 };
+            if rest > PAGE_SIZE {
+                flags |= NETTXF_more_data;
+            }
+            let extra = extra.filter(|_| is_first);
+            if extra.is_some() {
+                flags |= NETTXF_extra_info;
+            }
+            self.push_page(*id, size, flags, extra);
+            rest = rest.saturating_sub(PAGE_SIZE);
+        }
+    }
+
+    fn push_page(&mut self, id: u16, size: u16, flags: u16, extra: Option<netif_extra_info>) {
         let number = usize::from(id);
-        let (Some(page), Some(in_flight)) = (self.pages.get(number), self.in_flight.get_mut(number)) else {
-            return;
-        };
-        // The part is no larger than the page.
-        let _ = page.write(0, part);
+        let (Some(page), Some(place)) = (self.pages.get(number), self.places.get_mut(number)) else { return };
         let request = netif_tx_request { gref: page.reference().number(), offset: 0, flags, id, size };
-        match self.ring.push(request) {
-            Ok(()) => *in_flight = true,
-            Err(_) => self.free.push(id), // poisoned
+        if self.ring.push(request).is_err() {
+            self.free.push(id); // poisoned
+            return;
+        }
+        *place = Place::There;
+        if let Some(extra) = extra
+            && self.ring.push(extra).is_ok()
+        {
+            *place = Place::ThereWithExtra;
         }
     }
 
     /// Shows the backend what was put into the ring; true if it wants an event.
     pub(super) fn publish(&mut self) -> bool {
+        self.depart();
         self.ring.publish()
     }
 
     /// Asks for an event when half of what is on its way has been sent; true if something has been
-    /// already.
+    /// already. What waits is on its way then.
     pub(super) fn listen(&mut self) -> Result<bool, Violation> {
+        self.depart();
         let half = self.ring.unanswered() / 2;
         Ok(self.ring.listen(half)? != 0)
     }
@@ -140,9 +253,17 @@ impl<'k, K: Platform> Transmitter<'k, K> {
     /// [`Violation`] if the backend broke the protocol: the ring is poisoned then.
     pub(super) fn take_back(&mut self) -> Result<(), Violation> {
         while let Some(netif_tx_response { id, status }) = self.ring.pop()? {
+            if core::mem::take(&mut self.extra_is_next) {
+                match status {
+                    NETIF_RSP_NULL => continue,
+                    _ => return Err(self.ring.poison()),
+                }
+            }
             let known = matches!(status, NETIF_RSP_OKAY | NETIF_RSP_ERROR | NETIF_RSP_DROPPED);
-            match self.in_flight.get_mut(usize::from(id)) {
-                Some(in_flight) if *in_flight && known => *in_flight = false,
+            match self.places.get_mut(usize::from(id)) {
+                Some(place) if *place != Place::Here && known => {
+                    self.extra_is_next = core::mem::replace(place, Place::Here) == Place::ThereWithExtra;
+                }
                 _ => return Err(self.ring.poison()),
             }
             self.free.push(id);

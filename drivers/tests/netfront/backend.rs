@@ -13,8 +13,15 @@ use xen_sys::io::netif::*;
 pub(crate) const DOMAIN: DomainId = DomainId(3);
 
 /// What Linux's backend offers.
-pub(crate) const OFFER: Offer =
-    Offer { copies: true, scatters: true, fills_ipv4: true, fills_ipv6: true, splits_channels: true };
+pub(crate) const OFFER: Offer = Offer {
+    copies: true,
+    scatters: true,
+    fills_ipv4: true,
+    fills_ipv6: true,
+    segments_ipv4: true,
+    segments_ipv6: true,
+    splits_channels: true,
+};
 
 pub(crate) const PAGES: Pages = Pages { receive: 32, transmit: 16 };
 
@@ -24,7 +31,16 @@ pub(crate) fn platform() -> SimPlatform {
 
 /// The frontend's rings and the backend at their other end.
 pub(crate) fn connected(platform: &SimPlatform, offer: Offer) -> (Link<'_, SimPlatform>, Backend) {
-    let mut link = Link::new(platform, DOMAIN, offer, PAGES).unwrap();
+    connected_with(platform, offer, PAGES)
+}
+
+/// The same with other numbers of pages.
+pub(crate) fn connected_with(
+    platform: &SimPlatform,
+    offer: Offer,
+    pages: Pages,
+) -> (Link<'_, SimPlatform>, Backend) {
+    let mut link = Link::new(platform, DOMAIN, offer, pages).unwrap();
     assert!(link.publish().receive, "a backend that waits is told of the pages to receive into");
     let [transmit, receive] = link.references().map(Option::unwrap);
     let backend = Backend::new(platform.peer(DOMAIN), transmit, receive);
@@ -37,6 +53,7 @@ pub(crate) struct Sent {
     pub(crate) bytes: Vec<u8>,
     pub(crate) flags: u16,
     pub(crate) ids: Vec<u16>,
+    pub(crate) extra: Option<netif_extra_info>,
 }
 
 pub(crate) struct Backend {
@@ -107,7 +124,7 @@ impl Backend {
 
     /// The next packet that was sent, if there is one; it is not answered.
     pub(crate) fn take(&self) -> Option<Sent> {
-        let mut sent = Sent { bytes: Vec::new(), flags: 0, ids: Vec::new() };
+        let mut sent = Sent { bytes: Vec::new(), flags: 0, ids: Vec::new(), extra: None };
         let mut total = 0;
         while self.transmit.requests() != self.sent.get() {
             let request: netif_tx_request = self.transmit.request(self.sent.get());
@@ -123,6 +140,11 @@ impl Backend {
                 .extend((0..size).map(|offset| page.read::<1>(usize::from(request.offset) + offset)[0]));
             sent.ids.push(request.id);
             self.sent.set(self.sent.get() + 1);
+            if request.flags & NETTXF_extra_info != 0 {
+                assert_eq!(sent.ids.len(), 1, "extra information belongs to the first request");
+                sent.extra = Some(self.transmit.request(self.sent.get()));
+                self.sent.set(self.sent.get() + 1);
+            }
             if !more {
                 assert_eq!(sent.bytes.len(), total, "the first request tells the packet's size");
                 return Some(sent);

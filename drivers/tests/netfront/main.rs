@@ -5,3 +5,4 @@ mod backend;
 mod connection;
 mod lies;
 mod packets;
+mod segments;
