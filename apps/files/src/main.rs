@@ -11,23 +11,15 @@
 
 extern crate alloc;
 
-mod cursor;
-mod ext4;
-mod fat;
-mod file_system;
-
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use hadris_part::{PartitionTable, PartitionTableReadExt};
 use prism::disks::Bytes;
 use prism::{Context, Verdict, blocking, disks, println};
+use prism_volumes::{mount, partition, partitions};
 use sha2::{Digest, Sha256};
-
-use cursor::Cursor;
-use file_system::FileSystem;
 
 prism::app!(main, words: ["disk", "partition", "partitions", "ls", "cat", "sha256", "put", "fill"]);
 
@@ -51,22 +43,22 @@ fn work(context: &Context, disk: Arc<Bytes>, sector_size: usize) -> prism::Resul
         let value = word.value.unwrap_or_default();
         match word.name {
             "partitions" => list_partitions(&disk, sector_size)?,
-            "ls" => open(&place)?.list(value)?.iter().for_each(|entry| println!("{entry}")),
-            "cat" => println!("{}", String::from_utf8_lossy(&open(&place)?.read(value)?)),
+            "ls" => mount(&place)?.list(value)?.iter().for_each(|entry| println!("{entry}")),
+            "cat" => println!("{}", String::from_utf8_lossy(&mount(&place)?.read(value)?)),
             "sha256" => {
-                let hash = Sha256::digest(open(&place)?.read(value)?);
+                let hash = Sha256::digest(mount(&place)?.read(value)?);
                 let hex: Vec<_> = hash.iter().map(|byte| format!("{byte:02x}")).collect();
                 println!("sha256 {value} {}", hex.concat());
             }
             "put" => {
                 let (path, text) = value.split_once(',').ok_or("put wants a path and a text")?;
-                open(&place)?.write(path, text.as_bytes())?;
+                mount(&place)?.write(path, text.as_bytes())?;
                 blocking::wait(place.flush())?;
             }
             "fill" => {
                 let (path, length) = value.split_once(',').ok_or("fill wants a path and a length")?;
                 let bytes: Vec<u8> = (0..length.parse()?).map(|index: usize| (index % 251) as u8).collect();
-                open(&place)?.write(path, &bytes)?;
+                mount(&place)?.write(path, &bytes)?;
                 blocking::wait(place.flush())?;
             }
             _ => {}
@@ -75,33 +67,9 @@ fn work(context: &Context, disk: Arc<Bytes>, sector_size: usize) -> prism::Resul
     Ok(Verdict::Success)
 }
 
-/// The file system that is there.
-fn open(place: &Arc<Bytes>) -> prism::Result<alloc::boxed::Box<dyn FileSystem>> {
-    if ext4::is_there(place)? { ext4::open(place) } else { fat::open(place) }
-}
-
-/// Where a partition begins, and how long it is.
-fn partition(disk: &Arc<Bytes>, sector_size: usize, number: usize) -> prism::Result<Arc<Bytes>> {
-    let partitions = table(disk, sector_size)?;
-    let index = number.checked_sub(1).ok_or("partitions are counted from 1")?;
-    let (start, length) = *partitions.get(index).ok_or("there is no such partition")?;
-    Ok(Arc::new(disk.part(start, length)?))
-}
-
 fn list_partitions(disk: &Arc<Bytes>, sector_size: usize) -> prism::Result {
-    for ((start, length), number) in table(disk, sector_size)?.into_iter().zip(1..) {
+    for ((start, length), number) in partitions(disk, sector_size)?.into_iter().zip(1..) {
         println!("partition {number}: {length} bytes at {start}");
     }
     Ok(())
-}
-
-/// Start and length of all partitions, in bytes.
-fn table(disk: &Arc<Bytes>, sector_size: usize) -> prism::Result<Vec<(u64, u64)>> {
-    let mut cursor = Cursor::new(disk);
-    let table =
-        PartitionTable::read_from(&mut cursor, sector_size as u32).map_err(|error| format!("{error}"))?;
-    let bytes = |sectors: u64| sectors.checked_mul(sector_size as u64);
-    let place = |start: u64, sectors: u64| Some((bytes(start)?, bytes(sectors)?));
-    let all = table.partitions().into_iter().map(|part| place(part.start_lba, part.size_sectors));
-    all.collect::<Option<Vec<_>>>().ok_or_else(|| "a partition lies beyond all disks".into())
 }

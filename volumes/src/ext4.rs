@@ -2,16 +2,17 @@
 //! ext2, ext3 and ext4, to be read.
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::error::Error;
 
-use ext4_view::{Ext4, Ext4Read};
+use ext4_view::{Ext4, Ext4Error, Ext4Read, File};
 use prism::blocking::wait;
 use prism::disks::Bytes;
 
-use crate::file_system::FileSystem;
+use crate::file_system::{FileSystem, OpenFile, tag_of};
 
 /// Where the superblock has its magic number, and which.
 const MAGIC: (u64, [u8; 2]) = (1024 + 0x38, [0x53, 0xef]);
@@ -58,5 +59,49 @@ impl FileSystem for Mounted {
 
     fn write(&self, _: &str, _: &[u8]) -> prism::Result {
         Err("this file system can only be read".into())
+    }
+    fn open(&self, path: &str) -> prism::Result<Option<Box<dyn OpenFile + '_>>> {
+        let file = match self.0.open(format!("/{}", path.trim_start_matches('/')).as_str()) {
+            Ok(file) => file,
+            Err(
+                Ext4Error::NotFound
+                | Ext4Error::IsADirectory
+                | Ext4Error::NotADirectory
+                | Ext4Error::IsASpecialFile
+                | Ext4Error::MalformedPath
+                | Ext4Error::PathTooLong
+                | Ext4Error::TooManySymlinks,
+            ) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        Ok(Some(Box::new(Open(file))))
+    }
+}
+
+struct Open(File);
+
+impl OpenFile for Open {
+    fn length(&self) -> u64 {
+        self.0.metadata().len()
+    }
+
+    fn tag(&self) -> u64 {
+        let changed = self.0.metadata().modified();
+        tag_of(&[self.length(), changed.seconds().cast_unsigned(), changed.nanoseconds().into()])
+    }
+
+    fn read(&mut self, offset: u64, into: &mut [u8]) -> prism::Result<usize> {
+        if self.0.position() != offset {
+            self.0.seek_to(offset)?;
+        }
+        let mut done = 0;
+        // It reads a block at most.
+        while let Some(rest @ [_, ..]) = into.get_mut(done..) {
+            match self.0.read_bytes(rest)? {
+                0 => break,
+                count => done += count,
+            }
+        }
+        Ok(done)
     }
 }

@@ -9,11 +9,12 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt::Display;
 
-use hadris_fat::{FatVolume, FatVolumeWriteExt};
+use hadris_fat::read::FileReader;
+use hadris_fat::{Error, FatVolume, FatVolumeWriteExt, SeekFrom};
 use prism::disks::Bytes;
 
 use crate::cursor::Cursor;
-use crate::file_system::FileSystem;
+use crate::file_system::{FileSystem, OpenFile, tag_of};
 
 /// Mounts it.
 pub(crate) fn open(place: &Arc<Bytes>) -> prism::Result<Box<dyn FileSystem>> {
@@ -69,5 +70,53 @@ impl FileSystem for Mounted {
             rest = rest.get(count..).filter(|_| count > 0).ok_or("the disk is full")?;
         }
         writer.finish().map_err(failed)
+    }
+    fn open(&self, path: &str) -> prism::Result<Option<Box<dyn OpenFile + '_>>> {
+        let entry = match self.0.open_path(path.trim_matches('/')) {
+            Ok(entry) if entry.is_file() => entry,
+            Ok(_) | Err(Error::EntryNotFound | Error::NotADirectory | Error::InvalidPath) => return Ok(None),
+            Err(error) => return Err(failed(error)),
+        };
+        let changed = entry.modified();
+        let tag = tag_of(&[entry.len(), changed.date.into(), changed.time.into()]);
+        let mut reader = FileReader::new(&self.0, &entry).map_err(failed)?;
+        if entry.len() <= MOST_CHAINED {
+            reader = reader.with_cached_chain().map_err(failed)?;
+        }
+        Ok(Some(Box::new(Open { reader, length: entry.len(), tag })))
+    }
+}
+
+/// The longest file whose place on the disk is kept in memory while it is open: a word for each of its
+/// clusters, which have 512 bytes or more.
+const MOST_CHAINED: u64 = 512 << 20;
+
+struct Open<'v> {
+    reader: FileReader<'v, Cursor>,
+    length: u64,
+    tag: u64,
+}
+
+impl OpenFile for Open<'_> {
+    fn length(&self) -> u64 {
+        self.length
+    }
+
+    fn tag(&self) -> u64 {
+        self.tag
+    }
+
+    fn read(&mut self, offset: u64, into: &mut [u8]) -> prism::Result<usize> {
+        if self.reader.position() != offset {
+            self.reader.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        }
+        let mut done = 0;
+        while let Some(rest @ [_, ..]) = into.get_mut(done..) {
+            match self.reader.read(rest).map_err(failed)? {
+                0 => break,
+                count => done += count,
+            }
+        }
+        Ok(done)
     }
 }
