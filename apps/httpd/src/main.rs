@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A web server on port 80, of files in the image (root=builtin) or in a tar archive (root=ramdisk).
+//! A web server on port 80, of files in the image (root=builtin), in a tar archive (root=ramdisk), or on a
+//! disk or a partition (root=xvda, root=xvda1: FAT, or ext2 to ext4).
 #![no_std]
 #![no_main]
 
 extern crate alloc;
+
+mod volume;
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -13,38 +16,55 @@ use prism::embassy_time::Timer;
 use prism::memory;
 use prism::network::{self, Buffers, serve};
 use prism_servers::clock::KernelClock;
-use prism_servers::http::{Files, PORT, Server};
+use prism_servers::http::{Files, PORT, Server, Site};
+
+use volume::Volume;
 
 prism::app!(main, words: ["root", "log", "connections"]);
 
 /// Files that are part of the image.
 const BUILTIN: &[(&str, &[u8])] = &[("index.html", include_bytes!("../site/index.html"))];
-/// Bytes that each connection keeps.
-const BUFFERS: Buffers = Buffers { receive: 4 << 10, send: 16 << 10 };
+/// Bytes that each connection keeps, where there is little memory.
+const FEW: Buffers = Buffers { receive: 4 << 10, send: 16 << 10 };
+/// Bytes that each connection keeps elsewhere: segments of a whole packet's length leave as one.
+const MANY: Buffers = Buffers { receive: 4 << 10, send: 128 << 10 };
+/// How much memory is not little.
+const MUCH: u64 = 32 << 20;
 /// Connections at once, unless the command line says otherwise, or there is little memory.
 const CONNECTIONS: u64 = 64;
-/// Memory for each connection.
-const ROOM: u64 = 64 << 10;
+/// Memory for each connection, beside what it sends.
+const ROOM: u64 = 48 << 10;
 /// Time for connections to end when the server is to.
 const FAREWELL: u64 = 5;
 
 async fn main(context: prism::Context) -> prism::Result {
     let words = context.command_line();
-    let files = match words.get("root").unwrap_or("builtin") {
-        "builtin" => Files::new(BUILTIN),
-        "ramdisk" => Files::of_tar(context.ramdisk().ok_or("root=ramdisk: the loader gave no ramdisk")?)?,
-        other => return Err(alloc::format!("root={other} is not understood; give builtin or ramdisk").into()),
-    };
+    match words.get("root").unwrap_or("builtin") {
+        "builtin" => offer(context, Files::new(BUILTIN), 0).await,
+        "ramdisk" => {
+            let archive = context.ramdisk().ok_or("root=ramdisk: the loader gave no ramdisk")?;
+            offer(context, Files::of_tar(archive)?, 0).await
+        }
+        root => offer(context, Volume::mount(&context, root).await?, volume::WINDOW as u64).await,
+    }
+}
+
+/// Serves `site`, which has `extra` bytes for each connection, until the domain is to end.
+async fn offer(context: prism::Context, site: impl Site + 'static, extra: u64) -> prism::Result {
+    let words = context.command_line();
     let stack = context.network(0).await?;
-    let mut server = Server::new(files, KernelClock);
+    let mut server = Server::new(site, KernelClock);
     server.more_metrics = more_metrics;
     if words.flag("log").unwrap_or(false) {
         server.log = |path, status, bytes| prism::println!("{path:?} {} {bytes}", status.code());
     }
     let server: &Server<_, _> = Box::leak(Box::new(server));
-    let most = words.number("connections")?.unwrap_or(CONNECTIONS).min(memory::usage().free / ROOM);
+    let free = memory::usage().free;
+    let buffers = if free < MUCH { FEW } else { MANY };
+    let each = ROOM + buffers.send as u64 + extra;
+    let most = words.number("connections")?.unwrap_or(CONNECTIONS).min(free / each);
     for _ in 0..most {
-        context.spawn(serve(stack, PORT, BUFFERS, async |socket| server.serve(socket).await))?;
+        context.spawn(serve(stack, PORT, buffers, async |socket| server.serve(socket).await))?;
     }
     prism::println!("httpd: ready on port {PORT} for {most} connections");
     context.asked_to_end().await;
@@ -66,7 +86,8 @@ fn more_metrics(text: &mut String) {
         ("prism_memory_free_bytes", memory.free),
         ("prism_memory_bytes", memory.total),
         ("prism_network_received_packets", network.received),
-        ("prism_network_sent_packets", network.sent),
+        ("prism_network_sent_packets", network.sent - network.merged),
+        ("prism_network_sent_segments", network.sent),
         ("prism_network_damaged_packets", network.damaged),
         ("prism_network_lost_packets", network.lost + network.failed),
     ] {

@@ -190,6 +190,12 @@ impl GuestTest {
         Self { network: true, ..self.beside("network 0: ", script) }
     }
 
+    /// The same with a network interface, but the guest does not run until `script` lets it, which ends it
+    /// too; see [`Beside`].
+    pub const fn hosted_by(self, script: &'static str) -> Self {
+        Self { network: true, ..self.after(script) }
+    }
+
     /// The same with more lines in its `xl` configuration.
     pub const fn settings(self, settings: &'static [&'static str]) -> Self {
         Self { settings, ..self }

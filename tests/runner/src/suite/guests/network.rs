@@ -29,6 +29,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(FAST)
         .words("connections=24")
         .visited_by(include_str!("network/connections.sh")),
+    GuestTest::new("files_of_a_fat_disk_are_served", "httpd")
+        .envs(XL)
+        .words("root=xvda log")
+        .hosted_by(concat!(include_str!("network/site.sh"), include_str!("network/fat_site.sh"))),
     GuestTest::new("eight_mib_are_enough_for_a_web_server", "httpd")
         .envs(FAST)
         .memory(8)

@@ -1,0 +1,212 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Files of a disk, as a site.
+//!
+//! File systems block: one stack of its own does all that is asked of the volume, one request after the
+//! other, and keeps the files that are open.
+
+use alloc::boxed::Box;
+use alloc::collections::BTreeMap;
+use alloc::format;
+use alloc::rc::Rc;
+use alloc::string::String;
+use alloc::sync::Arc;
+use alloc::vec;
+use alloc::vec::Vec;
+use core::cell::RefCell;
+
+use prism::blocking::{self, wait};
+use prism::disks::{self, Bytes};
+use prism::sync::blocking_mutex::raw::NoopRawMutex;
+use prism::sync::channel::Channel;
+use prism::sync::signal::Signal;
+use prism::{Context, println};
+use prism_servers::http::{File, ReadError, Site};
+use prism_volumes::OpenFile;
+
+/// Bytes that are read from a file at once, and kept for its connection.
+pub(crate) const WINDOW: usize = 64 << 10;
+
+/// Requests that wait; more wait to be put there.
+const REQUESTS: usize = 4;
+
+/// A volume.
+#[derive(Clone)]
+pub(crate) struct Volume(Rc<Shared>);
+
+struct Shared {
+    requests: Channel<NoopRawMutex, Request, REQUESTS>,
+    /// The numbers of files that nobody reads any more.
+    closed: RefCell<Vec<u64>>,
+}
+
+enum Request {
+    Open(String, Answer<Result<Option<Opened>, ReadError>>),
+    /// Of a file by its number, from an offset on.
+    Read(u64, u64, Answer<Result<Vec<u8>, ReadError>>),
+}
+
+/// Where an answer is put.
+type Answer<T> = Rc<Signal<NoopRawMutex, T>>;
+
+struct Opened {
+    number: u64,
+    length: u64,
+    tag: u64,
+}
+
+impl Volume {
+    /// The volume that `root` names: a disk, or a disk and the number of a partition.
+    pub(crate) async fn mount(context: &Context, root: &str) -> prism::Result<Self> {
+        let (name, number) = split(root);
+        let missing =
+            || format!("root={root}: there is no such disk; give builtin, ramdisk, or a disk such as xvda");
+        let disk = context.disk(name).await.ok_or_else(missing)?;
+        let sector_size = disk.geometry().sector_size as usize;
+        let disk = Arc::new(disks::bytes(disk));
+        let volume = Self(Rc::new(Shared { requests: Channel::new(), closed: RefCell::default() }));
+        let (shared, mounted) = (Rc::clone(&volume.0), Answer::default());
+        let told = Rc::clone(&mounted);
+        context.spawn(async move {
+            let served = blocking::run(move || match mount(disk, sector_size, number) {
+                Ok(volume) => {
+                    mounted.signal(Ok(()));
+                    serve(&*volume, &shared)
+                }
+                Err(error) => mounted.signal(Err(error)),
+            });
+            if let Err(error) = served.await {
+                println!("{error}");
+            }
+        })?;
+        told.wait().await.map_err(|error| format!("root={root}: {error}"))?;
+        Ok(volume)
+    }
+
+    async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> T {
+        let answer = Answer::default();
+        self.0.requests.send(request(Rc::clone(&answer))).await;
+        answer.wait().await
+    }
+}
+
+/// The name of a disk, and the number of a partition behind it.
+fn split(root: &str) -> (&str, Option<usize>) {
+    let name = root.trim_end_matches(|letter: char| letter.is_ascii_digit());
+    (name, root.get(name.len()..).and_then(|number| number.parse().ok()))
+}
+
+fn mount(
+    disk: Arc<Bytes>,
+    sector_size: usize,
+    number: Option<usize>,
+) -> prism::Result<Box<dyn prism_volumes::FileSystem>> {
+    let place = match number {
+        Some(number) => prism_volumes::partition(&disk, sector_size, number)?,
+        None => disk,
+    };
+    prism_volumes::mount(&place)
+}
+
+/// Does what is asked for, for ever.
+fn serve(volume: &dyn prism_volumes::FileSystem, shared: &Shared) {
+    let mut files: BTreeMap<u64, Box<dyn OpenFile + '_>> = BTreeMap::new();
+    for number in 0.. {
+        let request = wait(shared.requests.receive());
+        for closed in shared.closed.take() {
+            files.remove(&closed);
+        }
+        match request {
+            Request::Open(path, answer) => answer.signal(match volume.open(&path) {
+                Ok(None) => Ok(None),
+                Ok(Some(file)) => {
+                    let opened = Opened { number, length: file.length(), tag: file.tag() };
+                    files.insert(number, file);
+                    Ok(Some(opened))
+                }
+                Err(error) => Err(failed(&path, &error)),
+            }),
+            Request::Read(number, offset, answer) => {
+                answer.signal(
+                    files.get_mut(&number).ok_or(ReadError).and_then(|file| read(&mut **file, offset)),
+                );
+            }
+        }
+    }
+}
+
+fn read(file: &mut dyn OpenFile, offset: u64) -> Result<Vec<u8>, ReadError> {
+    let rest = usize::try_from(file.length().saturating_sub(offset)).unwrap_or(WINDOW);
+    let mut window = vec![0; rest.min(WINDOW)];
+    let count = file.read(offset, &mut window).map_err(|error| failed("a file", &error))?;
+    window.truncate(count);
+    Ok(window)
+}
+
+fn failed(what: &str, error: &prism::Error) -> ReadError {
+    println!("{what:?} cannot be read: {error}");
+    ReadError
+}
+
+impl Site for Volume {
+    type File = VolumeFile;
+
+    async fn open(&self, path: &str) -> Result<Option<VolumeFile>, ReadError> {
+        let opened = self.ask(|answer| Request::Open(path.into(), answer)).await?;
+        Ok(opened.map(|opened| VolumeFile {
+            volume: self.clone(),
+            opened,
+            window: RefCell::new((0, Vec::new())),
+        }))
+    }
+}
+
+/// An open file of a volume.
+pub(crate) struct VolumeFile {
+    volume: Volume,
+    opened: Opened,
+    /// What was read last, and where it is in the file.
+    window: RefCell<(u64, Vec<u8>)>,
+}
+
+impl VolumeFile {
+    /// Copies what the window has from `offset` on, and returns how much.
+    fn copy(&self, offset: u64, into: &mut [u8]) -> usize {
+        let window = self.window.borrow();
+        let (start, bytes) = &*window;
+        let skipped = offset.checked_sub(*start).and_then(|skipped| usize::try_from(skipped).ok());
+        let rest = skipped.and_then(|skipped| bytes.get(skipped..)).unwrap_or_default();
+        let length = rest.len().min(into.len());
+        if let (Some(from), Some(into)) = (rest.get(..length), into.get_mut(..length)) {
+            into.copy_from_slice(from);
+        }
+        length
+    }
+}
+
+impl File for VolumeFile {
+    fn length(&self) -> u64 {
+        self.opened.length
+    }
+
+    fn tag(&self) -> u64 {
+        self.opened.tag
+    }
+
+    async fn read(&self, offset: u64, into: &mut [u8]) -> Result<usize, ReadError> {
+        match self.copy(offset, into) {
+            0 if offset < self.opened.length => {
+                let bytes =
+                    self.volume.ask(|answer| Request::Read(self.opened.number, offset, answer)).await?;
+                self.window.replace((offset, bytes));
+                Ok(self.copy(offset, into))
+            }
+            length => Ok(length),
+        }
+    }
+}
+
+impl Drop for VolumeFile {
+    fn drop(&mut self) {
+        self.volume.0.closed.borrow_mut().push(self.opened.number);
+    }
+}
