@@ -9,6 +9,9 @@
 //! - `mix=xvda,SEED,MIB`: reads and writes of random sizes, many at once, each checked
 //! - `flush=xvda`, `discard=xvda`
 //! - `read=xvda,DEPTH,COUNT`: reads COUNT blocks of 4 KiB at random places, so many at once
+//! - `bench=xvda,random,DEPTH,SIZE,COUNT`: reads COUNT blocks of SIZE bytes (or `sequential`), so many
+//!   at once, and says how long that took
+//! - `mark=TEXT`: says so, and sleeps for two seconds
 //! - `hammer=xvda`: reads again and again, until the disk is taken away
 //! - `await=xvda`: waits until there is such a disk
 #![no_std]
@@ -16,6 +19,7 @@
 
 extern crate alloc;
 
+mod bench;
 mod mix;
 mod pattern;
 mod pipeline;
@@ -24,12 +28,12 @@ use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use pipeline::{CHUNK, Chunks};
+use pipeline::{BLOCK, CHUNK, Chunks, Order, Reads};
 use prism::disks::{Discard, Disk, Error, Request};
 use prism::{Context, Verdict, println};
 use sha2::{Digest, Sha256};
 
-prism::app!(main, words: ["list", "sha256", "copy", "fill", "verify", "mix", "flush", "discard", "read", "hammer", "await"]);
+prism::app!(main, words: ["list", "sha256", "copy", "fill", "verify", "mix", "flush", "discard", "read", "bench", "mark", "hammer", "await"]);
 
 async fn main(context: Context) -> prism::Result<Verdict> {
     let mut verdict = Verdict::Success;
@@ -55,17 +59,24 @@ async fn main(context: Context) -> prism::Result<Verdict> {
                 true
             }
             ("read", [disk, depth, count]) => {
-                pipeline::read_random(&*find(&context, disk).await?, depth.parse()?, count.parse()?).await?;
+                let (order, depth, count) = (Order::Random, depth.parse()?, count.parse()?);
+                Reads { order, depth, size: BLOCK, count }.run(&*find(&context, disk).await?).await?;
                 true
             }
+            ("bench", [disk, order, depth, size, count]) => {
+                let (order, depth) = (bench::order(order)?, depth.parse()?);
+                let reads = Reads { order, depth, size: size.parse()?, count: count.parse()? };
+                bench::run(&*find(&context, disk).await?, reads).await?
+            }
+            ("mark", [text]) => bench::mark(text).await,
             ("hammer", [disk]) => hammer(&*find(&context, disk).await?).await?,
             ("await", [disk]) => {
                 drop(context.wait_for_disk(disk).await);
                 true
             }
             (
-                "sha256" | "copy" | "fill" | "verify" | "mix" | "flush" | "discard" | "read" | "hammer"
-                | "await",
+                "sha256" | "copy" | "fill" | "verify" | "mix" | "flush" | "discard" | "read" | "bench"
+                | "mark" | "hammer" | "await",
                 _,
             ) => {
                 return Err(format!("{}={value} has the wrong number of arguments", word.name).into());

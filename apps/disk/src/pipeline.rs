@@ -7,6 +7,8 @@ use prism::disks::{self, Buffer, Disk, Error, Failed, Request, Submission};
 
 /// Bytes of a request.
 pub(crate) const CHUNK: usize = 256 * 1024;
+/// Bytes of a block that is read by itself.
+pub(crate) const BLOCK: usize = 4096;
 /// Requests on their way at once.
 const DEPTH: usize = 4;
 
@@ -75,27 +77,48 @@ impl<'d> Writes<'d> {
     }
 }
 
-/// Reads `count` blocks of 4 KiB at places that look random, `depth` of them at once.
-pub(crate) async fn read_random(disk: &Disk, depth: usize, count: u64) -> Result<(), Failed> {
-    const BLOCK: u64 = 4096;
-    let blocks = (disk.geometry().bytes / BLOCK).max(1);
-    let mut reads = VecDeque::new();
-    for number in 0..count {
-        let mut buffer = None;
-        if reads.len() >= depth.max(1)
-            && let Some(read) = reads.pop_front()
-        {
-            let read: Submission<'_> = read;
-            buffer = Some(read.await?);
+/// In which order a disk is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Order {
+    Random,
+    Sequential,
+}
+
+/// Which blocks are read, and how many at once.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reads {
+    pub(crate) order: Order,
+    pub(crate) depth: usize,
+    /// Bytes of a block.
+    pub(crate) size: usize,
+    pub(crate) count: u64,
+}
+
+impl Reads {
+    /// Reads them all. The order that looks random is the same each time.
+    pub(crate) async fn run(self, disk: &Disk) -> Result<(), Failed> {
+        let blocks = (disk.geometry().bytes / self.size.max(1) as u64).max(1);
+        let mut reads = VecDeque::new();
+        for number in 0..self.count {
+            let mut buffer = None;
+            if reads.len() >= self.depth.max(1)
+                && let Some(read) = reads.pop_front()
+            {
+                let read: Submission<'_> = read;
+                buffer = Some(read.await?);
+            }
+            let Some(buffer) = buffer.or_else(|| disks::buffer(self.size)) else {
+                return Err(Failed { buffer: Buffer::empty(), error: Error::NoMemory });
+            };
+            let block = match self.order {
+                Order::Random => crate::pattern::mixed(number),
+                Order::Sequential => number,
+            };
+            reads.push_back(disk.submit(Request::Read { offset: block % blocks * self.size as u64, buffer }));
         }
-        let Some(buffer) = buffer.or_else(|| disks::buffer(BLOCK as usize)) else {
-            return Err(Failed { buffer: Buffer::empty(), error: Error::NoMemory });
-        };
-        let offset = crate::pattern::mixed(number) % blocks * BLOCK;
-        reads.push_back(disk.submit(Request::Read { offset, buffer }));
+        for read in reads {
+            read.await?;
+        }
+        Ok(())
     }
-    for read in reads {
-        read.await?;
-    }
-    Ok(())
 }

@@ -36,6 +36,9 @@ pub enum Command {
         #[command(subcommand)]
         action: Lab,
     },
+    /// Measure Prism against Linux, as guests of the same Xen, and write the result into docs/.
+    #[command(override_usage = "scripts/bench blk [--quick]")]
+    Bench(Bench),
     /// Run the tests: `quick` = those of this machine alone; `list`; or those whose name contains
     /// one of the words; all by default.
     #[command(override_usage = "scripts/test [quick|list|WORD...]")]
@@ -104,6 +107,24 @@ pub struct Run {
     /// List environments and applications.
     #[arg(long)]
     pub list: bool,
+}
+
+/// Options of `bench`.
+#[derive(Args, Debug)]
+pub struct Bench {
+    /// What is measured.
+    #[arg(value_enum)]
+    pub what: Benchmark,
+    /// Only one short run of each, in one environment; prints the table, and writes nothing.
+    #[arg(long)]
+    pub quick: bool,
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub enum Benchmark {
+    /// Disks.
+    Blk,
 }
 
 /// What to do with the lab.

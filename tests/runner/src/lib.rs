@@ -12,6 +12,7 @@
 //! | [`lab`] | the machines in which guests of Xen and KVM run, and how they are made |
 //! | [`image`] | building, finishing, checking and reading images |
 //! | [`suite`] | the tests; those that boot guests are tables in `suite/guests` |
+//! | [`bench`] | comparing guests with Linux's |
 //! | [`run`], [`cli`] | the commands |
 //! | [`report`], [`grid`], [`verdict`], [`style`], [`progress`] | what is read from guests and shown to people |
 //! | [`project`], [`host`], [`scratch`], [`socket`], [`terminal`], [`nearest`] | this machine |
@@ -19,6 +20,7 @@
 //! It does not decide what a guest does, it knows no driver, and it leaves nothing behind outside
 //! `target` and the temporary directory.
 
+pub mod bench;
 pub mod cli;
 pub mod env;
 pub mod grid;

@@ -78,6 +78,9 @@ pub struct Job {
     pub command_line: String,
     /// How the image gets into the machine.
     pub boot: Boot,
+    /// A file of the machine's that the loader hands over beside the image, if it hands over any. In
+    /// an HVM domain the image is then a Linux.
+    pub ramdisk: Option<&'static str>,
     /// Disk images of the host, written to by the guest. The first is the one it boots from, if it
     /// does.
     pub disks: Vec<PathBuf>,
@@ -107,6 +110,7 @@ impl Job {
             vcpus: 1,
             command_line: String::new(),
             boot: Boot::Direct,
+            ramdisk: None,
             disks: Vec::new(),
             backend: Backend::Kernel,
             network: false,

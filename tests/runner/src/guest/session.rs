@@ -93,7 +93,7 @@ impl Session {
     }
 
     /// The path of a program of the host's in the machine, where it is brought once.
-    pub(super) fn push_program(&mut self, file: &Path) -> Result<String> {
+    pub(crate) fn push_program(&mut self, file: &Path) -> Result<String> {
         if let Some(path) = self.programs.get(file) {
             return Ok(path.clone());
         }

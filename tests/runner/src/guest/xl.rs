@@ -145,7 +145,7 @@ impl Guest {
         let guest = Self { name: session.guest_name() };
         let image = match (is_hvm(job.env), job.boot) {
             (true, Boot::Disk | Boot::Cd) => String::new(),
-            (true, Boot::Direct) if !job.command_line.is_empty() => {
+            (true, Boot::Direct) if !job.command_line.is_empty() && job.ramdisk.is_none() => {
                 let image = session.push_image(job)?;
                 guest.image_with_command_line(session.agent(), job, &image)?
             }
@@ -240,6 +240,7 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
     if is_hvm(job.env) {
         lines.push("type = \"hvm\"".to_owned());
         lines.push(match job.boot {
+            Boot::Direct if job.ramdisk.is_some() => kernel(job, image),
             Boot::Direct => format!("firmware_override = \"{image}\""),
             Boot::Disk => "boot = \"c\"".to_owned(),
             Boot::Cd => "boot = \"d\"".to_owned(),
@@ -248,8 +249,7 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
         lines.push(format!("xen_platform_pci = {}", u8::from(job.env != Env::Hvm)));
     } else {
         let kind = if job.env == Env::Pv { "pv" } else { "pvh" };
-        lines.push(format!("type = \"{kind}\"\nkernel = \"{image}\""));
-        lines.push(format!("cmdline = \"{}\"", job.command_line.replace('\\', "\\\\").replace('"', "\\\"")));
+        lines.push(format!("type = \"{kind}\"\n{}", kernel(job, image)));
     }
     if job.env == Env::PvShim {
         lines.push("pvshim = 1".to_owned());
@@ -266,6 +266,13 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
         lines.push(format!("disk = [ {} ]", disks.join(", ")));
     }
     lines.join("\n") + "\n"
+}
+
+/// The lines for a kernel that is put into memory.
+fn kernel(job: &Job, image: &str) -> String {
+    let words = job.command_line.replace('\\', "\\\\").replace('"', "\\\"");
+    let ramdisk = job.ramdisk.map(|file| format!("\nramdisk = \"{file}\"")).unwrap_or_default();
+    format!("kernel = \"{image}\"\ncmdline = \"{words}\"{ramdisk}")
 }
 
 /// Where the emulated serial port leads: to the terminal if it is the guest's only console.

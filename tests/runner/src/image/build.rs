@@ -59,6 +59,14 @@ fn link(project: &Project, app: &App) -> Result<PathBuf> {
     executable_of(project.root(), &app.package)
 }
 
+/// Builds the program that Linux is measured by, and gives its executable.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn build_rival(project: &Project) -> Result<PathBuf> {
+    executable_of(&project.root().join("tests/rival"), "prism-rival")
+}
+
 /// Builds a package of the workspace in `folder`, and gives its executable.
 fn executable_of(folder: &Path, package: &str) -> Result<PathBuf> {
     let output = Command::new("cargo")

@@ -262,6 +262,7 @@ impl GuestCase {
             vcpus: self.test.vcpus,
             command_line: self.env.command_line(self.test.words),
             boot,
+            ramdisk: None,
             disks: boot.with_boot_disk(image, &self.env.command_line(self.test.words), data, dir)?,
             backend: self.test.disk.unwrap_or(Backend::Kernel),
             network: self.test.network,

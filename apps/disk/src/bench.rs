@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How long reads take, for those who compare.
+
+use prism::disks::Disk;
+use prism::task::{Duration, sleep};
+use prism::{println, time};
+
+use crate::pipeline::{Order, Reads};
+
+/// How long a [`mark`] lasts: who sees it on the console may have to start something.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// The order that a word means.
+pub(crate) fn order(word: &str) -> prism::Result<Order> {
+    match word {
+        "random" => Ok(Order::Random),
+        "sequential" => Ok(Order::Sequential),
+        _ => Err(alloc::format!("{word} is not an order: random or sequential is").into()),
+    }
+}
+
+/// Reads, and says how long that took.
+pub(crate) async fn run(disk: &Disk, reads: Reads) -> prism::Result<bool> {
+    let start = time::nanoseconds();
+    reads.run(disk).await?;
+    println!("bench: {} requests, {} ns", reads.count, time::nanoseconds() - start);
+    Ok(true)
+}
+
+/// Says something, and sleeps for two seconds.
+pub(crate) async fn mark(text: &str) -> bool {
+    println!("mark {text}");
+    sleep(PAUSE).await;
+    true
+}

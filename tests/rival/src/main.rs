@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Reads disks under Linux, for comparison with the application `disk`: `prism-rival WORD...`.
+
+mod reads;
+
+use std::process::ExitCode;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+use std::{env, io::Write};
+
+use anyhow::{Context, Result, bail};
+
+use reads::{Order, Reads};
+
+/// How long a mark lasts.
+const PAUSE: Duration = Duration::from_secs(2);
+
+fn main() -> ExitCode {
+    let result = env::args().skip(1).try_for_each(|word| run(&word));
+    match result {
+        Ok(()) => say("Test result: SUCCESS"),
+        Err(error) => say(&format!("{error:#}\nTest result: ERROR")),
+    }
+    ExitCode::SUCCESS
+}
+
+/// Does what a word says; those of others are passed by.
+fn run(word: &str) -> Result<()> {
+    match word.split_once('=') {
+        Some(("mark", text)) => {
+            say(&format!("mark {text}"));
+            sleep(PAUSE);
+        }
+        Some(("bench", value)) => {
+            let arguments: Vec<&str> = value.split(',').collect();
+            let [disk, order, depth, size, count] = arguments[..] else { bail!("{word} makes no sense") };
+            bench(disk, order, depth, size, count).with_context(|| word.to_owned())?;
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+fn bench(disk: &str, order: &str, depth: &str, size: &str, count: &str) -> Result<()> {
+    let order = match order {
+        "random" => Order::Random,
+        "sequential" => Order::Sequential,
+        _ => bail!("{order} is no order"),
+    };
+    let reads = Reads { order, depth: depth.parse()?, size: size.parse()?, count: count.parse()? };
+    let mut reader = reads.prepare(&format!("/dev/{disk}"))?;
+    let start = Instant::now();
+    reader.run()?;
+    say(&format!("bench: {count} requests, {} ns", start.elapsed().as_nanos()));
+    Ok(())
+}
+
+/// Prints a line at once.
+fn say(text: &str) {
+    println!("{text}");
+    let _ = std::io::stdout().flush();
+}

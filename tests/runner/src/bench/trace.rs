@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a guest costs Xen between two marks on its console.
+
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+
+use super::workload;
+use crate::lab::agent::Agent;
+
+/// Traces what lies between marks, for the guest on whose console they are.
+pub(super) const COMMAND: &str = "l=/var/log/xen/guest-$GUEST.log; n=1; rm -f /tmp/bench*; \
+     is() { grep -q '^Test result' $l || [ $(grep -c \"^mark $1\" $l) -ge $n ]; }; \
+     until grep -q '^Test result' $l; do \
+     if is begin; then xentrace -D -S 256 -e 0x0ffff000 /tmp/bench$n >/dev/null 2>&1 & p=$!; \
+     until is end; do sleep 0.2; done; kill -INT $p; wait $p; n=$((n + 1)); fi; sleep 0.1; done";
+
+/// Prints the summaries of what was traced, each below a line of its own.
+const SUMMARIZE: &str =
+    "for f in $(ls /tmp/bench*); do echo '=== trace'; xenalyze -s $f 2>/dev/null; rm $f; done";
+
+/// Time that summarizing may take.
+const LIMIT: Duration = Duration::from_secs(120);
+
+/// What each workload of the guest that has just ended cost.
+pub(super) fn collect(agent: &mut Agent) -> Result<[Cost; workload::ALL.len()]> {
+    let summaries = agent.sh(SUMMARIZE, LIMIT)?.text();
+    costs(&summaries).with_context(|| format!("a trace is missing:\n{summaries}"))
+}
+
+/// What Xen counted for a guest.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Cost {
+    /// Hypercalls of a PV domain; exits of any other, but for the machine's own interrupts.
+    pub(super) entries: u64,
+    /// Events raised.
+    pub(super) notifications: u64,
+    /// Cycles that its vCPUs ran.
+    pub(super) cycles: u64,
+}
+
+impl Cost {
+    /// Without what another one cost.
+    const fn beyond(self, other: Self) -> Self {
+        Self {
+            entries: self.entries.saturating_sub(other.entries),
+            notifications: self.notifications.saturating_sub(other.notifications),
+            cycles: self.cycles.saturating_sub(other.cycles),
+        }
+    }
+
+    /// From `xenalyze`'s summary: the block of the one domain that is neither dom0 nor Xen's idle
+    /// domain. One that slept all the time has none.
+    fn of_summary(summary: &str) -> Option<Self> {
+        let guest = summary
+            .split("|-- Domain ")
+            .find(|block| !block.starts_with("0 ") && !block.starts_with("32767 ") && block.contains(" --|"));
+        let Some(block) = guest else { return summary.contains("|-- Domain 0 --|").then(Self::default) };
+        let mut cost = Self::default();
+        for line in block.lines() {
+            let mut words = line.split_whitespace();
+            let name = words.next().unwrap_or_default();
+            let mut numbers = words.filter_map(|word| word.parse::<u64>().ok());
+            let Some(count) = numbers.next() else { continue };
+            match name {
+                // How often, and for how many cycles on average.
+                "running:" => cost.cycles += count * numbers.next()?,
+                "evtchn_op" => cost.notifications += count,
+                "VMEXIT_INTR" => {}
+                name if name == "hypercall" || name.starts_with("VMEXIT_") => cost.entries += count,
+                _ => {}
+            }
+        }
+        Some(cost)
+    }
+}
+
+/// What each workload cost, beyond the first trace, in which nothing was done.
+fn costs(traces: &str) -> Option<[Cost; workload::ALL.len()]> {
+    let mut summaries = traces.split("=== trace").skip(1);
+    let nothing = Cost::of_summary(summaries.next()?)?;
+    let mut costs = [Cost::default(); workload::ALL.len()];
+    for cost in &mut costs {
+        *cost = Cost::of_summary(summaries.next()?)?.beyond(nothing);
+    }
+    Some(costs)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PV: &str = "|-- Domain 0 --|\n  hypercall  8355\n|-- Domain 2 --|\n Runstates:\n   full run:  9  0.01s \
+                      3762699\n-- v0 --\n   running:  9  0.01s 3762699 {1|2|3}\n   hypercall  118\n    \
+                      evtchn_op   [32]:  4\n|-- Domain 32767 --|\n  running: 3 0.1s 5\n";
+    const PVH: &str = "|-- Domain 3 --|\n-- v0 --\n running: 2 0.01s 100\n-- v1 --\n running: 3 0.01s 100\n \
+                       VMEXIT_INTR   6  0.01s\n VMEXIT_HLT   2  1.12s 24.86%\n VMEXIT_VMMCALL  32  0.04s\n   \
+                       evtchn_op  [32]:  30\n";
+
+    #[test]
+    fn only_the_guest_is_counted() {
+        let cost = Cost { entries: 118, notifications: 4, cycles: 9 * 3_762_699 };
+        assert_eq!(Cost::of_summary(PV), Some(cost));
+        let cost = Cost { entries: 34, notifications: 30, cycles: 500 };
+        assert_eq!(Cost::of_summary(PVH), Some(cost));
+    }
+
+    #[test]
+    fn a_guest_that_slept_cost_nothing() {
+        assert_eq!(Cost::of_summary("|-- Domain 0 --|\n  hypercall  8355\n"), Some(Cost::default()));
+        assert_eq!(Cost::of_summary("no trace\n"), None);
+    }
+
+    #[test]
+    fn what_nothing_costs_is_taken_off() {
+        let traces = format!("=== trace\n{PV}=== trace\n{PV}=== trace\n{PV}=== trace\n{PV}");
+        assert_eq!(costs(&traces), Some([Cost::default(); 3]));
+        assert_eq!(costs(&format!("=== trace\n{PV}")), None);
+    }
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is measured.
+
+/// Reads of a disk.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Workload {
+    pub(super) name: &'static str,
+    order: &'static str,
+    depth: u32,
+    size: u32,
+    /// Requests of a run.
+    requests: u64,
+}
+
+/// All of them.
+pub(super) const ALL: [Workload; 3] = [
+    Workload { name: "4 KiB random, QD1", order: "random", depth: 1, size: 4 << 10, requests: 400 },
+    Workload { name: "4 KiB random, QD32", order: "random", depth: 32, size: 4 << 10, requests: 1600 },
+    Workload { name: "64 KiB sequential, QD1", order: "sequential", depth: 1, size: 64 << 10, requests: 200 },
+];
+
+impl Workload {
+    /// Requests of a run.
+    pub(super) const fn requests(&self, divisor: u64) -> u64 {
+        self.requests / divisor
+    }
+
+    /// The word that has a guest read so.
+    fn word(&self, requests: u64) -> String {
+        format!("bench=xvda,{},{},{},{requests}", self.order, self.depth, self.size)
+    }
+}
+
+/// The words for a guest: each workload by itself, then each between marks for those that trace, and
+/// first of those nothing at all, which is what tracing costs.
+pub(super) fn words(divisor: u64) -> String {
+    let plain = ALL.iter().map(|workload| workload.word(workload.requests(divisor)));
+    let nothing = std::iter::once(ALL[0].word(0));
+    let traced = nothing.chain(ALL.iter().map(|workload| workload.word(workload.requests(divisor))));
+    let traced = traced.map(|word| format!("mark=begin {word} mark=end"));
+    plain.chain(traced).collect::<Vec<_>>().join(" ")
+}
+
+/// Nanoseconds of each workload, from a guest's console; `None` if one is missing.
+pub(super) fn durations(console: &str) -> Option<[u64; ALL.len()]> {
+    let mut times = console.lines().filter_map(|line| {
+        let (_, time) = line.split_once("bench: ")?.1.split_once(" requests, ")?;
+        time.trim_end().strip_suffix(" ns")?.parse().ok()
+    });
+    let mut found = [0; ALL.len()];
+    for duration in &mut found {
+        *duration = times.next()?;
+    }
+    Some(found)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_durations_are_those_without_a_trace() {
+        let console = "bench: 10 requests, 7 ns\r\nbench: 4 requests, 8 ns\nnoise\nbench: 5 requests, 9 ns\n\
+                       mark begin\nbench: 0 requests, 1 ns\n";
+        assert_eq!(durations(console), Some([7, 8, 9]));
+        assert_eq!(durations("bench: 10 requests, 7 ns\n"), None);
+    }
+
+    #[test]
+    fn a_guest_is_told_of_each_workload_twice_and_of_nothing_once() {
+        assert_eq!(words(1).matches("bench=").count(), 2 * ALL.len() + 1);
+        assert!(words(10).contains("mark=begin bench=xvda,random,1,4096,0 mark=end"));
+        assert!(words(10).starts_with("bench=xvda,random,1,4096,40 "));
+    }
+}
