@@ -32,6 +32,20 @@ pub trait Platform: Delay + Send + Sync {
     /// What Xen answers; `ENOSPC` when the domain has all the channels it may have.
     fn channel(&self, domain: DomainId) -> Result<Self::Channel>;
 
+    /// One whose events come to vCPU `vcpu`, if Xen has it so.
+    ///
+    /// # Errors
+    ///
+    /// As for [`channel`](Self::channel).
+    fn channel_to(&self, domain: DomainId, _vcpu: u32) -> Result<Self::Channel> {
+        self.channel(domain)
+    }
+
+    /// The vCPU that calls.
+    fn vcpu(&self) -> u32 {
+        0
+    }
+
     /// Nanoseconds since some moment. Never goes back.
     fn now(&self) -> u64;
 }
@@ -43,6 +57,13 @@ pub trait Channel: Send + Sync {
 
     /// Raises an event at the other end. If nobody is connected, nothing happens.
     fn notify(&self);
+
+    /// To be told after an event that came with work.
+    fn found_work(&self) {}
+
+    /// To be told after an event that came without: after many in a row, the next ones are waited for
+    /// later and later.
+    fn found_nothing(&self) {}
 
     /// Waits for an event from the other end. Several that arrive before they are waited for are
     /// one; one task waits at a time. It may be ready without an event.

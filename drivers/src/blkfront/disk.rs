@@ -7,12 +7,14 @@ use alloc::vec::Vec;
 use core::future::{Future, poll_fn, ready};
 use core::pin::Pin;
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use spin::{Mutex, MutexGuard};
 use xen::ring::Violation;
 
 use super::job::{Job, Operation};
 use super::name;
+use super::server::Server;
 use super::state::{Round, State};
 use crate::block::{Buffer, Disk, Error, Failed, Geometry, Request, Submission};
 use crate::platform::Platform;
@@ -31,7 +33,12 @@ pub struct Vbd<'p, P: Platform> {
 impl<'p, P: Platform> Vbd<'p, P> {
     /// The disk of this number, the last part of the frontend's directory.
     pub fn new(platform: &'p P, number: u32) -> Self {
-        Self { platform, number, name: name::name(number), state: Mutex::new(State::new()) }
+        Self::with_queues(platform, number, 1)
+    }
+
+    /// The same of up to so many queues.
+    pub fn with_queues(platform: &'p P, number: u32, queues: u32) -> Self {
+        Self { platform, number, name: name::name(number), state: Mutex::new(State::new(queues)) }
     }
 
     /// The number that the toolstack gave it.
@@ -50,7 +57,19 @@ impl<'p, P: Platform> Vbd<'p, P> {
 
     /// Requests that the backend has not answered.
     pub fn in_flight(&self) -> usize {
-        self.state().in_flight()
+        self.state().all_in_flight()
+    }
+
+    /// Serves queue `queue` of those that the backend may have: to be run on the vCPU of that number,
+    /// until the disk is [retired](Self::retire). Queue 0 is [`Front`](super::Front)'s own.
+    pub async fn serve(&self, queue: usize, poll: Duration) {
+        Server::new(self, queue, poll).run().await;
+    }
+
+    /// Ends those who serve queues, for good.
+    pub fn retire(&self) {
+        let wakers = self.state().retire();
+        wakers.into_iter().for_each(core::task::Waker::wake);
     }
 
     /// Fails all requests, also those to come, until the disk is connected anew.
@@ -69,20 +88,31 @@ impl<'p, P: Platform> Vbd<'p, P> {
     }
 
     /// Takes answers and sends requests; whoever waited is woken.
-    pub(super) fn round(&self) -> Result<Round, Violation> {
+    pub(super) fn round(&self, queue: usize) -> Result<Round, Violation> {
         let mut round = Round::default();
-        let done = self.state().round(&mut round);
+        let done = self.state().round(queue, &mut round);
         round.wakers.drain(..).for_each(core::task::Waker::wake);
         done.map(|()| round)
     }
 
-    /// Ready when there is something to send that [`round`](Self::round) has not seen.
-    pub(super) fn work(&self) -> impl Future<Output = ()> + Send + '_ {
+    /// Ready when there is something to do that [`round`](Self::round) has not seen.
+    pub(super) fn work(&self, queue: usize) -> impl Future<Output = ()> + Send + '_ {
         poll_fn(
-            |context| {
-                if self.state().has_work(context.waker()) { Poll::Ready(()) } else { Poll::Pending }
+            move |context| {
+                if self.state().has_work(queue, context.waker()) { Poll::Ready(()) } else { Poll::Pending }
             },
         )
+    }
+
+    /// Ready when the backend has broken the protocol on one of the queues.
+    pub(super) fn accused(&self) -> impl Future<Output = Violation> + Send + '_ {
+        poll_fn(|context| self.state().accused(context.waker()).map_or(Poll::Pending, Poll::Ready))
+    }
+
+    /// Has it looked at that the backend has broken the protocol.
+    pub(super) fn accuse(&self) {
+        let waker = self.state().judge();
+        waker.into_iter().for_each(core::task::Waker::wake);
     }
 
     fn start(&self, request: Request<P::Page>) -> Result<Ticket<'_, 'p, P>, Failed<P::Page>> {
@@ -91,7 +121,7 @@ impl<'p, P: Platform> Vbd<'p, P> {
         if let Some(error) = state.down {
             return Err(failed(job, error));
         }
-        let added = state.add(job);
+        let added = state.add(job, self.platform.vcpu());
         drop(state);
         match added {
             Ok((job, waker)) => {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The handshake with a backend, and the loop that serves the ring.
+//! The handshake with a backend.
 
 use alloc::format;
 use alloc::string::ToString;
@@ -7,8 +7,9 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
-use embassy_futures::select::{Either4, select4};
-use embassy_futures::yield_now;
+use embassy_futures::select::{Either3, select3};
+use xen::event::Port;
+use xen::grant::{DomainId, Reference};
 use xen::ring::Ring;
 use xen::xenbus::{Device, Frontend};
 use xen_sys::io::blkif::blkif_request;
@@ -19,96 +20,84 @@ use super::disk::Vbd;
 use super::lender::Lender;
 use super::link::Link;
 use super::offer::{self, Offer, Properties};
-use super::patience::Patience;
+use super::server::Server;
 use super::state::Round;
 use crate::platform::{Channel, Platform};
 
 /// Violations after which a backend is not tried again.
 const MOST_VIOLATIONS: u32 = 3;
 
-/// Events in a row that bring nothing, after which the backend is listened to less often (XSA-391).
-const MOST_EMPTY_EVENTS: u32 = 64;
-/// How much less often; and how often grant references are looked for when there are none.
-const PAUSE: Duration = Duration::from_millis(1);
-
 /// The driver of a paravirtual disk: [`xen::xenbus::run`] connects it.
 pub struct Front<'v, 'p, P: Platform> {
     vbd: &'v Vbd<'p, P>,
     device: Option<Device>,
-    patience: Patience,
+    server: Server<'v, 'p, P>,
+    /// Queues that are served, at most.
+    queues: u32,
     violations: u32,
 }
 
 impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
     /// The driver of `vbd`. It looks for answers for up to `poll` before it waits for an event.
     pub fn new(vbd: &'v Vbd<'p, P>, poll: Duration) -> Self {
-        Self { vbd, device: None, patience: Patience::new(poll), violations: 0 }
+        Self { vbd, device: None, server: Server::new(vbd, 0, poll), queues: 1, violations: 0 }
     }
 
-    /// Takes answers and sends requests until the connection ends, which is an error.
+    /// The same for a disk of which so many queues are [served](Vbd::serve), if the backend has them.
+    pub fn with_queues(self, queues: u32) -> Self {
+        Self { queues: queues.max(1), ..self }
+    }
+
+    /// Serves the first queue and minds the disk's size until the connection ends, which is an error.
     async fn exchange(&mut self) -> Result<(), Error> {
         let vbd = self.vbd;
-        let (Some(device), Some(channel)) = (self.device.clone(), channel(vbd)) else { return Ok(()) };
-        let mut sectors = device.client().watch(&format!("{}/sectors", device.backend())).await?;
-        let mut empty = 0;
-        loop {
-            let round = vbd.round()?;
-            if round.notify {
-                channel.notify();
+        let Some(device) = self.device.clone() else { return Ok(()) };
+        let size = async {
+            let mut sectors = device.client().watch(&format!("{}/sectors", device.backend())).await?;
+            loop {
+                sectors.next().await?;
+                resize(vbd, &device).await?;
             }
-            if round.answers > 0 {
-                empty = 0;
-            }
-            if self.poll().await || vbd.state().listen()? {
-                continue;
-            }
-            // While requests are on their way, their answers free references.
-            let starved = round.starved && vbd.in_flight() == 0;
-            let pause = async {
-                if starved { vbd.platform().delay(PAUSE).await } else { core::future::pending().await }
-            };
-            match select4(vbd.work(), channel.wait(), pause, sectors.next()).await {
-                Either4::First(()) | Either4::Third(()) => {}
-                Either4::Second(()) => empty += 1,
-                Either4::Fourth(event) => {
-                    event?;
-                    resize(vbd, &device).await?;
-                }
-            }
-            if empty > MOST_EMPTY_EVENTS {
-                vbd.platform().delay(PAUSE).await;
-            }
+        };
+        match select3(self.server.run(), vbd.accused(), size).await {
+            Either3::First(()) => Ok(()),
+            Either3::Second(violation) => Err(violation.into()),
+            Either3::Third(ended) => ended,
         }
     }
 
-    /// Looks for answers for a while, if that is likely to be worth it; true if there is something to
-    /// do at once.
-    async fn poll(&mut self) -> bool {
-        let vbd = self.vbd;
-        let start = vbd.platform().now();
-        if vbd.state().in_flight() == 0 || !self.patience.begin() {
-            return false;
+    /// A ring and an event channel for queue `number`, with the grants of the ring's pages.
+    fn link(
+        &self,
+        domain: DomainId,
+        offer: &Offer,
+        number: u32,
+    ) -> Result<(Link<'p, P>, Vec<Reference>), Error> {
+        let platform = self.vbd.platform();
+        let mut pages = Vec::new();
+        for _ in 0..1_u32 << offer.ring_order {
+            pages.push(platform.page().ok_or(Error::NoMemory)?);
         }
-        loop {
-            if vbd.state().is_answered() {
-                self.patience.end(true);
-                return true;
-            }
-            if !self.patience.lasts(vbd.platform().now().saturating_sub(start)) {
-                self.patience.end(false);
-                return false;
-            }
-            // Others may have something to do, or to send.
-            yield_now().await;
-            if vbd.state().is_asked() {
-                return true;
-            }
-        }
+        let ring = Ring::new(platform.grants(), pages, domain, size_of::<blkif_request>())?;
+        let channel = Arc::new(platform.channel_to(domain, number).map_err(Error::Channel)?);
+        let references = ring.references().collect();
+        let lender = Lender::new(platform, domain, offer.persistent);
+        Ok((Link::new(ring, channel, lender, self.vbd.number() as u16), references))
     }
 }
 
-fn channel<P: Platform>(vbd: &Vbd<'_, P>) -> Option<Arc<P::Channel>> {
-    vbd.state().link().map(|link| Arc::clone(&link.channel))
+/// Tells the backend of a queue, by keys that begin with `prefix`.
+async fn announce(device: &Device, prefix: &str, references: &[Reference], port: Port) -> Result<(), Error> {
+    match references {
+        [reference] => device.write(&format!("{prefix}ring-ref"), reference.to_string()).await?,
+        references => {
+            for (index, reference) in references.iter().enumerate() {
+                device.write(&format!("{prefix}ring-ref{index}"), reference.to_string()).await?;
+            }
+        }
+    }
+    device.write(&format!("{prefix}event-channel"), port.0.to_string()).await?;
+    Ok(())
 }
 
 /// Reads the disk's size again.
@@ -129,35 +118,34 @@ impl<P: Platform> Frontend for Front<'_, '_, P> {
         if self.violations >= MOST_VIOLATIONS {
             return Err(Error::Untrusted);
         }
-        let platform = self.vbd.platform();
-        platform.grants().retry_quarantine();
+        self.vbd.platform().grants().retry_quarantine();
         let offer = Offer::read(device).await?;
-        let mut pages = Vec::new();
-        for _ in 0..1_u32 << offer.ring_order {
-            pages.push(platform.page().ok_or(Error::NoMemory)?);
+        let count = offer.queues.min(self.queues);
+        let mut links = Vec::new();
+        let mut told = Vec::new();
+        for number in 0..count {
+            let (link, references) = self.link(device.backend_id(), &offer, number)?;
+            told.push((references, link.channel.port()));
+            links.push(link);
         }
-        let domain = device.backend_id();
-        let ring = Ring::new(platform.grants(), pages, domain, size_of::<blkif_request>())?;
-        let channel = Arc::new(platform.channel(domain).map_err(Error::Channel)?);
-        let references: Vec<_> = ring.references().collect();
-        let port = channel.port();
-        let lender = Lender::new(platform, domain, offer.persistent);
-        self.vbd.state().attach(Link::new(ring, channel, lender, self.vbd.number() as u16));
+        self.vbd.state().attach(links);
 
         // Keys of a former life that the backend would take for ours.
         for key in ["ring-page-order", "ring-ref", "multi-queue-num-queues"] {
             let _ = device.remove(key).await;
         }
-        match references.as_slice() {
-            [reference] => device.write("ring-ref", reference.to_string()).await?,
-            references => {
-                for (index, reference) in references.iter().enumerate() {
-                    device.write(&format!("ring-ref{index}"), reference.to_string()).await?;
+        if offer.ring_order > 0 {
+            device.write("ring-page-order", offer.ring_order.to_string()).await?;
+        }
+        match told.as_slice() {
+            [(references, port)] => announce(device, "", references, *port).await?,
+            told => {
+                for (number, (references, port)) in told.iter().enumerate() {
+                    announce(device, &format!("queue-{number}/"), references, *port).await?;
                 }
-                device.write("ring-page-order", offer.ring_order.to_string()).await?;
+                device.write("multi-queue-num-queues", count.to_string()).await?;
             }
         }
-        device.write("event-channel", port.0.to_string()).await?;
         device.write("protocol", XEN_IO_PROTO_ABI_X86_64).await?;
         device.write("feature-persistent", if offer.persistent { "1" } else { "0" }).await?;
         Ok(())
@@ -166,8 +154,8 @@ impl<P: Platform> Frontend for Front<'_, '_, P> {
     async fn connect(&mut self, device: &Device) -> Result<(), Error> {
         let properties = Properties::read(device).await?;
         self.device = Some(device.clone());
-        let waker = self.vbd.state().begin(properties);
-        waker.into_iter().for_each(core::task::Waker::wake);
+        let wakers = self.vbd.state().begin(properties);
+        wakers.into_iter().for_each(core::task::Waker::wake);
         Ok(())
     }
 

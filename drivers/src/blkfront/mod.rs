@@ -8,7 +8,8 @@
 //! ```
 //!
 //! A [`Vbd`] is the disk, [`Front`] its driver, which connects it to a backend, and again when the
-//! backend starts anew. A request is cut into as many pieces as the backend needs; what the backend
+//! backend starts anew. A disk has a queue, with a ring and an event channel, for each vCPU if the
+//! backend has as many; requests go over that of the vCPU that asks, and [`Vbd::serve`] runs there. A request is cut into as many pieces as the backend needs; what the backend
 //! had not answered when it left is asked again of the next one.
 //!
 //! # Against a backend that lies
@@ -21,7 +22,7 @@
 //! | does not know an operation that it offered | barriers for flushes; otherwise that request fails |
 //! | describes a disk that cannot be | the disk is not used |
 //! | never answers | whoever waits may drop the request, and disturbs nobody else |
-//! | sends events without answers | it is listened to once a millisecond |
+//! | sends events without answers | it is listened to less and less often |
 
 mod disk;
 mod error;
@@ -32,6 +33,7 @@ mod link;
 mod name;
 mod offer;
 mod patience;
+mod server;
 mod slab;
 mod state;
 mod wire;

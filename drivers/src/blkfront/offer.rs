@@ -25,6 +25,8 @@ pub(super) struct Offer {
     pub(super) ring_order: u32,
     /// Whether it keeps pages mapped.
     pub(super) persistent: bool,
+    /// Queues that there can be.
+    pub(super) queues: u32,
 }
 
 impl Offer {
@@ -32,7 +34,12 @@ impl Offer {
     pub(super) async fn read(device: &Device) -> Result<Self, Error> {
         let order = number(device.read("max-ring-page-order").await?, 0..=u64::from(u32::MAX));
         let persistent = number(device.read("feature-persistent").await?, 0..=1);
-        Ok(Self { ring_order: order.unwrap_or(0).min(RING_ORDER) as u32, persistent: persistent == Some(1) })
+        let queues = number(device.read("multi-queue-max-queues").await?, 1..=u64::from(u32::MAX));
+        Ok(Self {
+            ring_order: order.unwrap_or(0).min(RING_ORDER) as u32,
+            persistent: persistent == Some(1),
+            queues: queues.unwrap_or(1) as u32,
+        })
     }
 }
 

@@ -19,21 +19,50 @@ use crate::platform::Platform;
 /// All that is known of a disk.
 pub(super) struct State<'p, P: Platform> {
     pub(super) jobs: Slab<Job<P::Page>>,
-    /// Pieces that the backend was not asked for yet, in order.
-    waiting: VecDeque<Piece>,
+    /// As many as there can be, one at least.
+    queues: Vec<Queue<'p, P>>,
+    /// The first ones of them, which have links while there is a connection, and take requests.
+    active: usize,
     pub(super) properties: Option<Properties>,
-    link: Option<Link<'p, P>>,
     /// The backend is connected, and takes requests.
     serving: bool,
     /// Why there will be no answer, if that is certain.
     pub(super) down: Option<Error>,
     /// What becomes of requests whose connection is closed; `None`: they are sent again.
     blame: Option<Error>,
-    /// There is something to send.
-    work: bool,
-    server: Option<Waker>,
+    /// What the backend did wrong on one of the queues.
+    violation: Option<Violation>,
+    /// Who waits for that.
+    judge: Option<Waker>,
     /// Who waits for the first connection, or for its failure.
     observer: Option<Waker>,
+    /// There will be no other connection.
+    retired: bool,
+}
+
+/// A ring, and what is to be sent over it.
+struct Queue<'p, P: Platform> {
+    /// Pieces that the backend was not asked for yet, in order.
+    waiting: VecDeque<Piece>,
+    link: Option<Link<'p, P>>,
+    /// There is something to do.
+    work: bool,
+    /// Who is to do it.
+    server: Option<Waker>,
+}
+
+impl<P: Platform> Default for Queue<'_, P> {
+    fn default() -> Self {
+        Self { waiting: VecDeque::new(), link: None, work: false, server: None }
+    }
+}
+
+impl<P: Platform> Queue<'_, P> {
+    /// Notes that there is something to do, and for whom.
+    fn call(&mut self) -> Option<Waker> {
+        self.work = true;
+        self.server.take()
+    }
 }
 
 /// What a look at the ring brought.
@@ -50,18 +79,20 @@ pub(super) struct Round {
 }
 
 impl<'p, P: Platform> State<'p, P> {
-    pub(super) const fn new() -> Self {
+    /// A disk without a connection that may have so many queues.
+    pub(super) fn new(queues: u32) -> Self {
         Self {
             jobs: Slab::new(),
-            waiting: VecDeque::new(),
+            queues: (0..queues.max(1)).map(|_| Queue::default()).collect(),
+            active: 1,
             properties: None,
-            link: None,
             serving: false,
             down: None,
             blame: None,
-            work: false,
-            server: None,
+            violation: None,
+            judge: None,
             observer: None,
+            retired: false,
         }
     }
 
@@ -78,29 +109,36 @@ impl<'p, P: Platform> State<'p, P> {
         self.properties.filter(|_| self.down.is_none()).map_or(nothing, |properties| properties.geometry)
     }
 
-    /// Adds a job, which is sent when [`round`](Self::round) is called; who does that is to be woken.
+    /// Adds a job of vCPU `vcpu`'s, which is sent when [`round`](Self::round) is called for its queue;
+    /// who does that is to be woken.
     ///
     /// # Errors
     ///
     /// The job, if there is no memory.
-    pub(super) fn add(&mut self, job: Job<P::Page>) -> Result<(usize, Option<Waker>), Job<P::Page>> {
-        if self.waiting.try_reserve(1).is_err() {
+    pub(super) fn add(
+        &mut self,
+        job: Job<P::Page>,
+        vcpu: u32,
+    ) -> Result<(usize, Option<Waker>), Job<P::Page>> {
+        let index = vcpu as usize % self.active.max(1);
+        let Some(queue) = self.queues.get_mut(index) else { return Err(job) };
+        if queue.waiting.try_reserve(1).is_err() {
             return Err(job);
         }
         let length = job.length;
         let job = self.jobs.insert(job)?;
-        self.waiting.push_back(Piece { job, start: 0, length });
-        self.work = true;
-        Ok((job, self.server.take()))
+        queue.waiting.push_back(Piece { job, start: 0, length });
+        Ok((job, queue.call()))
     }
 
-    /// Whether there is something to send that [`round`](Self::round) has not seen; or else has
+    /// Whether there is something to do that [`round`](Self::round) has not seen; or else has
     /// `waker` woken when there is.
-    pub(super) fn has_work(&mut self, waker: &Waker) -> bool {
-        if core::mem::take(&mut self.work) {
+    pub(super) fn has_work(&mut self, queue: usize, waker: &Waker) -> bool {
+        let Some(queue) = self.queues.get_mut(queue) else { return false };
+        if core::mem::take(&mut queue.work) {
             return true;
         }
-        self.server = Some(waker.clone());
+        queue.server = Some(waker.clone());
         false
     }
 
@@ -110,15 +148,14 @@ impl<'p, P: Platform> State<'p, P> {
     ///
     /// [`Violation`] if the backend broke the protocol; requests on their way fail when the
     /// connection is closed.
-    pub(super) fn round(&mut self, round: &mut Round) -> Result<(), Violation> {
-        let taken = self.take_answers(round);
-        if taken.is_err() {
-            self.blame = Some(Error::Broken);
+    pub(super) fn round(&mut self, queue: usize, round: &mut Round) -> Result<(), Violation> {
+        let taken = self.take_answers(queue, round);
+        self.judged(taken)?;
+        if let Some(queue) = self.queues.get_mut(queue) {
+            queue.work = false;
         }
-        taken?;
-        self.work = false;
-        self.send_waiting(round);
-        if let Some(link) = &mut self.link {
+        self.send_waiting(queue, round);
+        if let Some(link) = self.link_mut(queue) {
             round.notify |= link.ring.publish();
         }
         Ok(())
@@ -129,32 +166,42 @@ impl<'p, P: Platform> State<'p, P> {
     /// # Errors
     ///
     /// As for [`round`](Self::round).
-    pub(super) fn listen(&mut self) -> Result<bool, Violation> {
-        let Some(link) = &mut self.link else { return Ok(false) };
+    pub(super) fn listen(&mut self, queue: usize) -> Result<bool, Violation> {
+        let Some(link) = self.link_mut(queue) else { return Ok(false) };
         let ready = link.ring.listen(1);
-        if ready.is_err() {
-            self.blame = Some(Error::Broken);
+        self.judged(ready).map(|ready| ready > 0)
+    }
+
+    /// Notes what the backend did wrong, if it did.
+    fn judged<T>(&mut self, result: Result<T, Violation>) -> Result<T, Violation> {
+        if let Err(violation) = result {
+            (self.blame, self.violation) = (Some(Error::Broken), Some(violation));
         }
-        ready.map(|ready| ready > 0)
+        result
     }
 
     /// Whether there are answers to take.
-    pub(super) fn is_answered(&mut self) -> bool {
-        self.link.as_mut().is_some_and(|link| link.ring.ready() != Ok(0))
+    pub(super) fn is_answered(&mut self, queue: usize) -> bool {
+        self.link_mut(queue).is_some_and(|link| link.ring.ready() != Ok(0))
     }
 
-    /// Whether there is something to send that [`round`](Self::round) has not seen.
-    pub(super) fn is_asked(&self) -> bool {
-        self.work
+    /// Whether there is something to do that [`round`](Self::round) has not seen.
+    pub(super) fn is_asked(&self, queue: usize) -> bool {
+        self.queues.get(queue).is_some_and(|queue| queue.work)
+    }
+
+    /// Requests of this queue that the backend has not answered.
+    pub(super) fn in_flight(&self, queue: usize) -> usize {
+        self.link(queue).map_or(0, |link| link.flights.len())
     }
 
     /// Requests that the backend has not answered.
-    pub(super) fn in_flight(&self) -> usize {
-        self.link.as_ref().map_or(0, |link| link.flights.len())
+    pub(super) fn all_in_flight(&self) -> usize {
+        (0..self.queues.len()).map(|queue| self.in_flight(queue)).sum()
     }
 
-    fn take_answers(&mut self, round: &mut Round) -> Result<(), Violation> {
-        while let Some(link) = &mut self.link {
+    fn take_answers(&mut self, queue: usize, round: &mut Round) -> Result<(), Violation> {
+        while let Some(link) = self.queues.get_mut(queue).and_then(|queue| queue.link.as_mut()) {
             let Some((flight, status)) = link.answer()? else { break };
             round.answers += 1;
             let (piece, operation) = (flight.piece, flight.operation);
@@ -166,7 +213,7 @@ impl<'p, P: Platform> State<'p, P> {
             }
             match status {
                 BLKIF_RSP_OKAY => self.finish(piece, None, round),
-                BLKIF_RSP_EOPNOTSUPP => self.not_supported(piece, operation, round),
+                BLKIF_RSP_EOPNOTSUPP => self.not_supported(queue, piece, operation, round),
                 _ => self.finish(piece, Some(Error::Device), round),
             }
         }
@@ -175,7 +222,7 @@ impl<'p, P: Platform> State<'p, P> {
 
     /// The backend does not know an operation after all (`io/blkif.h` says that this may come at any
     /// time): goes on with less.
-    fn not_supported(&mut self, piece: Piece, operation: Operation, round: &mut Round) {
+    fn not_supported(&mut self, queue: usize, piece: Piece, operation: Operation, round: &mut Round) {
         let Some(properties) = &mut self.properties else { return };
         match operation {
             Operation::Flush => {
@@ -183,7 +230,7 @@ impl<'p, P: Platform> State<'p, P> {
                 if properties.durability == Durability::None {
                     self.finish(piece, Some(Error::Unsupported), round);
                 } else {
-                    self.waiting.push_front(piece);
+                    self.put_back(queue, piece);
                 }
             }
             Operation::Discard(_) => {
@@ -194,24 +241,29 @@ impl<'p, P: Platform> State<'p, P> {
         }
     }
 
-    fn send_waiting(&mut self, round: &mut Round) {
-        while let Some(piece) = self.waiting.pop_front() {
-            match self.send(piece, round) {
+    fn send_waiting(&mut self, queue: usize, round: &mut Round) {
+        while let Some(piece) = self.queues.get_mut(queue).and_then(|queue| queue.waiting.pop_front()) {
+            match self.send(queue, piece, round) {
                 Sent::Yes => {}
-                Sent::NotNow => {
-                    self.waiting.push_front(piece);
-                    return;
-                }
+                Sent::NotNow => return self.put_back(queue, piece),
                 Sent::Never(error) => self.finish(piece, error, round),
             }
         }
     }
 
+    /// Has a piece sent before all others of its queue.
+    fn put_back(&mut self, queue: usize, piece: Piece) {
+        if let Some(queue) = self.queues.get_mut(queue) {
+            queue.waiting.push_front(piece);
+        }
+    }
+
     /// Sends as much of a piece as fits into a request; the rest is put in front of what waits.
-    fn send(&mut self, mut piece: Piece, round: &mut Round) -> Sent {
-        let (Some(properties), Some(link), true) = (&self.properties, &mut self.link, self.serving) else {
+    fn send(&mut self, queue: usize, mut piece: Piece, round: &mut Round) -> Sent {
+        let Some(Queue { waiting, link: Some(link), .. }) = self.queues.get_mut(queue) else {
             return Sent::NotNow;
         };
+        let (Some(properties), true) = (&self.properties, self.serving) else { return Sent::NotNow };
         let Some(job) = self.jobs.get_mut(piece.job) else { return Sent::Never(None) };
         if job.is_pointless() {
             return Sent::Never(None);
@@ -238,7 +290,7 @@ impl<'p, P: Platform> State<'p, P> {
             Ok(()) => {
                 if let Some(rest) = rest {
                     job.split();
-                    self.waiting.push_front(rest);
+                    waiting.push_front(rest);
                 }
                 Sent::Yes
             }
@@ -259,17 +311,51 @@ impl<'p, P: Platform> State<'p, P> {
         }
     }
 
-    /// Uses a connection that the backend is told of.
-    pub(super) fn attach(&mut self, link: Link<'p, P>) {
-        (self.link, self.down, self.blame) = (Some(link), None, None);
+    /// Uses a connection that the backend is told of, of one link at least. What waits in queues that
+    /// have none is sent over the others.
+    pub(super) fn attach(&mut self, links: Vec<Link<'p, P>>) {
+        (self.down, self.blame, self.violation) = (None, None, None);
+        self.active = links.len().clamp(1, self.queues.len());
+        let (active, idle) = self.queues.split_at_mut(self.active);
+        for (queue, other) in idle.iter_mut().zip((0..active.len()).cycle()) {
+            if let Some(other) = active.get_mut(other) {
+                other.waiting.append(&mut queue.waiting);
+            }
+        }
+        for (queue, link) in self.queues.iter_mut().zip(links) {
+            queue.link = Some(link);
+        }
     }
 
-    /// The backend has connected, and takes requests from now on; whoever waits for that is to be
+    /// The backend has connected, and takes requests from now on; those who waited for that are to be
     /// woken.
-    pub(super) fn begin(&mut self, properties: Properties) -> Option<Waker> {
+    pub(super) fn begin(&mut self, properties: Properties) -> Vec<Waker> {
         self.properties = Some(properties);
         self.serving = true;
-        self.observer.take()
+        self.observer.take().into_iter().chain(self.queues.iter_mut().filter_map(Queue::call)).collect()
+    }
+
+    /// There will be no other connection; those who serve the queues are to be woken.
+    pub(super) fn retire(&mut self) -> Vec<Waker> {
+        self.retired = true;
+        self.queues.iter_mut().filter_map(Queue::call).collect()
+    }
+
+    pub(super) fn is_retired(&self) -> bool {
+        self.retired
+    }
+
+    /// Who waits for the backend to do something wrong.
+    pub(super) fn judge(&mut self) -> Option<Waker> {
+        self.judge.take()
+    }
+
+    /// What the backend did wrong, if it did; or else has `waker` woken when it does.
+    pub(super) fn accused(&mut self, waker: &Waker) -> Option<Violation> {
+        if self.violation.is_none() {
+            self.judge = Some(waker.clone());
+        }
+        self.violation
     }
 
     /// Whether it is known what becomes of the disk; or else has `waker` woken when it is.
@@ -286,33 +372,43 @@ impl<'p, P: Platform> State<'p, P> {
         self.serving = false;
     }
 
-    /// The connection, if there is one.
-    pub(super) fn link(&self) -> Option<&Link<'p, P>> {
-        self.link.as_ref()
+    /// A queue's link, if there is a connection.
+    pub(super) fn link(&self, queue: usize) -> Option<&Link<'p, P>> {
+        self.queues.get(queue)?.link.as_ref()
     }
 
-    /// Closes the connection. What was on its way is sent again over the next one, in the same
+    fn link_mut(&mut self, queue: usize) -> Option<&mut Link<'p, P>> {
+        self.queues.get_mut(queue)?.link.as_mut()
+    }
+
+    /// Closes the connection. What was on its way is sent again over the next one, in each queue's
     /// order, or fails if the backend is to blame or keeps its pages.
     pub(super) fn detach(&mut self, round: &mut Round) {
-        let Some(mut link) = self.link.take() else { return };
-        let mut flights: Vec<Flight<'p, P>> = link.flights.drain();
-        flights.sort_by_key(|flight| core::cmp::Reverse(flight.order));
-        for flight in flights {
-            let piece = flight.piece;
-            let whole = flight.land(&mut link.lender, self.jobs.get_mut(piece.job));
-            match (whole, self.blame) {
-                (true, None) => self.waiting.push_front(piece),
-                (true, blame) => self.finish(piece, blame, round),
-                (false, blame) => self.finish(piece, blame.or(Some(Error::Gone)), round),
+        for index in 0..self.queues.len() {
+            let Some(mut link) = self.queues.get_mut(index).and_then(|queue| queue.link.take()) else {
+                continue;
+            };
+            let mut flights: Vec<Flight<'p, P>> = link.flights.drain();
+            flights.sort_by_key(|flight| core::cmp::Reverse(flight.order));
+            for flight in flights {
+                let piece = flight.piece;
+                let whole = flight.land(&mut link.lender, self.jobs.get_mut(piece.job));
+                match (whole, self.blame) {
+                    (true, None) => self.put_back(index, piece),
+                    (true, blame) => self.finish(piece, blame, round),
+                    (false, blame) => self.finish(piece, blame.or(Some(Error::Gone)), round),
+                }
             }
         }
+        round.wakers.extend(self.queues.iter_mut().filter_map(Queue::call));
     }
 
     /// Fails all that waits, and what is asked for from now on.
     pub(super) fn fail(&mut self, error: Error, round: &mut Round) {
         self.down = Some(error);
         round.wakers.extend(self.observer.take());
-        while let Some(piece) = self.waiting.pop_front() {
+        let waiting: Vec<Piece> = self.queues.iter_mut().flat_map(|queue| queue.waiting.drain(..)).collect();
+        for piece in waiting {
             self.finish(piece, Some(error), round);
         }
     }

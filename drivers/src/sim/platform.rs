@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 use core::future::{Future, pending};
 use core::pin::Pin;
-use core::sync::atomic::{AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
 use embassy_futures::yield_now;
@@ -34,6 +34,7 @@ pub struct SimPlatform {
     clock: Clock,
     now: AtomicU64,
     pages: AtomicU64,
+    vcpu: AtomicU32,
 }
 
 impl SimPlatform {
@@ -52,6 +53,7 @@ impl SimPlatform {
             clock,
             now: AtomicU64::new(0),
             pages: AtomicU64::new(u64::MAX),
+            vcpu: AtomicU32::new(0),
         }
     }
 
@@ -77,6 +79,11 @@ impl SimPlatform {
     /// Channels that are open.
     pub fn channels(&self) -> usize {
         self.channels.lock().len()
+    }
+
+    /// From now on it is this vCPU that calls.
+    pub fn be_vcpu(&self, number: u32) {
+        self.vcpu.store(number, Ordering::Relaxed);
     }
 
     /// From now on there are only so many pages.
@@ -116,6 +123,10 @@ impl Platform for SimPlatform {
 
     fn channel(&self, _: DomainId) -> Result<SimChannel> {
         Ok(SimChannel::open(&self.channels))
+    }
+
+    fn vcpu(&self) -> u32 {
+        self.vcpu.load(Ordering::Relaxed)
     }
 
     fn now(&self) -> u64 {

@@ -4,4 +4,5 @@ mod backend;
 mod faults;
 mod handshake;
 mod lies;
+mod queues;
 mod transfers;

@@ -54,6 +54,17 @@ impl Platform for XenPlatform {
         EventChannel::for_domain(domain)
     }
 
+    fn channel_to(&self, domain: DomainId, vcpu: u32) -> Result<EventChannel> {
+        let mut channel = EventChannel::for_domain(domain)?;
+        // If Xen does not want that, the first vCPU takes the events, and wakes who waits.
+        let _ = channel.deliver_to(vcpu);
+        Ok(channel)
+    }
+
+    fn vcpu(&self) -> u32 {
+        prism_arch::vcpu::number()
+    }
+
     fn now(&self) -> u64 {
         time::nanoseconds()
     }
@@ -67,6 +78,14 @@ impl Channel for EventChannel {
     fn notify(&self) {
         // Fails only if nobody is connected: then there is nobody to be told.
         let _ = EventChannel::notify(self);
+    }
+
+    fn found_work(&self) {
+        EventChannel::found_work(self);
+    }
+
+    fn found_nothing(&self) {
+        EventChannel::found_nothing(self);
     }
 
     fn wait(&self) -> impl Future<Output = ()> + Send {

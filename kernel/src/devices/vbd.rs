@@ -3,6 +3,7 @@
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
@@ -15,17 +16,23 @@ use xen::xenbus::{self, Device, Ended};
 use xen::xenstore::Delay;
 
 use super::{Class, XenPlatform, emulated};
-use crate::disks;
+use crate::{disks, exec};
 
 /// Time that each step of the handshake may take.
 const LIMIT: Duration = Duration::from_secs(10);
+
+/// Queues of a disk at most: each has a task, a ring and an event channel.
+const MOST_QUEUES: usize = 8;
+
+/// A disk, and how many of its queues are served.
+type Known = (Arc<Vbd<'static, XenPlatform>>, u32);
 
 /// The class of paravirtual disks.
 pub(crate) struct Vbds {
     platform: &'static XenPlatform,
     /// How long to look for answers before sleeping.
     poll: Duration,
-    known: Mutex<BTreeMap<u32, Arc<Vbd<'static, XenPlatform>>>>,
+    known: Mutex<BTreeMap<u32, Known>>,
     searched: AtomicBool,
 }
 
@@ -36,9 +43,24 @@ impl Vbds {
         Self { platform, poll, known: Mutex::new(BTreeMap::new()), searched: AtomicBool::new(false) }
     }
 
-    fn vbd(&self, number: u32) -> Arc<Vbd<'static, XenPlatform>> {
+    fn vbd(&self, number: u32) -> Known {
         let mut known = self.known.lock();
-        Arc::clone(known.entry(number).or_insert_with(|| Arc::new(Vbd::new(self.platform, number))))
+        let (vbd, served) = known.entry(number).or_insert_with(|| self.begin(number));
+        (Arc::clone(vbd), *served)
+    }
+
+    /// Begins to serve a disk's queues, but for the first one: each on the vCPU whose requests it takes.
+    fn begin(&self, number: u32) -> Known {
+        let vcpus: Vec<u32> = exec::running().take(MOST_QUEUES).collect();
+        let vbd = Arc::new(Vbd::with_queues(self.platform, number, vcpus.len() as u32));
+        let serve = |vcpu: u32| {
+            let (vbd, poll) = (Arc::clone(&vbd), self.poll);
+            exec::spawn_on(vcpu, async move { vbd.serve(vcpu as usize, poll).await })
+        };
+        // The first vCPUs have the first numbers, unless one did not start.
+        let served = (1..).zip(vcpus.iter().skip(1));
+        let served = served.take_while(|(queue, vcpu)| queue == *vcpu && serve(**vcpu).is_ok()).count();
+        (vbd, 1 + served as u32)
     }
 }
 
@@ -56,8 +78,8 @@ impl Class for Vbds {
     }
 
     async fn drive(&self, number: u32, device: Device) -> Ended<Error> {
-        let vbd = self.vbd(number);
-        let mut front = Front::new(&vbd, self.poll);
+        let (vbd, queues) = self.vbd(number);
+        let mut front = Front::new(&vbd, self.poll).with_queues(queues);
         let present = async {
             match select(vbd.settled(), self.platform.delay(LIMIT)).await {
                 Either::First(()) => {
@@ -83,6 +105,8 @@ impl Class for Vbds {
     }
 
     fn gone(&self, number: u32) {
-        self.known.lock().remove(&number);
+        if let Some((vbd, _)) = self.known.lock().remove(&number) {
+            vbd.retire();
+        }
     }
 }

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The loop that serves a queue.
+
+use alloc::sync::Arc;
+use core::future::pending;
+use core::time::Duration;
+
+use embassy_futures::select::{Either3, select3};
+use embassy_futures::yield_now;
+use xen::ring::Violation;
+
+use super::disk::Vbd;
+use super::patience::Patience;
+use super::state::Round;
+use crate::platform::{Channel, Platform};
+
+/// How often grant references are looked for when there are none.
+const PAUSE: Duration = Duration::from_millis(1);
+
+/// Takes answers and sends requests, over one connection after the other.
+pub(super) struct Server<'v, 'p, P: Platform> {
+    vbd: &'v Vbd<'p, P>,
+    queue: usize,
+    patience: Patience,
+}
+
+impl<'v, 'p, P: Platform> Server<'v, 'p, P> {
+    /// The server of a queue. It looks for answers for up to `poll` before it waits for an event.
+    pub(super) fn new(vbd: &'v Vbd<'p, P>, queue: usize, poll: Duration) -> Self {
+        Self { vbd, queue, patience: Patience::new(poll) }
+    }
+
+    /// Serves until the disk is retired. A backend that breaks the protocol is accused, and then
+    /// ignored until something changes.
+    pub(super) async fn run(&mut self) {
+        while !self.vbd.state().is_retired() {
+            if self.turn().await.is_err() {
+                self.vbd.accuse();
+                self.vbd.work(self.queue).await;
+            }
+        }
+    }
+
+    /// Does what there is to do, and waits until there is more.
+    async fn turn(&mut self) -> Result<(), Violation> {
+        let (vbd, queue) = (self.vbd, self.queue);
+        let round = vbd.round(queue)?;
+        let Some(channel) = self.channel() else {
+            vbd.work(queue).await;
+            return Ok(());
+        };
+        if round.notify {
+            channel.notify();
+        }
+        if round.answers > 0 {
+            channel.found_work();
+        }
+        if self.poll().await || vbd.state().listen(queue)? {
+            return Ok(());
+        }
+        if self.wait(&channel, &round).await && !vbd.state().is_answered(queue) {
+            channel.found_nothing();
+        }
+        Ok(())
+    }
+
+    fn channel(&self) -> Option<Arc<P::Channel>> {
+        self.vbd.state().link(self.queue).map(|link| Arc::clone(&link.channel))
+    }
+
+    /// Waits until something happens; true if it was an event.
+    async fn wait(&self, channel: &P::Channel, round: &Round) -> bool {
+        let vbd = self.vbd;
+        // While requests are on their way, their answers free references.
+        let starved = round.starved && vbd.state().in_flight(self.queue) == 0;
+        let pause = async { if starved { vbd.platform().delay(PAUSE).await } else { pending().await } };
+        matches!(select3(vbd.work(self.queue), channel.wait(), pause).await, Either3::Second(()))
+    }
+
+    /// Looks for answers for a while, if that is likely to be worth it; true if there is something to
+    /// do at once.
+    async fn poll(&mut self) -> bool {
+        let (vbd, queue) = (self.vbd, self.queue);
+        let start = vbd.platform().now();
+        if vbd.state().in_flight(queue) == 0 || !self.patience.begin() {
+            return false;
+        }
+        loop {
+            if vbd.state().is_answered(queue) {
+                self.patience.end(true);
+                return true;
+            }
+            if !self.patience.lasts(vbd.platform().now().saturating_sub(start)) {
+                self.patience.end(false);
+                return false;
+            }
+            // Others may have something to do, or to send.
+            yield_now().await;
+            if vbd.state().is_asked(queue) {
+                return true;
+            }
+        }
+    }
+}
