@@ -12,6 +12,8 @@
 //! - `bench=xvda,random,DEPTH,SIZE,COUNT`: reads COUNT blocks of SIZE bytes (or `sequential`), so many
 //!   at once, and says how long that took
 //! - `mark=TEXT`: says so, and sleeps for two seconds
+//! - `spread=xvda,COUNT`: reads COUNT blocks of 4 KiB on each vCPU
+//! - `grow=xvda`: reads until the disk is larger, and then its end
 //! - `hammer=xvda`: reads again and again, until the disk is taken away
 //! - `await=xvda`: waits until there is such a disk
 #![no_std]
@@ -23,6 +25,7 @@ mod bench;
 mod mix;
 mod pattern;
 mod pipeline;
+mod watch;
 
 use alloc::format;
 use alloc::sync::Arc;
@@ -33,7 +36,7 @@ use prism::disks::{Discard, Disk, Error, Request};
 use prism::{Context, Verdict, println};
 use sha2::{Digest, Sha256};
 
-prism::app!(main, words: ["list", "sha256", "copy", "fill", "verify", "mix", "flush", "discard", "read", "bench", "mark", "hammer", "await"]);
+prism::app!(main, words: ["list", "sha256", "copy", "fill", "verify", "mix", "flush", "discard", "read", "bench", "mark", "spread", "grow", "hammer", "await"]);
 
 async fn main(context: Context) -> prism::Result<Verdict> {
     let mut verdict = Verdict::Success;
@@ -68,6 +71,10 @@ async fn main(context: Context) -> prism::Result<Verdict> {
                 let reads = Reads { order, depth, size: size.parse()?, count: count.parse()? };
                 bench::run(&*find(&context, disk).await?, reads).await?
             }
+            ("spread", [disk, count]) => {
+                watch::spread(&context, find(&context, disk).await?, count.parse()?).await?
+            }
+            ("grow", [disk]) => watch::grow(&*find(&context, disk).await?).await?,
             ("mark", [text]) => bench::mark(text).await,
             ("hammer", [disk]) => hammer(&*find(&context, disk).await?).await?,
             ("await", [disk]) => {
@@ -76,7 +83,7 @@ async fn main(context: Context) -> prism::Result<Verdict> {
             }
             (
                 "sha256" | "copy" | "fill" | "verify" | "mix" | "flush" | "discard" | "read" | "bench"
-                | "mark" | "hammer" | "await",
+                | "mark" | "spread" | "grow" | "hammer" | "await",
                 _,
             ) => {
                 return Err(format!("{}={value} has the wrong number of arguments", word.name).into());

@@ -69,6 +69,44 @@ const EXT4: &str = "f=/tmp/ext4.img; d=/tmp/ext4; rm -rf $f $d; mkdir -p $d/deep
      i=0; until grep -qs 'Test result' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
      grep -q \"sha256 /deep/busybox $(sha256sum </bin/busybox | cut -c-64)\" $l";
 
+/// Gives a guest of four vCPUs a disk by a backend of four queues; afterwards each of them has
+/// raised events.
+const FOUR_QUEUES: &str = "m=/sys/module/xen_blkback/parameters/max_queues; old=$(cat $m); echo 4 >$m; \
+     f=/tmp/queues.img; truncate -s 16M $f; xl block-attach $DOMID format=raw,vdev=xvda,target=$f || exit 1; \
+     xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
+     i=0; until grep -qs 'vcpus read' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
+     echo $old >$m; echo \"queues: $(xenstore-read /local/domain/$DOMID/device/vbd/51712/multi-queue-num-queues)\"; \
+     n=$(grep blkif-backend /proc/interrupts | awk '$2 > 10' | wc -l); echo \"busy channels: $n\"";
+
+/// A disk of 4 KiB sectors, the same to Linux when the guest is done with it.
+const LARGE_SECTORS: &str = "f=/tmp/large.img; rm -f $f; truncate -s 16M $f; d=$(losetup -f --show -b 4096 $f) || exit 1; \
+     xl block-attach $DOMID format=raw,vdev=xvda,target=$d && xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
+     i=0; until grep -qs 'Test result' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
+     h=$(dd if=$d iflag=direct bs=1M 2>/dev/null | sha256sum | cut -c-64); losetup -d $d; \
+     grep -q \"sha256 xvda $h\" $l";
+
+/// Makes a disk larger while the guest reads it.
+const GROW: &str = "f=/tmp/grow.img; rm -f $f; truncate -s 8M $f; d=$(losetup -f --show $f) || exit 1; \
+     xl block-attach $DOMID format=raw,vdev=xvda,target=$d && xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
+     i=0; until grep -qs 'to grow' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
+     truncate -s 12M $f && losetup -c $d; \
+     i=0; until grep -qs 'Test result' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; losetup -d $d";
+
+/// Gives the guest a file full of data; after it has discarded all, the file takes no room.
+const DISCARD: &str = "f=/tmp/discard.img; dd if=/dev/urandom of=$f bs=1M count=8 2>/dev/null; \
+     xl block-attach $DOMID format=raw,vdev=xvda,target=$f && xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
+     i=0; until grep -qs 'Test result' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
+     echo \"KiB left: $(du -k $f | cut -f1)\"";
+
+/// Status 0 if the guest has read what Linux has in the file that is its CD.
+const SAME_CD: &str = "f=/bin/busybox; h=$(head -c $(($(stat -c %s $f) / 512 * 512)) $f | sha256sum | cut -c-64); \
+     grep -q \"sha256 xvda $h\" /var/log/xen/guest-$GUEST.log";
+
+/// The same for what the loader put into memory; in a PV domain that is whole pages.
+const SAME_RAMDISK: &str = "f=/bin/busybox; l=/var/log/xen/guest-$GUEST.log; \
+     n=$(sed -n 's/^ram0: \\([0-9]*\\) bytes.*/\\1/p' $l); [ $n -gt 500000 ] || exit 1; \
+     h=$(cat $f /dev/zero | head -c $n | sha256sum | cut -c-64); grep -q \"sha256 ram0 $h\" $l";
+
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("linux_reads_what_the_guest_wrote", "disk")
@@ -111,6 +149,45 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("hammer=xvda await=xvda sha256=xvda")
         .beside("hammering", FORCE)
         .telling(&["the disk was taken away", "attached", "sha256 xvda"]),
+    GuestTest::new("mixed_io_of_256_mib_is_right_under_qemus_xen", "disk")
+        .envs(&[Env::QemuXen])
+        .disk(Backend::Kernel)
+        .words("mix=xvda,5,256 sha256=xvda")
+        .beside("sha256 xvda", SAME_TO_LINUX)
+        .telling(&["256 MiB, all checked"]),
+    GuestTest::new("each_vcpu_has_a_queue_of_its_own", "disk")
+        .envs(&[Env::Pv, Env::Pvh])
+        .vcpus(4)
+        .words("await=xvda spread=xvda,200 mix=xvda,11,16 mark=done")
+        .after(FOUR_QUEUES)
+        .telling(&["4 vcpus read 200 blocks each", "queues: 4", "busy channels: 4", "16 MiB, all checked"]),
+    GuestTest::new("sectors_of_4_kib_are_written_and_read", "disk")
+        .envs(XL)
+        .words("await=xvda list mix=xvda,6,32 fill=xvda,7 verify=xvda,7 sha256=xvda")
+        .after(LARGE_SECTORS)
+        .telling(&["sectors of 4096", "32 MiB, all checked", "verified 16777216 bytes"]),
+    GuestTest::new("a_disk_grows_while_it_is_read", "disk")
+        .envs(XL)
+        .words("await=xvda grow=xvda")
+        .after(GROW)
+        .telling(&["xvda grew from 8388608 to 12582912 bytes"]),
+    GuestTest::new("what_is_discarded_takes_no_room", "disk")
+        .envs(XL)
+        .words("await=xvda list discard=xvda")
+        .after(DISCARD)
+        .telling(&["discards", "KiB left: 0"]),
+    GuestTest::new("a_cd_is_read", "disk")
+        .envs(&[Env::Pv, Env::Pvh])
+        .settings(&["disk = [ \"/bin/busybox,raw,xvda,cdrom\" ]"])
+        .words("list sha256=xvda")
+        .beside("sha256 xvda", SAME_CD)
+        .telling(&["read-only", "CD-ROM"]),
+    GuestTest::new("a_ramdisk_is_a_disk", "disk")
+        .envs(&[Env::Pv, Env::Pvh])
+        .settings(&["ramdisk = \"/bin/busybox\""])
+        .words("list sha256=ram0")
+        .beside("sha256 ram0", SAME_RAMDISK)
+        .telling(&["ram0", "read-only"]),
     GuestTest::new("a_store_that_is_destroyed_again_and_again_loses_nothing", "kv")
         .envs(&[Env::Pv, Env::Pvh])
         .words("disk=xvda check")
