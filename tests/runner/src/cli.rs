@@ -115,7 +115,10 @@ pub struct Bench {
     /// What is measured.
     #[arg(value_enum)]
     pub what: Benchmark,
-    /// Only one short run of each, in one environment; prints the table, and writes nothing.
+    /// Environments, pv, pvh and pvhvm by default; may be repeated or separated by commas.
+    #[arg(long = "env", value_delimiter = ',', value_name = "ENV")]
+    pub envs: Vec<String>,
+    /// Only one short run of each, in pv by default; prints the table, and writes nothing.
     #[arg(long)]
     pub quick: bool,
 }

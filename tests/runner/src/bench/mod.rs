@@ -53,17 +53,25 @@ struct Pair {
     linux: Run,
 }
 
+/// The environment of this name, if both can be compared in it.
+fn known(name: &str) -> Result<Env> {
+    let found = ENVS.into_iter().find(|env| env.name() == name);
+    found.with_context(|| format!("{name} is no environment for this: pv, pvh and pvhvm are"))
+}
+
 /// Measures, and prints the table, or writes it and the picture into `docs/`.
 ///
 /// # Errors
 /// If the lab fails, or a guest.
 pub fn run(project: &Project, options: &Bench) -> Result<u8> {
     let extent = if options.quick { QUICK } else { FULL };
+    let envs = options.envs.iter().map(|name| known(name)).collect::<Result<Vec<Env>>>()?;
+    let envs = if envs.is_empty() { extent.envs } else { &envs };
     let lab = project.lab();
     let mut session = Session::open(&lab, &lab.ensure(Role::Xen)?, &[])?;
     let (ours, linux) = (Contender::ours(project)?, Contender::linux(project, &mut session)?);
     let mut comparisons = Vec::new();
-    for &env in extent.envs {
+    for &env in envs {
         let mut pairs = Vec::new();
         for round in 1..=extent.rounds {
             eprintln!("{}: round {round} of {}", env.name(), extent.rounds);

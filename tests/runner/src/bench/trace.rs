@@ -9,11 +9,12 @@ use super::workload;
 use crate::lab::agent::Agent;
 
 /// Traces what lies between marks, for the guest on whose console they are.
-pub(super) const COMMAND: &str = "l=/var/log/xen/guest-$GUEST.log; n=1; rm -f /tmp/bench*; \
-     is() { grep -q '^Test result' $l || [ $(grep -c \"^mark $1\" $l) -ge $n ]; }; \
-     until grep -q '^Test result' $l; do \
-     if is begin; then xentrace -D -S 256 -e 0x0ffff000 /tmp/bench$n >/dev/null 2>&1 & p=$!; \
-     until is end; do sleep 0.2; done; kill -INT $p; wait $p; n=$((n + 1)); fi; sleep 0.1; done";
+pub(super) const COMMAND: &str = "n=0; rm -f /tmp/bench* /tmp/lines; mkfifo /tmp/lines; \
+     tail -n +1 -f /var/log/xen/guest-$GUEST.log >/tmp/lines & t=$!; \
+     while read -r line; do case \"$line\" in \
+     'mark begin'*) n=$((n + 1)); xentrace -D -S 256 -e 0x0ffff000 /tmp/bench$n >/dev/null 2>&1 & p=$!;; \
+     'mark end'*) kill -INT $p; wait $p;; \
+     'Test result'*) break;; esac; done </tmp/lines; kill $t";
 
 /// Prints the summaries of what was traced, each below a line of its own.
 const SUMMARIZE: &str =
@@ -58,6 +59,7 @@ impl Cost {
         let Some(block) = guest else { return summary.contains("|-- Domain 0 --|").then(Self::default) };
         let mut cost = Self::default();
         for line in block.lines() {
+            let line = line.trim_start().trim_start_matches('[').replace(']', " ");
             let mut words = line.split_whitespace();
             let name = words.next().unwrap_or_default();
             let mut numbers = words.filter_map(|word| word.parse::<u64>().ok());
@@ -95,7 +97,7 @@ mod tests {
                       evtchn_op   [32]:  4\n|-- Domain 32767 --|\n  running: 3 0.1s 5\n";
     const PVH: &str = "|-- Domain 3 --|\n-- v0 --\n running: 2 0.01s 100\n-- v1 --\n running: 3 0.01s 100\n \
                        VMEXIT_INTR   6  0.01s\n VMEXIT_HLT   2  1.12s 24.86%\n VMEXIT_VMMCALL  32  0.04s\n   \
-                       evtchn_op  [32]:  30\n";
+                       [ evtchn_op]  30  7.69s  8.06% 27 cyc {1|2|3}\n";
 
     #[test]
     fn only_the_guest_is_counted() {

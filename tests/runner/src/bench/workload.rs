@@ -14,9 +14,9 @@ pub(super) struct Workload {
 
 /// All of them.
 pub(super) const ALL: [Workload; 3] = [
-    Workload { name: "4 KiB random, QD1", order: "random", depth: 1, size: 4 << 10, requests: 400 },
+    Workload { name: "4 KiB random, QD1", order: "random", depth: 1, size: 4 << 10, requests: 200 },
     Workload { name: "4 KiB random, QD32", order: "random", depth: 32, size: 4 << 10, requests: 1600 },
-    Workload { name: "64 KiB sequential, QD1", order: "sequential", depth: 1, size: 64 << 10, requests: 200 },
+    Workload { name: "64 KiB sequential, QD1", order: "sequential", depth: 1, size: 64 << 10, requests: 100 },
 ];
 
 impl Workload {
@@ -70,6 +70,6 @@ mod tests {
     fn a_guest_is_told_of_each_workload_twice_and_of_nothing_once() {
         assert_eq!(words(1).matches("bench=").count(), 2 * ALL.len() + 1);
         assert!(words(10).contains("mark=begin bench=xvda,random,1,4096,0 mark=end"));
-        assert!(words(10).starts_with("bench=xvda,random,1,4096,40 "));
+        assert!(words(10).starts_with("bench=xvda,random,1,4096,20 "));
     }
 }
