@@ -28,6 +28,7 @@ pub mod ports;
 pub mod power;
 pub mod ramdisk;
 pub mod registers;
+pub mod romdisk;
 pub mod rtc;
 pub mod serial;
 #[cfg(any(test, feature = "sim"))]

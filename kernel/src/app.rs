@@ -160,7 +160,7 @@ impl Context {
     }
 
     /// The content of the first file that the loader put into memory (`ramdisk=` in an `xl`
-    /// configuration, `-initrd` of QEMU).
+    /// configuration, `-initrd` of QEMU). It is a [disk](Self::disk) too, `ram0`, that can only be read.
     pub fn ramdisk(&self) -> Option<&'static [u8]> {
         memory::module(&self.info.memory, self.info.modules.first()?)
     }

@@ -2,6 +2,7 @@
 //! From the front door to the application's main, once, top to bottom.
 
 use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use log::{debug, info, warn};
@@ -14,6 +15,7 @@ use prism_boot::command_line::{ConsoleSinks, EventAbi, HypercallMethod, Rung, Up
 use prism_boot::grid::Grid;
 use prism_boot::services::{Console, DeviceBus, Services, Upcall};
 use prism_boot::{Acpi, BootError, BootInfo, PAGE_SIZE, SharedRing, door, e820};
+use prism_drivers::romdisk::RomDisk;
 use prism_drivers::rtc;
 use prism_drivers::vga::{self, Screen};
 use xen::console::Ring;
@@ -34,8 +36,8 @@ use crate::registers;
 use crate::smp::{self, Surface};
 use crate::surroundings::Surroundings;
 use crate::{
-    apic, blocking, crash, devices, entropy, event, exec, grant, lifecycle, power, println, probe, store,
-    time,
+    apic, blocking, crash, devices, disks, entropy, event, exec, grant, lifecycle, power, println, probe,
+    store, time,
 };
 
 unsafe extern "Rust" {
@@ -70,6 +72,9 @@ fn start_tasks(machine: &'static dyn Machine, application: Application, context:
             let _ = exec::spawn(lifecycle::obey(store));
             devices::begin(store, &context.info.command_line);
         }
+    }
+    if let Some(contents) = context.ramdisk() {
+        disks::add(disks::RAMDISK, Arc::new(RomDisk::new("ram0".into(), contents)));
     }
     match context.surroundings.services.disk.chosen {
         DeviceBus::Emulated => devices::ide::begin(),

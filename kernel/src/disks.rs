@@ -31,6 +31,9 @@ pub use prism_drivers::block::{Discard, Error, Geometry};
 /// Where a disk stands in the order: the number that its bus gives it.
 pub(crate) type Number = u32;
 
+/// The number of the disk that the loader put into memory: the last one.
+pub(crate) const RAMDISK: Number = Number::MAX;
+
 static DISKS: Mutex<Disks> = Mutex::new(Disks { disks: BTreeMap::new(), searches: 0, wakers: Vec::new() });
 
 /// A buffer of `length` bytes; `None` if there is no memory.
