@@ -29,14 +29,51 @@ pub(crate) fn is_there(place: &Bytes) -> prism::Result<bool> {
 
 /// Mounts it.
 pub(crate) fn open(place: &Arc<Bytes>) -> prism::Result<Box<dyn FileSystem>> {
-    Ok(Box::new(Mounted(Ext4::load(Box::new(Reader(Arc::clone(place))))?)))
+    Ok(Box::new(Mounted(Ext4::load(Box::new(Reader::new(place)))?)))
 }
 
-struct Reader(Arc<Bytes>);
+/// Bytes that are read ahead where one read follows another: `ext4-view` asks for a few blocks at a time.
+const AHEAD: u64 = 256 << 10;
+
+struct Reader {
+    place: Arc<Bytes>,
+    /// What was read ahead, and where it begins.
+    ahead: Vec<u8>,
+    start: u64,
+}
+
+impl Reader {
+    fn new(place: &Arc<Bytes>) -> Self {
+        Self { place: Arc::clone(place), ahead: Vec::new(), start: 0 }
+    }
+
+    /// What was read ahead from `start` on, if it is as much as that.
+    fn found(&self, start: u64, length: usize) -> Option<&[u8]> {
+        let skipped = usize::try_from(start.checked_sub(self.start)?).ok()?;
+        self.ahead.get(skipped..skipped.checked_add(length)?)
+    }
+}
 
 impl Ext4Read for Reader {
     fn read(&mut self, start: u64, into: &mut [u8]) -> Result<(), Box<dyn Error + Send + Sync>> {
-        Ok(wait(self.0.read(start, into))?)
+        if let Some(found) = self.found(start, into.len()) {
+            into.copy_from_slice(found);
+            return Ok(());
+        }
+        let follows = start == self.start + self.ahead.len() as u64;
+        let length = self.place.length().saturating_sub(start).min(AHEAD) as usize;
+        self.ahead.clear();
+        if follows && length >= into.len() {
+            self.ahead.resize(length, 0);
+            self.start = start;
+            // Nothing is there if this fails.
+            wait(self.place.read(start, &mut self.ahead)).inspect_err(|_| self.ahead.clear())?;
+            into.copy_from_slice(self.ahead.get(..into.len()).unwrap_or_default());
+            return Ok(());
+        }
+        wait(self.place.read(start, into))?;
+        self.start = start + into.len() as u64; // inside of the disk
+        Ok(())
     }
 }
 

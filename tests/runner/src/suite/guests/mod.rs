@@ -84,6 +84,8 @@ pub struct GuestTest {
     pub beside: Option<Beside>,
     /// More lines for its `xl` configuration.
     pub settings: &'static [&'static str],
+    /// Time after which it counts as hung.
+    pub limit: Duration,
     /// What must come of it.
     pub expected: Expected,
 }
@@ -122,6 +124,7 @@ impl GuestTest {
             typed: None,
             beside: None,
             settings: &[],
+            limit: LIMIT,
             expected,
         }
     }
@@ -194,6 +197,11 @@ impl GuestTest {
     /// too; see [`Beside`].
     pub const fn hosted_by(self, script: &'static str) -> Self {
         Self { network: true, ..self.after(script) }
+    }
+
+    /// The same, but it has so many seconds.
+    pub const fn seconds(self, seconds: u64) -> Self {
+        Self { limit: Duration::from_secs(seconds), ..self }
     }
 
     /// The same with more lines in its `xl` configuration.
@@ -270,7 +278,7 @@ impl GuestCase {
             beside: self.test.beside,
             peer: peer.filter(|_| self.needs_peer()).cloned(),
             settings: self.test.settings,
-            limit: if boot == Boot::Direct { LIMIT } else { LIMIT_WITH_BIOS },
+            limit: if boot == Boot::Direct { self.test.limit } else { LIMIT_WITH_BIOS },
         })
     }
 

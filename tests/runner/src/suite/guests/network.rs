@@ -38,6 +38,12 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(XL)
         .words("root=xvda log")
         .hosted_by(concat!(include_str!("network/site.sh"), include_str!("network/fat_site.sh"))),
+    GuestTest::new("a_file_of_256_mib_off_a_partition_arrives_whole", "httpd")
+        .envs(XL)
+        .words("root=xvda1 log")
+        .hosted_by(concat!(include_str!("network/site.sh"), include_str!("network/large_site.sh")))
+        .seconds(400)
+        .telling(&["256 MiB are the same"]),
     GuestTest::new("eight_mib_are_enough_for_a_web_server", "httpd")
         .envs(FAST)
         .memory(8)
