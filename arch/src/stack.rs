@@ -10,7 +10,7 @@ use crate::vcpu;
 const PAGE: usize = 4096;
 
 /// Usable size of the stack that a vCPU runs its tasks on; the first one also boots on it.
-pub const TASK_STACK_BYTES: usize = 256 * 1024;
+pub const TASK_STACK_BYTES: usize = 64 * 1024;
 /// Usable size of each stack that exceptions are reported on (HVM only; a PV kernel has to take
 /// them on the stack where they happened).
 pub const FAULT_STACK_BYTES: usize = 16 * 1024;

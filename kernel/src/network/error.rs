@@ -18,6 +18,8 @@ pub enum NetworkError {
     Taken,
     /// Too many tasks run.
     Busy,
+    /// There is no memory for a stack.
+    NoMemory,
     /// The backend did not connect in time, or the card was not ready.
     NoConnection,
     /// No cable is plugged into the card.
@@ -35,6 +37,7 @@ impl fmt::Display for NetworkError {
                 "no network: the toolstack gave no such interface; add one to the guest's vif list"
             }
             Self::Taken => "the interface's stack was handed out before; pass that one on",
+            Self::NoMemory => "no network: no memory is left for a stack; give the guest more",
             Self::Busy => "no network: too many tasks run",
             Self::NoConnection => {
                 "no network: the backend did not connect within 10 seconds, or the card does not work; look at it"

@@ -57,7 +57,7 @@ pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'stati
     if bus == DeviceBus::Xenbus {
         devices::emulated::take_cards_away();
     }
-    let stack = stack::start(interface, properties, &addressing)?;
+    let stack = stack::start(interface, properties, &addressing).await?;
     with_timeout(CABLE, stack.wait_link_up()).await.map_err(|_| NetworkError::NoCable)?;
     with_timeout(ADDRESS, stack.wait_config_up()).await.map_err(|_| NetworkError::NoAddress)?;
     if addressing == Addressing::Dynamic {

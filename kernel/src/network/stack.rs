@@ -14,20 +14,26 @@ use prism_drivers::net::{Port, Properties};
 
 use super::error::NetworkError;
 use super::interfaces::Interface;
-use crate::{entropy, exec};
+use crate::{blocking, entropy, exec};
 
 /// Sockets that a stack can have, those of DHCP and DNS included.
 const SOCKETS: usize = 160;
 
 /// Starts a stack on `interface`.
-pub(super) fn start(
+///
+/// It is made on a stack of its own, in the other sense: smoltcp hands its buffer for fragments, 64 KiB, from
+/// function to function by value, which is more than tasks have room for.
+pub(super) async fn start(
     interface: Arc<Interface>,
     properties: Properties,
     addressing: &Addressing,
 ) -> Result<Stack<'static>, NetworkError> {
-    let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
-    let port = Port::new(interface, properties);
-    let (stack, mut runner) = embassy_net::new(port, config(addressing), resources, seed());
+    let config = config(addressing);
+    let made = blocking::run(move || {
+        let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
+        embassy_net::new(Port::new(interface, properties), config, resources, seed())
+    });
+    let (stack, mut runner) = made.await.map_err(|_| NetworkError::NoMemory)?;
     let run = async move { runner.run().await };
     exec::spawn(run).map_err(|_| NetworkError::Busy)?;
     Ok(stack)
