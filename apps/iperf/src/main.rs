@@ -12,7 +12,7 @@ use core::net::IpAddr;
 use prism::embassy_net::Stack;
 use prism::embassy_net::tcp::TcpSocket;
 use prism::embassy_time::{Duration, Timer, with_timeout};
-use prism::network::{Buffers, serve};
+use prism::network::{self, Buffers, Counters, serve};
 use prism_servers::clock::KernelClock;
 use prism_servers::iperf::{Meter, PORT, measure};
 
@@ -32,8 +32,10 @@ async fn main(context: prism::Context) -> prism::Result {
         let seconds = words.number("time")?.unwrap_or(10).min(3600) as u32;
         return client(stack, server, seconds, words.flag("reverse")?).await;
     }
-    let meter: &Meter<_> =
-        Box::leak(Box::new(Meter::new(KernelClock, |line| prism::println!("iperf: {line}"))));
+    let meter: &Meter<_> = Box::leak(Box::new(Meter::new(KernelClock, |line| {
+        prism::println!("iperf: {line}");
+        tell_packets();
+    })));
     for _ in 0..CONNECTIONS {
         context.spawn(serve(stack, PORT, BUFFERS, async |socket| meter.serve(socket).await))?;
     }
@@ -52,9 +54,16 @@ async fn client(stack: Stack<'static>, server: IpAddr, seconds: u32, reverse: bo
     let (sent, received) = if reverse { (theirs.bytes(), ours) } else { (ours, theirs.bytes()) };
     prism::println!("iperf: sent {sent} bytes, {:.1} Mbit/s", rate(sent));
     prism::println!("iperf: received {received} bytes, {:.1} Mbit/s", rate(received));
+    tell_packets();
     control.close();
     let _ = with_timeout(CONNECTING, control.flush()).await;
     Ok(())
+}
+
+/// Says how many packets have been sent since boot, and what was in them.
+fn tell_packets() {
+    let Counters { sent, merged, .. } = network::counters(0).unwrap_or_default();
+    prism::println!("iperf: {sent} segments have left in {} packets", sent - merged);
 }
 
 /// A connection to the server. Its buffers stay: there are two in the life of the image.
