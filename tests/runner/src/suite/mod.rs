@@ -8,6 +8,7 @@ pub mod grub;
 pub mod guests;
 pub mod host;
 pub mod images;
+pub mod network_cost;
 pub mod tally;
 pub mod traced;
 
@@ -78,6 +79,9 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
         for test in disk_cost::TESTS.iter().filter(|test| choice.has(test.name)) {
             test.run(project, &mut tally);
         }
+        for test in network_cost::TESTS.iter().filter(|test| choice.has(test.name)) {
+            test.run(project, &mut tally);
+        }
         let cases: Vec<GuestCase> =
             guests::cases().into_iter().filter(|case| choice.has(&case.name())).collect();
         guests::run(project, &cases, &mut tally)?;
@@ -91,6 +95,7 @@ fn names(project: &Project) -> Result<Vec<String>> {
     let grub = grub::TESTS.iter().map(|test| test.name.to_owned());
     let grub = grub.chain(traced::TESTS.iter().map(|test| test.name.to_owned()));
     let grub = grub.chain(disk_cost::TESTS.iter().map(|test| test.name.to_owned()));
+    let grub = grub.chain(network_cost::TESTS.iter().map(|test| test.name.to_owned()));
     let grub = grub.chain(clock::TESTS.iter().map(|test| test.name.to_owned()));
     let fuzz = fuzz::names(project)?;
     Ok(host.chain(images::names()).chain(fuzz).chain(grub).chain(guests).collect())

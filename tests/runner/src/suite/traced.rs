@@ -75,15 +75,22 @@ impl IdleTest {
 pub(super) struct Cost {
     pub(super) waits: u64,
     pub(super) other: u64,
+    /// Of the others, hypercalls about event channels: nearly all of them notify somebody.
+    pub(super) events: u64,
 }
 
 impl Cost {
     /// Of a guest that must end with success.
     pub(super) fn of_run(session: &mut Session, job: &Job) -> Result<Self> {
+        Self::and_console_of_run(session, job).map(|(cost, _)| cost)
+    }
+
+    /// The same, with what the guest wrote.
+    pub(super) fn and_console_of_run(session: &mut Session, job: &Job) -> Result<(Self, String)> {
         let (outcome, summary) = xl::run_traced(session, job)?;
         ensure!(outcome.verdict == Verdict::Success, "the guest failed:\n{}", outcome.console);
         match Self::of_summary(&summary) {
-            Some(cost) => Ok(cost),
+            Some(cost) => Ok((cost, outcome.console)),
             None => bail!("the trace does not tell of the guest:\n{summary}"),
         }
     }
@@ -99,6 +106,7 @@ impl Cost {
             match name {
                 "VMEXIT_HLT" | "sched_op" => cost.waits += count,
                 "VMEXIT_INTR" => {}
+                "evtchn_op" => cost.events += count,
                 name if name.starts_with("VMEXIT_") || name == "hypercall" => cost.other += count,
                 _ => {}
             }
@@ -126,7 +134,7 @@ mod tests {
 
     #[test]
     fn only_the_guests_own_exits_are_counted() {
-        assert_eq!(Cost::of_summary(SUMMARY), Some(Cost { waits: 1, other: 32 }));
+        assert_eq!(Cost::of_summary(SUMMARY), Some(Cost { waits: 1, other: 32, events: 0 }));
     }
 
     #[test]
