@@ -42,6 +42,9 @@ impl Role {
     }
 }
 
+/// Processors of a machine.
+pub const PROCESSORS: u32 = 2;
+
 /// Disks of the host that a machine can be lent.
 pub const LOANS: usize = 4;
 
@@ -160,7 +163,7 @@ const BIND_NEXT_DISK: &str = "for d in /sys/bus/virtio/devices/*; do \
 
 fn qemu_command(lab: &Lab, role: Role, memory: u64, start: &Start<'_>) -> Command {
     let mut command = qemu::command(&lab.root());
-    command.args(qemu::TCG).args(["-smp", "2", "-m", &format!("{memory}M")]);
+    command.args(qemu::TCG).args(["-smp", &PROCESSORS.to_string(), "-m", &format!("{memory}M")]);
     match role {
         Role::Xen => xen_kernel(lab, &mut command),
         Role::Kvm => kvm_kernel(&mut command),

@@ -9,11 +9,6 @@ use crate::env::Env;
 const ENVS: &[Env] =
     &[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm, Env::QemuXen, Env::Kvm, Env::Fv];
 
-/// Keeps the guest on one processor. The emulated AMD processors of the lab now and then resume an HVM
-/// guest's vCPU that has moved between them with the hypervisor's registers (Xen's report of the triple
-/// fault shows RIP behind Xen's own VMRUN), the sooner the more vCPUs share them.
-const ON_ONE_PROCESSOR: &[&str] = &["cpus = \"1\""];
-
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("four_vcpus_work_together", "vcpus")
@@ -39,7 +34,6 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("thirty_three_vcpus_boot", "vcpus")
         .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
         .vcpus(33)
-        .settings(ON_ONE_PROCESSOR)
         .telling(&["33 of 33 tasks ran where they were started", "660 timers on 33 vCPUs, 0 early"]),
     GuestTest::new("a_vcpu_that_overflows_its_stack_is_a_crash", "vcpus")
         .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
