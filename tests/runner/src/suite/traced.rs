@@ -45,19 +45,19 @@ impl IdleTest {
         }
     }
 
-    /// A guest that sleeps for eleven seconds calls Xen, and is interrupted by it, no more often
-    /// than one that sleeps for one.
+    /// A guest that sleeps for fifteen seconds calls Xen, and is interrupted by it, no more often
+    /// than one that sleeps for five, in which it has found all its devices.
     fn compare(&self, project: &Project) -> Result<()> {
         let image = build::build_by_name(project, "idle")?;
         let lab = project.lab();
         let mut session = Session::open(&lab, &lab.ensure(Role::Xen)?, &[])?;
         // The first guest of a machine meets a toolstack and a xenstored that are not warm yet.
         self.cost(&mut session, &image, "seconds=0")?;
-        let short = self.cost(&mut session, &image, "seconds=1")?;
-        let long = self.cost(&mut session, &image, "seconds=11")?;
+        let short = self.cost(&mut session, &image, "seconds=5")?;
+        let long = self.cost(&mut session, &image, "seconds=15")?;
         ensure!(
             long.waits <= short.waits + SLACK && long.other <= short.other + SLACK,
-            "one second of sleep cost {short:?}, eleven cost {long:?}"
+            "five seconds of sleep cost {short:?}, fifteen cost {long:?}"
         );
         Ok(())
     }
