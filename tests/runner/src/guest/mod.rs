@@ -184,12 +184,21 @@ pub struct Outcome {
     pub machine: String,
     /// What came of the command beside it, if it had one.
     pub companion: Option<Companion>,
+    /// How often it was run before this, and the lab's emulated processor failed it.
+    pub lab_faults: u32,
 }
 
 impl Outcome {
     /// Judges a console.
     pub fn new(ending: Ending, console: String, machine: String) -> Self {
-        Self { verdict: Verdict::of_console(&console), ending, console, machine, companion: None }
+        Self {
+            verdict: Verdict::of_console(&console),
+            ending,
+            console,
+            machine,
+            companion: None,
+            lab_faults: 0,
+        }
     }
 
     /// The same with what came of the command beside it. One that ended its guest, which had no chance to

@@ -64,11 +64,34 @@ pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
     Ok(Outcome::new(Ending::Poweroff, console, xen))
 }
 
-/// Runs the job to its end and cleans up after it.
+/// Runs the job to its end and cleans up after it; again if the emulated processor failed it, which the
+/// outcome counts.
 ///
 /// # Errors
 /// If dom0 no longer answers.
 pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
+    let mut lab_faults = 0;
+    loop {
+        let outcome = run_once(session, job)?;
+        if lab_faults == MOST_LAB_FAULTS || !resumed_as_xen(&outcome.machine) {
+            return Ok(Outcome { lab_faults, ..outcome });
+        }
+        lab_faults += 1;
+    }
+}
+
+/// How often a job is run again.
+const MOST_LAB_FAULTS: u32 = 2;
+
+/// Whether the guest was resumed with the hypervisor's registers instead of its own. The lab's processors,
+/// which are emulated, do that now and then to an HVM or PVH guest, mostly to one whose vCPU moves between
+/// them. Xen then reports a guest with its own code segment (`__HYPERVISOR_CS`, xen/include/asm/config.h),
+/// which no guest of ours has, and the RIP behind its own VMRUN.
+fn resumed_as_xen(machine: &str) -> bool {
+    machine.contains("Triple fault") && machine.contains("RIP:    e008:[<ffff82d0")
+}
+
+fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     let guest = Guest::prepare(session, job, AfterLife::Preserve)?;
     let launch = guest.launch(session, job)?;
     let agent = session.agent();
@@ -236,9 +259,7 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
         format!("memory = {}", job.memory),
         format!("vcpus = {}", job.vcpus),
     ];
-    if job.vcpus > 1 {
-        lines.push(pinned(job.vcpus));
-    }
+    lines.push(pinned(job));
     let after_life = |event| format!("on_{event} = \"{}\"", after.word());
     lines.extend(["poweroff", "reboot", "watchdog", "crash"].map(after_life));
     if is_hvm(job.env) {
@@ -272,11 +293,12 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
     lines.join("\n") + "\n"
 }
 
-/// The line that keeps each vCPU on one of the machine's two processors. Now and then these, which are
-/// emulated, resume an HVM or PVH guest's vCPU that has moved between them with the hypervisor's registers:
-/// the guest ends by a triple fault, for which Xen reports the RIP behind its own VMRUN.
-fn pinned(vcpus: u32) -> String {
-    let places: Vec<String> = (0..vcpus).map(|vcpu| format!("\"{}\"", vcpu % PROCESSORS)).collect();
+/// The line that keeps each vCPU on one of the machine's processors, for whose emulation a guest that
+/// stays where it is is easier: see [`resumed_as_xen`]. A lone vCPU gets the second: the first takes
+/// dom0's interrupts.
+fn pinned(job: &Job) -> String {
+    let place = |vcpu| if job.vcpus == 1 { 1 } else { vcpu % PROCESSORS };
+    let places: Vec<String> = (0..job.vcpus).map(|vcpu| format!("\"{}\"", place(vcpu))).collect();
     format!("cpus = [ {} ]", places.join(", "))
 }
 
@@ -338,6 +360,14 @@ mod tests {
         assert_eq!(ending(0, "Domain 3 has been destroyed.\n"), Ending::Destroyed);
         assert_eq!(ending(TIMED_OUT, "Waiting for domain\n"), Ending::Hang);
         assert_eq!(ending(3, "no such kernel\n"), Ending::NotStarted("no such kernel".to_owned()));
+    }
+
+    #[test]
+    fn a_guest_that_ran_as_the_hypervisor_is_not_to_blame() {
+        let dump = |rip| format!("(XEN) d5v0 Triple fault - invoking\n(XEN) RIP:    {rip}\n");
+        assert!(resumed_as_xen(&dump("e008:[<ffff82d040215abd>]")));
+        assert!(!resumed_as_xen(&dump("0008:[<000000000016c00b>]")));
+        assert!(!resumed_as_xen("(XEN) RIP:    e008:[<ffff82d040215abd>]\n"));
     }
 
     #[test]

@@ -30,8 +30,17 @@ impl Tally {
 
     /// A test passed; `count` is more than 1 if it stands for several.
     pub fn pass(&mut self, name: &str, count: usize) {
-        self.passed += count;
         let remark = if count == 1 { String::new() } else { format!(" ({count} tests)") };
+        self.pass_with(name, count, &remark);
+    }
+
+    /// A test passed when it was run again, as the lab's emulated processor had failed it so often.
+    pub fn pass_again(&mut self, name: &str, lab_faults: u32) {
+        self.pass_with(name, 1, &format!(" (run {lab_faults} times more: the emulated processor failed)"));
+    }
+
+    fn pass_with(&mut self, name: &str, count: usize, remark: &str) {
+        self.passed += count;
         println!("{} {name}{remark}", self.style.verdict(Verdict::Success, "ok     "));
     }
 
