@@ -237,7 +237,7 @@ impl Frontend for Driver {
         assert!(!std::mem::replace(&mut self.stopped, true));
     }
 
-    fn release(&mut self) {
+    async fn release(&mut self) {
         assert!(self.stopped);
         self.shared = false;
     }

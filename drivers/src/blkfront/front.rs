@@ -27,6 +27,11 @@ use crate::platform::{Channel, Platform};
 /// Violations after which a backend is not tried again.
 const MOST_VIOLATIONS: u32 = 3;
 
+/// The pauses between looks at whether the backend has let go are these and the doubles between: 4 s in
+/// all.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(2048);
+
 /// The driver of a paravirtual disk: [`xen::xenbus::run`] connects it.
 pub struct Front<'v, 'p, P: Platform> {
     vbd: &'v Vbd<'p, P>,
@@ -63,6 +68,17 @@ impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
             Either3::First(()) => Ok(()),
             Either3::Second(violation) => Err(violation.into()),
             Either3::Third(ended) => ended,
+        }
+    }
+
+    /// Waits until the backend uses no page of what was on its way, or has had its time. Linux's, when it
+    /// is unbound from a device, has no state that says so: its I/O may go on for a while. If it were sent
+    /// again before, the old write could land on a newer one.
+    async fn await_the_last_io(&self) {
+        let mut pause = FIRST_PAUSE;
+        while pause <= LAST_PAUSE && self.vbd.state().is_in_use() {
+            self.vbd.platform().delay(pause).await;
+            pause *= 2;
         }
     }
 
@@ -171,7 +187,8 @@ impl<P: Platform> Frontend for Front<'_, '_, P> {
         self.vbd.state().end();
     }
 
-    fn release(&mut self) {
+    async fn release(&mut self) {
+        self.await_the_last_io().await;
         let mut round = Round::default();
         self.vbd.state().detach(&mut round);
         round.wakers.into_iter().for_each(core::task::Waker::wake);

@@ -36,6 +36,15 @@ pub(super) enum Lent<'p, P: Page> {
 }
 
 impl<P: Page> Lent<'_, P> {
+    /// Whether the backend uses it at this moment.
+    pub(super) fn is_in_use(&self) -> bool {
+        match self {
+            Self::ToWrite(page) => page.is_in_use(),
+            Self::ToRead(page) => page.is_in_use(),
+            Self::Copy { shared, .. } => shared.is_in_use(),
+        }
+    }
+
     /// What the backend is told.
     pub(super) fn reference(&self) -> Reference {
         match self {

@@ -64,6 +64,11 @@ impl<'p, P: Platform> Flight<'p, P> {
         operation == self.number || (self.segments.is_some() && operation == BLKIF_OP_INDIRECT)
     }
 
+    /// Whether the backend uses one of its pages at this moment.
+    fn is_in_use(&self) -> bool {
+        self.pages.iter().any(|(_, lent)| lent.is_in_use())
+    }
+
     /// Takes the pages back, into the job; false if the backend keeps one.
     pub(super) fn land(self, lender: &mut Lender<'p, P>, job: Option<&mut Job<P::Page>>) -> bool {
         let mut all = true;
@@ -90,6 +95,11 @@ impl<'p, P: Platform> Link<'p, P> {
         handle: u16,
     ) -> Self {
         Self { ring, channel, lender, flights: Slab::new(), sequence: 0, handle }
+    }
+
+    /// Whether the backend uses a page of what is on its way at this moment.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.flights.iter().any(Flight::is_in_use)
     }
 
     /// Puts a piece into the ring, which has room.

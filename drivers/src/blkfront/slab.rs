@@ -45,6 +45,10 @@ impl<T> Slab<T> {
         self.entries.get_mut(index)?.value.as_mut()
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = &T> {
+        self.entries.iter().filter_map(|entry| entry.value.as_ref())
+    }
+
     pub(super) fn remove(&mut self, index: usize) -> Option<T> {
         let entry = self.entries.get_mut(index)?;
         let value = entry.value.take()?;

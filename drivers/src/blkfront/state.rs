@@ -381,6 +381,11 @@ impl<'p, P: Platform> State<'p, P> {
         self.queues.get_mut(queue)?.link.as_mut()
     }
 
+    /// Whether the backend uses a page of what is on its way at this moment.
+    pub(super) fn is_in_use(&self) -> bool {
+        self.queues.iter().filter_map(|queue| queue.link.as_ref()).any(Link::is_in_use)
+    }
+
     /// Closes the connection. What was on its way is sent again over the next one, in each queue's
     /// order, or fails if the backend is to blame or keeps its pages.
     pub(super) fn detach(&mut self, round: &mut Round) {

@@ -82,7 +82,7 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
         }
     }
 
-    fn release(&mut self) {
+    async fn release(&mut self) {
         self.link = None;
         self.channels = None;
     }

@@ -257,6 +257,15 @@ impl Guest {
         }
     }
 
+    /// Begins to read what the first request, which is to write, says, and does not answer.
+    pub(crate) async fn begin_a_write(&self, ring: &BackRing) {
+        while ring.requests() == 0 {
+            yield_now().await;
+        }
+        let reference = Reference::new(ring.request::<blkif_request>(0).seg[0].gref).unwrap();
+        self.kept.borrow_mut().push(self.peer().map_to_read(reference).unwrap());
+    }
+
     fn answer_one(&self, ring: &BackRing, index: u32, lie: Option<Lie>) {
         let request: blkif_request = ring.request(index);
         *self.operations.borrow_mut().entry(request.operation).or_default() += 1;

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Backends that come and go, disks that grow, memory that runs out.
 
-use futures::future::join_all;
+use std::cell::Cell;
+
+use futures::future::{join, join_all};
 use prism_drivers::block::Error;
 use prism_drivers::platform::Platform;
 use prism_drivers::sim::{Clock, SimPlatform};
@@ -37,6 +39,33 @@ fn requests_that_a_backend_left_unanswered_are_done_by_the_next() {
                 .all(|byte| *byte == index as u8 + 1))
         );
     }
+}
+
+#[test]
+fn a_write_waits_for_the_last_backend_to_be_through_with_it() {
+    let guest = Guest::new(1 << 20, &[]);
+    let is_through = Cell::new(false);
+    let rebind = async {
+        let (ring, _) = guest.connect().await;
+        guest.begin_a_write(&ring).await;
+        // As Linux's backend when it is unbound and bound, with I/O on its way.
+        drop(ring);
+        guest.be(State::InitWait);
+        let last_io = async {
+            guest.until(State::Closed).await;
+            for _ in 0..6 {
+                yield_now().await;
+            }
+            is_through.set(true);
+            guest.let_go();
+        };
+        join(last_io, guest.live()).await;
+    };
+    guest.play(rebind, async |disk| {
+        disk.write(0, guest.buffer(4096, 7)).await.unwrap();
+        assert!(is_through.get());
+    });
+    assert!(guest.disk.borrow()[..4096].iter().all(|byte| *byte == 7));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering, fence};
 use xen_sys::grant_table::*;
 
 /// Xen's marks: somebody uses the entry.
-const IN_USE: u16 = GTF_reading | GTF_writing;
+pub(super) const IN_USE: u16 = GTF_reading | GTF_writing;
 
 /// The word of flags and domain that an entry begins with, shared with Xen. A trait, so that the
 /// model checker can take the place of the processor.

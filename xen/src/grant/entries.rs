@@ -7,7 +7,7 @@ use core::sync::atomic::Ordering;
 
 use xen_sys::grant_table::*;
 
-use super::close::{close_v1, close_v2};
+use super::close::{IN_USE, close_v1, close_v2};
 use super::setup::TableFrame;
 use super::{DomainId, Error, Frame, Memory, PAGE_SIZE, Reference, Result};
 use crate::shared::{Plain, Shared};
@@ -116,6 +116,17 @@ impl Entries {
                 .status(reference)
                 .is_some_and(|status| close_v2(header.atomic(), || status.atomic().load(Ordering::Relaxed))),
         }
+    }
+
+    /// Whether somebody uses the entry at this moment.
+    pub(super) fn is_in_use(&self, reference: Reference) -> bool {
+        let marks = match self.version {
+            Version::V1 => {
+                self.header(reference).map(|header| header.atomic().load(Ordering::Acquire) as u16)
+            }
+            Version::V2 => self.status(reference).map(|status| status.atomic().load(Ordering::Acquire)),
+        };
+        marks.is_some_and(|marks| marks & IN_USE != 0)
     }
 
     fn write_frame(&self, reference: Reference, frame: Frame) {

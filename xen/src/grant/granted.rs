@@ -73,6 +73,12 @@ impl<P: Page, A: Access> Granted<'_, P, A> {
         self.reference
     }
 
+    /// Whether the peer has the page mapped, or copies from or to it at this moment: then the grant cannot
+    /// be ended. While it can, the peer may begin to use the page again at once.
+    pub fn is_in_use(&self) -> bool {
+        self.table.is_in_use(self.reference)
+    }
+
     /// Copies from byte `offset` of the page.
     ///
     /// # Errors

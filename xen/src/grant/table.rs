@@ -219,6 +219,11 @@ impl<P: Page> Table<P> {
         Ok(page)
     }
 
+    /// Whether the peer uses the entry at this moment.
+    pub(super) fn is_in_use(&self, reference: Reference) -> bool {
+        self.state().entries.is_in_use(reference)
+    }
+
     /// Makes a reference free, or hands it to whoever waits.
     pub(super) fn release(&self, reference: Reference) {
         let waiter = self.state().release(reference);

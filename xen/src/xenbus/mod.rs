@@ -48,7 +48,7 @@
 //!
 //!     fn stop(&mut self) {}
 //!
-//!     fn release(&mut self) {} // ends the grant
+//!     async fn release(&mut self) {} // ends the grant
 //! }
 //!
 //! const FRONTEND: &str = "/local/domain/1/device/vkbd/0";

@@ -44,8 +44,9 @@ pub trait Frontend: Send {
     /// Stops I/O. The backend may still touch the rings and all that it was granted.
     fn stop(&mut self);
 
-    /// Ends the grants and frees the rings. The backend has let go of them, or has had its time.
-    fn release(&mut self);
+    /// Ends the grants and frees the rings. The backend says that it has let go of them, or has had its
+    /// time.
+    fn release(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 /// How a driver's life with its backend ended.
@@ -117,7 +118,7 @@ pub async fn run<F: Frontend>(
     let ended = match life.run().await {
         Ok(ended) => ended,
         Err(error) => {
-            life.abandon();
+            life.abandon().await;
             Ended::Failed(Failure::Xenstore(error))
         }
     };
@@ -184,7 +185,7 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
                 Ok(())
             }
             Action::Release => {
-                self.release();
+                self.release().await;
                 Ok(())
             }
         }
@@ -267,9 +268,9 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
     }
 
     /// Without xenstored there is no telling the backend.
-    fn abandon(&mut self) {
+    async fn abandon(&mut self) {
         self.stop();
-        self.release();
+        self.release().await;
     }
 
     fn stop(&mut self) {
@@ -278,9 +279,9 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
         }
     }
 
-    fn release(&mut self) {
+    async fn release(&mut self) {
         if core::mem::take(&mut self.shared) {
-            self.frontend.release();
+            self.frontend.release().await;
         }
     }
 }

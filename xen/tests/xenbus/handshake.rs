@@ -125,7 +125,7 @@ impl Frontend for Disk<'_> {
         self.log.lock().unwrap().push("stop");
     }
 
-    fn release(&mut self) {
+    async fn release(&mut self) {
         self.log.lock().unwrap().push("release");
     }
 }
