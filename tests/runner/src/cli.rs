@@ -39,11 +39,11 @@ pub enum Command {
     /// Measure Prism against Linux, as guests of the same Xen, and write the result into docs/.
     #[command(override_usage = "scripts/bench blk [--quick]")]
     Bench(Bench),
-    /// Run the tests: `quick` = those of this machine alone; `list`; or those whose name contains
-    /// one of the words; all by default.
-    #[command(override_usage = "scripts/test [quick|list|WORD...]")]
+    /// Run the tests: `quick` = those of this machine alone; `long` = those that take very long;
+    /// `list`; or those whose name contains one of the words; all but the long ones by default.
+    #[command(override_usage = "scripts/test [quick|long|list|WORD...]")]
     Test {
-        /// `quick`, `list`, or words of the names of tests.
+        /// `quick`, `long`, `list`, or words of the names of tests.
         filters: Vec<String>,
     },
 }

@@ -25,8 +25,10 @@ use tally::Tally;
 pub enum Choice {
     /// Those that need nothing but this machine.
     Quick,
-    /// All.
+    /// All but the long ones.
     All,
+    /// The long ones: they repeat for many minutes what others do a few times.
+    Long,
     /// Those whose name contains one of these words.
     Matching(Vec<String>),
 }
@@ -37,14 +39,17 @@ impl Choice {
         match words {
             [] => Some(Self::All),
             [word] if word == "quick" => Some(Self::Quick),
+            [word] if word == "long" => Some(Self::Long),
             [word] if word == "list" => None,
             words => Some(Self::Matching(words.to_vec())),
         }
     }
 
+    /// Whether a test of this name is chosen that is not a long one.
     fn has(&self, name: &str) -> bool {
         match self {
             Self::Quick | Self::All => true,
+            Self::Long => false,
             Self::Matching(words) => words.iter().any(|word| name.contains(word.as_str())),
         }
     }
@@ -83,8 +88,12 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
             test.run(project, &mut tally);
         }
         let cases: Vec<GuestCase> =
-            guests::cases().into_iter().filter(|case| choice.has(&case.name())).collect();
+            guests::cases().into_iter().filter(|case| case.is_chosen(&choice)).collect();
         guests::run(project, &cases, &mut tally)?;
+        if choice == Choice::All {
+            let long = guests::cases().iter().filter(|case| case.is_chosen(&Choice::Long)).count();
+            tally.leave_out(long, "are long: scripts/test long runs them");
+        }
     }
     Ok(tally.finish())
 }
@@ -131,6 +140,16 @@ mod tests {
         names.sort();
         names.dedup();
         assert_eq!(names.len(), count);
+    }
+
+    #[test]
+    fn long_tests_run_only_when_asked_for() {
+        let cases = guests::cases();
+        let chosen = |choice: &Choice| cases.iter().filter(|case| case.is_chosen(choice)).count();
+        assert!(chosen(&Choice::Long) > 0);
+        assert_eq!(chosen(&Choice::Long) + chosen(&Choice::All), cases.len());
+        let word = Choice::Matching(vec!["a_hundred_times".to_owned()]);
+        assert!(chosen(&word) > 0 && !Choice::Long.has("smoke"));
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub struct Tally {
     passed: usize,
     failed: Vec<String>,
     skipped: Vec<String>,
+    left_out: Vec<String>,
     style: Style,
 }
 
@@ -25,7 +26,13 @@ impl Default for Tally {
 impl Tally {
     /// No results yet.
     pub fn new() -> Self {
-        Self { passed: 0, failed: Vec::new(), skipped: Vec::new(), style: Style::of_stdout() }
+        Self {
+            passed: 0,
+            failed: Vec::new(),
+            skipped: Vec::new(),
+            left_out: Vec::new(),
+            style: Style::of_stdout(),
+        }
     }
 
     /// A test passed; `count` is more than 1 if it stands for several.
@@ -57,10 +64,16 @@ impl Tally {
         println!("{} {name}: {reason}", self.style.verdict(Verdict::Skip, "skipped"));
     }
 
+    /// So many tests do not belong to what is run, and why.
+    pub fn leave_out(&mut self, count: usize, why: &str) {
+        self.left_out.push(format!("{count} tests {why}"));
+    }
+
     /// Prints the end of the report, and gives the exit status.
     pub fn finish(self) -> u8 {
         println!();
         self.skipped.iter().for_each(|line| println!("skipped {line}"));
+        self.left_out.iter().for_each(|line| println!("not run {line}"));
         self.failed.iter().for_each(|name| println!("{} {name}", self.style.bad("failed ")));
         println!("{} passed, {} failed, {} skipped", self.passed, self.failed.len(), self.skipped.len());
         if self.failed.is_empty() { 0 } else { FAILED }

@@ -33,23 +33,6 @@ const DETACH: &str = "sleep 0.5; xl block-detach $DOMID xvda && echo detached &&
 const FORCE: &str = "sleep 0.5; xl block-detach $DOMID xvda --force; echo detached; \
      xl block-attach $DOMID format=raw,vdev=xvda,access=r,target=/dev/vda && echo attached";
 
-/// Destroys a guest that writes, at a random moment, time after time. Each finds at least what the one
-/// before it had acknowledged, all of it whole; so does the guest of the test, who comes last.
-const CUT_POWER: &str = "xl destroy cut 2>/dev/null; f=/tmp/kv.img; l=/var/log/xen/guest-cut.log; : >>$l; rm -f $f; truncate -s 16M $f; \
-     sed -e 's/^name.*/name = \"cut\"/' -e 's/^cmdline.*/cmdline = \"disk=xvda check stress=100000\"/' \
-     /tmp/$GUEST.cfg >/tmp/cut.cfg; echo \"disk = [ '$f,raw,xvda,rw' ]\" >>/tmp/cut.cfg; last=0; \
-     for round in 1 2 3 4; do \
-     n=$(wc -c <$l); xl create -q /tmp/cut.cfg || exit 1; i=0; \
-     until tail -c +$((n + 1)) $l | grep -q 'found' || [ $i -gt 100 ]; do sleep 0.1; i=$((i + 1)); done; \
-     r=$(od -An -N2 -tu2 /dev/urandom); sleep $((r % 2)).$(printf %03d $((r % 1000))); xl destroy cut; sleep 0.2; \
-     t=$(tail -c +$((n + 1)) $l | tr -d '\\r'); \
-     found=$(echo \"$t\" | sed -n 's/^found \\([0-9]*\\)$/\\1/p'); \
-     acked=$(echo \"$t\" | sed -n 's/^acknowledged \\([0-9]*\\)$/\\1/p' | tail -n 1); \
-     echo \"round $round: found $found, acknowledged ${acked:-none}\"; \
-     [ -n \"$found\" ] && [ $found -ge $last ] || exit 2; \
-     if echo \"$t\" | grep -q damaged; then exit 3; fi; last=${acked:-$found}; done; \
-     xl block-attach $DOMID format=raw,vdev=xvda,target=$f && xl unpause $DOMID && echo \"at least $last\"";
-
 /// Makes a FAT file system with a file, and afterwards checks it and what the guest wrote.
 const FAT: &str = "f=/tmp/fat.img; rm -f $f; truncate -s 16M $f; mkfs.fat $f >/dev/null; mkdir -p /tmp/fat; \
      mount -o loop $f /tmp/fat && cp /bin/busybox /tmp/fat/ && umount /tmp/fat || exit 1; \
@@ -191,8 +174,14 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("a_store_that_is_destroyed_again_and_again_loses_nothing", "kv")
         .envs(&[Env::Pv, Env::Pvh])
         .words("disk=xvda check")
-        .after(CUT_POWER)
+        .after(include_str!("disks/cut_power.sh"))
         .telling(&["round 4", "batches are whole"]),
+    GuestTest::new("a_store_that_is_destroyed_a_hundred_times_loses_nothing", "kv")
+        .envs(XL)
+        .words("disk=xvda check")
+        .after(concat!("rounds=100\n", include_str!("disks/cut_power.sh")))
+        .telling(&["round 100", "batches are whole"])
+        .lasting(30),
     GuestTest::new("fat_is_read_and_written_and_fsck_is_content", "files")
         .envs(XL)
         .words("ls=/ sha256=/busybox \"put=/a long name.txt,hello\" fill=/numbers.bin,300000 sha256=/numbers.bin")

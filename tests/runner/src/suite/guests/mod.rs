@@ -25,6 +25,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
+use super::Choice;
 use super::tally::Tally;
 use crate::env::{Env, Place};
 use crate::grid;
@@ -86,6 +87,8 @@ pub struct GuestTest {
     pub settings: &'static [&'static str],
     /// Time after which it counts as hung.
     pub limit: Duration,
+    /// Whether it lasts for many minutes, and runs only when asked for.
+    pub long: bool,
     /// What must come of it.
     pub expected: Expected,
 }
@@ -125,6 +128,7 @@ impl GuestTest {
             beside: None,
             settings: &[],
             limit: LIMIT,
+            long: false,
             expected,
         }
     }
@@ -204,6 +208,11 @@ impl GuestTest {
         Self { limit: Duration::from_secs(seconds), ..self }
     }
 
+    /// The same, but it has so many minutes, and is run only when asked for.
+    pub const fn lasting(self, minutes: u64) -> Self {
+        Self { long: true, ..self.seconds(minutes * 60) }
+    }
+
     /// The same with more lines in its `xl` configuration.
     pub const fn settings(self, settings: &'static [&'static str]) -> Self {
         Self { settings, ..self }
@@ -252,6 +261,15 @@ impl GuestCase {
     /// The test's name and the environment's.
     pub fn name(&self) -> String {
         format!("{}/{}", self.test.name, self.env.name())
+    }
+
+    /// Whether it is to run.
+    pub fn is_chosen(&self, choice: &Choice) -> bool {
+        match choice {
+            Choice::Long => self.test.long,
+            Choice::All | Choice::Quick => !self.test.long,
+            Choice::Matching(_) => choice.has(&self.name()),
+        }
     }
 
     fn needs_peer(&self) -> bool {

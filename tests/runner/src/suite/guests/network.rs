@@ -34,6 +34,15 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(FAST)
         .words("connections=24")
         .visited_by(include_str!("network/connections.sh")),
+    GuestTest::new("web_clients_are_served_for_a_minute", "httpd")
+        .envs(FAST)
+        .visited_by(concat!("seconds=60\n", include_str!("network/web.sh")))
+        .lasting(3),
+    GuestTest::new("ten_thousand_connections_in_turn_are_served", "httpd")
+        .envs(FAST)
+        .visited_by(include_str!("network/ten_thousand.sh"))
+        .telling(&["10000 connections and more"])
+        .lasting(20),
     GuestTest::new("files_of_a_fat_disk_are_served", "httpd")
         .envs(XL)
         .words("root=xvda log")

@@ -16,7 +16,7 @@ is "$(fetch -o /dev/null -w '%{http_code}' -H "If-None-Match: $tag" http://192.0
 # Both over one connection.
 is "$(fetch -o /dev/null -o /dev/null -w '%{num_connects} ' http://192.0.2.2/ http://192.0.2.2/metrics)" '1 0 '
 
-wrk -t 1 -c 16 -d 10 http://192.0.2.2/ >/tmp/wrk
+wrk -t 1 -c 16 -d "${seconds:-5}" http://192.0.2.2/ >/tmp/wrk
 cat /tmp/wrk
 grep -q 'requests in' /tmp/wrk
 ! grep -E 'Socket errors|Non-2xx' /tmp/wrk
