@@ -48,6 +48,7 @@ fuzz_target!(|input: (bool, bool, Vec<Step>)| {
         segments_ipv4: true,
         segments_ipv6: true,
         splits_channels: false,
+        queues: 1,
     };
     let mut link = Link::new(&platform, BACKEND, offer, PAGES).expect("there is memory");
     let peer = platform.peer(BACKEND);

@@ -6,7 +6,7 @@ use core::sync::atomic::{Ordering, fence};
 use super::registers::*;
 use crate::dma::DeviceMemory;
 use crate::interrupt::{Interrupt, until};
-use crate::net::{self, ETHERNET_HEADER, Error, Events, Properties, Wire};
+use crate::net::{self, ETHERNET_HEADER, Error, Properties, Wire};
 use crate::registers::Registers;
 
 /// Descriptors of the rings; lengths in bytes are multiples of 128. One of each ring stays unused:
@@ -233,7 +233,7 @@ impl<R: Registers + Send, M: DeviceMemory> Wire for Card<R, M> {
         self.transmitter.untold = true;
     }
 
-    fn publish(&mut self, _now: u64) -> Events {
+    fn publish(&mut self, _now: u64) {
         fence(Ordering::SeqCst);
         if core::mem::take(&mut self.receiver.untold) {
             // The card has all descriptors but the one before the next.
@@ -243,7 +243,6 @@ impl<R: Registers + Send, M: DeviceMemory> Wire for Card<R, M> {
         if core::mem::take(&mut self.transmitter.untold) {
             self.registers.write_u32(TRANSMIT_RING + RING_TAIL, self.transmitter.next as u32);
         }
-        Events::default()
     }
 
     fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {

@@ -28,7 +28,7 @@ pub async fn serve<'k>(
     loop {
         match interface.exchange(interrupt.now()) {
             // The interrupt should have told of it.
-            Ok(exchanged) if exchanged.news && in_vain => slice = SLICES.0,
+            Ok(true) if in_vain => slice = SLICES.0,
             Ok(_) if in_vain => slice = slice.saturating_mul(2).min(SLICES.1),
             Ok(_) => {}
             Err(error) => {

@@ -18,6 +18,19 @@ use crate::platform::{Channel, Platform};
 /// Where a backend that hears both directions apart finds the ports.
 const SPLIT: [&str; 2] = ["event-channel-tx", "event-channel-rx"];
 
+/// Removes a key of a former life.
+///
+/// # Errors
+///
+/// [`Error::Store`].
+pub(super) async fn forget(device: &Device, key: &str) -> Result<(), Error> {
+    match device.remove(key).await {
+        // QEMU's xenstored refuses to remove what is not there.
+        Err(error) if error.is_not_found() => Ok(()),
+        removed => Ok(removed?),
+    }
+}
+
 /// Event channels to a backend.
 pub(super) enum Channels<C> {
     Shared(C),
@@ -39,27 +52,24 @@ impl<C: Channel> Channels<C> {
         Ok(if split { Self::Split { transmit: open()?, receive: open()? } } else { Self::Shared(open()?) })
     }
 
-    /// Tells the backend of them, and of no others that there were in a former life.
+    /// Tells the backend of them by keys that begin with `prefix`, and of no others that there were in a
+    /// former life.
     ///
     /// # Errors
     ///
     /// [`Error::Store`].
-    pub(super) async fn publish(&self, device: &Device) -> Result<(), Error> {
+    pub(super) async fn publish(&self, device: &Device, prefix: &str) -> Result<(), Error> {
         match self {
             Self::Split { transmit, receive } => {
                 for (key, channel) in SPLIT.into_iter().zip([transmit, receive]) {
-                    device.write(key, format!("{}", channel.port().0)).await?;
+                    device.write(&format!("{prefix}{key}"), format!("{}", channel.port().0)).await?;
                 }
             }
             Self::Shared(channel) => {
                 for key in SPLIT {
-                    match device.remove(key).await {
-                        // QEMU's xenstored refuses to remove what is not there.
-                        Err(error) if error.is_not_found() => {}
-                        removed => removed?,
-                    }
+                    forget(device, &format!("{prefix}{key}")).await?;
                 }
-                device.write("event-channel", format!("{}", channel.port().0)).await?;
+                device.write(&format!("{prefix}event-channel"), format!("{}", channel.port().0)).await?;
             }
         }
         Ok(())

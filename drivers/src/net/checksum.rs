@@ -93,6 +93,12 @@ impl Transport {
         self.is_ipv4
     }
 
+    /// A number that the packets of a flow have in common, in this direction.
+    pub(super) fn flow(&self, frame: &[u8]) -> u32 {
+        let ports = frame.get(self.start..self.start + 4).unwrap_or_default();
+        u32::from(fold(self.addresses + sum(ports)))
+    }
+
     /// Whether it is a TCP segment.
     pub(super) fn is_tcp(&self) -> bool {
         self.protocol == TCP

@@ -3,33 +3,46 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
-use embassy_futures::select::select;
+use embassy_futures::select::{select, select_slice};
 use xen::xenbus::{Device, Frontend, State};
 
-use super::channels::Channels;
+use super::channels::{Channels, forget};
 use super::error::Error;
 use super::interface::Interface;
 use super::link::{Events, Link, Pages};
 use super::offer::{Offer, Properties};
+use super::queue::{Queue, Queues};
 use super::wire::Wire;
-use crate::platform::Platform;
+use crate::platform::{Channel, Platform};
 
 /// The frontend of a paravirtual network interface (`xen/include/public/io/netif.h`).
 pub struct NetFront<'k, K: Platform> {
     kernel: &'k K,
     interface: Arc<Interface<'k>>,
     pages: Pages,
+    /// Pairs of rings at most.
+    queues: u32,
     properties: Option<Properties>,
-    channels: Option<Channels<K::Channel>>,
-    link: Option<Box<dyn Wire + 'k>>,
+    channels: Vec<Arc<Channels<K::Channel>>>,
+    wire: Option<Box<dyn Wire + 'k>>,
 }
 
+/// The backend is told of the number of queues here, if there are several.
+const QUEUES: &str = "multi-queue-num-queues";
+
 impl<'k, K: Platform> NetFront<'k, K> {
-    /// A frontend for `interface`, with so many pages.
+    /// A frontend for `interface`, with one pair of rings that has so many pages.
     pub fn new(kernel: &'k K, interface: Arc<Interface<'k>>, pages: Pages) -> Self {
-        Self { kernel, interface, pages, properties: None, channels: None, link: None }
+        Self { kernel, interface, pages, queues: 1, properties: None, channels: Vec::new(), wire: None }
+    }
+
+    /// The same with up to so many pairs of rings, if the backend has them, which share the pages.
+    pub fn with_queues(self, queues: u32) -> Self {
+        Self { queues: queues.max(1), ..self }
     }
 }
 
@@ -43,48 +56,81 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
         if !offer.copies {
             return Err(Error::NoCopy);
         }
-        let link = Link::new(self.kernel, device.backend_id(), offer, self.pages)?;
-        let channels = Channels::open(self.kernel, device.backend_id(), offer.splits_channels)?;
-        for (key, reference) in ["tx-ring-ref", "rx-ring-ref"].into_iter().zip(link.references()) {
-            if let Some(reference) = reference {
-                device.write(key, format!("{}", reference.number())).await?;
-            }
+        let count = self.queues.min(offer.queues).min(self.pages.most_queues());
+        let pages = self.pages.share(count);
+        let mut queues = Vec::new();
+        for number in 0..count {
+            let prefix = if count == 1 { String::new() } else { format!("queue-{number}/") };
+            queues.push(queue(self.kernel, device, (offer, pages), &prefix).await?);
         }
-        channels.publish(device).await?;
+        if count == 1 {
+            forget(device, QUEUES).await?;
+        } else {
+            device.write(QUEUES, format!("{count}")).await?;
+        }
         for key in WANTED {
             device.write(key, "1").await?;
         }
-        (self.properties, self.channels) = (Some(properties), Some(channels));
-        self.link = Some(Box::new(link));
+        self.properties = Some(properties);
+        self.channels = queues.iter().map(|queue| Arc::clone(&queue.channels)).collect();
+        self.wire = Some(Box::new(Queues::new(queues)));
         Ok(())
     }
 
     async fn connect(&mut self, _device: &Device) -> Result<(), Error> {
-        if let (Some(link), Some(properties)) = (self.link.take(), self.properties) {
-            self.interface.connect(link, properties);
+        if let (Some(wire), Some(properties)) = (self.wire.take(), self.properties) {
+            self.interface.connect(wire, properties);
         }
         Ok(())
     }
 
     async fn serve(&mut self) -> Result<(), Error> {
-        let Some(channels) = &self.channels else { return Ok(()) };
         // Whatever happened to events while the backend connected.
-        channels.notify(Events { transmit: true, receive: true });
+        self.channels.iter().for_each(|channels| channels.notify(Events { transmit: true, receive: true }));
         loop {
-            channels.notify(self.interface.exchange(self.kernel.now())?.events);
-            select(channels.wait(), self.interface.stack_work()).await;
+            self.interface.exchange(self.kernel.now())?;
+            select(event(&self.channels), self.interface.stack_work()).await;
         }
     }
 
     fn stop(&mut self) {
-        if let Some(link) = self.interface.disconnect() {
-            self.link = Some(link);
+        if let Some(wire) = self.interface.disconnect() {
+            self.wire = Some(wire);
         }
     }
 
     async fn release(&mut self) {
-        self.link = None;
-        self.channels = None;
+        self.wire = None;
+        self.channels.clear();
+    }
+}
+
+/// Makes a pair of rings, and tells the backend of it by keys that begin with `prefix`.
+async fn queue<'k, K: Platform>(
+    kernel: &'k K,
+    device: &Device,
+    (offer, pages): (Offer, Pages),
+    prefix: &str,
+) -> Result<Queue<'k, K>, Error> {
+    let link = Link::new(kernel, device.backend_id(), offer, pages)?;
+    let channels = Channels::open(kernel, device.backend_id(), offer.splits_channels)?;
+    for (key, reference) in ["tx-ring-ref", "rx-ring-ref"].into_iter().zip(link.references()) {
+        if let Some(reference) = reference {
+            device.write(&format!("{prefix}{key}"), format!("{}", reference.number())).await?;
+        }
+    }
+    channels.publish(device, prefix).await?;
+    Ok(Queue { link, channels: Arc::new(channels) })
+}
+
+/// Waits for an event of any queue's.
+async fn event<C: Channel>(queues: &[Arc<Channels<C>>]) {
+    match queues {
+        [channels] => channels.wait().await,
+        queues => {
+            let waits: Vec<_> = queues.iter().map(|channels| channels.wait()).collect();
+            select_slice(Box::into_pin(waits.into_boxed_slice()).as_mut()).await;
+        }
     }
 }
 

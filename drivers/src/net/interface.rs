@@ -8,7 +8,6 @@ use core::task::{Poll, Waker};
 use spin::{Mutex, MutexGuard};
 
 use super::error::Error;
-use super::link::Events;
 use super::offer::Properties;
 use super::wire::Wire;
 
@@ -50,15 +49,6 @@ pub(super) struct State<'k> {
     pub(super) stack: Option<Waker>,
     driver: Option<Waker>,
     arrival: Option<Waker>,
-}
-
-/// What came of showing both sides of an interface what the other one did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Exchanged {
-    /// The events that a backend wants, or needs.
-    pub(super) events: Events,
-    /// There was something for the stack.
-    pub(super) news: bool,
 }
 
 impl<'k> Interface<'k> {
@@ -129,25 +119,25 @@ impl<'k> Interface<'k> {
     }
 
     /// Shows the other side what the stack did, and the stack what the other side did, at time `now` in
-    /// nanoseconds.
+    /// nanoseconds; true if that was anything.
     ///
     /// # Errors
     ///
     /// [`Error`] if the other side broke the protocol.
-    pub(super) fn exchange(&self, now: u64) -> Result<Exchanged, Error> {
+    pub(super) fn exchange(&self, now: u64) -> Result<bool, Error> {
         let mut state = self.state();
         if let Some(error) = state.error.take() {
             return Err(error);
         }
         state.unpublished = false;
         let is_full = state.is_full;
-        let Some(wire) = &mut state.wire else { return Ok(Exchanged::default()) };
-        let events = wire.publish(now);
+        let Some(wire) = &mut state.wire else { return Ok(false) };
+        wire.publish(now);
         let news = wire.has_news(is_full)?;
         let stack = if news { state.stack.take() } else { None };
         drop(state);
         stack.into_iter().for_each(Waker::wake);
-        Ok(Exchanged { events, news })
+        Ok(news)
     }
 
     /// Waits until the stack has done something.

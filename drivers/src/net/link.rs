@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The rings to a backend, and the checksums of what goes through them.
+//! A pair of rings to a backend, and the checksums of what goes through them.
 
 use xen::grant::{DomainId, Reference};
 
@@ -10,7 +10,6 @@ use super::packet::Packet;
 use super::receive::Receiver;
 use super::train::Segment;
 use super::transmit::{BLANK, Transmitter};
-use super::wire::Wire;
 use crate::platform::Platform;
 
 /// Pages for each direction; powers of two.
@@ -20,6 +19,23 @@ pub struct Pages {
     pub receive: usize,
     /// To transmit from; at most 256.
     pub transmit: u16,
+}
+
+/// The least that a queue gets.
+const LEAST: Pages = Pages { receive: 64, transmit: 32 };
+
+impl Pages {
+    /// Queues for which there are enough; one at least.
+    pub(super) fn most_queues(self) -> u32 {
+        let queues = (self.receive / LEAST.receive).min(usize::from(self.transmit / LEAST.transmit));
+        queues.max(1) as u32
+    }
+
+    /// What each of `count` queues gets.
+    pub(super) fn share(self, count: u32) -> Self {
+        let divisor = count.max(1).next_power_of_two();
+        Self { receive: self.receive / divisor as usize, transmit: self.transmit / divisor as u16 }
+    }
 }
 
 /// The events that a backend wants, for what it was shown.
@@ -32,7 +48,7 @@ pub struct Events {
     pub receive: bool,
 }
 
-/// The rings to a backend.
+/// A pair of rings to a backend.
 pub struct Link<'k, K: Platform> {
     receiver: Receiver<'k, K>,
     transmitter: Transmitter<'k, K>,
@@ -150,41 +166,5 @@ impl<'k, K: Platform> Link<'k, K> {
     /// Shows the backend everything, and returns the events that it wants for that.
     pub fn publish(&mut self) -> Events {
         Events { transmit: self.transmitter.publish(), receive: self.receiver.publish() }
-    }
-}
-
-impl<K: Platform> Wire for Link<'_, K> {
-    fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
-        Link::receive(self, buffer)
-    }
-
-    fn listen(&mut self) -> Result<bool, Error> {
-        Link::listen(self)
-    }
-
-    fn can_send(&mut self, length: usize) -> Result<bool, Error> {
-        Link::can_send(self, length)
-    }
-
-    fn send(&mut self, frame: &mut [u8]) {
-        Link::send(self, frame);
-    }
-
-    fn publish(&mut self, now: u64) -> Events {
-        let mut events = Link::publish(self);
-        events.transmit |= self.is_ignored(now);
-        events
-    }
-
-    fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
-        Link::has_news(self, is_full)
-    }
-
-    fn failed(&self) -> u64 {
-        Link::failed(self)
-    }
-
-    fn merged(&self) -> u64 {
-        Link::merged(self)
     }
 }

@@ -5,8 +5,8 @@
 //!   network stack --- Port --- Interface --- NetFront --- xenbus, event channel
 //!                                  |     or  serve    --- interrupt
 //!                                  |
-//!                                Wire: Link --- rings, granted pages
-//!                                      or a card's driver
+//!                          Wire: Queues --- Link --- rings, granted pages
+//!                                or a card's driver
 //! ```
 //!
 //! The stack works on the rings itself, through a [`Port`]; what it does in one go is published
@@ -31,6 +31,7 @@ mod link;
 mod offer;
 pub mod packet;
 mod port;
+mod queue;
 mod receive;
 mod train;
 mod transmit;

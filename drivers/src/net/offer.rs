@@ -43,7 +43,7 @@ impl Properties {
 }
 
 /// What the backend can do, from its directory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// It copies into our pages (`feature-rx-copy`).
     pub copies: bool,
@@ -59,6 +59,24 @@ pub struct Offer {
     pub segments_ipv6: bool,
     /// It has an event channel for each direction (`feature-split-event-channels`).
     pub splits_channels: bool,
+    /// Pairs of rings that it serves at most, one at least (`multi-queue-max-queues`).
+    pub queues: u32,
+}
+
+/// One that has nothing but rings.
+impl Default for Offer {
+    fn default() -> Self {
+        Self {
+            copies: false,
+            scatters: false,
+            fills_ipv4: false,
+            fills_ipv6: false,
+            segments_ipv4: false,
+            segments_ipv6: false,
+            splits_channels: false,
+            queues: 1,
+        }
+    }
 }
 
 impl Offer {
@@ -76,6 +94,12 @@ impl Offer {
             segments_ipv4: flag(device, "feature-gso-tcpv4").await?,
             segments_ipv6: flag(device, "feature-gso-tcpv6").await?,
             splits_channels: flag(device, "feature-split-event-channels").await?,
+            queues: match device.read("multi-queue-max-queues").await? {
+                Some(value) => {
+                    value.integer(0..=u64::from(u32::MAX)).map_err(xenstore::Error::from)?.max(1) as u32
+                }
+                None => 1,
+            },
         })
     }
 }

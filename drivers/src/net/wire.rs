@@ -2,7 +2,6 @@
 //! What carries an interface's frames.
 
 use super::error::Error;
-use super::link::Events;
 
 /// What carries an interface's frames: rings that are shared with a backend, or with a card.
 ///
@@ -39,9 +38,8 @@ pub trait Wire: Send {
     /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in, if there is room.
     fn send(&mut self, frame: &mut [u8]);
 
-    /// Shows the other side everything, and returns the events that it is to be sent for that, at time
-    /// `now` in nanoseconds.
-    fn publish(&mut self, now: u64) -> Events;
+    /// Shows the other side everything, and tells it if it wants to know, at time `now` in nanoseconds.
+    fn publish(&mut self, now: u64);
 
     /// Whether there is something for the network stack: a frame, a change of [`is_up`](Self::is_up),
     /// or, if it waits for that, room.

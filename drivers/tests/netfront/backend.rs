@@ -21,6 +21,7 @@ pub(crate) const OFFER: Offer = Offer {
     segments_ipv4: true,
     segments_ipv6: true,
     splits_channels: true,
+    queues: 1,
 };
 
 pub(crate) const PAGES: Pages = Pages { receive: 32, transmit: 16 };

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use embassy_net_driver::{Driver, LinkState, RxToken, TxToken};
 use futures::future::{Either, select};
-use prism_drivers::net::{Error, Interface, NetFront, Port, Properties};
+use prism_drivers::net::{Error, Interface, NetFront, Pages, Port, Properties};
 use prism_drivers::sim::SimPlatform;
 use xen::grant::Reference;
 use xen::xenbus::{self, Device, Ended, Failure, State};
@@ -64,8 +64,13 @@ impl Guest {
 
     /// Connects to the rings that the frontend tells of.
     fn backend(&self) -> Backend {
-        let [transmit, receive] =
-            ["tx-ring-ref", "rx-ring-ref"].map(|key| self.read(key).unwrap().parse().unwrap());
+        self.backend_of("")
+    }
+
+    /// Connects to the rings of which it tells by keys that begin with `prefix`.
+    fn backend_of(&self, prefix: &str) -> Backend {
+        let number = |key: &str| self.read(&format!("{prefix}{key}")).unwrap().parse().unwrap();
+        let [transmit, receive] = ["tx-ring-ref", "rx-ring-ref"].map(number);
         let reference = |number: u32| Reference::new(number).unwrap();
         Backend::new(self.platform.peer(DOMAIN), reference(transmit), reference(receive))
     }
@@ -77,10 +82,19 @@ impl Guest {
     /// Runs the driver beside `script`, which is given the interface, and says how it ended, if it
     /// did before the script.
     fn play(&self, script: impl AsyncFnOnce(&Arc<Interface<'_>>)) -> Option<Ended<Error>> {
+        self.play_with(PAGES, 1, script)
+    }
+
+    fn play_with(
+        &self,
+        pages: Pages,
+        queues: u32,
+        script: impl AsyncFnOnce(&Arc<Interface<'_>>),
+    ) -> Option<Ended<Error>> {
         let interface = Arc::new(Interface::new());
         let driver = async {
             let device = Device::open(&self.client, FRONTEND).await.unwrap();
-            let mut front = NetFront::new(&self.platform, Arc::clone(&interface), PAGES);
+            let mut front = NetFront::new(&self.platform, Arc::clone(&interface), pages).with_queues(queues);
             xenbus::run(&device, &mut front, &self.platform, Duration::from_secs(10)).await
         };
         self.xenstored.run(&self.client, async {
@@ -196,6 +210,68 @@ fn a_backend_that_hears_both_directions_apart_is_told_of_each_alone() {
         receive.notify();
         a_while().await;
         assert_eq!(received(&mut port), Some(frame(b"in")));
+    });
+}
+
+/// Pages for four queues.
+const MANY: Pages = Pages { receive: 256, transmit: 128 };
+
+#[test]
+fn flows_are_spread_over_the_queues_that_both_sides_have() {
+    let guest = Guest::new();
+    guest.xenstored.write(&format!("{BACKEND}/multi-queue-max-queues"), "3");
+    guest.play_with(MANY, 8, async |interface| {
+        guest.until(State::Connected).await;
+        assert_eq!(guest.read("multi-queue-num-queues").as_deref(), Some("3"));
+        assert_eq!((guest.read("tx-ring-ref"), guest.read("event-channel")), (None, None));
+        let prefixes = ["queue-0/", "queue-1/", "queue-2/"];
+        let backends = prefixes.map(|prefix| guest.backend_of(prefix));
+        let far = prefixes
+            .map(|prefix| guest.read(&format!("{prefix}event-channel")).unwrap().parse().unwrap())
+            .map(|port| guest.platform.far_end(port));
+        guest.be(State::Connected);
+        let mut port = Port::new(Arc::clone(interface), interface.connected().await);
+        a_while().await;
+
+        let flow = |port: u8| {
+            let mut packet = frame(b"payload");
+            packet[35] = port;
+            packet
+        };
+        for round in 0..3 {
+            for flow in (0..9).map(flow) {
+                let token = port.transmit(&mut context()).unwrap();
+                token.consume(flow.len(), |buffer| buffer.copy_from_slice(&flow));
+            }
+            a_while().await;
+            let mut ports = backends.each_ref().map(|backend| {
+                std::iter::from_fn(|| backend.take()).map(|sent| sent.bytes[35]).collect::<Vec<_>>()
+            });
+            assert!(ports.iter().all(|ports| ports.len() == 3), "round {round}: {ports:?}");
+            ports.iter_mut().for_each(|ports| assert!(ports.is_sorted(), "they were sent in this order"));
+        }
+
+        for (number, backend) in backends.iter().enumerate() {
+            backend.deliver(&flow(number as u8));
+        }
+        far[2].notify();
+        a_while().await;
+        let mut all: Vec<_> = std::iter::from_fn(|| received(&mut port)).map(|packet| packet[35]).collect();
+        all.sort_unstable();
+        assert_eq!(all, [0, 1, 2]);
+    });
+}
+
+#[test]
+fn a_backend_with_several_queues_is_told_of_as_many_as_there_are_pages_for() {
+    let guest = Guest::new();
+    guest.xenstored.write(&format!("{BACKEND}/multi-queue-max-queues"), "8");
+    guest.xenstored.write(&format!("{FRONTEND}/multi-queue-num-queues"), "5");
+    guest.xenstored.give(&format!("{FRONTEND}/multi-queue-num-queues"), 1);
+    guest.play_with(PAGES, 8, async |_| {
+        guest.until(State::Connected).await;
+        assert_eq!(guest.read("multi-queue-num-queues"), None, "a key of a former life");
+        assert!(guest.read("tx-ring-ref").is_some());
     });
 }
 

@@ -10,8 +10,8 @@ use prism_drivers::net::{Error, NetFront, Pages};
 use xen::xenbus::{self, Device, Ended};
 
 use super::{Class, XenPlatform, emulated};
-use crate::memory;
 use crate::network::interfaces;
+use crate::{exec, memory};
 
 /// Time that each step of the handshake may take.
 const STEP: Duration = Duration::from_secs(10);
@@ -46,12 +46,16 @@ impl Class for Vifs {
             info!("device/vif/{number} is not used: there can be {INTERFACES} interfaces, cards included");
             return Ended::Stopped;
         };
-        let mut frontend = NetFront::new(self.platform, interface, pages());
+        let queues = (exec::running().count() as u32).min(MOST_QUEUES);
+        let mut frontend = NetFront::new(self.platform, interface, pages()).with_queues(queues);
         xenbus::run(&device, &mut frontend, self.platform, STEP).await
     }
 
     fn gone(&self, _number: u32) {}
 }
+
+/// Queues of an interface at most: each has a thread of the backend's.
+const MOST_QUEUES: u32 = 4;
 
 /// Pages for an interface: 1.5 MiB of them, where there is memory.
 fn pages() -> Pages {

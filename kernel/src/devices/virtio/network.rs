@@ -201,7 +201,7 @@ impl<T: Transport + Send> Wire for Card<T> {
         }
     }
 
-    fn publish(&mut self, _now: u64) -> Events {
+    fn publish(&mut self, _now: u64) {
         let untold = core::mem::take(&mut self.untold);
         if untold.receive && self.receive.should_notify() {
             self.transport.notify(RECEIVE);
@@ -209,7 +209,6 @@ impl<T: Transport + Send> Wire for Card<T> {
         if untold.transmit && self.transmit.should_notify() {
             self.transport.notify(TRANSMIT);
         }
-        Events::default()
     }
 
     fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {

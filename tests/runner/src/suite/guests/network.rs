@@ -29,6 +29,11 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("a_line_comes_back", "echo")
         .envs(&[Env::Hvm])
         .visited_by(include_str!("network/hello.sh")),
+    GuestTest::new("flows_have_several_queues", "echo")
+        .envs(XL)
+        .vcpus(4)
+        .visited_by(concat!(include_str!("network/queues.sh"), include_str!("network/echo.sh")))
+        .telling(&["4 queues"]),
     GuestTest::new("web_clients_are_served", "httpd").envs(ALL).visited_by(include_str!("network/web.sh")),
     GuestTest::new("two_hundred_connections_in_turn_are_served", "httpd")
         .envs(FAST)

@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The pairs of rings of an interface, each with its event channels.
+
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+
+use super::channels::Channels;
+use super::checksum::Transport;
+use super::error::Error;
+use super::link::Link;
+use super::wire::Wire;
+use crate::platform::Platform;
+
+/// A pair of rings, and how their backend is told.
+pub(super) struct Queue<'k, K: Platform> {
+    pub(super) link: Link<'k, K>,
+    pub(super) channels: Arc<Channels<K::Channel>>,
+}
+
+/// All pairs of an interface, one at least. The backend, which may serve each by a thread of its own,
+/// chooses among them for what it sends; so do we, and keep each flow's packets in one.
+pub(super) struct Queues<'k, K: Platform> {
+    queues: Vec<Queue<'k, K>>,
+    /// The one to receive from next.
+    next: usize,
+}
+
+impl<'k, K: Platform> Queues<'k, K> {
+    pub(super) fn new(queues: Vec<Queue<'k, K>>) -> Self {
+        Self { queues, next: 0 }
+    }
+
+    fn links(&mut self) -> impl Iterator<Item = &mut Link<'k, K>> {
+        self.queues.iter_mut().map(|queue| &mut queue.link)
+    }
+
+    /// The one for a frame.
+    fn choose(&mut self, frame: &[u8]) -> Option<&mut Queue<'k, K>> {
+        let index = match self.queues.len() {
+            0 | 1 => 0,
+            count => Transport::find(frame).map_or(0, |transport| transport.flow(frame)) as usize % count,
+        };
+        self.queues.get_mut(index)
+    }
+}
+
+impl<K: Platform> Wire for Queues<'_, K> {
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
+        let count = self.queues.len();
+        for _ in 0..count {
+            let Some(queue) = self.queues.get_mut(self.next) else { break };
+            let received = queue.link.receive(buffer)?;
+            if received.is_some() {
+                return Ok(received);
+            }
+            self.next = (self.next + 1) % count;
+        }
+        Ok(None)
+    }
+
+    fn listen(&mut self) -> Result<bool, Error> {
+        let mut ready = false;
+        for link in self.links() {
+            ready |= link.listen()?;
+        }
+        Ok(ready)
+    }
+
+    fn can_send(&mut self, length: usize) -> Result<bool, Error> {
+        let mut room = true;
+        // Each that is full asks for an event.
+        for link in self.links() {
+            room &= link.can_send(length)?;
+        }
+        Ok(room)
+    }
+
+    fn send(&mut self, frame: &mut [u8]) {
+        if let Some(queue) = self.choose(frame) {
+            queue.link.send(frame);
+        }
+    }
+
+    fn publish(&mut self, now: u64) {
+        for Queue { link, channels } in &mut self.queues {
+            let mut events = link.publish();
+            events.transmit |= link.is_ignored(now);
+            channels.notify(events);
+        }
+    }
+
+    fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
+        let mut news = false;
+        for link in self.links() {
+            news |= link.has_news(is_full)?;
+        }
+        Ok(news)
+    }
+
+    fn failed(&self) -> u64 {
+        self.queues.iter().map(|queue| queue.link.failed()).sum()
+    }
+
+    fn merged(&self) -> u64 {
+        self.queues.iter().map(|queue| queue.link.merged()).sum()
+    }
+}
