@@ -32,6 +32,10 @@ pub const TESTS: [IdleTest; 4] = [
 /// later, a xenstored that answers a bit later, a clock that is read once more. A guest that ticked would differ by a thousand.
 const SLACK: u64 = 12;
 
+/// Comparisons of which one has to succeed: on a busy machine, emulated devices are asked more often
+/// whether they are ready, and the clock takes more readings to be measured.
+const TRIES: u32 = 3;
+
 /// By default Xen takes each reading of the time-stamp counter as an exit in this lab: how often the
 /// kernel looks at the clock while its last words are read would be counted too.
 pub(super) const NATIVE_TSC: &[&str] = &["tsc_mode = \"native\""];
@@ -53,19 +57,24 @@ impl IdleTest {
         let mut session = Session::open(&lab, &lab.ensure(Role::Xen)?, &[])?;
         // The first guest of a machine meets a toolstack and a xenstored that are not warm yet.
         self.cost(&mut session, &image, "seconds=0")?;
-        let short = self.cost(&mut session, &image, "seconds=5")?;
-        let long = self.cost(&mut session, &image, "seconds=15")?;
-        ensure!(
-            long.waits <= short.waits + SLACK && long.other <= short.other + SLACK,
-            "five seconds of sleep cost {short:?}, fifteen cost {long:?}"
-        );
-        Ok(())
+        let mut told = String::new();
+        for _ in 0..TRIES {
+            let (short, short_told) = self.cost(&mut session, &image, "seconds=5")?;
+            let (long, long_told) = self.cost(&mut session, &image, "seconds=15")?;
+            if long.waits <= short.waits + SLACK && long.other <= short.other + SLACK {
+                return Ok(());
+            }
+            told += &format!(
+                "five seconds of sleep cost {short:?}, fifteen cost {long:?}\n{short_told}{long_told}"
+            );
+        }
+        bail!("{told}");
     }
 
-    fn cost(&self, session: &mut Session, image: &Image, words: &str) -> Result<Cost> {
+    fn cost(&self, session: &mut Session, image: &Image, words: &str) -> Result<(Cost, String)> {
         let job =
             Job { command_line: words.to_owned(), settings: NATIVE_TSC, ..Job::new(self.env, image.clone()) };
-        Cost::of_run(session, &job)
+        Cost::and_console_of_run(session, &job)
     }
 }
 
