@@ -9,8 +9,9 @@
 //!
 //! A [`Vbd`] is the disk, [`Front`] its driver, which connects it to a backend, and again when the
 //! backend starts anew. A disk has a queue, with a ring and an event channel, for each vCPU if the
-//! backend has as many; requests go over that of the vCPU that asks, and [`Vbd::serve`] runs there. A request is cut into as many pieces as the backend needs; what the backend
-//! had not answered when it left is asked again of the next one.
+//! backend has as many; requests go over that of the vCPU that asks, and [`Vbd::serve`] runs there. A
+//! request is cut into as many pieces as the backend needs. What a backend had not answered when it left is
+//! asked again of the next one, but not before the old one has let go of its pages; it gets four seconds.
 //!
 //! # Against a backend that lies
 //!
@@ -18,6 +19,7 @@
 //! |---|---|
 //! | claims answers that nobody asked for, repeats an id, or answers another operation | the requests on their way fail with [`Broken`](crate::block::Error::Broken), and it is connected anew, three times |
 //! | answers, and keeps a page mapped | as above; the page is never used again |
+//! | leaves, and keeps pages mapped | their requests fail with [`Gone`](crate::block::Error::Gone) |
 //! | reports an unknown status | that request fails |
 //! | does not know an operation that it offered | barriers for flushes; otherwise that request fails |
 //! | describes a disk that cannot be | the disk is not used |

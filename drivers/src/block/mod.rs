@@ -15,6 +15,8 @@
 //!
 //! A write that is finished is durable once a [`flush`](Request::Flush) that was submitted *after
 //! it finished* has finished. Nothing is said about writes that are on their way at the same time.
+//! There is no write that is durable by itself (FUA): the paravirtual protocol has none
+//! (`xen/include/public/io/blkif.h`), and a write with a flush behind it is the same.
 
 mod buffer;
 mod bytes;
