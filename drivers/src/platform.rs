@@ -3,9 +3,10 @@
 
 use core::future::Future;
 
+use xen::DomainId;
 use xen::error::Result;
 use xen::event::Port;
-use xen::grant::{DomainId, Page, Table};
+use xen::grant::{Page, Table};
 use xen::xenstore::Delay;
 
 /// What the driver of a paravirtual device needs of the kernel it runs in: pages and a table to

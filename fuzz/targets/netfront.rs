@@ -6,8 +6,9 @@ use libfuzzer_sys::fuzz_target;
 use prism_drivers::net::packet::LONGEST;
 use prism_drivers::net::{Link, Offer, Pages};
 use prism_drivers::sim::{Clock, SimPlatform};
+use xen::DomainId;
 use xen::fake::{BackRing, Peer};
-use xen::grant::{DomainId, Reference};
+use xen::grant::Reference;
 use xen_sys::io::netif::*;
 
 const BACKEND: DomainId = DomainId(3);

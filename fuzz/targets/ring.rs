@@ -2,8 +2,8 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
+use xen::DomainId;
 use xen::fake::{BackRing, FakeXen};
-use xen::grant::DomainId;
 use xen::ring::Ring;
 use xen_sys::io::blkif::{blkif_request, blkif_response};
 

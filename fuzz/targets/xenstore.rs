@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use libfuzzer_sys::fuzz_target;
-use xen::grant::DomainId;
+use xen::DomainId;
 use xen::xenbus::{self, Device, Frontend};
 use xen::xenstore::wire::{Header, Kind};
 use xen::xenstore::{Client, Error, Event, Watch, fake};

@@ -9,10 +9,11 @@ use prism_arch::hypercall::Hypervisor;
 use prism_arch::machine::Machine;
 use prism_boot::{MemoryMap, PAGE_SIZE};
 use spin::Once;
+use xen::DomainId;
 use xen::grant::copy::Request;
 use xen::grant::foreign::{self, Mapping};
 use xen::grant::setup::{self, FrameMapper, TableFrame};
-use xen::grant::{Access, DomainId, Error, Frame, Memory, Page, Reference, Table};
+use xen::grant::{Access, Error, Frame, Memory, Page, Reference, Table};
 use xen::shared::Shared;
 
 pub use place::Place;

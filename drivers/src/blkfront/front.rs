@@ -8,8 +8,9 @@ use alloc::vec::Vec;
 use core::time::Duration;
 
 use embassy_futures::select::{Either3, select3};
+use xen::DomainId;
 use xen::event::Port;
-use xen::grant::{DomainId, Reference};
+use xen::grant::Reference;
 use xen::ring::Ring;
 use xen::xenbus::{Device, Frontend};
 use xen_sys::io::blkif::blkif_request;

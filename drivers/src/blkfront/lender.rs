@@ -3,7 +3,8 @@
 
 use alloc::vec::Vec;
 
-use xen::grant::{DomainId, Error, Granted, PAGE_SIZE, Page, ReadOnly, ReadWrite, Reference};
+use xen::DomainId;
+use xen::grant::{Error, Granted, PAGE_SIZE, Page, ReadOnly, ReadWrite, Reference};
 
 use super::job::Operation;
 use crate::platform::Platform;

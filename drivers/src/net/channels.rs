@@ -8,7 +8,7 @@
 use alloc::format;
 
 use embassy_futures::select::select;
-use xen::grant::DomainId;
+use xen::DomainId;
 use xen::xenbus::Device;
 
 use super::error::Error;

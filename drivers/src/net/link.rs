@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A pair of rings to a backend, and the checksums of what goes through them.
 
-use xen::grant::{DomainId, Reference};
+use xen::DomainId;
+use xen::grant::Reference;
 
 use super::checksum::{Transport, is_right};
 use super::error::Error;

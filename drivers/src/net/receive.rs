@@ -3,7 +3,8 @@
 
 use alloc::vec::Vec;
 
-use xen::grant::{DomainId, Granted, ReadWrite, Reference};
+use xen::DomainId;
+use xen::grant::{Granted, ReadWrite, Reference};
 use xen::ring::{Ring, Violation};
 use xen_sys::io::netif::{netif_rx_request, netif_rx_response};
 

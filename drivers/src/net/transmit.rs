@@ -4,7 +4,8 @@
 use alloc::vec;
 use alloc::vec::Vec;
 
-use xen::grant::{DomainId, Granted, PAGE_SIZE, ReadOnly, Reference};
+use xen::DomainId;
+use xen::grant::{Granted, PAGE_SIZE, ReadOnly, Reference};
 use xen::ring::{Ring, Violation};
 use xen_sys::io::netif::*;
 

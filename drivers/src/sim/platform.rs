@@ -8,9 +8,10 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
 use embassy_futures::yield_now;
+use xen::DomainId;
 use xen::error::Result;
 use xen::fake::{Config, FakePage, FakeXen, Peer};
-use xen::grant::{DomainId, Table};
+use xen::grant::Table;
 use xen::xenstore::Delay;
 
 use super::channel::{Channels, FarEnd, SimChannel};

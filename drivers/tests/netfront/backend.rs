@@ -6,8 +6,9 @@ use std::cell::{Cell, RefCell};
 use prism_drivers::net::packet::LONGEST;
 use prism_drivers::net::{Error, Link, Offer, Pages};
 use prism_drivers::sim::{Clock, SimPlatform};
+use xen::DomainId;
 use xen::fake::{BackRing, Peer};
-use xen::grant::{DomainId, Reference};
+use xen::grant::Reference;
 use xen_sys::io::netif::*;
 
 pub(crate) const DOMAIN: DomainId = DomainId(3);

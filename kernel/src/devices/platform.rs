@@ -7,9 +7,10 @@ use core::time::Duration;
 use embassy_time::Timer;
 use prism_drivers::platform::{Channel, Platform};
 use spin::Once;
+use xen::DomainId;
 use xen::error::Result;
 use xen::event::Port;
-use xen::grant::{DomainId, Table};
+use xen::grant::Table;
 use xen::xenstore::Delay;
 
 use crate::event::EventChannel;

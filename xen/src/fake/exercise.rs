@@ -6,8 +6,9 @@ use alloc::collections::BTreeSet;
 use alloc::vec::Vec;
 
 use super::{Config, FakePage, FakeXen, Peer, PeerMapping};
+use crate::DomainId;
 use crate::grant::{
-    DomainId, Error, Granted, InUse, NotGranted, ReadOnly, ReadWrite, Reference, Table, Vacancy, Version,
+    Error, Granted, InUse, NotGranted, ReadOnly, ReadWrite, Reference, Table, Vacancy, Version,
 };
 
 /// One thing that happens. Numbers choose among what there is, whatever their size.

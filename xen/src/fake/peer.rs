@@ -8,9 +8,10 @@ use super::Machine;
 use super::State;
 use super::events::End;
 use super::page::{bytes, memory_at, set};
+use crate::DomainId;
 use crate::Errno;
 use crate::event::Port;
-use crate::grant::{DomainId, Reference, Status};
+use crate::grant::{Reference, Status};
 
 /// Another domain: it uses this domain's grants, and grants pages of its own.
 pub struct Peer {

@@ -9,7 +9,8 @@ use xen_sys::xen::DOMID_SELF;
 
 use super::foreign::ATTEMPTS;
 use super::operation::operate;
-use super::{DomainId, Error, Page, Reference, Result, Status, page};
+use super::{Error, Page, Reference, Result, Status, page};
+use crate::DomainId;
 use crate::{Hypercall, sched};
 
 /// Bytes in a page that another domain granted to this one.

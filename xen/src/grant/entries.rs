@@ -9,7 +9,8 @@ use xen_sys::grant_table::*;
 
 use super::close::{IN_USE, close_v1, close_v2};
 use super::setup::TableFrame;
-use super::{DomainId, Error, Frame, Memory, PAGE_SIZE, Reference, Result};
+use super::{Error, Frame, Memory, PAGE_SIZE, Reference, Result};
+use crate::DomainId;
 use crate::shared::{Plain, Shared};
 
 /// Layout of a grant table's entries.

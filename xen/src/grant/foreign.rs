@@ -13,7 +13,8 @@ use xen_sys::grant_table::*;
 
 use super::operation::operate;
 use super::page;
-use super::{Access, DomainId, Error, Memory, ReadWrite, Reference, Result, Status};
+use super::{Access, Error, Memory, ReadWrite, Reference, Result, Status};
+use crate::DomainId;
 use crate::shared::Shared;
 use crate::{Hypercall, sched};
 

@@ -6,7 +6,8 @@ use core::marker::PhantomData;
 use core::mem::{self, ManuallyDrop};
 
 use super::page::{self, Page};
-use super::{Access, DomainId, Error, Memory, Reference, Result, Table};
+use super::{Access, Error, Memory, Reference, Result, Table};
+use crate::DomainId;
 
 /// A reference that is this value's to use. Dropping it makes it free.
 pub struct Vacancy<'t, P: Page> {

@@ -37,7 +37,8 @@
 //!
 //! ```
 //! use xen::fake::FakeXen;
-//! use xen::grant::{DomainId, Error, ReadOnly};
+//! use xen::DomainId;
+//! use xen::grant::{Error, ReadOnly};
 //!
 //! let xen = FakeXen::new();
 //! let table = xen.table();
@@ -77,7 +78,6 @@ use core::num::NonZeroU32;
 
 use xen_sys::grant_table::GTF_readonly;
 
-pub use crate::domain::DomainId;
 pub use entries::Version;
 pub use error::{Error, Result, Status};
 pub use granted::{Granted, InUse, NotGranted, Vacancy};

@@ -13,9 +13,8 @@ use xen_sys::grant_table::GNTTAB_NR_RESERVED_ENTRIES;
 use super::entries::Entries;
 use super::setup::{FrameMapper, TableFrame, limit, settle_version};
 use super::waiting::{Queue, WaitForFree};
-use super::{
-    Access, DomainId, Error, Frame, Granted, InUse, NotGranted, Page, Reference, Report, Result, Vacancy,
-};
+use super::{Access, Error, Frame, Granted, InUse, NotGranted, Page, Reference, Report, Result, Vacancy};
+use crate::DomainId;
 use crate::Hypercall;
 
 /// The grant table of this domain, for all its vCPUs. `P` is the kernel's type of a page.

@@ -10,7 +10,8 @@ use xen_sys::io::ring::{__CONST_RING_SIZE, sring};
 
 use super::pages::{NotMade, Pages};
 use super::{Entry, Error, Violation};
-use crate::grant::{DomainId, Page, Reference, Table};
+use crate::DomainId;
+use crate::grant::{Page, Reference, Table};
 
 /// A ring of requests and responses, of which a backend has the other end.
 ///

@@ -27,7 +27,7 @@
 //!
 //! ```
 //! use xen::fake::{BackRing, FakeXen};
-//! use xen::grant::DomainId;
+//! use xen::DomainId;
 //! use xen::ring::Ring;
 //! use xen_sys::io::netif::{netif_rx_request, netif_rx_response};
 //!

@@ -7,7 +7,8 @@ use core::fmt;
 use xen_sys::io::ring::sring;
 
 use super::entry::{self, Entry};
-use crate::grant::{self, DomainId, Granted, PAGE_SIZE, Page, ReadWrite, Reference, Table};
+use crate::DomainId;
+use crate::grant::{self, Granted, PAGE_SIZE, Page, ReadWrite, Reference, Table};
 use crate::shared::Shared;
 
 /// Bytes of the header.

@@ -7,8 +7,9 @@ use xen_sys::io::blkif::{blkif_request, blkif_response};
 use xen_sys::io::netif::{netif_rx_request, netif_rx_response};
 
 use super::{Error, NotMade, Ring, Violation};
+use crate::DomainId;
 use crate::fake::{BackRing, FakePage, FakeXen};
-use crate::grant::{DomainId, Table};
+use crate::grant::Table;
 
 const BACKEND: DomainId = DomainId(3);
 

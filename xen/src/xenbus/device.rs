@@ -7,7 +7,7 @@ use alloc::string::{String, ToString};
 use xen_sys::xen::DOMID_FIRST_RESERVED;
 
 use super::state::State;
-use crate::grant::DomainId;
+use crate::DomainId;
 use crate::xenstore::{Client, Error, Result, Value, Watch};
 
 /// A device as xenstore has it: the frontend's directory, and the backend's that it points to.

@@ -20,7 +20,7 @@ use super::store::Store;
 use super::transaction::{self, Transaction};
 use super::watch::Watch;
 use super::wire::Kind;
-use crate::grant::DomainId;
+use crate::DomainId;
 use crate::shared::Shared;
 
 /// A handle on the connection to xenstored. Clones are handles on the same connection; any number

@@ -4,7 +4,7 @@
 use alloc::format;
 use alloc::string::String;
 
-use crate::grant::DomainId;
+use crate::DomainId;
 
 /// One entry of a node's permissions.
 ///

@@ -107,7 +107,7 @@ fn strings(strings: &[&str]) -> Vec<u8> {
 mod tests {
     use super::super::permissions::Access;
     use super::*;
-    use crate::grant::DomainId;
+    use crate::DomainId;
 
     #[test]
     fn payloads_have_their_nuls_where_the_specification_has_them() {

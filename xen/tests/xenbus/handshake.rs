@@ -4,7 +4,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use futures::future::{Either, join, select};
-use xen::grant::DomainId;
+use xen::DomainId;
 use xen::xenbus::{Device, Ended, Failure, Frontend, Phase, State, run};
 use xen::xenstore::fake::{Mischief, Xenstored, page};
 use xen::xenstore::{Client, Death, Error};

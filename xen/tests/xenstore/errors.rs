@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use xen::grant::DomainId;
+use xen::DomainId;
 use xen::xenstore::fake::{Mischief, Settings};
 use xen::xenstore::path::Flaw;
 use xen::xenstore::{Access, Error, Permission, Refusal};

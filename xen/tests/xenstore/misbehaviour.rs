@@ -2,7 +2,7 @@
 use std::pin::pin;
 
 use futures::future::try_join_all;
-use xen::grant::DomainId;
+use xen::DomainId;
 use xen::xenstore::fake::Mischief;
 use xen::xenstore::wire::Kind;
 use xen::xenstore::{Error, Refusal};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use xen::grant::DomainId;
+use xen::DomainId;
 use xen::xenstore::{Access, Permission};
 
 use crate::{connected, done};

@@ -8,7 +8,8 @@ extern crate alloc;
 use alloc::vec::Vec;
 
 use prism::grant::{OwnPage, table};
-use prism::xen::grant::{DomainId, Error, ReadOnly, ReadWrite};
+use prism::xen::DomainId;
+use prism::xen::grant::{Error, ReadOnly, ReadWrite};
 use prism::{Verdict, memory, println};
 
 prism::app!(main);

@@ -5,8 +5,9 @@ use alloc::format;
 use alloc::string::String;
 
 use prism::grant::{self, Foreign, OwnPage, table};
+use prism::xen::DomainId;
 use prism::xen::grant::copy::{self, Request};
-use prism::xen::grant::{Access, DomainId, Error, Granted, ReadOnly, ReadWrite, Reference, Table};
+use prism::xen::grant::{Access, Error, Granted, ReadOnly, ReadWrite, Reference, Table};
 use prism::{memory, println};
 
 use crate::talk::Peer;

@@ -9,6 +9,7 @@ mod vcpus;
 mod waiting;
 
 use super::*;
+use crate::DomainId;
 use crate::fake::{Config, FakePage, FakeXen};
 
 /// The peer of most tests.

@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use super::super::path::is_within;
 use super::super::permissions::{Access, Permission};
 use super::Settings;
-use crate::grant::DomainId;
+use crate::DomainId;
 
 /// What xenstored says when it does not.
 pub(super) type Refusable<T> = Result<T, &'static str>;
