@@ -30,6 +30,7 @@ pub mod ramdisk;
 pub mod registers;
 pub mod romdisk;
 pub mod rtc;
+pub mod rtl8139;
 pub mod serial;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;

@@ -58,6 +58,10 @@ impl Function {
     }
 }
 
+/// The mark of a base address register for I/O ports, and its bits that are no port.
+const IO_PORTS: u32 = 1;
+const NO_PORT: u32 = 3;
+
 /// Configuration space of one function.
 pub struct Configuration<'a, P: Ports + ?Sized> {
     ports: &'a P,
@@ -81,8 +85,7 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
     /// Where the registers of base address register `index` (0 to 5) are in memory. If nobody has placed
     /// them, they are placed at `free`, a multiple of their length.
     pub fn registers(&self, index: u8, free: u32) -> Option<u64> {
-        /// The mark for I/O ports; bits that are no address; where that has 64 bits.
-        const IO_PORTS: u32 = 1;
+        /// Bits that are no address; where that has 64 bits.
         const NO_ADDRESS: u32 = 0xf;
         const LONG: u32 = 2 << 1;
         let register = 0x10 + index.min(5) * 4;
@@ -96,6 +99,19 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
         }
         let address = high() | u64::from(self.read(register) & !NO_ADDRESS);
         (address != 0).then_some(address)
+    }
+
+    /// The first I/O port of base address register `index` (0 to 5). If nobody has placed them, they are
+    /// placed at `free`, a multiple of their number.
+    pub fn ports(&self, index: u8, free: u16) -> Option<u16> {
+        let register = 0x10 + index.min(5) * 4;
+        if self.read(register) & IO_PORTS == 0 {
+            return None;
+        }
+        if self.read(register) & !NO_PORT == 0 {
+            self.write(register, u32::from(free));
+        }
+        u16::try_from(self.read(register) & !NO_PORT).ok().filter(|port| *port != 0)
     }
 
     /// Reads the four bytes at `register`, whose lowest two bits are ignored.
@@ -235,6 +251,19 @@ pub(crate) mod tests {
             let configuration = Configuration::new(&ports, place(3, 0));
             assert_eq!(configuration.registers(0, 0xf100_0000), expected, "{low:#x}");
         }
+    }
+
+    #[test]
+    fn ports_are_used_where_they_are_and_placed_where_they_are_not() {
+        // The fake keeps what is written, a card the mark too.
+        for (before, expected) in [(0xc201, Some(0xc200)), (0xfebc_0000, None), (0xfebc_0001, None)] {
+            let ports = FakePorts::default();
+            ports.plug(place(3, 0), 0x10, before);
+            assert_eq!(Configuration::new(&ports, place(3, 0)).ports(0, 0xc100), expected, "{before:#x}");
+        }
+        let ports = FakePorts::default();
+        ports.plug(place(3, 0), 0x10, 1);
+        assert_eq!(Configuration::new(&ports, place(3, 0)).ports(0, 0xc100), Some(0xc100));
     }
 
     #[test]

@@ -5,7 +5,7 @@ use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, cpuid};
 use prism_boot::Acpi;
 use prism_boot::capabilities::{Devices, Platform};
-use prism_drivers::{e1000, pci, pic, pit, power};
+use prism_drivers::{e1000, pci, pic, pit, power, rtl8139};
 use xen::hvm::{self, Parameter};
 use xen::{Errno, vcpu};
 
@@ -48,6 +48,7 @@ fn count(devices: &mut Devices, function: &pci::Function) {
         0x01 if function.class == 0x0106 => &mut devices.ahci,
         0x01 => &mut devices.ide,
         0x02 if e1000::is_one(function) => &mut devices.e1000,
+        0x02 if rtl8139::is_one(function) => &mut devices.rtl8139,
         0x02 => &mut devices.ethernet,
         _ => return,
     };

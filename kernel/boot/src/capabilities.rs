@@ -116,6 +116,8 @@ pub struct Devices {
     pub ahci: u32,
     /// Intel's e1000 network cards.
     pub e1000: u32,
+    /// Realtek's RTL8139 network cards.
+    pub rtl8139: u32,
     /// Network cards for which there is no driver.
     pub ethernet: u32,
 }

@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use arrayvec::ArrayString;
 
 use crate::Door;
-use crate::capabilities::{Capabilities, CpuVendor, Hypervisor, Machine};
+use crate::capabilities::{Capabilities, CpuVendor, Devices, Hypervisor, Machine};
 use crate::services::{DeviceBus, Services, Upcall};
 
 /// How something is virtualized.
@@ -100,7 +100,7 @@ fn devices(found: &Capabilities, services: &Services) -> Row {
         let plural = if count == 1 { "" } else { "s" };
         Row::new(LABEL, Level::Paravirtualized, format_args!("virtio ({count} device{plural})"))
     } else if either(DeviceBus::Emulated) {
-        Row::new(LABEL, Level::Software, format_args!("emulated ({})", emulated_devices(found)))
+        Row::new(LABEL, Level::Software, format_args!("emulated ({})", Emulated(found.devices)))
     } else if found.is_initial_domain() {
         Row::new(LABEL, Level::Absent, format_args!("none; initial domain"))
     } else {
@@ -108,14 +108,18 @@ fn devices(found: &Capabilities, services: &Services) -> Row {
     }
 }
 
-fn emulated_devices(found: &Capabilities) -> &'static str {
-    let devices = found.devices;
-    match (devices.ahci != 0, devices.ide != 0, devices.e1000 != 0) {
-        (true, _, true) => "AHCI, e1000",
-        (true, _, false) => "AHCI",
-        (false, true, true) => "IDE, e1000",
-        (false, true, false) => "IDE",
-        (false, false, _) => "e1000",
+/// The kinds of emulated devices, in a few words.
+struct Emulated(Devices);
+
+impl fmt::Display for Emulated {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Devices { ahci, ide, e1000, rtl8139, .. } = self.0;
+        let disk = if ahci != 0 { ("AHCI", ahci) } else { ("IDE", ide) };
+        let kinds = [disk, ("e1000", e1000), ("RTL8139", rtl8139)];
+        for (index, (name, _)) in kinds.into_iter().filter(|(_, count)| *count != 0).enumerate() {
+            write!(f, "{}{name}", if index == 0 { "" } else { ", " })?;
+        }
+        Ok(())
     }
 }
 

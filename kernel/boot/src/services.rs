@@ -8,7 +8,7 @@ use core::fmt;
 use choice::{Against, Verdict};
 pub use choice::{Choice, PassedOver};
 
-use crate::capabilities::{Capabilities, EntropySources, Machine, Randomness, XenCapabilities};
+use crate::capabilities::{Capabilities, Devices, EntropySources, Machine, Randomness, XenCapabilities};
 
 /// Declares a service as the list of ways to provide it, best first.
 macro_rules! service {
@@ -297,9 +297,10 @@ fn choose_disk(found: &Capabilities) -> Choice<DeviceBus> {
 }
 
 fn choose_network(found: &Capabilities) -> Choice<DeviceBus> {
-    let emulated = match (found.devices.e1000, found.devices.ethernet) {
+    let Devices { e1000, rtl8139, ethernet, .. } = found.devices;
+    let emulated = match (e1000 | rtl8139, ethernet) {
         (0, 0) => Err(Against::Kind),
-        (0, _) => Err(Against::Reason("no driver for the network card; e1000 has one")),
+        (0, _) => Err(Against::Reason("no driver for the network card; e1000 and rtl8139 have one")),
         _ => Ok(()),
     };
     choose_bus(found, found.devices.virtio_net != 0, emulated)

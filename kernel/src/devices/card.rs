@@ -4,13 +4,13 @@
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use log::{info, warn};
 use prism_boot::services::DeviceBus;
 use prism_drivers::net::{self, Error};
 use prism_drivers::pci::{self, Configuration, Function};
-use prism_drivers::{e1000, intx};
+use prism_drivers::{e1000, intx, rtl8139};
 
 use super::virtio;
 use crate::dma::Pages;
@@ -24,6 +24,7 @@ use crate::{exec, registers};
 enum Model {
     Virtio,
     E1000,
+    Rtl8139,
 }
 
 impl Model {
@@ -33,6 +34,7 @@ impl Model {
             _ if function.class >> 8 != 2 => None,
             _ if function.is_virtio() => Some(Self::Virtio),
             _ if e1000::is_one(function) => Some(Self::E1000),
+            _ if rtl8139::is_one(function) => Some(Self::Rtl8139),
             _ => None,
         }
     }
@@ -41,7 +43,7 @@ impl Model {
     fn is_for(self, bus: DeviceBus) -> bool {
         match self {
             Self::Virtio => bus != DeviceBus::Emulated,
-            Self::E1000 => true,
+            Self::E1000 | Self::Rtl8139 => true,
         }
     }
 }
@@ -66,6 +68,7 @@ async fn drive(model: Model, function: Function, interface: Arc<Interface>) {
     let ended = match model {
         Model::Virtio => virtio::network::drive(&function, &interface).await,
         Model::E1000 => drive_e1000(&function, &interface).await,
+        Model::Rtl8139 => drive_rtl8139(&function, &interface).await,
     };
     match ended {
         Ended::NotDriven(reason) => warn!("the network card at {place} is not driven: {reason}"),
@@ -87,6 +90,8 @@ impl Ended {
 
 /// Where registers are placed if nobody has: where firmware puts them in Xen's domains.
 static FREE: AtomicU32 = AtomicU32::new(0xf100_0000);
+/// The same for ports.
+static FREE_PORTS: AtomicU16 = AtomicU16::new(0xc100);
 
 async fn drive_e1000(function: &Function, interface: &Interface) -> Ended {
     let configuration = Configuration::new(&CpuPorts, function.place);
@@ -101,6 +106,24 @@ async fn drive_e1000(function: &Function, interface: &Interface) -> Ended {
     match e1000::Card::open(registers, memory, &line).await {
         Ok((card, properties)) => {
             info!("network card at {}: e1000", function.place);
+            Ended::Failed(net::serve(interface, card, properties, &line).await)
+        }
+        Err(error) => Ended::not_driven(error),
+    }
+}
+
+async fn drive_rtl8139(function: &Function, interface: &Interface) -> Ended {
+    let configuration = Configuration::new(&CpuPorts, function.place);
+    let free = FREE_PORTS.fetch_add(rtl8139::LENGTH, Ordering::Relaxed);
+    let base = configuration.ports(0, free);
+    configuration.switch_on();
+    let Some(base) = base else { return Ended::not_driven("it has no ports") };
+    let line = intx::line(&CpuPorts, function).and_then(Line::open);
+    let Some(line) = line else { return Ended::not_driven("firmware gave it no interrupt line") };
+    let Some(memory) = Pages::new(rtl8139::MEMORY) else { return Ended::not_driven(Error::NoMemory) };
+    match rtl8139::Card::open(CpuPorts, base, memory, &line).await {
+        Ok((card, properties)) => {
+            info!("network card at {}: rtl8139", function.place);
             Ended::Failed(net::serve(interface, card, properties, &line).await)
         }
         Err(error) => Ended::not_driven(error),

@@ -251,3 +251,16 @@ fn a_microvm_without_pci_has_no_platform() {
     let found = Capabilities { platform: Platform::default(), ..kvm() };
     assert!(printed(&found).contains("platform, boot               P  none; PVH entry\n"));
 }
+
+#[test]
+fn emulated_devices_are_named_by_kind() {
+    for (devices, named) in [
+        (Devices { rtl8139: 1, ..Devices::default() }, "emulated (RTL8139)"),
+        (Devices { ahci: 1, ide: 1, ..Devices::default() }, "emulated (AHCI)"),
+        (Devices { ide: 2, e1000: 1, rtl8139: 1, ..Devices::default() }, "emulated (IDE, e1000, RTL8139)"),
+    ] {
+        let found = Capabilities { devices, ..Capabilities::new(Door::Pvh, Machine::Hvm) };
+        let grid = Grid::new(&found, &Services::choose(&found)).to_string();
+        assert!(grid.contains(&format!("{named}\n")), "{grid}");
+    }
+}

@@ -69,7 +69,10 @@ fn a_card_without_a_driver_is_no_network_and_that_is_said() {
     let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
     found.devices.ethernet = 1;
     let network = Services::choose(&found).network;
-    assert_eq!(network.to_string(), "none (not emulated: no driver for the network card; e1000 has one)");
+    assert_eq!(
+        network.to_string(),
+        "none (not emulated: no driver for the network card; e1000 and rtl8139 have one)"
+    );
 }
 
 #[test]

@@ -282,8 +282,11 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
     lines.extend(job.settings.iter().map(ToString::to_string));
     if job.network {
         let (mac, bridge) = (neighbour::MAC, neighbour::BRIDGE);
-        // A guest with a platform has an emulated card beside the paravirtual interface.
-        let kind = if is_hvm(job.env) { ",model=e1000" } else { "" };
+        // An HVM guest has an emulated card beside the paravirtual interface, an RTL8139 by default.
+        let kind = match job.env {
+            Env::Pvhvm | Env::HvmPvDrivers => ",model=e1000",
+            _ => "",
+        };
         lines.push(format!("vif = [ \"mac={mac},bridge={bridge}{kind}\" ]"));
     }
     let disks = disk_words(job, disks);

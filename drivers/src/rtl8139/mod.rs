@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Realtek's RTL8139 network cards, which Xen's toolstacks give to HVM domains unless told otherwise
+//! (`model` in xl-network-configuration(5); the card: RTL8139C(L) datasheet, revision 1.6, whose sections
+//! are meant below).
+//!
+//! A [`Card`] receives into one large ring of bytes, each frame behind a header, and sends from four
+//! buffers in turn. Nothing of its memory is used in place: frames are copied in and out.
+//!
+//! What the card writes is not trusted: a length, an error or nonsense is a frame that is lost, or the
+//! end of the card, and never more.
+
+mod card;
+#[cfg(test)]
+mod fake;
+mod registers;
+#[cfg(test)]
+mod tests;
+
+pub use card::{Card, MEMORY};
+pub use registers::LENGTH;
+
+use crate::pci::Function;
+
+/// Whether a function is such a card.
+pub fn is_one(function: &Function) -> bool {
+    function.vendor == 0x10ec && function.device == 0x8139
+}
