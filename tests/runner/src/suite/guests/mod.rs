@@ -133,6 +133,11 @@ impl GuestTest {
         }
     }
 
+    /// The same by another name.
+    pub const fn named(self, name: &'static str) -> Self {
+        Self { name, ..self }
+    }
+
     /// The same in these environments only.
     pub const fn envs(self, envs: &'static [Env]) -> Self {
         Self { envs, ..self }

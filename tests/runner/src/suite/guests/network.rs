@@ -19,6 +19,12 @@ const XL: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
 /// Those that get 18 MB through in time: each frame costs an emulated card in the lab's Xen milliseconds.
 const SWIFT: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::QemuXen, Env::Kvm, Env::Fv];
 
+const LARGE_FILE: GuestTest = GuestTest::new("", "httpd")
+    .words("root=xvda1 log")
+    .hosted_by(concat!(include_str!("network/site.sh"), include_str!("network/large_site.sh")))
+    .seconds(400)
+    .telling(&["256 MiB are the same"]);
+
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("pings_of_all_sizes_are_answered", "echo")
@@ -52,12 +58,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(XL)
         .words("root=xvda log")
         .hosted_by(concat!(include_str!("network/site.sh"), include_str!("network/fat_site.sh"))),
-    GuestTest::new("a_file_of_256_mib_off_a_partition_arrives_whole", "httpd")
-        .envs(XL)
-        .words("root=xvda1 log")
-        .hosted_by(concat!(include_str!("network/site.sh"), include_str!("network/large_site.sh")))
-        .seconds(400)
-        .telling(&["256 MiB are the same"]),
+    LARGE_FILE.named("a_file_of_256_mib_off_a_partition_arrives_whole").envs(&[Env::Pv]),
+    LARGE_FILE
+        .named("a_file_of_256_mib_arrives_whole_by_hardware_too")
+        .envs(&[Env::Pvh, Env::Pvhvm])
+        .lasting(7),
     GuestTest::new("eight_mib_are_enough_for_a_web_server", "httpd")
         .envs(FAST)
         .memory(8)
