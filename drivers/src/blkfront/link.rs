@@ -65,7 +65,7 @@ impl<'p, P: Platform> Flight<'p, P> {
     }
 
     /// Whether the backend uses one of its pages at this moment.
-    fn is_in_use(&self) -> bool {
+    pub(super) fn is_in_use(&self) -> bool {
         self.pages.iter().any(|(_, lent)| lent.is_in_use())
     }
 

@@ -397,7 +397,9 @@ impl<'p, P: Platform> State<'p, P> {
             flights.sort_by_key(|flight| core::cmp::Reverse(flight.order));
             for flight in flights {
                 let piece = flight.piece;
-                let whole = flight.land(&mut link.lender, self.jobs.get_mut(piece.job));
+                // Even a page that stays granted: an old write could land on a newer one.
+                let is_free = !flight.is_in_use();
+                let whole = flight.land(&mut link.lender, self.jobs.get_mut(piece.job)) && is_free;
                 match (whole, self.blame) {
                     (true, None) => self.put_back(index, piece),
                     (true, blame) => self.finish(piece, blame, round),

@@ -69,6 +69,25 @@ fn a_write_waits_for_the_last_backend_to_be_through_with_it() {
 }
 
 #[test]
+fn a_write_whose_page_the_last_backend_keeps_is_not_sent_again() {
+    for persistent in ["0", "1"] {
+        let guest = Guest::new(1 << 20, &[("feature-persistent", persistent)]);
+        let rebind = async {
+            let (ring, _) = guest.connect().await;
+            guest.begin_a_write(&ring).await;
+            drop(ring);
+            guest.be(State::InitWait);
+            guest.live().await;
+        };
+        guest.play(rebind, async |disk| {
+            let written = disk.write(0, guest.buffer(4096, 7)).await;
+            assert_eq!(written.unwrap_err().error, Error::Gone, "persistent: {persistent}");
+            disk.write(4096, guest.buffer(4096, 8)).await.unwrap();
+        });
+    }
+}
+
+#[test]
 fn a_disk_that_is_taken_away_fails_what_was_asked_of_it() {
     let guest = Guest::new(1 << 20, &[]);
     let detach = async {

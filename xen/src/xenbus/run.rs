@@ -45,7 +45,7 @@ pub trait Frontend: Send {
     fn stop(&mut self);
 
     /// Ends the grants and frees the rings. The backend says that it has let go of them, or has had its
-    /// time.
+    /// time; the driver may give it some more, within bounds of its own.
     fn release(&mut self) -> impl Future<Output = ()> + Send;
 }
 
@@ -96,7 +96,7 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
 /// Connects `frontend` to its backend, serves it, and connects it again when the backend comes
 /// back.
 ///
-/// Nothing but serving lasts longer than `limit`. A device that fails leaves a message in
+/// Nothing but serving lasts longer than `limit`, and what the driver takes to release. A device that fails leaves a message in
 /// xenstore, at `error/<frontend>/error`, and disturbs nobody else.
 pub async fn run<F: Frontend>(
     device: &Device,
