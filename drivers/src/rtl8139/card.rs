@@ -20,7 +20,7 @@ const LONGEST: usize = 1792;
 /// The shortest that may be sent: the card does not fill it up.
 const SHORTEST: usize = 60;
 
-/// Where things are in the card's memory: behind the ring is room for the last frame's rest.
+/// Where things are in the card's memory: the ring is first, with 16 bytes behind it that are the card's.
 const TRANSMIT_BUFFERS: usize = RING + BUFFER;
 
 /// Bytes of memory that a card needs.
@@ -86,7 +86,6 @@ impl<P: Ports + Send, M: DeviceMemory> Card<P, M> {
             is_up: false,
             failed: 0,
         };
-        card.write_u8(CONFIG1, 0);
         card.write_u8(COMMAND, RESET);
         let is_reset = || (card.read_u8(COMMAND) & RESET == 0).then_some(());
         until(interrupt, RESET_LIMIT, is_reset).await.ok_or(SILENT)?;
@@ -121,6 +120,14 @@ impl<P: Ports + Send, M: DeviceMemory> Card<P, M> {
     /// Tells the card up to where the ring has been read.
     fn tell_read(&self) {
         self.write_u16(RING_READ, (self.read as u16).wrapping_sub(READ_AHEAD));
+    }
+
+    /// Copies bytes of the ring out, which go on at its beginning behind its end.
+    fn read_ring(&self, place: usize, bytes: &mut [u8]) {
+        let place = place % RING;
+        let (first, rest) = bytes.split_at_mut(bytes.len().min(RING - place));
+        self.memory.read(place, first);
+        self.memory.read(0, rest);
     }
 
     fn has_received(&self) -> bool {
@@ -190,13 +197,14 @@ impl<P: Ports + Send, M: DeviceMemory> Wire for Card<P, M> {
         self.memory.read(self.read, &mut header);
         let [s0, s1, l0, l1] = header;
         let (status, length) = (u16::from_le_bytes([s0, s1]), usize::from(u16::from_le_bytes([l0, l1])));
-        // Where the next one begins is known no more.
-        let Some(frame_length) = length.checked_sub(CHECKSUM).filter(|_| length <= LONGEST) else {
+        let Some(frame_length) = length.checked_sub(CHECKSUM).filter(|_| length < RING - HEADER) else {
+            // Where the next one begins is known no more.
             return Err(NONSENSE);
         };
-        let frame = buffer.get_mut(..frame_length).unwrap_or_default();
-        self.memory.read(self.read + HEADER, frame);
-        let good = status & GOOD != 0 && frame_length >= ETHERNET_HEADER && net::is_right(frame);
+        // A longer one is for a network with a larger MTU than ours.
+        let frame = buffer.get_mut(..frame_length).filter(|_| length <= LONGEST).unwrap_or_default();
+        self.read_ring(self.read + HEADER, frame);
+        let good = status & GOOD != 0 && frame.len() >= ETHERNET_HEADER && net::is_right(frame);
         self.read = (self.read + HEADER + length).next_multiple_of(4) % RING;
         // Until then the ring does not count as empty.
         self.tell_read();
@@ -241,7 +249,7 @@ impl<P: Ports + Send, M: DeviceMemory> Wire for Card<P, M> {
             let length = self.lengths.get(sender).copied().unwrap_or(0);
             self.write_u32(SENDER_ADDRESS + of_sender(self.told), buffer as u32);
             // With the mark gone that it is ours, it is the card's.
-            self.write_u32(SENDER_STATUS + of_sender(self.told), length);
+            self.write_u32(SENDER_STATUS + of_sender(self.told), SENDER_EARLY | length);
             self.told = self.told.wrapping_add(1);
         }
     }

@@ -121,8 +121,9 @@ impl FakeCard {
         let header = [status.to_le_bytes(), (length as u16).to_le_bytes()].concat();
         let at = inside.written;
         inside.memory[at..at + HEADER].copy_from_slice(&header);
-        // What does not fit before the ring's end goes on behind it.
-        inside.memory[at + HEADER..][..frame.len()].copy_from_slice(frame);
+        for (place, byte) in (at + HEADER..).zip(frame) {
+            inside.memory[place % RING] = *byte;
+        }
         inside.written = (at + size) % RING;
         inside.cause(RECEIVED & 1);
         true

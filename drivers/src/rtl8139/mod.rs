@@ -6,6 +6,9 @@
 //! A [`Card`] receives into one large ring of bytes, each frame behind a header, and sends from four
 //! buffers in turn. Nothing of its memory is used in place: frames are copied in and out.
 //!
+//! Cards as hypervisors emulate them are meant: a transmission that is aborted, or an overrun that only a
+//! reset ends, is not treated.
+//!
 //! What the card writes is not trusted: a length, an error or nonsense is a frame that is lost, or the
 //! end of the card, and never more.
 

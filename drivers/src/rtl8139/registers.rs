@@ -12,6 +12,8 @@ pub(super) const FILTER: [u16; 2] = [0x08, 0x0c];
 pub(super) const SENDER_STATUS: u16 = 0x10;
 /// The host has the buffer: it was sent, or given up.
 pub(super) const SENDER_OURS: u32 = 1 << 13;
+/// Sending begins when the card has fetched so many bytes: 8 times 32.
+pub(super) const SENDER_EARLY: u32 = 8 << 16;
 /// Where the first sender's buffer is; the others follow.
 pub(super) const SENDER_ADDRESS: u16 = 0x20;
 /// Where the ring is.
@@ -35,11 +37,8 @@ pub(super) const TRANSMIT: u16 = 0x40;
 /// The gaps between frames that the standard asks for; bursts of up to 1 KiB.
 pub(super) const TRANSMIT_ON: u32 = 3 << 24 | 6 << 8;
 pub(super) const RECEIVE: u16 = 0x44;
-/// Frames to us, to many, to all; a ring of 32 KiB behind whose end the last frame goes on; bursts of any
-/// length; each frame as a whole.
-pub(super) const RECEIVE_ON: u32 = 7 << 13 | 2 << 11 | 7 << 8 | 1 << 7 | 1 << 3 | 1 << 2 | 1 << 1;
-/// Power management: all off.
-pub(super) const CONFIG1: u16 = 0x52;
+/// Frames to us, to many, to all; a ring of 32 KiB; bursts of any length; each frame as a whole.
+pub(super) const RECEIVE_ON: u32 = 7 << 13 | 2 << 11 | 7 << 8 | 1 << 3 | 1 << 2 | 1 << 1;
 pub(super) const MEDIA: u16 = 0x58;
 pub(super) const LINK_DOWN: u8 = 1 << 2;
 

@@ -124,14 +124,15 @@ fn four_frames_that_wait_are_waited_for_by_interrupt() {
 }
 
 #[test]
-fn what_is_damaged_or_too_short_is_dropped_and_the_next_one_is_not() {
+fn what_is_damaged_too_short_or_too_long_is_dropped_and_the_next_one_is_not() {
     let (fake, mut card) = opened();
     let good = frame(7, 64);
     fake.deliver(&good, 0, good.len() + CHECKSUM);
     fake.deliver(&good, GOOD, 13 + CHECKSUM);
     fake.deliver(&good, GOOD, CHECKSUM);
+    fake.receive(&frame(1, 9014));
     fake.receive(&good);
-    for _ in 0..3 {
+    for _ in 0..4 {
         assert_eq!(receive(&mut card), Ok(Some(Vec::new())));
     }
     assert_eq!(receive(&mut card), Ok(Some(good)));
@@ -139,7 +140,7 @@ fn what_is_damaged_or_too_short_is_dropped_and_the_next_one_is_not() {
 
 #[test]
 fn a_card_that_claims_an_impossible_length_is_given_up() {
-    for length in [0, 3, 1793, 20000] {
+    for length in [0, 3] {
         let (fake, mut card) = opened();
         fake.deliver(&[1; 60], GOOD, length);
         assert!(matches!(receive(&mut card), Err(Error::Card(_))), "{length}");
