@@ -120,7 +120,7 @@ async fn queue<'k, K: Platform>(
         }
     }
     channels.publish(device, prefix).await?;
-    Ok(Queue { link, channels: Arc::new(channels) })
+    Ok(Queue::new(link, channels))
 }
 
 /// Waits for an event of any queue's.

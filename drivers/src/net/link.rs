@@ -85,6 +85,12 @@ impl<'k, K: Platform> Link<'k, K> {
         self.transmitter.merged()
     }
 
+    /// Whether [`receive`](Self::receive) has put the first part of a packet into its buffer, which goes on
+    /// there.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.receiver.is_under_way()
+    }
+
     /// Whether the backend has something for the stack: packets, or room to send, if that `is_full`.
     ///
     /// # Errors

@@ -128,6 +128,11 @@ impl Assembly {
         self.next
     }
 
+    /// Whether the first part of a packet is there, and its last one not.
+    pub fn is_under_way(&self) -> bool {
+        self.parts > 0
+    }
+
     /// Takes a response with data, in the place of request `asked`. A part to be copied is
     /// returned, if there is one.
     ///

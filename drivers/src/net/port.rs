@@ -46,21 +46,28 @@ impl<'k> Port<'k> {
         let longest = self.longest();
         let mut state = self.interface.state();
         state.stack = Some(waker.clone());
-        loop {
+        state.is_full = false;
+        let mut damaged = false;
+        let wake = loop {
             let wire = state.wire.as_mut()?;
             // The stack may answer at once.
             let found = match wire.can_send(longest) {
                 Ok(true) => wire.receive(&mut self.received),
                 Ok(false) => {
                     state.is_full = true;
-                    return None;
+                    break None;
                 }
                 Err(error) => Err(error),
             };
-            let wake = match found {
+            match found {
                 Ok(Some(0)) => {
                     state.counters.damaged += 1;
-                    continue;
+                    damaged = true;
+                    self.budget = self.budget.saturating_sub(1);
+                    if self.budget == 0 {
+                        waker.wake_by_ref();
+                        break None;
+                    }
                 }
                 Ok(Some(length)) => {
                     state.counters.received += 1;
@@ -70,16 +77,18 @@ impl<'k> Port<'k> {
                     return Some(length);
                 }
                 Ok(None) => match wire.listen() {
-                    Ok(true) => continue,
-                    Ok(false) => None,
-                    Err(error) => state.fail(error),
+                    Ok(true) => {}
+                    Ok(false) => break None,
+                    Err(error) => break state.fail(error),
                 },
-                Err(error) => state.fail(error),
-            };
-            drop(state);
-            wake.into_iter().for_each(Waker::wake);
-            return None;
-        }
+                Err(error) => break state.fail(error),
+            }
+        };
+        // The other side gets back what a damaged packet was in.
+        let wake = if damaged && wake.is_none() { state.call_driver() } else { wake };
+        drop(state);
+        wake.into_iter().for_each(Waker::wake);
+        None
     }
 }
 
@@ -123,6 +132,7 @@ impl<'k> Driver for Port<'k> {
             driver.into_iter().for_each(Waker::wake);
             return None;
         }
+        state.is_full = false;
         drop(state);
         Some(Outgoing { interface: &self.interface, buffer: &mut self.sent })
     }

@@ -15,6 +15,14 @@ use crate::platform::Platform;
 pub(super) struct Queue<'k, K: Platform> {
     pub(super) link: Link<'k, K>,
     pub(super) channels: Arc<Channels<K::Channel>>,
+    /// There was no room the last time.
+    is_full: bool,
+}
+
+impl<'k, K: Platform> Queue<'k, K> {
+    pub(super) fn new(link: Link<'k, K>, channels: Channels<K::Channel>) -> Self {
+        Self { link, channels: Arc::new(channels), is_full: false }
+    }
 }
 
 /// All pairs of an interface, one at least. The backend, which may serve each by a thread of its own,
@@ -30,8 +38,16 @@ impl<'k, K: Platform> Queues<'k, K> {
         Self { queues, next: 0 }
     }
 
-    fn links(&mut self) -> impl Iterator<Item = &mut Link<'k, K>> {
-        self.queues.iter_mut().map(|queue| &mut queue.link)
+    /// The one whose packet is in the buffer in part: all others have to wait until it is whole.
+    fn under_way(&self) -> Option<usize> {
+        self.queues.iter().position(|queue| queue.link.is_under_way())
+    }
+
+    /// Those that may be received from.
+    fn open(&mut self) -> impl Iterator<Item = &mut Link<'k, K>> {
+        let only = self.under_way();
+        let links = self.queues.iter_mut().map(|queue| &mut queue.link).enumerate();
+        links.filter(move |(index, _)| only.is_none_or(|only| only == *index)).map(|(_, link)| link)
     }
 
     /// The one for a frame.
@@ -47,20 +63,25 @@ impl<'k, K: Platform> Queues<'k, K> {
 impl<K: Platform> Wire for Queues<'_, K> {
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         let count = self.queues.len();
+        self.next = self.under_way().unwrap_or(self.next);
         for _ in 0..count {
-            let Some(queue) = self.queues.get_mut(self.next) else { break };
-            let received = queue.link.receive(buffer)?;
+            let Some(Queue { link, .. }) = self.queues.get_mut(self.next) else { break };
+            let received = link.receive(buffer)?;
+            if link.is_under_way() {
+                break;
+            }
+            // Each has its turn.
+            self.next = (self.next + 1) % count;
             if received.is_some() {
                 return Ok(received);
             }
-            self.next = (self.next + 1) % count;
         }
         Ok(None)
     }
 
     fn listen(&mut self) -> Result<bool, Error> {
         let mut ready = false;
-        for link in self.links() {
+        for link in self.open() {
             ready |= link.listen()?;
         }
         Ok(ready)
@@ -69,8 +90,9 @@ impl<K: Platform> Wire for Queues<'_, K> {
     fn can_send(&mut self, length: usize) -> Result<bool, Error> {
         let mut room = true;
         // Each that is full asks for an event.
-        for link in self.links() {
-            room &= link.can_send(length)?;
+        for Queue { link, is_full, .. } in &mut self.queues {
+            *is_full = !link.can_send(length)?;
+            room &= !*is_full;
         }
         Ok(room)
     }
@@ -82,7 +104,7 @@ impl<K: Platform> Wire for Queues<'_, K> {
     }
 
     fn publish(&mut self, now: u64) {
-        for Queue { link, channels } in &mut self.queues {
+        for Queue { link, channels, .. } in &mut self.queues {
             let mut events = link.publish();
             events.transmit |= link.is_ignored(now);
             channels.notify(events);
@@ -91,8 +113,8 @@ impl<K: Platform> Wire for Queues<'_, K> {
 
     fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
         let mut news = false;
-        for link in self.links() {
-            news |= link.has_news(is_full)?;
+        for queue in &mut self.queues {
+            news |= queue.link.has_news(is_full && queue.is_full)?;
         }
         Ok(news)
     }

@@ -47,6 +47,11 @@ impl<'k, K: Platform> Receiver<'k, K> {
         self.ring.references().next()
     }
 
+    /// Whether a packet is in the buffer in part.
+    pub(super) fn is_under_way(&self) -> bool {
+        self.assembly.is_under_way()
+    }
+
     /// Whether the backend has answered.
     pub(super) fn has_news(&mut self) -> Result<bool, Violation> {
         Ok(self.ring.ready()? != 0)

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use xen::grant::Reference;
 use xen::xenbus::{self, Device, Ended, Failure, State};
 use xen::xenstore::Client;
 use xen::xenstore::fake::{Xenstored, page};
+use xen_sys::io::netif::{NETIF_RSP_OKAY, NETRXF_more_data};
 
 use crate::backend::{Backend, DOMAIN, PAGES, frame, platform};
 
@@ -213,6 +215,16 @@ fn a_backend_that_hears_both_directions_apart_is_told_of_each_alone() {
     });
 }
 
+/// How often somebody was woken.
+#[derive(Default)]
+struct Wakes(AtomicU32);
+
+impl std::task::Wake for Wakes {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
 /// Pages for four queues.
 const MANY: Pages = Pages { receive: 256, transmit: 128 };
 
@@ -259,6 +271,92 @@ fn flows_are_spread_over_the_queues_that_both_sides_have() {
         let mut all: Vec<_> = std::iter::from_fn(|| received(&mut port)).map(|packet| packet[35]).collect();
         all.sort_unstable();
         assert_eq!(all, [0, 1, 2]);
+    });
+}
+
+#[test]
+fn a_packet_in_parts_of_one_queue_is_not_mixed_with_those_of_another() {
+    let guest = Guest::new();
+    guest.xenstored.write(&format!("{BACKEND}/multi-queue-max-queues"), "2");
+    guest.play_with(MANY, 2, async |interface| {
+        guest.until(State::Connected).await;
+        let [one, other] = ["queue-0/", "queue-1/"].map(|prefix| guest.backend_of(prefix));
+        guest.be(State::Connected);
+        let mut port = Port::new(Arc::clone(interface), interface.connected().await);
+        a_while().await;
+        let (first, second) = (frame(&[1; 100]), frame(&[2; 100]));
+        one.part(0, &first[..50], |response| response.flags |= NETRXF_more_data);
+        one.publish();
+        other.deliver(&second);
+        assert_eq!(received(&mut port), None, "the first has to be whole before");
+        one.part(0, &first[50..], |_| {});
+        one.publish();
+        let mut all = [received(&mut port).unwrap(), received(&mut port).unwrap()];
+        all.sort();
+        assert_eq!(all, [first, second]);
+        assert_eq!(received(&mut port), None);
+    });
+}
+
+#[test]
+fn only_a_full_queue_is_waited_for() {
+    let guest = Guest::new();
+    guest.xenstored.write(&format!("{BACKEND}/multi-queue-max-queues"), "2");
+    guest.play_with(MANY, 2, async |interface| {
+        guest.until(State::Connected).await;
+        let backends = ["queue-0/", "queue-1/"].map(|prefix| guest.backend_of(prefix));
+        guest.be(State::Connected);
+        let mut port = Port::new(Arc::clone(interface), interface.connected().await);
+        a_while().await;
+        let mut flows = [frame(b"one"), frame(b"two")];
+        flows[1][35] += 1;
+        let mut send = |flow: &Vec<u8>| match port.transmit(&mut context()) {
+            Some(token) => {
+                token.consume(flow.len(), |buffer| buffer.copy_from_slice(flow));
+                true
+            }
+            None => false,
+        };
+        // Each queue's backend is through with a packet, which nobody has taken back.
+        assert!(flows.iter().all(&mut send));
+        a_while().await;
+        for backend in &backends {
+            let sent = backend.take().unwrap();
+            backend.answer(0, sent.ids[0], NETIF_RSP_OKAY);
+        }
+        while send(&flows[0]) {
+            a_while().await;
+        }
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        assert!(port.transmit(&mut Context::from_waker(&waker)).is_none());
+        a_while().await;
+        assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "the queue that is full has no news");
+        assert_eq!(backends.iter().filter(|backend| backend.take().is_some()).count(), 1);
+    });
+}
+
+#[test]
+fn damaged_packets_do_not_use_the_pages_up() {
+    let guest = Guest::new();
+    guest.play(async |interface| {
+        guest.until(State::Connected).await;
+        let backend = guest.backend();
+        guest.be(State::Connected);
+        let mut port = Port::new(Arc::clone(interface), interface.connected().await);
+        a_while().await;
+        let mut damaged = frame(b"damaged");
+        damaged[40] = 1;
+        for _ in 0..5 {
+            while backend.room() > 0 {
+                backend.deliver(&damaged);
+            }
+            assert_eq!(received(&mut port), None);
+            a_while().await;
+        }
+        assert_eq!(interface.counters().damaged, 5 * 32);
+        backend.deliver(&frame(b"good"));
+        assert_eq!(received(&mut port), Some(frame(b"good")));
     });
 }
 
