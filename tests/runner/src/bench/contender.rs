@@ -33,7 +33,7 @@ pub(super) struct Run {
 
 /// A disk that answers at once: what is measured is the way there and back. Readings of the
 /// time-stamp counter do not trap.
-const SETTINGS: &[&str] = &["tsc_mode = \"native\"", "disk = [ \"/dev/nullb0,raw,xvda,r\" ]"];
+const SETTINGS: &[&str] = &["tsc_mode = \"native\"", "disk = [ \"/dev/nullb0,raw,xvda,w\" ]"];
 
 /// Time that a run may take.
 const LIMIT: Duration = Duration::from_secs(300);
@@ -82,7 +82,14 @@ impl Contender {
             ..Job::new(env, self.image.clone())
         };
         let outcome = xl::run(session, &job)?;
-        ensure!(outcome.verdict == Verdict::Success, "the guest failed:\n{}", outcome.console);
+        ensure!(
+            outcome.verdict == Verdict::Success,
+            "{} failed ({:?}):\n{}{}",
+            self.image.name,
+            outcome.ending,
+            outcome.console,
+            outcome.machine
+        );
         Ok(Run {
             durations: workload::durations(&outcome.console)
                 .with_context(|| format!("a duration is missing:\n{}", outcome.console))?,

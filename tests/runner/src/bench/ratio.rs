@@ -42,8 +42,9 @@ impl Comparison {
     }
 }
 
+/// Not a number if one of them was too small to be seen.
 fn ratio(one: u64, other: u64) -> f64 {
-    one as f64 / other.max(1) as f64
+    if one == 0 || other == 0 { f64::NAN } else { one as f64 / other as f64 }
 }
 
 /// The one in the middle; 0 of none.
@@ -55,6 +56,12 @@ fn median(mut values: Vec<f64>) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_was_not_seen_has_no_ratio() {
+        assert!(ratio(0, 7).is_nan() && ratio(7, 0).is_nan());
+        assert_eq!(ratio(1, 2), 0.5);
+    }
 
     #[test]
     fn one_odd_run_does_not_move_the_median() {
