@@ -296,11 +296,11 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
     lines.join("\n") + "\n"
 }
 
-/// The line that keeps each vCPU on one of the machine's processors, for whose emulation a guest that
-/// stays where it is is easier: see [`resumed_as_xen`]. A lone vCPU gets the second: the first takes
-/// dom0's interrupts.
+/// The line that keeps each vCPU on one of the machine's processors. An HVM or PVH guest's get the second: on
+/// the first, which takes dom0's interrupts, its emulation fails such guests now and then, see
+/// [`resumed_as_xen`]. So it is PV guests whose vCPUs run at the same time.
 fn pinned(job: &Job) -> String {
-    let place = |vcpu| if job.vcpus == 1 { 1 } else { vcpu % PROCESSORS };
+    let place = |vcpu| if job.env == Env::Pv && job.vcpus > 1 { vcpu % PROCESSORS } else { 1 };
     let places: Vec<String> = (0..job.vcpus).map(|vcpu| format!("\"{}\"", place(vcpu))).collect();
     format!("cpus = [ {} ]", places.join(", "))
 }
