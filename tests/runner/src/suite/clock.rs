@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
-use super::tally::Tally;
+use super::LabTest;
 use crate::env::{Env, Place};
 use crate::guest::Job;
 use crate::guest::session::Session;
@@ -18,7 +18,7 @@ use crate::verdict::Verdict;
 #[derive(Clone, Copy, Debug)]
 pub struct ClockTest {
     /// A sentence.
-    pub name: &'static str,
+    name: &'static str,
     env: Env,
     /// By how many seconds the machine's clock is set while the guest looks.
     step: Option<i64>,
@@ -51,15 +51,17 @@ pub const TESTS: [ClockTest; 9] = [
 /// the date is the right one, not how exact it is: Xen's base is set by dom0, in its own time.
 const TOLERANCE: f64 = 5.0;
 
-impl ClockTest {
-    /// Runs it and counts the result.
-    pub fn run(&self, project: &Project, tally: &mut Tally) {
-        match self.compare(project) {
-            Ok(()) => tally.pass(self.name, 1),
-            Err(error) => tally.fail(self.name, &format!("{error:#}")),
-        }
+impl LabTest for ClockTest {
+    fn name(&self) -> &str {
+        self.name
     }
 
+    fn run(&self, project: &Project) -> Result<()> {
+        self.compare(project)
+    }
+}
+
+impl ClockTest {
     fn compare(&self, project: &Project) -> Result<()> {
         let image = build::build_by_name(project, "clock")?;
         let lab = project.lab();

@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::{Context, Result, ensure};
 
-use super::tally::Tally;
+use super::LabTest;
 use super::traced::{Cost, NATIVE_TSC};
 use crate::env::Env;
 use crate::guest::Job;
@@ -19,7 +19,7 @@ use crate::scratch::Scratch;
 #[derive(Clone, Copy, Debug)]
 pub struct DiskCostTest {
     /// A sentence.
-    pub name: &'static str,
+    name: &'static str,
     env: Env,
     /// Requests on their way at once.
     depth: u32,
@@ -44,15 +44,17 @@ pub const TESTS: [DiskCostTest; 4] = [
 /// Requests of the shorter and of the longer run.
 const REQUESTS: [u64; 2] = [100, 1100];
 
-impl DiskCostTest {
-    /// Runs it and counts the result.
-    pub fn run(&self, project: &Project, tally: &mut Tally) {
-        match self.compare(project) {
-            Ok(()) => tally.pass(self.name, 1),
-            Err(error) => tally.fail(self.name, &format!("{error:#}")),
-        }
+impl LabTest for DiskCostTest {
+    fn name(&self) -> &str {
+        self.name
     }
 
+    fn run(&self, project: &Project) -> Result<()> {
+        self.compare(project)
+    }
+}
+
+impl DiskCostTest {
     /// What 1000 requests more cost.
     fn compare(&self, project: &Project) -> Result<()> {
         let image = build::build_by_name(project, "disk")?;

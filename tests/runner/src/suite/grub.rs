@@ -7,7 +7,7 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, Result, bail, ensure};
 
-use super::tally::Tally;
+use super::LabTest;
 use crate::host;
 use crate::image::build;
 use crate::lab::qemu;
@@ -19,7 +19,7 @@ use crate::verdict::Verdict;
 #[derive(Clone, Copy, Debug)]
 pub struct GrubTest {
     /// A sentence.
-    pub name: &'static str,
+    name: &'static str,
     /// GRUB's command.
     command: &'static str,
     /// What the image says of its door.
@@ -43,15 +43,17 @@ const FILES: [(&str, &str); 4] = [
 /// Seconds for BIOS, GRUB and guest together; they take about five.
 const LIMIT: &str = "120";
 
-impl GrubTest {
-    /// Runs it and counts the result.
-    pub fn run(&self, project: &Project, tally: &mut Tally) {
-        match self.boot(project) {
-            Ok(()) => tally.pass(self.name, 1),
-            Err(error) => tally.fail(self.name, &format!("{error:#}")),
-        }
+impl LabTest for GrubTest {
+    fn name(&self) -> &str {
+        self.name
     }
 
+    fn run(&self, project: &Project) -> Result<()> {
+        self.boot(project)
+    }
+}
+
+impl GrubTest {
     fn boot(&self, project: &Project) -> Result<()> {
         for (file, package) in FILES {
             host::require_file(file, package)?;

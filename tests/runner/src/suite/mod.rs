@@ -55,6 +55,30 @@ impl Choice {
     }
 }
 
+/// A test with a machine of its own.
+trait LabTest {
+    /// Its name.
+    fn name(&self) -> &str;
+
+    /// Runs it.
+    ///
+    /// # Errors
+    /// What was not as it must be.
+    fn run(&self, project: &Project) -> Result<()>;
+}
+
+/// All of them, in the order in which they run.
+fn lab_tests() -> impl Iterator<Item = &'static dyn LabTest> {
+    fn each<T: LabTest>(tests: &'static [T]) -> impl Iterator<Item = &'static dyn LabTest> {
+        tests.iter().map(|test| test as &dyn LabTest)
+    }
+    each(&grub::TESTS)
+        .chain(each(&clock::TESTS))
+        .chain(each(&traced::TESTS))
+        .chain(each(&disk_cost::TESTS))
+        .chain(each(&network_cost::TESTS))
+}
+
 /// Runs the tests chosen by the words, or lists all of them.
 ///
 /// # Errors
@@ -72,20 +96,11 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
     images::run(project, &choice, &mut tally);
     if choice != Choice::Quick {
         fuzz::run(project, &choice, &mut tally)?;
-        for test in grub::TESTS.iter().filter(|test| choice.has(test.name)) {
-            test.run(project, &mut tally);
-        }
-        for test in clock::TESTS.iter().filter(|test| choice.has(test.name)) {
-            test.run(project, &mut tally);
-        }
-        for test in traced::TESTS.iter().filter(|test| choice.has(test.name)) {
-            test.run(project, &mut tally);
-        }
-        for test in disk_cost::TESTS.iter().filter(|test| choice.has(test.name)) {
-            test.run(project, &mut tally);
-        }
-        for test in network_cost::TESTS.iter().filter(|test| choice.has(test.name)) {
-            test.run(project, &mut tally);
+        for test in lab_tests().filter(|test| choice.has(test.name())) {
+            match test.run(project) {
+                Ok(()) => tally.pass(test.name(), 1),
+                Err(error) => tally.fail(test.name(), &format!("{error:#}")),
+            }
         }
         let cases: Vec<GuestCase> =
             guests::cases().into_iter().filter(|case| case.is_chosen(&choice)).collect();
@@ -101,13 +116,9 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
 fn names(project: &Project) -> Result<Vec<String>> {
     let host = host::TESTS.iter().map(|test| test.name.to_owned());
     let guests = guests::cases().into_iter().map(|case| case.name());
-    let grub = grub::TESTS.iter().map(|test| test.name.to_owned());
-    let grub = grub.chain(traced::TESTS.iter().map(|test| test.name.to_owned()));
-    let grub = grub.chain(disk_cost::TESTS.iter().map(|test| test.name.to_owned()));
-    let grub = grub.chain(network_cost::TESTS.iter().map(|test| test.name.to_owned()));
-    let grub = grub.chain(clock::TESTS.iter().map(|test| test.name.to_owned()));
+    let lab = lab_tests().map(|test| test.name().to_owned());
     let fuzz = fuzz::names(project)?;
-    Ok(host.chain(images::names()).chain(fuzz).chain(grub).chain(guests).collect())
+    Ok(host.chain(images::names()).chain(fuzz).chain(lab).chain(guests).collect())
 }
 
 fn require_known(choice: &Choice, names: &[String]) -> Result<()> {

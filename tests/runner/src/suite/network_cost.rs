@@ -3,7 +3,7 @@
 
 use anyhow::{Context, Result, ensure};
 
-use super::tally::Tally;
+use super::LabTest;
 use super::traced::{Cost, NATIVE_TSC};
 use crate::env::Env;
 use crate::guest::Job;
@@ -17,7 +17,7 @@ use crate::project::Project;
 #[derive(Clone, Copy, Debug)]
 pub struct NetworkCostTest {
     /// A sentence.
-    pub name: &'static str,
+    name: &'static str,
     env: Env,
     /// Entries into Xen for each 10 MiB, all but sleeps and the machine's own interrupts, that are
     /// allowed.
@@ -34,15 +34,17 @@ pub const TESTS: [NetworkCostTest; 2] = [
 /// Seconds of the shorter and of the longer run.
 const SECONDS: [u32; 2] = [1, 5];
 
-impl NetworkCostTest {
-    /// Runs it and counts the result.
-    pub fn run(&self, project: &Project, tally: &mut Tally) {
-        match self.compare(project) {
-            Ok(()) => tally.pass(self.name, 1),
-            Err(error) => tally.fail(self.name, &format!("{error:#}")),
-        }
+impl LabTest for NetworkCostTest {
+    fn name(&self) -> &str {
+        self.name
     }
 
+    fn run(&self, project: &Project) -> Result<()> {
+        self.compare(project)
+    }
+}
+
+impl NetworkCostTest {
     /// What the bytes cost that the longer run moves more.
     fn compare(&self, project: &Project) -> Result<()> {
         let image = build::build_by_name(project, "iperf")?;

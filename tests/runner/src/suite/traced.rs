@@ -3,7 +3,7 @@
 
 use anyhow::{Result, bail, ensure};
 
-use super::tally::Tally;
+use super::LabTest;
 use crate::env::Env;
 use crate::guest::session::Session;
 use crate::guest::{Job, xl};
@@ -16,7 +16,7 @@ use crate::verdict::Verdict;
 #[derive(Clone, Copy, Debug)]
 pub struct IdleTest {
     /// A sentence.
-    pub name: &'static str,
+    name: &'static str,
     env: Env,
 }
 
@@ -40,15 +40,17 @@ const TRIES: u32 = 3;
 /// kernel looks at the clock while its last words are read would be counted too.
 pub(super) const NATIVE_TSC: &[&str] = &["tsc_mode = \"native\""];
 
-impl IdleTest {
-    /// Runs it and counts the result.
-    pub fn run(&self, project: &Project, tally: &mut Tally) {
-        match self.compare(project) {
-            Ok(()) => tally.pass(self.name, 1),
-            Err(error) => tally.fail(self.name, &format!("{error:#}")),
-        }
+impl LabTest for IdleTest {
+    fn name(&self) -> &str {
+        self.name
     }
 
+    fn run(&self, project: &Project) -> Result<()> {
+        self.compare(project)
+    }
+}
+
+impl IdleTest {
     /// A guest that sleeps for fifteen seconds calls Xen, and is interrupted by it, no more often
     /// than one that sleeps for five, in which it has found all its devices.
     fn compare(&self, project: &Project) -> Result<()> {
