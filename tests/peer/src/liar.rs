@@ -11,18 +11,26 @@ use xen_sys::io::xs_wire::*;
 use crate::guest::Guest;
 use crate::ring::{ANSWERS_MADE, CONNECTION, ERROR, REQUESTS_MADE, REQUESTS_TAKEN, Request, Ring};
 
-/// Serves the guest, which must not run yet, until it asks for `lie/no-more`; then the real xenstored
-/// serves it again.
+/// Serves the guest, which must not run yet, until it has asked for `lie/no-more` and has the ring
+/// reset; then the real xenstored serves it again.
 pub(crate) fn serve(guest: &mut Guest) -> Result<()> {
     let (mut ring, port) = Ring::take(guest)?;
     let mut lies = 0;
+    let mut leaving = false;
     loop {
         let Some(request) = ring.next_request()? else {
+            if leaving {
+                break;
+            }
+            ring.reset()?;
             println!("the ring was reset");
             continue;
         };
         match request.lie() {
-            Some("no-more") => break answer(&mut ring, &request, b"as you like")?,
+            Some("no-more") => {
+                leaving = true;
+                answer(&mut ring, &request, b"as you like")?;
+            }
             Some(lie) => {
                 lies += 1;
                 println!("asked to lie: {lie}");
@@ -31,10 +39,7 @@ pub(crate) fn serve(guest: &mut Guest) -> Result<()> {
             None => tell_truth(&mut ring, &request)?,
         }
     }
-    // The guest waits from here until the real xenstored, which begins at zero, says that it is there.
-    ring.settle()?;
-    ring.set(CONNECTION, XENSTORE_RECONNECT);
-    ring.notify()?;
+    // The guest waits until the real xenstored, which begins at zero, says that it is there.
     drop(ring);
     guest.store.introduce(guest.domain, port)?;
     println!("{lies} lies told");

@@ -59,12 +59,11 @@ impl Ring {
         Ok((ring, port))
     }
 
-    /// The next request; `None` if the guest had the ring reset instead.
+    /// The next request; `None` if the guest waits for the ring to be reset.
     pub(crate) fn next_request(&mut self) -> Result<Option<Request>> {
         let deadline = Instant::now() + LIMIT;
         loop {
             if self.word(CONNECTION) == XENSTORE_RECONNECT {
-                self.reset()?;
                 return Ok(None);
             }
             self.receive()?;

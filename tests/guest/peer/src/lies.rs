@@ -24,8 +24,8 @@ enum Outcome {
     Silence,
     /// Nothing within [`PATIENCE`], or the connection's death if another task uses it meanwhile.
     SilenceOrDeath(Death),
-    /// The connection dies, as it does after all.
-    Death(Death),
+    /// The connection dies of one of these.
+    Death(&'static [Death]),
 }
 
 use Outcome::{Bytes, Death as Dead, Failure, Silence, SilenceOrDeath};
@@ -45,13 +45,14 @@ const LIES: [(&str, Outcome); 21] = [
     ("events", Bytes(15)),
     ("storm", Bytes(15)),
     ("too-short", Silence),
-    ("too-long", Dead(Death::Message(4097))),
-    ("endless", Dead(Death::Message(u32::MAX))),
-    ("answers-jump", Dead(Death::Indices)),
-    ("answers-back", Dead(Death::Indices)),
+    ("too-long", Dead(&[Death::Message(4097)])),
+    ("endless", Dead(&[Death::Message(u32::MAX)])),
+    ("answers-jump", Dead(&[Death::Indices])),
+    ("answers-back", Dead(&[Death::Indices])),
     ("requests-jump", SilenceOrDeath(Death::Indices)),
-    ("given-up", Dead(Death::Server(3))),
-    ("reset", Dead(Death::Reset)),
+    ("given-up", Dead(&[Death::Server(3)])),
+    // A vCPU that is held up for long finds the ring reset already, with other indices.
+    ("reset", Dead(&[Death::Reset, Death::Indices])),
     ("anything-else", Failure),
 ];
 
@@ -68,6 +69,8 @@ pub(crate) async fn told(store: &Client) -> prism::Result<bool> {
         good &= right && truth == "honest";
     }
     good &= limited(store.read_str("lie/no-more")).await? == "as you like";
+    // The one who comes next knows nothing of this ring.
+    good &= store.reconnect();
     println!("the real xenstored answers: {}", name(store).await?);
     let lost = free.saturating_sub(memory::usage().free) >> 10;
     println!("{} lies survived, {lost} KiB of memory gone, {:?}", LIES.len(), store.counters());
@@ -79,7 +82,8 @@ fn is_right(expected: &Outcome, found: Option<&Result<Vec<u8>, Error>>) -> bool 
         (Bytes(count), Some(Ok(bytes))) => bytes.len() == *count,
         (Failure, Some(Err(Error::Protocol(_) | Error::Refused(_)))) => true,
         (Silence | SilenceOrDeath(_), None) => true,
-        (Dead(death) | SilenceOrDeath(death), Some(Err(Error::Dead(found)))) => found == death,
+        (Dead(deaths), Some(Err(Error::Dead(found)))) => deaths.contains(found),
+        (SilenceOrDeath(death), Some(Err(Error::Dead(found)))) => found == death,
         _ => false,
     }
 }
