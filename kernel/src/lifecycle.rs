@@ -3,26 +3,22 @@
 //! (`docs/misc/xenstore-paths.pandoc`).
 
 use alloc::vec::Vec;
+use core::convert::Infallible;
 use core::future::{Future, poll_fn};
 use core::task::{Poll, Waker};
 
 use embassy_time::{Duration, Timer};
 use log::{info, warn};
 use spin::Mutex;
-use xen::xenstore::{Client, Error, Result};
+use xen::xenstore::{Client, Result};
 
-use crate::power;
+use crate::{power, store};
 
 /// Where requests are written, and acknowledged by emptying it.
 const REQUEST: &str = "control/shutdown";
 
 /// What we understand, as the toolstack wants it announced.
 const FEATURES: [&str; 2] = ["control/feature-poweroff", "control/feature-reboot"];
-
-/// Time before a broken connection is tried again: it doubles, so that a connection that stays
-/// broken does not keep waking the guest.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Time that an application has to end when it has been told to.
 const GRACE: Duration = Duration::from_secs(10);
@@ -81,18 +77,11 @@ async fn end_in_time(ending: Ending) {
 
 /// Carries out the toolstack's requests, for ever, or until xenstored refuses.
 pub(crate) async fn obey(store: &'static Client) {
-    let mut pause = SHORTEST_PAUSE;
-    while let Err(error) = watch(store).await {
-        if !matches!(error, Error::Dead(_)) {
-            return warn!("requests to shut down will not be heard: {error}");
-        }
-        // The connection may be made anew, or never.
-        Timer::after(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
-    }
+    let error = store::for_ever(store, async || watch(store).await).await;
+    warn!("requests to shut down will not be heard: {error}");
 }
 
-async fn watch(store: &Client) -> Result<()> {
+async fn watch(store: &Client) -> Result<Infallible> {
     for feature in FEATURES {
         // Some toolstacks let nobody write here; they ask all the same.
         let _ = store.write(feature, "1").await;

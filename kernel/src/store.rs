@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xenstore, for tasks: the client of crate `xen`, kept moving by a task of the kernel.
 
+use core::convert::Infallible;
 use core::future::Future;
 
 use embassy_futures::select::{Either, select};
@@ -10,7 +11,7 @@ use prism_boot::{PAGE_SIZE, SharedRing};
 use spin::Once;
 use xen::event::Port;
 use xen::shared::Shared;
-use xen::xenstore::{Client, Death};
+use xen::xenstore::{Client, Death, Error, Result};
 
 use crate::event::EventChannel;
 
@@ -77,5 +78,27 @@ async fn revive(client: &Client, death: Death, known: Option<Death>) {
     let renewed = client.reconnect();
     if !renewed && known.is_none() {
         warn!("xenstore: xenstored cannot make the connection anew");
+    }
+}
+
+/// Time before work on a broken connection is begun again: it doubles, so that a connection that
+/// stays broken does not keep waking the guest.
+const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+
+/// Does what lasts for ever, and begins again each time that the connection dies under it. Returns
+/// what else ended it.
+pub(crate) async fn for_ever(client: &Client, mut work: impl AsyncFnMut() -> Result<Infallible>) -> Error {
+    let mut pause = SHORTEST_PAUSE;
+    loop {
+        let resets = client.counters().resets;
+        match work().await {
+            Err(Error::Dead(_)) => {}
+            Err(error) => return error,
+        }
+        // The connection may be made anew, or never.
+        Timer::after(pause).await;
+        let is_new = client.counters().resets != resets;
+        pause = if is_new { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
     }
 }

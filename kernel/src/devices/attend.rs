@@ -6,6 +6,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::convert::Infallible;
 use core::fmt;
 use core::future::Future;
 
@@ -16,7 +17,7 @@ use spin::Mutex;
 use xen::xenbus::{Device, Ended, State};
 use xen::xenstore::{self, Client};
 
-use crate::exec;
+use crate::{exec, store};
 
 /// The pause before a device is driven again: one that always fails must not keep us busy.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -41,21 +42,24 @@ pub(crate) trait Class: Sync {
     fn gone(&self, number: u32);
 }
 
-/// Drives all devices of a class, for ever, or until xenstore fails.
+/// Drives all devices of a class, for ever, or until xenstored refuses.
 pub(crate) async fn attend<C: Class>(class: &'static C, store: &'static Client) {
-    if let Err(error) = find(class, store).await {
-        warn!("no more devices will be found in device/{}: {error}", C::DIRECTORY);
-        class.found(&[]);
-    }
+    let attended = Attended::default();
+    let error = store::for_ever(store, async || find(class, store, &attended).await).await;
+    warn!("no more devices will be found in device/{}: {error}", C::DIRECTORY);
+    class.found(&[]);
 }
 
 /// The devices that have a task.
 type Attended = Arc<Mutex<BTreeSet<u32>>>;
 
-async fn find<C: Class>(class: &'static C, store: &'static Client) -> xenstore::Result<()> {
+async fn find<C: Class>(
+    class: &'static C,
+    store: &'static Client,
+    attended: &Attended,
+) -> xenstore::Result<Infallible> {
     let directory = format!("device/{}", C::DIRECTORY);
     let mut changes = store.watch(&directory).await?;
-    let attended = Attended::default();
     loop {
         changes.next().await?;
         let devices = list(store, &directory).await?;
@@ -64,7 +68,7 @@ async fn find<C: Class>(class: &'static C, store: &'static Client) -> xenstore::
             if !attended.lock().insert(number) {
                 continue;
             }
-            let attended = Arc::clone(&attended);
+            let attended = Arc::clone(attended);
             let task = async move {
                 if let Err(error) = attend_one(class, store, number).await {
                     warn!("device/{}/{number} is given up: {error}", C::DIRECTORY);

@@ -12,11 +12,12 @@ use crate::guest::Guest;
 use crate::ring::{ANSWERS_MADE, CONNECTION, ERROR, REQUESTS_MADE, REQUESTS_TAKEN, Request, Ring};
 
 /// Serves the guest, which must not run yet, until it has asked for `lie/no-more` and has the ring
-/// reset; then the real xenstored serves it again.
+/// reset; then the real xenstored serves it again. No more lies are told only once the guest has
+/// begun to look for disks again, after the first lie that killed the connection and all watches.
 pub(crate) fn serve(guest: &mut Guest) -> Result<()> {
     let (mut ring, port) = Ring::take(guest)?;
-    let mut lies = 0;
-    let mut leaving = false;
+    let (mut lies, mut died, mut again) = (0, false, false);
+    let (mut last, mut leaving) = (None, false);
     loop {
         let Some(request) = ring.next_request()? else {
             if leaving {
@@ -27,16 +28,21 @@ pub(crate) fn serve(guest: &mut Guest) -> Result<()> {
             continue;
         };
         match request.lie() {
-            Some("no-more") => {
-                leaving = true;
-                answer(&mut ring, &request, b"as you like")?;
-            }
+            Some("no-more") => last = Some(request),
             Some(lie) => {
                 lies += 1;
+                died |= lie == "too-long";
                 println!("asked to lie: {lie}");
                 tell_lie(&mut ring, &request, lie)?;
             }
-            None => tell_truth(&mut ring, &request)?,
+            None => {
+                again |= died && request.kind == XS_WATCH && request.path() == "device/vbd";
+                tell_truth(&mut ring, &request)?;
+            }
+        }
+        if let Some(request) = last.take_if(|_| again) {
+            leaving = true;
+            answer(&mut ring, &request, b"as you like")?;
         }
     }
     // The guest waits until the real xenstored, which begins at zero, says that it is there.
