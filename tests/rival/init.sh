@@ -1,13 +1,31 @@
 #!/bin/busybox sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# The first process of a Linux that is measured: loads the disk's driver, and does as the kernel's
-# command line says.
+# The first process of a Linux that is measured: loads the drivers, and then serves, or does as the
+# kernel's command line says.
 b=/bin/busybox
 $b mount -t devtmpfs dev /dev
 $b mount -t proc proc /proc
-$b insmod /blkfront.ko
+$b mount -t sysfs sys /sys
+for driver in /*.ko; do
+    $b insmod $driver
+done
+line=$($b cat /proc/cmdline)
+device=/dev/xvda
+case "$line" in *serve*) device=/sys/class/net/eth0 ;; esac
 i=0
-until [ -b /dev/xvda ] || [ $i -ge 100 ]; do $b sleep 0.1; i=$((i + 1)); done
-/bin/rival $($b cat /proc/cmdline)
+until [ -e $device ] || [ $i -ge 100 ]; do $b sleep 0.1; i=$((i + 1)); done
+case "$line" in
+*serve*)
+    $b ip link set lo up
+    $b ip address add 192.0.2.2/24 dev eth0
+    $b ip link set eth0 up
+    /bin/iperf3 -s >/dev/null 2>&1 &
+    /bin/nginx -p / -c /etc/nginx.conf
+    echo "rival: ready"
+    # The toolstack has it end, by /sbin/poweroff.
+    while :; do $b sleep 3600; done
+    ;;
+esac
+/bin/rival $line
 $b sleep 1
 $b poweroff -f

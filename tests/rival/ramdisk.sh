@@ -1,18 +1,25 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Makes a Linux's initial file system $1 of its first process $2, the program $3, a shell, the disk's
-# driver, and the libraries that these need.
+# Makes a Linux's initial file system $1 of the files in the directory $2, the program $3, what it
+# serves with, a shell, the drivers, and the libraries that these need.
 set -e
 tree=/tmp/rival.tree
-mkdir -p $tree/bin $tree/dev $tree/proc
-cp "$2" $tree/init
+mkdir -p $tree/bin $tree/sbin $tree/dev $tree/proc $tree/sys $tree/tmp $tree/etc $tree/site
+cp "$2/init.sh" $tree/init
+cp "$2/end.sh" $tree/sbin/poweroff
+cp "$2/nginx.conf" $tree/etc/nginx.conf
+cp "$2/index.html" $tree/site/index.html
+echo 'root:x:0:0::/:/bin/busybox' >$tree/etc/passwd
+echo 'root:x:0:' >$tree/etc/group
 cp "$3" $tree/bin/rival
-cp /bin/busybox $tree/bin/busybox
-chmod +x $tree/init $tree/bin/*
-for library in $(ldd "$3" /bin/busybox | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do
+cp /bin/busybox /usr/bin/iperf3 /usr/sbin/nginx $tree/bin/
+chmod +x $tree/init $tree/sbin/* $tree/bin/*
+for library in $(ldd $tree/bin/* | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do
     mkdir -p "$tree/$(dirname "$library")"
     cp -L "$library" "$tree/$library"
 done
-busybox xzcat "$(find /lib/modules/ -name xen-blkfront.ko.xz)" >$tree/blkfront.ko
+for driver in xen-blkfront xen-netfront; do
+    busybox xzcat "$(find /lib/modules/ -name $driver.ko.xz)" >$tree/$driver.ko
+done
 cd $tree
 find . | busybox cpio -o -H newc >"$1" 2>/dev/null
 rm -r $tree

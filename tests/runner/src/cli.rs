@@ -37,7 +37,7 @@ pub enum Command {
         action: Lab,
     },
     /// Measure Prism against Linux, as guests of the same Xen, and write the result into docs/.
-    #[command(override_usage = "scripts/bench blk [--quick]")]
+    #[command(override_usage = "scripts/bench blk|net [--quick]")]
     Bench(Bench),
     /// Run the tests: `quick` = those of this machine alone; `long` = those that take very long;
     /// `list`; or those whose name contains one of the words; all but the long ones by default.
@@ -128,6 +128,19 @@ pub struct Bench {
 pub enum Benchmark {
     /// Disks.
     Blk,
+    /// Network interfaces.
+    Net,
+}
+
+impl Benchmark {
+    /// As it is typed, and as its picture is named.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Blk => "blk",
+            Self::Net => "net",
+        }
+    }
 }
 
 /// What to do with the lab.

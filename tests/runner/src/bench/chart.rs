@@ -10,16 +10,16 @@ const WIDTH: u32 = 900;
 const ROW: u32 = 26;
 const HEAD: u32 = 64;
 /// Where the two columns of bars begin, and how wide they are.
-const COLUMNS: [u32; 2] = [240, 590];
-const COLUMN: f64 = 270.0;
+const COLUMNS: [u32; 2] = [300, 630];
+const COLUMN: f64 = 230.0;
 
 /// The picture.
-pub(super) fn svg(comparisons: &[Comparison]) -> String {
+pub(super) fn svg(title: &str, comparisons: &[Comparison]) -> String {
     let rows: Vec<(String, [f64; 2])> = comparisons
         .iter()
         .flat_map(|comparison| {
-            comparison.results().map(|(workload, result)| {
-                let label = format!("{}: {}", comparison.env.name(), workload.name);
+            comparison.results().map(|(name, result)| {
+                let label = format!("{}: {name}", comparison.env.name());
                 (label, [result.speed, result.cpu])
             })
         })
@@ -29,9 +29,9 @@ pub(super) fn svg(comparisons: &[Comparison]) -> String {
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{WIDTH}\" height=\"{height}\" \
          font-family=\"sans-serif\" font-size=\"13\">\n\
          <rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n\
-         <text x=\"16\" y=\"24\" font-size=\"16\">Reads of a paravirtual disk: Prism, with Linux as 1</text>\n"
+         <text x=\"16\" y=\"24\" font-size=\"16\">{title}: Prism, with Linux as 1</text>\n"
     );
-    let titles = ["speed (more is better)", "guest CPU for a request (less is better)"];
+    let titles = ["speed (more is better)", "guest CPU for each (less is better)"];
     for (column, (x, title)) in COLUMNS.into_iter().zip(titles).enumerate() {
         let most = rows.iter().map(|(_, values)| values[column]).fold(1.0, f64::max);
         let length = |value: f64| value / most * COLUMN;

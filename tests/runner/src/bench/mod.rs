@@ -6,51 +6,58 @@
 //! ratios of runs that follow one another.
 
 mod chart;
-mod contender;
+mod cost;
+mod disks;
+mod network;
 mod page;
 mod ratio;
-mod trace;
-mod workload;
+mod rival;
 
 use std::fs;
 
 use anyhow::{Context, Result};
 
-use crate::cli::Bench;
+use crate::cli::{Bench, Benchmark};
 use crate::env::Env;
 use crate::guest::session::Session;
 use crate::lab::machine::Role;
 use crate::project::Project;
-use contender::{Contender, Run};
+use cost::Cost;
 
 /// The environments in which both can be compared.
 const ENVS: [Env; 3] = [Env::Pv, Env::Pvh, Env::Pvhvm];
 
-/// How much is measured.
-#[derive(Clone, Copy, Debug)]
-struct Extent {
-    envs: &'static [Env],
-    /// Pairs of runs.
-    rounds: usize,
-    /// The workloads' requests are divided by this.
-    divisor: u64,
+/// Pairs of runs.
+const ROUNDS: usize = 3;
+
+/// One of those that are compared.
+trait Contender {
+    /// One run of everything that is measured.
+    fn run(&self, session: &mut Session, env: Env) -> Result<Vec<Measured>>;
 }
 
-const FULL: Extent = Extent { envs: &ENVS, rounds: 3, divisor: 1 };
-const QUICK: Extent = Extent { envs: &[Env::Pv], rounds: 1, divisor: 10 };
+/// What was measured of one workload.
+#[derive(Clone, Debug, PartialEq)]
+struct Measured {
+    /// The workload, with its unit in brackets.
+    name: &'static str,
+    /// Units in a second.
+    rate: f64,
+    /// Units that were done while Xen counted what they cost.
+    units: f64,
+    cost: Cost,
+}
 
 /// What both did in an environment, pair by pair.
 struct Comparison {
     env: Env,
-    /// The workloads' requests were divided by this.
-    divisor: u64,
     pairs: Vec<Pair>,
 }
 
 /// A run of ours, and the run of Linux's that followed it.
 struct Pair {
-    ours: Run,
-    linux: Run,
+    ours: Vec<Measured>,
+    linux: Vec<Measured>,
 }
 
 /// The environment of this name, if both can be compared in it.
@@ -64,32 +71,36 @@ fn known(name: &str) -> Result<Env> {
 /// # Errors
 /// If the lab fails, or a guest.
 pub fn run(project: &Project, options: &Bench) -> Result<u8> {
-    let extent = if options.quick { QUICK } else { FULL };
-    let envs = options.envs.iter().map(|name| known(name)).collect::<Result<Vec<Env>>>()?;
-    let envs = if envs.is_empty() { extent.envs } else { &envs };
+    let (envs, rounds) = if options.quick { (&ENVS[..1], 1) } else { (&ENVS[..], ROUNDS) };
+    let chosen = options.envs.iter().map(|name| known(name)).collect::<Result<Vec<Env>>>()?;
+    let envs = if chosen.is_empty() { envs } else { &chosen };
     let lab = project.lab();
     let mut session = Session::open(&lab, &lab.ensure(Role::Xen)?, &[])?;
-    let (ours, linux) = (Contender::ours(project)?, Contender::linux(project, &mut session)?);
+    let (title, [ours, linux]) = match options.what {
+        Benchmark::Blk => (disks::TITLE, disks::contenders(project, &mut session, options.quick)?),
+        Benchmark::Net => (network::TITLE, network::contenders(project, &mut session)?),
+    };
     let mut comparisons = Vec::new();
     for &env in envs {
         let mut pairs = Vec::new();
-        for round in 1..=extent.rounds {
-            eprintln!("{}: round {round} of {}", env.name(), extent.rounds);
-            let mut measure = |contender: &Contender| contender.run(&mut session, env, extent.divisor);
-            pairs.push(Pair { ours: measure(&ours)?, linux: measure(&linux)? });
+        for round in 1..=rounds {
+            eprintln!("{}: round {round} of {rounds}", env.name());
+            pairs.push(Pair { ours: ours.run(&mut session, env)?, linux: linux.run(&mut session, env)? });
         }
-        comparisons.push(Comparison { env, divisor: extent.divisor, pairs });
+        comparisons.push(Comparison { env, pairs });
     }
     let table = page::table(&comparisons);
     println!("{table}");
     if !options.quick {
+        let name = options.what.name();
         let docs = project.root().join("docs");
-        let write = |name: &str, text: &str| {
-            fs::write(docs.join(name), text).with_context(|| format!("cannot write docs/{name}"))
-        };
-        write("benchmarks.md", &page::page(&table))?;
-        write("blk.svg", &chart::svg(&comparisons))?;
-        println!("written to docs/benchmarks.md and docs/blk.svg");
+        let (text, picture) = (docs.join("benchmarks.md"), docs.join(format!("{name}.svg")));
+        let old = fs::read_to_string(&text).with_context(|| format!("cannot read {}", text.display()))?;
+        let new = page::with_table(&old, name, &table)?;
+        fs::write(&text, new).with_context(|| format!("cannot write {}", text.display()))?;
+        fs::write(&picture, chart::svg(title, &comparisons))
+            .with_context(|| format!("cannot write {}", picture.display()))?;
+        println!("written to docs/benchmarks.md and docs/{name}.svg");
     }
     Ok(0)
 }

@@ -1,49 +1,24 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The results for people to read.
 
+use anyhow::{Context, Result};
+
 use super::Comparison;
-
-/// What stands above the table.
-const ABOVE: &str = "\
-# Benchmarks
-
-Written by `scripts/bench blk`, which takes about a quarter of an hour; `scripts/bench blk --quick` prints one short run.
-
-Prism's application `disk` and Linux 6.12 with the program of `tests/rival` (`O_DIRECT`, `io_uring`) run as guests of the
-same Xen, one after the other, three times in each environment, with one vCPU. `xen-blkback` serves both a `null_blk`
-device, which answers at once: what is compared is the way to the backend and back. The lab's machine is emulated and has
-two CPUs, so there are no times here, only ratios of runs that follow one another and counts from Xen's trace, each the
-median.
-
-![Prism's disks compared with Linux's](blk.svg)
-
-";
-
-/// What stands below it.
-const BELOW: &str = "
-- **speed**: requests in the same time, in units of Linux's; more is better.
-- **guest CPU**: time that the vCPU runs for a request, in units of Linux's; less is better. Linux's has a process in it
-  that asks, and a system call.
-- **entries**: hypercalls (PV) or exits (PVH, HVM; without those for the machine's own interrupts) for a request.
-- **notifications**: events raised for a request. What an idle guest costs in the same time is taken off both.
-
-An exit is dear in an emulated machine, so that environments cannot be compared with each other.
-";
 
 /// The table.
 pub(super) fn table(comparisons: &[Comparison]) -> String {
     let mut lines = vec![
-        "| environment | reads | speed | guest CPU | entries, Prism | Linux | notifications, Prism | Linux |"
+        "| environment | what (and its unit) | speed | guest CPU | entries, Prism | Linux | notifications, \
+         Prism | Linux |"
             .to_owned(),
         "|---|---|---|---|---|---|---|---|".to_owned(),
     ];
     for comparison in comparisons {
-        for (workload, result) in comparison.results() {
+        for (name, result) in comparison.results() {
             let ([a, b], [c, d]) = (result.entries, result.notifications);
             lines.push(format!(
-                "| {} | {} | {:.2} | {:.2} | {a:.2} | {b:.2} | {c:.2} | {d:.2} |",
+                "| {} | {name} | {:.2} | {:.2} | {a:.2} | {b:.2} | {c:.2} | {d:.2} |",
                 comparison.env.name(),
-                workload.name,
                 result.speed,
                 result.cpu
             ));
@@ -52,7 +27,28 @@ pub(super) fn table(comparisons: &[Comparison]) -> String {
     lines.join("\n") + "\n"
 }
 
-/// The page around the table.
-pub(super) fn page(table: &str) -> String {
-    format!("{ABOVE}{table}{BELOW}")
+/// The page `page` with this table in the place that it has for the benchmark `name`.
+pub(super) fn with_table(page: &str, name: &str, table: &str) -> Result<String> {
+    let begin = format!("<!-- scripts/bench {name} -->\n");
+    let place = page.split_once(&begin).and_then(|(above, rest)| {
+        let (_, below) = rest.split_once("<!-- end -->")?;
+        Some((above, below))
+    });
+    let (above, below) = place.with_context(|| format!("the page has no place for {begin}"))?;
+    Ok(format!("{above}{begin}\n{table}\n<!-- end -->{below}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_table_takes_the_place_of_the_former_one() {
+        let page =
+            "a\n<!-- scripts/bench blk -->\nold\n<!-- end -->\nb\n<!-- scripts/bench net -->\n<!-- end -->\n";
+        let new = with_table(page, "blk", "new\n").unwrap();
+        assert!(new.starts_with("a\n<!-- scripts/bench blk -->\n\nnew\n\n<!-- end -->\nb\n"), "{new}");
+        assert_eq!(with_table(&new, "blk", "new\n").unwrap(), new);
+        assert!(with_table("a page", "blk", "new\n").is_err());
+    }
 }

@@ -1,50 +1,52 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Numbers of several pairs of runs, as one.
 
-use super::trace::Cost;
-use super::workload::{self, Workload};
-use super::{Comparison, Pair};
+use super::{Comparison, Measured, Pair};
 
 /// What came out for a workload in an environment: medians of all pairs.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Result {
-    /// Requests in the same time, in units of Linux's.
+    /// Units in the same time, in units of Linux's.
     pub(super) speed: f64,
-    /// Time of the guest's vCPU for a request, in units of Linux's.
+    /// Time of the guest's vCPU for a unit, in units of Linux's.
     pub(super) cpu: f64,
-    /// Entries into Xen for a request, ours and Linux's.
+    /// Entries into Xen for a unit, ours and Linux's.
     pub(super) entries: [f64; 2],
-    /// Events raised for a request, ours and Linux's.
+    /// Events raised for a unit, ours and Linux's.
     pub(super) notifications: [f64; 2],
 }
 
 impl Comparison {
-    /// The results, each with its workload.
-    pub(super) fn results(&self) -> impl Iterator<Item = (&'static Workload, Result)> {
-        workload::ALL.iter().enumerate().map(|(index, workload)| (workload, self.result(index, workload)))
+    /// The results, each with the name of its workload.
+    pub(super) fn results(&self) -> impl Iterator<Item = (&'static str, Result)> {
+        let names = self.pairs.first().into_iter().flat_map(|pair| pair.ours.iter().map(|one| one.name));
+        names.enumerate().map(|(index, name)| (name, self.result(index)))
     }
 
-    fn result(&self, index: usize, workload: &Workload) -> Result {
-        let median = |value: &dyn Fn(&Pair) -> f64| median(self.pairs.iter().map(value).collect());
-        let requests = workload.requests(self.divisor) as f64;
-        let each = |count: fn(&Cost) -> u64| {
-            [
-                median(&|pair| count(&pair.ours.costs[index]) as f64 / requests),
-                median(&|pair| count(&pair.linux.costs[index]) as f64 / requests),
-            ]
+    fn result(&self, index: usize) -> Result {
+        let each = |value: &dyn Fn(&Measured) -> f64| {
+            let values = |side: fn(&Pair) -> &Vec<Measured>| {
+                median(self.pairs.iter().map(|pair| value(&side(pair)[index])).collect())
+            };
+            [values(|pair| &pair.ours), values(|pair| &pair.linux)]
+        };
+        let ratio = |value: &dyn Fn(&Measured) -> f64| {
+            let ratios =
+                self.pairs.iter().map(|pair| ratio(value(&pair.ours[index]), value(&pair.linux[index])));
+            median(ratios.collect())
         };
         Result {
-            speed: median(&|pair| ratio(pair.linux.durations[index], pair.ours.durations[index])),
-            cpu: median(&|pair| ratio(pair.ours.costs[index].cycles, pair.linux.costs[index].cycles)),
-            entries: each(|cost| cost.entries),
-            notifications: each(|cost| cost.notifications),
+            speed: ratio(&|measured| measured.rate),
+            cpu: ratio(&|measured| measured.cost.cycles as f64 / measured.units),
+            entries: each(&|measured| measured.cost.entries as f64 / measured.units),
+            notifications: each(&|measured| measured.cost.notifications as f64 / measured.units),
         }
     }
 }
 
 /// Not a number if one of them was too small to be seen.
-fn ratio(one: u64, other: u64) -> f64 {
-    if one == 0 || other == 0 { f64::NAN } else { one as f64 / other as f64 }
+fn ratio(one: f64, other: f64) -> f64 {
+    if one > 0.0 && other > 0.0 { one / other } else { f64::NAN }
 }
 
 /// The one in the middle; 0 of none.
@@ -59,8 +61,8 @@ mod tests {
 
     #[test]
     fn what_was_not_seen_has_no_ratio() {
-        assert!(ratio(0, 7).is_nan() && ratio(7, 0).is_nan());
-        assert_eq!(ratio(1, 2), 0.5);
+        assert!(ratio(0.0, 7.0).is_nan() && ratio(7.0, 0.0).is_nan());
+        assert_eq!(ratio(1.0, 2.0), 0.5);
     }
 
     #[test]

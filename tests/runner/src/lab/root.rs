@@ -13,7 +13,7 @@ use crate::host::{self, Tool};
 const RELEASE: &str = "trixie";
 
 /// The packages of the tree, beside the essential ones.
-const PACKAGES: [&str; 21] = [
+const PACKAGES: [&str; 22] = [
     "xen-hypervisor-4.20-amd64",
     "xen-utils-4.20",
     "xen-utils-common",
@@ -31,6 +31,7 @@ const PACKAGES: [&str; 21] = [
     "iputils-ping",
     "curl",
     "wrk",
+    "nginx",
     "tcpdump",
     "dnsmasq-base",
     "dosfstools",

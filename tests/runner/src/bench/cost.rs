@@ -1,33 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a guest costs Xen between two marks on its console.
-
-use std::time::Duration;
-
-use anyhow::{Context, Result};
-
-use super::workload;
-use crate::lab::agent::Agent;
-
-/// Traces what lies between marks, for the guest on whose console they are.
-pub(super) const COMMAND: &str = "n=0; rm -f /tmp/bench* /tmp/lines; mkfifo /tmp/lines; \
-     tail -n +1 -f /var/log/xen/guest-$GUEST.log >/tmp/lines & t=$!; \
-     while read -r line; do case \"$line\" in \
-     'mark begin'*) n=$((n + 1)); xentrace -D -S 256 -e 0x0ffff000 /tmp/bench$n >/dev/null 2>&1 & p=$!;; \
-     'mark end'*) kill -INT $p; wait $p;; \
-     'Test result'*) break;; esac; done </tmp/lines; kill $t";
-
-/// Prints the summaries of what was traced, each below a line of its own.
-const SUMMARIZE: &str =
-    "for f in $(ls /tmp/bench*); do echo '=== trace'; xenalyze -s $f 2>/dev/null; rm $f; done";
-
-/// Time that summarizing may take.
-const LIMIT: Duration = Duration::from_secs(120);
-
-/// What each workload of the guest that has just ended cost.
-pub(super) fn collect(agent: &mut Agent) -> Result<[Cost; workload::ALL.len()]> {
-    let summaries = agent.sh(SUMMARIZE, LIMIT)?.text();
-    costs(&summaries).with_context(|| format!("a trace is missing:\n{summaries}"))
-}
+//! What a guest costs Xen, by Xen's own trace, which shell scripts make with the functions of `cost.sh`.
 
 /// What Xen counted for a guest.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +14,7 @@ pub(super) struct Cost {
 
 impl Cost {
     /// Without what another one cost.
-    const fn beyond(self, other: Self) -> Self {
+    pub(super) const fn beyond(self, other: Self) -> Self {
         Self {
             entries: self.entries.saturating_sub(other.entries),
             notifications: self.notifications.saturating_sub(other.notifications),
@@ -52,7 +24,7 @@ impl Cost {
 
     /// From `xenalyze`'s summary: the block of the one domain that is neither dom0 nor Xen's idle
     /// domain. One that slept all the time has none.
-    fn of_summary(summary: &str) -> Option<Self> {
+    pub(super) fn of_summary(summary: &str) -> Option<Self> {
         let guest = summary
             .split("|-- Domain ")
             .find(|block| !block.starts_with("0 ") && !block.starts_with("32767 ") && block.contains(" --|"));
@@ -75,17 +47,6 @@ impl Cost {
         }
         Some(cost)
     }
-}
-
-/// What each workload cost, beyond the first trace, in which nothing was done.
-fn costs(traces: &str) -> Option<[Cost; workload::ALL.len()]> {
-    let mut summaries = traces.split("=== trace").skip(1);
-    let nothing = Cost::of_summary(summaries.next()?)?;
-    let mut costs = [Cost::default(); workload::ALL.len()];
-    for cost in &mut costs {
-        *cost = Cost::of_summary(summaries.next()?)?.beyond(nothing);
-    }
-    Some(costs)
 }
 
 #[cfg(test)]
@@ -111,12 +72,5 @@ mod tests {
     fn a_guest_that_slept_cost_nothing() {
         assert_eq!(Cost::of_summary("|-- Domain 0 --|\n  hypercall  8355\n"), Some(Cost::default()));
         assert_eq!(Cost::of_summary("no trace\n"), None);
-    }
-
-    #[test]
-    fn what_nothing_costs_is_taken_off() {
-        let traces = format!("=== trace\n{PV}=== trace\n{PV}=== trace\n{PV}=== trace\n{PV}");
-        assert_eq!(costs(&traces), Some([Cost::default(); 3]));
-        assert_eq!(costs(&format!("=== trace\n{PV}")), None);
     }
 }

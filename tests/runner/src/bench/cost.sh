@@ -1,0 +1,15 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Xen's trace of what is measured: what enters it, its events, and who runs when.
+trace() {
+    rm -f "$1"
+    xentrace -D -S 256 -e 0x0ffff000 "$1" >/dev/null 2>&1 &
+    tracer=$!
+}
+trace_end() {
+    kill -INT $tracer
+    wait $tracer
+}
+summarize() {
+    xenalyze -s "$1" 2>/dev/null
+    rm "$1"
+}

@@ -1,0 +1,19 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# measure NAME COMMAND...: what a command beside the guest says, first by itself, and then while it is
+# traced; and the trace.
+measure() {
+    echo "=== $1"
+    shift
+    "$@" || exit 1
+    echo '--- traced'
+    trace /tmp/traced
+    i=0
+    until [ -s /tmp/traced ] || [ $i -ge 50 ]; do
+        sleep 0.1
+        i=$((i + 1))
+    done
+    "$@" || exit 1
+    trace_end
+    echo '--- trace'
+    summarize /tmp/traced
+}
