@@ -13,6 +13,9 @@
 //! request is cut into as many pieces as the backend needs. What a backend had not answered when it left is
 //! asked again of the next one, but not before the old one has let go of its pages; it gets four seconds.
 //!
+//! While few requests are on their way, each answer has an event; of many, a quarter shares one, and a
+//! timer looks after what comes slower than before.
+//!
 //! # Against a backend that lies
 //!
 //! | it | then |
@@ -34,6 +37,7 @@ mod lender;
 mod link;
 mod name;
 mod offer;
+mod pace;
 mod patience;
 mod server;
 mod slab;

@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The loop that serves a queue.
 
+use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::future::pending;
+use core::future::{Future, pending};
+use core::pin::Pin;
 use core::time::Duration;
 
-use embassy_futures::select::{Either3, select3};
+use embassy_futures::select::{Either4, select4};
 use embassy_futures::yield_now;
 use xen::ring::Violation;
 
 use super::disk::Vbd;
+use super::pace::Pace;
 use super::patience::Patience;
 use super::state::Round;
 use crate::platform::{Channel, Platform};
@@ -22,12 +25,16 @@ pub(super) struct Server<'v, 'p, P: Platform> {
     vbd: &'v Vbd<'p, P>,
     queue: usize,
     patience: Patience,
+    pace: Pace,
+    /// When to look for answers that are too few for an event. It is left to run while others come,
+    /// so that it seldom has to be set.
+    alarm: Option<Pin<Box<dyn Future<Output = ()> + Send + 'p>>>,
 }
 
 impl<'v, 'p, P: Platform> Server<'v, 'p, P> {
     /// The server of a queue. It looks for answers for up to `poll` before it waits for an event.
     pub(super) fn new(vbd: &'v Vbd<'p, P>, queue: usize, poll: Duration) -> Self {
-        Self { vbd, queue, patience: Patience::new(poll) }
+        Self { vbd, queue, patience: Patience::new(poll), pace: Pace::default(), alarm: None }
     }
 
     /// Serves until the disk is retired. A backend that breaks the protocol is accused, and then
@@ -55,7 +62,7 @@ impl<'v, 'p, P: Platform> Server<'v, 'p, P> {
         if round.answers > 0 {
             channel.found_work();
         }
-        if self.poll().await || vbd.state().listen(queue)? {
+        if self.poll().await || self.listen(round.answers)? {
             return Ok(());
         }
         if self.wait(&channel, &round).await && !vbd.state().is_answered(queue) {
@@ -64,27 +71,56 @@ impl<'v, 'p, P: Platform> Server<'v, 'p, P> {
         Ok(())
     }
 
+    /// Asks for an event, or for a few answers together; true if there is one already.
+    fn listen(&mut self, answers: u32) -> Result<bool, Violation> {
+        let platform = self.vbd.platform();
+        let mut state = self.vbd.state();
+        let in_flight = state.in_flight(self.queue);
+        self.pace.note(answers, in_flight, || platform.now());
+        let after = match self.pace.batch(in_flight) {
+            Some((batch, time)) => {
+                self.alarm.get_or_insert_with(|| Box::pin(platform.delay(time)));
+                batch
+            }
+            None => {
+                self.alarm = None;
+                1
+            }
+        };
+        state.listen(self.queue, after)
+    }
+
     fn channel(&self) -> Option<Arc<P::Channel>> {
         self.vbd.state().link(self.queue).map(|link| Arc::clone(&link.channel))
     }
 
     /// Waits until something happens; true if it was an event.
-    async fn wait(&self, channel: &P::Channel, round: &Round) -> bool {
+    async fn wait(&mut self, channel: &P::Channel, round: &Round) -> bool {
         let vbd = self.vbd;
         // While requests are on their way, their answers free references.
         let starved = round.starved && vbd.state().in_flight(self.queue) == 0;
         let pause = async { if starved { vbd.platform().delay(PAUSE).await } else { pending().await } };
-        matches!(select3(vbd.work(self.queue), channel.wait(), pause).await, Either3::Second(()))
+        let alarm = async {
+            match &mut self.alarm {
+                Some(alarm) => alarm.await,
+                None => pending().await,
+            }
+        };
+        let woken = select4(vbd.work(self.queue), channel.wait(), alarm, pause).await;
+        if matches!(woken, Either4::Third(())) {
+            self.alarm = None;
+        }
+        matches!(woken, Either4::Second(()))
     }
 
     /// Looks for answers for a while, if that is likely to be worth it; true if there is something to
     /// do at once.
     async fn poll(&mut self) -> bool {
         let (vbd, queue) = (self.vbd, self.queue);
-        let start = vbd.platform().now();
         if vbd.state().in_flight(queue) == 0 || !self.patience.begin() {
             return false;
         }
+        let start = vbd.platform().now();
         loop {
             if vbd.state().is_answered(queue) {
                 self.patience.end(true);

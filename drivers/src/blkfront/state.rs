@@ -161,15 +161,16 @@ impl<'p, P: Platform> State<'p, P> {
         Ok(())
     }
 
-    /// Asks for an event at the next answer; true if there are answers already.
+    /// Asks for an event once there are so many answers, no more than requests on their way; true if
+    /// there are as many already.
     ///
     /// # Errors
     ///
     /// As for [`round`](Self::round).
-    pub(super) fn listen(&mut self, queue: usize) -> Result<bool, Violation> {
+    pub(super) fn listen(&mut self, queue: usize, after: u32) -> Result<bool, Violation> {
         let Some(link) = self.link_mut(queue) else { return Ok(false) };
-        let ready = link.ring.listen(1);
-        self.judged(ready).map(|ready| ready > 0)
+        let ready = link.ring.listen(after);
+        self.judged(ready).map(|ready| ready >= after)
     }
 
     /// Notes what the backend did wrong, if it did.

@@ -2,6 +2,7 @@
 //! What goes to the disk and comes from it.
 
 use futures::future::join_all;
+use futures::stream::{FuturesUnordered, StreamExt};
 use proptest::prelude::*;
 use xen_sys::io::blkif::*;
 
@@ -54,6 +55,23 @@ fn many_requests_share_an_event() {
     });
     assert_eq!(guest.answered.get(), 100);
     assert!(guest.events.get() <= 2, "{} events", guest.events.get());
+}
+
+#[test]
+fn answers_too_few_for_an_event_are_seen() {
+    let guest = Guest::new(1 << 20, &[]);
+    let stuck = async {
+        let (ring, channel) = guest.connect().await;
+        guest.answer(&ring, &channel, 3).await;
+        std::future::pending::<()>().await;
+    };
+    guest.play(stuck, async |disk| {
+        let reads = (0..24).map(|index| disk.read(index * 4096, guest.buffer(4096, 0)));
+        let mut reads: FuturesUnordered<_> = reads.collect();
+        for _ in 0..3 {
+            assert!(reads.next().await.is_some_and(|read| read.is_ok()));
+        }
+    });
 }
 
 #[test]
