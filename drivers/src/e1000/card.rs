@@ -25,13 +25,7 @@ pub(super) const TRANSMIT_BUFFERS: usize = RECEIVE_BUFFERS + RECEIVERS * BUFFER;
 /// Bytes of memory that a card needs.
 pub const MEMORY: usize = TRANSMIT_BUFFERS + SENDERS * BUFFER;
 
-const MTU: usize = 1500;
-
-/// How long a reset may take, in nanoseconds: a millisecond is usual (section 14.3).
-const RESET_LIMIT: u64 = 100_000_000;
-
-const SILENT: Error = Error::Card("it does not answer");
-const NO_ADDRESS: Error = Error::Card("it has no Ethernet address");
+const NO_ADDRESS: Error = Error::Card("its Ethernet address is not valid");
 const TOO_LONG: Error = Error::Card("it claims to have received more than a buffer holds");
 
 /// A network card, up and running.
@@ -86,9 +80,14 @@ impl<R: Registers + Send, M: DeviceMemory> Card<R, M> {
         // A microsecond has to pass before the first look (section 13.4.1).
         interrupt.wait(1_000_000).await;
         let is_reset = || (registers.read_u32(CONTROL) & RESET == 0).then_some(());
-        until(interrupt, RESET_LIMIT, is_reset).await.ok_or(SILENT)?;
+        until(interrupt, net::RESET_LIMIT, is_reset).await.ok_or(net::SILENT)?;
         registers.write_u32(DISABLE, !0);
-        let properties = Properties { mac: read_mac(&registers)?, mtu: MTU };
+        let address = MAC.map(|register| registers.read_u32(register));
+        let [_, high] = address;
+        if high & MAC_VALID == 0 {
+            return Err(NO_ADDRESS);
+        }
+        let properties = net::properties(address)?;
         let (receiver, transmitter) = (Receiver::default(), Transmitter::default());
         let mut card = Self { registers, memory, receiver, transmitter, is_up: false, failed: 0 };
         card.begin();
@@ -162,15 +161,6 @@ impl<R: Registers + Send, M: DeviceMemory> Card<R, M> {
         let is_up = self.registers.read_u32(STATUS) & LINK_UP != 0;
         core::mem::replace(&mut self.is_up, is_up) != is_up
     }
-}
-
-fn read_mac(registers: &impl Registers) -> Result<[u8; 6], Error> {
-    let [low, high] = MAC.map(|register| registers.read_u32(register));
-    let [a, b, c, d] = low.to_le_bytes();
-    let [e, f, ..] = high.to_le_bytes();
-    let mac = [a, b, c, d, e, f];
-    // Neither an address of many, nor none.
-    if high & MAC_VALID == 0 || a & 1 != 0 || mac == [0; 6] { Err(NO_ADDRESS) } else { Ok(mac) }
 }
 
 impl<R: Registers + Send, M: DeviceMemory> Wire for Card<R, M> {
@@ -248,7 +238,7 @@ impl<R: Registers + Send, M: DeviceMemory> Wire for Card<R, M> {
     fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
         let causes = self.registers.read_u32(CAUSES);
         if causes == !0 {
-            return Err(SILENT);
+            return Err(net::SILENT);
         }
         let changed = causes & LINK_CHANGED != 0 && self.look_at_cable();
         let room = is_full && self.has_sent();

@@ -15,6 +15,28 @@ use crate::interrupt::Interrupt;
 /// things get where interrupts do not arrive.
 const SLICES: (u64, u64) = (10_000_000, 1_000_000_000);
 
+/// What a card carries: nobody here asks for more.
+const MTU: usize = 1500;
+
+/// How long a card's reset may take, in nanoseconds: a millisecond is usual.
+pub(crate) const RESET_LIMIT: u64 = 100_000_000;
+
+/// Why a card whose reset does not end is not used.
+pub(crate) const SILENT: Error = Error::Card("it does not answer");
+
+/// What a card is like whose Ethernet address is in these two registers, the lowest byte first.
+pub(crate) fn properties(registers: [u32; 2]) -> Result<Properties, Error> {
+    let [low, high] = registers.map(u32::to_le_bytes);
+    let [a, b, c, d] = low;
+    let [e, f, ..] = high;
+    let mac = [a, b, c, d, e, f];
+    // Neither an address of many, nor none.
+    if a & 1 != 0 || mac == [0; 6] {
+        return Err(Error::Card("it has no Ethernet address"));
+    }
+    Ok(Properties { mac, mtu: MTU })
+}
+
 /// Connects `interface` to a card, and drives it until the card fails; then says why.
 pub async fn serve<'k>(
     interface: &Interface<'k>,

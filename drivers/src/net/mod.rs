@@ -38,6 +38,7 @@ mod transmit;
 mod wire;
 
 pub use card::serve;
+pub(crate) use card::{RESET_LIMIT, SILENT, properties};
 pub use checksum::{ETHERNET_HEADER, Transport, fill, is_right};
 pub use error::Error;
 pub use frontend::NetFront;

@@ -26,13 +26,6 @@ const TRANSMIT_BUFFERS: usize = RING + BUFFER;
 /// Bytes of memory that a card needs.
 pub const MEMORY: usize = TRANSMIT_BUFFERS + SENDERS * BUFFER;
 
-const MTU: usize = 1500;
-
-/// How long a reset may take, in nanoseconds.
-const RESET_LIMIT: u64 = 100_000_000;
-
-const SILENT: Error = Error::Card("it does not answer");
-const NO_ADDRESS: Error = Error::Card("it has no Ethernet address");
 const OUT_OF_REACH: Error = Error::Card("its memory is beyond 4 GiB");
 const NONSENSE: Error = Error::Card("it claims to have received a frame of impossible length");
 
@@ -88,8 +81,8 @@ impl<P: Ports + Send, M: DeviceMemory> Card<P, M> {
         };
         card.write_u8(COMMAND, RESET);
         let is_reset = || (card.read_u8(COMMAND) & RESET == 0).then_some(());
-        until(interrupt, RESET_LIMIT, is_reset).await.ok_or(SILENT)?;
-        let properties = Properties { mac: card.mac()?, mtu: MTU };
+        until(interrupt, net::RESET_LIMIT, is_reset).await.ok_or(net::SILENT)?;
+        let properties = net::properties(MAC.map(|register| card.read_u32(register)))?;
         card.begin();
         Ok((card, properties))
     }
@@ -106,15 +99,6 @@ impl<P: Ports + Send, M: DeviceMemory> Card<P, M> {
         self.write_u16(CAUSES, !0);
         self.write_u16(ENABLE, RECEIVED | OVERRUN | LINK_CHANGED);
         self.look_at_cable();
-    }
-
-    fn mac(&self) -> Result<[u8; 6], Error> {
-        let [low, high] = MAC.map(|register| self.read_u32(register));
-        let [a, b, c, d] = low.to_le_bytes();
-        let [e, f, ..] = high.to_le_bytes();
-        let mac = [a, b, c, d, e, f];
-        // Neither an address of many, nor none.
-        if a & 1 != 0 || mac == [0; 6] { Err(NO_ADDRESS) } else { Ok(mac) }
     }
 
     /// Tells the card up to where the ring has been read.
@@ -257,7 +241,7 @@ impl<P: Ports + Send, M: DeviceMemory> Wire for Card<P, M> {
     fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
         let causes = self.read_u16(CAUSES);
         if causes == !0 {
-            return Err(SILENT);
+            return Err(net::SILENT);
         }
         if causes != 0 {
             self.write_u16(CAUSES, causes);

@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
 
 use log::{info, warn};
 use prism_boot::services::DeviceBus;
-use prism_drivers::net::{self, Error};
+use prism_drivers::net::{self, Error, Properties, Wire};
 use prism_drivers::pci::{self, Configuration, Function};
 use prism_drivers::{e1000, intx, rtl8139};
 
@@ -100,16 +100,8 @@ async fn drive_e1000(function: &Function, interface: &Interface) -> Ended {
     configuration.switch_on();
     let registers = registers.and_then(|address| registers::map_for_driver(address, e1000::LENGTH));
     let Some(registers) = registers else { return Ended::not_driven("its registers cannot be mapped") };
-    let line = intx::line(&CpuPorts, function).and_then(Line::open);
-    let Some(line) = line else { return Ended::not_driven("firmware gave it no interrupt line") };
-    let Some(memory) = Pages::new(e1000::MEMORY) else { return Ended::not_driven(Error::NoMemory) };
-    match e1000::Card::open(registers, memory, &line).await {
-        Ok((card, properties)) => {
-            info!("network card at {}: e1000", function.place);
-            Ended::Failed(net::serve(interface, card, properties, &line).await)
-        }
-        Err(error) => Ended::not_driven(error),
-    }
+    let open = async |memory, line: &Line| e1000::Card::open(registers, memory, line).await;
+    serve(function, interface, "e1000", e1000::MEMORY, open).await
 }
 
 async fn drive_rtl8139(function: &Function, interface: &Interface) -> Ended {
@@ -118,12 +110,25 @@ async fn drive_rtl8139(function: &Function, interface: &Interface) -> Ended {
     let base = configuration.ports(0, free);
     configuration.switch_on();
     let Some(base) = base else { return Ended::not_driven("it has no ports") };
+    let open = async |memory, line: &Line| rtl8139::Card::open(CpuPorts, base, memory, line).await;
+    serve(function, interface, "rtl8139", rtl8139::MEMORY, open).await
+}
+
+/// Has `open` bring up a card that is reached now, with its interrupts and so many bytes of memory, and
+/// drives it.
+async fn serve<C: Wire + 'static>(
+    function: &Function,
+    interface: &Interface,
+    name: &str,
+    memory: usize,
+    open: impl AsyncFnOnce(Pages, &Line) -> Result<(C, Properties), Error>,
+) -> Ended {
     let line = intx::line(&CpuPorts, function).and_then(Line::open);
     let Some(line) = line else { return Ended::not_driven("firmware gave it no interrupt line") };
-    let Some(memory) = Pages::new(rtl8139::MEMORY) else { return Ended::not_driven(Error::NoMemory) };
-    match rtl8139::Card::open(CpuPorts, base, memory, &line).await {
+    let Some(memory) = Pages::new(memory) else { return Ended::not_driven(Error::NoMemory) };
+    match open(memory, &line).await {
         Ok((card, properties)) => {
-            info!("network card at {}: rtl8139", function.place);
+            info!("network card at {}: {name}", function.place);
             Ended::Failed(net::serve(interface, card, properties, &line).await)
         }
         Err(error) => Ended::not_driven(error),

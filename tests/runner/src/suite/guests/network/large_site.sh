@@ -10,9 +10,8 @@ head -c 1048568 /dev/urandom >/tmp/block
 i=0
 while [ $i -lt 256 ]; do printf %08d $i; cat /tmp/block; i=$((i + 1)); done | tee /tmp/site/large | sha256sum >/tmp/sum
 umount /tmp/site
-start $f; date
+start $f
 is "$(fetch -m 300 http://192.0.2.2/large | sha256sum)" "$(cat /tmp/sum)"
-date
 fetch http://192.0.2.2/metrics | grep 'prism_network_sent\|prism_http_sent'
 echo "256 MiB are the same"
 xl shutdown $DOMID
