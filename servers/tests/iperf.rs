@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::{Future, poll_fn};
+use std::net::SocketAddr;
 use std::rc::Rc;
 use std::task::Poll;
 use std::time::Duration;
@@ -13,7 +14,7 @@ use embedded_io_async::{ErrorType, Read, Write};
 use futures::executor::block_on;
 use futures::future::{Either, join, join3, select};
 use prism_servers::clock::Clock;
-use prism_servers::iperf::{Failure, Meter, State, measure};
+use prism_servers::iperf::{Datagrams, Failure, Meter, Results, State, measure};
 
 /// A clock whose seconds are a number of turns.
 struct Turns(u32);
@@ -124,6 +125,115 @@ fn client_and_server_agree_on_what_went_through_in_both_directions() {
         let (sent, received) = if reverse { (theirs.bytes(), ours) } else { (ours, theirs.bytes()) };
         assert!(received <= sent && sent - received <= 50_000, "{sent} sent, {received} received");
     }
+}
+
+/// A socket whose datagrams come from and go to memory.
+#[derive(Clone, Default)]
+struct Socket {
+    to_server: Rc<RefCell<VecDeque<Vec<u8>>>>,
+    from_server: Rc<RefCell<VecDeque<Vec<u8>>>>,
+}
+
+impl Socket {
+    fn send(&self, datagram: &[u8]) {
+        self.to_server.borrow_mut().push_back(datagram.to_vec());
+    }
+
+    async fn next(&self) -> Vec<u8> {
+        turn(|| self.from_server.borrow_mut().pop_front()).await
+    }
+}
+
+impl Datagrams for Socket {
+    async fn receive(&mut self, into: &mut [u8]) -> (usize, SocketAddr) {
+        let datagram = turn(|| self.to_server.borrow_mut().pop_front()).await;
+        into[..datagram.len()].copy_from_slice(&datagram);
+        (datagram.len(), SocketAddr::from(([192, 0, 2, 1], 7)))
+    }
+
+    async fn send(&mut self, datagram: &[u8], _: SocketAddr) {
+        self.from_server.borrow_mut().push_back(datagram.to_vec());
+    }
+}
+
+impl End {
+    async fn hear(&mut self, state: State) {
+        let mut heard = [0];
+        self.read_exact(&mut heard).await.unwrap();
+        assert_eq!(heard, [state.byte()]);
+    }
+
+    async fn tell(&mut self, text: &[u8]) {
+        self.write_all(&(text.len() as u32).to_be_bytes()).await.unwrap();
+        self.write_all(text).await.unwrap();
+    }
+}
+
+/// A client's test by UDP, which wants this besides; what the server has seen.
+fn by_datagrams(wanted: &str, flow: impl AsyncFnOnce(&Socket)) -> Results {
+    let meter = meter();
+    let (mut near, mut far) = connection();
+    let socket = Socket::default();
+    let client = async {
+        near.write_all(&[1; 37]).await.unwrap();
+        near.hear(State::ParamExchange).await;
+        near.tell(format!(r#"{{"udp":true,"time":1,"parallel":1,"len":100,{wanted}}}"#).as_bytes()).await;
+        near.hear(State::CreateStreams).await;
+        socket.send(b"9876");
+        assert_eq!(socket.next().await, b"6789");
+        near.hear(State::TestStart).await;
+        near.hear(State::TestRunning).await;
+        flow(&socket).await;
+        near.write_all(&[State::TestEnd.byte()]).await.unwrap();
+        near.hear(State::ExchangeResults).await;
+        near.tell(NOTHING.as_bytes()).await;
+        let mut length = [0; 4];
+        near.read_exact(&mut length).await.unwrap();
+        let mut text = vec![0; u32::from_be_bytes(length) as usize];
+        near.read_exact(&mut text).await.unwrap();
+        near.hear(State::DisplayResults).await;
+        near.write_all(&[State::Done.byte()]).await.unwrap();
+        serde_json::from_slice(&text).unwrap()
+    };
+    let mut theirs = socket.clone();
+    let served = Box::pin(async { join(client, meter.serve(&mut far)).await.0 });
+    match block_on(select(served, Box::pin(meter.serve_datagrams(&mut theirs)))) {
+        Either::Left((results, _)) => results,
+        Either::Right(_) => panic!("the server left"),
+    }
+}
+
+const NOTHING: &str = r#"{"cpu_util_total":0,"cpu_util_user":0,"cpu_util_system":0,
+    "sender_has_retransmits":0,"streams":[]}"#;
+
+#[test]
+fn datagrams_are_counted_and_missed() {
+    let results = by_datagrams(r#""udp_counters_64bit":1"#, async |socket| {
+        for number in [1_u64, 2, 5] {
+            let mut datagram = [0; 100];
+            datagram[8..16].copy_from_slice(&number.to_be_bytes());
+            socket.send(&datagram);
+        }
+        socket.send(b"9876");
+        assert_eq!(socket.next().await, b"6789");
+        turn(|| socket.to_server.borrow().is_empty().then_some(())).await;
+    });
+    let stream = &results.streams[0];
+    assert_eq!((stream.bytes, stream.packets, stream.errors), (300, 5, 2));
+}
+
+#[test]
+fn datagrams_are_sent_with_their_numbers() {
+    let mut count = 0;
+    let results = by_datagrams(r#""reverse":true,"bandwidth":0"#, async |socket| {
+        for number in 1_u32..=50 {
+            let datagram = socket.next().await;
+            assert_eq!(datagram.len(), 100);
+            assert_eq!(datagram[8..12], number.to_be_bytes());
+            count += 1;
+        }
+    });
+    assert!(results.streams[0].packets >= count);
 }
 
 #[test]

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Measures TCP: serves iperf3's clients on port 5201, or with client=ADDRESS measures with its server.
+//! Measures TCP and UDP: serves iperf3's clients on port 5201, or with client=ADDRESS measures TCP with its
+//! server.
 #![no_std]
 #![no_main]
 
@@ -7,14 +8,15 @@ extern crate alloc;
 
 use alloc::boxed::Box;
 use alloc::vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use prism::embassy_net::Stack;
 use prism::embassy_net::tcp::TcpSocket;
+use prism::embassy_net::udp::{PacketMetadata, UdpSocket};
 use prism::embassy_time::{Duration, Timer, with_timeout};
 use prism::network::{self, Buffers, Counters, serve};
 use prism_servers::clock::KernelClock;
-use prism_servers::iperf::{Meter, PORT, measure};
+use prism_servers::iperf::{Datagrams, Meter, PORT, measure};
 
 prism::app!(main, words: ["client", "time", "reverse"]);
 
@@ -36,12 +38,44 @@ async fn main(context: prism::Context) -> prism::Result {
         prism::println!("iperf: {line}");
         tell_packets();
     })));
+    context.spawn(datagrams(stack, meter))?;
     for _ in 0..CONNECTIONS {
         context.spawn(serve(stack, PORT, BUFFERS, async |socket| meter.serve(socket).await))?;
     }
     prism::println!("iperf: ready on port {PORT}");
     context.asked_to_end().await;
     Ok(())
+}
+
+/// The socket for datagrams.
+struct Udp<'a>(UdpSocket<'a>);
+
+impl Datagrams for Udp<'_> {
+    async fn receive(&mut self, into: &mut [u8]) -> (usize, SocketAddr) {
+        loop {
+            if let Ok((length, from)) = self.0.recv_from(into).await {
+                return (length, SocketAddr::new(from.endpoint.addr.into(), from.endpoint.port));
+            }
+        }
+    }
+
+    async fn send(&mut self, datagram: &[u8], to: SocketAddr) {
+        // To whom there is no way, nothing is sent.
+        let _ = self.0.send_to(datagram, to).await;
+    }
+}
+
+/// Serves datagrams, for ever.
+async fn datagrams(stack: Stack<'static>, meter: &Meter<KernelClock>) {
+    let mut metadata = [[PacketMetadata::EMPTY; 256]; 2];
+    let [received, sent] = &mut metadata;
+    let mut buffers = [vec![0; 256 << 10], vec![0; 256 << 10]];
+    let [receive, send] = &mut buffers;
+    let mut socket = Udp(UdpSocket::new(stack, received, receive, sent, send));
+    match socket.0.bind(PORT) {
+        Ok(()) => meter.serve_datagrams(&mut socket).await,
+        Err(error) => prism::println!("no datagrams: {error:?}"),
+    }
 }
 
 async fn client(stack: Stack<'static>, server: IpAddr, seconds: u32, reverse: bool) -> prism::Result {

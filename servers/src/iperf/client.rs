@@ -10,7 +10,7 @@ use embassy_futures::select::select;
 use embedded_io_async::{Read, Write};
 
 use super::data;
-use super::wire::{self, Broken, COOKIE, Parameters, Results, State};
+use super::wire::{self, Broken, COOKIE, Carried, Parameters, Results, State};
 use crate::clock::{Clock, within};
 
 /// Time for each step of the server's that is not the test itself.
@@ -65,10 +65,13 @@ pub async fn measure<T: Read + Write, D: Read + Write, O: Future<Output = Option
     expect(clock, control, State::ParamExchange).await?;
     let wanted = Parameters {
         tcp: true,
+        udp: false,
         time: seconds,
         omit: 0,
         parallel: 1,
         len: 128 << 10,
+        bandwidth: 0,
+        udp_counters_64bit: 0,
         reverse,
         bidirectional: false,
     };
@@ -92,7 +95,8 @@ pub async fn measure<T: Read + Write, D: Read + Write, O: Future<Output = Option
     // The server reads what is on its way until we close.
     expect(clock, control, State::ExchangeResults).await?;
     let bytes = bytes.load(Ordering::Relaxed);
-    wire::write_json(control, &Results::new(&[bytes], seconds as f32)).await?;
+    wire::write_json(control, &Results::new(&[Carried { bytes, ..Carried::default() }], seconds as f32))
+        .await?;
     let theirs = within(clock, STEP, wire::read_json(control)).await.ok_or(Failure::Broken)??;
     expect(clock, control, State::DisplayResults).await?;
     wire::tell(control, State::Done).await?;

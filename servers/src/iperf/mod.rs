@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Measuring TCP's throughput with iperf3's protocol: the server that `iperf3 -c` talks to, and the
-//! client of `iperf3 -s`.
+//! Measuring throughput with iperf3's protocol: the server that `iperf3 -c` talks to, by TCP or UDP, and
+//! the client of `iperf3 -s`, by TCP.
 //!
 //! A test has a connection for control and one or more for data; all begin with the client's cookie
 //! of 37 bytes. The parties tell each other single bytes, their states, and exchange JSON texts
@@ -22,16 +22,20 @@
 //!   16 IPERF_DONE           ----->
 //! ```
 //!
+//! By UDP, a stream begins with a datagram of four bytes, which is answered; each of its datagrams has
+//! the time and a number in front (the module `flow`).
+//!
 //! Source: `src/iperf_api.h` and the behaviour of iperf 3.18 (its protocol has no other
 //! description).
 
 mod client;
 mod data;
+mod flow;
 mod server;
 mod wire;
 
 pub use client::{Failure, measure};
-pub use server::Meter;
+pub use server::{Datagrams, Meter};
 pub use wire::{Parameters, Results, State};
 
 /// The protocol's port.

@@ -2,27 +2,33 @@
 //! The server: one test at a time.
 
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
+use core::net::SocketAddr;
 use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Poll, Waker};
 use core::time::Duration;
 
 use embassy_futures::select::select;
+use embassy_futures::yield_now;
 use embedded_io_async::{Read, Write};
 use spin::Mutex;
 
 use super::data;
-use super::wire::{self, Broken, COOKIE, Cookie, Parameters, Results, State};
+use super::flow::{self, Flow};
+use super::wire::{self, Broken, COOKIE, Carried, Cookie, Parameters, Results, State};
 use crate::clock::{Clock, within};
 
 /// Time for each step of the client's that is not the test itself.
 const STEP: Duration = Duration::from_secs(10);
-/// Data connections that a test may have.
+/// Streams that a test may have.
 const MOST_STREAMS: u32 = 16;
+/// How far a sender of datagrams may be ahead of what it may send before it waits.
+const AHEAD: Duration = Duration::from_millis(1);
 
 /// A server that is measured with, one test at a time. Each connection to it is
-/// [served](Self::serve) by a task of its own.
+/// [served](Self::serve) by a task of its own, and [datagrams](Self::serve_datagrams) by another.
 pub struct Meter<C> {
     clock: C,
     log: fn(&str),
@@ -32,12 +38,30 @@ pub struct Meter<C> {
 /// A test that goes on.
 struct Test {
     cookie: Cookie,
-    /// Data connections, once they are asked for: how many there are to be, and who sends.
-    wanted: u32,
-    reverse: bool,
+    /// What the client wants, once it has said that.
+    wanted: Option<Parameters>,
     phase: Phase,
+    /// Data connections, by the bytes that went through each, and flows of datagrams.
     streams: Vec<Arc<AtomicU64>>,
+    flows: Vec<Flow>,
     waiting: Vec<Waker>,
+}
+
+/// A socket for datagrams.
+pub trait Datagrams {
+    /// Waits for a datagram, and tells its length and whose it is.
+    fn receive(&mut self, into: &mut [u8]) -> impl Future<Output = (usize, SocketAddr)>;
+
+    /// Sends a datagram, when there is room; one that cannot be sent is lost.
+    fn send(&mut self, datagram: &[u8], to: SocketAddr) -> impl Future<Output = ()>;
+}
+
+/// What is to be done about a datagram.
+enum Reaction {
+    Nothing,
+    Welcome,
+    /// It began the last flow of a test in which we send.
+    WelcomeAndSend,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -85,35 +109,37 @@ impl<C: Clock> Meter<C> {
             None => {
                 *test = Some(Test {
                     cookie,
-                    wanted: 0,
-                    reverse: false,
+                    wanted: None,
                     phase: Phase::Preparing,
                     streams: Vec::new(),
+                    flows: Vec::new(),
                     waiting: Vec::new(),
                 });
                 Role::Control
             }
-            Some(test) if test.cookie == cookie && (test.streams.len() as u32) < test.wanted => {
-                let bytes = Arc::new(AtomicU64::new(0));
-                test.streams.push(Arc::clone(&bytes));
-                test.wake();
-                Role::Data { bytes, reverse: test.reverse }
-            }
-            Some(_) => Role::Unwanted,
+            Some(test) => match test.wanted.filter(|wanted| wanted.tcp) {
+                Some(wanted) if test.cookie == cookie && !test.is_complete() => {
+                    let bytes = Arc::new(AtomicU64::new(0));
+                    test.streams.push(Arc::clone(&bytes));
+                    test.wake();
+                    Role::Data { bytes, reverse: wanted.reverse }
+                }
+                _ => Role::Unwanted,
+            },
         }
     }
 
     async fn control<T: Read + Write>(&self, stream: &mut T) -> Result<(), Broken> {
         wire::tell(stream, State::ParamExchange).await?;
         let wanted: Parameters = self.soon(wire::read_json(stream)).await?;
-        if !wanted.tcp || wanted.bidirectional || !(1..=MOST_STREAMS).contains(&wanted.parallel) {
-            (self.log)("refused: only TCP in one direction, with at most 16 streams");
+        if !is_possible(&wanted) {
+            (self.log)("refused: only TCP or UDP in one direction, with at most 16 streams");
             wire::tell(stream, State::ServerError).await?;
             return wire::write(stream, &[0; 8]).await; // its error numbers
         }
-        self.change(|test| (test.wanted, test.reverse) = (wanted.parallel, wanted.reverse));
+        self.change(|test| test.wanted = Some(wanted));
         wire::tell(stream, State::CreateStreams).await?;
-        let all = self.until(|test| test.streams.len() as u32 == test.wanted);
+        let all = self.until(Test::is_complete);
         within(&self.clock, STEP, all).await.ok_or(Broken)?;
         wire::tell(stream, State::TestStart).await?;
         wire::tell(stream, State::TestRunning).await?;
@@ -126,10 +152,10 @@ impl<C: Clock> Meter<C> {
         if heard != State::TestEnd {
             return Err(Broken);
         }
-        let bytes = self.over();
+        let carried = self.over();
         wire::tell(stream, State::ExchangeResults).await?;
         let _: Results = self.soon(wire::read_json(stream)).await?;
-        let results = Results::new(&bytes, seconds);
+        let results = Results::new(&carried, seconds);
         wire::write_json(stream, &results).await?;
         wire::tell(stream, State::DisplayResults).await?;
         let way = if wanted.reverse { "sent" } else { "received" };
@@ -158,14 +184,96 @@ impl<C: Clock> Meter<C> {
         select(flow, self.until(|test| test.phase == Phase::Over)).await;
     }
 
-    /// Has the data connections end, and says what went through them.
-    fn over(&self) -> Vec<u64> {
-        let mut bytes = Vec::new();
+    /// Serves datagrams, for ever.
+    pub async fn serve_datagrams(&self, socket: &mut impl Datagrams) {
+        let mut datagram = vec![0; flow::LONGEST as usize];
+        loop {
+            let (length, from) = socket.receive(&mut datagram).await;
+            let reaction = self.react(datagram.get(..length).unwrap_or_default(), from);
+            if !matches!(reaction, Reaction::Nothing) {
+                socket.send(&flow::WELCOME, from).await;
+            }
+            if matches!(reaction, Reaction::WelcomeAndSend) {
+                self.send(socket, &mut datagram).await;
+            }
+        }
+    }
+
+    fn react(&self, datagram: &[u8], from: SocketAddr) -> Reaction {
+        let mut test = self.test.lock();
+        let Some(test) = &mut *test else { return Reaction::Nothing };
+        let Some(wanted) = test.wanted.filter(|wanted| wanted.udp) else { return Reaction::Nothing };
+        let is_hello = datagram == flow::HELLO.as_slice();
+        let is_complete = test.is_complete();
+        match test.flows.iter_mut().find(|flow| flow.peer == from) {
+            Some(_) if is_hello => Reaction::Welcome,
+            Some(flow) if test.phase == Phase::Running && !wanted.reverse => {
+                flow.take(datagram, wanted.udp_counters_64bit != 0, self.clock.now());
+                Reaction::Nothing
+            }
+            None if is_hello && !is_complete => {
+                test.flows.push(Flow::new(from));
+                test.wake();
+                if test.is_complete() && wanted.reverse {
+                    Reaction::WelcomeAndSend
+                } else {
+                    Reaction::Welcome
+                }
+            }
+            _ => Reaction::Nothing,
+        }
+    }
+
+    /// Sends datagrams on all flows, as fast as the client wants, until the test is over.
+    async fn send(&self, socket: &mut impl Datagrams, memory: &mut [u8]) {
+        self.until(|test| test.phase >= Phase::Running).await;
+        let start = self.clock.now();
+        let mut sent = 0_u32;
+        loop {
+            let mut index = 0;
+            while let Some((length, to)) = self.next_datagram(index, memory) {
+                socket.send(memory.get(..length).unwrap_or_default(), to).await;
+                index += 1;
+            }
+            let Some(each) = self.time_each() else { return };
+            sent = sent.saturating_add(1);
+            let due = each.saturating_mul(sent);
+            match due.checked_sub(self.clock.now() - start) {
+                Some(early) if early > AHEAD => self.clock.pause(early).await,
+                _ => yield_now().await,
+            }
+        }
+    }
+
+    /// Makes the next datagram of a flow; `None` if there is no such flow, or the test is over.
+    fn next_datagram(&self, index: usize, memory: &mut [u8]) -> Option<(usize, SocketAddr)> {
+        let mut test = self.test.lock();
+        let test = test.as_mut().filter(|test| test.phase == Phase::Running)?;
+        let wanted = test.wanted?;
+        let datagram = memory.get_mut(..wanted.len as usize)?;
+        let flow = test.flows.get_mut(index)?;
+        flow.fill(datagram, wanted.udp_counters_64bit != 0, self.clock.now());
+        Some((datagram.len(), flow.peer))
+    }
+
+    /// Time that each datagram of a flow may take; `None` if the test is over.
+    fn time_each(&self) -> Option<Duration> {
+        let test = self.test.lock();
+        let wanted = test.as_ref().filter(|test| test.phase == Phase::Running)?.wanted?;
+        let bits = u64::from(wanted.len) * 8;
+        Some(Duration::from_nanos((bits * 1_000_000_000).checked_div(wanted.bandwidth).unwrap_or(0)))
+    }
+
+    /// Has the streams end, and says what they carried.
+    fn over(&self) -> Vec<Carried> {
+        let mut carried = Vec::new();
         self.change(|test| {
             test.phase = Phase::Over;
-            bytes = test.streams.iter().map(|stream| stream.load(Ordering::Relaxed)).collect();
+            let bytes = test.streams.iter().map(|stream| stream.load(Ordering::Relaxed));
+            let streams = bytes.map(|bytes| Carried { bytes, ..Carried::default() });
+            carried = streams.chain(test.flows.iter().map(|flow| flow.carried)).collect();
         });
-        bytes
+        carried
     }
 
     /// There is no test any more.
@@ -196,7 +304,18 @@ impl<C: Clock> Meter<C> {
     }
 }
 
+/// Whether we can do what a client wants.
+fn is_possible(wanted: &Parameters) -> bool {
+    let is_fit = wanted.tcp || wanted.udp && (flow::SHORTEST..=flow::LONGEST).contains(&wanted.len);
+    is_fit && !wanted.bidirectional && (1..=MOST_STREAMS).contains(&wanted.parallel)
+}
+
 impl Test {
+    /// Whether there are as many streams as the client wants.
+    fn is_complete(&self) -> bool {
+        self.wanted.is_some_and(|wanted| self.streams.len() + self.flows.len() >= wanted.parallel as usize)
+    }
+
     fn wake(&mut self) {
         self.waiting.drain(..).for_each(Waker::wake);
     }

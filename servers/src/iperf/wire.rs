@@ -64,6 +64,9 @@ pub struct Parameters {
     /// Whether it wants TCP.
     #[serde(default)]
     pub tcp: bool,
+    /// Whether it wants UDP.
+    #[serde(default, skip_serializing_if = "is_off")]
+    pub udp: bool,
     /// Seconds that data flows.
     #[serde(default)]
     pub time: u32,
@@ -73,9 +76,15 @@ pub struct Parameters {
     /// Data connections.
     #[serde(default = "one")]
     pub parallel: u32,
-    /// Bytes written at once.
+    /// Bytes written at once, or those of a datagram.
     #[serde(default)]
     pub len: u32,
+    /// Bits that a stream may carry in a second; 0 if there is no limit.
+    #[serde(default)]
+    pub bandwidth: u64,
+    /// Not 0 if the numbers in datagrams have 64 bits.
+    #[serde(default)]
+    pub udp_counters_64bit: u32,
     /// Whether the server sends. To iperf3 a switch is on when it is there, whatever its value.
     #[serde(default, skip_serializing_if = "is_off")]
     pub reverse: bool,
@@ -103,7 +112,7 @@ pub struct Results {
     pub streams: Vec<StreamResults>,
 }
 
-/// What has gone through a data connection.
+/// What a stream has carried, as it is told.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StreamResults {
     id: u32,
@@ -111,12 +120,15 @@ pub struct StreamResults {
     pub bytes: u64,
     #[serde(default)]
     retransmits: i64,
+    /// Seconds by which datagrams came early or late.
     #[serde(default)]
-    jitter: f32,
+    pub jitter: f32,
+    /// Datagrams that did not come.
     #[serde(default)]
-    errors: i64,
+    pub errors: i64,
+    /// Datagrams that were sent, as far as this party knows.
     #[serde(default)]
-    packets: i64,
+    pub packets: i64,
     #[serde(default)]
     start_time: f32,
     #[serde(default)]
@@ -124,16 +136,16 @@ pub struct StreamResults {
 }
 
 impl Results {
-    /// Of connections with so many bytes, that lasted so many seconds.
-    pub(super) fn new(bytes: &[u64], seconds: f32) -> Self {
-        let stream = |(index, bytes): (u32, &u64)| StreamResults {
+    /// Of streams that carried this, and lasted so many seconds.
+    pub(super) fn new(streams: &[Carried], seconds: f32) -> Self {
+        let stream = |(index, carried): (u32, &Carried)| StreamResults {
             // iperf numbers its streams 1, 3, 4 and so on.
             id: if index == 0 { 1 } else { index + 2 },
-            bytes: *bytes,
+            bytes: carried.bytes,
             retransmits: -1,
-            jitter: 0.0,
-            errors: 0,
-            packets: 0,
+            jitter: carried.jitter,
+            errors: i64::try_from(carried.lost).unwrap_or(i64::MAX),
+            packets: i64::try_from(carried.packets).unwrap_or(i64::MAX),
             start_time: 0.0,
             end_time: seconds,
         };
@@ -142,14 +154,25 @@ impl Results {
             cpu_util_user: 0.0,
             cpu_util_system: 0.0,
             sender_has_retransmits: 0,
-            streams: (0..).zip(bytes).map(stream).collect(),
+            streams: (0..).zip(streams).map(stream).collect(),
         }
     }
 
-    /// Bytes of all connections.
+    /// Bytes of all streams.
     pub fn bytes(&self) -> u64 {
         self.streams.iter().fold(0, |sum, stream| sum.saturating_add(stream.bytes))
     }
+}
+
+/// What a stream has carried.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Carried {
+    pub(super) bytes: u64,
+    /// Datagrams that were sent, and those of them that did not come.
+    pub(super) packets: u64,
+    pub(super) lost: u64,
+    /// Seconds.
+    pub(super) jitter: f32,
 }
 
 /// The peer is gone, or says what makes no sense.
@@ -202,10 +225,13 @@ mod tests {
     fn switches_that_are_off_are_not_sent() {
         let wanted = Parameters {
             tcp: true,
+            udp: false,
             time: 1,
             omit: 0,
             parallel: 1,
             len: 1,
+            bandwidth: 0,
+            udp_counters_64bit: 0,
             reverse: false,
             bidirectional: false,
         };
