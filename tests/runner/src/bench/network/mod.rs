@@ -25,7 +25,7 @@ struct Workload {
     /// As the scripts name it.
     key: &'static str,
     name: &'static str,
-    /// From what its client says: units, and seconds.
+    /// From what its client says: units that the guest did, and those that arrived in a second.
     parse: fn(&str) -> Option<(f64, f64)>,
 }
 
@@ -45,6 +45,7 @@ const STAGES: [Stage; 2] = [
             Workload { key: "ping", name: "ping (a packet)", parse: of_ping },
             Workload { key: "out", name: "TCP out (a MiB)", parse: of_iperf3 },
             Workload { key: "in", name: "TCP in (a MiB)", parse: of_iperf3 },
+            Workload { key: "flood", name: "UDP flood out (a packet)", parse: of_datagrams },
         ],
     },
     Stage {
@@ -53,6 +54,9 @@ const STAGES: [Stage; 2] = [
         workloads: &[Workload { key: "http", name: "HTTP, 16 connections (a request)", parse: of_wrk }],
     },
 ];
+
+/// Bytes in a datagram of the flood, as the script has it.
+const DATAGRAM: u32 = 1400;
 
 /// Time that the guest of a stage may take.
 const LIMIT: Duration = Duration::from_secs(180);
@@ -128,8 +132,7 @@ impl Workload {
         let section = section.split("=== ").next()?;
         let (alone, rest) = section.split_once("--- traced\n")?;
         let (traced, trace) = rest.split_once("--- trace\n")?;
-        let (units, seconds) = (self.parse)(alone)?;
-        let rate = units / seconds;
+        let (_, rate) = (self.parse)(alone)?;
         let (units, _) = (self.parse)(traced)?;
         Some(Measured { name: self.name, rate, units, cost: Cost::of_summary(trace)? })
     }
@@ -141,14 +144,23 @@ fn of_ping(said: &str) -> Option<(f64, f64)> {
     let packets: f64 = counts.split(' ').next()?.parse().ok()?;
     let (_, times) = said.split_once("min/avg/max/mdev = ")?;
     let average: f64 = times.split('/').nth(1)?.parse().ok()?;
-    (packets > 0.0).then_some((packets, packets * average / 1e3))
+    (packets > 0.0).then_some((packets, 1e3 / average))
 }
 
 /// `iperf3 -J`: MiB that arrived.
 fn of_iperf3(said: &str) -> Option<(f64, f64)> {
     let report: Value = serde_json::from_str(said).ok()?;
     let received = &report["end"]["sum_received"];
-    Some((received["bytes"].as_f64()? / f64::from(1 << 20), received["seconds"].as_f64()?))
+    let units = received["bytes"].as_f64()? / f64::from(1 << 20);
+    Some((units, units / received["seconds"].as_f64()?))
+}
+
+/// `iperf3 -u -J`: packets that left, and those that arrived.
+fn of_datagrams(said: &str) -> Option<(f64, f64)> {
+    let report: Value = serde_json::from_str(said).ok()?;
+    let end = &report["end"];
+    let packets = |way: &str| Some(end[way]["bytes"].as_f64()? / f64::from(DATAGRAM));
+    Some((packets("sum_sent")?, packets("sum_received")? / end["sum_received"]["seconds"].as_f64()?))
 }
 
 /// `wrk`: requests that were answered.
@@ -158,7 +170,7 @@ fn of_wrk(said: &str) -> Option<(f64, f64)> {
     let (_, rate) = said.split_once("Requests/sec:")?;
     let (requests, rate): (f64, f64) =
         (requests.parse().ok()?, rate.split_whitespace().next()?.parse().ok()?);
-    (!rest.is_empty() && rate > 0.0).then_some((requests, requests / rate))
+    (!rest.is_empty()).then_some((requests, rate))
 }
 
 #[cfg(test)]
@@ -169,13 +181,16 @@ mod tests {
     fn what_clients_say_is_read() {
         let ping = "500 packets transmitted, 499 received, 0.2% packet loss, time 900ms\n\
                     rtt min/avg/max/mdev = 0.5/2.0/9.0/1.0 ms, ipg/ewma 1.0/1.0 ms\n";
-        assert_eq!(of_ping(ping), Some((499.0, 0.998)));
+        assert_eq!(of_ping(ping), Some((499.0, 500.0)));
         assert_eq!(of_ping("5 packets transmitted, 0 received, 100% packet loss\n"), None);
         let iperf = r#"{"end": {"sum_received": {"bytes": 2097152, "seconds": 4}}}"#;
-        assert_eq!(of_iperf3(iperf), Some((2.0, 4.0)));
+        assert_eq!(of_iperf3(iperf), Some((2.0, 0.5)));
+        let flood =
+            r#"{"end": {"sum_sent": {"bytes": 14000}, "sum_received": {"bytes": 7000, "seconds": 2}}}"#;
+        assert_eq!(of_datagrams(flood), Some((10.0, 2.5)));
         assert_eq!(of_iperf3("iperf3: error - unable to connect"), None);
         let wrk = "Running 3s test\n  600 requests in 3.00s, 1.0MB read\nRequests/sec:    200.00\n";
-        assert_eq!(of_wrk(wrk), Some((600.0, 3.0)));
+        assert_eq!(of_wrk(wrk), Some((600.0, 200.0)));
     }
 
     #[test]
