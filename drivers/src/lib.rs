@@ -9,7 +9,9 @@
 
 extern crate alloc;
 
+pub mod ahci;
 pub mod apic;
+mod ata;
 pub mod blkfront;
 pub mod block;
 pub mod dma;

@@ -77,7 +77,7 @@ fn start_tasks(machine: &'static dyn Machine, application: Application, context:
         disks::add(disks::RAMDISK, Arc::new(RomDisk::new("ram0".into(), contents)));
     }
     match context.surroundings.services.disk.chosen {
-        DeviceBus::Emulated => devices::ide::begin(),
+        DeviceBus::Emulated => devices::emulated::find_disks(),
         DeviceBus::Virtio => devices::virtio::begin(),
         DeviceBus::Xenbus if context.surroundings.capabilities.has_emulated_platform() => {
             devices::emulated::begin();

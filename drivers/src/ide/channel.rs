@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A channel's registers, and commands.
 
-use core::fmt;
-
 use super::drive::Drive;
+use crate::ata::{Failure, PATIENCE};
 use crate::interrupt::{Interrupt, until};
 use crate::ports::Ports;
 
@@ -41,33 +40,8 @@ const BY_SECTOR: u8 = 1 << 6 | 0xa0;
 /// Device control: reset.
 const RESET: u8 = 1 << 2;
 
-/// How long a drive may take for one command, in nanoseconds: one that sleeps has to spin up.
-pub const PATIENCE: u64 = 20_000_000_000;
 /// How long a drive may take to show that it is there.
 const GREETING: u64 = 2_000_000_000;
-
-/// Why a command was not carried out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Failure {
-    /// The drive says so; the error register.
-    Refused(u8),
-    /// The drive said nothing for [`PATIENCE`].
-    Silent,
-    /// The drive does not offer the data that it should, or offers too much.
-    Confused,
-}
-
-impl fmt::Display for Failure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Refused(error) => write!(f, "the drive refused a command (error {error:#04x})"),
-            Self::Silent => f.write_str("the drive does not answer"),
-            Self::Confused => f.write_str("the drive does not keep to the protocol"),
-        }
-    }
-}
-
-impl core::error::Error for Failure {}
 
 /// A channel with up to two drives.
 pub struct Channel<'p, P: Ports + ?Sized, I: Interrupt> {

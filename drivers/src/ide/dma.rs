@@ -5,15 +5,11 @@ use core::sync::atomic::{Ordering, fence};
 
 use xen::grant::{PAGE_SIZE, Page};
 
-use super::channel::{Channel, Failure, PATIENCE};
+use super::channel::Channel;
 use super::drive::Drive;
+use crate::ata::{Failure, PATIENCE, READ_BY_DMA, READ_BY_DMA_LONG, WRITE_BY_DMA, WRITE_BY_DMA_LONG};
 use crate::interrupt::{Interrupt, until};
 use crate::ports::Ports;
-
-const READ: u8 = 0xc8;
-const READ_LONG: u8 = 0x25;
-const WRITE: u8 = 0xca;
-const WRITE_LONG: u8 = 0x35;
 
 /// Bus-master ports: command, status, address of the table.
 const COMMAND: u16 = 0;
@@ -88,8 +84,8 @@ impl<P: Ports + ?Sized, I: Interrupt> Channel<'_, P, I> {
         table: &Table<G>,
     ) -> Result<(), Failure> {
         let (towards, command) = match direction {
-            Direction::Read => (TO_MEMORY, drive.form(READ, READ_LONG)),
-            Direction::Write => (0, drive.form(WRITE, WRITE_LONG)),
+            Direction::Read => (TO_MEMORY, drive.identity.form(READ_BY_DMA, READ_BY_DMA_LONG)),
+            Direction::Write => (0, drive.identity.form(WRITE_BY_DMA, WRITE_BY_DMA_LONG)),
         };
         let port = |register: u16| base.wrapping_add(register);
         self.select(drive.number).await?;

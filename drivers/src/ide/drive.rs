@@ -1,18 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A drive: finding out what it is, and moving sectors through the data port.
 
-use super::channel::{Channel, Failure};
-use super::identity::{Identity, LENGTH, SECTOR};
+use super::channel::Channel;
+use crate::ata::{FLUSH, FLUSH_LONG, Failure, IDENTIFY, Identity, LENGTH, SECTOR};
 use crate::interrupt::Interrupt;
 use crate::ports::Ports;
 
-const IDENTIFY: u8 = 0xec;
 const READ: u8 = 0x20;
 const READ_LONG: u8 = 0x24;
 const WRITE: u8 = 0x30;
 const WRITE_LONG: u8 = 0x34;
-const FLUSH: u8 = 0xe7;
-const FLUSH_LONG: u8 = 0xea;
 
 /// A drive that is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,13 +18,6 @@ pub struct Drive {
     pub number: u8,
     /// What it says of itself.
     pub identity: Identity,
-}
-
-impl Drive {
-    /// The form of a command for this drive: with short or with long addresses.
-    pub(super) fn form(&self, short: u8, long: u8) -> u8 {
-        if self.identity.long_addresses { long } else { short }
-    }
 }
 
 impl<P: Ports + ?Sized, I: Interrupt> Channel<'_, P, I> {
@@ -54,7 +44,7 @@ impl<P: Ports + ?Sized, I: Interrupt> Channel<'_, P, I> {
         sectors: impl Iterator<Item = &'b mut [u8]>,
     ) -> Result<(), Failure> {
         self.select(drive.number).await?;
-        self.start_at(drive, drive.form(READ, READ_LONG), first, count);
+        self.start_at(drive, drive.identity.form(READ, READ_LONG), first, count);
         for sector in sectors.take(count.into()) {
             self.until_data().await?;
             self.take_data(sector);
@@ -71,7 +61,7 @@ impl<P: Ports + ?Sized, I: Interrupt> Channel<'_, P, I> {
         sectors: impl Iterator<Item = &'b [u8]>,
     ) -> Result<(), Failure> {
         self.select(drive.number).await?;
-        self.start_at(drive, drive.form(WRITE, WRITE_LONG), first, count);
+        self.start_at(drive, drive.identity.form(WRITE, WRITE_LONG), first, count);
         for sector in sectors.take(count.into()) {
             self.until_data().await?;
             self.give_data(sector);
@@ -82,7 +72,7 @@ impl<P: Ports + ?Sized, I: Interrupt> Channel<'_, P, I> {
     /// Makes all that was written durable.
     pub(super) async fn flush(&self, drive: &Drive) -> Result<(), Failure> {
         self.select(drive.number).await?;
-        self.start(drive.form(FLUSH, FLUSH_LONG));
+        self.start(drive.identity.form(FLUSH, FLUSH_LONG));
         self.until_done().await
     }
 }

@@ -3,8 +3,9 @@
 
 use std::cell::{Cell, RefCell};
 
-use super::channel::{PATIENCE, Places};
-use super::identity::tests::description;
+use super::channel::Places;
+use crate::ata::PATIENCE;
+use crate::ata::tests::description;
 use crate::interrupt::Interrupt;
 use crate::ports::Ports;
 

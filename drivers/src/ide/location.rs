@@ -52,15 +52,17 @@ pub fn places<P: Ports + ?Sized>(ports: &P, function: &Function) -> [Places; 2] 
     ]
 }
 
-/// The name of drive `drive` (0 or 1) of channel `channel`: `hda` to `hdd`.
-pub fn name(channel: u8, drive: u8) -> String {
-    format!("hd{}", char::from(b'a'.saturating_add(channel.saturating_mul(2)).saturating_add(drive)))
+/// The name of the disk at a position, two for each channel: `hda`, `hdb` and so on.
+pub fn name(position: u8) -> String {
+    format!("hd{}", char::from(b'a'.saturating_add(position)))
 }
 
 /// The number that toolstacks give such a disk (`docs/man/xen-vbd-interface.7`).
-pub fn number(channel: u8, drive: u8) -> u32 {
-    let major = if channel == 0 { 3 } else { 22 };
-    major << 8 | u32::from(drive & 1) << 6
+pub fn number(position: u8) -> u32 {
+    const MAJORS: [u32; 10] = [3, 22, 33, 34, 56, 57, 88, 89, 90, 91];
+    let (channel, drive) = (position / 2, position % 2);
+    let major = MAJORS.get(usize::from(channel)).copied().unwrap_or(u32::from(channel) << 8);
+    major << 8 | u32::from(drive) << 6
 }
 
 #[cfg(test)]
@@ -71,10 +73,8 @@ mod tests {
 
     #[test]
     fn names_and_numbers_are_those_of_paravirtual_disks_in_the_same_place() {
-        let disks: Vec<_> = [(0, 0), (0, 1), (1, 0), (1, 1)]
-            .map(|(channel, drive)| (name(channel, drive), number(channel, drive)))
-            .into();
-        let expected = [("hda", 0x300), ("hdb", 0x340), ("hdc", 0x1600), ("hdd", 0x1640)];
+        let disks = [0, 1, 2, 3, 5].map(|position| (name(position), number(position)));
+        let expected = [("hda", 0x300), ("hdb", 0x340), ("hdc", 0x1600), ("hdd", 0x1640), ("hdf", 0x2140)];
         assert_eq!(disks, expected.map(|(name, number)| (name.to_owned(), number)));
     }
 

@@ -14,13 +14,12 @@ mod dma;
 mod drive;
 #[cfg(test)]
 mod fake;
-mod identity;
 mod location;
 mod serve;
 #[cfg(test)]
 mod tests;
 
-pub use channel::{Channel, Failure, PATIENCE, Places};
+pub use crate::ata::{Failure, Identity, PATIENCE};
+pub use channel::{Channel, Places};
 pub use drive::Drive;
-pub use identity::Identity;
 pub use location::{name, number, places};

@@ -3,17 +3,15 @@
 
 use xen::grant::{PAGE_SIZE, Page};
 
-use super::channel::{Channel, Failure};
+use super::channel::Channel;
 use super::dma::{Direction, Table};
 use super::drive::{Drive, sectors, sectors_mut};
-use super::identity::SECTOR;
+use crate::ata::{Failure, MOST_SECTORS as MOST, SECTOR};
 use crate::block::{Buffer, Error, Failed, Queue, Request};
 use crate::interrupt::Interrupt;
 use crate::ports::Ports;
 
-/// Sectors that are moved by one command: the most there can be with short addresses.
-const MOST: usize = 256;
-/// The same in pages.
+/// What is moved by one command, in pages.
 const MOST_PAGES: usize = MOST * SECTOR as usize / PAGE_SIZE;
 
 impl<P: Ports + ?Sized, I: Interrupt> Channel<'_, P, I> {

@@ -4,7 +4,7 @@
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::fmt;
-use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU16, Ordering};
 
 use log::{info, warn};
 use prism_boot::services::DeviceBus;
@@ -88,17 +88,11 @@ impl Ended {
     }
 }
 
-/// Where registers are placed if nobody has: where firmware puts them in Xen's domains.
-static FREE: AtomicU32 = AtomicU32::new(0xf100_0000);
-/// The same for ports.
+/// Where ports are placed if nobody has: where firmware puts them in Xen's domains.
 static FREE_PORTS: AtomicU16 = AtomicU16::new(0xc100);
 
 async fn drive_e1000(function: &Function, interface: &Interface) -> Ended {
-    let configuration = Configuration::new(&CpuPorts, function.place);
-    let free = FREE.fetch_add(e1000::LENGTH as u32, Ordering::Relaxed);
-    let registers = configuration.registers(0, free);
-    configuration.switch_on();
-    let registers = registers.and_then(|address| registers::map_for_driver(address, e1000::LENGTH));
+    let registers = registers::of_function(function, 0, e1000::LENGTH);
     let Some(registers) = registers else { return Ended::not_driven("its registers cannot be mapped") };
     let open = async |memory, line: &Line| e1000::Card::open(registers, memory, line).await;
     serve(function, interface, "e1000", e1000::MEMORY, open).await

@@ -3,11 +3,12 @@
 
 use alloc::sync::Arc;
 
-use log::{info, warn};
+use log::warn;
 use prism_drivers::block::{Queue, Served};
 use prism_drivers::ide::{self, Channel, Places};
 use prism_drivers::pci;
 
+use super::emulated;
 use crate::grant::OwnPage;
 use crate::line::Line;
 use crate::ports::CpuPorts;
@@ -36,15 +37,16 @@ async fn drive(number: u8, places: Places) {
     let drives = channel.drives().await;
     let queue = Arc::new(Queue::new());
     for drive in drives.iter().flatten() {
-        let name = ide::name(number, drive.number);
-        let geometry = drive.identity.geometry();
-        info!("{name}: {}, {geometry}", drive.identity.model);
-        let disk = Served::new(name, drive.number, geometry, Arc::clone(&queue));
-        disks::add(ide::number(number, drive.number), Arc::new(disk));
+        let position = number * 2 + drive.number;
+        emulated::add(position, &drive.identity, |name, geometry| {
+            Served::new(name, drive.number, geometry, Arc::clone(&queue))
+        });
     }
     disks::end_search();
     if drives.iter().any(Option::is_some) {
-        let report = |drive: &ide::Drive, failure| warn!("{}: {failure}", ide::name(number, drive.number));
+        let report = |drive: &ide::Drive, failure| {
+            warn!("IDE channel {number}, drive {}: {failure}", drive.number);
+        };
         channel.serve(&drives, &queue, OwnPage::new(), report).await;
     }
 }

@@ -4,10 +4,11 @@
 //!
 //! A new class of the toolstack's devices implements [`Class`], and has [`attend`] spawned.
 
+mod ahci;
 mod attend;
 mod card;
 pub(crate) mod emulated;
-pub(crate) mod ide;
+mod ide;
 mod platform;
 mod vbd;
 mod vif;

@@ -43,7 +43,7 @@ use xen_sys::xen::{
 
 use crate::DomainId;
 use crate::event::Port;
-use crate::grant::{Frame, Status, Table};
+use crate::grant::{Frame, Memory, Status, Table};
 use crate::shared::Shared;
 use crate::{Errno, Hypercall};
 
@@ -231,6 +231,11 @@ impl Machine {
     /// Has calls of this kind fail from now on, as if this hypervisor did not have them.
     pub fn remove(&self, call: Call, errno: Errno) {
         self.calls.lock().remove(call, errno);
+    }
+
+    /// A frame of the domain's, as a device sees it; `None` if there is no such frame.
+    pub fn frame(&self, frame: Frame) -> Option<Memory> {
+        self.state().memory.at(frame.0)
     }
 
     /// The page that Xen shares with the domain.

@@ -11,6 +11,9 @@ const WITH_BIOS: &[Env] = &[Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::Kvm, E
 /// SHA-256 of a MiB of zeros, which is what a guest's IDE disk holds if it was given none.
 const ZEROS: &[&str] = &["sha256 hda 30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58"];
 
+/// Emulated disks are SATA's.
+const AHCI: &[&str] = &["hdtype = \"ahci\""];
+
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("smoke_finds_everything_in_order_on_a_disk", "smoke")
@@ -34,6 +37,23 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("fill=hda,5 flush=hda verify=hda,5 fill=hda,6 verify=hda,6")
         .envs(&[Env::Hvm])
         .telling(&["verified 1048576 bytes of hda"]),
+    GuestTest::new("an_ahci_disk_is_read", "disk")
+        .words("list sha256=hda")
+        .envs(&[Env::Hvm])
+        .settings(AHCI)
+        .telling(&[
+            "AHCI controller at ",
+            "sha256 hda 30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58",
+        ]),
+    GuestTest::new("an_ahci_disk_keeps_what_is_written", "disk")
+        .words("fill=hda,5 flush=hda verify=hda,5 fill=hda,6 verify=hda,6")
+        .envs(&[Env::Hvm])
+        .settings(AHCI)
+        .telling(&["verified 1048576 bytes of hda"]),
+    GuestTest::new("smoke_finds_everything_in_order_on_an_ahci_disk", "smoke")
+        .booting_from(Boot::Disk)
+        .envs(&[Env::Hvm, Env::HvmPvDrivers, Env::Pvhvm])
+        .settings(AHCI),
     GuestTest::new("a_virtio_disk_is_read", "disk")
         .words("list sha256=vda flush=vda")
         .envs(&[Env::Kvm])

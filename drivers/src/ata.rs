@@ -1,14 +1,57 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a drive says of itself (ACS-2, 7.12.7).
+//! What all ATA drives have in common, however they are reached: commands, how these fail, and what a
+//! drive says of itself (ATA/ATAPI Command Set 2; the description: 7.12.7).
 
 use alloc::string::String;
+use core::fmt;
 
 use crate::block::Geometry;
 
+/// Commands; those with long addresses are for sectors of 48 bits.
+pub(crate) const IDENTIFY: u8 = 0xec;
+pub(crate) const READ_BY_DMA: u8 = 0xc8;
+pub(crate) const READ_BY_DMA_LONG: u8 = 0x25;
+pub(crate) const WRITE_BY_DMA: u8 = 0xca;
+pub(crate) const WRITE_BY_DMA_LONG: u8 = 0x35;
+pub(crate) const FLUSH: u8 = 0xe7;
+pub(crate) const FLUSH_LONG: u8 = 0xea;
+
+/// Sectors that are moved by one command: the most there can be with short addresses.
+pub(crate) const MOST_SECTORS: usize = 256;
+
+/// How long a drive may take for one command, in nanoseconds: one that sleeps has to spin up.
+pub const PATIENCE: u64 = 20_000_000_000;
+
+/// Why a command was not carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Failure {
+    /// The drive says so; the error register.
+    Refused(u8),
+    /// The drive said nothing for [`PATIENCE`].
+    Silent,
+    /// The drive does not offer the data that it should, or offers too much.
+    Confused,
+    /// The controller cannot reach the memory.
+    OutOfReach,
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Refused(error) => write!(f, "the drive refused a command (error {error:#04x})"),
+            Self::Silent => f.write_str("the drive does not answer"),
+            Self::Confused => f.write_str("the drive does not keep to the protocol"),
+            Self::OutOfReach => f.write_str("the controller does not reach all memory"),
+        }
+    }
+}
+
+impl core::error::Error for Failure {}
+
 /// Bytes of the description.
-pub(super) const LENGTH: usize = 512;
-/// The only size of sectors that is known here; drives with larger ones do not come as IDE.
-pub(super) const SECTOR: u32 = 512;
+pub(crate) const LENGTH: usize = 512;
+/// The only size of sectors that is known here; drives with larger ones are not emulated.
+pub(crate) const SECTOR: u32 = 512;
 
 /// What a drive says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +68,7 @@ pub struct Identity {
 
 impl Identity {
     /// Reads the description; `None` if it is none of a disk that can be used.
-    pub(super) fn parse(bytes: &[u8; LENGTH]) -> Option<Self> {
+    pub(crate) fn parse(bytes: &[u8; LENGTH]) -> Option<Self> {
         let word = |index: usize| {
             bytes
                 .get(index * 2..)
@@ -46,6 +89,11 @@ impl Identity {
         let sectors = if long_addresses { number(100, 4).min(1 << 48) } else { number(60, 2).min(1 << 28) };
         let model = text(bytes.get(54..94)?);
         (sectors != 0).then_some(Self { model, sectors, long_addresses, dma: word(49) & 1 << 8 != 0 })
+    }
+
+    /// The form of a command for this drive: with short or with long addresses.
+    pub(crate) fn form(&self, short: u8, long: u8) -> u8 {
+        if self.long_addresses { long } else { short }
     }
 
     /// The drive as a disk.
@@ -70,11 +118,11 @@ fn text(bytes: &[u8]) -> String {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
+pub(crate) mod tests {
     use super::*;
 
     /// The description of a drive with so many sectors.
-    pub(in super::super) fn description(sectors: u64, long_addresses: bool) -> [u8; LENGTH] {
+    pub(crate) fn description(sectors: u64, long_addresses: bool) -> [u8; LENGTH] {
         let mut bytes = [0; LENGTH];
         let mut set =
             |index: usize, word: u16| bytes[index * 2..index * 2 + 2].copy_from_slice(&word.to_le_bytes());

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! AHCI disks, driven by a task for each controller.
+
+use alloc::sync::Arc;
+
+use log::{info, warn};
+use prism_drivers::ahci::{self, Controller};
+use prism_drivers::block::{Queue, Served};
+use prism_drivers::intx;
+use prism_drivers::pci::{self, Function};
+
+use super::emulated;
+use crate::dma::Pages;
+use crate::grant::OwnPage;
+use crate::line::Line;
+use crate::ports::CpuPorts;
+use crate::{disks, exec, registers};
+
+/// Finds and drives all AHCI disks. Not for PV domains, which have no ports.
+pub(crate) fn begin() {
+    for function in pci::functions(&CpuPorts).filter(ahci::is_one) {
+        disks::begin_search();
+        if exec::spawn(drive(function)).is_err() {
+            disks::end_search();
+            warn!("the AHCI controller at {} is not driven: too many tasks run", function.place);
+        }
+    }
+}
+
+/// Drives the disks of a controller, for ever.
+async fn drive(function: Function) {
+    let controller = match open(&function).await {
+        Ok(controller) => controller,
+        Err(reason) => {
+            warn!("the AHCI controller at {} is not driven: {reason}", function.place);
+            return disks::end_search();
+        }
+    };
+    let found = controller.disks(|| Pages::new(ahci::MEMORY)).await;
+    info!("AHCI controller at {}: {} of its ports have disks", function.place, found.len());
+    let queue = Arc::new(Queue::<OwnPage>::new());
+    for disk in &found {
+        emulated::add(disk.port, &disk.identity, |name, geometry| {
+            Served::new(name, disk.port, geometry, Arc::clone(&queue))
+        });
+    }
+    disks::end_search();
+    if !found.is_empty() {
+        let report = |disk: &ahci::Disk<Pages>, failure| warn!("AHCI port {}: {failure}", disk.port);
+        controller.serve(&found, &queue, report).await;
+    }
+}
+
+async fn open(function: &Function) -> Result<Controller<registers::MappedRegisters, Line>, &'static str> {
+    let registers = registers::of_function(function, 5, ahci::LENGTH);
+    let registers = registers.ok_or("its registers cannot be mapped")?;
+    let line = intx::line(&CpuPorts, function).and_then(Line::open);
+    let line = line.ok_or("firmware gave it no interrupt line")?;
+    Controller::open(registers, line).await.map_err(|ahci::Error::Silent| "it does not answer")
+}
