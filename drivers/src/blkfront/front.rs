@@ -98,7 +98,7 @@ impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
         let ring = Ring::new(platform.grants(), pages, domain, size_of::<blkif_request>())?;
         let channel = Arc::new(platform.channel_to(domain, number).map_err(Error::Channel)?);
         let references = ring.references().collect();
-        let lender = Lender::new(platform, domain, offer.persistent);
+        let lender = Lender::new(platform, domain);
         Ok((Link::new(ring, channel, lender, self.vbd.number() as u16), references))
     }
 }
@@ -164,7 +164,7 @@ impl<P: Platform> Frontend for Front<'_, '_, P> {
             }
         }
         device.write("protocol", XEN_IO_PROTO_ABI_X86_64).await?;
-        device.write("feature-persistent", if offer.persistent { "1" } else { "0" }).await?;
+        device.write("feature-persistent", "1").await?;
         Ok(())
     }
 

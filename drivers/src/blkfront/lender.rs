@@ -57,8 +57,14 @@ impl<P: Page> Lent<'_, P> {
 }
 
 impl<'p, P: Platform> Lender<'p, P> {
-    pub(super) fn new(platform: &'p P, domain: DomainId, persistent: bool) -> Self {
-        Self { platform, domain, persistent, idle: Vec::new() }
+    /// One for a backend that does not keep pages mapped, as far as is known.
+    pub(super) fn new(platform: &'p P, domain: DomainId) -> Self {
+        Self { platform, domain, persistent: false, idle: Vec::new() }
+    }
+
+    /// From now on, the backend keeps pages mapped, or does not.
+    pub(super) fn be_persistent(&mut self, persistent: bool) {
+        self.persistent = persistent;
     }
 
     /// Lends a page of which `length` bytes are in use.

@@ -23,8 +23,6 @@ const INDIRECT: u64 = (PAGE_SIZE / size_of::<blkif_request_segment>()) as u64;
 pub(super) struct Offer {
     /// Ring pages to use: 2 to the power of this.
     pub(super) ring_order: u32,
-    /// Whether it keeps pages mapped.
-    pub(super) persistent: bool,
     /// Queues that there can be.
     pub(super) queues: u32,
 }
@@ -33,13 +31,8 @@ impl Offer {
     /// Asks the backend. What makes no sense counts as not offered.
     pub(super) async fn read(device: &Device) -> Result<Self, Error> {
         let order = number(device.read("max-ring-page-order").await?, 0..=u64::from(u32::MAX));
-        let persistent = number(device.read("feature-persistent").await?, 0..=1);
         let queues = number(device.read("multi-queue-max-queues").await?, 1..=u64::from(u32::MAX));
-        Ok(Self {
-            ring_order: order.unwrap_or(0).min(RING_ORDER) as u32,
-            persistent: persistent == Some(1),
-            queues: queues.unwrap_or(1) as u32,
-        })
+        Ok(Self { ring_order: order.unwrap_or(0).min(RING_ORDER) as u32, queues: queues.unwrap_or(1) as u32 })
     }
 }
 
@@ -74,6 +67,8 @@ pub(super) struct Properties {
     pub(super) secure_discard: bool,
     /// Segments that a request can have.
     pub(super) segments: usize,
+    /// Whether the backend keeps pages mapped, as we offered. Linux's says so only now.
+    pub(super) persistent: bool,
 }
 
 impl Properties {
@@ -107,6 +102,7 @@ impl Properties {
             barrier,
             secure_discard: discards && flag(device.read("discard-secure").await?),
             segments: (segments.unwrap_or(0).min(INDIRECT) as usize).max(direct),
+            persistent: flag(device.read("feature-persistent").await?),
         })
     }
 }

@@ -260,7 +260,7 @@ impl<'p, P: Platform> State<'p, P> {
     }
 
     /// Sends as much of a piece as fits into a request; the rest is put in front of what waits.
-    fn send(&mut self, queue: usize, mut piece: Piece, round: &mut Round) -> Sent {
+    fn send(&mut self, queue: usize, piece: Piece, round: &mut Round) -> Sent {
         let Some(Queue { waiting, link: Some(link), .. }) = self.queues.get_mut(queue) else {
             return Sent::NotNow;
         };
@@ -278,27 +278,30 @@ impl<'p, P: Platform> State<'p, P> {
         if link.ring.room() == 0 {
             return Sent::NotNow;
         }
-        let most = (properties.segments * PAGE_SIZE) as u64;
-        let rest = match job.operation {
-            Operation::Read | Operation::Write if piece.length > most => {
-                let rest = Piece { start: piece.start + most, length: piece.length - most, ..piece };
-                piece.length = most;
-                Some(rest)
-            }
-            _ => None,
-        };
-        match link.send(piece, job, properties) {
-            Ok(()) => {
-                if let Some(rest) = rest {
-                    job.split();
-                    waiting.push_front(rest);
+        let mut most = (properties.segments * PAGE_SIZE) as u64;
+        loop {
+            let is_cut = piece.length > most && matches!(job.operation, Operation::Read | Operation::Write);
+            let now = Piece { length: if is_cut { most } else { piece.length }, ..piece };
+            match link.send(now, job, properties) {
+                Ok(()) => {
+                    if is_cut {
+                        job.split();
+                        let (start, length) = (piece.start + most, piece.length - most);
+                        waiting.push_front(Piece { start, length, ..piece });
+                    }
+                    return Sent::Yes;
                 }
-                Sent::Yes
-            }
-            Err(NotSent::NoMemory) if link.flights.len() == 0 => Sent::Never(Some(Error::NoMemory)),
-            Err(reason) => {
-                round.starved |= reason == NotSent::Starved;
-                Sent::NotNow
+                Err(NotSent::NoMemory) if link.flights.len() == 0 => {
+                    // Less needs less.
+                    most = now.length / 2 / PAGE_SIZE as u64 * PAGE_SIZE as u64;
+                    if most == 0 {
+                        return Sent::Never(Some(Error::NoMemory));
+                    }
+                }
+                Err(reason) => {
+                    round.starved |= reason == NotSent::Starved;
+                    return Sent::NotNow;
+                }
             }
         }
     }
@@ -331,6 +334,9 @@ impl<'p, P: Platform> State<'p, P> {
     /// The backend has connected, and takes requests from now on; those who waited for that are to be
     /// woken.
     pub(super) fn begin(&mut self, properties: Properties) -> Vec<Waker> {
+        for link in self.queues.iter_mut().filter_map(|queue| queue.link.as_mut()) {
+            link.lender.be_persistent(properties.persistent);
+        }
         self.properties = Some(properties);
         self.serving = true;
         self.observer.take().into_iter().chain(self.queues.iter_mut().filter_map(Queue::call)).collect()

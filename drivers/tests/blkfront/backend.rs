@@ -196,9 +196,7 @@ impl Guest {
     /// The backend's life until both sides are connected.
     pub(crate) async fn connect(&self) -> (BackRing, FarEnd) {
         self.until(State::Initialising).await;
-        for (key, value) in self.keys.borrow().iter() {
-            self.xenstored.write(&format!("{BACKEND}/{key}"), value);
-        }
+        self.tell(|key| matches!(key, "max-ring-page-order" | "multi-queue-max-queues"));
         self.be(State::InitWait);
         self.until(State::Initialised).await;
         let reference = |key: &str| Reference::new(self.read(key)?.parse().ok()?);
@@ -212,9 +210,24 @@ impl Guest {
         assert_eq!(self.read("protocol").unwrap(), "x86_64-abi");
         let ring = BackRing::map_references(&self.peer(), references.into_iter(), 112);
         let channel = self.platform.far_end(self.read("event-channel").unwrap().parse().unwrap());
+        self.tell(|_| true);
         self.be(State::Connected);
         self.until(State::Connected).await;
         (ring, channel)
+    }
+
+    /// Says what there is to say about these keys. As Linux's does, the backend tells of the numbers of pages
+    /// and queues before there is a ring, and of all else when it connects.
+    fn tell(&self, which: impl Fn(&str) -> bool) {
+        for (key, value) in self.keys.borrow().iter().filter(|(key, _)| which(key)) {
+            self.xenstored.write(&format!("{BACKEND}/{key}"), value);
+        }
+    }
+
+    /// Whether the backend keeps pages mapped.
+    fn is_persistent(&self) -> bool {
+        let offered = self.keys.borrow().iter().any(|key| *key == ("feature-persistent", "1".to_owned()));
+        offered && self.read("feature-persistent").as_deref() == Some("1")
     }
 
     fn peer(&self) -> Peer {
@@ -318,7 +331,7 @@ impl Guest {
     fn transfer(&self, operation: u8, segments: &[blkif_request_segment], sector: u64, keep: bool) -> i16 {
         let mut disk = self.disk.borrow_mut();
         let mut at = sector as usize * 512;
-        let persistent = self.read("feature-persistent").as_deref() == Some("1");
+        let persistent = self.is_persistent();
         for segment in segments {
             assert!(segment.first_sect <= segment.last_sect && segment.last_sect < 8);
             let start = usize::from(segment.first_sect) * 512;

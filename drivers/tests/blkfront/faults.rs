@@ -173,3 +173,16 @@ fn without_memory_for_the_copy_a_request_fails() {
         disk.read(0, guest.buffer(4096, 0)).await.unwrap();
     });
 }
+
+#[test]
+fn with_little_memory_for_copies_a_request_is_done_in_small_pieces() {
+    let keys = [("feature-persistent", "1"), ("feature-max-indirect-segments", "256")];
+    let guest = Guest::new(1 << 20, &keys);
+    guest.serve(async |disk| {
+        let buffer = guest.buffer(1 << 20, 9);
+        guest.platform.limit_pages(7);
+        let buffer = disk.write(0, buffer).await.unwrap();
+        assert!(disk.read(0, buffer).await.unwrap().pieces().flatten().all(|byte| *byte == 9));
+    });
+    assert!(guest.disk.borrow().iter().all(|byte| *byte == 9));
+}
