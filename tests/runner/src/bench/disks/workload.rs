@@ -14,20 +14,20 @@ pub(super) struct Workload {
 
 /// All of them.
 pub(super) const ALL: [Workload; 3] = [
-    Workload { name: "4 KiB random, QD1 (a read)", order: "random", depth: 1, size: 4 << 10, requests: 200 },
+    Workload { name: "4 KiB random, QD1 (a read)", order: "random", depth: 1, size: 4 << 10, requests: 2000 },
     Workload {
         name: "4 KiB random, QD32 (a read)",
         order: "random",
         depth: 32,
         size: 4 << 10,
-        requests: 1600,
+        requests: 20000,
     },
     Workload {
         name: "64 KiB sequential, QD1 (a read)",
         order: "sequential",
         depth: 1,
         size: 64 << 10,
-        requests: 100,
+        requests: 1000,
     },
 ];
 
