@@ -151,7 +151,7 @@ impl Share<'_> {
                 Ok(outcome)
             }
             // The guest took the machine beneath it down: that is an outcome.
-            Err(error) => Ok(Outcome::not_started(format!("{error:#}"))),
+            Err(error) => Ok(Outcome::not_started(format!("{error:#}\n{}", fresh.last_words()))),
         }
     }
 }

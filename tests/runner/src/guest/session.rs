@@ -68,6 +68,11 @@ impl Session {
         }
     }
 
+    /// What the machine's QEMU said of its own accord, such as why it ended.
+    pub fn last_words(&self) -> String {
+        self.machine.errors()
+    }
+
     /// The machine's agent.
     pub fn agent(&mut self) -> &mut Agent {
         &mut self.machine.agent

@@ -129,6 +129,11 @@ impl Machine {
         Qmp::connect(&self.scratch.path().join("control"))
     }
 
+    /// What QEMU said of its own accord.
+    pub fn errors(&self) -> String {
+        fs::read_to_string(self.scratch.path().join("errors")).unwrap_or_default()
+    }
+
     /// What the first serial port said: Xen's console, or the plain kernel's.
     pub fn serial_log(&self) -> String {
         let bytes = fs::read(self.scratch.path().join("serial")).unwrap_or_default();
