@@ -13,7 +13,7 @@ use crate::host::{self, Tool};
 const RELEASE: &str = "trixie";
 
 /// The packages of the tree, beside the essential ones.
-const PACKAGES: [&str; 22] = [
+const PACKAGES: [&str; 23] = [
     "xen-hypervisor-4.20-amd64",
     "xen-utils-4.20",
     "xen-utils-common",
@@ -32,6 +32,7 @@ const PACKAGES: [&str; 22] = [
     "curl",
     "wrk",
     "nginx",
+    "ovmf",
     "tcpdump",
     "dnsmasq-base",
     "dosfstools",
