@@ -58,8 +58,10 @@ impl<R: Registers, I: Interrupt> Controller<R, I> {
     /// `memory`; those for which there is none are left out.
     pub async fn disks<M: DeviceMemory>(&self, mut memory: impl FnMut() -> Option<M>) -> Vec<Disk<M>> {
         let there = self.registers.read_u32(PORTS);
-        let ports: Vec<Port<'_, R, I>> =
-            (0..32).filter(|number| there & 1 << number != 0).map(|number| Port::new(self, number)).collect();
+        let ports: Vec<Port<'_, R, I>> = (0..MOST_PORTS)
+            .filter(|number| there & 1 << number != 0)
+            .map(|number| Port::new(self, number))
+            .collect();
         ports.iter().for_each(Port::power_up);
         // All of them have the same time.
         let end = self.interrupt.now().saturating_add(LINK_LIMIT);

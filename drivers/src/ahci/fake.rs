@@ -141,6 +141,7 @@ impl Inside {
                 continue;
             }
             assert_eq!(self.register(port + COMMAND) & WORKS, WORKS, "the port does not work");
+            assert_ne!(self.register(port + ENABLE), 0, "nobody would hear of it");
             assert_ne!(self.register(CONTROL) & AHCI, 0);
             let error = self.carry_out(number, port, xen);
             if error == 0 {
@@ -237,7 +238,6 @@ impl Registers for FakeController {
                 match ((register - FIRST_PORT) % PORT, drive) {
                     (LINK, Some(_)) => 0x113,
                     (LINK, None) => 0,
-                    (STATUS, Some(drive)) if drive.silent && inside.register(register) != 0 => 0x80,
                     (KIND, Some(drive)) => drive.kind,
                     _ => inside.register(register),
                 }

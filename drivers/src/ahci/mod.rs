@@ -25,7 +25,7 @@ pub use registers::LENGTH;
 
 use crate::pci::Function;
 
-/// Whether a function is such a controller: a SATA controller whose interface is AHCI.
+/// Whether a function is such a controller: one of SATA disks, and no hypervisor emulates another kind.
 pub fn is_one(function: &Function) -> bool {
     function.class == 0x0106
 }

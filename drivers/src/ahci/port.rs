@@ -81,12 +81,10 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
             self.write(register, address as u32);
             self.write(register + 4, (address >> 32) as u32);
         }
-        self.start().await.ok()?;
-        if self.read(KIND) != DISK {
-            let _ = self.stop().await;
-            return None;
-        }
-        let identity = self.identify(&memory).await;
+        let identity = match self.start().await {
+            Ok(()) if self.read(KIND) == DISK => self.identify(&memory).await,
+            _ => None,
+        };
         if identity.is_none() {
             let _ = self.stop().await;
         }
@@ -102,7 +100,7 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
         Identity::parse(&description)
     }
 
-    /// Does a command, with data to or from `pieces`.
+    /// Does a command, with data to or from `pieces`. Interrupts are raised only meanwhile.
     pub(super) async fn carry_out(
         &self,
         memory: &impl DeviceMemory,
@@ -112,23 +110,34 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
         if pieces.iter().any(|(address, length)| address.saturating_add(*length as u64) > self.reach()) {
             return Err(Failure::OutOfReach);
         }
+        match self.read(COMMAND) & (START | WORKS) {
+            // It did not stop when it was told to: who knows what it still reads.
+            WORKS => return Err(Failure::Silent),
+            0 => self.start().await?,
+            _ => {}
+        }
         memory.write(TABLE_PLACE, &command.table(pieces));
         let table = memory.address().wrapping_add(TABLE_PLACE as u64);
         memory.write(LIST_PLACE, &command.header(table, pieces.len()));
+        self.take_causes();
+        self.write(ENABLE, STATUS_CAME | FAILED);
         // Both, and the data, are in memory before the controller looks.
         fence(Ordering::SeqCst);
         self.write(ISSUED, 1);
         let look = || {
+            let is_done = self.read(ISSUED) & 1 == 0;
             let causes = self.take_causes();
-            (causes & FAILED != 0 || self.read(ISSUED) & 1 == 0).then_some(causes)
+            (causes & FAILED != 0 || is_done).then_some(causes)
         };
         let causes = until(&self.controller.interrupt, PATIENCE, look).await;
         fence(Ordering::SeqCst);
+        self.write(ENABLE, 0);
+        self.take_causes();
         let causes = causes.ok_or(Failure::Silent)?;
         let status = self.read(STATUS);
         match (causes & FAILED, status & (BUSY | ERROR)) {
             (0, 0) => Ok(()),
-            (_, status_bits) if status_bits & ERROR != 0 => Err(Failure::Refused((status >> 8) as u8)),
+            (_, bits) if bits & ERROR != 0 => Err(Failure::Refused((status >> 8) as u8)),
             _ => Err(Failure::Confused),
         }
     }
@@ -143,28 +152,31 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
         causes
     }
 
-    /// Makes the port usable again after a failure. Afterwards the controller uses no memory but the
-    /// port's own.
+    /// Makes the port usable again after a failure, as far as it can be. Afterwards the controller uses no
+    /// memory but the port's own, and none before the next command.
     ///
     /// # Errors
     ///
     /// [`Failure::Silent`]: nobody knows what it still uses.
-    pub(super) async fn recover(&self) -> Result<(), Failure> {
+    pub(super) async fn recover(&self, memory: &impl DeviceMemory, failure: Failure) -> Result<(), Failure> {
         self.stop().await?;
-        if self.read(STATUS) & BUSY != 0 || !self.is_linked() {
-            self.write(LINK_CONTROL, LINK_RESET);
-            let _ = until(&self.controller.interrupt, LINK_RESET_TIME, || None::<()>).await;
-            self.write(LINK_CONTROL, 0);
-            let linked = || self.is_linked().then_some(());
-            until(&self.controller.interrupt, READY_LIMIT, linked).await.ok_or(Failure::Confused)?;
+        memory.write(LIST_PLACE, &[0; HEADER]);
+        if matches!(failure, Failure::Refused(_)) && self.read(STATUS) & BUSY == 0 && self.is_linked() {
+            return Ok(());
         }
-        // If it is not ready, the next command will tell.
-        let _ = self.start().await;
+        // The drive, and what emulates it, may still be at work: only this makes it stop.
+        self.write(LINK_CONTROL, LINK_RESET);
+        let _ = until(&self.controller.interrupt, LINK_RESET_TIME, || None::<()>).await;
+        self.write(LINK_CONTROL, 0);
+        let linked = || self.is_linked().then_some(());
+        // If it does not come back, the next command will tell.
+        let _ = until(&self.controller.interrupt, READY_LIMIT, linked).await;
         Ok(())
     }
 
     /// Has the port stop to use memory.
     async fn stop(&self) -> Result<(), Failure> {
+        self.write(ENABLE, 0);
         self.write(COMMAND, self.read(COMMAND) & !START);
         let stopped = || (self.read(COMMAND) & WORKS == 0).then_some(());
         until(&self.controller.interrupt, STOP_LIMIT, stopped).await.ok_or(Failure::Silent)?;
@@ -176,11 +188,9 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
     /// Has the port work, once its drive is ready.
     async fn start(&self) -> Result<(), Failure> {
         self.write(LINK_ERRORS, !0);
-        self.write(CAUSES, !0);
         self.write(COMMAND, self.read(COMMAND) | TAKE_MESSAGES);
         let ready = || (self.read(STATUS) & BUSY == 0).then_some(());
         until(&self.controller.interrupt, READY_LIMIT, ready).await.ok_or(Failure::Confused)?;
-        self.write(ENABLE, STATUS_CAME | FAILED);
         self.write(COMMAND, self.read(COMMAND) | START);
         Ok(())
     }

@@ -1,8 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The registers (section 3), and what is in memory (section 4).
 
-/// Bytes of all registers: those of the controller, and of 32 ports.
-pub const LENGTH: u64 = 0x100 + 32 * PORT as u64;
+/// Bytes of the registers that are used: those of the controller, and of as many ports as fit into a page,
+/// which is all that emulators have.
+pub const LENGTH: u64 = 0x1000;
+
+/// Ports whose registers these are.
+pub(super) const MOST_PORTS: u8 = ((LENGTH as usize - FIRST_PORT) / PORT) as u8;
 
 /// What the controller can do, and whether it knows 64-bit addresses.
 pub(super) const CAPABILITIES: usize = 0x00;

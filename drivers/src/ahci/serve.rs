@@ -63,7 +63,7 @@ impl<R: Registers, I: Interrupt> Controller<R, I> {
                 match port.carry_out(&disk.memory, flush, &[]).await {
                     Ok(()) => Ok(Buffer::empty()),
                     Err(failure) => {
-                        let _ = port.recover().await;
+                        let _ = port.recover(&disk.memory, failure).await;
                         Err((Buffer::empty(), failure))
                     }
                 }
@@ -97,7 +97,7 @@ impl<R: Registers, I: Interrupt> Controller<R, I> {
             let first = (offset / u64::from(SECTOR)).saturating_add((start / SECTOR as usize) as u64);
             let command = Command { first, count: (bytes / SECTOR as usize) as u16, ..command };
             let Err(failure) = port.carry_out(&disk.memory, command, &pieces).await else { continue };
-            if failure != Failure::OutOfReach && port.recover().await == Err(Failure::Silent) {
+            if failure != Failure::OutOfReach && port.recover(&disk.memory, failure).await.is_err() {
                 // Nobody knows whether the controller still writes there: the pages are lost.
                 core::mem::forget(pages);
                 return Err((Buffer::empty(), failure));
