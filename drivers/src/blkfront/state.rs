@@ -279,8 +279,9 @@ impl<'p, P: Platform> State<'p, P> {
             return Sent::NotNow;
         }
         let mut most = (properties.segments * PAGE_SIZE) as u64;
+        let has_data = matches!(job.operation, Operation::Read | Operation::Write);
         loop {
-            let is_cut = piece.length > most && matches!(job.operation, Operation::Read | Operation::Write);
+            let is_cut = has_data && piece.length > most;
             let now = Piece { length: if is_cut { most } else { piece.length }, ..piece };
             match link.send(now, job, properties) {
                 Ok(()) => {
@@ -294,7 +295,7 @@ impl<'p, P: Platform> State<'p, P> {
                 Err(NotSent::NoMemory) if link.flights.len() == 0 => {
                     // Less needs less.
                     most = now.length / 2 / PAGE_SIZE as u64 * PAGE_SIZE as u64;
-                    if most == 0 {
+                    if most == 0 || !has_data {
                         return Sent::Never(Some(Error::NoMemory));
                     }
                 }
