@@ -77,7 +77,7 @@ async fn end_in_time(ending: Ending) {
 
 /// Carries out the toolstack's requests, for ever, or until xenstored refuses.
 pub(crate) async fn obey(store: &'static Client) {
-    let error = store::for_ever(store, async || watch(store).await).await;
+    let Err(error) = store::persist(store, async || watch(store).await).await;
     warn!("requests to shut down will not be heard: {error}");
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Xenstore, for tasks: the client of crate `xen`, kept moving by a task of the kernel.
 
-use core::convert::Infallible;
 use core::future::Future;
 
 use embassy_futures::select::{Either, select};
@@ -84,17 +83,17 @@ async fn revive(client: &Client, death: Death, known: Option<Death>) {
 /// Time before work on a broken connection is begun again: it doubles, so that a connection that
 /// stays broken does not keep waking the guest.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Does what lasts for ever, and begins again each time that the connection dies under it. Returns
-/// what else ended it.
-pub(crate) async fn for_ever(client: &Client, mut work: impl AsyncFnMut() -> Result<Infallible>) -> Error {
+/// Does some work, and begins again each time that the connection dies under it. Returns how else it
+/// ended.
+pub(crate) async fn persist<T>(client: &Client, mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let mut pause = SHORTEST_PAUSE;
     loop {
         let resets = client.counters().resets;
         match work().await {
             Err(Error::Dead(_)) => {}
-            Err(error) => return error,
+            ended => return ended,
         }
         // The connection may be made anew, or never.
         Timer::after(pause).await;

@@ -14,7 +14,7 @@ use embassy_futures::select::select;
 use embassy_time::{Duration, Timer};
 use log::{debug, info, warn};
 use spin::Mutex;
-use xen::xenbus::{Device, Ended, State};
+use xen::xenbus::{Device, Ended, Failure, State};
 use xen::xenstore::{self, Client};
 
 use crate::{exec, store};
@@ -45,7 +45,17 @@ pub(crate) trait Class: Sync {
 /// Drives all devices of a class, for ever, or until xenstored refuses.
 pub(crate) async fn attend<C: Class>(class: &'static C, store: &'static Client) {
     let attended = Attended::default();
-    let error = store::for_ever(store, async || find(class, store, &attended).await).await;
+    let mut listed = false;
+    let search = async || {
+        let ended = find(class, store, &attended, &mut listed).await;
+        if !listed {
+            // Who waits for the devices there are at boot does not wait for xenstored to come back.
+            class.found(&[]);
+            listed = true;
+        }
+        ended
+    };
+    let Err(error) = store::persist(store, search).await;
     warn!("no more devices will be found in device/{}: {error}", C::DIRECTORY);
     class.found(&[]);
 }
@@ -57,6 +67,7 @@ async fn find<C: Class>(
     class: &'static C,
     store: &'static Client,
     attended: &Attended,
+    listed: &mut bool,
 ) -> xenstore::Result<Infallible> {
     let directory = format!("device/{}", C::DIRECTORY);
     let mut changes = store.watch(&directory).await?;
@@ -64,13 +75,16 @@ async fn find<C: Class>(
         changes.next().await?;
         let devices = list(store, &directory).await?;
         class.found(&devices);
+        *listed = true;
         for number in devices {
             if !attended.lock().insert(number) {
                 continue;
             }
             let attended = Arc::clone(attended);
             let task = async move {
-                if let Err(error) = attend_one(class, store, number).await {
+                // It stays attended to while xenstored is away.
+                let attention = async || attend_one(class, store, number).await;
+                if let Err(error) = store::persist(store, attention).await {
                     warn!("device/{}/{number} is given up: {error}", C::DIRECTORY);
                 }
                 attended.lock().remove(&number);
@@ -111,6 +125,7 @@ async fn attend_one<C: Class>(class: &C, store: &Client, number: u32) -> xenstor
                 match class.drive(number, device).await {
                     Ended::Stopped => debug!("{path} was closed"),
                     Ended::Gone => info!("{path} was taken away"),
+                    Ended::Failed(Failure::Xenstore(error @ xenstore::Error::Dead(_))) => return Err(error),
                     Ended::Failed(failure) => warn!("{path} does not work: {failure}"),
                 }
             }
