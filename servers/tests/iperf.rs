@@ -154,6 +154,11 @@ impl Datagrams for Socket {
     async fn send(&mut self, datagram: &[u8], _: SocketAddr) {
         self.from_server.borrow_mut().push_back(datagram.to_vec());
     }
+
+    fn clear(&mut self) {
+        self.to_server.borrow_mut().clear();
+        self.from_server.borrow_mut().clear();
+    }
 }
 
 impl End {
@@ -237,6 +242,37 @@ fn datagrams_are_sent_with_their_numbers() {
 }
 
 #[test]
+fn a_slow_sender_leaves_when_its_test_is_over() {
+    // A datagram each 800 s; the next test's hello is heard all the same.
+    by_datagrams(r#""reverse":true,"bandwidth":1"#, async |socket| {
+        assert_eq!(socket.next().await.len(), 100);
+    });
+    let meter = meter();
+    let socket = Socket::default();
+    let client = async {
+        for _ in 0..2 {
+            let (mut near, mut far) = connection();
+            let test = async {
+                near.write_all(&[1; 37]).await.unwrap();
+                near.hear(State::ParamExchange).await;
+                near.tell(br#"{"udp":true,"time":1,"len":100,"reverse":true,"bandwidth":1}"#).await;
+                near.hear(State::CreateStreams).await;
+                socket.send(b"9876");
+                assert_eq!(socket.next().await, b"6789");
+                near.hear(State::TestStart).await;
+                near.hear(State::TestRunning).await;
+                assert_eq!(socket.next().await.len(), 100);
+                drop(near);
+            };
+            join(test, meter.serve(&mut far)).await;
+        }
+    };
+    let mut theirs = socket.clone();
+    let served = select(Box::pin(client), Box::pin(meter.serve_datagrams(&mut theirs)));
+    assert!(matches!(block_on(served), Either::Left(_)));
+}
+
+#[test]
 fn a_second_client_is_told_that_the_server_is_busy() {
     let meter = meter();
     let ((mut first, mut far_first), (mut second, mut far_second)) = (connection(), connection());
@@ -267,8 +303,10 @@ fn a_second_client_is_told_that_the_server_is_busy() {
 
 #[test]
 fn what_the_server_cannot_do_and_what_makes_no_sense_ends_the_test() {
-    let texts: [&[u8]; 5] = [
+    let texts: [&[u8]; 7] = [
         br#"{"udp":true}"#,
+        br#"{"udp":true,"len":4294967295}"#,
+        br#"{"tcp":true,"udp":true,"len":1000}"#,
         br#"{"tcp":true,"bidirectional":true}"#,
         br#"{"tcp":true,"parallel":1000}"#,
         b"[",

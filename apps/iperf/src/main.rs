@@ -63,6 +63,12 @@ impl Datagrams for Udp<'_> {
         // To whom there is no way, nothing is sent.
         let _ = self.0.send_to(datagram, to).await;
     }
+
+    fn clear(&mut self) {
+        self.0.close();
+        // It was bound to this before.
+        let _ = self.0.bind(PORT);
+    }
 }
 
 /// Serves datagrams, for ever.

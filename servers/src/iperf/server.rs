@@ -24,6 +24,8 @@ use crate::clock::{Clock, within};
 const STEP: Duration = Duration::from_secs(10);
 /// Streams that a test may have.
 const MOST_STREAMS: u32 = 16;
+/// Time that a test may take.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How far a sender of datagrams may be ahead of what it may send before it waits.
 const AHEAD: Duration = Duration::from_millis(1);
 
@@ -33,10 +35,13 @@ pub struct Meter<C> {
     clock: C,
     log: fn(&str),
     test: Mutex<Option<Test>>,
+    /// Tests that there were.
+    tests: AtomicU64,
 }
 
 /// A test that goes on.
 struct Test {
+    number: u64,
     cookie: Cookie,
     /// What the client wants, once it has said that.
     wanted: Option<Parameters>,
@@ -54,14 +59,20 @@ pub trait Datagrams {
 
     /// Sends a datagram, when there is room; one that cannot be sent is lost.
     fn send(&mut self, datagram: &[u8], to: SocketAddr) -> impl Future<Output = ()>;
+
+    /// Drops all that waits: what is for somebody who cannot be reached may be in the way of the rest.
+    fn clear(&mut self);
 }
 
 /// What is to be done about a datagram.
-enum Reaction {
-    Nothing,
-    Welcome,
-    /// It began the last flow of a test in which we send.
-    WelcomeAndSend,
+#[derive(Default)]
+struct Reaction {
+    /// It begins a flow.
+    welcome: bool,
+    /// That is the first one of a test.
+    is_first: bool,
+    /// That is the last one of a test of this number, in which we send.
+    send: Option<u64>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -81,7 +92,7 @@ enum Role {
 impl<C: Clock> Meter<C> {
     /// A server that tells `log` what it measured, in lines.
     pub const fn new(clock: C, log: fn(&str)) -> Self {
-        Self { clock, log, test: Mutex::new(None) }
+        Self { clock, log, test: Mutex::new(None), tests: AtomicU64::new(0) }
     }
 
     /// Serves a connection until it is to be closed.
@@ -108,6 +119,7 @@ impl<C: Clock> Meter<C> {
         match &mut *test {
             None => {
                 *test = Some(Test {
+                    number: self.tests.fetch_add(1, Ordering::Relaxed),
                     cookie,
                     wanted: None,
                     phase: Phase::Preparing,
@@ -146,7 +158,10 @@ impl<C: Clock> Meter<C> {
         let start = self.clock.now();
         self.change(|test| test.phase = Phase::Running);
 
-        let limit = Duration::from_secs(u64::from(wanted.time) + u64::from(wanted.omit)) + 3 * STEP;
+        let seconds = u64::from(wanted.time) + u64::from(wanted.omit);
+        // A client that wants so many bytes has no time.
+        let limit =
+            if wanted.time == 0 { LONGEST } else { Duration::from_secs(seconds).min(LONGEST) + 3 * STEP };
         let heard = within(&self.clock, limit, wire::hear(stream)).await.ok_or(Broken)??;
         let seconds = (self.clock.now() - start).as_secs_f32();
         if heard != State::TestEnd {
@@ -190,52 +205,54 @@ impl<C: Clock> Meter<C> {
         loop {
             let (length, from) = socket.receive(&mut datagram).await;
             let reaction = self.react(datagram.get(..length).unwrap_or_default(), from);
-            if !matches!(reaction, Reaction::Nothing) {
-                socket.send(&flow::WELCOME, from).await;
+            if reaction.is_first {
+                socket.clear();
             }
-            if matches!(reaction, Reaction::WelcomeAndSend) {
-                self.send(socket, &mut datagram).await;
+            if reaction.welcome {
+                within(&self.clock, STEP, socket.send(&flow::WELCOME, from)).await;
+            }
+            if let Some(number) = reaction.send {
+                let is_over = |test: &Test| test.number != number || test.phase == Phase::Over;
+                select(self.send(number, socket, &mut datagram), self.until(is_over)).await;
+                socket.clear();
             }
         }
     }
 
     fn react(&self, datagram: &[u8], from: SocketAddr) -> Reaction {
         let mut test = self.test.lock();
-        let Some(test) = &mut *test else { return Reaction::Nothing };
-        let Some(wanted) = test.wanted.filter(|wanted| wanted.udp) else { return Reaction::Nothing };
+        let Some(test) = &mut *test else { return Reaction::default() };
+        let Some(wanted) = test.wanted.filter(|wanted| wanted.udp) else { return Reaction::default() };
         let is_hello = datagram == flow::HELLO.as_slice();
         let is_complete = test.is_complete();
         match test.flows.iter_mut().find(|flow| flow.peer == from) {
-            Some(_) if is_hello => Reaction::Welcome,
+            Some(_) if is_hello => Reaction { welcome: true, ..Reaction::default() },
             Some(flow) if test.phase == Phase::Running && !wanted.reverse => {
                 flow.take(datagram, wanted.udp_counters_64bit != 0, self.clock.now());
-                Reaction::Nothing
+                Reaction::default()
             }
             None if is_hello && !is_complete => {
+                let is_first = test.flows.is_empty();
                 test.flows.push(Flow::new(from));
                 test.wake();
-                if test.is_complete() && wanted.reverse {
-                    Reaction::WelcomeAndSend
-                } else {
-                    Reaction::Welcome
-                }
+                let send = (test.is_complete() && wanted.reverse).then_some(test.number);
+                Reaction { welcome: true, is_first, send }
             }
-            _ => Reaction::Nothing,
+            _ => Reaction::default(),
         }
     }
 
-    /// Sends datagrams on all flows, as fast as the client wants, until the test is over.
-    async fn send(&self, socket: &mut impl Datagrams, memory: &mut [u8]) {
-        self.until(|test| test.phase >= Phase::Running).await;
+    /// Sends datagrams on all flows of a test, as fast as the client wants.
+    async fn send(&self, number: u64, socket: &mut impl Datagrams, memory: &mut [u8]) {
+        self.until(|test| test.number != number || test.phase >= Phase::Running).await;
         let start = self.clock.now();
         let mut sent = 0_u32;
-        loop {
+        while let Some(each) = self.time_each(number) {
             let mut index = 0;
-            while let Some((length, to)) = self.next_datagram(index, memory) {
+            while let Some((length, to)) = self.next_datagram(number, index, memory) {
                 socket.send(memory.get(..length).unwrap_or_default(), to).await;
                 index += 1;
             }
-            let Some(each) = self.time_each() else { return };
             sent = sent.saturating_add(1);
             let due = each.saturating_mul(sent);
             match due.checked_sub(self.clock.now() - start) {
@@ -246,9 +263,9 @@ impl<C: Clock> Meter<C> {
     }
 
     /// Makes the next datagram of a flow; `None` if there is no such flow, or the test is over.
-    fn next_datagram(&self, index: usize, memory: &mut [u8]) -> Option<(usize, SocketAddr)> {
+    fn next_datagram(&self, number: u64, index: usize, memory: &mut [u8]) -> Option<(usize, SocketAddr)> {
         let mut test = self.test.lock();
-        let test = test.as_mut().filter(|test| test.phase == Phase::Running)?;
+        let test = test.as_mut().filter(|test| test.is_running(number))?;
         let wanted = test.wanted?;
         let datagram = memory.get_mut(..wanted.len as usize)?;
         let flow = test.flows.get_mut(index)?;
@@ -257,11 +274,12 @@ impl<C: Clock> Meter<C> {
     }
 
     /// Time that each datagram of a flow may take; `None` if the test is over.
-    fn time_each(&self) -> Option<Duration> {
+    fn time_each(&self, number: u64) -> Option<Duration> {
         let test = self.test.lock();
-        let wanted = test.as_ref().filter(|test| test.phase == Phase::Running)?.wanted?;
+        let wanted = test.as_ref().filter(|test| test.is_running(number))?.wanted?;
         let bits = u64::from(wanted.len) * 8;
-        Some(Duration::from_nanos((bits * 1_000_000_000).checked_div(wanted.bandwidth).unwrap_or(0)))
+        let nanos = bits.saturating_mul(1_000_000_000).checked_div(wanted.bandwidth);
+        Some(Duration::from_nanos(nanos.unwrap_or(0)))
     }
 
     /// Has the streams end, and says what they carried.
@@ -295,7 +313,9 @@ impl<C: Clock> Meter<C> {
     async fn until(&self, condition: impl Fn(&Test) -> bool) {
         poll_fn(|context| match &mut *self.test.lock() {
             Some(test) if !condition(test) => {
-                test.waiting.push(context.waker().clone());
+                if !test.waiting.iter().any(|known| known.will_wake(context.waker())) {
+                    test.waiting.push(context.waker().clone());
+                }
                 Poll::Pending
             }
             _ => Poll::Ready(()),
@@ -306,7 +326,11 @@ impl<C: Clock> Meter<C> {
 
 /// Whether we can do what a client wants.
 fn is_possible(wanted: &Parameters) -> bool {
-    let is_fit = wanted.tcp || wanted.udp && (flow::SHORTEST..=flow::LONGEST).contains(&wanted.len);
+    let is_fit = match (wanted.tcp, wanted.udp) {
+        (true, false) => true,
+        (false, true) => (flow::SHORTEST..=flow::LONGEST).contains(&wanted.len),
+        _ => false,
+    };
     is_fit && !wanted.bidirectional && (1..=MOST_STREAMS).contains(&wanted.parallel)
 }
 
@@ -314,6 +338,11 @@ impl Test {
     /// Whether there are as many streams as the client wants.
     fn is_complete(&self) -> bool {
         self.wanted.is_some_and(|wanted| self.streams.len() + self.flows.len() >= wanted.parallel as usize)
+    }
+
+    /// Whether this is the test of this number, and data flows.
+    fn is_running(&self, number: u64) -> bool {
+        self.number == number && self.phase == Phase::Running
     }
 
     fn wake(&mut self) {
