@@ -92,6 +92,9 @@ pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<S
     if job.boot == Boot::Direct {
         words.extend(["-kernel", image, "-append", &job.command_line].map(str::to_owned));
     }
+    if job.boot == Boot::Uefi {
+        words.extend(["-bios", UEFI].map(str::to_owned));
+    }
     words.extend(["-smp".to_owned(), job.vcpus.to_string(), "-m".to_owned(), format!("{}M", job.memory)]);
     words.extend(["-chardev".to_owned(), format!("{console},id=console")]);
     let devices = match job.env {
@@ -102,6 +105,9 @@ pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<S
     words.extend(devices.iter().flat_map(|(option, value)| [(*option).to_owned(), value.clone()]));
     words
 }
+
+/// The firmware, seen from where QEMU has its own files.
+const UEFI: &str = "../ovmf/OVMF.fd";
 
 /// An option and its value.
 type Device = (&'static str, String);

@@ -35,6 +35,8 @@ pub enum Boot {
     Disk,
     /// A BIOS finds it on a CD.
     Cd,
+    /// A UEFI finds it on a disk, the guest's first.
+    Uefi,
 }
 
 impl Boot {

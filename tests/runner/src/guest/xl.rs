@@ -168,7 +168,7 @@ impl Guest {
     fn prepare(session: &mut Session, job: &Job, after: AfterLife) -> Result<Self> {
         let guest = Self { name: session.guest_name() };
         let image = match (is_hvm(job.env), job.boot) {
-            (true, Boot::Disk | Boot::Cd) => String::new(),
+            (true, Boot::Disk | Boot::Cd | Boot::Uefi) => String::new(),
             (true, Boot::Direct) if !job.command_line.is_empty() && job.ramdisk.is_none() => {
                 let image = session.push_image(job)?;
                 guest.image_with_command_line(session.agent(), job, &image)?
@@ -269,6 +269,7 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
             Boot::Direct => format!("firmware_override = \"{image}\""),
             Boot::Disk => "boot = \"c\"".to_owned(),
             Boot::Cd => "boot = \"d\"".to_owned(),
+            Boot::Uefi => "bios = \"ovmf\"".to_owned(),
         });
         lines.push(format!("serial = \"{}\"\nvga = \"none\"", serial(job.env, name, after)));
         lines.push(format!("xen_platform_pci = {}", u8::from(job.env != Env::Hvm)));
