@@ -82,6 +82,6 @@ mod tests {
     fn a_guest_is_told_of_each_workload_twice_and_of_nothing_once() {
         assert_eq!(words(1).matches("bench=").count(), 2 * ALL.len() + 1);
         assert!(words(10).contains("mark=begin bench=xvda,random,1,4096,0 mark=end"));
-        assert!(words(10).starts_with("bench=xvda,random,1,4096,20 "));
+        assert!(words(10).starts_with("bench=xvda,random,1,4096,200 "));
     }
 }
