@@ -17,6 +17,9 @@
 //! Segments of a TCP flow that the stack hands over together leave as one packet, where the backend takes
 //! such (the module `train`).
 //!
+//! Multicast control (`feature-multicast-control`) is not asked for, as the stack does not tell its drivers
+//! which groups it listens to: the backend passes on all of them.
+//!
 //! Packets are copied out of the pages that the other side can write before anything looks at them.
 //! A backend that breaks the protocol is given up, and connected anew; a card is given up. What they
 //! can do to us is to lose packets.

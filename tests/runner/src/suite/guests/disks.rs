@@ -101,9 +101,9 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("linux_reads_what_the_guest_wrote_through_qemu", "disk")
         .envs(XL)
         .disk(Backend::Qemu)
-        .words("mix=xvda,3,64 fill=xvda,8 verify=xvda,8 mix=xvda,4,16 sha256=xvda")
+        .words("mix=xvda,3,256 fill=xvda,8 verify=xvda,8 mix=xvda,4,16 sha256=xvda")
         .beside("sha256 xvda", SAME_TO_LINUX)
-        .telling(&["64 MiB, all checked", "verified 16777216 bytes"]),
+        .telling(&["256 MiB, all checked", "verified 16777216 bytes"]),
     GuestTest::new("the_guest_reads_what_linux_wrote", "disk")
         .envs(XL)
         .disk(Backend::Kernel)
