@@ -2,6 +2,8 @@
 //! A command as it is in memory: its header, its table, and the message to the drive (sections 4.2.2 and
 //! 4.2.3; Serial ATA 3.2, 10.5.5).
 
+use xen::grant::PAGE_SIZE;
+
 use crate::ata::{MOST_SECTORS, SECTOR};
 
 /// A command for a drive.
@@ -18,7 +20,7 @@ pub(super) struct Command {
 pub(super) type Piece = (u64, usize);
 
 /// Pieces of a command: pages of the most that is moved at once.
-pub(super) const MOST_PIECES: usize = MOST_SECTORS * SECTOR as usize / 4096;
+pub(super) const MOST_PIECES: usize = MOST_SECTORS * SECTOR as usize / PAGE_SIZE;
 
 /// Bytes of a table's part before the pieces, and of the description of a piece.
 const BEFORE_PIECES: usize = 0x80;

@@ -36,6 +36,8 @@ impl core::error::Error for Error {}
 pub struct Controller<R, I> {
     pub(super) registers: R,
     pub(super) interrupt: I,
+    /// The first address that it does not reach.
+    pub(super) reach: u64,
 }
 
 impl<R: Registers, I: Interrupt> Controller<R, I> {
@@ -51,7 +53,9 @@ impl<R: Registers, I: Interrupt> Controller<R, I> {
         until(&interrupt, RESET_LIMIT, is_reset).await.ok_or(Error::Silent)?;
         registers.write_u32(CONTROL, AHCI);
         registers.write_u32(CONTROL, AHCI | INTERRUPTS);
-        Ok(Self { registers, interrupt })
+        let is_long = registers.read_u32(CAPABILITIES) & LONG_ADDRESSES != 0;
+        let reach = if is_long { u64::MAX } else { 1 << 32 };
+        Ok(Self { registers, interrupt, reach })
     }
 
     /// The disks there are, in the order of their ports. Each needs [`MEMORY`](super::MEMORY) bytes from

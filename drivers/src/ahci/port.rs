@@ -72,7 +72,7 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
     /// The disk at this port; `None` if what is there is none, or none that can be used.
     pub(super) async fn disk<M: DeviceMemory>(&self, memory: M) -> Option<Disk<M>> {
         let address = memory.address();
-        let is_reached = address.saturating_add(MEMORY as u64) <= self.reach();
+        let is_reached = address.saturating_add(MEMORY as u64) <= self.controller.reach;
         if memory.length() < MEMORY || !is_reached || self.stop().await.is_err() {
             return None;
         }
@@ -107,7 +107,10 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
         command: Command,
         pieces: &[Piece],
     ) -> Result<(), Failure> {
-        if pieces.iter().any(|(address, length)| address.saturating_add(*length as u64) > self.reach()) {
+        if pieces
+            .iter()
+            .any(|(address, length)| address.saturating_add(*length as u64) > self.controller.reach)
+        {
             return Err(Failure::OutOfReach);
         }
         match self.read(COMMAND) & (START | WORKS) {
@@ -193,11 +196,5 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
         until(&self.controller.interrupt, READY_LIMIT, ready).await.ok_or(Failure::Confused)?;
         self.write(COMMAND, self.read(COMMAND) | START);
         Ok(())
-    }
-
-    /// The first address that the controller does not reach.
-    fn reach(&self) -> u64 {
-        let capabilities = self.controller.registers.read_u32(CAPABILITIES);
-        if capabilities & LONG_ADDRESSES != 0 { u64::MAX } else { 1 << 32 }
     }
 }

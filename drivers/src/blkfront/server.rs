@@ -74,8 +74,7 @@ impl<'v, 'p, P: Platform> Server<'v, 'p, P> {
     /// Asks for an event, or for a few answers together; true if there is one already.
     fn listen(&mut self, answers: u32) -> Result<bool, Violation> {
         let platform = self.vbd.platform();
-        let mut state = self.vbd.state();
-        let in_flight = state.in_flight(self.queue);
+        let in_flight = self.vbd.state().in_flight(self.queue);
         self.pace.note(answers, in_flight, || platform.now());
         let after = match self.pace.batch(in_flight) {
             Some((batch, time)) => {
@@ -87,7 +86,7 @@ impl<'v, 'p, P: Platform> Server<'v, 'p, P> {
                 1
             }
         };
-        state.listen(self.queue, after)
+        self.vbd.state().listen(self.queue, after)
     }
 
     fn channel(&self) -> Option<Arc<P::Channel>> {
