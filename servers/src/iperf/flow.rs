@@ -56,12 +56,12 @@ impl Flow {
     pub(super) fn fill(&mut self, datagram: &mut [u8], is_wide: bool, now: Duration) {
         self.carried.packets += 1;
         self.carried.bytes += datagram.len() as u64;
-        let number = self.carried.packets;
-        let seconds = (now.as_secs() as u32).to_be_bytes();
-        let header = [seconds, now.subsec_micros().to_be_bytes()].concat();
-        let number =
-            if is_wide { number.to_be_bytes().to_vec() } else { (number as u32).to_be_bytes().to_vec() };
-        datagram.iter_mut().zip(header.into_iter().chain(number)).for_each(|(place, byte)| *place = byte);
+        let number = self.carried.packets.to_be_bytes();
+        // Of a narrow number, the lower half.
+        let number = if is_wide { number.as_slice() } else { number.get(4..).unwrap_or_default() };
+        let time = [(now.as_secs() as u32).to_be_bytes(), now.subsec_micros().to_be_bytes()];
+        let header = time.as_flattened().iter().chain(number);
+        datagram.iter_mut().zip(header).for_each(|(place, byte)| *place = *byte);
     }
 }
 
