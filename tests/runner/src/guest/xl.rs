@@ -176,7 +176,8 @@ impl Guest {
             _ => session.push_image(job)?,
         };
         if job.env == Env::Hvm && job.disks.is_empty() {
-            session.agent().check("truncate -s 1M /tmp/empty.img")?;
+            // Another guest may have written on it.
+            session.agent().check("rm -f /tmp/empty.img; truncate -s 1M /tmp/empty.img")?;
         }
         if job.network {
             neighbour::prepare(session.agent())?;
