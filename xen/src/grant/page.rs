@@ -47,14 +47,17 @@ pub unsafe trait Page: Send {
     }
 }
 
-/// Bytes that are copied at once.
+/// Bytes that are copied at once, and of what is left then.
 const BLOCK: usize = 64;
+const WORD: usize = 8;
 
 /// Copies from `memory` at byte `offset`.
 pub(super) fn read(memory: Memory, offset: usize, into: &mut [u8]) -> Result<()> {
     check(offset, into.len())?;
     let (blocks, rest) = into.as_chunks_mut::<BLOCK>();
     let offset = copy_each(memory, offset, blocks, |place, block: &mut [u8; BLOCK]| *block = place.read());
+    let (words, rest) = rest.as_chunks_mut::<WORD>();
+    let offset = copy_each(memory, offset, words, |place, word: &mut [u8; WORD]| *word = place.read());
     copy_each(memory, offset, rest, |place, byte: &mut u8| *byte = place.read());
     Ok(())
 }
@@ -64,6 +67,8 @@ pub(super) fn write(memory: Memory, offset: usize, from: &[u8]) -> Result<()> {
     check(offset, from.len())?;
     let (blocks, rest) = from.as_chunks::<BLOCK>();
     let offset = copy_each(memory, offset, blocks, |place, block: &[u8; BLOCK]| place.write(*block));
+    let (words, rest) = rest.as_chunks::<WORD>();
+    let offset = copy_each(memory, offset, words, |place, word: &[u8; WORD]| place.write(*word));
     copy_each(memory, offset, rest, |place, byte: &u8| place.write(*byte));
     Ok(())
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Takes all the memory there is, writes to every page of it, reads it back, and gives it back.
+//! Takes all the memory there is, writes to every page of it, reads it back, and gives it back. With
+//! `functions`, finds out instead whether bytes are copied, filled and compared as they should be.
 //!
 //! `share=` is the least share of the memory map, in percent, that must be usable (default 80).
 #![no_std]
@@ -7,11 +8,13 @@
 
 extern crate alloc;
 
+mod functions;
+
 use alloc::alloc::{Layout, alloc, dealloc};
 
 use prism::{Verdict, memory, println};
 
-prism::app!(main, words: ["share"]);
+prism::app!(main, words: ["functions", "share"]);
 
 /// A block of memory; the blocks form a list, so that no other memory is needed.
 struct Block {
@@ -25,6 +28,11 @@ const SIZES: [usize; 3] = [1 << 20, 64 << 10, 4 << 10];
 const PAGE: usize = 4096;
 
 async fn main(context: prism::Context) -> prism::Result<Verdict> {
+    if context.command_line().flag("functions")? {
+        let faults = functions::faults();
+        println!("{faults} calls went wrong");
+        return Ok(if faults == 0 { Verdict::Success } else { Verdict::Failure });
+    }
     let share = context.command_line().number("share").map_err(|_| "share= is no number")?.unwrap_or(80);
     let map = context.surroundings().memory;
     let before = memory::usage();

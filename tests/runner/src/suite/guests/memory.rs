@@ -8,6 +8,10 @@ const ENVS: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
+    GuestTest::new("bytes_are_copied_filled_and_compared", "memory")
+        .envs(&[Env::Pv, Env::Pvh])
+        .words("functions")
+        .telling(&["0 calls went wrong"]),
     GuestTest::new("all_of_8_mib_is_used", "memory").envs(ENVS).memory(8).words("share=70"),
     GuestTest::new("all_of_4_gib_is_used", "memory").envs(ENVS).memory(4096).words("share=95"),
 ];
