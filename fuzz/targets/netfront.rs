@@ -12,7 +12,10 @@ use xen::grant::Reference;
 use xen_sys::io::netif::*;
 
 const BACKEND: DomainId = DomainId(3);
-const PAGES: Pages = Pages { receive: 32, transmit: 8 };
+const PAGES: Pages = Pages { receive: 32, transmit: 16 };
+const MTU: usize = 1500;
+/// The longest payload that the stack makes for that.
+const MOST: u16 = 8 * 1460;
 
 #[derive(Arbitrary, Debug)]
 enum Step {
@@ -38,20 +41,20 @@ enum Step {
     Listen,
 }
 
-fuzz_target!(|input: (bool, bool, Vec<Step>)| {
-    let (fills_ipv4, fills_ipv6, steps) = input;
+fuzz_target!(|input: (bool, bool, bool, Vec<Step>)| {
+    let (fills_ipv4, fills_ipv6, segments, steps) = input;
     let platform = SimPlatform::new(Clock::Patient);
     let offer = Offer {
         copies: true,
         scatters: true,
         fills_ipv4,
         fills_ipv6,
-        segments_ipv4: true,
-        segments_ipv6: true,
+        segments_ipv4: segments,
+        segments_ipv6: segments,
         splits_channels: false,
         queues: 1,
     };
-    let mut link = Link::new(&platform, BACKEND, offer, PAGES).expect("there is memory");
+    let mut link = Link::new(&platform, BACKEND, offer, PAGES, MTU).expect("there is memory");
     let peer = platform.peer(BACKEND);
     let mut backend = Backend::new(&peer, link.references().map(|reference| reference.expect("a ring")));
     let mut buffer = vec![0; LONGEST];
@@ -73,8 +76,8 @@ fuzz_target!(|input: (bool, bool, Vec<Step>)| {
             Step::Segment { flow, gap, flags, length } => {
                 let sequence = &mut sequences[usize::from(flow % 4)];
                 *sequence = sequence.wrapping_add(u32::from(*gap));
-                let mut frame = segment(flow % 4, *sequence, *flags, (*length).min(1460));
-                *sequence = sequence.wrapping_add(u32::from((*length).min(1460)));
+                let mut frame = segment(flow % 4, *sequence, *flags, (*length).min(MOST));
+                *sequence = sequence.wrapping_add(u32::from((*length).min(MOST)));
                 if let Ok(true) = link.can_send(frame.len()) {
                     link.send(&mut frame);
                 }

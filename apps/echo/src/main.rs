@@ -70,6 +70,7 @@ async fn client(stack: Stack<'static>, host: &str) -> prism::Result {
     let mut buffers = [vec![0; BUFFERS.receive], vec![0; BUFFERS.send]];
     let [receive, send] = &mut buffers;
     let mut socket = TcpSocket::new(stack, receive, send);
+    socket.set_nagle_enabled(false);
     socket.set_timeout(Some(PATIENCE));
     let connected = with_timeout(PATIENCE, socket.connect((server, PORT))).await;
     connected.map_err(|_| "nobody answers")?.map_err(|error| format!("{error:?}"))?;

@@ -14,6 +14,7 @@ use prism::embassy_net::Stack;
 use prism::embassy_net::tcp::TcpSocket;
 use prism::embassy_net::udp::{PacketMetadata, UdpSocket};
 use prism::embassy_time::{Duration, Timer, with_timeout};
+use prism::memory;
 use prism::network::{self, Buffers, Counters, serve};
 use prism_servers::clock::KernelClock;
 use prism_servers::iperf::{Datagrams, Meter, PORT, measure};
@@ -22,7 +23,8 @@ prism::app!(main, words: ["client", "time", "reverse"]);
 
 /// Connections at once: one for control, 16 for data, and one to refuse others.
 const CONNECTIONS: usize = 18;
-const BUFFERS: Buffers = Buffers { receive: 256 << 10, send: 256 << 10 };
+/// Bytes that each keeps in either direction, at least and at most: the more, the more leaves in one go.
+const BUFFER: (usize, usize) = (64 << 10, 1 << 20);
 /// Time that the server has to accept a connection, tried anew while it refuses.
 const CONNECTING: Duration = Duration::from_secs(10);
 
@@ -39,12 +41,19 @@ async fn main(context: prism::Context) -> prism::Result {
         tell_packets();
     })));
     context.spawn(datagrams(stack, meter))?;
+    let buffer = buffer();
     for _ in 0..CONNECTIONS {
-        context.spawn(serve(stack, PORT, BUFFERS, async |socket| meter.serve(socket).await))?;
+        let buffers = Buffers { receive: buffer, send: buffer };
+        context.spawn(serve(stack, PORT, buffers, async |socket| meter.serve(socket).await))?;
     }
     prism::println!("iperf: ready on port {PORT}");
     context.asked_to_end().await;
     Ok(())
+}
+
+/// Bytes for a connection in either direction: all of them together have half of the memory.
+fn buffer() -> usize {
+    (memory::usage().free as usize / (4 * CONNECTIONS)).clamp(BUFFER.0, BUFFER.1)
 }
 
 /// The socket for datagrams.
@@ -100,16 +109,17 @@ async fn client(stack: Stack<'static>, server: IpAddr, seconds: u32, reverse: bo
     Ok(())
 }
 
-/// Says how many packets have been sent since boot, and what was in them.
+/// Says how many frames the stack has sent since boot, and how they left.
 fn tell_packets() {
     let Counters { sent, merged, .. } = network::counters(0).unwrap_or_default();
-    prism::println!("iperf: {sent} segments have left in {} packets", sent - merged);
+    prism::println!("iperf: {sent} frames have left in {} packets", sent - merged);
 }
 
 /// A connection to the server. Its buffers stay: there are two in the life of the image.
 async fn connect(stack: Stack<'static>, server: IpAddr) -> Option<TcpSocket<'static>> {
-    let (receive, send) = (vec![0; BUFFERS.receive].leak(), vec![0; BUFFERS.send].leak());
+    let (receive, send) = (vec![0; buffer()].leak(), vec![0; buffer()].leak());
     let mut socket = TcpSocket::new(stack, receive, send);
+    socket.set_nagle_enabled(false);
     let connect = async {
         while socket.connect((server, PORT)).await.is_err() {
             Timer::after_millis(200).await;

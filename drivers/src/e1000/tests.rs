@@ -51,7 +51,7 @@ fn receive(card: &mut Opened) -> Result<Option<Vec<u8>>, Error> {
 fn a_card_tells_its_address_and_its_cable() {
     let fake = FakeCard::new();
     let (mut card, properties) = open(&fake).unwrap();
-    assert_eq!(properties, Properties { mac: ADDRESS, mtu: 1500 });
+    assert_eq!(properties, Properties { mac: ADDRESS, mtu: 1500, segments: 1 });
     assert!(card.is_up());
     fake.set_cable(0);
     assert!(fake.interrupts());

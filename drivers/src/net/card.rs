@@ -34,7 +34,7 @@ pub(crate) fn properties(registers: [u32; 2]) -> Result<Properties, Error> {
     if a & 1 != 0 || mac == [0; 6] {
         return Err(Error::Card("it has no Ethernet address"));
     }
-    Ok(Properties { mac, mtu: MTU })
+    Ok(Properties { mac, mtu: MTU, segments: 1 })
 }
 
 /// Connects `interface` to a card, and drives it until the card fails; then says why.

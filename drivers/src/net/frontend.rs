@@ -61,7 +61,7 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
         let mut queues = Vec::new();
         for number in 0..count {
             let prefix = if count == 1 { String::new() } else { format!("queue-{number}/") };
-            queues.push(queue(self.kernel, device, (offer, pages), &prefix).await?);
+            queues.push(queue(self.kernel, device, (offer, pages, properties.mtu), &prefix).await?);
         }
         if count == 1 {
             forget(device, QUEUES).await?;
@@ -109,10 +109,10 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
 async fn queue<'k, K: Platform>(
     kernel: &'k K,
     device: &Device,
-    (offer, pages): (Offer, Pages),
+    (offer, pages, mtu): (Offer, Pages, usize),
     prefix: &str,
 ) -> Result<Queue<'k, K>, Error> {
-    let link = Link::new(kernel, device.backend_id(), offer, pages)?;
+    let link = Link::new(kernel, device.backend_id(), offer, pages, mtu)?;
     let channels = Channels::open(kernel, device.backend_id(), offer.splits_channels)?;
     for (key, reference) in ["tx-ring-ref", "rx-ring-ref"].into_iter().zip(link.references()) {
         if let Some(reference) = reference {

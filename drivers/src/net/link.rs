@@ -2,11 +2,12 @@
 //! A pair of rings to a backend, and the checksums of what goes through them.
 
 use xen::DomainId;
-use xen::grant::Reference;
+use xen::grant::{PAGE_SIZE, Reference};
 
-use super::checksum::{Transport, is_right};
+use super::checksum::{ETHERNET_HEADER, Transport, is_right};
 use super::error::Error;
 use super::offer::Offer;
+use super::oversize;
 use super::packet::Packet;
 use super::receive::Receiver;
 use super::train::Segment;
@@ -54,19 +55,27 @@ pub struct Link<'k, K: Platform> {
     receiver: Receiver<'k, K>,
     transmitter: Transmitter<'k, K>,
     offer: Offer,
+    mtu: usize,
 }
 
 impl<'k, K: Platform> Link<'k, K> {
-    /// Rings to `domain`, of which nobody has been told yet.
+    /// Rings to `domain`, of which nobody has been told yet, to a network of `mtu`.
     ///
     /// # Errors
     ///
     /// [`Error`] if there is no memory, or no grants.
-    pub fn new(kernel: &'k K, domain: DomainId, offer: Offer, pages: Pages) -> Result<Self, Error> {
+    pub fn new(
+        kernel: &'k K,
+        domain: DomainId,
+        offer: Offer,
+        pages: Pages,
+        mtu: usize,
+    ) -> Result<Self, Error> {
         Ok(Self {
             receiver: Receiver::new(kernel, domain, pages.receive)?,
             transmitter: Transmitter::new(kernel, domain, pages.transmit)?,
             offer,
+            mtu,
         })
     }
 
@@ -123,25 +132,49 @@ impl<'k, K: Platform> Link<'k, K> {
         Ok(Some(if good { length } else { 0 }))
     }
 
-    /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in.
+    /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in. What is too long for the
+    /// network leaves in pieces, or not at all if it cannot be divided.
     pub fn send(&mut self, frame: &mut [u8]) {
-        let Some(transport) = Transport::find(frame) else { return self.transmitter.send(frame, 0) };
-        let Offer { scatters, fills_ipv4, fills_ipv6, segments_ipv4, segments_ipv6, .. } = self.offer;
-        let (fills, segments) = match transport.is_ipv4() {
-            true => (fills_ipv4, segments_ipv4),
-            false => (fills_ipv6, segments_ipv6),
-        };
-        if !fills {
-            transport.fill(frame);
-            return self.transmitter.send(frame, 0);
-        }
-        match Segment::find(frame, transport) {
-            Some(segment) if scatters && segments => self.transmitter.send_segment(frame, segment),
-            _ => {
-                transport.blank(frame);
-                self.transmitter.send(frame, BLANK);
+        let transport = Transport::find(frame);
+        let segment = transport.and_then(|transport| Segment::find(frame, transport, self.mtu));
+        let is_short = frame.len() <= ETHERNET_HEADER + self.mtu;
+        match segment {
+            Some(segment) if self.takes_trains(segment.is_ipv4()) => {
+                self.transmitter.send_segment(frame, segment);
             }
+            _ if is_short => self.send_alone(frame, transport),
+            Some(segment) => {
+                oversize::cut(frame, &segment, |piece| self.send_alone(piece, Transport::find(piece)));
+            }
+            None => oversize::fragment(frame, self.mtu, |piece| self.send_alone(piece, None)),
         }
+    }
+
+    /// Whether the backend takes segments that leave as one.
+    fn takes_trains(&self, is_ipv4: bool) -> bool {
+        let Offer { scatters, segments_ipv4, segments_ipv6, .. } = self.offer;
+        scatters && self.fills(is_ipv4) && if is_ipv4 { segments_ipv4 } else { segments_ipv6 }
+    }
+
+    /// Whether the backend fills checksums in.
+    fn fills(&self, is_ipv4: bool) -> bool {
+        if is_ipv4 { self.offer.fills_ipv4 } else { self.offer.fills_ipv6 }
+    }
+
+    /// Sends `frame`, in which `transport` was found, as it is.
+    fn send_alone(&mut self, frame: &mut [u8], transport: Option<Transport>) {
+        let flags = match transport {
+            Some(transport) if self.fills(transport.is_ipv4()) => {
+                transport.blank(frame);
+                BLANK
+            }
+            Some(transport) => {
+                transport.fill(frame);
+                0
+            }
+            None => 0,
+        };
+        self.transmitter.send(frame, flags);
     }
 
     /// Whether a frame of `length` bytes can be sent now. If not, an event will tell.
@@ -150,12 +183,14 @@ impl<'k, K: Platform> Link<'k, K> {
     ///
     /// [`Error`] if the backend broke the protocol.
     pub fn can_send(&mut self, length: usize) -> Result<bool, Error> {
+        let pieces = oversize::most_pieces(length, self.mtu);
+        let pages = length.div_ceil(pieces).div_ceil(PAGE_SIZE) * pieces;
         loop {
-            if self.transmitter.has_room(length) {
+            if self.transmitter.has_room(pages) {
                 return Ok(true);
             }
             self.transmitter.take_back()?;
-            if self.transmitter.has_room(length) {
+            if self.transmitter.has_room(pages) {
                 return Ok(true);
             }
             if !self.transmitter.listen()? {

@@ -15,7 +15,7 @@
 //! and backends.
 //!
 //! Segments of a TCP flow that the stack hands over together leave as one packet, where the backend takes
-//! such (the module `train`).
+//! such (the module `train`). The stack makes several as one in the first place (the module `oversize`).
 //!
 //! Multicast control (`feature-multicast-control`) is not asked for, as the stack does not tell its drivers
 //! which groups it listens to: the backend passes on all of them.
@@ -32,6 +32,7 @@ mod frontend;
 mod interface;
 mod link;
 mod offer;
+mod oversize;
 pub mod packet;
 mod port;
 mod queue;

@@ -7,20 +7,26 @@ use xen_sys::io::netif::XEN_NETIF_MAX_TX_SIZE;
 
 use super::error::Error;
 
-/// What the toolstack says of an interface.
+/// What is known of an interface before anything is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Properties {
     /// Its Ethernet address.
     pub mac: [u8; 6],
     /// Largest IP packet on its network, in bytes: 1280 (what IPv6 demands) to 65521.
     pub mtu: usize,
+    /// TCP segments that the stack may make as one: 1 if it must make each for itself.
+    pub segments: usize,
 }
 
 /// The MTU of a network of which nothing else is said.
 const USUAL_MTU: usize = 1500;
 /// The smallest that the stack can work with: RFC 8200 section 5.
 const LEAST_MTU: u64 = 1280;
-const MOST_MTU: u64 = (XEN_NETIF_MAX_TX_SIZE - super::checksum::ETHERNET_HEADER) as u64;
+pub(super) const MOST_MTU: usize = XEN_NETIF_MAX_TX_SIZE - super::checksum::ETHERNET_HEADER;
+
+/// TCP segments that the stack makes as one. It acknowledges what comes in as if segments were as long: with
+/// more, it would wait for more than peers send in the beginning (10 of them, RFC 6928).
+const SEGMENTS: usize = 8;
 
 impl Properties {
     /// Reads `mac` and `mtu`.
@@ -35,10 +41,10 @@ impl Properties {
             mtu => mtu,
         };
         let mtu = match mtu {
-            Some(mtu) => mtu.integer(LEAST_MTU..=MOST_MTU).map_err(xenstore::Error::from)? as usize,
+            Some(mtu) => mtu.integer(LEAST_MTU..=MOST_MTU as u64).map_err(xenstore::Error::from)? as usize,
             None => USUAL_MTU,
         };
-        Ok(Self { mac: mac.mac().map_err(xenstore::Error::from)?, mtu })
+        Ok(Self { mac: mac.mac().map_err(xenstore::Error::from)?, mtu, segments: SEGMENTS })
     }
 }
 

@@ -11,6 +11,7 @@ use embassy_net_driver::{Capabilities, Checksum, Driver, HardwareAddress, LinkSt
 use super::checksum::ETHERNET_HEADER;
 use super::interface::Interface;
 use super::offer::Properties;
+use super::oversize;
 use super::packet::LONGEST;
 
 /// Packets that the stack is given in one go; then others have their turn.
@@ -29,21 +30,17 @@ pub struct Port<'k> {
 }
 
 impl<'k> Port<'k> {
-    /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; if the
-    /// next device's is smaller, that device drops what is too large for it.
+    /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; what
+    /// is too long for the next device's leaves in pieces.
     pub fn new(interface: Arc<Interface<'k>>, properties: Properties) -> Self {
-        let sent = vec![0; ETHERNET_HEADER + properties.mtu];
+        let sent = vec![0; longest(properties)];
         Self { interface, properties, received: vec![0; LONGEST], sent, budget: BUDGET }
-    }
-
-    fn longest(&self) -> usize {
-        ETHERNET_HEADER + self.properties.mtu
     }
 
     /// Puts the next packet into the buffer, and returns its length; or else has `waker` woken
     /// when there is one.
     fn next(&mut self, waker: &Waker) -> Option<usize> {
-        let longest = self.longest();
+        let longest = longest(self.properties);
         let mut state = self.interface.state();
         state.stack = Some(waker.clone());
         state.is_full = false;
@@ -114,11 +111,13 @@ impl<'k> Driver for Port<'k> {
         };
         self.budget -= 1;
         let frame = self.received.get_mut(..length)?;
-        Some((Received { frame }, Outgoing { interface: &self.interface, buffer: &mut self.sent }))
+        let Properties { mtu, segments, .. } = self.properties;
+        oversize::raise_segment_size(frame, mtu, segments);
+        Some((Received { frame }, Outgoing { interface: &self.interface, mtu, buffer: &mut self.sent }))
     }
 
     fn transmit(&mut self, context: &mut Context<'_>) -> Option<Outgoing<'_, 'k>> {
-        let longest = self.longest();
+        let longest = longest(self.properties);
         let mut state = self.interface.state();
         let room = state.wire.as_mut().map_or(Ok(true), |wire| wire.can_send(longest));
         if !matches!(room, Ok(true)) {
@@ -134,7 +133,7 @@ impl<'k> Driver for Port<'k> {
         }
         state.is_full = false;
         drop(state);
-        Some(Outgoing { interface: &self.interface, buffer: &mut self.sent })
+        Some(Outgoing { interface: &self.interface, mtu: self.properties.mtu, buffer: &mut self.sent })
     }
 
     fn link_state(&mut self, context: &mut Context<'_>) -> LinkState {
@@ -146,7 +145,7 @@ impl<'k> Driver for Port<'k> {
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
-        capabilities.max_transmission_unit = self.longest();
+        capabilities.max_transmission_unit = longest(self.properties);
         // Done here, or by the backend.
         capabilities.checksum.tcp = Checksum::None;
         capabilities.checksum.udp = Checksum::None;
@@ -157,6 +156,11 @@ impl<'k> Driver for Port<'k> {
         let properties = self.interface.state().properties.unwrap_or(self.properties);
         HardwareAddress::Ethernet(properties.mac)
     }
+}
+
+/// The longest frame that the stack makes.
+fn longest(Properties { mtu, segments, .. }: Properties) -> usize {
+    ETHERNET_HEADER + oversize::mtu_for_stack(mtu, segments)
 }
 
 /// A packet that came in: a copy, which nobody else can change.
@@ -173,6 +177,7 @@ impl RxToken for Received<'_> {
 /// Room for a packet to go out.
 pub struct Outgoing<'a, 'k> {
     interface: &'a Interface<'k>,
+    mtu: usize,
     buffer: &'a mut Vec<u8>,
 }
 
@@ -183,6 +188,7 @@ impl TxToken for Outgoing<'_, '_> {
         }
         let frame = self.buffer.get_mut(..length).unwrap_or_default();
         let result = make(frame);
+        oversize::lower_segment_size(frame, self.mtu);
         let mut state = self.interface.state();
         let driver = match &mut state.wire {
             Some(wire) => {

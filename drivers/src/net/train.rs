@@ -4,7 +4,8 @@
 //!
 //! Segments follow each other if all of their headers but the sequence number, the lengths and checksums
 //! are the same, each but the last has as much payload as the first, and none but the last is to be
-//! pushed to the application. Here is only what the headers say: the payload lies elsewhere.
+//! pushed to the application, or ends the stream. A frame may hold several from the start, without headers
+//! between them. Here is only what the headers say: the payload lies elsewhere.
 
 use xen_sys::io::netif::{XEN_NETIF_GSO_TYPE_TCPV4, XEN_NETIF_GSO_TYPE_TCPV6, XEN_NETIF_MAX_TX_SIZE};
 
@@ -15,9 +16,10 @@ use super::packet::Segments;
 const LONGEST_HEADERS: usize = ETHERNET_HEADER + 60 + 60;
 
 const ACK: u8 = 0x10;
-const PUSH: u8 = 0x08;
+/// Flags that only the last segment may have: it ends the stream, or is to be pushed.
+const ENDS: u8 = 0x01 | 0x08;
 
-/// A frame with a TCP segment that nothing but data and an acknowledgement is in.
+/// A frame with a TCP segment, or several as one, that nothing but data and an acknowledgement is in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     transport: Transport,
@@ -26,22 +28,27 @@ pub(super) struct Segment {
     /// Bytes of headers.
     pub(super) start: usize,
     /// Bytes of payload, not 0.
-    pub(super) payload: usize,
-    sequence: u32,
-    pushed: bool,
+    payload: usize,
+    /// Bytes of payload in each segment, not 0; the last may have less.
+    pub(super) size: usize,
+    pub(super) sequence: u32,
+    /// Those of [`ENDS`] that it has.
+    pub(super) ends: u8,
 }
 
 impl Segment {
-    /// What is in `frame`, where `transport` was found; `None` if that has to leave by itself.
-    pub(super) fn find(frame: &[u8], transport: Transport) -> Option<Self> {
+    /// What is in `frame`, where `transport` was found, for a network of `mtu`; `None` if that has to leave
+    /// by itself.
+    pub(super) fn find(frame: &[u8], transport: Transport, mtu: usize) -> Option<Self> {
         let tcp: &[u8; 20] = frame.get(transport.start()..)?.first_chunk()?;
         let [_, _, _, _, s0, s1, s2, s3, _, _, _, _, words, flags, ..] = tcp;
         let start = transport.start() + usize::from(words >> 4) * 4;
         let is_padded = transport.end() != frame.len();
-        if !transport.is_tcp() || flags & !PUSH != ACK || start < transport.start() + tcp.len() || is_padded {
+        if !transport.is_tcp() || flags & !ENDS != ACK || start < transport.start() + tcp.len() || is_padded {
             return None;
         }
         let payload = frame.len().checked_sub(start).filter(|payload| *payload != 0)?;
+        let size = (ETHERNET_HEADER + mtu).checked_sub(start).filter(|size| *size != 0)?.min(payload);
         let mut headers = [0; LONGEST_HEADERS];
         headers.get_mut(..start)?.copy_from_slice(frame.get(..start)?);
         let mut segment = Self {
@@ -49,12 +56,17 @@ impl Segment {
             headers,
             start,
             payload,
+            size,
             sequence: u32::from_be_bytes([*s0, *s1, *s2, *s3]),
-            pushed: flags & PUSH != 0,
+            ends: flags & ENDS,
         };
         segment.set_lengths(0, 0);
         segment.set_tcp(0, 0);
         Some(segment)
+    }
+
+    pub(super) fn is_ipv4(&self) -> bool {
+        self.transport.is_ipv4()
     }
 
     /// The addresses and ports.
@@ -65,6 +77,26 @@ impl Segment {
         };
         let ports = self.transport.start()..self.transport.start() + 4;
         (self.headers.get(addresses), self.headers.get(ports))
+    }
+
+    /// Calls `put` with the headers of a frame of the same flow, of `length` bytes, whose payload begins at
+    /// `sequence`, with these of [`ENDS`]; TCP's checksum is left blank.
+    pub(super) fn put_headers(&self, length: usize, sequence: u32, ends: u8, put: impl FnOnce(&[u8])) {
+        let mut whole = *self;
+        let before = if self.is_ipv4() { ETHERNET_HEADER } else { self.transport.start() };
+        let told = (length - before) as u16; // of a packet of 65535 bytes at most
+        whole.set_lengths(told, 0);
+        if self.is_ipv4() {
+            let header = whole.headers.get(ETHERNET_HEADER..self.transport.start()).unwrap_or_default();
+            let checksum = checksum::of_header(header);
+            whole.set_lengths(told, checksum);
+        }
+        whole.set_tcp(sequence, ACK | ends);
+        let transport = self.transport.ending_at(length);
+        if let Some(headers) = whole.headers.get_mut(..self.start) {
+            transport.blank(headers);
+            put(headers);
+        }
     }
 
     /// Sets the length that the IP header tells, and its checksum.
@@ -98,24 +130,24 @@ pub(super) struct Train {
     first: Segment,
     /// Bytes of all headers and payload.
     length: usize,
-    is_several: bool,
     /// Sequence number of the next segment, unless there can be none.
     next: Option<u32>,
-    pushed: bool,
+    /// The last one's.
+    ends: u8,
 }
 
 impl Train {
     /// A train of one segment.
     pub(super) fn new(first: Segment) -> Self {
-        let mut train = Self { first, length: first.start, is_several: false, next: None, pushed: false };
-        train.append(&first);
+        let mut train = Self { first, length: first.start, next: None, ends: 0 };
+        train.add(&first);
         train
     }
 
     /// Whether `segment` follows.
     pub(super) fn takes(&self, segment: &Segment) -> bool {
         let same = self.next == Some(segment.sequence)
-            && segment.payload <= self.first.payload
+            && segment.size <= self.first.size
             && segment.transport.start() == self.first.transport.start()
             && segment.headers == self.first.headers;
         same && self.length + segment.payload <= XEN_NETIF_MAX_TX_SIZE
@@ -128,14 +160,9 @@ impl Train {
 
     /// Adds a segment that it [takes](Self::takes).
     pub(super) fn add(&mut self, segment: &Segment) {
-        self.is_several = true;
-        self.append(segment);
-    }
-
-    fn append(&mut self, segment: &Segment) {
         self.length += segment.payload;
-        self.pushed = segment.pushed;
-        let full = segment.payload == self.first.payload && !segment.pushed;
+        self.ends = segment.ends;
+        let full = segment.payload.is_multiple_of(self.first.size) && segment.ends == 0;
         // Sequence numbers wrap.
         self.next = full.then(|| segment.sequence.wrapping_add(segment.payload as u32));
     }
@@ -151,29 +178,13 @@ impl Train {
             true => XEN_NETIF_GSO_TYPE_TCPV4,
             false => XEN_NETIF_GSO_TYPE_TCPV6,
         };
-        let size = u16::try_from(self.first.payload).ok()?;
-        self.is_several.then_some(Segments { size, kind })
+        let size = u16::try_from(self.first.size).ok()?;
+        let is_several = self.length > self.first.start + self.first.size;
+        is_several.then_some(Segments { size, kind })
     }
 
     /// Calls `put` with the headers of the packet, TCP's checksum left blank.
     pub(super) fn put_headers(&self, put: impl FnOnce(&[u8])) {
-        let mut whole = self.first;
-        let before = match whole.transport.is_ipv4() {
-            true => ETHERNET_HEADER,
-            false => whole.transport.start(),
-        };
-        let length = (self.length - before) as u16; // of a packet of 65535 bytes at most
-        whole.set_lengths(length, 0);
-        if whole.transport.is_ipv4() {
-            let header = whole.headers.get(ETHERNET_HEADER..whole.transport.start()).unwrap_or_default();
-            let checksum = checksum::of_header(header);
-            whole.set_lengths(length, checksum);
-        }
-        whole.set_tcp(whole.sequence, if self.pushed { ACK | PUSH } else { ACK });
-        let transport = whole.transport.ending_at(self.length);
-        if let Some(headers) = whole.headers.get_mut(..whole.start) {
-            transport.blank(headers);
-            put(headers);
-        }
+        self.first.put_headers(self.length, self.first.sequence, self.ends, put);
     }
 }

@@ -103,9 +103,8 @@ impl<'k, K: Platform> Transmitter<'k, K> {
         self.merged
     }
 
-    /// Whether there is room for a frame of `length` bytes.
-    pub(super) fn has_room(&self, length: usize) -> bool {
-        let parts = length.div_ceil(PAGE_SIZE);
+    /// Whether there is room for frames in `parts` pages.
+    pub(super) fn has_room(&self, parts: usize) -> bool {
         // With each train an entry of extra information; one for that of this frame too.
         let reserved: usize = self.waiting.iter().map(|waiting| waiting.pages.len() + 1).sum();
         parts <= self.free.len() && reserved + parts < self.ring.room() as usize
@@ -116,7 +115,7 @@ impl<'k, K: Platform> Transmitter<'k, K> {
     /// request.
     pub(super) fn send(&mut self, frame: &[u8], flags: u16) {
         self.depart();
-        if !self.has_room(frame.len()) {
+        if !self.has_room(frame.len().div_ceil(PAGE_SIZE)) {
             return;
         }
         let mut pages = Vec::new();
@@ -127,7 +126,7 @@ impl<'k, K: Platform> Transmitter<'k, K> {
     /// Puts the frame that `segment` was found in to the others that it follows, if there is
     /// [room](Self::has_room). The backend sees it after [`publish`](Self::publish).
     pub(super) fn send_segment(&mut self, frame: &[u8], segment: Segment) {
-        if !self.has_room(frame.len()) {
+        if !self.has_room(frame.len().div_ceil(PAGE_SIZE)) {
             return;
         }
         let payload = frame.get(segment.start..).unwrap_or_default();

@@ -4,7 +4,7 @@
 use std::cell::{Cell, RefCell};
 
 use prism_drivers::net::packet::LONGEST;
-use prism_drivers::net::{Error, Link, Offer, Pages};
+use prism_drivers::net::{ETHERNET_HEADER, Error, Link, Offer, Pages};
 use prism_drivers::sim::{Clock, SimPlatform};
 use xen::DomainId;
 use xen::fake::{BackRing, Peer};
@@ -33,16 +33,17 @@ pub(crate) fn platform() -> SimPlatform {
 
 /// The frontend's rings and the backend at their other end.
 pub(crate) fn connected(platform: &SimPlatform, offer: Offer) -> (Link<'_, SimPlatform>, Backend) {
-    connected_with(platform, offer, PAGES)
+    connected_with(platform, offer, PAGES, LONGEST - ETHERNET_HEADER)
 }
 
-/// The same with other numbers of pages.
+/// The same with other numbers of pages, on a network of `mtu`.
 pub(crate) fn connected_with(
     platform: &SimPlatform,
     offer: Offer,
     pages: Pages,
+    mtu: usize,
 ) -> (Link<'_, SimPlatform>, Backend) {
-    let mut link = Link::new(platform, DOMAIN, offer, pages).unwrap();
+    let mut link = Link::new(platform, DOMAIN, offer, pages, mtu).unwrap();
     assert!(link.publish().receive, "a backend that waits is told of the pages to receive into");
     let [transmit, receive] = link.references().map(Option::unwrap);
     let backend = Backend::new(platform.peer(DOMAIN), transmit, receive);

@@ -84,7 +84,7 @@ impl Guest {
     /// Runs the driver beside `script`, which is given the interface, and says how it ended, if it
     /// did before the script.
     fn play(&self, script: impl AsyncFnOnce(&Arc<Interface<'_>>)) -> Option<Ended<Error>> {
-        self.play_with(PAGES, 1, script)
+        self.play_with(Pages { transmit: 32, ..PAGES }, 1, script)
     }
 
     fn play_with(
@@ -156,9 +156,9 @@ fn an_interface_is_connected_and_packets_go_both_ways() {
         let backend = guest.backend();
         guest.be(State::Connected);
         let properties = interface.connected().await;
-        assert_eq!(properties, Properties { mac: MAC, mtu: 9000 });
+        assert_eq!(properties, Properties { mac: MAC, mtu: 9000, segments: 8 });
         let mut port = Port::new(Arc::clone(interface), properties);
-        assert_eq!(port.capabilities().max_transmission_unit, 9014);
+        assert_eq!(port.capabilities().max_transmission_unit, 54 + 7 * 8960, "several segments as one");
         assert!(port.link_state(&mut context()) == LinkState::Up);
 
         let far = guest.platform.far_end(guest.port());
@@ -373,11 +373,41 @@ fn a_backend_with_several_queues_is_told_of_as_many_as_there_are_pages_for() {
     });
 }
 
+/// A SYN over IPv4 whose sender takes segments of 1460 bytes.
+const SYN: &[u8] = &[
+    2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 44, 0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192,
+    0, 2, 2, 0, 80, 0, 9, 0, 0, 0, 1, 0, 0, 0, 0, 0x60, 2, 1, 0, 0, 0, 0, 0, 2, 4, 0x05, 0xb4,
+];
+
+#[test]
+fn the_stack_makes_longer_segments_than_the_network_has_and_peers_do_not_know() {
+    let guest = Guest::new();
+    guest.play(async |interface| {
+        guest.until(State::Connected).await;
+        let backend = guest.backend();
+        guest.be(State::Connected);
+        let mut port = Port::new(Arc::clone(interface), interface.connected().await);
+        a_while().await;
+        let mut right = SYN.to_vec();
+        prism_drivers::net::fill(&mut right);
+        backend.deliver(&right);
+        let raised = received(&mut port).unwrap();
+        assert_eq!(raised[56..], 11680_u16.to_be_bytes());
+        let (_, token) = {
+            backend.deliver(&right);
+            port.receive(&mut context()).unwrap()
+        };
+        token.consume(raised.len(), |frame| frame.copy_from_slice(&raised));
+        a_while().await;
+        assert_eq!(backend.take().unwrap().bytes[56..], 1460_u16.to_be_bytes());
+    });
+}
+
 #[test]
 fn what_is_sent_while_nobody_is_connected_is_lost_and_counted() {
     let guest = Guest::new();
     guest.play(async |interface| {
-        let mut port = Port::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500 });
+        let mut port = Port::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 });
         send(&mut port, b"lost");
         assert_eq!(interface.counters().lost, 1);
         assert_eq!(received(&mut port), None);
@@ -396,7 +426,7 @@ fn a_backend_that_lies_is_left_and_connected_anew() {
                 yield_now().await;
             }
             a_while().await;
-            let mut port = Port::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500 });
+            let mut port = Port::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 });
             backend.deliver(&frame(b"good"));
             assert_eq!(received(&mut port), Some(frame(b"good")));
             backend.part(0, &frame(b"bad"), |response| response.id ^= 1);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_drivers::net::{Link, Offer, Transport};
+use prism_drivers::net::packet::LONGEST;
+use prism_drivers::net::{ETHERNET_HEADER, Link, Offer, Pages, Transport};
 use prism_drivers::sim::SimPlatform;
 use xen_sys::io::netif::*;
 
-use crate::backend::{Backend, OFFER, PAGES, Sent, connected, frame, platform};
+use crate::backend::{Backend, OFFER, PAGES, Sent, connected, connected_with, frame, platform};
 
 const ACK: u8 = 0x10;
 const PUSH: u8 = 0x08;
@@ -127,7 +128,6 @@ fn what_does_not_follow_leaves_by_itself_and_in_its_order() {
         ("a gap", tcp(true, 80, 1001, ACK, &[2; 1000])),
         ("sent again", tcp(true, 80, 0, ACK, &[1; 1000])),
         ("longer", tcp(true, 80, 1000, ACK, &[2; 1001])),
-        ("the end of the stream", tcp(true, 80, 1000, ACK | FIN, &[2; 1000])),
         ("no payload", tcp(true, 80, 1000, ACK, &[])),
         ("no TCP", frame(b"datagram")),
     ];
@@ -147,8 +147,8 @@ fn what_does_not_follow_leaves_by_itself_and_in_its_order() {
 }
 
 #[test]
-fn nothing_follows_a_short_segment_or_one_that_is_pushed() {
-    for (flags, length) in [(ACK, 999), (ACK | PUSH, 1000)] {
+fn nothing_follows_a_short_segment_or_one_that_is_pushed_or_the_end_of_the_stream() {
+    for (flags, length) in [(ACK, 999), (ACK | PUSH, 1000), (ACK | FIN, 1000)] {
         let frames = [
             tcp(true, 80, 0, ACK, &[1; 1000]),
             tcp(true, 80, 1000, flags, &vec![2; length]),
@@ -183,7 +183,7 @@ fn no_packet_is_longer_than_the_protocol_can_say_and_all_of_it_arrives() {
 }
 
 fn connected_with_many_pages(platform: &SimPlatform) -> (Link<'_, SimPlatform>, Backend) {
-    crate::backend::connected_with(platform, OFFER, prism_drivers::net::Pages { transmit: 64, ..PAGES })
+    connected_with(platform, OFFER, Pages { transmit: 64, ..PAGES }, LONGEST - ETHERNET_HEADER)
 }
 
 #[test]
@@ -235,4 +235,132 @@ fn when_all_pages_wait_to_be_filled_they_leave() {
     let _ = link.publish();
     let sent = std::iter::from_fn(|| backend.take()).count();
     assert!(sent >= 1);
+}
+
+/// A frame as the stack makes it of eight segments of 1460 bytes, of which the last is short.
+fn long_frame(is_ipv4: bool, flags: u8) -> (Vec<u8>, Vec<u8>, usize) {
+    let size = if is_ipv4 { 1460 } else { 1440 };
+    let payload: Vec<u8> = (0..size * 7 + 100).map(|index| (index % 251) as u8).collect();
+    (tcp(is_ipv4, 80, u32::MAX - 3000, flags, &payload), payload, size)
+}
+
+#[test]
+fn segments_that_the_stack_made_as_one_leave_as_one() {
+    for is_ipv4 in [true, false] {
+        let (frame, payload, size) = long_frame(is_ipv4, ACK | PUSH);
+        let platform = platform();
+        let (mut link, backend) = connected_with(&platform, OFFER, PAGES, 1500);
+        let full = tcp(is_ipv4, 80, (u32::MAX - 3000).wrapping_sub(size as u32 * 2), ACK, &vec![9; size * 2]);
+        let sent = send(&mut link, &backend, &[full, frame]);
+        assert_eq!(sent.len(), 1);
+        assert_eq!(sent[0].extra.unwrap().u[0], size as u16);
+        assert!(sent[0].bytes.ends_with(&payload));
+        let start = sent[0].bytes.len() - payload.len() - size * 2;
+        assert_eq!(sent[0].bytes[start - 20 + 13], ACK | PUSH);
+    }
+}
+
+#[test]
+fn nothing_follows_segments_whose_last_is_short() {
+    let platform = platform();
+    let (mut link, backend) = connected_with(&platform, OFFER, PAGES, 1500);
+    let (frame, payload, _) = long_frame(true, ACK);
+    let next = tcp(true, 80, (u32::MAX - 3000).wrapping_add(payload.len() as u32), ACK, &[1; 10]);
+    assert_eq!(send(&mut link, &backend, &[frame, next]).len(), 2);
+}
+
+#[test]
+fn segments_that_the_stack_made_as_one_are_cut_for_a_backend_that_does_not() {
+    for offer in [
+        Offer { segments_ipv4: false, segments_ipv6: false, ..OFFER },
+        Offer { scatters: false, fills_ipv4: false, fills_ipv6: false, ..OFFER },
+    ] {
+        for is_ipv4 in [true, false] {
+            let (frame, payload, size) = long_frame(is_ipv4, ACK | FIN | PUSH);
+            let platform = platform();
+            let (mut link, backend) = connected_with(&platform, offer, PAGES, 1500);
+            let sent = send(&mut link, &backend, &[frame]);
+            assert_eq!(sent.len(), 8);
+            for (index, (packet, part)) in sent.iter().zip(payload.chunks(size)).enumerate() {
+                let ends = if index == 7 { FIN | PUSH } else { 0 };
+                let sequence = (u32::MAX - 3000).wrapping_add((index * size) as u32);
+                let mut segment = tcp(is_ipv4, 80, sequence, ACK | ends, part);
+                let transport = Transport::find(&segment).unwrap();
+                if offer.fills_ipv4 {
+                    transport.blank(&mut segment)
+                } else {
+                    transport.fill(&mut segment)
+                }
+                assert!(packet.bytes == segment, "{index}");
+                assert!(packet.bytes.len() <= 1514 && packet.extra.is_none());
+            }
+        }
+    }
+}
+
+/// A datagram over IPv4, without checksums, in a packet whose number, flags and offset these are.
+fn datagram(length: usize, number: u16, place: u16) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0];
+    frame.extend((28 + length as u16).to_be_bytes());
+    frame.extend(number.to_be_bytes());
+    frame.extend(place.to_be_bytes());
+    frame.extend([64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2, 0, 7, 0, 9]);
+    frame.extend((8 + length as u16).to_be_bytes());
+    frame.extend([0, 0]);
+    frame.extend((0..length).map(|index| (index % 249) as u8));
+    frame
+}
+
+fn word(packet: &Sent, place: usize) -> u16 {
+    u16::from_be_bytes([packet.bytes[place], packet.bytes[place + 1]])
+}
+
+#[test]
+fn a_long_datagram_leaves_as_fragments() {
+    let platform = platform();
+    let (mut link, backend) = connected_with(&platform, OFFER, PAGES, 1500);
+    let mut frame = datagram(5000, 0, 0x4000);
+    let sent = send(&mut link, &backend, &[frame.clone(), frame.clone()]);
+    assert_eq!(sent.len(), 8);
+    Transport::find(&frame).unwrap().fill(&mut frame);
+    let payload: Vec<u8> = sent[..4].iter().flat_map(|packet| &packet.bytes[34..]).copied().collect();
+    assert!(payload == frame[34..], "with its checksum");
+    for (index, packet) in sent[..4].iter().enumerate() {
+        assert_eq!(folded(&packet.bytes[14..34]), 0xffff, "the header's checksum");
+        assert_eq!(usize::from(word(packet, 16)), packet.bytes.len() - 14);
+        let more = if index < 3 { 0x2000 } else { 0 };
+        assert_eq!(word(packet, 20), more | (index * 185) as u16, "offsets in eights, and no order not to");
+        assert_eq!(word(packet, 18), word(&sent[0], 18));
+        assert!(packet.bytes.len() <= 1514 && packet.flags == 0);
+    }
+    assert_ne!(word(&sent[0], 18), word(&sent[4], 18), "numbers differ");
+}
+
+#[test]
+fn a_long_fragment_leaves_as_fragments_of_the_same_packet() {
+    let platform = platform();
+    let (mut link, backend) = connected_with(&platform, OFFER, PAGES, 1500);
+    for more in [0, 0x2000] {
+        let sent = send(&mut link, &backend, &[datagram(2000, 77, more | 1000)]);
+        assert_eq!(sent.iter().map(|packet| word(packet, 18)).collect::<Vec<_>>(), [77, 77]);
+        let places = [word(&sent[0], 20), word(&sent[1], 20)];
+        assert_eq!(places, [0x2000 | 1000, more | 1185]);
+    }
+}
+
+#[test]
+fn what_is_too_long_and_cannot_be_divided_does_not_leave() {
+    let platform = platform();
+    let (mut link, backend) = connected_with(&platform, OFFER, PAGES, 1500);
+    let mut with_options = datagram(2000, 0, 0);
+    with_options[14] = 0x46;
+    let mut cut_short = datagram(2000, 0, 0);
+    cut_short[16] = 0xff;
+    let mut six = tcp(false, 80, 0, ACK, &[1; 2000]);
+    six[20] = 17;
+    let reset = tcp(true, 80, 0, 4, &[1; 2000]);
+    for frame in [with_options, cut_short, six, vec![0x45; 3000]] {
+        assert!(send(&mut link, &backend, &[frame]).is_empty());
+    }
+    assert!(send(&mut link, &backend, &[reset]).iter().all(|packet| packet.bytes.len() <= 1514));
 }

@@ -57,10 +57,11 @@ impl Class for Vifs {
 /// Queues of an interface at most: each has a thread of the backend's.
 const MOST_QUEUES: u32 = 4;
 
-/// Pages for an interface: 1.5 MiB of them, where there is memory.
+/// Pages for an interface: 2 MiB of them, where there is memory.
 fn pages() -> Pages {
     match memory::usage().free {
         0..0x100_0000 => Pages { receive: 64, transmit: 32 },
+        0x200_0000.. => Pages { receive: 256, transmit: 256 },
         _ => Pages { receive: 256, transmit: 128 },
     }
 }

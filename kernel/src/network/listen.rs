@@ -24,6 +24,9 @@ pub struct Buffers {
 
 /// Serves one connection to `port` at a time, for ever. Run as many of these as there are to be
 /// connections at once: the stack has no queue for more, and refuses them.
+///
+/// What is written leaves at once, without Nagle's algorithm: the stack makes several segments as one, and
+/// would hold back whatever does not fill all of them.
 pub async fn serve(
     stack: Stack<'static>,
     port: u16,
@@ -34,6 +37,7 @@ pub async fn serve(
     loop {
         let mut socket = TcpSocket::new(stack, &mut received, &mut sent);
         socket.set_timeout(Some(SILENCE));
+        socket.set_nagle_enabled(false);
         if socket.accept(port).await.is_err() {
             // Not a port that can be listened to, or the peer was gone at once.
             Timer::after_millis(100).await;

@@ -102,7 +102,7 @@ impl<T: Transport> Card<T> {
         };
         pages()?.into_iter().for_each(|page| card.offer(page));
         card.look_at_cable();
-        Ok((card, Properties { mac, mtu: MTU }))
+        Ok((card, Properties { mac, mtu: MTU, segments: 1 }))
     }
 
     /// Gives the card a page to receive into.

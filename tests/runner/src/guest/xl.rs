@@ -18,6 +18,8 @@ use crate::verdict::Verdict;
 
 /// Time beyond a guest's own that dom0 has to create and destroy it.
 const GRACE: Duration = Duration::from_secs(60);
+/// Time to count what was traced.
+const SUMMARY_LIMIT: Duration = Duration::from_secs(300);
 
 /// Exit status of `timeout` when it had to end the command.
 const TIMED_OUT: i32 = 124;
@@ -128,7 +130,7 @@ pub fn run_traced(session: &mut Session, job: &Job) -> Result<(Outcome, String)>
     agent.check(
         "kill -INT $(cat /tmp/tracer); while kill -0 $(cat /tmp/tracer) 2>/dev/null; do sleep 0.1; done",
     )?;
-    let summary = agent.sh(&format!("xenalyze -s {TRACE} 2>/dev/null; rm -f {TRACE}"), GRACE)?;
+    let summary = agent.sh(&format!("xenalyze -s {TRACE} 2>/dev/null; rm -f {TRACE}"), SUMMARY_LIMIT)?;
     Ok((outcome, summary.text()))
 }
 

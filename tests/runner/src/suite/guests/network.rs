@@ -70,7 +70,7 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("a_real_iperf_measures_both_directions", "iperf")
         .envs(FAST)
         .visited_by(include_str!("network/iperf.sh"))
-        .telling(&["iperf: received ", "iperf: sent ", "segments have left in"]),
+        .telling(&["iperf: received ", "iperf: sent ", "frames have left in"]),
     GuestTest::new("the_guest_measures_with_a_real_iperf_server", "iperf")
         .envs(XEN)
         .words("client=192.0.2.1 time=3")
