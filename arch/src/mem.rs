@@ -7,8 +7,8 @@
 use core::arch::naked_asm;
 
 /// Up to 32 bytes are loaded, in two pieces that may overlap, before any is stored. What is longer is copied 32
-/// bytes at a time, and its last 32, which were loaded first, at the end: so it may overlap a destination that
-/// begins before it.
+/// bytes at a time, and its last 32, which were loaded first, at the end: so the two may overlap if the destination
+/// begins first.
 ///
 /// `rep movsb` would be shorter, and is as fast for long copies on today's CPUs. But it takes long to begin,
 /// most copies are of less than 200 bytes, and an emulator does it byte by byte.
@@ -75,6 +75,7 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, bytes: usize) -> *mut 
     )
 }
 
+/// As `memcpy`; the other way round if the destination begins later.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, bytes: usize) -> *mut u8 {
@@ -104,6 +105,7 @@ unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, bytes: usize) -> *mut
     )
 }
 
+/// 16 bytes at a time; the last ones may be written twice.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 unsafe extern "C" fn memset(to: *mut u8, byte: i32, bytes: usize) -> *mut u8 {
@@ -149,6 +151,7 @@ unsafe extern "C" fn memset(to: *mut u8, byte: i32, bytes: usize) -> *mut u8 {
     )
 }
 
+/// 16 bytes at a time; the last ones may be compared twice.
 #[unsafe(no_mangle)]
 #[unsafe(naked)]
 unsafe extern "C" fn memcmp(a: *const u8, b: *const u8, bytes: usize) -> i32 {

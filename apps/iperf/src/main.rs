@@ -24,7 +24,8 @@ prism::app!(main, words: ["client", "time", "reverse"]);
 /// Connections at once: one for control, 16 for data, and one to refuse others.
 const CONNECTIONS: usize = 18;
 /// Bytes that each keeps in either direction, at least and at most: the more, the more leaves in one go.
-const BUFFER: (usize, usize) = (64 << 10, 1 << 20);
+const LEAST_BUFFER: usize = 64 << 10;
+const MOST_BUFFER: usize = 1 << 20;
 /// Time that the server has to accept a connection, tried anew while it refuses.
 const CONNECTING: Duration = Duration::from_secs(10);
 
@@ -51,9 +52,9 @@ async fn main(context: prism::Context) -> prism::Result {
     Ok(())
 }
 
-/// Bytes for a connection in either direction: all of them together have half of the memory.
+/// Bytes for a connection in either direction: all of them together have half of the memory, if that is enough.
 fn buffer() -> usize {
-    (memory::usage().free as usize / (4 * CONNECTIONS)).clamp(BUFFER.0, BUFFER.1)
+    (memory::usage().free as usize / (4 * CONNECTIONS)).clamp(LEAST_BUFFER, MOST_BUFFER)
 }
 
 /// The socket for datagrams.

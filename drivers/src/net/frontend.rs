@@ -58,6 +58,7 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
         }
         let count = self.queues.min(offer.queues).min(self.pages.most_queues());
         let pages = self.pages.share(count);
+        let properties = Properties { mtu: self.interface.usable(properties.mtu), ..properties };
         let mut queues = Vec::new();
         for number in 0..count {
             let prefix = if count == 1 { String::new() } else { format!("queue-{number}/") };

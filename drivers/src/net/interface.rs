@@ -25,7 +25,7 @@ pub struct Counters {
     pub damaged: u64,
     /// Packets that the stack sent.
     pub sent: u64,
-    /// Of those, TCP segments that left in the packet of another one.
+    /// Of those, frames of TCP segments that left in the packet of another one.
     pub merged: u64,
     /// Packets that the stack sent while there was no backend, and that are lost.
     pub lost: u64,
@@ -39,6 +39,8 @@ pub struct Counters {
 pub(super) struct State<'k> {
     pub(super) wire: Option<Box<dyn Wire + 'k>>,
     pub(super) properties: Option<Properties>,
+    /// The MTU of the first device: the stack's for good.
+    mtu: Option<usize>,
     pub(super) counters: Counters,
     /// What the stack found wrong with the wire.
     pub(super) error: Option<Error>,
@@ -57,6 +59,7 @@ impl<'k> Interface<'k> {
         let state = State {
             wire: None,
             properties: None,
+            mtu: None,
             counters: Counters::default(),
             error: None,
             unpublished: false,
@@ -92,11 +95,18 @@ impl<'k> Interface<'k> {
         self.state.lock()
     }
 
+    /// What is used of a device's MTU, which is to be connected: no more than the first one had, as peers were
+    /// told of that.
+    pub(super) fn usable(&self, mtu: usize) -> usize {
+        self.state().mtu.map_or(mtu, |first| first.min(mtu))
+    }
+
     /// Connects it.
     pub(super) fn connect(&self, wire: Box<dyn Wire + 'k>, properties: Properties) {
         let mut state = self.state();
         state.counters.connections += 1;
         state.properties = Some(properties);
+        state.mtu.get_or_insert(properties.mtu);
         state.wire = Some(wire);
         state.error = None;
         // Pages to receive into have been put into the ring.

@@ -89,7 +89,7 @@ impl<'k, K: Platform> Link<'k, K> {
         self.transmitter.failed()
     }
 
-    /// TCP segments that left in the packet of another one.
+    /// Frames of TCP segments that left in the packet of another one.
     pub fn merged(&self) -> u64 {
         self.transmitter.merged()
     }
@@ -133,7 +133,7 @@ impl<'k, K: Platform> Link<'k, K> {
     }
 
     /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in. What is too long for the
-    /// network leaves in pieces, or not at all if it cannot be divided.
+    /// network leaves in pieces; if it is neither TCP nor IPv4 without options it is lost.
     pub fn send(&mut self, frame: &mut [u8]) {
         let transport = Transport::find(frame);
         let segment = transport.and_then(|transport| Segment::find(frame, transport, self.mtu));
@@ -146,7 +146,16 @@ impl<'k, K: Platform> Link<'k, K> {
             Some(segment) => {
                 oversize::cut(frame, &segment, |piece| self.send_alone(piece, Transport::find(piece)));
             }
-            None => oversize::fragment(frame, self.mtu, |piece| self.send_alone(piece, None)),
+            None => {
+                let mut is_lost = true;
+                oversize::fragment(frame, self.mtu, |piece| {
+                    is_lost = false;
+                    self.send_alone(piece, None);
+                });
+                if is_lost {
+                    self.transmitter.lose();
+                }
+            }
         }
     }
 
@@ -184,7 +193,7 @@ impl<'k, K: Platform> Link<'k, K> {
     /// [`Error`] if the backend broke the protocol.
     pub fn can_send(&mut self, length: usize) -> Result<bool, Error> {
         let pieces = oversize::most_pieces(length, self.mtu);
-        let pages = length.div_ceil(pieces).div_ceil(PAGE_SIZE) * pieces;
+        let pages = length.min(ETHERNET_HEADER + self.mtu).div_ceil(PAGE_SIZE) * pieces;
         loop {
             if self.transmitter.has_room(pages) {
                 return Ok(true);

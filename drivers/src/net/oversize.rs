@@ -4,7 +4,7 @@
 //! such where the backend takes them apart (the module `train`), and else are taken apart here, like long
 //! packets of other kinds.
 //!
-//! Peers don't know: the segment size in our SYNs is the network's, and one that peers' SYNs allow is raised
+//! Peers don't know, but that a DHCP server is told of that MTU too: the segment size in our SYNs is the network's, and one that peers' SYNs allow is raised
 //! for the stack only if it is at least that. So a frame that is too long for the network goes to somebody who
 //! takes segments as long as the network does; all others get theirs in the size that they said.
 
@@ -20,9 +20,10 @@ const HEADERS_IPV4: usize = 20 + 20;
 const HEADERS_IPV6: usize = 40 + 20;
 
 /// The longest headers of a piece: IPv4 and TCP with all options that they can have.
-const LONGEST_HEADERS: usize = 60 + 60;
+const LONGEST_IP_HEADERS: usize = 60 + 60;
 
-/// The MTU that the stack is told of on a network of `mtu`, if it may make `segments` as one.
+/// The MTU that the stack is told of on a network of `mtu`, if it may make `segments` as one. Headers of IPv6
+/// are longer, but each of its segments is shorter by as much.
 pub(super) fn mtu_for_stack(mtu: usize, segments: usize) -> usize {
     HEADERS_IPV4 + size_on(mtu, HEADERS_IPV4) * most_segments(mtu, segments)
 }
@@ -42,7 +43,7 @@ fn size_on(mtu: usize, headers: usize) -> usize {
 pub(super) fn most_pieces(length: usize, mtu: usize) -> usize {
     match length <= ETHERNET_HEADER + mtu {
         true => 1,
-        false => length.div_ceil(mtu.saturating_sub(LONGEST_HEADERS).max(1)),
+        false => length.div_ceil(mtu.saturating_sub(LONGEST_IP_HEADERS).max(1)),
     }
 }
 

@@ -31,7 +31,7 @@ pub struct Port<'k> {
 
 impl<'k> Port<'k> {
     /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; what
-    /// is too long for the next device's leaves in pieces.
+    /// is too long for the next device's leaves in pieces, as [`Link::send`](super::Link::send) says.
     pub fn new(interface: Arc<Interface<'k>>, properties: Properties) -> Self {
         let sent = vec![0; longest(properties)];
         Self { interface, properties, received: vec![0; LONGEST], sent, budget: BUDGET }

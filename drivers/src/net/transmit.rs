@@ -93,18 +93,24 @@ impl<'k, K: Platform> Transmitter<'k, K> {
         Ok(self.ring.ready()? != 0)
     }
 
-    /// Packets that the backend failed to send, or parts of them.
+    /// Counts a packet that cannot be sent.
+    pub(super) fn lose(&mut self) {
+        self.failed += 1;
+    }
+
+    /// Packets that could not be sent, or parts of them.
     pub(super) fn failed(&self) -> u64 {
         self.failed
     }
 
-    /// Segments that left in the packet of another one.
+    /// Frames of segments that left in the packet of another one.
     pub(super) fn merged(&self) -> u64 {
         self.merged
     }
 
-    /// Whether there is room for frames in `parts` pages.
+    /// Whether there is room for frames in `parts` pages, or in all there are, if those are fewer.
     pub(super) fn has_room(&self, parts: usize) -> bool {
+        let parts = parts.min(self.pages.len());
         // With each train an entry of extra information; one for that of this frame too.
         let reserved: usize = self.waiting.iter().map(|waiting| waiting.pages.len() + 1).sum();
         parts <= self.free.len() && reserved + parts < self.ring.room() as usize
@@ -116,7 +122,7 @@ impl<'k, K: Platform> Transmitter<'k, K> {
     pub(super) fn send(&mut self, frame: &[u8], flags: u16) {
         self.depart();
         if !self.has_room(frame.len().div_ceil(PAGE_SIZE)) {
-            return;
+            return self.lose();
         }
         let mut pages = Vec::new();
         self.append(&mut pages, 0, frame);
@@ -127,7 +133,7 @@ impl<'k, K: Platform> Transmitter<'k, K> {
     /// [room](Self::has_room). The backend sees it after [`publish`](Self::publish).
     pub(super) fn send_segment(&mut self, frame: &[u8], segment: Segment) {
         if !self.has_room(frame.len().div_ceil(PAGE_SIZE)) {
-            return;
+            return self.lose();
         }
         let payload = frame.get(segment.start..).unwrap_or_default();
         if let Some(place) = self.waiting.iter().position(|waiting| waiting.train.takes(&segment)) {

@@ -52,7 +52,7 @@ pub trait Wire: Send {
     /// Frames, or parts of them, that were not sent.
     fn failed(&self) -> u64;
 
-    /// TCP segments that left in the packet of another one.
+    /// Frames of TCP segments that left in the packet of another one.
     fn merged(&self) -> u64 {
         0
     }

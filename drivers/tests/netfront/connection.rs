@@ -373,6 +373,27 @@ fn a_backend_with_several_queues_is_told_of_as_many_as_there_are_pages_for() {
     });
 }
 
+#[test]
+fn a_network_with_a_larger_mtu_does_not_get_longer_packets() {
+    let guest = Guest::new();
+    guest.play(async |interface| {
+        for (mtu, expected) in [("1500", 1500), ("9000", 1500), ("1400", 1400)] {
+            guest.xenstored.write(&format!("{FRONTEND}/mtu"), mtu);
+            guest.until(State::Connected).await;
+            let backend = guest.backend();
+            guest.be(State::Connected);
+            a_while().await;
+            assert_eq!(interface.connected().await.mtu, expected);
+            guest.be(State::Closing);
+            guest.until(State::Closed).await;
+            drop(backend);
+            guest.be(State::Closed);
+            guest.until(State::Initialising).await;
+            guest.be(State::InitWait);
+        }
+    });
+}
+
 /// A SYN over IPv4 whose sender takes segments of 1460 bytes.
 const SYN: &[u8] = &[
     2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0, 0, 44, 0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192,

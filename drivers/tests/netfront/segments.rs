@@ -358,9 +358,33 @@ fn what_is_too_long_and_cannot_be_divided_does_not_leave() {
     cut_short[16] = 0xff;
     let mut six = tcp(false, 80, 0, ACK, &[1; 2000]);
     six[20] = 17;
-    let reset = tcp(true, 80, 0, 4, &[1; 2000]);
     for frame in [with_options, cut_short, six, vec![0x45; 3000]] {
         assert!(send(&mut link, &backend, &[frame]).is_empty());
     }
-    assert!(send(&mut link, &backend, &[reset]).iter().all(|packet| packet.bytes.len() <= 1514));
+    assert_eq!(link.failed(), 4);
+}
+
+#[test]
+fn there_is_room_for_all_pieces_of_what_can_be_sent() {
+    for mtu in [1280, 1500, 4000, 4083, 8190, 9000, 20_000] {
+        for transmit in [32, 40] {
+            let platform = platform();
+            let offer = Offer { segments_ipv4: false, ..OFFER };
+            let (mut link, backend) = connected_with(&platform, offer, Pages { transmit, ..PAGES }, mtu);
+            let count = (65_000 / (mtu - 40)).min(8);
+            let payload = vec![1; count * (mtu - 40)];
+            let sent = send(&mut link, &backend, &[tcp(true, 80, 0, ACK, &payload)]);
+            assert_eq!(sent.iter().map(|packet| packet.bytes.len() - 54).sum::<usize>(), payload.len());
+            assert_eq!((sent.len(), link.failed()), (count, 0), "{mtu}");
+        }
+    }
+}
+
+#[test]
+fn what_has_more_pieces_than_there_are_pages_does_not_block_the_rest() {
+    let platform = platform();
+    let (mut link, backend) = connected_with(&platform, OFFER, PAGES, 1500);
+    assert!(link.can_send(62_774).unwrap(), "as an interface of MTU 9000 asks");
+    assert_eq!(send(&mut link, &backend, &[datagram(30_000, 0, 0)]).len(), usize::from(PAGES.transmit));
+    assert!(!link.can_send(1514).unwrap());
 }

@@ -26,7 +26,7 @@ pub struct Buffers {
 /// connections at once: the stack has no queue for more, and refuses them.
 ///
 /// What is written leaves at once, without Nagle's algorithm: the stack makes several segments as one, and
-/// would hold back whatever does not fill all of them.
+/// would hold back whatever does not fill all of them. Sockets of one's own should do without it too.
 pub async fn serve(
     stack: Stack<'static>,
     port: u16,
