@@ -193,8 +193,12 @@ mod tests {
         let job = |env, disk: &str| Job { disks: vec![disk.into()], ..Job::new(env, image.clone()) };
         let lab = Lab::new("l".into());
         let lends = |jobs: &[Job]| {
-            let share =
-                |job: &'_ Job| Share { lab: &lab, place: job.env.place(), snapshot: None, jobs: vec![(0, job)] };
+            let share = |job: &'_ Job| Share {
+                lab: &lab,
+                place: job.env.place(),
+                snapshot: None,
+                jobs: vec![(0, job)],
+            };
             lends_twice(&jobs.iter().map(share).collect())
         };
         assert!(lends(&[job(Env::Pv, "a"), job(Env::Kvm, "a")]));
