@@ -147,7 +147,7 @@ fn is_server(project: &Project, name: &str) -> bool {
 
 fn envs(options: &cli::Run, network: bool) -> Result<Vec<Env>> {
     let boots_there = |env: &Env| options.boot == Boot::Direct || env.has_bios();
-    let has_all = |env: &Env| env.has_devices() || !(network || !options.disks.is_empty());
+    let has_all = |env: &Env| env.has_devices() || !network && options.disks.is_empty();
     if options.envs.is_empty() {
         return Ok(Env::ALL.into_iter().filter(|env| boots_there(env) && has_all(env)).collect());
     }
@@ -201,5 +201,30 @@ fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
         backend: Backend::Kernel,
         limit: Duration::from_secs(options.timeout),
         ..Job::new(env, image.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn envs_of(words: &[&str], network: bool) -> Result<Vec<Env>> {
+        let words = ["runner", "run", "httpd"].iter().chain(words);
+        match cli::Cli::parse_from(words).command {
+            cli::Command::Run(options) => envs(&options, network),
+            other => bail!("{other:?} is not run"),
+        }
+    }
+
+    #[test]
+    fn a_dom0_is_left_out_where_devices_are_wanted_and_refused_where_it_is_named() {
+        let count = |words: &[&str], network| envs_of(words, network).unwrap().len();
+        assert_eq!(count(&[], false), Env::ALL.len());
+        assert_eq!(count(&[], true), Env::ALL.len() - 2);
+        assert_eq!(count(&["--disk", "f"], false), Env::ALL.len() - 2);
+        assert!(envs_of(&["--env", "dom0-pv"], true).is_err());
+        assert!(envs_of(&["--env", "dom0-pv"], false).is_ok());
     }
 }

@@ -192,15 +192,10 @@ mod tests {
         let image = Image { name: "i".to_owned(), file: "i".into(), debug: None };
         let job = |env, disk: &str| Job { disks: vec![disk.into()], ..Job::new(env, image.clone()) };
         let lab = Lab::new("l".into());
-        let lends = |jobs: &[Job]| {
-            let share = |job: &'_ Job| Share {
-                lab: &lab,
-                place: job.env.place(),
-                snapshot: None,
-                jobs: vec![(0, job)],
-            };
-            lends_twice(&jobs.iter().map(share).collect())
-        };
+        fn share<'a>(lab: &'a Lab, job: &'a Job) -> Share<'a> {
+            Share { lab, place: job.env.place(), snapshot: None, jobs: vec![(0, job)] }
+        }
+        let lends = |jobs: &[Job]| lends_twice(&jobs.iter().map(|job| share(&lab, job)).collect());
         assert!(lends(&[job(Env::Pv, "a"), job(Env::Kvm, "a")]));
         assert!(!lends(&[job(Env::Pv, "a"), job(Env::Pvh, "a"), job(Env::Kvm, "b")]));
     }
