@@ -25,7 +25,7 @@ const XL: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
 const SWIFT: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::QemuXen, Env::Kvm, Env::Fv];
 
 const LARGE_FILE: GuestTest = GuestTest::new("", "httpd")
-    .words("root=xvda1 log")
+    .words("root=disk1 log")
     .hosted_by(concat!(include_str!("network/site.sh"), include_str!("network/large_site.sh")))
     .seconds(400)
     .telling(&["256 MiB are the same"]);
