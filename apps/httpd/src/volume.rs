@@ -65,8 +65,9 @@ impl Volume {
             let none = || format!("root={root}: no disk has a file system there");
             return Self::mount_any(context, number).await?.ok_or_else(|| none().into());
         }
-        let missing =
-            || format!("root={root}: there is no such disk; give builtin, ramdisk, disk, or a name such as xvda");
+        let missing = || {
+            format!("root={root}: there is no such disk; give builtin, ramdisk, disk, or a name such as xvda")
+        };
         let disk = context.disk(name).await.ok_or_else(missing)?;
         let mounted = Self::mount_disk(context, disk, number).await?;
         Ok(mounted.map_err(|error| format!("root={root}: {error}"))?)

@@ -2,7 +2,7 @@
 //! Does one thing as often as it is told, for those who count what that costs.
 //!
 //! `sleeps=N`: sleeps of a millisecond; `reads=N`: 4 KiB of the first disk, one read after the other;
-//! `wakes=N`: wakes a task of another vCPU, by which it is woken.
+//! `wakes=N`: wakes a task of another vCPU, and sleeps for a millisecond, in which that one sleeps again.
 #![no_std]
 #![no_main]
 
@@ -42,22 +42,21 @@ async fn read(context: &Context, count: u64) -> prism::Result {
     Ok(())
 }
 
-/// A task on another vCPU answers as often as it is woken.
+/// A task on another vCPU is woken, and has time to sleep again.
 async fn wake(context: &Context, count: u64) -> prism::Result {
     let Some(other) = context.vcpus().nth(1) else {
         return if count == 0 { Ok(()) } else { Err("one vCPU runs, and nobody to wake".into()) };
     };
-    let (there, back) = (Arc::new(Bell::new()), Arc::new(Bell::new()));
-    let (woken, answer) = (Arc::clone(&there), Arc::clone(&back));
+    let bell = Arc::new(Bell::new());
+    let woken = Arc::clone(&bell);
     context.spawn_on(other, async move {
-        for _ in 0..count {
+        loop {
             woken.wait().await;
-            answer.signal(());
         }
     })?;
     for _ in 0..count {
-        there.signal(());
-        back.wait().await;
+        bell.signal(());
+        sleep(Duration::from_millis(1)).await;
     }
     println!("vCPU {other} was woken {count} times");
     Ok(())
