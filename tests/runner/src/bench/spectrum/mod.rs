@@ -231,7 +231,7 @@ const fn shows_timers(env: Env) -> bool {
     !matches!(env, Env::Fv)
 }
 
-/// Whether packets arrive there: in a PV shim they do not, in the lab.
+/// Whether a guest gets a network there: in a PV shim it does not, in the lab.
 const fn has_packets(env: Env) -> bool {
     !matches!(env, Env::PvShim)
 }

@@ -14,8 +14,8 @@ const FAST: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm];
 const ALL: &[Env] =
     &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen, Env::Kvm, Env::Fv];
 
-/// Everywhere but in a dom0, which has no devices, and in a PV shim, where requests of several pages fail in
-/// the lab and no packet arrives.
+/// Everywhere but in a dom0, which has no devices, and in a PV shim, where reads of several pages fail in
+/// the lab and the server gets no network.
 const SERVED: &[Env] =
     &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen, Env::Kvm, Env::Fv];
 
