@@ -360,6 +360,7 @@ fn personal(info: &BootInfo) -> Vec<u8> {
 /// Says what was found and what is used instead of what is missing, a line each.
 fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
     info!("{found}");
+    info!("spectrum: {}", found.grid.letters());
     match (found.capabilities.paravirtual(), found.hypercall_method()) {
         (Ok(_), Some(method)) => info!("Xen: used, by {}", method.name()),
         (Ok(_), None) => {}

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A web server on port 80, of files in the image (root=builtin), in a tar archive (root=ramdisk), or on a
-//! disk or a partition (root=xvda, root=xvda1: FAT, or ext2 to ext4).
+//! A web server on port 80, of files on a disk (FAT, or ext2 to ext4), in a tar archive, or in the image.
+//!
+//! `root=disk`: the first disk that has a file system, whatever its name; `root=xvda`: this one; with a number
+//! behind it, this partition; `root=ramdisk`: the archive that the loader gave; `root=builtin`: a page in the
+//! image. Without `root=`, a disk if there is one that has a file system, or else the page.
 #![no_std]
 #![no_main]
 
@@ -39,13 +42,17 @@ const FAREWELL: u64 = 5;
 
 async fn main(context: prism::Context) -> prism::Result {
     let words = context.command_line();
-    match words.get("root").unwrap_or("builtin") {
-        "builtin" => offer(context, Files::new(BUILTIN), 0).await,
-        "ramdisk" => {
+    match words.get("root") {
+        Some("builtin") => offer(context, Files::new(BUILTIN), 0).await,
+        Some("ramdisk") => {
             let archive = context.ramdisk().ok_or("root=ramdisk: the loader gave no ramdisk")?;
             offer(context, Files::of_tar(archive)?, 0).await
         }
-        root => offer(context, Volume::mount(&context, root).await?, volume::WINDOW as u64).await,
+        Some(root) => offer(context, Volume::mount(&context, root).await?, volume::WINDOW as u64).await,
+        None => match Volume::mount_any(&context, None).await? {
+            Some(volume) => offer(context, volume, volume::WINDOW as u64).await,
+            None => offer(context, Files::new(BUILTIN), 0).await,
+        },
     }
 }
 

@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use prism::blocking::{self, wait};
-use prism::disks::{self, Bytes};
+use prism::disks::{self, Bytes, Disk};
 use prism::sync::blocking_mutex::raw::NoopRawMutex;
 use prism::sync::channel::Channel;
 use prism::sync::signal::Signal;
@@ -25,6 +25,9 @@ use prism_volumes::OpenFile;
 
 /// Bytes that are read from a file at once, and kept for its connection.
 pub(crate) const WINDOW: usize = 64 << 10;
+
+/// Instead of a disk's name: the first that has a file system.
+const ANY: &str = "disk";
 
 /// Requests that wait; more wait to be put there.
 const REQUESTS: usize = 4;
@@ -58,9 +61,39 @@ impl Volume {
     /// The volume that `root` names: a disk, or a disk and the number of a partition.
     pub(crate) async fn mount(context: &Context, root: &str) -> prism::Result<Self> {
         let (name, number) = split(root);
-        let missing =
-            || format!("root={root}: there is no such disk; give builtin, ramdisk, or a disk such as xvda");
+        if name == ANY {
+            let none = || format!("root={root}: no disk has a file system there");
+            return Self::mount_any(context, number).await?.ok_or_else(|| none().into());
+        }
+        let missing = || {
+            format!("root={root}: there is no such disk; give builtin, ramdisk, disk, or a name such as xvda")
+        };
         let disk = context.disk(name).await.ok_or_else(missing)?;
+        let mounted = Self::mount_disk(context, disk, number).await?;
+        Ok(mounted.map_err(|error| format!("root={root}: {error}"))?)
+    }
+
+    /// The volume of the first disk that has one, as a whole or in the partition of this number; `None` if
+    /// none has.
+    pub(crate) async fn mount_any(context: &Context, number: Option<usize>) -> prism::Result<Option<Self>> {
+        for disk in context.disks().await {
+            match Self::mount_disk(context, Arc::clone(&disk), number).await? {
+                Ok(volume) => {
+                    println!("httpd: the files are those of {}", disk.name());
+                    return Ok(Some(volume));
+                }
+                Err(error) => println!("httpd: no files of {}: {error}", disk.name()),
+            }
+        }
+        Ok(None)
+    }
+
+    /// The volume of a disk, or what is wrong with it.
+    async fn mount_disk(
+        context: &Context,
+        disk: Arc<Disk>,
+        number: Option<usize>,
+    ) -> prism::Result<prism::Result<Self>> {
         let sector_size = disk.geometry().sector_size as usize;
         let disk = Arc::new(disks::bytes(disk));
         let volume = Self(Rc::new(Shared { requests: Channel::new(), closed: RefCell::default() }));
@@ -78,8 +111,7 @@ impl Volume {
                 println!("{error}");
             }
         })?;
-        told.wait().await.map_err(|error| format!("root={root}: {error}"))?;
-        Ok(volume)
+        Ok(told.wait().await.map(|()| volume))
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> T {

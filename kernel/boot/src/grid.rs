@@ -77,6 +77,24 @@ impl Grid {
             rows: [devices(found, services), interrupts(found, services), platform(found), privileged(found)],
         }
     }
+
+    /// The rows' letters, in a line: `P P S H`.
+    #[must_use]
+    pub const fn letters(&self) -> Letters<'_> {
+        Letters(self)
+    }
+}
+
+/// A grid's letters, to be printed.
+#[derive(Clone, Copy, Debug)]
+pub struct Letters<'a>(&'a Grid);
+
+impl fmt::Display for Letters<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [first, rest @ ..] = self.0.rows.map(|row| row.level.letter());
+        write!(f, "{first}")?;
+        rest.iter().try_for_each(|letter| write!(f, " {letter}"))
+    }
 }
 
 impl fmt::Display for Grid {

@@ -36,8 +36,9 @@ pub enum Command {
         #[command(subcommand)]
         action: Lab,
     },
-    /// Measure Prism against Linux, as guests of the same Xen, and write the result into docs/.
-    #[command(override_usage = "scripts/bench blk|net [--quick]")]
+    /// Measure Prism against Linux, as guests of the same Xen, or what each environment costs, and write the
+    /// result into docs/.
+    #[command(override_usage = "scripts/bench blk|net|spectrum [--quick]")]
     Bench(Bench),
     /// Run the tests: `quick` = those of this machine alone; `long` = those that take very long;
     /// `list`; or those whose name contains one of the words; all but the long ones by default.
@@ -91,7 +92,7 @@ pub struct Run {
     #[arg(long = "disk", value_name = "FILE")]
     pub disks: Vec<PathBuf>,
     /// A network interface for the guest, on a bridge where DHCP gives it the address 192.0.2.2 and
-    /// the lab machine has 192.0.2.1.
+    /// the lab machine has 192.0.2.1. Servers have one anyway.
     #[arg(long)]
     pub net: bool,
     /// A shell command, to the end of the line, for the lab machine on the guest's network: run once
@@ -115,9 +116,12 @@ pub struct Bench {
     /// What is measured.
     #[arg(value_enum)]
     pub what: Benchmark,
-    /// Environments, pv, pvh and pvhvm by default; may be repeated or separated by commas.
+    /// Environments, pv, pvh and pvhvm by default, for spectrum all; may be repeated or separated by commas.
     #[arg(long = "env", value_delimiter = ',', value_name = "ENV")]
     pub envs: Vec<String>,
+    /// Runs of each, of which the median is taken.
+    #[arg(long, default_value_t = 3, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub rounds: u32,
     /// Only one short run of each, in pv by default; prints the table, and writes nothing.
     #[arg(long)]
     pub quick: bool,
@@ -130,6 +134,8 @@ pub enum Benchmark {
     Blk,
     /// Network interfaces.
     Net,
+    /// What each environment costs.
+    Spectrum,
 }
 
 impl Benchmark {
@@ -139,6 +145,7 @@ impl Benchmark {
         match self {
             Self::Blk => "blk",
             Self::Net => "net",
+            Self::Spectrum => "spectrum",
         }
     }
 }

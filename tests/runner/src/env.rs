@@ -130,6 +130,12 @@ impl Env {
         }
     }
 
+    /// Whether a guest can be given disks and a network there. Xen gives its dom0 the machine's own devices,
+    /// which are left alone: nothing drives hardware here.
+    pub const fn has_devices(self) -> bool {
+        !matches!(self, Self::Dom0Pv | Self::Dom0Pvh)
+    }
+
     /// Whether a machine of this kind has a BIOS that boots from disks.
     pub const fn has_bios(self) -> bool {
         matches!(self, Self::Pvhvm | Self::HvmPvDrivers | Self::Hvm | Self::Kvm | Self::Fv)

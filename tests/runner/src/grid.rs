@@ -77,6 +77,13 @@ fn row(line: &str, label: &str) -> Option<Row> {
     Some(Row { level: Level::by_letter(letter)?, mechanism: mechanism.trim().to_owned() })
 }
 
+/// The grid that the kernel's boot report tells, as a line that ends with `spectrum: P P S H`.
+pub fn reported(console: &str) -> Option<Grid> {
+    let letters = console.lines().find_map(|line| line.split_once(": spectrum: "))?.1;
+    let levels: Option<Vec<Level>> = letters.split_whitespace().map(Level::by_letter).collect();
+    levels?.try_into().ok().map(Grid)
+}
+
 /// The levels of four rows.
 pub fn levels(rows: &[Row; 4]) -> Grid {
     Grid(rows.each_ref().map(|row| row.level))
@@ -98,6 +105,14 @@ Test result: SUCCESS\r\n";
         let rows = parse(CONSOLE).unwrap();
         assert_eq!(levels(&rows).to_string(), "P P P H");
         assert_eq!(rows[2].mechanism, "none; PVH entry");
+    }
+
+    #[test]
+    fn the_boot_report_tells_the_grid_in_a_line() {
+        let console = "prism::boot: PVH on Xen\r\nprism::boot: spectrum: - P P H\r\n";
+        assert_eq!(reported(console).unwrap().to_string(), "- P P H");
+        assert_eq!(reported("prism::boot: spectrum: P P P\n"), None);
+        assert_eq!(reported(CONSOLE), None);
     }
 
     #[test]

@@ -55,6 +55,24 @@ pub fn require(tool: Tool) -> Result<PathBuf> {
     find(tool.program()).with_context(|| format!("{package} brought no {}", tool.program()))
 }
 
+/// Makes an ext4 file system of a size such as `16M` in `file`, with what is in `tree`.
+///
+/// # Errors
+/// If `mke2fs` is missing or fails.
+pub fn make_ext4(tree: &Path, file: &Path, label: &str, size: &str) -> Result<()> {
+    let output = Command::new(require(Tool::Mke2fs)?)
+        .args(["-q", "-t", "ext4", "-L", label, "-d"])
+        .arg(tree)
+        .arg(file)
+        .arg(size)
+        .output()
+        .context("cannot run mke2fs")?;
+    if !output.status.success() {
+        bail!("mke2fs failed:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    Ok(())
+}
+
 /// Makes sure that `file` is there, which `package` brings.
 ///
 /// # Errors

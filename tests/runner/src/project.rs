@@ -29,6 +29,8 @@ pub struct App {
     pub package: String,
     /// What it does, in a line.
     pub about: String,
+    /// Whether it is of no use without a network: `network = true` in its `[package.metadata.prism]`.
+    pub network: bool,
 }
 
 /// What something that can be started is for.
@@ -116,6 +118,7 @@ impl Project {
             name: folder.file_name()?.to_str()?.to_owned(),
             package: package["name"].as_str()?.to_owned(),
             about: about(Path::new(package["targets"][0]["src_path"].as_str()?)),
+            network: package["metadata"]["prism"]["network"].as_bool().unwrap_or(false),
         })
     }
 }

@@ -81,7 +81,7 @@ impl Report {
     fn judge(&self, env: Env, outcome: &Outcome, rows: Option<&[Row; 4]>) -> Line {
         let mut line = Line {
             env,
-            levels: rows.map(|rows| grid::levels(rows).0),
+            levels: rows.map(grid::levels).or_else(|| grid::reported(&outcome.console)).map(|grid| grid.0),
             environment: environment(&outcome.console).to_owned(),
             verdict: outcome.verdict,
             reason: outcome.reason(),

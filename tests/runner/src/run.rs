@@ -27,7 +27,7 @@ use crate::terminal::AtEnd;
 use crate::verdict::Verdict;
 
 /// The application that is booted when none is named; its grid is judged too.
-const SHOWPIECE: &str = "spectrum";
+pub const SHOWPIECE: &str = "spectrum";
 
 /// Boots an application in each environment asked for.
 ///
@@ -38,13 +38,15 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
         list(project)?;
         return Ok(0);
     }
-    let envs = envs(options)?;
+    let name = options.app.as_deref().unwrap_or(SHOWPIECE);
+    let network = options.net || !options.visit.is_empty() || is_server(project, name);
+    let envs = envs(options, network)?;
     ensure!(!options.interactive || envs.len() == 1, "--interactive connects to one guest: name one --env");
     let disks = disks(&options.disks)?;
-    let image = find_image(project, options.app.as_deref().unwrap_or(SHOWPIECE))?;
+    let image = find_image(project, name)?;
     println!("image  {}", image.file.display());
     println!("sha256 {}", image.sha256()?);
-    if options.net {
+    if network {
         println!("network: the guest is {GUEST} there; --visit COMMAND runs a command beside it");
     }
     let scratch = Scratch::new()?;
@@ -53,7 +55,7 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
         .map(|&env| {
             let words = env.command_line(&options.cmdline);
             let disks = options.boot.with_boot_disk(&image, &words, disks.clone(), scratch.path())?;
-            Ok(job(env, &image, &disks, options))
+            Ok(Job { network, ..job(env, &image, &disks, options) })
         })
         .collect::<Result<Vec<Job>>>()?;
     if options.interactive {
@@ -138,14 +140,23 @@ fn list(project: &Project) -> Result<()> {
     Ok(())
 }
 
-fn envs(options: &cli::Run) -> Result<Vec<Env>> {
+/// Whether an application of the project's serves a network, and is given one unasked.
+fn is_server(project: &Project, name: &str) -> bool {
+    project.app(name).is_ok_and(|app| app.network)
+}
+
+fn envs(options: &cli::Run, network: bool) -> Result<Vec<Env>> {
     let boots_there = |env: &Env| options.boot == Boot::Direct || env.has_bios();
+    let has_all = |env: &Env| env.has_devices() || !network && options.disks.is_empty();
     if options.envs.is_empty() {
-        return Ok(Env::ALL.into_iter().filter(boots_there).collect());
+        return Ok(Env::ALL.into_iter().filter(|env| boots_there(env) && has_all(env)).collect());
     }
     let mut envs = options.envs.iter().map(|name| env(name)).collect::<Result<Vec<_>>>()?;
     if let Some(env) = envs.iter().find(|env| !boots_there(env)) {
         bail!("{} has no BIOS: it can only be booted directly", env.name());
+    }
+    if let Some(env) = envs.iter().find(|env| !has_all(env)) {
+        bail!("{} has neither disks nor a network: a dom0's devices are hardware", env.name());
     }
     envs.sort();
     envs.dedup();
@@ -186,10 +197,34 @@ fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
         command_line: env.command_line(&options.cmdline),
         boot: options.boot,
         disks: disks.to_vec(),
-        network: options.net || !options.visit.is_empty(),
         beside: (!options.visit.is_empty()).then(|| visit(&options.visit.join(" "))),
         backend: Backend::Kernel,
         limit: Duration::from_secs(options.timeout),
         ..Job::new(env, image.clone())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    fn envs_of(words: &[&str], network: bool) -> Result<Vec<Env>> {
+        let words = ["runner", "run", "httpd"].iter().chain(words);
+        match cli::Cli::parse_from(words).command {
+            cli::Command::Run(options) => envs(&options, network),
+            other => bail!("{other:?} is not run"),
+        }
+    }
+
+    #[test]
+    fn a_dom0_is_left_out_where_devices_are_wanted_and_refused_where_it_is_named() {
+        let count = |words: &[&str], network| envs_of(words, network).unwrap().len();
+        assert_eq!(count(&[], false), Env::ALL.len());
+        assert_eq!(count(&[], true), Env::ALL.len() - 2);
+        assert_eq!(count(&["--disk", "f"], false), Env::ALL.len() - 2);
+        assert!(envs_of(&["--env", "dom0-pv"], true).is_err());
+        assert!(envs_of(&["--env", "dom0-pv"], false).is_ok());
     }
 }

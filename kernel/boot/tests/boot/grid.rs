@@ -165,6 +165,7 @@ fn a_pvh_guest_leaves_privileged_work_to_the_hardware() {
 #[test]
 fn a_pv_guest_in_a_shim_says_so() {
     assert_eq!(letters(&pv_shim()), "PPPP");
+    assert_eq!(grid(&pv_shim()).letters().to_string(), "P P P P");
     assert!(printed(&pv_shim()).contains("P  hypercalls, in a PVH container\n"));
 }
 

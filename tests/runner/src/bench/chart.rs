@@ -60,6 +60,6 @@ pub(super) fn svg(title: &str, comparisons: &[Comparison]) -> String {
     picture + "</svg>\n"
 }
 
-fn text(picture: &mut String, x: u32, y: u32, text: &str) {
+pub(super) fn text(picture: &mut String, x: u32, y: u32, text: &str) {
     let _ = writeln!(picture, "<text x=\"{x}\" y=\"{y}\">{text}</text>");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Comparing Prism's drivers with Linux's: both as guests of the same Xen, in the same session, one
-//! after the other, again and again.
+//! after the other, again and again; and environments with each other, by how often guests leave them.
 //!
 //! The machine beneath is shared and emulated: what is kept are counts, which Xen's trace gives, and
 //! ratios of runs that follow one another.
@@ -12,8 +12,7 @@ mod network;
 mod page;
 mod ratio;
 mod rival;
-
-use std::fs;
+mod spectrum;
 
 use anyhow::{Context, Result};
 
@@ -26,9 +25,6 @@ use cost::Cost;
 
 /// The environments in which both can be compared.
 const ENVS: [Env; 3] = [Env::Pv, Env::Pvh, Env::Pvhvm];
-
-/// Pairs of runs.
-const ROUNDS: usize = 3;
 
 /// One of those that are compared.
 trait Contender {
@@ -71,15 +67,20 @@ fn known(name: &str) -> Result<Env> {
 /// # Errors
 /// If the lab fails, or a guest.
 pub fn run(project: &Project, options: &Bench) -> Result<u8> {
-    let (envs, rounds) = if options.quick { (&ENVS[..1], 1) } else { (&ENVS[..], ROUNDS) };
+    type Contenders = fn(&Project, &mut Session, &Bench) -> Result<[Box<dyn Contender>; 2]>;
+    let (title, contenders): (_, Contenders) = match options.what {
+        Benchmark::Spectrum => return spectrum::run(project, options),
+        Benchmark::Blk => {
+            (disks::TITLE, |project, session, options| disks::contenders(project, session, options.quick))
+        }
+        Benchmark::Net => (network::TITLE, |project, session, _| network::contenders(project, session)),
+    };
+    let (envs, rounds) = if options.quick { (&ENVS[..1], 1) } else { (&ENVS[..], options.rounds) };
     let chosen = options.envs.iter().map(|name| known(name)).collect::<Result<Vec<Env>>>()?;
     let envs = if chosen.is_empty() { envs } else { &chosen };
     let lab = project.lab();
     let mut session = Session::open(&lab, &lab.ensure(Role::Xen)?, &[])?;
-    let (title, [ours, linux]) = match options.what {
-        Benchmark::Blk => (disks::TITLE, disks::contenders(project, &mut session, options.quick)?),
-        Benchmark::Net => (network::TITLE, network::contenders(project, &mut session)?),
-    };
+    let [ours, linux] = contenders(project, &mut session, options)?;
     let mut comparisons = Vec::new();
     for &env in envs {
         let mut pairs = Vec::new();
@@ -92,15 +93,7 @@ pub fn run(project: &Project, options: &Bench) -> Result<u8> {
     let table = page::table(&comparisons);
     println!("{table}");
     if !options.quick {
-        let name = options.what.name();
-        let docs = project.root().join("docs");
-        let (text, picture) = (docs.join("benchmarks.md"), docs.join(format!("{name}.svg")));
-        let old = fs::read_to_string(&text).with_context(|| format!("cannot read {}", text.display()))?;
-        let new = page::with_table(&old, name, &table)?;
-        fs::write(&text, new).with_context(|| format!("cannot write {}", text.display()))?;
-        fs::write(&picture, chart::svg(title, &comparisons))
-            .with_context(|| format!("cannot write {}", picture.display()))?;
-        println!("written to docs/benchmarks.md and docs/{name}.svg");
+        page::publish(project, options.what.name(), &table, &chart::svg(title, &comparisons))?;
     }
     Ok(0)
 }

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The results for people to read.
 
+use std::fs;
+
 use anyhow::{Context, Result};
 
 use super::Comparison;
+use crate::project::Project;
 
 /// The table.
 pub(super) fn table(comparisons: &[Comparison]) -> String {
@@ -25,6 +28,21 @@ pub(super) fn table(comparisons: &[Comparison]) -> String {
         }
     }
     lines.join("\n") + "\n"
+}
+
+/// Writes a benchmark's table into its place in `docs/benchmarks.md`, and its picture beside that.
+///
+/// # Errors
+/// If the page has no place for it, or a file cannot be written.
+pub(super) fn publish(project: &Project, name: &str, table: &str, picture: &str) -> Result<()> {
+    let docs = project.root().join("docs");
+    let (text, drawing) = (docs.join("benchmarks.md"), docs.join(format!("{name}.svg")));
+    let old = fs::read_to_string(&text).with_context(|| format!("cannot read {}", text.display()))?;
+    let new = with_table(&old, name, table)?;
+    fs::write(&text, new).with_context(|| format!("cannot write {}", text.display()))?;
+    fs::write(&drawing, picture).with_context(|| format!("cannot write {}", drawing.display()))?;
+    println!("written to docs/benchmarks.md and docs/{name}.svg");
+    Ok(())
 }
 
 /// The page `page` with this table in the place that it has for the benchmark `name`.

@@ -50,7 +50,7 @@ fn ratio(one: f64, other: f64) -> f64 {
 }
 
 /// The one in the middle; 0 of none.
-fn median(mut values: Vec<f64>) -> f64 {
+pub(super) fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or_default()
 }

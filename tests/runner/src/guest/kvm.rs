@@ -103,6 +103,7 @@ pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<S
         _ => plain_kvm(disks, job.network),
     };
     words.extend(devices.iter().flat_map(|(option, value)| [(*option).to_owned(), value.clone()]));
+    words.extend(job.qemu.iter().map(|&word| word.to_owned()));
     words
 }
 

@@ -98,6 +98,8 @@ pub struct Job {
     pub peer: Option<PathBuf>,
     /// More lines for its `xl` configuration.
     pub settings: &'static [&'static str],
+    /// More options for its QEMU, where it is a guest of one.
+    pub qemu: &'static [&'static str],
     /// Time after which the guest counts as hung.
     pub limit: Duration,
 }
@@ -120,6 +122,7 @@ impl Job {
             beside: None,
             peer: None,
             settings: &[],
+            qemu: &[],
             limit: Duration::from_secs(60),
         }
     }

@@ -18,7 +18,8 @@ use crate::lab::Lab;
 use crate::lab::machine::{LOANS, Role};
 use crate::lab::snapshot::Snapshot;
 
-/// Places that work at the same time: a lab machine keeps one to two processors busy.
+/// Places that work at the same time: a lab machine keeps one to two processors busy. Only one does if they are
+/// lent the same disk, which two machines must not write to.
 const WORKERS: usize = 2;
 
 /// One place's share of the work.
@@ -38,10 +39,12 @@ type Outcomes = Sender<(usize, Result<Outcome>)>;
 /// # Errors
 /// If the lab cannot be built or its machines do not start.
 pub fn run(lab: &Lab, jobs: &[Job], mut report: impl FnMut(usize, Outcome)) -> Result<()> {
-    let queue = Mutex::new(shares(lab, jobs)?);
+    let shares = shares(lab, jobs)?;
+    let workers = if lends_twice(&shares) { 1 } else { WORKERS };
+    let queue = Mutex::new(shares);
     let (sender, receiver) = mpsc::channel();
     thread::scope(|scope| {
-        for _ in 0..WORKERS {
+        for _ in 0..workers {
             let (sender, queue) = (sender.clone(), &queue);
             scope.spawn(move || {
                 while let Some(share) = next(queue) {
@@ -99,6 +102,15 @@ fn shares<'a>(lab: &'a Lab, jobs: &'a [Job]) -> Result<VecDeque<Share<'a>>> {
         }
     }
     Ok(shares)
+}
+
+/// Whether a disk is used in two places.
+fn lends_twice(shares: &VecDeque<Share<'_>>) -> bool {
+    let mut seen: BTreeMap<&PathBuf, Place> = BTreeMap::new();
+    let mut disks = shares
+        .iter()
+        .flat_map(|share| share.jobs.iter().flat_map(|(_, job)| &job.disks).map(|disk| (disk, share.place)));
+    disks.any(|(disk, place)| *seen.entry(disk).or_insert(place) != place)
 }
 
 /// Where the job is done: in a lab machine if the guest has a network, or something is to be done beside
@@ -172,6 +184,21 @@ fn disks(jobs: &[(usize, &Job)]) -> Vec<PathBuf> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::env::Env;
+    use crate::image::Image;
+
+    #[test]
+    fn a_disk_in_two_places_is_noticed() {
+        let image = Image { name: "i".to_owned(), file: "i".into(), debug: None };
+        let job = |env, disk: &str| Job { disks: vec![disk.into()], ..Job::new(env, image.clone()) };
+        let lab = Lab::new("l".into());
+        fn share<'a>(lab: &'a Lab, job: &'a Job) -> Share<'a> {
+            Share { lab, place: job.env.place(), snapshot: None, jobs: vec![(0, job)] }
+        }
+        let lends = |jobs: &[Job]| lends_twice(&jobs.iter().map(|job| share(&lab, job)).collect());
+        assert!(lends(&[job(Env::Pv, "a"), job(Env::Kvm, "a")]));
+        assert!(!lends(&[job(Env::Pv, "a"), job(Env::Pvh, "a"), job(Env::Kvm, "b")]));
+    }
 
     #[test]
     fn outcomes_wait_for_their_turn() {

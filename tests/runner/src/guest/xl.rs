@@ -124,7 +124,7 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
 /// If dom0 no longer answers.
 pub fn run_traced(session: &mut Session, job: &Job) -> Result<(Outcome, String)> {
     let agent = session.agent();
-    agent.check(&format!("xentrace -D -S 256 -e {TRACED} {TRACE} & echo $! >/tmp/tracer"))?;
+    agent.check(&format!("xentrace -D -S 1024 -e {TRACED} {TRACE} & echo $! >/tmp/tracer"))?;
     let outcome = run(session, job)?;
     let agent = session.agent();
     agent.check(

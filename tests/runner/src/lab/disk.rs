@@ -4,13 +4,12 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::process::Command;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 
 use super::stage::Stage;
 use super::{Lab, root};
-use crate::host::{self, Tool};
+use crate::host;
 
 const INIT: &str = include_str!("init.sh");
 
@@ -38,20 +37,9 @@ pub(super) fn ensure(lab: &Lab) -> Result<()> {
 
 fn make(lab: &Lab) -> Result<()> {
     lab.require_space()?;
-    let mke2fs = host::require(Tool::Mke2fs)?;
     let init = lab.root().join(INIT_PATH.trim_start_matches('/'));
     fs::write(&init, INIT).context("cannot write the lab's init")?;
     fs::set_permissions(&init, Permissions::from_mode(0o755))
         .context("cannot make the lab's init executable")?;
-    let output = Command::new(mke2fs)
-        .args(["-q", "-t", "ext4", "-L", LABEL, "-d"])
-        .arg(lab.root())
-        .arg(path(lab))
-        .arg(SIZE)
-        .output()
-        .context("cannot run mke2fs")?;
-    if !output.status.success() {
-        bail!("mke2fs failed:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
-    }
-    Ok(())
+    host::make_ext4(&lab.root(), &path(lab), LABEL, SIZE)
 }

@@ -28,14 +28,16 @@ use anyhow::{Context, Result};
 use super::Choice;
 use super::tally::Tally;
 use crate::env::{Env, Place};
-use crate::grid;
+use crate::grid::{self, Grid};
 use crate::guest::beside::{Beside, Companion, When};
 use crate::guest::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, schedule};
+use crate::host;
 use crate::image::symbols::Symbols;
 use crate::image::{Image, build};
 use crate::lab::machine;
 use crate::project::Project;
 use crate::report;
+use crate::run::SHOWPIECE;
 use crate::scratch::Scratch;
 use crate::verdict::Verdict;
 
@@ -74,9 +76,10 @@ pub struct GuestTest {
     pub boot: Boot,
     /// Command line for the kernel.
     pub words: &'static str,
-    /// Who serves its disk `xvda`, if it has one: [`DISK_SIZE`] bytes of which nobody knows what is
-    /// in them, `/dev/vda` in its machine.
+    /// Who serves its disk `xvda`, if it has one: [`DISK_SIZE`] bytes, `/dev/vda` in its machine.
     pub disk: Option<Backend>,
+    /// What is on that disk at first.
+    pub content: Content,
     /// Whether it has a network interface.
     pub network: bool,
     /// What is typed on its console.
@@ -91,6 +94,15 @@ pub struct GuestTest {
     pub long: bool,
     /// What must come of it.
     pub expected: Expected,
+}
+
+/// What is on a disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// Numbers that look random, or what the guest before has left there.
+    Noise,
+    /// An ext4 file system with such numbers in the file [`SITE_FILE`].
+    Site,
 }
 
 /// What must come of a guest.
@@ -123,6 +135,7 @@ impl GuestTest {
             boot: Boot::Direct,
             words: "",
             disk: None,
+            content: Content::Noise,
             network: false,
             typed: None,
             beside: None,
@@ -166,6 +179,11 @@ impl GuestTest {
     /// The same with a disk, served to guests of `xl` by `backend`.
     pub const fn disk(self, backend: Backend) -> Self {
         Self { disk: Some(backend), ..self }
+    }
+
+    /// The same with a disk that holds files.
+    pub const fn disk_with_files(self) -> Self {
+        Self { content: Content::Site, ..self.disk(Backend::Kernel) }
     }
 
     /// The same, but `text` is typed on the console when the guest has written `after`.
@@ -285,7 +303,7 @@ impl GuestCase {
     fn job(&self, image: &Image, peer: Option<&PathBuf>, dir: &Path, disks: &Path) -> Result<Job> {
         let boot = self.test.boot;
         let data: Vec<PathBuf> = self.test.disk.map(|_| self.disk(disks)).into_iter().collect();
-        data.iter().try_for_each(|disk| make_disk(disk))?;
+        data.iter().try_for_each(|disk| make_disk(disk, self.test.content))?;
         Ok(Job {
             env: self.env,
             image: image.clone(),
@@ -301,16 +319,18 @@ impl GuestCase {
             beside: self.test.beside,
             peer: peer.filter(|_| self.needs_peer()).cloned(),
             settings: self.test.settings,
+            qemu: &[],
             limit: if boot == Boot::Direct { self.test.limit } else { LIMIT_WITH_BIOS },
         })
     }
 
     /// The disk that it gets: one for all guests of a lab machine, which run one after another.
     fn disk(&self, disks: &Path) -> PathBuf {
-        disks.join(match self.env.place() {
+        let machine = match self.env.place() {
             Place::Direct => self.env.name().to_owned(),
             place => format!("{place:?}"),
-        })
+        };
+        disks.join(format!("{:?}{machine}", self.test.content))
     }
 
     /// Why the lab cannot run this, if it cannot.
@@ -378,19 +398,37 @@ pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<
 /// Size of the disk that tests get.
 pub const DISK_SIZE: usize = 16 << 20;
 
-/// Makes a disk with contents that look random, unless it is there.
-fn make_disk(path: &Path) -> Result<()> {
+/// The file on a disk of files, and its length.
+pub const SITE_FILE: &str = "file.bin";
+const SITE_LENGTH: usize = 300_000;
+
+/// Makes a disk, unless it is there.
+fn make_disk(path: &Path, content: Content) -> Result<()> {
     if path.exists() {
         return Ok(());
     }
+    let write = |path: &Path, bytes| {
+        fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    };
+    match content {
+        Content::Noise => write(path, noise(DISK_SIZE)),
+        Content::Site => {
+            let tree = Scratch::new()?;
+            write(&tree.path().join(SITE_FILE), noise(SITE_LENGTH))?;
+            host::make_ext4(tree.path(), path, "site", "16M")
+        }
+    }
+}
+
+/// Bytes that look random, and are always the same.
+fn noise(length: usize) -> Vec<u8> {
     let mut number = 1_u64;
     let words = std::iter::repeat_with(|| {
         // The generator of Knuth's MMIX, of which the upper half is good.
         number = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (number >> 32) as u32
     });
-    let bytes: Vec<u8> = words.take(DISK_SIZE / 4).flat_map(u32::to_ne_bytes).collect();
-    fs::write(path, bytes).with_context(|| format!("cannot write {}", path.display()))
+    words.take(length / 4).flat_map(u32::to_le_bytes).collect()
 }
 
 fn count(case: &GuestCase, job: &Job, outcome: &Outcome, tally: &mut Tally) {
@@ -433,7 +471,7 @@ fn faults(case: &GuestCase, outcome: &Outcome, explanation: &str) -> Vec<String>
         faults.push(format!("Xen should have seen a crash, but saw {:?}", outcome.ending));
     }
     if expected.grid {
-        faults.extend(wrong_grid(case.env, &outcome.console));
+        faults.extend(wrong_grid(case, &outcome.console));
     }
     if case.test.beside.is_some() {
         faults.extend(fault_beside(outcome.companion.as_ref()));
@@ -458,13 +496,15 @@ fn fault_beside(companion: Option<&Companion>) -> Option<String> {
     }
 }
 
-fn wrong_grid(env: Env, console: &str) -> Option<String> {
-    let found = grid::parse(console).map(|rows| grid::levels(&rows));
-    match found {
-        Some(found) if found == env.grid() => None,
-        Some(found) => Some(format!("the grid is {found}, but should be {}", env.grid())),
-        None => Some("no grid was printed".to_owned()),
-    }
+/// What is wrong with the grid of the boot report, and with the one that the showpiece prints.
+fn wrong_grid(case: &GuestCase, console: &str) -> Vec<String> {
+    let wrong = |found: Option<Grid>| match found {
+        Some(found) if found == case.env.grid() => None,
+        Some(found) => Some(format!("the grid is {found}, but should be {}", case.env.grid())),
+        None => Some("a grid is missing".to_owned()),
+    };
+    let printed = (case.test.app == SHOWPIECE).then(|| grid::parse(console).map(|rows| grid::levels(&rows)));
+    std::iter::once(grid::reported(console)).chain(printed).filter_map(wrong).collect()
 }
 
 #[cfg(test)]
