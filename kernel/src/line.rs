@@ -1,25 +1,34 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Interrupt lines of a PC's old controllers, for tasks: an interrupt is awaited. They arrive at the
-//! vCPU that boots; devices may share one.
+//! Interrupt lines of devices, for tasks: an interrupt is awaited. They arrive at the vCPU that boots;
+//! devices may share one.
+
+mod ways;
 
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
-use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::task::{Poll, Waker};
 
 use embassy_futures::select::select;
 use embassy_time::{Duration, Timer};
+use log::debug;
 use prism_arch::lines;
+use prism_boot::controllers::Signal;
 use prism_drivers::interrupt::Interrupt;
-use prism_drivers::pic;
-use spin::Mutex;
+use spin::{Mutex, Once};
 
-use crate::ports::CpuPorts;
-use crate::{apic, time};
+use crate::time;
+pub(crate) use ways::{Ways, find};
 
-/// The lines that are open, a bit each.
-static OPEN: AtomicU16 = AtomicU16::new(0);
+/// The places where interrupts may arrive, a bit each.
+static OPEN: AtomicU64 = AtomicU64::new(0);
 static PLACES: [Place; lines::LINES] = [const { Place::new() }; lines::LINES];
+static WAYS: Once<Ways> = Once::new();
+
+/// Has lines arrive by these ways.
+pub(crate) fn begin(ways: Ways) {
+    WAYS.call_once(|| ways);
+}
 
 /// Where the interrupts of a line are counted.
 struct Place {
@@ -42,7 +51,11 @@ pub(crate) fn take_all() {
     }
     for (line, place) in (0u8..).zip(&PLACES).filter(|(line, _)| open & 1 << line != 0) {
         if lines::take(line) {
-            place.count.fetch_add(1, Ordering::AcqRel);
+            if place.count.fetch_add(1, Ordering::AcqRel) == 0
+                && let Some(ways) = WAYS.get()
+            {
+                debug!("{}: the first interrupt", ways.name(line));
+            }
             let wakers = core::mem::take(&mut *place.wakers.lock());
             wakers.into_iter().for_each(Waker::wake);
         }
@@ -57,16 +70,15 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    /// Opens line `number`; `None` if there is no such line.
-    pub(crate) fn open(number: u8) -> Option<Self> {
-        let place = PLACES.get(usize::from(number))?;
-        if OPEN.fetch_or(1 << number, Ordering::Relaxed) & 1 << number == 0 {
-            if let Some(apic) = apic::get() {
-                apic.let_old_controllers_through();
-            }
-            pic::open(&CpuPorts, number);
-        }
+    /// Opens line `number`; `signal` is what counts there, if that is known. `None` if there is no such line.
+    pub(crate) fn open(number: u32, signal: Option<Signal>) -> Option<Self> {
+        let place = PLACES.get(WAYS.get()?.open(number, signal)?)?;
         Some(Self { place, seen: AtomicU32::new(place.count.load(Ordering::Acquire)) })
+    }
+
+    /// Opens a line that firmware gave a PCI function.
+    pub(crate) fn of_function(number: u8) -> Option<Self> {
+        Self::open(number.into(), None)
     }
 
     fn arrival(&self) -> impl Future<Output = ()> + '_ {

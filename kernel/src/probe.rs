@@ -31,11 +31,12 @@ pub(crate) fn platform() -> (Platform, Devices) {
         platform.acpi_power_off |= power::knows(&function);
         count(&mut devices, &function);
     }
-    if platform.pci_host_bridge {
+    platform.old_controllers = pic::is_there(&CpuPorts);
+    if platform.old_controllers {
         // Firmware leaves the timer's interrupt on.
         pic::silence(&CpuPorts);
     }
-    platform.interval_timer = platform.pci_host_bridge && pit::is_there(&CpuPorts);
+    platform.interval_timer = platform.old_controllers && pit::is_there(&CpuPorts);
     (platform, devices)
 }
 
@@ -69,10 +70,10 @@ pub(crate) fn single_shot_timer(vcpu: u32) -> bool {
     vcpu::stop_singleshot_timer(&Hypervisor, vcpu).is_ok()
 }
 
-/// How many vCPUs the domain has: Xen's answer, else ACPI's, else the one that asks. (CPUID tells how
+/// How many vCPUs the domain has: Xen's answer, else firmware's, else the one that asks. (CPUID tells how
 /// many there is room for.)
 pub(crate) fn vcpus(xen: bool, acpi: &Acpi) -> u32 {
-    match acpi.cpus.len() as u32 {
+    match acpi.controllers.cpus.len() as u32 {
         _ if xen && let Some(count) = count_by_xen() => count,
         count => count.max(1),
     }

@@ -84,7 +84,7 @@ fn read(image: &Image, rsdp: Option<u64>) -> (Acpi, Vec<BootNote>) {
 #[test]
 fn cpus_that_can_be_started_are_listed_by_both_kinds_of_entries() {
     let (acpi, notes) = read(&machine(), Some(RSDP as u64));
-    assert_eq!(acpi.cpus.as_slice(), [0, 2, 300]);
+    assert_eq!(acpi.controllers.cpus.as_slice(), [0, 2, 300]);
     assert!(notes.is_empty(), "{notes:?}");
 }
 
@@ -120,7 +120,7 @@ fn a_damaged_table_is_ignored_and_the_others_still_count() {
     let mut image = machine();
     image.put(CPUS + 40, &[0x55]);
     let (acpi, notes) = read(&image, None);
-    assert!(acpi.cpus.is_empty() && acpi.power_off.is_some());
+    assert!(acpi.controllers.cpus.is_empty() && acpi.power_off.is_some());
     assert_eq!(notes, [BootNote::BadTable { signature: *b"APIC", address: CPUS as u64 }]);
 }
 
@@ -135,7 +135,7 @@ fn a_root_that_is_none_is_noted() {
 fn an_entry_of_no_length_ends_the_list_of_cpus() {
     let mut image = machine();
     put_table(&mut image, CPUS, b"APIC", &cpus(&[&[0, 8, 0, 7, 1, 0, 0, 0], &[0, 0, 0, 9, 1, 0, 0, 0]]));
-    assert_eq!(read(&image, None).0.cpus.as_slice(), [7]);
+    assert_eq!(read(&image, None).0.controllers.cpus.as_slice(), [7]);
 }
 
 #[test]

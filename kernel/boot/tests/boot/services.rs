@@ -78,7 +78,7 @@ fn a_card_without_a_driver_is_no_network_and_that_is_said() {
 #[test]
 fn all_services_print_one_line_each() {
     let text = Services::choose(&Capabilities::new(Door::Pvh, Machine::Hvm)).to_string();
-    assert_eq!(text.lines().count(), 9);
+    assert_eq!(text.lines().count(), 10);
     assert!(text.starts_with("clock: TSC measured by the PIT (not TSC: CPUID does not tell its frequency; "));
 }
 
