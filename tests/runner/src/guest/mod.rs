@@ -2,6 +2,7 @@
 //! Starting one guest in one environment, and what came of it.
 
 pub mod beside;
+pub mod board;
 pub mod direct;
 pub mod kvm;
 pub mod neighbour;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use beside::{Beside, Companion};
+use board::Board;
 use sha2::{Digest, Sha256};
 
 use crate::env::Env;
@@ -98,6 +100,8 @@ pub struct Job {
     pub peer: Option<PathBuf>,
     /// More lines for its `xl` configuration.
     pub settings: &'static [&'static str],
+    /// Its board, if it is a QEMU's.
+    pub board: Board,
     /// Time after which the guest counts as hung.
     pub limit: Duration,
 }
@@ -120,6 +124,7 @@ impl Job {
             beside: None,
             peer: None,
             settings: &[],
+            board: Board::USUAL,
             limit: Duration::from_secs(60),
         }
     }
