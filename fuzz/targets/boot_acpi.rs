@@ -53,6 +53,7 @@ fuzz_target!(|input: Tables| {
     for (index, cpu) in acpi.controllers.cpus.iter().enumerate() {
         assert!(!acpi.controllers.cpus[..index].contains(cpu));
     }
+    assert!(acpi.virtio.iter().all(|slot| slot.range.start() != 0 && slot.line < 1024));
     assert!(acpi.power_off.is_none_or(|power| power.type_a < 8 && power.type_b < 8 && power.control_a != 0));
     notes.iter().for_each(check_line);
 });

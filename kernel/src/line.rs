@@ -51,10 +51,12 @@ pub(crate) fn take_all() {
     }
     for (line, place) in (0u8..).zip(&PLACES).filter(|(line, _)| open & 1 << line != 0) {
         if lines::take(line) {
-            if place.count.fetch_add(1, Ordering::AcqRel) == 0
+            let count = place.count.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+            // Told seldom: most of all one wants to know whether they go on.
+            if count.is_power_of_two()
                 && let Some(ways) = WAYS.get()
             {
-                debug!("{}: the first interrupt", ways.name(line));
+                debug!("{}: {count} interrupts", ways.name(line));
             }
             let wakers = core::mem::take(&mut *place.wakers.lock());
             wakers.into_iter().for_each(Waker::wake);
@@ -64,7 +66,8 @@ pub(crate) fn take_all() {
 
 /// A line that is open for good, as one of its devices sees it.
 pub(crate) struct Line {
-    place: &'static Place,
+    /// None if nothing is ever heard of it.
+    place: Option<&'static Place>,
     /// Interrupts that this device's driver has seen.
     seen: AtomicU32,
 }
@@ -73,7 +76,12 @@ impl Line {
     /// Opens line `number`; `signal` is what counts there, if that is known. `None` if there is no such line.
     pub(crate) fn open(number: u32, signal: Option<Signal>) -> Option<Self> {
         let place = PLACES.get(WAYS.get()?.open(number, signal)?)?;
-        Some(Self { place, seen: AtomicU32::new(place.count.load(Ordering::Acquire)) })
+        Some(Self { place: Some(place), seen: AtomicU32::new(place.count.load(Ordering::Acquire)) })
+    }
+
+    /// The line of a device that has none: whoever waits for it looks at the device now and then.
+    pub(crate) fn silent() -> Self {
+        Self { place: None, seen: AtomicU32::new(0) }
     }
 
     /// Opens a line that firmware gave a PCI function.
@@ -83,8 +91,9 @@ impl Line {
 
     fn arrival(&self) -> impl Future<Output = ()> + '_ {
         poll_fn(|context| {
-            let mut wakers = self.place.wakers.lock();
-            let count = self.place.count.load(Ordering::Acquire);
+            let Some(place) = self.place else { return Poll::Pending };
+            let mut wakers = place.wakers.lock();
+            let count = place.count.load(Ordering::Acquire);
             if self.seen.swap(count, Ordering::Relaxed) != count {
                 return Poll::Ready(());
             }

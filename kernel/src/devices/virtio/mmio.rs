@@ -15,7 +15,6 @@ use spin::Once;
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 
 use super::Unreachable;
-use crate::line::Line;
 use crate::registers;
 
 /// The slots that are not empty.
@@ -25,7 +24,8 @@ static FOUND: Once<Vec<(Slot, Kind)>> = Once::new();
 /// monitors tell of all that there are.
 pub(crate) fn find(info: &BootInfo, machine: &dyn Machine, acpi: &Acpi, devices: &mut Devices) {
     let mut found = Vec::new();
-    let told = info.command_line.virtio_slots().filter_map(Result::ok).chain(acpi.virtio.iter().copied());
+    // ACPI tells more of the same devices.
+    let told = acpi.virtio.iter().copied().chain(info.command_line.virtio_slots().filter_map(Result::ok));
     let mut looked_at: Vec<Slot> = Vec::new();
     for slot in told {
         if looked_at.iter().any(|other| other.range.overlaps(slot.range)) {
@@ -68,15 +68,13 @@ pub(super) fn devices(kind: Kind) -> impl Iterator<Item = Slot> {
     found.filter(move |(_, other)| *other == kind).map(|(slot, _)| *slot)
 }
 
-/// A device's registers and its interrupt line.
-pub(super) fn open(slot: &Slot) -> Result<(MmioTransport<'static>, Line), Unreachable> {
+/// A device's registers.
+pub(super) fn open(slot: &Slot) -> Result<MmioTransport<'static>, Unreachable> {
     let (place, length) = (slot.range.start(), slot.range.len());
     let _mapped = registers::map_for_driver(place, length).ok_or(Unreachable::NoRegisters)?;
     let header = NonNull::new(core::ptr::with_exposed_provenance_mut::<VirtIOHeader>(place as usize));
     let header = header.ok_or(Unreachable::NoRegisters)?;
     // SAFETY: just mapped, for good, and no memory of ours; each device is opened once.
     let transport = unsafe { MmioTransport::new(header, length as usize) };
-    let transport = transport.map_err(Unreachable::Registers)?;
-    let line = Line::open(slot.line, slot.signal).ok_or(Unreachable::NoLine)?;
-    Ok((transport, line))
+    transport.map_err(Unreachable::Registers)
 }

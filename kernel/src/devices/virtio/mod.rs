@@ -80,7 +80,6 @@ enum Unreachable {
     Pci(VirtioPciError),
     Registers(MmioError),
     NoRegisters,
-    NoLine,
 }
 
 impl fmt::Display for Unreachable {
@@ -89,7 +88,6 @@ impl fmt::Display for Unreachable {
             Self::Pci(error) => error.fmt(f),
             Self::Registers(error) => error.fmt(f),
             Self::NoRegisters => f.write_str("its registers cannot be mapped"),
-            Self::NoLine => f.write_str("it has no interrupt line that arrives"),
         }
     }
 }
@@ -97,20 +95,25 @@ impl fmt::Display for Unreachable {
 impl Device {
     /// The device's registers and its interrupt line.
     fn open(&self) -> Result<(SomeTransport<'static>, Line), Unreachable> {
-        match self {
-            Self::OnPci(function) => open(function).map(|(transport, line)| (transport.into(), line)),
-            Self::InMemory(slot) => mmio::open(slot).map(|(transport, line)| (transport.into(), line)),
-        }
+        let (transport, line) = match self {
+            Self::OnPci(function) => {
+                (open(function)?.into(), intx::line(&CpuPorts, function).and_then(Line::of_function))
+            }
+            Self::InMemory(slot) => (mmio::open(slot)?.into(), Line::open(slot.line, slot.signal)),
+        };
+        let line = line.unwrap_or_else(|| {
+            warn!("virtio device at {self}: its interrupts do not arrive; it is looked at now and then");
+            Line::silent()
+        });
+        Ok((transport, line))
     }
 }
 
-fn open(function: &Function) -> Result<(PciTransport, Line), Unreachable> {
+fn open(function: &Function) -> Result<PciTransport, Unreachable> {
     let Place { bus, device, function: number } = function.place;
     let place = DeviceFunction { bus, device, function: number };
     let mut root = PciRoot::new(Configuration);
     let (_, command) = root.get_status_command(place);
     root.set_command(place, command | Command::MEMORY_SPACE | Command::BUS_MASTER);
-    let transport = PciTransport::new::<KernelHal, _>(&mut root, place).map_err(Unreachable::Pci)?;
-    let line = intx::line(&CpuPorts, function).and_then(Line::of_function).ok_or(Unreachable::NoLine)?;
-    Ok((transport, line))
+    PciTransport::new::<KernelHal, _>(&mut root, place).map_err(Unreachable::Pci)
 }
