@@ -56,7 +56,7 @@ pub(crate) fn take_all() {
             if count.is_power_of_two()
                 && let Some(ways) = WAYS.get()
             {
-                debug!("{}: {count} interrupts", ways.name(line));
+                debug!("{}: interrupt {count}", ways.name(line));
             }
             let wakers = core::mem::take(&mut *place.wakers.lock());
             wakers.into_iter().for_each(Waker::wake);
