@@ -93,6 +93,7 @@ mod tests {
     #[test]
     fn other_registers_are_left_alone() {
         assert_eq!(kind(&Fake([!0; 3])), Err(Wrong::Magic(!0)));
+        assert_eq!(kind(&Fake([0x1234, 2, 2])), Err(Wrong::Magic(0x1234)));
         assert_eq!(kind(&Fake([MAGIC_VALUE, 3, 2])), Err(Wrong::Version(3)));
     }
 }
