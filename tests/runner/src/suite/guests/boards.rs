@@ -124,10 +124,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["upcall: event channels by callback vector", "vcpus: 2"]),
     XEN.named("emulated_xen_tells_of_events_by_a_line_of_the_8259s")
         .words("upcall=intx lines=pic loglevel=debug")
-        .telling(&["upcall: event channels by interrupt line", "8259, line ", ": interrupt 4"]),
+        .telling(&["upcall: event channels by interrupt line", "8259, line 10: interrupt 1"]),
     XEN.named("emulated_xen_tells_of_events_by_a_line_of_the_io_apic")
         .words("upcall=intx lines=ioapic loglevel=debug")
-        .telling(&["upcall: event channels by interrupt line", "I/O APIC, input ", ": interrupt 4"]),
+        .telling(&["upcall: event channels by interrupt line", "I/O APIC, input 10: interrupt 1"]),
     XEN.named("emulated_xen_is_asked_for_events")
         .words("upcall=poll")
         .telling(&["upcall: event channels by polling"]),
@@ -136,10 +136,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["lines: 8259 (not 8259 and I/O APIC: not offered)"]),
     XEN_DISK
         .named("emulated_xen_serves_a_disk_by_a_line_of_the_io_apic")
-        .words("upcall=intx lines=ioapic fill=xvda,7 verify=xvda,7")
-        .telling(&["verified 16777216 bytes"]),
+        .words("upcall=intx lines=ioapic loglevel=debug fill=xvda,7 verify=xvda,7")
+        .telling(&["verified 16777216 bytes", "I/O APIC, input 10: interrupt 4"]),
     XEN_DISK
         .named("emulated_xen_serves_a_disk_by_a_line_of_the_8259s")
-        .words("upcall=intx lines=pic fill=xvda,7 verify=xvda,7")
-        .telling(&["verified 16777216 bytes"]),
+        .words("upcall=intx lines=pic loglevel=debug fill=xvda,7 verify=xvda,7")
+        .telling(&["verified 16777216 bytes", "8259, line 10: interrupt 4"]),
 ];

@@ -65,7 +65,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .booting_from(Boot::Disk)
         .words("lines=ioapic loglevel=debug")
         .envs(&[Env::HvmPvDrivers])
-        .telling(&["lines: I/O APIC", "upcall: event channels by interrupt line", ": interrupt 4"]),
+        .telling(&["lines: I/O APIC", "upcall: event channels by interrupt line", ": interrupt 1"]),
     GuestTest::new("a_virtio_disk_is_read", "disk")
         .words("list sha256=vda flush=vda")
         .envs(&[Env::Kvm])
