@@ -62,6 +62,18 @@ pub fn close<P: Ports + ?Sized>(ports: &P, line: u8) {
     ports.write_u8(data, ports.read_u8(data) | 1 << bit);
 }
 
+/// To be called after an interrupt of `line`, which is open: if it is still up, it counts anew. The first controller
+/// takes the second one's word only as that rises, which it does not while a line of its own stays up (8259A
+/// datasheet: a slave should not end interrupts automatically).
+pub fn look_again<P: Ports + ?Sized>(ports: &P, line: u8) {
+    if line >= 8 {
+        let [_, (_, data)] = CONTROLLERS;
+        let mask = ports.read_u8(data);
+        ports.write_u8(data, mask | 1 << (line & 7));
+        ports.write_u8(data, mask & !(1 << (line & 7)));
+    }
+}
+
 fn clear_bit<P: Ports + ?Sized>(ports: &P, data: u16, bit: u8) {
     ports.write_u8(data, ports.read_u8(data) & !(1 << bit));
 }
@@ -114,6 +126,14 @@ mod tests {
                 written.iter().filter(|(port, _)| *port == data).map(|(_, word)| *word).collect();
             assert_eq!((words[0], *words.last().unwrap()), (vector, 0xff));
         }
+    }
+
+    #[test]
+    fn a_line_of_the_second_controller_is_let_through_anew() {
+        let ports = FakePorts::default();
+        look_again(&ports, 3);
+        look_again(&ports, 10);
+        assert_eq!(*ports.written.borrow(), [(0xa1, 0xff), (0xa1, 0xfb)]);
     }
 
     #[test]

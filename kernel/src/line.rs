@@ -15,8 +15,10 @@ use log::debug;
 use prism_arch::lines;
 use prism_boot::controllers::Signal;
 use prism_drivers::interrupt::Interrupt;
+use prism_drivers::pic;
 use spin::{Mutex, Once};
 
+use crate::ports::CpuPorts;
 use crate::time;
 pub(crate) use ways::{Ways, find};
 
@@ -57,6 +59,9 @@ pub(crate) fn take_all() {
                 && let Some(ways) = WAYS.get()
             {
                 debug!("{}: interrupt {count}", ways.name(line));
+            }
+            if usize::from(line) < lines::OLD_LINES {
+                pic::look_again(&CpuPorts, line);
             }
             let wakers = core::mem::take(&mut *place.wakers.lock());
             wakers.into_iter().for_each(Waker::wake);

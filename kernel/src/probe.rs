@@ -5,7 +5,7 @@ use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, cpuid};
 use prism_boot::Acpi;
 use prism_boot::capabilities::{Devices, Platform};
-use prism_drivers::{e1000, pci, pic, pit, power, rtl8139};
+use prism_drivers::{e1000, intx, pci, pic, pit, power, rtl8139};
 use xen::hvm::{self, Parameter};
 use xen::{Errno, vcpu};
 
@@ -114,5 +114,8 @@ pub(crate) fn callback_line() -> Option<u8> {
     let device = pci::functions(&CpuPorts).find(pci::Function::is_xen_platform)?;
     let given = pci::Configuration::new(&CpuPorts, device.place).read(LINE) as u8;
     let line = if (3..=15).contains(&given) { given } else { FREE };
-    hvm::set_callback_line(&Hypervisor, line).ok().map(|()| line)
+    hvm::set_callback_line(&Hypervisor, line).ok()?;
+    // It is up for as long as there is an event: one that comes before the last one's end does not make it rise.
+    intx::heed_level(&CpuPorts, line);
+    Some(line)
 }
