@@ -12,9 +12,9 @@ const LINES: core::ops::RangeInclusive<u8> = 3..=15;
 
 /// The line that all functions share if nobody gave them any: free on every PC.
 const FREE: u8 = 10;
-/// Port with a bit for each of lines 8 to 15: whether it counts while it is up, as PCI's lines do, and not
-/// only as it rises (82371SB datasheet, 2.5.5).
-const LEVEL: u16 = 0x4d1;
+/// Ports with a bit for each of lines 0 to 7, and of 8 to 15: whether it counts while it is up, as PCI's lines
+/// do, and not only as it rises (82371SB datasheet, 2.5.5).
+const LEVELS: [u16; 2] = [0x4d0, 0x4d1];
 
 /// The line of `function`, led to the controllers; `None` if that cannot be.
 pub fn line<P: Ports + ?Sized>(ports: &P, function: &Function) -> Option<u8> {
@@ -34,8 +34,15 @@ fn route<P: Ports + ?Sized>(ports: &P) -> Option<()> {
     const ROUTES: u8 = 0x60;
     let bridge = functions(ports).find(|function| (function.vendor, function.device) == (0x8086, 0x7000))?;
     Configuration::new(ports, bridge.place).write(ROUTES, u32::from_le_bytes([FREE; 4]));
-    ports.write_u8(LEVEL, ports.read_u8(LEVEL) | 1 << (FREE - 8));
+    heed_level(ports, FREE);
     Some(())
+}
+
+/// Has `line` (3 to 15) of the old controllers count while it is up, and not only as it rises.
+pub fn heed_level<P: Ports + ?Sized>(ports: &P, line: u8) {
+    let [low, high] = LEVELS;
+    let port = if line < 8 { low } else { high };
+    ports.write_u8(port, ports.read_u8(port) | 1 << (line & 7));
 }
 
 #[cfg(test)]
@@ -69,6 +76,15 @@ mod tests {
         assert_eq!(Configuration::new(&ports, BRIDGE).read(0x60), 0x0a0a_0a0a);
         assert_eq!(Configuration::new(&ports, CARD.place).read(LINE), 0x010a);
         assert_eq!(line(&ports, &CARD), Some(10));
+    }
+
+    #[test]
+    fn each_half_of_the_lines_has_a_port_for_its_levels() {
+        let ports = FakePorts::default();
+        heed_level(&ports, 5);
+        heed_level(&ports, 11);
+        // Unwritten ports of the fake read as all ones.
+        assert_eq!(*ports.written.borrow(), [(0x4d0, 0xff), (0x4d1, 0xff)]);
     }
 
     #[test]

@@ -19,6 +19,20 @@ const INITIALIZE: u8 = 0x11;
 /// 8086 mode; interrupts count as handled once they are taken (automatic end of interrupt).
 const MODE: u8 = 0x03;
 
+/// Whether there are such controllers: the mask of the second one, read back, is what was written. All
+/// lines are masked then.
+pub fn is_there<P: Ports + ?Sized>(ports: &P) -> bool {
+    /// A mask that no port reads as by itself.
+    const PATTERN: u8 = 0x5a;
+    let [(_, first), (_, second)] = CONTROLLERS;
+    ports.write_u8(second, PATTERN);
+    let found = ports.read_u8(second) == PATTERN;
+    for data in [first, second] {
+        ports.write_u8(data, 0xff);
+    }
+    found
+}
+
 /// Masks all lines, and moves the vectors to where they can be told from exceptions: lines 0 to 15
 /// raise vectors 0x20 to 0x2f, and want no acknowledgement.
 pub fn silence<P: Ports + ?Sized>(ports: &P) {
@@ -48,6 +62,18 @@ pub fn close<P: Ports + ?Sized>(ports: &P, line: u8) {
     ports.write_u8(data, ports.read_u8(data) | 1 << bit);
 }
 
+/// To be called after an interrupt of `line`, which is open: if it is still up, it counts anew. The first controller
+/// takes the second one's word only as that rises, which it does not while a line of its own stays up (8259A
+/// datasheet: a slave should not end interrupts automatically).
+pub fn look_again<P: Ports + ?Sized>(ports: &P, line: u8) {
+    if line >= 8 {
+        let [_, (_, data)] = CONTROLLERS;
+        let mask = ports.read_u8(data);
+        ports.write_u8(data, mask | 1 << (line & 7));
+        ports.write_u8(data, mask & !(1 << (line & 7)));
+    }
+}
+
 fn clear_bit<P: Ports + ?Sized>(ports: &P, data: u16, bit: u8) {
     ports.write_u8(data, ports.read_u8(data) & !(1 << bit));
 }
@@ -56,6 +82,39 @@ fn clear_bit<P: Ports + ?Sized>(ports: &P, data: u16, bit: u8) {
 mod tests {
     use super::*;
     use crate::pci::tests::FakePorts;
+
+    /// Ports that keep what is written.
+    #[derive(Default)]
+    struct Kept(std::cell::RefCell<std::collections::HashMap<u16, u8>>);
+
+    impl Ports for Kept {
+        fn read_u8(&self, port: u16) -> u8 {
+            self.0.borrow().get(&port).copied().unwrap_or(0xff)
+        }
+        fn read_u16(&self, _port: u16) -> u16 {
+            !0
+        }
+        fn read_u32(&self, _port: u16) -> u32 {
+            !0
+        }
+        fn write_u8(&self, port: u16, value: u8) {
+            self.0.borrow_mut().insert(port, value);
+        }
+        fn write_u16(&self, _port: u16, _value: u16) {}
+        fn write_u32(&self, _port: u16, _value: u32) {}
+    }
+
+    #[test]
+    fn controllers_keep_a_mask_and_end_up_masked() {
+        let ports = Kept::default();
+        assert!(is_there(&ports));
+        assert_eq!((ports.read_u8(0x21), ports.read_u8(0xa1)), (0xff, 0xff));
+    }
+
+    #[test]
+    fn where_no_mask_is_kept_there_are_none() {
+        assert!(!is_there(&FakePorts::default()));
+    }
 
     #[test]
     fn both_controllers_end_up_masked_above_the_exceptions() {
@@ -67,6 +126,14 @@ mod tests {
                 written.iter().filter(|(port, _)| *port == data).map(|(_, word)| *word).collect();
             assert_eq!((words[0], *words.last().unwrap()), (vector, 0xff));
         }
+    }
+
+    #[test]
+    fn a_line_of_the_second_controller_is_let_through_anew() {
+        let ports = FakePorts::default();
+        look_again(&ports, 3);
+        look_again(&ports, 10);
+        assert_eq!(*ports.written.borrow(), [(0xa1, 0xff), (0xa1, 0xfb)]);
     }
 
     #[test]

@@ -50,9 +50,10 @@ fuzz_target!(|input: Tables| {
     put_root(&mut bytes, list, input.new_root);
     let mut notes = Notes::default();
     let acpi = Acpi::read(&SliceMemory { base: BASE, bytes: &bytes }, Some(BASE), &mut notes);
-    for (index, cpu) in acpi.cpus.iter().enumerate() {
-        assert!(!acpi.cpus[..index].contains(cpu));
+    for (index, cpu) in acpi.controllers.cpus.iter().enumerate() {
+        assert!(!acpi.controllers.cpus[..index].contains(cpu));
     }
+    assert!(acpi.virtio.iter().all(|slot| slot.range.start() != 0 && slot.line < 1024));
     assert!(acpi.power_off.is_none_or(|power| power.type_a < 8 && power.type_b < 8 && power.control_a != 0));
     notes.iter().for_each(check_line);
 });

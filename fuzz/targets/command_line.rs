@@ -28,8 +28,15 @@ fn check(line: &CommandLine) {
         line.hypercall_method().err(),
         line.console_sinks().err(),
         line.event_abi().err(),
+        line.line_limit().err(),
     ];
     errors.iter().flatten().for_each(check_line);
+    for slot in line.virtio_slots() {
+        match slot {
+            Ok(slot) => assert!(slot.range.start() != 0 && slot.range.len() <= 1 << 20 && slot.line < 1024),
+            Err(error) => check_line(&error),
+        }
+    }
     (0..=INTERFACES).for_each(|index| check_addressing(line, index));
     if let Ok(Some(sinks)) = line.console_sinks() {
         assert!(!sinks.is_empty());

@@ -13,8 +13,8 @@ use prism_arch::{Door, Entry, cpuid, entry};
 use prism_boot::capabilities::{Capabilities, EntropySources, Machine as MachineKind, XenCapabilities};
 use prism_boot::command_line::{ConsoleSinks, EventAbi, HypercallMethod, Rung, UpcallLimit};
 use prism_boot::grid::Grid;
-use prism_boot::services::{Console, DeviceBus, Services, Upcall};
-use prism_boot::{Acpi, BootError, BootInfo, PAGE_SIZE, SharedRing, door, e820};
+use prism_boot::services::{Console, DeviceBus, Lines, Services, Upcall};
+use prism_boot::{Acpi, BootError, BootInfo, Controllers, PAGE_SIZE, SharedRing, door, e820, mp_table};
 use prism_drivers::romdisk::RomDisk;
 use prism_drivers::rtc;
 use prism_drivers::vga::{self, Screen};
@@ -29,7 +29,7 @@ use crate::app::{Application, Context};
 use crate::clocks::Clocks;
 use crate::console::{self, RingEnd};
 use crate::hypervisor::{self, Found};
-use crate::line::Line;
+use crate::line::{self, Line, Ways};
 use crate::memory::{self, Frames, IdentityMemory};
 use crate::ports::CpuPorts;
 use crate::registers;
@@ -131,6 +131,7 @@ fn settle(
         crash::give_up(&error)
     });
     open_screen(&info, machine, &mut capabilities);
+    lead_lines(&info, machine, &acpi, &mut capabilities);
     grant::begin_pages(machine);
     let vcpus = probe::vcpus(found.xen.is_some(), &acpi);
     let page = if paravirtual { join_xen(&info, machine, vcpus) } else { None };
@@ -171,13 +172,16 @@ fn settle(
     (info, Box::leak(Box::new(surroundings)))
 }
 
-/// Reads ACPI's tables while all memory below 4 GiB is mapped. A PV domain has none of its own.
+/// Reads ACPI's tables, or the one that was there before them, while all memory below 4 GiB is mapped. A PV domain has none of its own.
 fn read_acpi(info: &mut BootInfo, machine: &dyn Machine) -> Acpi {
     if info.door == prism_boot::Door::Pv {
         return Acpi::default();
     }
     let memory = IdentityMemory { limit: machine.mapped_at_boot() };
-    let acpi = Acpi::read(&memory, info.rsdp, &mut info.notes);
+    let mut acpi = Acpi::read(&memory, info.rsdp, &mut info.notes);
+    if acpi.controllers == Controllers::default() {
+        acpi.controllers = mp_table::read(&memory, &mut info.notes);
+    }
     power::use_acpi(&acpi);
     acpi
 }
@@ -187,6 +191,7 @@ fn probe_machine(info: &BootInfo, door: Door, found: &Found, acpi: &Acpi) -> Cap
     let kind = if door == Door::Pv { MachineKind::Pv } else { MachineKind::Hvm };
     let mut capabilities = Capabilities::new(info.door, kind);
     capabilities.vendor = hypervisor::vendor();
+    capabilities.lines = info.command_line.line_limit().ok().flatten();
     capabilities.rung = info.command_line.rung().ok().flatten();
     capabilities.hypervisor = hypervisor::name(found);
     capabilities.tsc_frequency = cpuid::timestamp_khz().is_some();
@@ -200,6 +205,8 @@ fn probe_machine(info: &BootInfo, door: Door, found: &Found, acpi: &Acpi) -> Cap
     if kind == MachineKind::Hvm {
         (capabilities.platform, capabilities.devices) = probe::platform();
         capabilities.platform.acpi_power_off |= acpi.power_off.is_some();
+        let is_told = !acpi.controllers.io_apics.is_empty();
+        capabilities.platform.io_apic = is_told && capabilities.platform.local_apic;
     }
     capabilities
 }
@@ -293,6 +300,23 @@ fn join_xen(info: &BootInfo, machine: &dyn Machine, vcpus: u32) -> Option<Shared
     Some(page)
 }
 
+/// Finds the interrupt controllers, has lines arrive by those that are chosen, and looks for the devices in
+/// memory, which have some.
+fn lead_lines(info: &BootInfo, machine: &dyn Machine, acpi: &Acpi, capabilities: &mut Capabilities) {
+    if !capabilities.has_emulated_platform() {
+        return;
+    }
+    let told = capabilities.platform.io_apic.then_some(&acpi.controllers);
+    let io_apics = told.map(|controllers| line::find(machine, &info.memory, controllers)).unwrap_or_default();
+    capabilities.platform.io_apic = !io_apics.is_empty();
+    let chosen = Services::choose(capabilities).lines.chosen;
+    if matches!(chosen, Lines::Both | Lines::IoApic) {
+        apic::begin(machine);
+    }
+    line::begin(Ways::new(chosen, acpi.controllers.clone(), io_apics));
+    devices::virtio::mmio::find(info, machine, acpi, &mut capabilities.devices);
+}
+
 /// Asks Xen for each service that needs its shared page.
 ///
 /// Returns the interrupt line by which events are reported, if they are.
@@ -308,6 +332,7 @@ fn ask_for_services(
     let no_vectors = pc && capabilities.rung.is_some_and(|rung| rung <= Rung::PvDrivers);
     let may = |way| limit.is_none_or(|limit| limit <= way) && !(no_vectors && way < UpcallLimit::Line);
     let local_apic = capabilities.platform.local_apic;
+    let no_lines = Services::choose(capabilities).lines.chosen == Lines::None;
     let (Some(_), Some(xen)) = (page, &mut capabilities.xen) else { return None };
     let features = Features::from_bits_truncate(xen.features);
     xen.single_shot_timer = probe::single_shot_timer(0);
@@ -318,7 +343,8 @@ fn ask_for_services(
         apic::begin(machine);
         xen.upcall_vector = probe::upcall_vector(0).is_ok();
     }
-    let ask_for_line = pc && !xen.callback_vector && !xen.upcall_vector && may(UpcallLimit::Line);
+    let ask_for_line =
+        pc && !xen.callback_vector && !xen.upcall_vector && may(UpcallLimit::Line) && !no_lines;
     let line = if ask_for_line { probe::callback_line() } else { None };
     xen.callback_line = line.is_some();
     line
@@ -332,7 +358,9 @@ fn start_vcpus(surface: Surface, acpi: &Acpi, vcpus: u32, line: Option<u8>) {
     }
     if let Some(line) = line {
         // Events are found in memory: nobody waits for the line itself.
-        let _ = Line::open(line);
+        if Line::of_function(line).is_none() {
+            warn!("events are found by chance only: line {line} does not arrive");
+        }
     }
     if vcpus > 1 {
         warn!("vcpus: 1 of {vcpus} is used, as events are reported to the first one only");
@@ -388,8 +416,10 @@ fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
         line.event_abi().err(),
         line.upcall_limit().err(),
         line.rung().err(),
+        line.line_limit().err(),
     ];
-    for error in wrong.into_iter().flatten() {
+    let slots = line.virtio_slots().filter_map(Result::err);
+    for error in wrong.into_iter().flatten().chain(slots) {
         warn!("command line: {error}");
     }
     for word in line.unknown(application.words) {

@@ -1,25 +1,36 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Interrupt lines of a PC's old controllers, for tasks: an interrupt is awaited. They arrive at the
-//! vCPU that boots; devices may share one.
+//! Interrupt lines of devices, for tasks: an interrupt is awaited. They arrive at the vCPU that boots;
+//! devices may share one.
+
+mod ways;
 
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
-use core::sync::atomic::{AtomicU16, AtomicU32, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::task::{Poll, Waker};
 
 use embassy_futures::select::select;
 use embassy_time::{Duration, Timer};
+use log::debug;
 use prism_arch::lines;
+use prism_boot::controllers::Signal;
 use prism_drivers::interrupt::Interrupt;
 use prism_drivers::pic;
-use spin::Mutex;
+use spin::{Mutex, Once};
 
 use crate::ports::CpuPorts;
-use crate::{apic, time};
+use crate::time;
+pub(crate) use ways::{Ways, find};
 
-/// The lines that are open, a bit each.
-static OPEN: AtomicU16 = AtomicU16::new(0);
+/// The places where interrupts may arrive, a bit each.
+static OPEN: AtomicU64 = AtomicU64::new(0);
 static PLACES: [Place; lines::LINES] = [const { Place::new() }; lines::LINES];
+static WAYS: Once<Ways> = Once::new();
+
+/// Has lines arrive by these ways.
+pub(crate) fn begin(ways: Ways) {
+    WAYS.call_once(|| ways);
+}
 
 /// Where the interrupts of a line are counted.
 struct Place {
@@ -42,7 +53,16 @@ pub(crate) fn take_all() {
     }
     for (line, place) in (0u8..).zip(&PLACES).filter(|(line, _)| open & 1 << line != 0) {
         if lines::take(line) {
-            place.count.fetch_add(1, Ordering::AcqRel);
+            let count = place.count.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
+            // Told seldom: most of all one wants to know whether they go on.
+            if count.is_power_of_two()
+                && let Some(ways) = WAYS.get()
+            {
+                debug!("{}: interrupt {count}", ways.name(line));
+            }
+            if usize::from(line) < lines::OLD_LINES {
+                pic::look_again(&CpuPorts, line);
+            }
             let wakers = core::mem::take(&mut *place.wakers.lock());
             wakers.into_iter().for_each(Waker::wake);
         }
@@ -51,28 +71,34 @@ pub(crate) fn take_all() {
 
 /// A line that is open for good, as one of its devices sees it.
 pub(crate) struct Line {
-    place: &'static Place,
+    /// None if nothing is ever heard of it.
+    place: Option<&'static Place>,
     /// Interrupts that this device's driver has seen.
     seen: AtomicU32,
 }
 
 impl Line {
-    /// Opens line `number`; `None` if there is no such line.
-    pub(crate) fn open(number: u8) -> Option<Self> {
-        let place = PLACES.get(usize::from(number))?;
-        if OPEN.fetch_or(1 << number, Ordering::Relaxed) & 1 << number == 0 {
-            if let Some(apic) = apic::get() {
-                apic.let_old_controllers_through();
-            }
-            pic::open(&CpuPorts, number);
-        }
-        Some(Self { place, seen: AtomicU32::new(place.count.load(Ordering::Acquire)) })
+    /// Opens line `number`; `signal` is what counts there, if that is known. `None` if there is no such line.
+    pub(crate) fn open(number: u32, signal: Option<Signal>) -> Option<Self> {
+        let place = PLACES.get(WAYS.get()?.open(number, signal)?)?;
+        Some(Self { place: Some(place), seen: AtomicU32::new(place.count.load(Ordering::Acquire)) })
+    }
+
+    /// The line of a device that has none: whoever waits for it looks at the device now and then.
+    pub(crate) fn silent() -> Self {
+        Self { place: None, seen: AtomicU32::new(0) }
+    }
+
+    /// Opens a line that firmware gave a PCI function.
+    pub(crate) fn of_function(number: u8) -> Option<Self> {
+        Self::open(number.into(), None)
     }
 
     fn arrival(&self) -> impl Future<Output = ()> + '_ {
         poll_fn(|context| {
-            let mut wakers = self.place.wakers.lock();
-            let count = self.place.count.load(Ordering::Acquire);
+            let Some(place) = self.place else { return Poll::Pending };
+            let mut wakers = place.wakers.lock();
+            let count = place.count.load(Ordering::Acquire);
             if self.seen.swap(count, Ordering::Relaxed) != count {
                 return Poll::Ready(());
             }

@@ -5,7 +5,7 @@ use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, cpuid};
 use prism_boot::Acpi;
 use prism_boot::capabilities::{Devices, Platform};
-use prism_drivers::{e1000, pci, pic, pit, power, rtl8139};
+use prism_drivers::{e1000, intx, pci, pic, pit, power, rtl8139};
 use xen::hvm::{self, Parameter};
 use xen::{Errno, vcpu};
 
@@ -31,11 +31,12 @@ pub(crate) fn platform() -> (Platform, Devices) {
         platform.acpi_power_off |= power::knows(&function);
         count(&mut devices, &function);
     }
-    if platform.pci_host_bridge {
+    platform.old_controllers = pic::is_there(&CpuPorts);
+    if platform.old_controllers {
         // Firmware leaves the timer's interrupt on.
         pic::silence(&CpuPorts);
     }
-    platform.interval_timer = platform.pci_host_bridge && pit::is_there(&CpuPorts);
+    platform.interval_timer = platform.old_controllers && pit::is_there(&CpuPorts);
     (platform, devices)
 }
 
@@ -69,10 +70,10 @@ pub(crate) fn single_shot_timer(vcpu: u32) -> bool {
     vcpu::stop_singleshot_timer(&Hypervisor, vcpu).is_ok()
 }
 
-/// How many vCPUs the domain has: Xen's answer, else ACPI's, else the one that asks. (CPUID tells how
+/// How many vCPUs the domain has: Xen's answer, else firmware's, else the one that asks. (CPUID tells how
 /// many there is room for.)
 pub(crate) fn vcpus(xen: bool, acpi: &Acpi) -> u32 {
-    match acpi.cpus.len() as u32 {
+    match acpi.controllers.cpus.len() as u32 {
         _ if xen && let Some(count) = count_by_xen() => count,
         count => count.max(1),
     }
@@ -113,5 +114,8 @@ pub(crate) fn callback_line() -> Option<u8> {
     let device = pci::functions(&CpuPorts).find(pci::Function::is_xen_platform)?;
     let given = pci::Configuration::new(&CpuPorts, device.place).read(LINE) as u8;
     let line = if (3..=15).contains(&given) { given } else { FREE };
-    hvm::set_callback_line(&Hypervisor, line).ok().map(|()| line)
+    hvm::set_callback_line(&Hypervisor, line).ok()?;
+    // It is up for as long as there is an event: one that comes before the last one's end does not make it rise.
+    intx::heed_level(&CpuPorts, line);
+    Some(line)
 }

@@ -180,11 +180,11 @@ fn by_apic(machine: &dyn Machine) -> Result<Starter, Unused> {
     Ok(Starter::Apic { page })
 }
 
-/// Starts the CPU that ACPI lists at place `number`, not counting the one that boots.
+/// Starts the CPU that firmware lists at place `number`, not counting the one that boots.
 fn start_by_apic(acpi: &Acpi, number: u32, page: u64) -> Result<(), Unused> {
     let apic = apic::get().ok_or(Unused::Unknown)?;
     let own = apic.own_id();
-    let mut others = acpi.cpus.iter().copied().filter(|id| *id != own);
+    let mut others = acpi.controllers.cpus.iter().copied().filter(|id| *id != own);
     let id = others.nth(number as usize - 1).ok_or(Unused::Unknown)?;
     startup::expect(number)?;
     apic.send_init(id).map_err(|_| Unused::Unknown)?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! ACPI tables (Advanced Configuration and Power Interface Specification 6.5, chapter 5), as far as
-//! this kernel has use for them: the CPUs, how to switch off and to reset, the HPET.
+//! this kernel has use for them: the CPUs, the I/O APICs, virtio devices that are not on PCI, how to switch
+//! off and to reset, the HPET.
 //!
 //! Firmware is not trusted more than a loader: tables are read by copy, one with a wrong checksum or
 //! an absurd length does not count, and is noted.
@@ -9,23 +10,24 @@ mod fadt;
 mod root;
 mod sleep;
 mod table;
+mod virtio;
 
 use arrayvec::ArrayVec;
 
+use crate::controllers::{Controllers, Input, IoApic, Signal};
+use crate::virtio_mmio::{MOST_SLOTS, Slot};
 use crate::{Notes, PhysMemory};
 
 pub use fadt::{PowerOff, Reset};
 use table::Table;
 
-/// CPUs that are kept of a longer list.
-pub const MOST_CPUS: usize = 256;
-
 /// What the tables tell.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acpi {
-    /// Local APIC numbers of the CPUs that can be started, in the order of the table; the first is
-    /// not always the one that boots. Empty if no table tells.
-    pub cpus: ArrayVec<u32, MOST_CPUS>,
+    /// The CPUs and the interrupt controllers.
+    pub controllers: Controllers,
+    /// Virtio devices whose registers are in memory.
+    pub virtio: ArrayVec<Slot, MOST_SLOTS>,
     /// How to switch off.
     pub power_off: Option<PowerOff>,
     /// How to reset.
@@ -46,7 +48,7 @@ impl Acpi {
         for address in root.addresses(memory, notes) {
             let Some(table) = Table::open(memory, address, notes) else { continue };
             match &table.signature {
-                b"APIC" => acpi.read_cpus(&table),
+                b"APIC" => acpi.controllers.read(&table),
                 b"FACP" => acpi.read_fixed(&table, notes),
                 b"HPET" => acpi.hpet = hpet(&table),
                 _ => {}
@@ -54,23 +56,26 @@ impl Acpi {
         }
         acpi
     }
+}
 
+impl Controllers {
     /// The list of interrupt controllers (section 5.2.12).
-    fn read_cpus(&mut self, table: &Table<'_, impl PhysMemory>) {
+    fn read(&mut self, table: &Table<'_, impl PhysMemory>) {
         /// The entries follow the header and two more fields.
         const ENTRIES: u32 = 44;
         /// A CPU that is there and may be started.
         const ENABLED: u32 = 1 << 0;
         let mut offset = ENTRIES;
         while let Some(entry) = table.record::<16>(offset).filter(|entry| entry.u8(1) >= 2) {
-            let (id, flags) = match entry.u8(0) {
-                0 => (u32::from(entry.u8(3)), entry.u32(4)),
-                9 => (entry.u32(4), entry.u32(8)),
-                _ => (0, 0),
-            };
-            if flags & ENABLED != 0 && !self.cpus.contains(&id) {
-                // Those beyond the limit stay asleep.
-                let _ = self.cpus.try_push(id);
+            match entry.u8(0) {
+                0 if entry.u32(4) & ENABLED != 0 => self.add_cpu(entry.u8(3).into()),
+                1 => self.add_io_apic(IoApic { address: entry.u32(4).into(), first: entry.u32(8) }),
+                2 => {
+                    let signal = Signal::of_flags(entry.u16(8));
+                    self.lead(entry.u8(3), Input { number: entry.u32(4), signal });
+                }
+                9 if entry.u32(8) & ENABLED != 0 => self.add_cpu(entry.u32(4)),
+                _ => {}
             }
             offset = offset.saturating_add(u32::from(entry.u8(1)));
         }

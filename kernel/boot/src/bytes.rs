@@ -28,6 +28,11 @@ impl<const N: usize> Record<N> {
         self.0.get(offset).copied().unwrap_or(0)
     }
 
+    /// The 16-bit number at `offset`.
+    pub(crate) fn u16(&self, offset: usize) -> u16 {
+        self.0.get(offset..).and_then(|rest| rest.first_chunk()).copied().map_or(0, u16::from_le_bytes)
+    }
+
     /// The 32-bit number at `offset`.
     pub(crate) fn u32(&self, offset: usize) -> u32 {
         u32_at(&self.0, offset).unwrap_or(0)

@@ -2,7 +2,7 @@
 //! What probing has found, one fact at a time.
 
 use crate::Door;
-use crate::command_line::Rung;
+use crate::command_line::{LineLimit, Rung};
 
 /// How privileged things are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ pub struct XenCapabilities {
 /// What of a PC there is, real or emulated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Platform {
-    /// A PCI host bridge: the sign of an emulated platform.
+    /// A PCI host bridge.
     pub pci_host_bridge: bool,
     /// Xen's platform device on PCI (vendor 0x5853, device 0x0001).
     pub xen_platform_device: bool,
@@ -83,7 +83,11 @@ pub struct Platform {
     pub local_apic: bool,
     /// The local APIC's timer can fire at a given TSC value.
     pub tsc_deadline: bool,
-    /// An interval timer (8254), and the interrupt controllers (8259) that go with it.
+    /// The old interrupt controllers (8259).
+    pub old_controllers: bool,
+    /// An I/O APIC, and the local APIC that it needs.
+    pub io_apic: bool,
+    /// An interval timer (8254).
     pub interval_timer: bool,
     /// A 16550 serial port.
     pub serial_port: bool,
@@ -166,6 +170,8 @@ pub struct Capabilities {
     pub kvm_wall_clock: bool,
     /// Whether CPUID tells the TSC's frequency.
     pub tsc_frequency: bool,
+    /// The only controllers of interrupt lines that the command line allows.
+    pub lines: Option<LineLimit>,
     /// The highest rung that the command line allows.
     pub rung: Option<Rung>,
     /// What of a PC there is.
@@ -213,6 +219,7 @@ impl Capabilities {
             kvm_clock: false,
             kvm_wall_clock: false,
             tsc_frequency: false,
+            lines: None,
             rung: None,
             platform: Platform::default(),
             devices: Devices::default(),
@@ -220,10 +227,13 @@ impl Capabilities {
         }
     }
 
-    /// Whether there is an emulated PC around us. What an initial domain sees is the machine's own.
+    /// Whether there is an emulated PC around us, be it one without PCI: domains that have no platform have
+    /// no interrupt controllers but local ones. What an initial domain sees is the machine's own.
     #[must_use]
     pub fn has_emulated_platform(&self) -> bool {
-        self.machine == Machine::Hvm && self.platform.pci_host_bridge && !self.is_initial_domain()
+        let Platform { pci_host_bridge, old_controllers, io_apic, .. } = self.platform;
+        let has_any = pci_host_bridge || old_controllers || io_apic;
+        self.machine == Machine::Hvm && has_any && !self.is_initial_domain()
     }
 
     /// Whether this is Xen's initial domain.

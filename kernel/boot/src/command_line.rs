@@ -11,14 +11,16 @@ mod value_error;
 mod words;
 
 pub use address::{Addressing, INTERFACES, StaticAddress};
+use options::VIRTIO_MMIO;
 pub use options::{
-    ConsoleSinks, EntropyLimit, EventAbi, HypercallMethod, KERNEL_OPTIONS, KernelOption, LogLevel, Rung,
-    UpcallLimit,
+    ConsoleSinks, EntropyLimit, EventAbi, HypercallMethod, KERNEL_OPTIONS, KernelOption, LineLimit, LogLevel,
+    Rung, UpcallLimit,
 };
 pub use value_error::ValueError;
 pub use words::{Word, Words};
 
 use crate::Text;
+use crate::virtio_mmio::Slot;
 
 /// Bytes of the command line that are kept.
 pub const COMMAND_LINE_LIMIT: usize = 2048;
@@ -125,6 +127,20 @@ impl CommandLine {
         let Some(word) = self.word(name) else { return Ok(None) };
         let value = word.value.unwrap_or("");
         parse(value).map(Some).ok_or(ValueError { name: word.name, value, accepted })
+    }
+
+    /// The slots of virtio devices that `virtio_mmio.device=` tells of, a word each.
+    ///
+    /// # Errors
+    ///
+    /// Those of words that tell of none.
+    pub fn virtio_slots(&self) -> impl Iterator<Item = Result<Slot, ValueError<'_>>> {
+        let words = self.words().filter(|word| word.name == VIRTIO_MMIO.name);
+        words.map(|Word { name, value }| {
+            let value = value.unwrap_or("");
+            let slot = Slot::parse(value, parse_number, parse_size);
+            slot.ok_or(ValueError { name, value, accepted: VIRTIO_MMIO.values })
+        })
     }
 
     /// The words whose names are neither the kernel's nor in `application`.

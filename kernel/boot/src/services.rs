@@ -9,6 +9,7 @@ use choice::{Against, Verdict};
 pub use choice::{Choice, PassedOver};
 
 use crate::capabilities::{Capabilities, Devices, EntropySources, Machine, Randomness, XenCapabilities};
+use crate::command_line::LineLimit;
 
 /// Declares a service as the list of ways to provide it, best first.
 macro_rules! service {
@@ -112,6 +113,20 @@ service! {
 }
 
 service! {
+    /// How interrupt lines of devices reach us.
+    Lines {
+        /// Those below 16 by the old controllers, to which firmware leads PCI's; others by the I/O APICs.
+        Both = "8259 and I/O APIC",
+        /// The old controllers: there are 16 lines.
+        OldControllers = "8259",
+        /// The I/O APICs.
+        IoApic = "I/O APIC",
+        /// Not at all.
+        None = "none",
+    }
+}
+
+service! {
     /// Where text goes first of all.
     Console {
         /// The PV console ring.
@@ -180,6 +195,8 @@ pub struct Services {
     pub wall_clock: Choice<WallClock>,
     /// What ends a sleep.
     pub timer: Choice<Timer>,
+    /// How interrupt lines of devices reach us.
+    pub lines: Choice<Lines>,
     /// How event channels reach us.
     pub upcall: Choice<Upcall>,
     /// Where text goes first of all.
@@ -204,6 +221,7 @@ impl Services {
             wall_clock: choose_wall_clock(found, clock.chosen),
             clock,
             timer: choose_timer(found, upcall.chosen),
+            lines: choose_lines(found),
             upcall,
             console: choose_console(found),
             disk: choose_disk(found),
@@ -216,10 +234,11 @@ impl Services {
 
 impl fmt::Display for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { clock, wall_clock, timer, upcall, console, disk, network, shutdown, entropy } = self;
+        let Self { clock, wall_clock, timer, lines, upcall, console, disk, network, shutdown, entropy } =
+            self;
         writeln!(
             f,
-            "clock: {clock}\nwall clock: {wall_clock}\ntimer: {timer}\nupcall: {upcall}\nconsole: {console}"
+            "clock: {clock}\nwall clock: {wall_clock}\ntimer: {timer}\nlines: {lines}\nupcall: {upcall}\nconsole: {console}"
         )?;
         writeln!(f, "disk: {disk}\nnetwork: {network}\nshutdown: {shutdown}\nentropy: {entropy}")
     }
@@ -265,6 +284,21 @@ fn choose_timer(found: &Capabilities, upcall: Upcall) -> Choice<Timer> {
         (Timer::Pit, present(found.platform.interval_timer)),
     ];
     Choice::best(ways, Timer::Polling)
+}
+
+/// Where there is no platform, there are no lines either, and nothing to say about it.
+fn choose_lines(found: &Capabilities) -> Choice<Lines> {
+    if !found.has_emulated_platform() {
+        return Choice::best([(Lines::Both, Err(Against::Kind))], Lines::None);
+    }
+    let may = |wanted| match found.lines.is_none_or(|limit| limit == wanted) {
+        true => Ok(()),
+        false => Err(Against::Reason("the command line rules it out")),
+    };
+    let old = may(LineLimit::Pic).and_then(|()| offered(found.platform.old_controllers));
+    let new = may(LineLimit::IoApic).and_then(|()| offered(found.platform.io_apic));
+    let both = if old.is_ok() { new } else { Err(Against::Kind) };
+    Choice::best([(Lines::Both, both), (Lines::OldControllers, old), (Lines::IoApic, new)], Lines::None)
 }
 
 fn choose_upcall(found: &Capabilities) -> Choice<Upcall> {

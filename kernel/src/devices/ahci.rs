@@ -54,7 +54,7 @@ async fn drive(function: Function) {
 async fn open(function: &Function) -> Result<Controller<registers::MappedRegisters, Line>, &'static str> {
     let registers = registers::of_function(function, 5, ahci::LENGTH);
     let registers = registers.ok_or("its registers cannot be mapped")?;
-    let line = intx::line(&CpuPorts, function).and_then(Line::open);
+    let line = intx::line(&CpuPorts, function).and_then(Line::of_function);
     let line = line.ok_or("firmware gave it no interrupt line")?;
     Controller::open(registers, line).await.map_err(|ahci::Error::Silent| "it does not answer")
 }

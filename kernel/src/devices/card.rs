@@ -19,60 +19,70 @@ use crate::network::interfaces::{self, Interface};
 use crate::ports::CpuPorts;
 use crate::{exec, registers};
 
-/// What can be done with a card.
-#[derive(Clone, Copy)]
-enum Model {
-    Virtio,
-    E1000,
-    Rtl8139,
+/// A card that can be driven.
+enum Card {
+    Virtio(virtio::Device),
+    E1000(Function),
+    Rtl8139(Function),
 }
 
-impl Model {
-    /// That of a function; `None` if it is no card, or one that nobody here knows.
-    fn of(function: &Function) -> Option<Self> {
+impl Card {
+    /// The card that a function is; `None` if it is none, or one that nobody here knows.
+    fn of(function: Function) -> Option<Self> {
         match function {
             _ if function.class >> 8 != 2 => None,
-            _ if function.is_virtio() => Some(Self::Virtio),
-            _ if e1000::is_one(function) => Some(Self::E1000),
-            _ if rtl8139::is_one(function) => Some(Self::Rtl8139),
+            _ if function.is_virtio() => Some(Self::Virtio(virtio::Device::OnPci(function))),
+            _ if e1000::is_one(&function) => Some(Self::E1000(function)),
+            _ if rtl8139::is_one(&function) => Some(Self::Rtl8139(function)),
             _ => None,
         }
     }
 
     /// Whether it is to be used where networks are reached by `bus`.
-    fn is_for(self, bus: DeviceBus) -> bool {
+    fn is_for(&self, bus: DeviceBus) -> bool {
         match self {
-            Self::Virtio => bus != DeviceBus::Emulated,
-            Self::E1000 | Self::Rtl8139 => true,
+            Self::Virtio(_) => bus != DeviceBus::Emulated,
+            Self::E1000(_) | Self::Rtl8139(_) => true,
+        }
+    }
+}
+
+/// Its place.
+impl fmt::Display for Card {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Virtio(device) => device.fmt(f),
+            Self::E1000(function) | Self::Rtl8139(function) => function.place.fmt(f),
         }
     }
 }
 
 /// Finds and drives all network cards. Not for PV domains, which have no ports.
 pub(crate) fn begin(bus: DeviceBus) {
-    for function in pci::functions(&CpuPorts) {
-        let Some(model) = Model::of(&function).filter(|model| model.is_for(bus)) else { continue };
+    let on_pci = pci::functions(&CpuPorts).filter_map(Card::of);
+    let all = on_pci.chain(virtio::cards_in_memory().map(Card::Virtio));
+    for card in all.filter(|card| card.is_for(bus)) {
+        let place = card.to_string();
         let Some(interface) = interfaces::add_card() else {
-            info!("the network card at {} is not used: there are too many interfaces", function.place);
+            info!("the network card at {place} is not used: there are too many interfaces");
             continue;
         };
-        if exec::spawn(drive(model, function, interface)).is_err() {
-            warn!("the network card at {} is not driven: too many tasks run", function.place);
+        if exec::spawn(drive(card, interface)).is_err() {
+            warn!("the network card at {place} is not driven: too many tasks run");
         }
     }
 }
 
 /// Drives a card, until it fails.
-async fn drive(model: Model, function: Function, interface: Arc<Interface>) {
-    let place = function.place;
-    let ended = match model {
-        Model::Virtio => virtio::network::drive(&function, &interface).await,
-        Model::E1000 => drive_e1000(&function, &interface).await,
-        Model::Rtl8139 => drive_rtl8139(&function, &interface).await,
+async fn drive(card: Card, interface: Arc<Interface>) {
+    let ended = match &card {
+        Card::Virtio(device) => virtio::network::drive(device, &interface).await,
+        Card::E1000(function) => drive_e1000(function, &interface).await,
+        Card::Rtl8139(function) => drive_rtl8139(function, &interface).await,
     };
     match ended {
-        Ended::NotDriven(reason) => warn!("the network card at {place} is not driven: {reason}"),
-        Ended::Failed(error) => warn!("the network card at {place} is given up: {error}"),
+        Ended::NotDriven(reason) => warn!("the network card at {card} is not driven: {reason}"),
+        Ended::Failed(error) => warn!("the network card at {card} is given up: {error}"),
     }
 }
 
@@ -117,7 +127,7 @@ async fn serve<C: Wire + 'static>(
     memory: usize,
     open: impl AsyncFnOnce(Pages, &Line) -> Result<(C, Properties), Error>,
 ) -> Ended {
-    let line = intx::line(&CpuPorts, function).and_then(Line::open);
+    let line = intx::line(&CpuPorts, function).and_then(Line::of_function);
     let Some(line) = line else { return Ended::not_driven("firmware gave it no interrupt line") };
     let Some(memory) = Pages::new(memory) else { return Ended::not_driven(Error::NoMemory) };
     match open(memory, &line).await {

@@ -29,7 +29,7 @@ pub(crate) fn begin() {
 
 /// Drives the disks of a channel, for ever.
 async fn drive(number: u8, places: Places) {
-    let Some(line) = Line::open(places.line) else {
+    let Some(line) = Line::of_function(places.line) else {
         warn!("IDE channel {number} is not driven: its interrupt line is taken");
         return disks::end_search();
     };

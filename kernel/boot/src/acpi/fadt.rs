@@ -2,7 +2,7 @@
 //! The fixed table: where the registers are that switch the machine off and reset it (section 5.2.9).
 
 use super::table::Table;
-use super::{Acpi, sleep};
+use super::{Acpi, sleep, virtio};
 use crate::{Notes, PhysMemory};
 
 /// How the machine is switched off: by writing a sleep type to one or two control registers
@@ -56,19 +56,26 @@ impl Acpi {
             let value = table.record::<1>(RESET.saturating_add(12)).map_or(0, |byte| byte.u8(0));
             self.reset = generic_port(table, RESET).map(|port| Reset { port, value });
         }
+        let Some(definitions) = definitions(table, notes) else { return };
+        self.virtio = virtio::slots(&definitions);
         if flags & HARDWARE_REDUCED == 0 {
-            self.power_off = power_off(table, notes);
+            self.power_off = power_off(table, &definitions);
         }
     }
 }
 
-fn power_off<M: PhysMemory>(table: &Table<'_, M>, notes: &mut Notes) -> Option<PowerOff> {
-    let control_a = generic_port(table, CONTROL_A_64).or_else(|| port(number(table, CONTROL_A)))?;
-    let control_b = generic_port(table, CONTROL_B_64).or_else(|| port(number(table, CONTROL_B)));
+/// The table of definitions, if there is one.
+fn definitions<'a, M: PhysMemory>(table: &Table<'a, M>, notes: &mut Notes) -> Option<Table<'a, M>> {
     let long = table.record::<8>(DSDT_64).map_or(0, |address| address.u64(0));
     let short = u64::from(number(table, DSDT));
-    let definitions = table.sibling(if long == 0 { short } else { long }, notes)?;
-    let (type_a, type_b) = sleep::soft_off_types(&definitions)?;
+    let address = if long == 0 { short } else { long };
+    if address == 0 { None } else { table.sibling(address, notes) }
+}
+
+fn power_off<M: PhysMemory>(table: &Table<'_, M>, definitions: &Table<'_, M>) -> Option<PowerOff> {
+    let control_a = generic_port(table, CONTROL_A_64).or_else(|| port(number(table, CONTROL_A)))?;
+    let control_b = generic_port(table, CONTROL_B_64).or_else(|| port(number(table, CONTROL_B)));
+    let (type_a, type_b) = sleep::soft_off_types(definitions)?;
     let command = table.record::<8>(SMI_COMMAND)?;
     let hand_over = port(command.u32(0)).map(|port| (port, command.u8(4))).filter(|(_, value)| *value != 0);
     Some(PowerOff { control_a, type_a, control_b, type_b, hand_over })

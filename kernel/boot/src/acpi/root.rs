@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The root pointer, and the list of tables that it leads to (sections 5.2.5, 5.2.7, 5.2.8).
 
-use super::table::{HEADER, Table, checksum};
+use super::table::{HEADER, Table};
 use crate::bytes::Record;
+use crate::checksum::checksum;
 use crate::{BootNote, Notes, PhysMemory};
 
 const SIGNATURE: &[u8; 8] = b"RSD PTR ";

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! One table: a header with a checksum, and what follows.
 
-use crate::bytes::{Record, as_u64};
+use crate::bytes::Record;
+use crate::checksum::checksum;
 use crate::{BootNote, Notes, PhysMemory};
 
 /// Length of the header that every table begins with (section 5.2.6).
@@ -52,23 +53,4 @@ impl<'a, M: PhysMemory> Table<'a, M> {
     pub(super) const fn length(&self) -> u32 {
         self.length
     }
-}
-
-/// The sum of `length` bytes: 0 where a checksum is right; `None` if they cannot be read.
-pub(super) fn checksum(memory: &impl PhysMemory, address: u64, length: u32) -> Option<u8> {
-    const PIECE: usize = 64;
-    let end = address.checked_add(length.into())?;
-    let mut sum = 0u8;
-    let mut at = address;
-    while at < end {
-        let mut piece = [0; PIECE];
-        let left = usize::try_from(end.saturating_sub(at)).ok()?.min(PIECE);
-        if !memory.read(at, piece.get_mut(..left)?) {
-            return None;
-        }
-        // A piece that is cut short is zero behind its end.
-        sum = piece.iter().fold(sum, |sum, byte| sum.wrapping_add(*byte));
-        at = at.checked_add(as_u64(left))?;
-    }
-    Some(sum)
 }

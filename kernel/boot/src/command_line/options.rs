@@ -79,9 +79,35 @@ const RUNG: KernelOption = KernelOption {
     help: "Highest rung of the spectrum that a machine with an emulated platform is taken for: fv and hvm use nothing paravirtual, pv-drivers no interrupt vector for events; without it, the highest there is.",
 };
 
+const LINES: KernelOption = KernelOption {
+    name: "lines",
+    values: "pic or ioapic",
+    help: "The only interrupt controllers that devices' lines may come through: the old 8259s, or the I/O APICs; without it, the 8259s for lines below 16 where there are any, else the I/O APICs.",
+};
+
+pub(super) const VIRTIO_MMIO: KernelOption = KernelOption {
+    name: "virtio_mmio.device",
+    values: "SIZE@ADDRESS:LINE such as 512@0xfeb00000:5",
+    help: "Where a virtio device's registers may be, and its interrupt line; once for each. Monitors of small machines add these words themselves.",
+};
+
 /// All options of the kernel, for checking and for documentation.
-pub const KERNEL_OPTIONS: &[KernelOption] =
-    &[LOG_LEVEL, HYPERCALL, CONSOLE, ENTROPY, BLK_POLL, EVENTS, UPCALL, RUNG, IP, IP1, IP2, IP3];
+pub const KERNEL_OPTIONS: &[KernelOption] = &[
+    LOG_LEVEL,
+    HYPERCALL,
+    CONSOLE,
+    ENTROPY,
+    BLK_POLL,
+    EVENTS,
+    UPCALL,
+    RUNG,
+    LINES,
+    VIRTIO_MMIO,
+    IP,
+    IP1,
+    IP2,
+    IP3,
+];
 
 /// How much is logged; each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -138,6 +164,15 @@ pub enum UpcallLimit {
     Line,
     /// Not at all.
     Polling,
+}
+
+/// The only interrupt controllers that devices' lines may come through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LineLimit {
+    /// The old ones, two 8259s.
+    Pic,
+    /// The I/O APICs.
+    IoApic,
 }
 
 /// A rung of the spectrum, on a machine with an emulated platform.
@@ -261,6 +296,19 @@ impl CommandLine {
             "percpu" => Some(UpcallLimit::OwnVector),
             "intx" => Some(UpcallLimit::Line),
             "poll" => Some(UpcallLimit::Polling),
+            _ => None,
+        })
+    }
+
+    /// The only controllers of interrupt lines asked for.
+    ///
+    /// # Errors
+    ///
+    /// If `lines=` names none.
+    pub fn line_limit(&self) -> Result<Option<LineLimit>, ValueError<'_>> {
+        self.option(LINES, |value| match value {
+            "pic" => Some(LineLimit::Pic),
+            "ioapic" => Some(LineLimit::IoApic),
             _ => None,
         })
     }

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use prism_boot::acpi::{PowerOff, Reset};
+use prism_boot::controllers::{Input, IoApic, Polarity, Signal, Trigger};
+use prism_boot::virtio_mmio::Slot;
 use prism_boot::{Acpi, BootNote, Notes};
 
 use crate::image::Image;
@@ -84,8 +86,75 @@ fn read(image: &Image, rsdp: Option<u64>) -> (Acpi, Vec<BootNote>) {
 #[test]
 fn cpus_that_can_be_started_are_listed_by_both_kinds_of_entries() {
     let (acpi, notes) = read(&machine(), Some(RSDP as u64));
-    assert_eq!(acpi.cpus.as_slice(), [0, 2, 300]);
+    assert_eq!(acpi.controllers.cpus.as_slice(), [0, 2, 300]);
     assert!(notes.is_empty(), "{notes:?}");
+}
+
+#[test]
+fn io_apics_and_where_old_lines_arrive_are_listed() {
+    let mut image = machine();
+    let entries = cpus(&[
+        &[1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0],
+        &[1, 12, 1, 0, 0, 0, 0xc1, 0xfe, 24, 0, 0, 0],
+        &[1, 12, 2, 0, 0, 0, 0, 0, 48, 0, 0, 0],
+        &[2, 10, 0, 0, 2, 0, 0, 0, 0, 0],
+        &[2, 10, 0, 9, 9, 0, 0, 0, 0x0d, 0],
+        &[2, 10, 0, 16, 1, 0, 0, 0, 0, 0],
+    ]);
+    put_table(&mut image, CPUS, b"APIC", &entries);
+    let found = read(&image, None).0.controllers;
+    let expected = [IoApic { address: 0xfec0_0000, first: 0 }, IoApic { address: 0xfec1_0000, first: 24 }];
+    assert_eq!(found.io_apics.as_slice(), expected);
+    assert_eq!(found.input(0), Input { number: 2, signal: Signal::RISING });
+    let level = Signal { trigger: Trigger::Level, polarity: Polarity::High };
+    assert_eq!(found.input(9), Input { number: 9, signal: level });
+    assert_eq!(found.input(16), Input { number: 16, signal: Signal::RISING });
+}
+
+/// A virtio device as QEMU defines it: a name, a number, a template of memory and interrupt.
+fn virtio(address: u32, line: u32, flags: u8) -> Vec<u8> {
+    let mut code = b"\x08_HID\x0dLNRO0005\0\x08_UID\x0a\x03\x08_CCA\x01\x08_CRS\x11\x1a\x0a\x17".to_vec();
+    code.extend([0x86, 9, 0, 1]);
+    code.extend(address.to_le_bytes());
+    code.extend(512u32.to_le_bytes());
+    code.extend([0x89, 6, 0, flags, 1]);
+    code.extend(line.to_le_bytes());
+    code.extend([0x79, 0]);
+    code
+}
+
+#[test]
+fn virtio_devices_are_found_in_the_definitions() {
+    let mut image = machine();
+    let code = [b"junk".to_vec(), virtio(0xfeb0_0000, 16, 1), virtio(0xfeb0_0200, 17, 3)].concat();
+    put_table(&mut image, DEFINITIONS, b"DSDT", &code);
+    let level = Signal { trigger: Trigger::Level, polarity: Polarity::High };
+    let slot =
+        |address, line, signal| Slot { signal: Some(signal), ..Slot::new(address, 512, line).unwrap() };
+    let expected = [slot(0xfeb0_0000, 16, level), slot(0xfeb0_0200, 17, Signal::RISING)];
+    assert_eq!(read(&image, None).0.virtio.as_slice(), expected);
+}
+
+#[test]
+fn virtio_devices_are_found_where_nothing_else_can_be_switched_off() {
+    let mut image = machine();
+    let mut reduced = fixed();
+    reduced[112 - 36 + 2] |= 1 << (20 - 16);
+    put_table(&mut image, FIXED, b"FACP", &reduced);
+    put_table(&mut image, DEFINITIONS, b"DSDT", &virtio(0xfeb0_0000, 16, 1));
+    let (acpi, _) = read(&image, None);
+    assert_eq!((acpi.virtio.len(), acpi.power_off), (1, None));
+}
+
+#[test]
+fn a_virtio_device_that_makes_no_sense_is_left_out() {
+    let whole = virtio(0xfeb0_0000, 16, 1);
+    let cut = whole[..whole.len() - 12].to_vec();
+    for code in [virtio(0, 16, 1), virtio(0xfeb0_0000, u32::MAX, 1), cut, b"LNRO0005\0".to_vec()] {
+        let mut image = machine();
+        put_table(&mut image, DEFINITIONS, b"DSDT", &code);
+        assert!(read(&image, None).0.virtio.is_empty(), "{code:x?}");
+    }
 }
 
 #[test]
@@ -120,7 +189,7 @@ fn a_damaged_table_is_ignored_and_the_others_still_count() {
     let mut image = machine();
     image.put(CPUS + 40, &[0x55]);
     let (acpi, notes) = read(&image, None);
-    assert!(acpi.cpus.is_empty() && acpi.power_off.is_some());
+    assert!(acpi.controllers.cpus.is_empty() && acpi.power_off.is_some());
     assert_eq!(notes, [BootNote::BadTable { signature: *b"APIC", address: CPUS as u64 }]);
 }
 
@@ -135,7 +204,7 @@ fn a_root_that_is_none_is_noted() {
 fn an_entry_of_no_length_ends_the_list_of_cpus() {
     let mut image = machine();
     put_table(&mut image, CPUS, b"APIC", &cpus(&[&[0, 8, 0, 7, 1, 0, 0, 0], &[0, 0, 0, 9, 1, 0, 0, 0]]));
-    assert_eq!(read(&image, None).0.cpus.as_slice(), [7]);
+    assert_eq!(read(&image, None).0.controllers.cpus.as_slice(), [7]);
 }
 
 #[test]

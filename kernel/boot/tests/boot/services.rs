@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use prism_boot::capabilities::{EntropySources, Hypervisor, Machine, Platform, Randomness, XenCapabilities};
-use prism_boot::command_line::Rung;
+use prism_boot::command_line::{LineLimit, Rung};
 use prism_boot::services::{Clock, Console, DeviceBus, Shutdown, Timer, Upcall, WallClock};
 use prism_boot::{Capabilities, Door, Services};
 
@@ -76,9 +76,40 @@ fn a_card_without_a_driver_is_no_network_and_that_is_said() {
 }
 
 #[test]
+fn lines_arrive_by_whatever_controllers_there_are_and_may_be_used() {
+    let lines = |old_controllers, io_apic, lines| {
+        let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+        found.platform = Platform { old_controllers, io_apic, ..Default::default() };
+        found.lines = lines;
+        Services::choose(&found).lines.to_string()
+    };
+    assert_eq!(lines(true, true, None), "8259 and I/O APIC");
+    assert_eq!(lines(true, false, None), "8259 (not 8259 and I/O APIC: not offered)");
+    assert_eq!(lines(false, true, None), "I/O APIC (not 8259: not offered)");
+    assert_eq!(lines(false, false, None), "none");
+    let [old, new] = [LineLimit::Pic, LineLimit::IoApic].map(Some);
+    assert_eq!(lines(true, true, old), "8259 (not 8259 and I/O APIC: the command line rules it out)");
+    assert_eq!(lines(true, true, new), "I/O APIC (not 8259: the command line rules it out)");
+    assert_eq!(
+        lines(true, false, new),
+        "none (not 8259: the command line rules it out; not I/O APIC: not offered)"
+    );
+}
+
+#[test]
+fn controllers_without_pci_are_a_platform() {
+    let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+    assert!(!found.has_emulated_platform());
+    found.platform.old_controllers = true;
+    assert!(found.has_emulated_platform());
+    found.platform = Platform { io_apic: true, ..Default::default() };
+    assert!(found.has_emulated_platform());
+}
+
+#[test]
 fn all_services_print_one_line_each() {
     let text = Services::choose(&Capabilities::new(Door::Pvh, Machine::Hvm)).to_string();
-    assert_eq!(text.lines().count(), 9);
+    assert_eq!(text.lines().count(), 10);
     assert!(text.starts_with("clock: TSC measured by the PIT (not TSC: CPUID does not tell its frequency; "));
 }
 

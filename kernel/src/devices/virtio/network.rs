@@ -7,11 +7,11 @@ use core::mem::ManuallyDrop;
 
 use log::info;
 use prism_drivers::net::{self, ETHERNET_HEADER, Error, Events, Properties, Wire};
-use prism_drivers::pci::Function;
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::{InterruptStatus, Transport};
 use xen::grant::Page;
 
+use super::Device;
 use super::hal::KernelHal;
 use crate::devices::card::Ended;
 use crate::grant::OwnPage;
@@ -32,8 +32,9 @@ const RECEIVE: u16 = 0;
 const TRANSMIT: u16 = 1;
 const DESCRIPTORS: usize = 64;
 
-/// Bytes in front of each frame, of which all are zero here.
+/// Bytes in front of each frame, of which all are zero here; a card of the time before version 1 has fewer.
 const HEADER: usize = 12;
+const OLD_HEADER: usize = 10;
 const MTU: usize = 1500;
 const MOST: usize = HEADER + ETHERNET_HEADER + MTU;
 
@@ -42,14 +43,14 @@ const STATUS: usize = 6;
 const LINK_UP: u16 = 1 << 0;
 
 /// Drives a card, until it fails.
-pub(in crate::devices) async fn drive(function: &Function, interface: &Interface) -> Ended {
-    let (transport, line) = match super::open(function) {
+pub(in crate::devices) async fn drive(device: &Device, interface: &Interface) -> Ended {
+    let (transport, line) = match device.open() {
         Ok(opened) => opened,
         Err(error) => return Ended::not_driven(error),
     };
     match Card::open(transport) {
         Ok((card, properties)) => {
-            info!("network card at {}: virtio", function.place);
+            info!("network card at {device}: virtio");
             Ended::Failed(net::serve(interface, card, properties, &line).await)
         }
         Err(error) => Ended::not_driven(error),
@@ -67,6 +68,8 @@ struct Card<T: Transport> {
     sent: Box<[Option<(OwnPage, usize)>; DESCRIPTORS]>,
     /// Pages to send from.
     free: Vec<OwnPage>,
+    /// Bytes in front of each frame.
+    header: usize,
     has_status: bool,
     is_up: bool,
     /// What the card has not been told of.
@@ -81,7 +84,8 @@ impl<T: Transport> Card<T> {
     fn open(transport: T) -> virtio_drivers::Result<(Self, Properties)> {
         let mut transport = ManuallyDrop::new(transport);
         let features = transport.begin_init(Features::all());
-        if !features.contains(Features::VERSION_1 | Features::MAC) {
+        let is_old = transport.requires_legacy_layout();
+        if !features.contains(Features::MAC) || !is_old && !features.contains(Features::VERSION_1) {
             return Err(virtio_drivers::Error::Unsupported);
         }
         let mac = transport.read_consistent(|| transport.read_config_space(0))?;
@@ -96,6 +100,7 @@ impl<T: Transport> Card<T> {
             received: Box::new([const { None }; DESCRIPTORS]),
             sent: Box::new([const { None }; DESCRIPTORS]),
             free: pages()?,
+            header: if is_old { OLD_HEADER } else { HEADER },
             has_status: features.contains(Features::STATUS),
             is_up: true,
             untold: Events::default(),
@@ -141,7 +146,7 @@ impl<T: Transport> Card<T> {
         let written = unsafe { self.receive.pop_used(token, &[], &mut [buffer]) };
         match written.map_err(|_| WRONG_TOKEN)? as usize {
             written if written > MOST => Err(TOO_LONG),
-            written => Ok(Some((page, written.saturating_sub(HEADER)))),
+            written => Ok(Some((page, written.saturating_sub(self.header)))),
         }
     }
 
@@ -160,7 +165,7 @@ impl<T: Transport + Send> Wire for Card<T> {
 
     fn receive(&mut self, into: &mut [u8]) -> Result<Option<usize>, Error> {
         let Some((page, length)) = self.next()? else { return Ok(None) };
-        let frame = page.bytes().get(HEADER..HEADER + length).unwrap_or_default();
+        let frame = page.bytes().get(self.header..self.header + length).unwrap_or_default();
         let copy = into.get_mut(..length).unwrap_or_default();
         copy.copy_from_slice(frame);
         let good = length >= ETHERNET_HEADER && net::is_right(copy);
@@ -182,16 +187,16 @@ impl<T: Transport + Send> Wire for Card<T> {
             // It may have been done before it could see that.
             self.take_back()?;
         }
-        Ok(!self.free.is_empty() && HEADER + length <= MOST)
+        Ok(!self.free.is_empty() && self.header + length <= MOST)
     }
 
     fn send(&mut self, frame: &mut [u8]) {
-        let length = HEADER + frame.len();
+        let length = self.header + frame.len();
         let Some(mut page) = self.free.pop_if(|_| length <= MOST) else { return };
         net::fill(frame);
         let (buffer, _) = page.bytes_mut().split_at_mut(length);
         // The header was zero from the beginning on.
-        buffer[HEADER..].copy_from_slice(frame);
+        buffer[self.header..].copy_from_slice(frame);
         // SAFETY: the memory is the page's, which nobody touches until the token has come back.
         let token = unsafe { self.transmit.add(&[buffer], &mut []) };
         // Never refused: there are as many descriptors as pages.

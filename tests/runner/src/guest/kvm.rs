@@ -89,6 +89,9 @@ pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
 pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<String> {
     let processor: &[&str] = if job.env == Env::Fv { &qemu::TCG } else { &["-cpu", "host"] };
     let mut words: Vec<String> = processor.iter().map(|&word| word.to_owned()).collect();
+    // The processor's model is the last of these words.
+    words.last_mut().into_iter().for_each(|model| model.push_str(job.board.processor));
+    words.extend(job.board.words().map(str::to_owned));
     if job.boot == Boot::Direct {
         words.extend(["-kernel", image, "-append", &job.command_line].map(str::to_owned));
     }
@@ -99,6 +102,7 @@ pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<S
     words.extend(["-chardev".to_owned(), format!("{console},id=console")]);
     let devices = match job.env {
         Env::QemuXen => emulated_xen(disks, job.network),
+        _ if job.board.is_micro() => micro(job, disks),
         Env::Fv => personal_computer(job, disks),
         _ => plain_kvm(disks, job.network),
     };
@@ -160,6 +164,24 @@ fn plain_kvm(disks: &[String], network: bool) -> Vec<Device> {
     for (index, disk) in disks.iter().enumerate() {
         devices.push(("-drive", format!("file={disk},format=raw,if=none,id=disk{index}")));
         devices.push(("-device", format!("virtio-blk-pci,drive=disk{index}")));
+    }
+    devices
+}
+
+/// The devices of a board without PCI.
+fn micro(job: &Job, disks: &[String]) -> Vec<Device> {
+    let mut devices = vec![
+        ("-serial", "chardev:console".to_owned()),
+        ("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()),
+        netdev(job.network),
+        ("-device", card("virtio-net-device")),
+    ];
+    if job.env != Env::Fv {
+        devices.push(("-accel", "kvm".to_owned()));
+    }
+    for (index, disk) in disks.iter().enumerate() {
+        devices.push(("-drive", format!("file={disk},format=raw,if=none,id=disk{index}")));
+        devices.push(("-device", format!("virtio-blk-device,drive=disk{index}")));
     }
     devices
 }

@@ -2,6 +2,7 @@
 //! Starting one guest in one environment, and what came of it.
 
 pub mod beside;
+pub mod board;
 pub mod direct;
 pub mod kvm;
 pub mod neighbour;
@@ -17,6 +18,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use beside::{Beside, Companion};
+use board::Board;
 use sha2::{Digest, Sha256};
 
 use crate::env::Env;
@@ -100,6 +102,8 @@ pub struct Job {
     pub settings: &'static [&'static str],
     /// More options for its QEMU, where it is a guest of one.
     pub qemu: &'static [&'static str],
+    /// Its board, if it is a QEMU's.
+    pub board: Board,
     /// Time after which the guest counts as hung.
     pub limit: Duration,
 }
@@ -123,6 +127,7 @@ impl Job {
             peer: None,
             settings: &[],
             qemu: &[],
+            board: Board::USUAL,
             limit: Duration::from_secs(60),
         }
     }

@@ -3,6 +3,7 @@
 //!
 //! Each topic has a file with a table of [`GuestTest`]s; a new topic is a new file in `TOPICS`.
 
+mod boards;
 mod console;
 mod core;
 mod disks;
@@ -30,6 +31,7 @@ use super::tally::Tally;
 use crate::env::{Env, Place};
 use crate::grid::{self, Grid};
 use crate::guest::beside::{Beside, Companion, When};
+use crate::guest::board::Board;
 use crate::guest::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, schedule};
 use crate::host;
 use crate::image::symbols::Symbols;
@@ -57,6 +59,7 @@ const TOPICS: &[&[GuestTest]] = &[
     vcpus::TESTS,
     peers::TESTS,
     rungs::TESTS,
+    boards::TESTS,
 ];
 
 /// A guest test: one image, in several environments.
@@ -88,6 +91,8 @@ pub struct GuestTest {
     pub beside: Option<Beside>,
     /// More lines for its `xl` configuration.
     pub settings: &'static [&'static str],
+    /// Its board, if it is a QEMU's.
+    pub board: Board,
     /// Time after which it counts as hung.
     pub limit: Duration,
     /// Whether it lasts for many minutes, and runs only when asked for.
@@ -140,6 +145,7 @@ impl GuestTest {
             typed: None,
             beside: None,
             settings: &[],
+            board: Board::USUAL,
             limit: LIMIT,
             long: false,
             expected,
@@ -241,6 +247,11 @@ impl GuestTest {
         Self { settings, ..self }
     }
 
+    /// The same on another board of QEMU's.
+    pub const fn on(self, board: Board) -> Self {
+        Self { board, ..self }
+    }
+
     /// The same, but the guest ends without a verdict, as it is told to.
     pub const fn ending_by(self, ending: &'static Ending) -> Self {
         let verdict = Verdict::Crash;
@@ -320,6 +331,7 @@ impl GuestCase {
             peer: peer.filter(|_| self.needs_peer()).cloned(),
             settings: self.test.settings,
             qemu: &[],
+            board: self.test.board,
             limit: if boot == Boot::Direct { self.test.limit } else { LIMIT_WITH_BIOS },
         })
     }

@@ -61,6 +61,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Fv])
         .memory(256)
         .telling(&["entered by Multiboot2"]),
+    GuestTest::new("events_come_by_a_line_of_the_io_apic_that_firmware_tells_of", "smoke")
+        .booting_from(Boot::Disk)
+        .words("lines=ioapic loglevel=debug")
+        .envs(&[Env::HvmPvDrivers])
+        .telling(&["lines: I/O APIC", "upcall: event channels by interrupt line", ": interrupt 1"]),
     GuestTest::new("a_virtio_disk_is_read", "disk")
         .words("list sha256=vda flush=vda")
         .envs(&[Env::Kvm])

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An I/O APIC: leads devices' interrupt lines to the local APICs of CPUs (Intel 82093AA datasheet,
+//! chapter 3).
+
+use crate::registers::Registers;
+
+/// Bytes of registers.
+pub const LENGTH: u64 = 0x20;
+
+/// Where the number of a register is written, and then the register is.
+const SELECT: usize = 0x00;
+const WINDOW: usize = 0x10;
+
+/// Register with the number of the last input, from bit 16 on.
+const VERSION: u32 = 0x01;
+/// The first of two registers for each input.
+const ROUTES: u32 = 0x10;
+
+/// Bits of a route's lower half.
+const LOW: u32 = 1 << 13;
+const LEVEL: u32 = 1 << 15;
+const MASKED: u32 = 1 << 16;
+/// Where the CPU's number is in the upper half.
+const DESTINATION: u32 = 24;
+
+/// Whether a change counts, or a state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trigger {
+    /// A change.
+    Edge,
+    /// A state.
+    Level,
+}
+
+/// Which way is active.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Polarity {
+    /// Up.
+    High,
+    /// Down.
+    Low,
+}
+
+/// Where an input leads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Route {
+    /// The vector that is raised, which is to be acknowledged at the local APIC.
+    pub vector: u8,
+    /// Number of the CPU that takes it.
+    pub cpu: u8,
+    /// Whether a change counts, or a state.
+    pub trigger: Trigger,
+    /// Which way is active.
+    pub polarity: Polarity,
+}
+
+/// An I/O APIC.
+#[derive(Debug)]
+pub struct IoApic<R: Registers> {
+    registers: R,
+    inputs: u32,
+}
+
+impl<R: Registers> IoApic<R> {
+    /// That behind `registers`, of which no input leads anywhere from now on; `None` if there is none.
+    pub fn new(registers: R) -> Option<Self> {
+        let mut apic = Self { registers, inputs: 0 };
+        let version = apic.read(VERSION);
+        if version == 0 || version == !0 {
+            return None;
+        }
+        apic.inputs = (version >> 16 & 0xff) + 1;
+        (0..apic.inputs).for_each(|input| apic.write(ROUTES + 2 * input, MASKED));
+        Some(apic)
+    }
+
+    /// How many inputs it has.
+    pub fn inputs(&self) -> u32 {
+        self.inputs
+    }
+
+    /// Leads `input` there from now on; false if there is no such input.
+    pub fn lead(&self, input: u32, route: Route) -> bool {
+        if input >= self.inputs {
+            return false;
+        }
+        let trigger = if route.trigger == Trigger::Level { LEVEL } else { 0 };
+        let polarity = if route.polarity == Polarity::Low { LOW } else { 0 };
+        let register = ROUTES + 2 * input;
+        // The half that opens it comes last.
+        self.write(register + 1, u32::from(route.cpu) << DESTINATION);
+        self.write(register, u32::from(route.vector) | trigger | polarity);
+        true
+    }
+
+    fn read(&self, register: u32) -> u32 {
+        self.registers.write_u32(SELECT, register);
+        self.registers.read_u32(WINDOW)
+    }
+
+    fn write(&self, register: u32, value: u32) {
+        self.registers.write_u32(SELECT, register);
+        self.registers.write_u32(WINDOW, value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::{Cell, RefCell};
+
+    use super::*;
+
+    /// One with 24 inputs, all of which firmware has left open; it remembers what was written in order.
+    struct Fake {
+        selected: Cell<u32>,
+        version: u32,
+        written: RefCell<Vec<(u32, u32)>>,
+    }
+
+    impl Fake {
+        fn new(version: u32) -> Self {
+            Self { selected: Cell::new(0), version, written: RefCell::default() }
+        }
+    }
+
+    impl Registers for Fake {
+        fn read_u32(&self, offset: usize) -> u32 {
+            assert_eq!(offset, WINDOW);
+            if self.selected.get() == VERSION { self.version } else { 0 }
+        }
+        fn write_u32(&self, offset: usize, value: u32) {
+            match offset {
+                SELECT => self.selected.set(value),
+                WINDOW => self.written.borrow_mut().push((self.selected.get(), value)),
+                _ => panic!("there is no register at {offset:#x}"),
+            }
+        }
+    }
+
+    const ROUTE: Route = Route { vector: 0x35, cpu: 3, trigger: Trigger::Edge, polarity: Polarity::High };
+
+    #[test]
+    fn what_firmware_left_open_is_closed() {
+        let apic = IoApic::new(Fake::new(0x0017_0011)).unwrap();
+        assert_eq!(apic.inputs(), 24);
+        let closed: Vec<_> = (0..24).map(|input| (0x10 + 2 * input, 1 << 16)).collect();
+        assert_eq!(*apic.registers.written.borrow(), closed);
+    }
+
+    #[test]
+    fn a_route_is_opened_when_its_destination_is_known() {
+        let apic = IoApic::new(Fake::new(0x0017_0011)).unwrap();
+        apic.registers.written.borrow_mut().clear();
+        assert!(apic.lead(5, ROUTE));
+        assert!(apic.lead(23, Route { trigger: Trigger::Level, polarity: Polarity::Low, ..ROUTE }));
+        let expected = [(0x1b, 3 << 24), (0x1a, 0x35), (0x3f, 3 << 24), (0x3e, 0xa035)];
+        assert_eq!(*apic.registers.written.borrow(), expected);
+    }
+
+    #[test]
+    fn an_input_that_is_not_there_leads_nowhere() {
+        let apic = IoApic::new(Fake::new(0x0017_0011)).unwrap();
+        apic.registers.written.borrow_mut().clear();
+        assert!(!apic.lead(24, ROUTE) && !apic.lead(u32::MAX, ROUTE));
+        assert!(apic.registers.written.borrow().is_empty());
+    }
+
+    #[test]
+    fn where_nothing_answers_there_is_none() {
+        assert!(IoApic::new(Fake::new(!0)).is_none());
+        assert!(IoApic::new(Fake::new(0)).is_none());
+    }
+}

@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use prism_boot::CommandLine;
+use prism_boot::virtio_mmio::Slot;
+use proptest::prelude::*;
+
+fn slots(text: &str) -> Vec<Option<Slot>> {
+    CommandLine::from(text).virtio_slots().map(Result::ok).collect()
+}
+
+#[test]
+fn words_of_qemu_and_firecracker_are_understood() {
+    let found = slots("virtio_mmio.device=512@0xfeb00e00:12 virtio_mmio.device=4K@0xd0001000:5 x");
+    let expected = [Slot::new(0xfeb0_0e00, 512, 12), Slot::new(0xd000_1000, 4096, 5)];
+    assert_eq!(found, expected);
+    assert!(expected.iter().all(Option::is_some));
+}
+
+#[test]
+fn sizes_numbers_and_ids_are_those_of_linux() {
+    let expected = vec![Slot::new(0x1001_e000, 1024, 74)];
+    for value in ["1K@0x1001e000:74", "0x400@268558336:74", "1k@0x1001e000:74:6"] {
+        assert_eq!(slots(&format!("virtio_mmio.device={value}")), expected, "{value}");
+    }
+}
+
+#[test]
+fn what_cannot_be_a_device_is_named() {
+    for value in [
+        "",
+        "512",
+        "512@0xfeb00000",
+        "512@0xfeb00000:",
+        "512@0xfeb00000:5:",
+        "512@0xfeb00000:5:x",
+        "512@0xfeb00000:5:1:2",
+        "@0xfeb00000:5",
+        "512@:5",
+        "512@-8:5",
+        "256@0xfeb00000:5",
+        "2M@0xfeb00000:5",
+        "17179869184G@0xfeb00000:5",
+        "512@0:5",
+        "512@0xfeb00004:5",
+        "512@0xfffffffffffffff8:5",
+        "512@0x10000000000000000:5",
+        "512@0xfeb00000:1024",
+        "512@0xfeb00000:4294967301",
+    ] {
+        let text = format!("virtio_mmio.device={value}");
+        let line = CommandLine::from(text.as_str());
+        let errors: Vec<String> = line.virtio_slots().map(|slot| slot.unwrap_err().to_string()).collect();
+        assert_eq!(errors.len(), 1);
+        assert!(
+            errors[0].starts_with(&format!("{text} is not understood; give SIZE@ADDRESS:LINE")),
+            "{errors:?}"
+        );
+    }
+}
+
+#[test]
+fn a_wrong_word_does_not_spoil_the_others() {
+    let found = slots("virtio_mmio.device=1 virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device");
+    assert_eq!(found, [None, Slot::new(0xfeb0_0000, 512, 5), None]);
+}
+
+proptest! {
+    #[test]
+    fn whatever_is_taken_for_a_slot_can_be_one(text in "[0-9a-fxKMG@:]{0,40}") {
+        for slot in slots(&format!("virtio_mmio.device={text}")).into_iter().flatten() {
+            prop_assert!(slot.range.start() != 0 && slot.range.start() % 8 == 0);
+            prop_assert!((0x104..=1 << 20).contains(&slot.range.len()) && slot.line < 1024);
+        }
+    }
+}

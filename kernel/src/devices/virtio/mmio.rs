@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Virtio devices whose registers are in memory: looked for where the command line or ACPI's tables say
+//! that there may be some.
+
+use alloc::vec::Vec;
+use core::ptr::NonNull;
+
+use log::warn;
+use prism_arch::machine::Machine;
+use prism_boot::capabilities::Devices;
+use prism_boot::virtio_mmio::{MOST_SLOTS, Slot};
+use prism_boot::{Acpi, BootInfo};
+use prism_drivers::virtio_mmio::{self, Kind};
+use spin::Once;
+use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
+
+use super::Unreachable;
+use crate::registers;
+
+/// The slots that are not empty.
+static FOUND: Once<Vec<(Slot, Kind)>> = Once::new();
+
+/// Looks for devices, and adds them to those of their kinds. Empty slots are passed over in silence: some
+/// monitors tell of all that there are.
+pub(crate) fn find(info: &BootInfo, machine: &dyn Machine, acpi: &Acpi, devices: &mut Devices) {
+    let mut found = Vec::new();
+    // ACPI tells more of the same devices.
+    let told = acpi.virtio.iter().copied().chain(info.command_line.virtio_slots().filter_map(Result::ok));
+    let mut looked_at: Vec<Slot> = Vec::new();
+    for slot in told {
+        if looked_at.iter().any(|other| other.range.overlaps(slot.range)) {
+            continue;
+        }
+        if looked_at.len() == MOST_SLOTS {
+            warn!("virtio: more than {MOST_SLOTS} slots are told of; the others are not looked at");
+            break;
+        }
+        looked_at.push(slot);
+        let place = slot.range.start();
+        let Some(registers) = registers::map(machine, &info.memory, place, slot.range.len()) else {
+            warn!("virtio: there is no device at {place:#x}, but memory");
+            continue;
+        };
+        match virtio_mmio::kind(&registers) {
+            Ok(Some(kind)) => {
+                count(devices, kind);
+                found.push((slot, kind));
+            }
+            Ok(None) => {}
+            Err(reason) => warn!("virtio: the slot at {place:#x} is not used: {reason}"),
+        }
+    }
+    FOUND.call_once(|| found);
+}
+
+fn count(devices: &mut Devices, kind: Kind) {
+    let counter = match kind {
+        Kind::Block => &mut devices.virtio_block,
+        Kind::Network => &mut devices.virtio_net,
+        Kind::Other(_) => &mut devices.virtio_other,
+    };
+    *counter += 1;
+}
+
+/// The devices of a kind.
+pub(super) fn devices(kind: Kind) -> impl Iterator<Item = Slot> {
+    let found = FOUND.get().into_iter().flatten();
+    found.filter(move |(_, other)| *other == kind).map(|(slot, _)| *slot)
+}
+
+/// A device's registers.
+pub(super) fn open(slot: &Slot) -> Result<MmioTransport<'static>, Unreachable> {
+    let (place, length) = (slot.range.start(), slot.range.len());
+    let _mapped = registers::map_for_driver(place, length).ok_or(Unreachable::NoRegisters)?;
+    let header = NonNull::new(core::ptr::with_exposed_provenance_mut::<VirtIOHeader>(place as usize));
+    let header = header.ok_or(Unreachable::NoRegisters)?;
+    // SAFETY: just mapped, for good, and no memory of ours; each device is opened once.
+    let transport = unsafe { MmioTransport::new(header, length as usize) };
+    transport.map_err(Unreachable::Registers)
+}

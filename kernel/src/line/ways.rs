@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! By which interrupt controllers lines arrive.
+//!
+//! A line below 16 comes through a PC's old controllers where there are any, as firmware leads PCI's lines
+//! there, and only ACPI's methods tell what else they are led to. Any other comes through an I/O APIC.
+
+use alloc::format;
+use alloc::string::String;
+use alloc::vec::Vec;
+use core::sync::atomic::Ordering;
+
+use log::warn;
+use prism_arch::lines::{FIRST_VECTOR, LINES, OLD_LINES};
+use prism_arch::machine::Machine;
+use prism_boot::MemoryMap;
+use prism_boot::controllers::{Controllers, Input, Polarity, Signal, Trigger};
+use prism_boot::services::Lines;
+use prism_drivers::io_apic::{self, IoApic, Route};
+use prism_drivers::pic;
+use spin::Mutex;
+
+use super::OPEN;
+use crate::apic;
+use crate::ports::CpuPorts;
+use crate::registers::{self, MappedRegisters};
+
+/// The I/O APICs there are.
+#[derive(Default)]
+pub(crate) struct IoApics(Vec<Placed>);
+
+/// An I/O APIC, and the number of its first input.
+struct Placed {
+    first: u32,
+    apic: IoApic<MappedRegisters>,
+}
+
+/// Finds the I/O APICs that firmware tells of, and closes their inputs.
+pub(crate) fn find(machine: &dyn Machine, memory: &MemoryMap, controllers: &Controllers) -> IoApics {
+    let placed = controllers.io_apics.iter().filter_map(|told| {
+        let registers = registers::map(machine, memory, told.address, io_apic::LENGTH);
+        let apic = registers.and_then(IoApic::new);
+        if apic.is_none() {
+            warn!("there is no I/O APIC at {:#x}, where firmware says", told.address);
+        }
+        Some(Placed { first: told.first, apic: apic? })
+    });
+    IoApics(placed.collect())
+}
+
+impl IoApics {
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// By what lines arrive.
+pub(crate) struct Ways {
+    chosen: Lines,
+    controllers: Controllers,
+    io_apics: IoApics,
+    /// The inputs that are led to places, in the order of those: behind the places of the old lines.
+    led: Mutex<Vec<u32>>,
+}
+
+impl Ways {
+    /// As it was `chosen`; the local APIC is in use if that has I/O APICs in it.
+    pub(crate) fn new(chosen: Lines, controllers: Controllers, io_apics: IoApics) -> Self {
+        Self { chosen, controllers, io_apics, led: Mutex::default() }
+    }
+
+    /// The place at which interrupts of line `number` arrive from now on; `None` if they cannot. What counts
+    /// as a signal is what the line's device tells, else what firmware does.
+    pub(super) fn open(&self, number: u32, signal: Option<Signal>) -> Option<usize> {
+        let (old, new) = match self.chosen {
+            Lines::Both => (true, true),
+            Lines::OldControllers => (true, false),
+            Lines::IoApic => (false, true),
+            Lines::None => (false, false),
+        };
+        match u8::try_from(number) {
+            Ok(line) if old && usize::from(line) < OLD_LINES => Some(open_old(line)),
+            _ if new => {
+                let told = self.controllers.input(number);
+                self.lead(Input { signal: signal.unwrap_or(told.signal), ..told })
+            }
+            _ => None,
+        }
+    }
+
+    /// What leads to a place, in words.
+    pub(super) fn name(&self, place: u8) -> String {
+        let input = usize::from(place).checked_sub(OLD_LINES);
+        match input.and_then(|index| self.led.lock().get(index).copied()) {
+            Some(input) => format!("I/O APIC, input {input}"),
+            None => format!("8259, line {place}"),
+        }
+    }
+
+    /// Leads an input to a place, unless it is led to one.
+    fn lead(&self, input: Input) -> Option<usize> {
+        let mut led = self.led.lock();
+        if let Some(index) = led.iter().position(|number| *number == input.number) {
+            return Some(OLD_LINES + index);
+        }
+        let place = OLD_LINES + led.len();
+        let vector = u8::try_from(place).ok().filter(|_| place < LINES)?.checked_add(FIRST_VECTOR)?;
+        let cpu = u8::try_from(apic::get()?.own_id()).ok()?;
+        let route = Route {
+            vector,
+            cpu,
+            trigger: match input.signal.trigger {
+                Trigger::Edge => io_apic::Trigger::Edge,
+                Trigger::Level => io_apic::Trigger::Level,
+            },
+            polarity: match input.signal.polarity {
+                Polarity::High => io_apic::Polarity::High,
+                Polarity::Low => io_apic::Polarity::Low,
+            },
+        };
+        let leads = |Placed { first, apic }: &Placed| {
+            input.number.checked_sub(*first).is_some_and(|input| apic.lead(input, route))
+        };
+        self.io_apics.0.iter().any(leads).then(|| {
+            // What came before this is still noted.
+            OPEN.fetch_or(1 << place, Ordering::Relaxed);
+            led.push(input.number);
+            place
+        })
+    }
+}
+
+/// Opens a line of the old controllers.
+fn open_old(line: u8) -> usize {
+    if OPEN.fetch_or(1 << line, Ordering::Relaxed) & 1 << line == 0 {
+        if let Some(apic) = apic::get() {
+            apic.let_old_controllers_through();
+        }
+        pic::open(&CpuPorts, line);
+    }
+    line.into()
+}

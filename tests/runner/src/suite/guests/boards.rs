@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Boards other than a PC with everything: QEMU's `microvm`, whose virtio devices have their registers in
+//! memory, and the ways in which QEMU's Xen tells a guest of events.
+
+use super::GuestTest;
+use crate::env::Env;
+use crate::guest::Backend;
+use crate::guest::board::Board;
+
+/// Devices are told of by ACPI, lines arrive at two I/O APICs.
+const MICRO: Board = Board::of("microvm");
+/// Devices are told of by the command line, lines arrive at the 8259s.
+const WITHOUT_ACPI: Board = Board::of("microvm,acpi=off");
+/// Lines arrive at the I/O APIC of the MP table.
+const WITHOUT_PIC: Board = Board::of("microvm,acpi=off,pic=off");
+/// Devices are those of virtio 1; they are not by default.
+const MODERN: Board = MICRO.options(&["-global", "virtio-mmio.force-legacy=false"]);
+
+const ENVS: &[Env] = &[Env::Kvm, Env::Fv];
+
+const SMOKE: GuestTest = GuestTest::new("", "smoke").envs(ENVS).not_telling(&["assuming 1 GHz"]);
+
+/// A disk in memory, whose interrupts arrive.
+const DISK: GuestTest = GuestTest::new("", "disk")
+    .envs(ENVS)
+    .disk(Backend::Kernel)
+    .words("loglevel=debug list fill=vda,7 flush=vda verify=vda,7 sha256=vda");
+
+const WEB: GuestTest = GuestTest::new("", "httpd").envs(ENVS).visited_by(include_str!("network/web.sh"));
+
+/// Emulated Xen, and what it is to tell.
+const XEN: GuestTest = GuestTest::new("", "smoke").envs(&[Env::QemuXen]);
+const XEN_DISK: GuestTest = GuestTest::new("", "disk").envs(&[Env::QemuXen]).disk(Backend::Kernel);
+
+/// The topic's tests.
+pub(super) const TESTS: &[GuestTest] = &[
+    SMOKE
+        .named("smoke_finds_everything_in_order_on_a_microvm")
+        .on(MICRO)
+        .telling(&["lines: 8259 and I/O APIC"]),
+    SMOKE
+        .named("smoke_finds_everything_in_order_on_a_microvm_without_acpi")
+        .on(WITHOUT_ACPI)
+        .telling(&["lines: 8259 and I/O APIC"]),
+    SMOKE
+        .named("smoke_finds_everything_in_order_on_a_microvm_without_acpi_and_pic")
+        .on(WITHOUT_PIC)
+        .telling(&["lines: I/O APIC (not 8259: not offered)"]),
+    DISK.named("a_virtio_disk_in_memory_keeps_what_is_written").on(MICRO).telling(&[
+        "verified 16777216 bytes of vda",
+        "I/O APIC, input ",
+        ": interrupt 16",
+    ]),
+    DISK.named("a_virtio_disk_that_the_command_line_tells_of_keeps_what_is_written")
+        .on(WITHOUT_ACPI)
+        .telling(&["verified 16777216 bytes of vda", "8259, line ", ": interrupt 16"]),
+    DISK.named("a_virtio_disk_without_acpi_and_pic_keeps_what_is_written").on(WITHOUT_PIC).telling(&[
+        "verified 16777216 bytes of vda",
+        "I/O APIC, input ",
+        ": interrupt 16",
+    ]),
+    DISK.named("a_modern_virtio_disk_in_memory_keeps_what_is_written").on(MODERN).telling(&[
+        "verified 16777216 bytes of vda",
+        "I/O APIC, input ",
+        ": interrupt 16",
+    ]),
+    DISK.named("a_virtio_disk_without_a_line_is_looked_at")
+        .on(WITHOUT_PIC)
+        .words("lines=pic loglevel=debug fill=vda,7 verify=vda,7")
+        .telling(&["verified 16777216 bytes of vda", "its interrupts do not arrive"])
+        .not_telling(&[": interrupt "]),
+    WEB.named("web_clients_are_served_by_a_microvm").on(MICRO),
+    WEB.named("web_clients_are_served_by_a_microvm_without_acpi_and_pic").on(WITHOUT_PIC),
+    WEB.named("web_clients_are_served_by_a_modern_virtio_card_in_memory").on(MODERN),
+    GuestTest::new("words_about_devices_that_are_not_there_do_no_harm", "hello")
+        .envs(&[Env::Fv])
+        .words(
+            "virtio_mmio.device=512@0xfed00000:5 virtio_mmio.device=4K@0x200000:5 virtio_mmio.device=512@0:5 \
+             virtio_mmio.device=1G@0xfeb00000:5 virtio_mmio.device=512@0xfeb00000 virtio_mmio.device",
+        )
+        .telling(&[
+            "the slot at 0xfed00000 is not used: no virtio registers are there",
+            "there is no device at 0x200000, but memory",
+            "virtio_mmio.device=512@0:5 is not understood",
+            "virtio_mmio.device=1G@0xfeb00000:5 is not understood",
+            "virtio_mmio.device=512@0xfeb00000 is not understood",
+            "virtio_mmio.device= is not understood",
+        ])
+        .not_telling(&["ignoring virtio_mmio.device"]),
+    GuestTest::new("four_vcpus_of_a_microvm_work_together", "vcpus")
+        .envs(ENVS)
+        .on(MICRO)
+        .vcpus(4)
+        .words("messages=1000")
+        .telling(&["4 of 4 tasks ran where they were started"]),
+    GuestTest::new("four_vcpus_of_a_microvm_without_acpi_work_together", "vcpus")
+        .envs(ENVS)
+        .on(WITHOUT_ACPI)
+        .vcpus(4)
+        .words("messages=1000")
+        .telling(&["4 of 4 tasks ran where they were started"]),
+    GuestTest::new("a_virtio_disk_on_pci_is_told_of_by_the_io_apic", "disk")
+        .envs(&[Env::Kvm])
+        .disk(Backend::Kernel)
+        .words("lines=ioapic loglevel=debug fill=vda,7 verify=vda,7")
+        .telling(&["verified 16777216 bytes of vda", "I/O APIC, input ", ": interrupt 16"]),
+    GuestTest::new("an_emulated_disk_is_told_of_by_the_io_apic", "disk")
+        .envs(&[Env::Fv])
+        .disk(Backend::Kernel)
+        .words("lines=ioapic loglevel=debug fill=hda,7 verify=hda,7")
+        .telling(&["verified 16777216 bytes of hda", "I/O APIC, input 14: interrupt 4"]),
+    XEN.named("emulated_xen_tells_of_events_by_a_vector")
+        .words("upcall=vector")
+        .telling(&["upcall: event channels by callback vector"]),
+    XEN.named("emulated_xen_tells_of_events_by_vectors_of_vcpus")
+        .words("upcall=percpu")
+        .on(Board::USUAL.processor(",xen-vapic=on"))
+        .vcpus(2)
+        .telling(&["upcall: event channels by vCPU vector", "vcpus: 2"]),
+    XEN.named("emulated_xen_tells_of_events_by_a_vector_beside_those_of_vcpus")
+        .words("upcall=vector")
+        .on(Board::USUAL.processor(",xen-vapic=on"))
+        .vcpus(2)
+        .telling(&["upcall: event channels by callback vector", "vcpus: 2"]),
+    XEN.named("emulated_xen_tells_of_events_by_a_line_of_the_8259s")
+        .words("upcall=intx lines=pic loglevel=debug")
+        .telling(&["upcall: event channels by interrupt line", "8259, line 10: interrupt 1"]),
+    XEN.named("emulated_xen_tells_of_events_by_a_line_of_the_io_apic")
+        .words("upcall=intx lines=ioapic loglevel=debug")
+        .telling(&["upcall: event channels by interrupt line", "I/O APIC, input 10: interrupt 1"]),
+    XEN.named("emulated_xen_is_asked_for_events")
+        .words("upcall=poll")
+        .telling(&["upcall: event channels by polling"]),
+    XEN.named("emulated_xen_serves_a_processor_without_an_apic")
+        .on(Board::USUAL.processor(",-apic"))
+        .telling(&["lines: 8259 (not 8259 and I/O APIC: not offered)"]),
+    XEN_DISK
+        .named("emulated_xen_serves_a_disk_by_a_line_of_the_io_apic")
+        .words("upcall=intx lines=ioapic loglevel=debug fill=xvda,7 verify=xvda,7")
+        .telling(&["verified 16777216 bytes", "I/O APIC, input 10: interrupt 4"]),
+    XEN_DISK
+        .named("emulated_xen_serves_a_disk_by_a_line_of_the_8259s")
+        .words("upcall=intx lines=pic loglevel=debug fill=xvda,7 verify=xvda,7")
+        .telling(&["verified 16777216 bytes", "8259, line 10: interrupt 4"]),
+];
