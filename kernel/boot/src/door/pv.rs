@@ -105,7 +105,8 @@ fn reserve_bootstrap(info: &mut BootInfo, layout: &PvLayout) {
     let with_rings = if info.initial_domain { 1 } else { 3 };
     reserve(info, layout, START_INFO, layout.start_info, pages(with_rings));
     reserve(info, layout, "page tables", layout.pt_base, pages(layout.nr_pt_frames.saturating_add(1)));
-    if layout.first_p2m_pfn == 0 {
+    // In a PV shim the first one is given, and that there are none.
+    if layout.nr_p2m_frames == 0 {
         reserve(info, layout, "frame list", layout.mfn_list, layout.nr_pages.saturating_mul(8));
     } else {
         reserve(info, layout, "frame list", pages(layout.first_p2m_pfn), pages(layout.nr_p2m_frames));

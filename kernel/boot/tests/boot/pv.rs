@@ -79,6 +79,15 @@ fn a_frame_list_at_its_own_place_is_reserved_there() {
 }
 
 #[test]
+fn a_frame_list_of_no_frames_of_its_own_is_among_the_others() {
+    let mut image = image();
+    set(&mut image, offset_of!(start_info, first_p2m_pfn), 0x300);
+    let info = parse(&image);
+    assert!(is_reserved(&info, MFN_LIST, PAGES * 8));
+    assert!(!is_reserved(&info, 0x30_0000, 4096));
+}
+
+#[test]
 fn the_initial_domain_has_a_screen_instead_of_a_console_ring() {
     let mut image = image();
     set_module(&mut image, SIF_INITDOMAIN | SIF_PRIVILEGED, 0, 0);
