@@ -6,7 +6,7 @@ use crate::env::Env;
 use crate::guest::Backend;
 
 /// Where there are paravirtual disks.
-const ENVS: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen];
+const ENVS: &[Env] = &[Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm, Env::QemuXen];
 
 /// Where `xl` is.
 const XL: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];

@@ -14,10 +14,18 @@ const FAST: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm];
 const ALL: &[Env] =
     &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen, Env::Kvm, Env::Fv];
 
-/// Everywhere but in a dom0, which has no devices, and in a PV shim, where reads of several pages fail in
-/// the lab and the server gets no network.
-const SERVED: &[Env] =
-    &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen, Env::Kvm, Env::Fv];
+/// Everywhere but in a dom0, which has no devices.
+const SERVED: &[Env] = &[
+    Env::Pv,
+    Env::Pvh,
+    Env::PvShim,
+    Env::Pvhvm,
+    Env::HvmPvDrivers,
+    Env::Hvm,
+    Env::QemuXen,
+    Env::Kvm,
+    Env::Fv,
+];
 
 /// Where `xl` is.
 const XL: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
