@@ -172,7 +172,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .beside("sha256 ram0", SAME_RAMDISK)
         .telling(&["ram0", "read-only"]),
     GuestTest::new("a_store_that_is_destroyed_again_and_again_loses_nothing", "kv")
-        .envs(&[Env::Pv, Env::Pvh])
+        .envs(XL)
         .words("disk=xvda check")
         .after(include_str!("disks/cut_power.sh"))
         .telling(&["round 4", "batches are whole"]),

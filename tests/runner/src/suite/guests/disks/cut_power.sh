@@ -9,6 +9,13 @@ rm -f $disk
 truncate -s 16M $disk
 sed -e 's/^name.*/name = "cut"/' -e 's/^cmdline.*/cmdline = "disk=xvda check stress=100000"/' \
     "/tmp/$GUEST.cfg" >/tmp/cut.cfg
+if grep -q '^firmware_override' /tmp/cut.cfg; then
+    # Its words are in the image.
+    sed -i 's|^firmware_override.*|firmware_override = "/tmp/cut.elf"|' /tmp/cut.cfg
+    cp "/tmp/$GUEST.elf" /tmp/cut.elf
+    place=$(grep -abo 'disk=xvda check' /tmp/cut.elf | head -n 1 | cut -d : -f 1)
+    printf 'disk=xvda check stress=100000' | dd of=/tmp/cut.elf bs=1 seek="$place" conv=notrunc status=none
+fi
 echo "disk = [ '$disk,raw,xvda,rw' ]" >>/tmp/cut.cfg
 
 last=0
@@ -32,4 +39,5 @@ for round in $(seq ${rounds:-4}); do
     if said | grep -q damaged; then exit 3; fi
     last=${acknowledged:-$found}
 done
+[ "$last" -gt 0 ] || exit 4 # nothing was ever written
 xl block-attach "$DOMID" format=raw,vdev=xvda,target=$disk && xl unpause "$DOMID" && echo "at least $last"
