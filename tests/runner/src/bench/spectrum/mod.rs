@@ -134,12 +134,9 @@ impl<'a> Bencher<'a> {
         let sleep = if shows_timers(env) { Some(self.more(env, 1, "sleeps", &boot)?) } else { None };
         let wake = if shows_timers(env) { self.wake(env)? } else { None };
         let read = Some(self.more(env, 1, "reads", &boot)?);
-        let (packet, by) = if has_packets(env) {
-            let (few, many) = (self.pings(env, 1)?, self.pings(env, 1 + often(env))?);
-            (Some(each(env, &few, &many)), paths::of_consoles(&boot.console, &many.console))
-        } else {
-            (None, paths::of_consoles(&boot.console, &boot.console))
-        };
+        let (few, many) = (self.pings(env, 1)?, self.pings(env, 1 + often(env))?);
+        let packet = Some(each(env, &few, &many));
+        let by = paths::of_consoles(&boot.console, &many.console);
         Ok(([Some(boot.entries as f64), wake, sleep, read, packet], by))
     }
 
@@ -229,11 +226,6 @@ fn each(env: Env, none: &Counted, all: &Counted) -> f64 {
 /// Whether what is counted there has to do with timers: an APIC driven by MSRs has no accesses.
 const fn shows_timers(env: Env) -> bool {
     !matches!(env, Env::Fv)
-}
-
-/// Whether a guest gets a network there: in a PV shim it does not, in the lab.
-const fn has_packets(env: Env) -> bool {
-    !matches!(env, Env::PvShim)
 }
 
 /// The environment of the guest that warms a machine up.
