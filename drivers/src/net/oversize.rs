@@ -171,58 +171,19 @@ mod tests {
     /// A SYN with these options, which fill words.
     fn syn(is_ipv4: bool, options: &[u8]) -> Vec<u8> {
         let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
-        let length = 20 + options.len() as u8;
+        let length = 20 + options.len() as u16;
         if is_ipv4 {
-            frame.extend([
-                8,
-                0,
-                0x45,
-                0,
-                0,
-                20 + length,
-                0,
-                0,
-                0x40,
-                0,
-                64,
-                6,
-                0,
-                0,
-                192,
-                0,
-                2,
-                1,
-                192,
-                0,
-                2,
-                2,
-            ]);
+            frame.extend([8, 0, 0x45, 0]);
+            frame.extend((20 + length).to_be_bytes());
+            frame.extend([0, 0, 0x40, 0, 64, 6, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
         } else {
-            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0, 0, length, 6, 64]);
+            frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+            frame.extend(length.to_be_bytes());
+            frame.extend([6, 64]);
             frame.extend([0x20; 32]);
         }
-        frame.extend([
-            0,
-            80,
-            0,
-            9,
-            0,
-            0,
-            0,
-            1,
-            0,
-            0,
-            0,
-            0,
-            5 + options.len() as u8 / 4 << 4,
-            2,
-            1,
-            0,
-            0,
-            0,
-            0,
-            0,
-        ]);
+        let words = (length / 4) as u8;
+        frame.extend([0, 80, 0, 9, 0, 0, 0, 1, 0, 0, 0, 0, words << 4, 2, 1, 0, 0, 0, 0, 0]);
         frame.extend(options);
         frame
     }
