@@ -23,24 +23,6 @@ const MASKED: u32 = 1 << 16;
 /// Where the CPU's number is in the upper half.
 const DESTINATION: u32 = 24;
 
-/// Whether a change counts, or a state.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Trigger {
-    /// A change.
-    Edge,
-    /// A state.
-    Level,
-}
-
-/// Which way is active.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Polarity {
-    /// Up.
-    High,
-    /// Down.
-    Low,
-}
-
 /// Where an input leads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Route {
@@ -48,10 +30,10 @@ pub struct Route {
     pub vector: u8,
     /// Number of the CPU that takes it.
     pub cpu: u8,
-    /// Whether a change counts, or a state.
-    pub trigger: Trigger,
-    /// Which way is active.
-    pub polarity: Polarity,
+    /// Whether it counts while it is active, and not only as it becomes so.
+    pub level: bool,
+    /// Whether it is active when it is low.
+    pub low: bool,
 }
 
 /// An I/O APIC.
@@ -84,12 +66,12 @@ impl<R: Registers> IoApic<R> {
         if input >= self.inputs {
             return false;
         }
-        let trigger = if route.trigger == Trigger::Level { LEVEL } else { 0 };
-        let polarity = if route.polarity == Polarity::Low { LOW } else { 0 };
+        let level = if route.level { LEVEL } else { 0 };
+        let low = if route.low { LOW } else { 0 };
         let register = ROUTES + 2 * input;
         // The half that opens it comes last.
         self.write(register + 1, u32::from(route.cpu) << DESTINATION);
-        self.write(register, u32::from(route.vector) | trigger | polarity);
+        self.write(register, u32::from(route.vector) | level | low);
         true
     }
 
@@ -137,7 +119,7 @@ mod tests {
         }
     }
 
-    const ROUTE: Route = Route { vector: 0x35, cpu: 3, trigger: Trigger::Edge, polarity: Polarity::High };
+    const ROUTE: Route = Route { vector: 0x35, cpu: 3, level: false, low: false };
 
     #[test]
     fn what_firmware_left_open_is_closed() {
@@ -152,7 +134,7 @@ mod tests {
         let apic = IoApic::new(Fake::new(0x0017_0011)).unwrap();
         apic.registers.written.borrow_mut().clear();
         assert!(apic.lead(5, ROUTE));
-        assert!(apic.lead(23, Route { trigger: Trigger::Level, polarity: Polarity::Low, ..ROUTE }));
+        assert!(apic.lead(23, Route { level: true, low: true, ..ROUTE }));
         let expected = [(0x1b, 3 << 24), (0x1a, 0x35), (0x3f, 3 << 24), (0x3e, 0xa035)];
         assert_eq!(*apic.registers.written.borrow(), expected);
     }

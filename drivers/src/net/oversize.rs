@@ -13,14 +13,11 @@ use core::sync::atomic::{AtomicU16, Ordering};
 
 use super::checksum::{self, ETHERNET_HEADER, Transport};
 use super::offer::MOST_MTU;
-use super::train::Segment;
+use super::train::{LONGEST_HEADERS, Segment};
 
 /// Bytes of the headers of IP and TCP without options.
 const HEADERS_IPV4: usize = 20 + 20;
 const HEADERS_IPV6: usize = 40 + 20;
-
-/// The longest headers of a piece: IPv4 and TCP with all options that they can have.
-const LONGEST_IP_HEADERS: usize = 60 + 60;
 
 /// The MTU that the stack is told of on a network of `mtu`, if it may make `segments` as one. Headers of IPv6
 /// are longer, but each of its segments is shorter by as much.
@@ -43,7 +40,7 @@ fn size_on(mtu: usize, headers: usize) -> usize {
 pub(super) fn most_pieces(length: usize, mtu: usize) -> usize {
     match length <= ETHERNET_HEADER + mtu {
         true => 1,
-        false => length.div_ceil(mtu.saturating_sub(LONGEST_IP_HEADERS).max(1)),
+        false => length.div_ceil((ETHERNET_HEADER + mtu).saturating_sub(LONGEST_HEADERS).max(1)),
     }
 }
 
@@ -224,19 +221,15 @@ mod tests {
         assert_eq!(mtu_for_stack(1500, 8), 40 + 8 * 1460);
         assert_eq!(mtu_for_stack(1500, 1), 1500);
         for mtu in 1280..=MOST_MTU {
-            let told = mtu_for_stack(mtu, 8);
-            assert!((mtu..=MOST_MTU).contains(&told), "{mtu}");
+            let most = mtu_for_stack(mtu, 8);
+            assert!((mtu..=MOST_MTU).contains(&most), "{mtu}");
             for (is_ipv4, headers) in [(true, HEADERS_IPV4), (false, HEADERS_IPV6)] {
                 let mut frame = syn(is_ipv4, &with_size(u16::MAX));
                 raise_segment_size(&mut frame, mtu, 8);
-                let size = usize::from(told_size(&mut frame));
-                assert!(size + headers <= told && size % (mtu - headers) == 0, "{mtu}");
+                let size = usize::from(told(&mut frame).unwrap());
+                assert!(size + headers <= most && size % (mtu - headers) == 0, "{mtu}");
             }
         }
-    }
-
-    fn told_size(frame: &mut [u8]) -> u16 {
-        told(frame).unwrap()
     }
 
     #[test]

@@ -13,7 +13,7 @@ use super::checksum::{self, ETHERNET_HEADER, Transport};
 use super::packet::Segments;
 
 /// The longest headers: Ethernet, IPv4 and TCP with all options that they can have.
-const LONGEST_HEADERS: usize = ETHERNET_HEADER + 60 + 60;
+pub(super) const LONGEST_HEADERS: usize = ETHERNET_HEADER + 60 + 60;
 
 const ACK: u8 = 0x10;
 /// Flags that only the last segment may have: it ends the stream, or is to be pushed.

@@ -54,6 +54,14 @@ impl Guest {
         Some(String::from_utf8(value).unwrap())
     }
 
+    /// Has the backend connect, and returns the stack's end.
+    async fn connect<'k>(&self, interface: &Arc<Interface<'k>>) -> Port<'k> {
+        self.be(State::Connected);
+        let port = Port::new(Arc::clone(interface), interface.connected().await);
+        a_while().await;
+        port
+    }
+
     async fn until(&self, state: State) {
         for _ in 0..20_000 {
             if self.read("state") == Some(state.number().to_string()) {
@@ -199,9 +207,7 @@ fn a_backend_that_hears_both_directions_apart_is_told_of_each_alone() {
             .map(|key| guest.platform.far_end(guest.read(key).unwrap().parse().unwrap()));
         assert_eq!(guest.read("event-channel"), None);
         let backend = guest.backend();
-        guest.be(State::Connected);
-        let mut port = Port::new(Arc::clone(interface), interface.connected().await);
-        a_while().await;
+        let mut port = guest.connect(interface).await;
         let before = (transmit.events(), receive.events());
         send(&mut port, b"out");
         a_while().await;
@@ -241,9 +247,7 @@ fn flows_are_spread_over_the_queues_that_both_sides_have() {
         let far = prefixes
             .map(|prefix| guest.read(&format!("{prefix}event-channel")).unwrap().parse().unwrap())
             .map(|port| guest.platform.far_end(port));
-        guest.be(State::Connected);
-        let mut port = Port::new(Arc::clone(interface), interface.connected().await);
-        a_while().await;
+        let mut port = guest.connect(interface).await;
 
         let flow = |port: u8| {
             let mut packet = frame(b"payload");
@@ -281,9 +285,7 @@ fn a_packet_in_parts_of_one_queue_is_not_mixed_with_those_of_another() {
     guest.play_with(MANY, 2, async |interface| {
         guest.until(State::Connected).await;
         let [one, other] = ["queue-0/", "queue-1/"].map(|prefix| guest.backend_of(prefix));
-        guest.be(State::Connected);
-        let mut port = Port::new(Arc::clone(interface), interface.connected().await);
-        a_while().await;
+        let mut port = guest.connect(interface).await;
         let (first, second) = (frame(&[1; 100]), frame(&[2; 100]));
         one.part(0, &first[..50], |response| response.flags |= NETRXF_more_data);
         one.publish();
@@ -305,9 +307,7 @@ fn only_a_full_queue_is_waited_for() {
     guest.play_with(MANY, 2, async |interface| {
         guest.until(State::Connected).await;
         let backends = ["queue-0/", "queue-1/"].map(|prefix| guest.backend_of(prefix));
-        guest.be(State::Connected);
-        let mut port = Port::new(Arc::clone(interface), interface.connected().await);
-        a_while().await;
+        let mut port = guest.connect(interface).await;
         let mut flows = [frame(b"one"), frame(b"two")];
         flows[1][35] += 1;
         let mut send = |flow: &Vec<u8>| match port.transmit(&mut context()) {
@@ -342,9 +342,7 @@ fn damaged_packets_do_not_use_the_pages_up() {
     guest.play(async |interface| {
         guest.until(State::Connected).await;
         let backend = guest.backend();
-        guest.be(State::Connected);
-        let mut port = Port::new(Arc::clone(interface), interface.connected().await);
-        a_while().await;
+        let mut port = guest.connect(interface).await;
         let mut damaged = frame(b"damaged");
         damaged[40] = 1;
         for _ in 0..5 {
@@ -406,9 +404,7 @@ fn the_stack_makes_longer_segments_than_the_network_has_and_peers_do_not_know() 
     guest.play(async |interface| {
         guest.until(State::Connected).await;
         let backend = guest.backend();
-        guest.be(State::Connected);
-        let mut port = Port::new(Arc::clone(interface), interface.connected().await);
-        a_while().await;
+        let mut port = guest.connect(interface).await;
         let mut right = SYN.to_vec();
         prism_drivers::net::fill(&mut right);
         backend.deliver(&right);

@@ -109,14 +109,8 @@ impl Ways {
         let route = Route {
             vector,
             cpu,
-            trigger: match input.signal.trigger {
-                Trigger::Edge => io_apic::Trigger::Edge,
-                Trigger::Level => io_apic::Trigger::Level,
-            },
-            polarity: match input.signal.polarity {
-                Polarity::High => io_apic::Polarity::High,
-                Polarity::Low => io_apic::Polarity::Low,
-            },
+            level: input.signal.trigger == Trigger::Level,
+            low: input.signal.polarity == Polarity::Low,
         };
         let leads = |Placed { first, apic }: &Placed| {
             input.number.checked_sub(*first).is_some_and(|input| apic.lead(input, route))

@@ -59,6 +59,20 @@ impl Env {
         Self::Fv,
     ];
 
+    /// Those where a guest can be given disks and a network. Xen gives its dom0 the machine's own devices, which
+    /// are left alone: nothing drives hardware here.
+    pub const WITH_DEVICES: [Self; 9] = [
+        Self::Pv,
+        Self::Pvh,
+        Self::PvShim,
+        Self::Pvhvm,
+        Self::HvmPvDrivers,
+        Self::Hvm,
+        Self::QemuXen,
+        Self::Kvm,
+        Self::Fv,
+    ];
+
     /// The environments that have a Xen beneath or an emulation of it, and so a hypercall page.
     pub const XEN: [Self; 9] = [
         Self::Dom0Pv,
@@ -130,10 +144,9 @@ impl Env {
         }
     }
 
-    /// Whether a guest can be given disks and a network there. Xen gives its dom0 the machine's own devices,
-    /// which are left alone: nothing drives hardware here.
-    pub const fn has_devices(self) -> bool {
-        !matches!(self, Self::Dom0Pv | Self::Dom0Pvh)
+    /// Whether a guest can be given disks and a network there.
+    pub fn has_devices(self) -> bool {
+        Self::WITH_DEVICES.contains(&self)
     }
 
     /// Whether a machine of this kind has a BIOS that boots from disks.
@@ -168,6 +181,12 @@ mod tests {
             assert_eq!(Env::by_name(env.name()), Some(env));
         }
         assert_eq!(Env::by_name("vmware"), None);
+    }
+
+    #[test]
+    fn only_a_dom0_has_no_devices() {
+        let rest: Vec<_> = Env::ALL.into_iter().filter(|env| !env.has_devices()).collect();
+        assert_eq!(rest, [Env::Dom0Pv, Env::Dom0Pvh]);
     }
 
     #[test]

@@ -30,17 +30,7 @@ use paths::Path as By;
 const COLUMNS: [&str; 5] = ["boot", "interrupt", "timer", "disk read", "packet"];
 
 /// The environments in which something can be counted, in the order of the table.
-const ENVS: [Env; 9] = [
-    Env::Pv,
-    Env::Pvh,
-    Env::PvShim,
-    Env::Pvhvm,
-    Env::HvmPvDrivers,
-    Env::Hvm,
-    Env::QemuXen,
-    Env::Kvm,
-    Env::Fv,
-];
+const ENVS: [Env; 9] = Env::WITH_DEVICES;
 
 /// Bytes of the disk that is read.
 const DISK_SIZE: usize = 16 << 20;

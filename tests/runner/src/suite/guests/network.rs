@@ -14,19 +14,6 @@ const FAST: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm];
 const ALL: &[Env] =
     &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen, Env::Kvm, Env::Fv];
 
-/// Everywhere but in a dom0, which has no devices.
-const SERVED: &[Env] = &[
-    Env::Pv,
-    Env::Pvh,
-    Env::PvShim,
-    Env::Pvhvm,
-    Env::HvmPvDrivers,
-    Env::Hvm,
-    Env::QemuXen,
-    Env::Kvm,
-    Env::Fv,
-];
-
 /// Where `xl` is.
 const XL: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
 /// Those that get 18 MB through in time: each frame costs an emulated card in the lab's Xen milliseconds.
@@ -78,7 +65,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("root=xvda log")
         .hosted_by(concat!(include_str!("network/site.sh"), include_str!("network/fat_site.sh"))),
     GuestTest::new("the_same_file_is_served_off_any_disk_by_the_same_words", "httpd")
-        .envs(SERVED)
+        .envs(&Env::WITH_DEVICES)
         .disk_with_files()
         .visited_by(FETCH)
         .telling(FETCHED)
