@@ -2,6 +2,7 @@
 //! Memory that devices read and write by themselves.
 
 use alloc::vec::Vec;
+use core::iter;
 
 use prism_boot::PAGE_SIZE;
 use prism_drivers::dma::DeviceMemory;
@@ -9,8 +10,6 @@ use xen::shared::Shared;
 
 use crate::memory;
 
-/// Bytes that are copied at once.
-const BLOCK: usize = 64;
 const PAGE: usize = PAGE_SIZE as usize;
 
 /// Whole pages that follow each other, zero at first. Never given back: a device that was told of them
@@ -33,9 +32,10 @@ impl Pages {
         Some(Self { address, pages })
     }
 
-    /// The `T` at `offset`, if it lies in one page.
-    fn at<T: xen::shared::Plain>(&self, offset: usize) -> Option<Shared<T>> {
-        self.pages.get(offset / PAGE)?.field(offset % PAGE)
+    /// The page where `offset` lies and the place in it, and those behind it from their starts on.
+    fn pages_from(&self, offset: usize) -> impl Iterator<Item = (Shared<[u8; PAGE]>, usize)> {
+        let places = iter::once(offset % PAGE).chain(iter::repeat(0));
+        self.pages.iter().copied().skip(offset / PAGE).zip(places)
     }
 }
 
@@ -49,32 +49,25 @@ impl DeviceMemory for Pages {
     }
 
     fn read(&self, offset: usize, into: &mut [u8]) {
-        for (index, part) in into.chunks_mut(BLOCK).enumerate() {
-            let start = offset.saturating_add(index * BLOCK);
-            match (<&mut [u8; BLOCK]>::try_from(&mut *part), self.at::<[u8; BLOCK]>(start)) {
-                (Ok(part), Some(block)) => *part = block.read(),
-                _ => {
-                    for (byte, place) in part.iter_mut().zip(start..) {
-                        *byte = self.at::<u8>(place).map_or(0, Shared::read);
-                    }
-                }
-            }
+        let (first, rest) = into.split_at_mut(in_first_page(offset, into.len()));
+        let (firsts, others) = (iter::once(first), rest.chunks_mut(PAGE));
+        for ((page, start), part) in self.pages_from(offset).zip(firsts.chain(others)) {
+            // It lies in the page.
+            let _ = page.copy_to(start, part);
         }
     }
 
     fn write(&self, offset: usize, bytes: &[u8]) {
-        for (index, part) in bytes.chunks(BLOCK).enumerate() {
-            let start = offset.saturating_add(index * BLOCK);
-            match (<[u8; BLOCK]>::try_from(part), self.at::<[u8; BLOCK]>(start)) {
-                (Ok(part), Some(block)) => block.write(part),
-                _ => {
-                    for (byte, place) in part.iter().zip(start..) {
-                        if let Some(at) = self.at(place) {
-                            at.write(*byte);
-                        }
-                    }
-                }
-            }
+        let (first, rest) = bytes.split_at(in_first_page(offset, bytes.len()));
+        let (firsts, others) = (iter::once(first), rest.chunks(PAGE));
+        for ((page, start), part) in self.pages_from(offset).zip(firsts.chain(others)) {
+            // It lies in the page.
+            let _ = page.copy_from(start, part);
         }
     }
+}
+
+/// Of `length` bytes at `offset`, how many lie in the first page.
+fn in_first_page(offset: usize, length: usize) -> usize {
+    length.min(PAGE - offset % PAGE)
 }

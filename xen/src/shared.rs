@@ -35,6 +35,8 @@
 //! let answer = shared.field::<bool>(0); // what if there is a 7?
 //! ```
 
+use core::arch::x86_64::__m128i;
+use core::mem::transmute;
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
@@ -138,6 +140,83 @@ impl<T: Copy> Shared<T> {
     }
 }
 
+/// Bytes that are copied by an instruction each: not so if the compiler is asked for a volatile copy of an
+/// array of bytes, which it copies one by one.
+#[derive(Clone, Copy)]
+#[repr(C, packed)]
+struct Vector(__m128i);
+
+// SAFETY: an integer of 128 bits, as the processor has them.
+unsafe impl Plain for Vector {}
+
+type Bytes = [u8; size_of::<Vector>()];
+
+impl Vector {
+    fn bytes(self) -> Bytes {
+        // SAFETY: any bytes are a value of an array of them.
+        unsafe { transmute::<Self, Bytes>(self) }
+    }
+
+    fn of(bytes: &Bytes) -> Self {
+        // SAFETY: any bytes are a value, as `Plain` says.
+        unsafe { transmute::<Bytes, Self>(*bytes) }
+    }
+}
+
+/// Vectors that are copied in one go.
+const BLOCK: usize = 4;
+
+impl<const LENGTH: usize> Shared<[u8; LENGTH]> {
+    /// Copies the bytes from `offset` on; `None`, and none of them, if not all lie inside.
+    pub fn copy_to(self, offset: usize, into: &mut [u8]) -> Option<()> {
+        self.check(offset, into.len())?;
+        let (vectors, rest) = into.as_chunks_mut::<{ size_of::<Vector>() }>();
+        let (blocks, vectors) = vectors.as_chunks_mut::<BLOCK>();
+        let offset = self.each(offset, blocks, |place: Shared<[Vector; BLOCK]>, block| {
+            *block = place.read().map(Vector::bytes);
+        });
+        let offset =
+            self.each(offset, vectors, |place: Shared<Vector>, vector| *vector = place.read().bytes());
+        self.each(offset, rest, |place: Shared<u8>, byte| *byte = place.read());
+        Some(())
+    }
+
+    /// Overwrites the bytes from `offset` on; `None`, and none of them, if not all lie inside.
+    pub fn copy_from(self, offset: usize, from: &[u8]) -> Option<()> {
+        self.check(offset, from.len())?;
+        let (vectors, rest) = from.as_chunks::<{ size_of::<Vector>() }>();
+        let (blocks, vectors) = vectors.as_chunks::<BLOCK>();
+        let offset = self.each(offset, blocks, |place: Shared<[Vector; BLOCK]>, block| {
+            place.write(block.each_ref().map(Vector::of));
+        });
+        let offset =
+            self.each(offset, vectors, |place: Shared<Vector>, vector| place.write(Vector::of(vector)));
+        self.each(offset, rest, |place: Shared<u8>, byte| place.write(*byte));
+        Some(())
+    }
+
+    /// Whether `length` bytes at `offset` lie inside.
+    fn check(self, offset: usize, length: usize) -> Option<()> {
+        (offset.checked_add(length)? <= LENGTH).then_some(())
+    }
+
+    /// Calls `copy` with each of `items` and its place, and returns the offset behind the last.
+    fn each<T: Plain, I>(
+        self,
+        mut offset: usize,
+        items: impl IntoIterator<Item = I>,
+        copy: impl Fn(Shared<T>, I),
+    ) -> usize {
+        for item in items {
+            if let Some(place) = self.field::<T>(offset) {
+                copy(place, item);
+            }
+            offset += size_of::<T>();
+        }
+        offset
+    }
+}
+
 macro_rules! atomic {
     ($integer:ty, $atomic:ty) => {
         impl Shared<$integer> {
@@ -178,5 +257,41 @@ mod tests {
         assert!(shared.field::<u64>(4).is_none());
         assert!(shared.field::<u64>(usize::MAX).is_none());
         assert_eq!(shared.read().first, 1);
+    }
+
+    #[test]
+    fn bytes_of_any_number_are_copied_to_and_from_any_place() {
+        const LENGTH: usize = 160;
+        let pattern: Vec<u8> = (1..=LENGTH as u8).collect();
+        for length in 0..=LENGTH {
+            for offset in 0..=LENGTH - length {
+                let mut memory = [0; LENGTH];
+                let address = (&raw mut memory).expose_provenance() as u64;
+                // SAFETY: `memory` outlives `shared`, and is not used otherwise meanwhile.
+                let shared = unsafe { Shared::<[u8; LENGTH]>::at(address) };
+                let mut copy = vec![0; length];
+                shared.copy_from(offset, &pattern[..length]).unwrap();
+                shared.copy_to(offset, &mut copy).unwrap();
+                assert_eq!(copy, pattern[..length]);
+                let mut expected = [0; LENGTH];
+                expected[offset..offset + length].copy_from_slice(&copy);
+                assert_eq!(shared.read(), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_not_all_inside_are_not_copied() {
+        let mut memory = [7_u8; 64];
+        let address = (&raw mut memory).expose_provenance() as u64;
+        // SAFETY: `memory` outlives `shared`, and is not used otherwise meanwhile.
+        let shared = unsafe { Shared::<[u8; 64]>::at(address) };
+        for (offset, length) in [(0, 65), (1, 64), (65, 0), (usize::MAX, 1)] {
+            let mut copy = vec![1; length];
+            assert!(shared.copy_to(offset, &mut copy).is_none());
+            assert!(shared.copy_from(offset, &copy).is_none());
+            assert_eq!(copy, vec![1; length]);
+        }
+        assert_eq!(shared.read(), [7; 64]);
     }
 }

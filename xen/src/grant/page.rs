@@ -2,7 +2,7 @@
 //! Pages, and access to them by copy.
 
 use super::{Error, Frame, Result};
-use crate::shared::{Plain, Shared};
+use crate::shared::Shared;
 
 /// Bytes of a page.
 pub const PAGE_SIZE: usize = 4096;
@@ -47,46 +47,14 @@ pub unsafe trait Page: Send {
     }
 }
 
-/// Bytes that are copied at once, and of what is left then.
-const BLOCK: usize = 64;
-const WORD: usize = 8;
-
 /// Copies from `memory` at byte `offset`.
 pub(super) fn read(memory: Memory, offset: usize, into: &mut [u8]) -> Result<()> {
-    check(offset, into.len())?;
-    let (blocks, rest) = into.as_chunks_mut::<BLOCK>();
-    let offset = copy_each(memory, offset, blocks, |place, block: &mut [u8; BLOCK]| *block = place.read());
-    let (words, rest) = rest.as_chunks_mut::<WORD>();
-    let offset = copy_each(memory, offset, words, |place, word: &mut [u8; WORD]| *word = place.read());
-    copy_each(memory, offset, rest, |place, byte: &mut u8| *byte = place.read());
-    Ok(())
+    memory.copy_to(offset, into).ok_or(Error::OutsidePage)
 }
 
 /// Copies to `memory` at byte `offset`.
 pub(super) fn write(memory: Memory, offset: usize, from: &[u8]) -> Result<()> {
-    check(offset, from.len())?;
-    let (blocks, rest) = from.as_chunks::<BLOCK>();
-    let offset = copy_each(memory, offset, blocks, |place, block: &[u8; BLOCK]| place.write(*block));
-    let (words, rest) = rest.as_chunks::<WORD>();
-    let offset = copy_each(memory, offset, words, |place, word: &[u8; WORD]| place.write(*word));
-    copy_each(memory, offset, rest, |place, byte: &u8| place.write(*byte));
-    Ok(())
-}
-
-/// Pairs each of `items` with its place in memory, and returns the offset behind the last.
-fn copy_each<T: Plain, I>(
-    memory: Memory,
-    mut offset: usize,
-    items: impl IntoIterator<Item = I>,
-    copy: impl Fn(Shared<T>, I),
-) -> usize {
-    for item in items {
-        if let Some(place) = memory.field::<T>(offset) {
-            copy(place, item);
-        }
-        offset += size_of::<T>();
-    }
-    offset
+    memory.copy_from(offset, from).ok_or(Error::OutsidePage)
 }
 
 /// Whether `length` bytes at `offset` lie inside a page.
