@@ -23,6 +23,7 @@ pub mod intx;
 pub mod io_apic;
 pub mod keyboard;
 pub mod net;
+mod patience;
 pub mod pci;
 pub mod pic;
 pub mod pit;

@@ -39,6 +39,8 @@ enum Step {
     Publish,
     /// The frontend asks for events.
     Listen,
+    /// The frontend looks after what it was not told of.
+    Look,
 }
 
 fuzz_target!(|input: (bool, bool, bool, Vec<Step>)| {
@@ -86,6 +88,7 @@ fuzz_target!(|input: (bool, bool, bool, Vec<Step>)| {
                 let _ = link.publish();
             }
             Step::Listen => drop(link.listen()),
+            Step::Look => drop(link.look()),
             step => backend.play(&peer, step),
         }
     }

@@ -23,9 +23,13 @@ prism::app!(main, words: ["client", "time", "reverse"]);
 
 /// Connections at once: one for control, 16 for data, and one to refuse others.
 const CONNECTIONS: usize = 18;
-/// Bytes that each keeps in either direction, at least and at most: the more, the more leaves in one go.
+/// Bytes that each keeps in either direction, at least.
 const LEAST_BUFFER: usize = 64 << 10;
-const MOST_BUFFER: usize = 1 << 20;
+/// Bytes that each sends at most without hearing of them: the more, the more leaves in one go.
+const MOST_SENT: usize = 1 << 20;
+/// Bytes that each is sent at most: Linux's backend lets so many wait for a guest (half of its ring in pages,
+/// `drivers/net/xen-netback/common.h`). What waits before that, `fq_codel` takes for congestion, and drops.
+const MOST_RECEIVED: usize = 512 << 10;
 /// Time that the server has to accept a connection, tried anew while it refuses.
 const CONNECTING: Duration = Duration::from_secs(10);
 
@@ -42,9 +46,8 @@ async fn main(context: prism::Context) -> prism::Result {
         tell_packets();
     })));
     context.spawn(datagrams(stack, meter))?;
-    let buffer = buffer();
+    let buffers = buffers();
     for _ in 0..CONNECTIONS {
-        let buffers = Buffers { receive: buffer, send: buffer };
         context.spawn(serve(stack, PORT, buffers, async |socket| meter.serve(socket).await))?;
     }
     prism::println!("iperf: ready on port {PORT}");
@@ -52,9 +55,11 @@ async fn main(context: prism::Context) -> prism::Result {
     Ok(())
 }
 
-/// Bytes for a connection in either direction: all of them together have half of the memory, if that is enough.
-fn buffer() -> usize {
-    (memory::usage().free as usize / (4 * CONNECTIONS)).clamp(LEAST_BUFFER, MOST_BUFFER)
+/// Those of a connection: all of them together have half of the memory, if that is enough.
+fn buffers() -> Buffers {
+    let each = memory::usage().free as usize / (4 * CONNECTIONS);
+    let up_to = |most| each.clamp(LEAST_BUFFER, most);
+    Buffers { receive: up_to(MOST_RECEIVED), send: up_to(MOST_SENT) }
 }
 
 /// The socket for datagrams.
@@ -118,7 +123,8 @@ fn tell_packets() {
 
 /// A connection to the server. Its buffers stay: there are two in the life of the image.
 async fn connect(stack: Stack<'static>, server: IpAddr) -> Option<TcpSocket<'static>> {
-    let (receive, send) = (vec![0; buffer()].leak(), vec![0; buffer()].leak());
+    let Buffers { receive, send } = buffers();
+    let (receive, send) = (vec![0; receive].leak(), vec![0; send].leak());
     let mut socket = TcpSocket::new(stack, receive, send);
     socket.set_nagle_enabled(false);
     let connect = async {

@@ -20,7 +20,7 @@
 //!
 //! | it | then |
 //! |---|---|
-//! | claims answers that nobody asked for, repeats an id, or answers another operation | the requests on their way fail with [`Broken`](crate::block::Error::Broken), and it is connected anew, three times |
+//! | claims answers that nobody asked for, repeats an id, or answers another operation | the requests on their way fail with [`Broken`](crate::block::Error::Broken), and it is connected anew, twice at most |
 //! | answers, and keeps a page mapped | as above; the page is never used again |
 //! | leaves, and keeps pages mapped | their requests fail with [`Gone`](crate::block::Error::Gone) |
 //! | reports an unknown status | that request fails |
@@ -38,7 +38,6 @@ mod link;
 mod name;
 mod offer;
 mod pace;
-mod patience;
 mod server;
 mod slab;
 mod state;

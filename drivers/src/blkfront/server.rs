@@ -13,8 +13,8 @@ use xen::ring::Violation;
 
 use super::disk::Vbd;
 use super::pace::Pace;
-use super::patience::Patience;
 use super::state::Round;
+use crate::patience::Patience;
 use crate::platform::{Channel, Platform};
 
 /// How often grant references are looked for when there are none.

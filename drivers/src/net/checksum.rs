@@ -119,10 +119,12 @@ impl Transport {
         Self { end, ..self }
     }
 
-    /// Whether the checksum in `frame`, where this was found, is right. UDP over IPv4 may have none.
+    /// Whether the checksum in `frame`, where this was found, is right. UDP over IPv4 may have none, but not
+    /// over IPv6 (RFC 8200, section 8.1).
     pub fn is_right(&self, frame: &[u8]) -> bool {
         let Some(bytes) = frame.get(self.start..self.end) else { return false };
-        let none = self.protocol == UDP && frame.get(self.field..self.field + 2) == Some(&[0, 0]);
+        let may_have_none = self.protocol == UDP && self.is_ipv4;
+        let none = may_have_none && frame.get(self.field..self.field + 2) == Some(&[0, 0]);
         none || fold(self.pseudo_header() + sum(bytes)) == 0xffff
     }
 
@@ -244,9 +246,16 @@ mod tests {
     }
 
     #[test]
-    fn udp_without_a_checksum_is_right() {
+    fn udp_without_a_checksum_is_right_over_ipv4_alone() {
         let frame = udp(b"abc");
         assert!(Transport::find(&frame).unwrap().is_right(&frame));
+        let mut frame = tcp6(b"abc");
+        frame[20] = UDP;
+        let transport = Transport::find(&frame).unwrap();
+        transport.fill(&mut frame);
+        assert!(transport.is_right(&frame));
+        transport.set(&mut frame, 0);
+        assert!(!transport.is_right(&frame));
     }
 
     #[test]

@@ -6,8 +6,11 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::future::pending;
+use core::time::Duration;
 
-use embassy_futures::select::{select, select_slice};
+use embassy_futures::select::{Either3, select_slice, select3};
+use embassy_futures::yield_now;
 use xen::xenbus::{Device, Frontend, State};
 
 use super::channels::{Channels, forget};
@@ -15,8 +18,10 @@ use super::error::Error;
 use super::interface::Interface;
 use super::link::{Events, Link, Pages};
 use super::offer::{Offer, Properties};
+use super::pace::LOOK;
 use super::queue::{Queue, Queues};
 use super::wire::Wire;
+use crate::patience::Patience;
 use crate::platform::{Channel, Platform};
 
 /// The frontend of a paravirtual network interface (`xen/include/public/io/netif.h`).
@@ -26,6 +31,8 @@ pub struct NetFront<'k, K: Platform> {
     pages: Pages,
     /// Pairs of rings at most.
     queues: u32,
+    /// Time to look for packets before waiting for an event.
+    poll: Duration,
     properties: Option<Properties>,
     channels: Vec<Arc<Channels<K::Channel>>>,
     wire: Option<Box<dyn Wire + 'k>>,
@@ -37,12 +44,45 @@ const QUEUES: &str = "multi-queue-num-queues";
 impl<'k, K: Platform> NetFront<'k, K> {
     /// A frontend for `interface`, with one pair of rings that has so many pages.
     pub fn new(kernel: &'k K, interface: Arc<Interface<'k>>, pages: Pages) -> Self {
-        Self { kernel, interface, pages, queues: 1, properties: None, channels: Vec::new(), wire: None }
+        Self {
+            kernel,
+            interface,
+            pages,
+            queues: 1,
+            poll: Duration::ZERO,
+            properties: None,
+            channels: Vec::new(),
+            wire: None,
+        }
     }
 
     /// The same with up to so many pairs of rings, if the backend has them, which share the pages.
     pub fn with_queues(self, queues: u32) -> Self {
         Self { queues: queues.max(1), ..self }
+    }
+
+    /// The same, which looks for packets for up to so long before it waits for an event: that costs time of
+    /// the vCPU, and is done less and less if nothing comes.
+    pub fn with_poll(self, poll: Duration) -> Self {
+        Self { poll, ..self }
+    }
+
+    /// Looks for packets for a while, if that is likely to be worth it, and else asks for an event; true if
+    /// there is something to do at once.
+    async fn poll(&mut self, patience: &mut Patience) -> Result<bool, Error> {
+        if patience.begin() {
+            let start = self.kernel.now();
+            while patience.lasts(self.kernel.now().saturating_sub(start)) {
+                // Others may have something to do, or to send.
+                yield_now().await;
+                if self.interface.has_work()? {
+                    patience.end(true);
+                    return Ok(true);
+                }
+            }
+            patience.end(false);
+        }
+        self.interface.listen()
     }
 }
 
@@ -88,9 +128,37 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
     async fn serve(&mut self) -> Result<(), Error> {
         // Whatever happened to events while the backend connected.
         self.channels.iter().for_each(|channels| channels.notify(Events { transmit: true, receive: true }));
+        let mut patience = Patience::new(self.poll);
+        let polls = !self.poll.is_zero();
+        self.interface.set_polls(polls);
+        let mut alarm = None;
         loop {
+            // What came has been handed to applications by now. In the first turn they take it, in the second
+            // the stack has more to send: it leaves with the same event.
+            for _ in 0..2 {
+                yield_now().await;
+            }
             self.interface.exchange(self.kernel.now())?;
-            select(event(&self.channels), self.interface.stack_work()).await;
+            if polls && self.interface.awaits_frames() && self.poll(&mut patience).await? {
+                continue;
+            }
+            if self.interface.is_patient() {
+                alarm.get_or_insert_with(|| Box::pin(self.kernel.delay(LOOK)));
+            } else {
+                alarm = None;
+            }
+            let time = async {
+                match &mut alarm {
+                    Some(alarm) => alarm.await,
+                    None => pending().await,
+                }
+            };
+            if let Either3::Third(()) =
+                select3(event(&self.channels), self.interface.stack_work(), time).await
+            {
+                alarm = None;
+                self.interface.look()?;
+            }
         }
     }
 

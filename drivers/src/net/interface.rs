@@ -48,6 +48,8 @@ pub(super) struct State<'k> {
     pub(super) unpublished: bool,
     /// The stack waits for room to send.
     pub(super) is_full: bool,
+    /// The driver asks to be told of frames, once it has looked for them: the stack leaves that to it.
+    pub(super) polls: bool,
     pub(super) stack: Option<Waker>,
     driver: Option<Waker>,
     arrival: Option<Waker>,
@@ -64,6 +66,7 @@ impl<'k> Interface<'k> {
             error: None,
             unpublished: false,
             is_full: false,
+            polls: false,
             stack: None,
             driver: None,
             arrival: None,
@@ -95,8 +98,8 @@ impl<'k> Interface<'k> {
         self.state.lock()
     }
 
-    /// What is used of a device's MTU, which is to be connected: no more than the first one had, as peers were
-    /// told of that.
+    /// What is used of a device's MTU, which is to be connected: no more than the first one had, as peers
+    /// were told of that.
     pub(super) fn usable(&self, mtu: usize) -> usize {
         self.state().mtu.map_or(mtu, |first| first.min(mtu))
     }
@@ -150,11 +153,56 @@ impl<'k> Interface<'k> {
         Ok(news)
     }
 
+    /// Leaves it to the driver to [listen](Self::listen), or to the stack.
+    pub(super) fn set_polls(&self, polls: bool) {
+        self.state().polls = polls;
+    }
+
+    /// Whether the stack waits for frames, and for nothing else.
+    pub(super) fn awaits_frames(&self) -> bool {
+        let state = self.state();
+        state.stack.is_some() && !state.is_full
+    }
+
+    /// Whether the other side, or the stack, has done something.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the other side broke the protocol.
+    pub(super) fn has_work(&self) -> Result<bool, Error> {
+        let mut state = self.state();
+        let (called, is_full) = (state.is_called(), state.is_full);
+        Ok(called || state.wire.as_mut().map_or(Ok(false), |wire| wire.has_news(is_full))?)
+    }
+
+    /// Asks to be told of the other side's frames; true if there is one already.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the other side broke the protocol.
+    pub(super) fn listen(&self) -> Result<bool, Error> {
+        self.state().wire.as_mut().map_or(Ok(false), |wire| wire.listen())
+    }
+
+    /// Whether [`look`](Self::look) is to be called each [`LOOK`](super::pace::LOOK).
+    pub(super) fn is_patient(&self) -> bool {
+        self.state().wire.as_ref().is_some_and(|wire| wire.is_patient())
+    }
+
+    /// Looks after frames that we were not told of, see [`Wire::look`].
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the other side broke the protocol.
+    pub(super) fn look(&self) -> Result<(), Error> {
+        self.state().wire.as_mut().map_or(Ok(()), |wire| wire.look())
+    }
+
     /// Waits until the stack has done something.
     pub(super) fn stack_work(&self) -> impl Future<Output = ()> + Send + '_ {
         poll_fn(|context| {
             let mut state = self.state();
-            if state.unpublished || state.error.is_some() {
+            if state.is_called() {
                 return Poll::Ready(());
             }
             state.driver = Some(context.waker().clone());
@@ -178,6 +226,11 @@ impl Default for Interface<'_> {
 }
 
 impl State<'_> {
+    /// The driver's task has something to do.
+    fn is_called(&self) -> bool {
+        self.unpublished || self.error.is_some()
+    }
+
     /// Has the driver's task publish what was put into the wire, once the stack is done.
     pub(super) fn call_driver(&mut self) -> Option<Waker> {
         self.unpublished = true;

@@ -100,7 +100,8 @@ impl<'k, K: Platform> Link<'k, K> {
         self.receiver.is_under_way()
     }
 
-    /// Whether the backend has something for the stack: packets, or room to send, if that `is_full`.
+    /// Whether the backend has something for the stack: as many packets as [`listen`](Self::listen) asked
+    /// for, or room to send, if that `is_full`.
     ///
     /// # Errors
     ///
@@ -109,7 +110,8 @@ impl<'k, K: Platform> Link<'k, K> {
         Ok(self.receiver.has_news()? || is_full && self.transmitter.has_news()?)
     }
 
-    /// Asks for an event when there is a packet; true if there is one already.
+    /// Asks for an event when there is a packet, or if much comes in, when there are several; true if there
+    /// are already.
     ///
     /// # Errors
     ///
@@ -118,15 +120,31 @@ impl<'k, K: Platform> Link<'k, K> {
         Ok(self.receiver.listen()?)
     }
 
-    /// Puts the next packet into `buffer`, the same one each time, which has [`LONGEST`](super::packet::LONGEST) bytes, and returns
-    /// its length. One whose checksum is wrong is
+    /// Whether packets may be there for some time before there is an event: somebody has to
+    /// [look](Self::look).
+    pub(super) fn is_patient(&self) -> bool {
+        self.receiver.is_patient()
+    }
+
+    /// Looks after packets that may be there: all that are, are [news](Self::has_news). If there was no event
+    /// for several since the last look, each has one of its own from now on.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`] if the backend broke the protocol.
+    pub fn look(&mut self) -> Result<(), Error> {
+        Ok(self.receiver.look()?)
+    }
+
+    /// Puts the next packet into `buffer`, the same one each time, which has
+    /// [`LONGEST`](super::packet::LONGEST) bytes, and returns its length. One whose checksum is wrong is
     /// dropped, and its length 0.
     ///
     /// # Errors
     ///
     /// [`Error`] if the backend broke the protocol.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
-        let Some(Packet { length, vouched, .. }) = self.receiver.next(buffer)? else { return Ok(None) };
+        let Some(Packet { length, vouched }) = self.receiver.next(buffer)? else { return Ok(None) };
         let frame = buffer.get(..length).unwrap_or_default();
         let good = vouched || is_right(frame);
         Ok(Some(if good { length } else { 0 }))

@@ -33,6 +33,7 @@ mod interface;
 mod link;
 mod offer;
 mod oversize;
+mod pace;
 pub mod packet;
 mod port;
 mod queue;

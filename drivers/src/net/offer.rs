@@ -24,9 +24,10 @@ const USUAL_MTU: usize = 1500;
 const LEAST_MTU: u64 = 1280;
 pub(super) const MOST_MTU: usize = XEN_NETIF_MAX_TX_SIZE - super::checksum::ETHERNET_HEADER;
 
-/// TCP segments that the stack makes as one. It acknowledges what comes in as if segments were as long, and
-/// what is less 10 ms later: with more of them, it would wait for more than peers send in the beginning (10 of
-/// them, RFC 6928). One that starts anew after a loss, with a segment or two, is slowed down by that.
+/// TCP segments that the stack makes as one. It believes that peers make them as long, and acknowledges what
+/// comes when that is more than one of those, or after 10 ms. If there were more in one, it would wait for
+/// more than peers send in the beginning: 10 of the network's (RFC 6928). One that begins again after a loss,
+/// with a segment or two, is slowed down by that.
 const SEGMENTS: usize = 8;
 
 impl Properties {

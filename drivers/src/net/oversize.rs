@@ -4,9 +4,10 @@
 //! such where the backend takes them apart (the module `train`), and else are taken apart here, like long
 //! packets of other kinds.
 //!
-//! Peers don't know, but that a DHCP server is told of that MTU too: the segment size in our SYNs is the network's, and one that peers' SYNs allow is raised
-//! for the stack only if it is at least that. So a frame that is too long for the network goes to somebody who
-//! takes segments as long as the network does; all others get theirs in the size that they said.
+//! Peers never see that MTU, but that DHCP's option for the longest message tells it. The segment size in our
+//! SYNs is the network's, and one that peers' SYNs allow is raised for the stack only if it is at least that.
+//! So a frame that is too long for the network goes to somebody who takes segments as long as the network
+//! does; all others get theirs in the size that they said.
 
 use alloc::vec;
 use core::sync::atomic::{AtomicU16, Ordering};

@@ -71,8 +71,6 @@ pub struct Packet {
     /// Whether the backend vouches for the checksums of TCP and UDP: they are right, or blank as
     /// the packet never was on a wire.
     pub vouched: bool,
-    /// What it was put together from, if it was.
-    pub segments: Option<Segments>,
 }
 
 /// Something that no honest backend says.
@@ -208,7 +206,7 @@ impl Assembly {
     pub fn finish(&mut self) -> Option<Packet> {
         let Self { length, first_flags, segments, failed, .. } = core::mem::take(self);
         let vouched = first_flags & (NETRXF_csum_blank | NETRXF_data_validated) != 0 || segments.is_some();
-        (!failed && length >= ETHERNET_HEADER).then_some(Packet { length, vouched, segments })
+        (!failed && length >= ETHERNET_HEADER).then_some(Packet { length, vouched })
     }
 }
 
@@ -231,7 +229,7 @@ mod tests {
         assert_eq!(part, Some(Part { offset: 100, length: 60, place: 0 }));
         assert_eq!(assembly.next(), Next::Packet);
         let packet = assembly.finish().unwrap();
-        assert_eq!(packet, Packet { length: 60, vouched: false, segments: None });
+        assert_eq!(packet, Packet { length: 60, vouched: false });
         assert_eq!(assembly.next(), Next::Data);
     }
 
@@ -248,8 +246,7 @@ mod tests {
         assert_eq!(part, Some(Part { offset: 0, length: 4096, place: 200 }));
         assert_eq!(assembly.next(), Next::Data);
         assembly.data(data(3, 0, 1), 3).unwrap();
-        let segments = Some(Segments { size: 1448, kind: XEN_NETIF_GSO_TYPE_TCPV4 });
-        assert_eq!(assembly.finish(), Some(Packet { length: 4297, vouched: true, segments }));
+        assert_eq!(assembly.finish(), Some(Packet { length: 4297, vouched: true }));
     }
 
     #[test]

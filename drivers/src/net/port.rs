@@ -30,8 +30,8 @@ pub struct Port<'k> {
 }
 
 impl<'k> Port<'k> {
-    /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; what
-    /// is too long for the next device's leaves in pieces, as [`Link::send`](super::Link::send) says.
+    /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; what is too long
+    /// for the next device's leaves in pieces, as [`Link::send`](super::Link::send) says.
     pub fn new(interface: Arc<Interface<'k>>, properties: Properties) -> Self {
         let sent = vec![0; longest(properties)];
         Self { interface, properties, received: vec![0; LONGEST], sent, budget: BUDGET }
@@ -44,6 +44,7 @@ impl<'k> Port<'k> {
         let mut state = self.interface.state();
         state.stack = Some(waker.clone());
         state.is_full = false;
+        let polls = state.polls;
         let mut damaged = false;
         let wake = loop {
             let wire = state.wire.as_mut()?;
@@ -73,8 +74,11 @@ impl<'k> Port<'k> {
                     driver.into_iter().for_each(Waker::wake);
                     return Some(length);
                 }
+                Ok(None) if polls => break state.call_driver(),
                 Ok(None) => match wire.listen() {
                     Ok(true) => {}
+                    // The driver looks now and then.
+                    Ok(false) if wire.is_patient() => break state.call_driver(),
                     Ok(false) => break None,
                     Err(error) => break state.fail(error),
                 },

@@ -119,6 +119,14 @@ impl<K: Platform> Wire for Queues<'_, K> {
         Ok(news)
     }
 
+    fn is_patient(&self) -> bool {
+        self.queues.iter().any(|queue| queue.link.is_patient())
+    }
+
+    fn look(&mut self) -> Result<(), Error> {
+        self.queues.iter_mut().try_for_each(|queue| queue.link.look())
+    }
+
     fn failed(&self) -> u64 {
         self.queues.iter().map(|queue| queue.link.failed()).sum()
     }

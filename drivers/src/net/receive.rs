@@ -9,6 +9,7 @@ use xen::ring::{Ring, Violation};
 use xen_sys::io::netif::{netif_rx_request, netif_rx_response};
 
 use super::error::Error;
+use super::pace::Pace;
 use super::packet::{Assembly, Next, Packet, Part};
 use crate::platform::Platform;
 
@@ -21,6 +22,9 @@ pub(super) struct Receiver<'k, K: Platform> {
     ring: Ring<'k, K::Page>,
     pages: Vec<Granted<'k, K::Page, ReadWrite>>,
     assembly: Assembly,
+    pace: Pace,
+    /// Responses with which there is to be an event.
+    awaited: u32,
 }
 
 impl<'k, K: Platform> Receiver<'k, K> {
@@ -36,8 +40,13 @@ impl<'k, K: Platform> Receiver<'k, K> {
             let page = kernel.page().ok_or(Error::NoMemory)?;
             kernel.grants().try_grant(page, domain).map_err(|refused| Error::Grant(refused.error))
         });
-        let mut receiver =
-            Self { ring, pages: pages.collect::<Result<_, _>>()?, assembly: Assembly::default() };
+        let mut receiver = Self {
+            ring,
+            pages: pages.collect::<Result<_, _>>()?,
+            assembly: Assembly::default(),
+            pace: Pace::new(),
+            awaited: 1,
+        };
         receiver.offer();
         Ok(receiver)
     }
@@ -52,9 +61,9 @@ impl<'k, K: Platform> Receiver<'k, K> {
         self.assembly.is_under_way()
     }
 
-    /// Whether the backend has answered.
+    /// Whether the backend has answered as much as [`listen`](Self::listen) asked for an event for.
     pub(super) fn has_news(&mut self) -> Result<bool, Violation> {
-        Ok(self.ring.ready()? != 0)
+        self.ring.is_due()
     }
 
     /// Offers every page that is free. The backend sees it after [`publish`](Self::publish).
@@ -80,9 +89,30 @@ impl<'k, K: Platform> Receiver<'k, K> {
         self.ring.restock()
     }
 
-    /// Asks for an event when there is something; true if there is already.
+    /// Asks for an event when there is something, or if much comes, when there is more; true if there is
+    /// already.
     pub(super) fn listen(&mut self) -> Result<bool, Violation> {
-        Ok(self.ring.listen(1)? != 0)
+        let consumed = self.ring.consumed();
+        // Free-running indices, half of their range apart at most.
+        self.pace.end_round(consumed.wrapping_sub(self.awaited).cast_signed() >= 0);
+        let after = if self.pace.shares() { self.pages.len() as u32 / 3 } else { 1 };
+        self.awaited = consumed.wrapping_add(after);
+        self.ring.listen(after)?;
+        self.ring.is_due()
+    }
+
+    /// Whether packets may be there for some time before there is an event: somebody has to
+    /// [look](Self::look).
+    pub(super) fn is_patient(&self) -> bool {
+        self.pace.shares()
+    }
+
+    /// Looks after those, [`LOOK`](super::pace::LOOK) after the last time: all that are there are
+    /// [news](Self::has_news).
+    pub(super) fn look(&mut self) -> Result<(), Violation> {
+        self.pace.look();
+        self.ring.listen(1)?;
+        Ok(())
     }
 
     /// Copies the next packet into `buffer`, of [`LONGEST`](super::packet::LONGEST) bytes.
@@ -116,6 +146,7 @@ impl<'k, K: Platform> Receiver<'k, K> {
                 Next::Packet => {
                     self.offer();
                     if let Some(packet) = self.assembly.finish() {
+                        self.pace.take(packet.length);
                         return Ok(Some(packet));
                     }
                 }

@@ -137,11 +137,11 @@ impl<'k, K: Platform> Transmitter<'k, K> {
         }
         let payload = frame.get(segment.start..).unwrap_or_default();
         if let Some(place) = self.waiting.iter().position(|waiting| waiting.train.takes(&segment)) {
-            let mut waiting = self.waiting.swap_remove(place);
+            let mut waiting = self.waiting.remove(place);
             self.append(&mut waiting.pages, waiting.train.length(), payload);
             waiting.train.add(&segment);
             self.merged += 1;
-            self.waiting.push(waiting);
+            self.waiting.insert(place, waiting);
             return;
         }
         let others_first = self.waiting.iter().any(|waiting| waiting.train.is_before(&segment));
@@ -153,9 +153,10 @@ impl<'k, K: Platform> Transmitter<'k, K> {
         self.waiting.push(Waiting { train: Train::new(segment), pages });
     }
 
-    /// Puts what waits into the ring.
+    /// Puts what waits into the ring, what waits longest first.
     pub(super) fn depart(&mut self) {
-        while let Some(Waiting { train, pages }) = self.waiting.pop() {
+        let mut waiting = core::mem::take(&mut self.waiting);
+        for Waiting { train, pages } in waiting.drain(..) {
             if let Some(page) = pages.first().and_then(|id| self.pages.get(usize::from(*id))) {
                 // The headers are shorter than a page.
                 train.put_headers(|headers| page.write(0, headers).unwrap_or_default());
@@ -167,6 +168,8 @@ impl<'k, K: Platform> Transmitter<'k, K> {
             });
             self.push(&pages, train.length(), BLANK, extra);
         }
+        // Its memory is used again.
+        self.waiting = waiting;
     }
 
     /// Writes `bytes` behind the `length` that lie in `pages`, and takes more of them for that.

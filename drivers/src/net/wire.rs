@@ -5,7 +5,7 @@ use super::error::Error;
 
 /// What carries an interface's frames: rings that are shared with a backend, or with a card.
 ///
-/// It fails only if the other side broke the protocol, and is given up then.
+/// Its functions fail only if the other side broke the protocol. It is of no use then, and given up.
 pub trait Wire: Send {
     /// Whether frames get through: not while a card's cable is unplugged.
     fn is_up(&self) -> bool {
@@ -18,21 +18,22 @@ pub trait Wire: Send {
     ///
     /// # Errors
     ///
-    /// [`Error`]
+    /// What was wrong.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error>;
 
-    /// Asks to be told when there is a frame; true if there is one already.
+    /// Asks to be told when there is a frame, or when there are several, if it [is
+    /// patient](Self::is_patient); true if we would have been told already.
     ///
     /// # Errors
     ///
-    /// [`Error`]
+    /// What was wrong.
     fn listen(&mut self) -> Result<bool, Error>;
 
     /// Whether a frame of `length` bytes can be sent now. If not, we will be told when one can.
     ///
     /// # Errors
     ///
-    /// [`Error`]
+    /// What was wrong.
     fn can_send(&mut self, length: usize) -> Result<bool, Error>;
 
     /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in, if there is room.
@@ -46,8 +47,23 @@ pub trait Wire: Send {
     ///
     /// # Errors
     ///
-    /// [`Error`]
+    /// What was wrong.
     fn has_news(&mut self, is_full: bool) -> Result<bool, Error>;
+
+    /// Whether we may be told of frames some time after they came: as long as it is so,
+    /// [`look`](Self::look) is to be called each `LOOK` (the module `pace`).
+    fn is_patient(&self) -> bool {
+        false
+    }
+
+    /// Looks after those: all that are there are [news](Self::has_news).
+    ///
+    /// # Errors
+    ///
+    /// What was wrong.
+    fn look(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// Frames, or parts of them, that were not sent.
     fn failed(&self) -> u64;

@@ -21,6 +21,13 @@ const FRONTEND: &str = "/local/domain/1/device/vif/0";
 const BACKEND: &str = "/local/domain/3/backend/vif/1/0";
 const MAC: [u8; 6] = [0, 0x16, 0x3e, 0, 0, 1];
 
+/// Changes a frontend that is to be run.
+type Configure = fn(NetFront<'_, SimPlatform>) -> NetFront<'_, SimPlatform>;
+
+/// Times to look for packets: longer than any test, and shorter than it.
+const LONG: Duration = Duration::from_secs(1);
+const SHORT: Duration = Duration::from_micros(20);
+
 struct Guest {
     xenstored: Xenstored,
     client: Client,
@@ -92,19 +99,19 @@ impl Guest {
     /// Runs the driver beside `script`, which is given the interface, and says how it ended, if it
     /// did before the script.
     fn play(&self, script: impl AsyncFnOnce(&Arc<Interface<'_>>)) -> Option<Ended<Error>> {
-        self.play_with(Pages { transmit: 32, ..PAGES }, 1, script)
+        self.play_with(Pages { transmit: 32, ..PAGES }, |front| front, script)
     }
 
     fn play_with(
         &self,
         pages: Pages,
-        queues: u32,
+        configure: Configure,
         script: impl AsyncFnOnce(&Arc<Interface<'_>>),
     ) -> Option<Ended<Error>> {
         let interface = Arc::new(Interface::new());
         let driver = async {
             let device = Device::open(&self.client, FRONTEND).await.unwrap();
-            let mut front = NetFront::new(&self.platform, Arc::clone(&interface), pages).with_queues(queues);
+            let mut front = configure(NetFront::new(&self.platform, Arc::clone(&interface), pages));
             xenbus::run(&device, &mut front, &self.platform, Duration::from_secs(10)).await
         };
         self.xenstored.run(&self.client, async {
@@ -238,102 +245,158 @@ const MANY: Pages = Pages { receive: 256, transmit: 128 };
 fn flows_are_spread_over_the_queues_that_both_sides_have() {
     let guest = Guest::new();
     guest.xenstored.write(&format!("{BACKEND}/multi-queue-max-queues"), "3");
-    guest.play_with(MANY, 8, async |interface| {
-        guest.until(State::Connected).await;
-        assert_eq!(guest.read("multi-queue-num-queues").as_deref(), Some("3"));
-        assert_eq!((guest.read("tx-ring-ref"), guest.read("event-channel")), (None, None));
-        let prefixes = ["queue-0/", "queue-1/", "queue-2/"];
-        let backends = prefixes.map(|prefix| guest.backend_of(prefix));
-        let far = prefixes
-            .map(|prefix| guest.read(&format!("{prefix}event-channel")).unwrap().parse().unwrap())
-            .map(|port| guest.platform.far_end(port));
-        let mut port = guest.connect(interface).await;
+    guest.play_with(
+        MANY,
+        |front| front.with_queues(8),
+        async |interface| {
+            guest.until(State::Connected).await;
+            assert_eq!(guest.read("multi-queue-num-queues").as_deref(), Some("3"));
+            assert_eq!((guest.read("tx-ring-ref"), guest.read("event-channel")), (None, None));
+            let prefixes = ["queue-0/", "queue-1/", "queue-2/"];
+            let backends = prefixes.map(|prefix| guest.backend_of(prefix));
+            let far = prefixes
+                .map(|prefix| guest.read(&format!("{prefix}event-channel")).unwrap().parse().unwrap())
+                .map(|port| guest.platform.far_end(port));
+            let mut port = guest.connect(interface).await;
 
-        let flow = |port: u8| {
-            let mut packet = frame(b"payload");
-            packet[35] = port;
-            packet
-        };
-        for round in 0..3 {
-            for flow in (0..9).map(flow) {
-                let token = port.transmit(&mut context()).unwrap();
-                token.consume(flow.len(), |buffer| buffer.copy_from_slice(&flow));
+            let flow = |port: u8| {
+                let mut packet = frame(b"payload");
+                packet[35] = port;
+                packet
+            };
+            for round in 0..3 {
+                for flow in (0..9).map(flow) {
+                    let token = port.transmit(&mut context()).unwrap();
+                    token.consume(flow.len(), |buffer| buffer.copy_from_slice(&flow));
+                }
+                a_while().await;
+                let mut ports = backends.each_ref().map(|backend| {
+                    std::iter::from_fn(|| backend.take()).map(|sent| sent.bytes[35]).collect::<Vec<_>>()
+                });
+                assert!(ports.iter().all(|ports| ports.len() == 3), "round {round}: {ports:?}");
+                ports.iter_mut().for_each(|ports| assert!(ports.is_sorted(), "they were sent in this order"));
             }
-            a_while().await;
-            let mut ports = backends.each_ref().map(|backend| {
-                std::iter::from_fn(|| backend.take()).map(|sent| sent.bytes[35]).collect::<Vec<_>>()
-            });
-            assert!(ports.iter().all(|ports| ports.len() == 3), "round {round}: {ports:?}");
-            ports.iter_mut().for_each(|ports| assert!(ports.is_sorted(), "they were sent in this order"));
-        }
 
-        for (number, backend) in backends.iter().enumerate() {
-            backend.deliver(&flow(number as u8));
-        }
-        far[2].notify();
-        a_while().await;
-        let mut all: Vec<_> = std::iter::from_fn(|| received(&mut port)).map(|packet| packet[35]).collect();
-        all.sort_unstable();
-        assert_eq!(all, [0, 1, 2]);
-    });
+            for (number, backend) in backends.iter().enumerate() {
+                backend.deliver(&flow(number as u8));
+            }
+            far[2].notify();
+            a_while().await;
+            let mut all: Vec<_> =
+                std::iter::from_fn(|| received(&mut port)).map(|packet| packet[35]).collect();
+            all.sort_unstable();
+            assert_eq!(all, [0, 1, 2]);
+        },
+    );
 }
 
 #[test]
 fn a_packet_in_parts_of_one_queue_is_not_mixed_with_those_of_another() {
     let guest = Guest::new();
     guest.xenstored.write(&format!("{BACKEND}/multi-queue-max-queues"), "2");
-    guest.play_with(MANY, 2, async |interface| {
-        guest.until(State::Connected).await;
-        let [one, other] = ["queue-0/", "queue-1/"].map(|prefix| guest.backend_of(prefix));
-        let mut port = guest.connect(interface).await;
-        let (first, second) = (frame(&[1; 100]), frame(&[2; 100]));
-        one.part(0, &first[..50], |response| response.flags |= NETRXF_more_data);
-        one.publish();
-        other.deliver(&second);
-        assert_eq!(received(&mut port), None, "the first has to be whole before");
-        one.part(0, &first[50..], |_| {});
-        one.publish();
-        let mut all = [received(&mut port).unwrap(), received(&mut port).unwrap()];
-        all.sort();
-        assert_eq!(all, [first, second]);
-        assert_eq!(received(&mut port), None);
-    });
+    guest.play_with(
+        MANY,
+        |front| front.with_queues(2),
+        async |interface| {
+            guest.until(State::Connected).await;
+            let [one, other] = ["queue-0/", "queue-1/"].map(|prefix| guest.backend_of(prefix));
+            let mut port = guest.connect(interface).await;
+            let (first, second) = (frame(&[1; 100]), frame(&[2; 100]));
+            one.part(0, &first[..50], |response| response.flags |= NETRXF_more_data);
+            one.publish();
+            other.deliver(&second);
+            assert_eq!(received(&mut port), None, "the first has to be whole before");
+            one.part(0, &first[50..], |_| {});
+            one.publish();
+            let mut all = [received(&mut port).unwrap(), received(&mut port).unwrap()];
+            all.sort();
+            assert_eq!(all, [first, second]);
+            assert_eq!(received(&mut port), None);
+        },
+    );
 }
 
 #[test]
 fn only_a_full_queue_is_waited_for() {
     let guest = Guest::new();
     guest.xenstored.write(&format!("{BACKEND}/multi-queue-max-queues"), "2");
-    guest.play_with(MANY, 2, async |interface| {
-        guest.until(State::Connected).await;
-        let backends = ["queue-0/", "queue-1/"].map(|prefix| guest.backend_of(prefix));
-        let mut port = guest.connect(interface).await;
-        let mut flows = [frame(b"one"), frame(b"two")];
-        flows[1][35] += 1;
-        let mut send = |flow: &Vec<u8>| match port.transmit(&mut context()) {
-            Some(token) => {
-                token.consume(flow.len(), |buffer| buffer.copy_from_slice(flow));
-                true
-            }
-            None => false,
-        };
-        // Each queue's backend is through with a packet, which nobody has taken back.
-        assert!(flows.iter().all(&mut send));
-        a_while().await;
-        for backend in &backends {
-            let sent = backend.take().unwrap();
-            backend.answer(0, sent.ids[0], NETIF_RSP_OKAY);
-        }
-        while send(&flows[0]) {
+    guest.play_with(
+        MANY,
+        |front| front.with_queues(2),
+        async |interface| {
+            guest.until(State::Connected).await;
+            let backends = ["queue-0/", "queue-1/"].map(|prefix| guest.backend_of(prefix));
+            let mut port = guest.connect(interface).await;
+            let mut flows = [frame(b"one"), frame(b"two")];
+            flows[1][35] += 1;
+            let mut send = |flow: &Vec<u8>| match port.transmit(&mut context()) {
+                Some(token) => {
+                    token.consume(flow.len(), |buffer| buffer.copy_from_slice(flow));
+                    true
+                }
+                None => false,
+            };
+            // Each queue's backend is through with a packet, which nobody has taken back.
+            assert!(flows.iter().all(&mut send));
             a_while().await;
-        }
-        let wakes = Arc::new(Wakes::default());
-        let waker = Waker::from(Arc::clone(&wakes));
-        assert!(port.transmit(&mut Context::from_waker(&waker)).is_none());
-        a_while().await;
-        assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "the queue that is full has no news");
-        assert_eq!(backends.iter().filter(|backend| backend.take().is_some()).count(), 1);
-    });
+            for backend in &backends {
+                let sent = backend.take().unwrap();
+                backend.answer(0, sent.ids[0], NETIF_RSP_OKAY);
+            }
+            while send(&flows[0]) {
+                a_while().await;
+            }
+            let wakes = Arc::new(Wakes::default());
+            let waker = Waker::from(Arc::clone(&wakes));
+            assert!(port.transmit(&mut Context::from_waker(&waker)).is_none());
+            a_while().await;
+            assert_eq!(wakes.0.load(Ordering::Relaxed), 0, "the queue that is full has no news");
+            assert_eq!(backends.iter().filter(|backend| backend.take().is_some()).count(), 1);
+        },
+    );
+}
+
+#[test]
+fn packets_that_are_looked_for_need_no_event_until_that_was_in_vain() {
+    let cases: [(Configure, bool); 2] = [(|front| front, false), (|front| front.with_poll(LONG), true)];
+    for (configure, is_found) in cases {
+        let guest = Guest::new();
+        guest.play_with(PAGES, configure, async |interface| {
+            guest.until(State::Connected).await;
+            let backend = guest.backend();
+            let mut port = guest.connect(interface).await;
+            // An event for the first packet is asked for before anybody looks.
+            backend.deliver(&frame(b"first"));
+            assert!(received(&mut port).is_some());
+            for number in 0..10 {
+                let wakes = Arc::new(Wakes::default());
+                let waker = Waker::from(Arc::clone(&wakes));
+                assert!(port.receive(&mut Context::from_waker(&waker)).is_none());
+                a_while().await;
+                backend.part(0, &frame(&[number]), |_| ());
+                assert_eq!(backend.publish(), !is_found, "whether it wants to be told");
+                a_while().await;
+                assert_eq!(wakes.0.load(Ordering::Relaxed) > 0, is_found);
+                assert_eq!(received(&mut port), Some(frame(&[number])));
+            }
+        });
+    }
+    let guest = Guest::new();
+    guest.play_with(
+        PAGES,
+        |front| front.with_poll(SHORT),
+        async |interface| {
+            guest.until(State::Connected).await;
+            let backend = guest.backend();
+            let mut port = guest.connect(interface).await;
+            backend.deliver(&frame(b"first"));
+            assert!(received(&mut port).is_some());
+            assert_eq!(received(&mut port), None);
+            a_while().await;
+            backend.part(0, &frame(b"late"), |_| ());
+            assert!(backend.publish(), "it is not looked for any more");
+        },
+    );
 }
 
 #[test]
@@ -364,11 +427,15 @@ fn a_backend_with_several_queues_is_told_of_as_many_as_there_are_pages_for() {
     guest.xenstored.write(&format!("{BACKEND}/multi-queue-max-queues"), "8");
     guest.xenstored.write(&format!("{FRONTEND}/multi-queue-num-queues"), "5");
     guest.xenstored.give(&format!("{FRONTEND}/multi-queue-num-queues"), 1);
-    guest.play_with(PAGES, 8, async |_| {
-        guest.until(State::Connected).await;
-        assert_eq!(guest.read("multi-queue-num-queues"), None, "a key of a former life");
-        assert!(guest.read("tx-ring-ref").is_some());
-    });
+    guest.play_with(
+        PAGES,
+        |front| front.with_queues(8),
+        async |_| {
+            guest.until(State::Connected).await;
+            assert_eq!(guest.read("multi-queue-num-queues"), None, "a key of a former life");
+            assert!(guest.read("tx-ring-ref").is_some());
+        },
+    );
 }
 
 #[test]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_drivers::net::{Offer, Transport};
+use prism_drivers::net::{Link, Offer, Transport};
 use xen_sys::io::netif::*;
 
-use crate::backend::{OFFER, PAGES, connected, frame, platform, receive};
+use crate::backend::{Backend, OFFER, PAGES, connected, frame, platform, receive};
 
 #[test]
 fn packets_come_in_order_and_each_page_again_and_again() {
@@ -50,6 +50,51 @@ fn a_packet_whose_end_has_not_come_yet_is_waited_for() {
     backend.part(0, &frame[500..], |_| ());
     assert!(backend.publish(), "it wants to be told");
     assert_eq!(receive(&mut link).unwrap(), Some(frame));
+}
+
+/// Delivers a packet of five pages; whether the frontend wants an event.
+fn deliver_long(backend: &Backend) -> bool {
+    for left in (0..5).rev() {
+        let more = if left > 0 { NETRXF_more_data } else { 0 };
+        backend.part(0, &[7; 4096], |response| response.flags = NETRXF_data_validated | more);
+    }
+    backend.publish()
+}
+
+#[test]
+fn long_packets_share_events_unless_few_come() {
+    let platform = platform();
+    let (mut link, backend) = connected(&platform, OFFER);
+    let take_all = |link: &mut Link<_>| {
+        let taken = (0..).take_while(|_| receive(link).unwrap().is_some()).count();
+        assert!(!link.listen().unwrap());
+        let _ = link.publish();
+        taken
+    };
+    for _ in 0..4 {
+        assert!(deliver_long(&backend));
+        assert_eq!(take_all(&mut link), 1);
+    }
+    let several = (PAGES.receive / 3).div_ceil(5);
+    for _ in 0..10 {
+        for _ in 1..several {
+            assert!(!deliver_long(&backend));
+            assert!(!link.has_news(false).unwrap());
+        }
+        assert!(deliver_long(&backend));
+        assert!(link.has_news(false).unwrap());
+        assert_eq!(take_all(&mut link), several);
+    }
+    link.look().unwrap();
+    assert!(!link.has_news(false).unwrap());
+    assert!(deliver_long(&backend), "somebody looks");
+    assert_eq!(take_all(&mut link), 1);
+    assert!(!deliver_long(&backend));
+    assert!(!link.has_news(false).unwrap());
+    link.look().unwrap();
+    assert!(link.has_news(false).unwrap(), "somebody looked");
+    assert_eq!(take_all(&mut link), 1);
+    assert!(deliver_long(&backend), "it was in vain");
 }
 
 #[test]

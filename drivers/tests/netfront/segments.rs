@@ -165,7 +165,7 @@ fn flows_whose_segments_come_in_turns_are_merged_each() {
         .map(|number| tcp(true, (number % 3) as u8, number / 3 * 1000, ACK, &[number as u8; 1000]))
         .collect();
     let sent = sent(OFFER, &frames);
-    assert_eq!(sent.len(), 3);
+    assert_eq!(sent.iter().map(|packet| packet.bytes[35]).collect::<Vec<_>>(), [0, 1, 2], "in order");
     for packet in sent {
         let flow = packet.bytes[35];
         let numbers: Vec<u8> = packet.bytes[54..].chunks(1000).map(|payload| payload[0]).collect();

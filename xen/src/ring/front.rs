@@ -32,6 +32,8 @@ pub struct Ring<'t, P: Page> {
     consumed: u32,
     /// Responses that the backend has shown us, and that passed the check.
     shown: u32,
+    /// Responses with which there is to be an event.
+    awaited: u32,
     violation: Option<Violation>,
 }
 
@@ -57,6 +59,7 @@ impl<'t, P: Page> Ring<'t, P> {
             published: 0,
             consumed: 0,
             shown: 0,
+            awaited: 1,
             violation: None,
         };
         ring.store(offset_of!(sring, req_event), 1);
@@ -145,10 +148,9 @@ impl<'t, P: Page> Ring<'t, P> {
         self.produced.wrapping_sub(event) < self.produced.wrapping_sub(before)
     }
 
-    /// As [`publish`](Self::publish), for requests that the backend keeps until it needs them, such as pages to
-    /// receive into: true as well if it had answered all those before. One that ran out may wait for
-    /// more without having asked for an event: QEMU's network backend does
-    /// (`hw/net/xen_nic.c`, `net_rx_packet`).
+    /// As [`publish`](Self::publish), for requests that the backend keeps until it needs them, such as pages
+    /// to receive into: true as well if it had answered all those before. One that ran out may wait for more
+    /// without having asked for an event: QEMU's network backend does (`hw/net/xen_nic.c`, `net_rx_packet`).
     #[must_use = "a backend that waits for an event does nothing without"]
     pub fn restock(&mut self) -> bool {
         let before = self.published;
@@ -197,13 +199,29 @@ impl<'t, P: Page> Ring<'t, P> {
     /// As for [`pop`](Self::pop).
     pub fn listen(&mut self, after: u32) -> Result<u32, Violation> {
         let most = self.published.wrapping_sub(self.consumed).max(1); // free-running indices
-        self.store(offset_of!(sring, rsp_event), self.consumed.wrapping_add(after.clamp(1, most)));
+        self.awaited = self.consumed.wrapping_add(after.clamp(1, most));
+        self.store(offset_of!(sring, rsp_event), self.awaited);
         // What we wrote must be seen before we look whether the backend has news.
         fence(Ordering::SeqCst);
         if self.violation.is_none() {
             self.look();
         }
         self.ready()
+    }
+
+    /// Whether the response is there, and not taken, that [`listen`](Self::listen) asked for an event at. If
+    /// it has not been called, or that one was taken, any is meant.
+    ///
+    /// # Errors
+    ///
+    /// As for [`pop`](Self::pop).
+    pub fn is_due(&mut self) -> Result<bool, Violation> {
+        // Free-running indices, half of their range apart at most.
+        let awaited = self.awaited.wrapping_sub(self.consumed).cast_signed().max(1).cast_unsigned();
+        if self.violation.is_none() && self.shown.wrapping_sub(self.consumed) < awaited {
+            self.look();
+        }
+        Ok(self.ready()? >= awaited)
     }
 
     /// Reads `rsp_prod` once, and refuses what cannot be.

@@ -155,10 +155,17 @@ fn an_event_comes_only_after_as_many_responses_as_were_asked_for() {
     let (mut ring, back) = ring(&xen, &table, 1);
     (0..8).for_each(|id| ring.push(request(id)).unwrap());
     let _ = ring.publish();
+    assert_eq!(ring.is_due(), Ok(false), "the first is asked for in the beginning");
     assert_eq!(ring.listen(4), Ok(0));
     assert!(!answer(&back, 0, 3));
+    assert_eq!((ring.is_due(), ring.ready()), (Ok(false), Ok(3)));
     assert!(answer(&back, 3, 5));
+    assert_eq!(ring.is_due(), Ok(true));
     assert_eq!(ring.listen(1), Ok(5), "there is work already");
+    assert_eq!((0..5).filter(|_| ring.pop::<blkif_response>().unwrap().is_some()).count(), 5);
+    assert_eq!(ring.is_due(), Ok(false), "it was taken");
+    assert!(!answer(&back, 5, 6));
+    assert_eq!(ring.is_due(), Ok(true), "then any is");
 }
 
 #[test]

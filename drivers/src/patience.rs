@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Whether to look for an answer again and again before waiting for an event.
+//! Whether to look for an answer, or a packet, again and again before waiting for an event.
 
 use core::time::Duration;
 
