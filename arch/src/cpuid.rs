@@ -153,6 +153,15 @@ pub fn is_amd() -> bool {
         .is_some_and(|vendor| matches!(vendor.as_str(), "AuthenticAMD" | "HygonGenuine"))
 }
 
+/// How many bits a physical address has (leaf 0x80000008, EAX bits 0 to 7): an entry of a page table with a
+/// higher one raises a page fault. 36 where the CPU does not tell.
+pub fn physical_address_bits() -> u8 {
+    const LEAF: u32 = 0x8000_0008;
+    let is_told = native(0x8000_0000, 0).eax >= LEAF;
+    let bits = if is_told { native(LEAF, 0).eax as u8 } else { 0 };
+    if bits == 0 { 36 } else { bits }
+}
+
 /// Whether pages of 1 GiB may be used (leaf 0x80000001, EDX bit 26).
 pub fn has_1gib_pages() -> bool {
     has_extended_feature(26)

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Interrupt lines of devices: the stubs that take them, and what they leave behind. The first 16 are those of a
-//! PC's old controllers; the others are for inputs of I/O APICs, whichever are led to them.
+//! Interrupt lines of devices: the stubs that take them, and what they leave behind. The first 16 are those
+//! of a PC's 8259s; the others are for inputs of I/O APICs, whichever are led to them.
 
 use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::apic::apic_stub;
 
-/// Lines of the old controllers.
-pub const OLD_LINES: usize = 16;
+/// Lines of the 8259s.
+pub const PIC_LINES: usize = 16;
 /// Lines there are.
 pub const LINES: usize = 48;
 /// Vector of the first line, above the CPU's exceptions; the others follow.
@@ -27,7 +27,7 @@ pub fn take(line: u8) -> bool {
 /// Takes an interrupt of line `LINE`: notes it, and returns with interrupts off. The controllers
 /// expect no acknowledgement, as they are told at boot.
 #[unsafe(naked)]
-unsafe extern "C" fn old_stub<const LINE: usize>() {
+unsafe extern "C" fn pic_stub<const LINE: usize>() {
     naked_asm!(
         "mov byte ptr [rip + {arrived} + {line}], 1",
         "and dword ptr [rsp + 16], ~0x200", // RFLAGS.IF of the saved flags
@@ -39,7 +39,7 @@ unsafe extern "C" fn old_stub<const LINE: usize>() {
 
 /// Takes an interrupt of line `LINE`: notes it, ends it at the local APIC, and returns with interrupts off.
 #[unsafe(naked)]
-unsafe extern "C" fn new_stub<const LINE: usize>() {
+unsafe extern "C" fn io_apic_stub<const LINE: usize>() {
     naked_asm!(
         "mov byte ptr [rip + {arrived} + {line}], 1",
         "jmp {end}",
@@ -52,13 +52,13 @@ unsafe extern "C" fn new_stub<const LINE: usize>() {
 /// Addresses of the stubs, by line.
 pub(crate) fn stubs() -> [u64; LINES] {
     macro_rules! stubs {
-        (old: $($old:literal)*; new: $($new:literal)*) => {[
-            $((old_stub::<$old> as *const ()).addr() as u64,)*
-            $((new_stub::<$new> as *const ()).addr() as u64,)*
+        (pic: $($pic:literal)*; io_apic: $($io_apic:literal)*) => {[
+            $((pic_stub::<$pic> as *const ()).addr() as u64,)*
+            $((io_apic_stub::<$io_apic> as *const ()).addr() as u64,)*
         ]};
     }
     stubs!(
-        old: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15;
-        new: 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47
+        pic: 0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15;
+        io_apic: 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47
     )
 }

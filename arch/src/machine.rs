@@ -42,6 +42,8 @@ pub enum MapError {
     Taken(u64),
     /// There is no memory of this guest's at the address.
     NotOurs(u64),
+    /// Nothing can be mapped there: it is no virtual address.
+    NotVirtual(u64),
 }
 
 impl fmt::Display for MapError {
@@ -51,6 +53,7 @@ impl fmt::Display for MapError {
             Self::Refused(errno) => write!(f, "Xen refused a page-table update ({errno})"),
             Self::Taken(address) => write!(f, "{address:#x} is mapped already"),
             Self::NotOurs(address) => write!(f, "this guest has no memory at {address:#x}"),
+            Self::NotVirtual(address) => write!(f, "{address:#x} is no virtual address"),
         }
     }
 }

@@ -6,9 +6,9 @@
 
 use core::arch::naked_asm;
 
-/// Up to 32 bytes are loaded, in two pieces that may overlap, before any is stored. What is longer is copied 32
-/// bytes at a time, and its last 32, which were loaded first, at the end: so the two may overlap if the destination
-/// begins first.
+/// Up to 32 bytes are loaded, in two pieces that may overlap, before any is stored. What is longer is copied
+/// 32 bytes at a time, and its last 32, which were loaded first, at the end: so the two may overlap if the
+/// destination begins first.
 ///
 /// `rep movsb` would be shorter, and is as fast for long copies on today's CPUs. But it takes long to begin,
 /// most copies are of less than 200 bytes, and an emulator does it byte by byte.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Registers of devices in memory.
 
-/// Registers that are mapped, and nobody's memory.
+/// Registers that are mapped, and nobody's memory. Beyond the end, or at an address that is no multiple of
+/// the access's size, reads are all ones and writes have no effect.
 #[derive(Debug)]
 pub struct DeviceRegisters {
     start: u64,
@@ -9,7 +10,7 @@ pub struct DeviceRegisters {
 }
 
 impl DeviceRegisters {
-    /// The `length` bytes at `start`, which is a multiple of 8.
+    /// The `length` bytes at `start`.
     ///
     /// # Safety
     ///
@@ -18,23 +19,64 @@ impl DeviceRegisters {
         Self { start, length }
     }
 
-    /// Reads four bytes; all ones beyond the end, or at an offset that is no multiple of four.
-    pub fn read_u32(&self, offset: usize) -> u32 {
-        // SAFETY: mapped and inside, by `at` and `place`. What reads do besides is the device's.
-        self.place(offset).map_or(!0, |place| unsafe { place.read_volatile() })
+    /// Those from `offset` on; `None` if it lies beyond the end.
+    pub fn after(self, offset: usize) -> Option<Self> {
+        let length = self.length.checked_sub(offset)?;
+        Some(Self { start: self.start + offset as u64, length })
     }
 
-    /// Writes four bytes; has no effect beyond the end, or at an offset that is no multiple of four.
+    /// How many bytes there are.
+    pub fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Reads a byte.
+    pub fn read_u8(&self, offset: usize) -> u8 {
+        self.read(offset).unwrap_or(!0)
+    }
+
+    /// Writes a byte.
+    pub fn write_u8(&self, offset: usize, value: u8) {
+        self.write(offset, value);
+    }
+
+    /// Reads two bytes.
+    pub fn read_u16(&self, offset: usize) -> u16 {
+        self.read(offset).unwrap_or(!0)
+    }
+
+    /// Writes two bytes.
+    pub fn write_u16(&self, offset: usize, value: u16) {
+        self.write(offset, value);
+    }
+
+    /// Reads four bytes.
+    pub fn read_u32(&self, offset: usize) -> u32 {
+        self.read(offset).unwrap_or(!0)
+    }
+
+    /// Writes four bytes.
     pub fn write_u32(&self, offset: usize, value: u32) {
-        if let Some(place) = self.place(offset) {
+        self.write(offset, value);
+    }
+
+    fn read<T: Copy>(&self, offset: usize) -> Option<T> {
+        // SAFETY: mapped and inside, by `at` and `place`, and each value of the types above is valid. What
+        // reads do besides is the device's.
+        self.place(offset).map(|place: *mut T| unsafe { place.read_volatile() })
+    }
+
+    fn write<T: Copy>(&self, offset: usize, value: T) {
+        if let Some(place) = self.place::<T>(offset) {
             // SAFETY: as above. What the device then does to memory is for its driver to answer for.
             unsafe { place.write_volatile(value) };
         }
     }
 
-    fn place(&self, offset: usize) -> Option<*mut u32> {
-        let end = offset.checked_add(4)?;
-        let inside = end <= self.length && offset.is_multiple_of(4);
-        inside.then(|| core::ptr::with_exposed_provenance_mut(self.start as usize + offset))
+    fn place<T>(&self, offset: usize) -> Option<*mut T> {
+        let end = offset.checked_add(size_of::<T>())?;
+        let address = self.start as usize + offset.min(self.length);
+        let inside = end <= self.length && address.is_multiple_of(size_of::<T>());
+        inside.then(|| core::ptr::with_exposed_provenance_mut(address))
     }
 }

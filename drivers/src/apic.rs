@@ -126,8 +126,8 @@ impl<R: Registers> LocalApic<R> {
         if self.registers.command(id, command) { Ok(()) } else { Err(Unreachable(id)) }
     }
 
-    /// Lets interrupts of the old controllers through, which are wired to the first pin.
-    pub fn let_old_controllers_through(&self) {
+    /// Lets interrupts of the 8259s through, which are wired to the first pin.
+    pub fn let_pic_through(&self) {
         self.registers.write(PIN_0, EXTERNAL);
     }
 

@@ -12,8 +12,8 @@ const LINES: core::ops::RangeInclusive<u8> = 3..=15;
 
 /// The line that all functions share if nobody gave them any: free on every PC.
 const FREE: u8 = 10;
-/// Ports with a bit for each of lines 0 to 7, and of 8 to 15: whether it counts while it is up, as PCI's lines
-/// do, and not only as it rises (82371SB datasheet, 2.5.5).
+/// Ports with a bit for each of lines 0 to 7, and of 8 to 15: whether it counts while it is up, as PCI's
+/// lines do, and not only as it rises (82371SB datasheet, 2.5.5).
 const LEVELS: [u16; 2] = [0x4d0, 0x4d1];
 
 /// The line of `function`, led to the controllers; `None` if that cannot be.
@@ -38,7 +38,7 @@ fn route<P: Ports + ?Sized>(ports: &P) -> Option<()> {
     Some(())
 }
 
-/// Has `line` (3 to 15) of the old controllers count while it is up, and not only as it rises.
+/// Has `line` (3 to 15) of the 8259s count while it is up, and not only as it rises.
 pub fn heed_level<P: Ports + ?Sized>(ports: &P, line: u8) {
     let [low, high] = LEVELS;
     let port = if line < 8 { low } else { high };

@@ -4,7 +4,7 @@
 
 use crate::registers::Registers;
 
-/// Bytes of registers.
+/// Bytes of registers that are used: the select register and the window (section 3.1).
 pub const LENGTH: u64 = 0x20;
 
 /// Where the number of a register is written, and then the register is.
@@ -15,12 +15,14 @@ const WINDOW: usize = 0x10;
 const VERSION: u32 = 0x01;
 /// The first of two registers for each input.
 const ROUTES: u32 = 0x10;
+/// Inputs that have registers: a register's number has 8 bits.
+const MOST_INPUTS: u32 = (0x100 - ROUTES) / 2;
 
 /// Bits of a route's lower half.
 const LOW: u32 = 1 << 13;
 const LEVEL: u32 = 1 << 15;
 const MASKED: u32 = 1 << 16;
-/// Where the CPU's number is in the upper half.
+/// Where the local APIC's number is in the upper half.
 const DESTINATION: u32 = 24;
 
 /// Where an input leads.
@@ -28,8 +30,8 @@ const DESTINATION: u32 = 24;
 pub struct Route {
     /// The vector that is raised, which is to be acknowledged at the local APIC.
     pub vector: u8,
-    /// Number of the CPU that takes it.
-    pub cpu: u8,
+    /// Number of the local APIC of the CPU that takes it: one of 8 bits ("destination field", section 3.2.4).
+    pub apic_id: u8,
     /// Whether it counts while it is active, and not only as it becomes so.
     pub level: bool,
     /// Whether it is active when it is low.
@@ -51,7 +53,7 @@ impl<R: Registers> IoApic<R> {
         if version == 0 || version == !0 {
             return None;
         }
-        apic.inputs = (version >> 16 & 0xff) + 1;
+        apic.inputs = ((version >> 16 & 0xff) + 1).min(MOST_INPUTS);
         (0..apic.inputs).for_each(|input| apic.write(ROUTES + 2 * input, MASKED));
         Some(apic)
     }
@@ -70,7 +72,7 @@ impl<R: Registers> IoApic<R> {
         let low = if route.low { LOW } else { 0 };
         let register = ROUTES + 2 * input;
         // The half that opens it comes last.
-        self.write(register + 1, u32::from(route.cpu) << DESTINATION);
+        self.write(register + 1, u32::from(route.apic_id) << DESTINATION);
         self.write(register, u32::from(route.vector) | level | low);
         true
     }
@@ -119,7 +121,7 @@ mod tests {
         }
     }
 
-    const ROUTE: Route = Route { vector: 0x35, cpu: 3, level: false, low: false };
+    const ROUTE: Route = Route { vector: 0x35, apic_id: 3, level: false, low: false };
 
     #[test]
     fn what_firmware_left_open_is_closed() {
@@ -145,6 +147,14 @@ mod tests {
         apic.registers.written.borrow_mut().clear();
         assert!(!apic.lead(24, ROUTE) && !apic.lead(u32::MAX, ROUTE));
         assert!(apic.registers.written.borrow().is_empty());
+    }
+
+    #[test]
+    fn more_inputs_than_have_registers_are_not_believed() {
+        let apic = IoApic::new(Fake::new(0x00ff_0011)).unwrap();
+        assert_eq!(apic.inputs(), 120);
+        assert!(apic.registers.written.borrow().iter().all(|(register, _)| *register <= 0xff));
+        assert!(apic.lead(119, ROUTE) && !apic.lead(120, ROUTE));
     }
 
     #[test]

@@ -40,4 +40,7 @@ pub mod serial;
 pub mod sim;
 pub mod unplug;
 pub mod vga;
+pub mod virtio;
+pub mod virtio_console;
 pub mod virtio_mmio;
+pub mod virtio_pci;

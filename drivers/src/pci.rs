@@ -4,6 +4,7 @@
 use core::fmt;
 
 use crate::ports::Ports;
+use crate::virtio::Kind;
 
 const ADDRESS: u16 = 0xcf8;
 const DATA: u16 = 0xcfc;
@@ -52,15 +53,53 @@ impl Function {
         self.vendor == 0x5853 && self.device == 0x0001
     }
 
-    /// A virtio device (Virtual I/O Device 1.2, 4.1.2).
-    pub fn is_virtio(&self) -> bool {
-        self.vendor == 0x1af4 && (0x1000..0x1080).contains(&self.device)
+    /// The kind of a virtio device (Virtual I/O Device 1.2, 4.1.2), be it one of the time before version 1;
+    /// `None` if it is none. Its class tells less: that of a disk is also a SCSI controller's, and those of
+    /// consoles differ from machine to machine.
+    pub fn virtio_kind(&self) -> Option<Kind> {
+        match (self.vendor, self.device) {
+            (0x1af4, 0x1000) => Some(Kind::Network),
+            (0x1af4, 0x1001) => Some(Kind::Block),
+            (0x1af4, 0x1002) => Some(Kind::Other(5)),
+            (0x1af4, 0x1003) => Some(Kind::Console),
+            (0x1af4, 0x1004) => Some(Kind::Other(8)),
+            (0x1af4, 0x1005) => Some(Kind::Other(4)),
+            (0x1af4, 0x1009) => Some(Kind::Other(9)),
+            (0x1af4, device @ 0x1040..0x1080) => Kind::of(u32::from(device) - 0x1040),
+            _ => None,
+        }
     }
 }
 
 /// The mark of a base address register for I/O ports, and its bits that are no port.
 const IO_PORTS: u32 = 1;
+/// Bits of the others that are no address.
+const NO_ADDRESS: u32 = 0xf;
 const NO_PORT: u32 = 3;
+
+/// The command register, and in its upper half the status.
+const COMMAND: u8 = 0x04;
+/// Bits of the command register: the function answers at its I/O ports, at its registers in memory; uses
+/// memory by itself; raises no interrupt line.
+pub const ANSWER_PORTS: u32 = 1 << 0;
+/// See [`ANSWER_PORTS`].
+pub const ANSWER_MEMORY: u32 = 1 << 1;
+/// See [`ANSWER_PORTS`].
+pub const USE_MEMORY: u32 = 1 << 2;
+/// See [`ANSWER_PORTS`].
+pub const NO_INTERRUPT: u32 = 1 << 10;
+
+/// A capability that means what the function's maker says.
+pub const VENDOR_SPECIFIC: u8 = 0x09;
+
+/// Memory that a function answers at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Memory {
+    /// Its first byte.
+    pub address: u64,
+    /// In bytes; 4 GiB where there is more.
+    pub length: u64,
+}
 
 /// Configuration space of one function.
 pub struct Configuration<'a, P: Ports + ?Sized> {
@@ -76,29 +115,72 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
 
     /// Has the function answer, and use memory by itself.
     pub fn switch_on(&self) {
-        /// Command register: I/O ports, memory, bus master.
-        const ALL: u32 = 1 << 0 | 1 << 1 | 1 << 2;
+        self.command(ANSWER_PORTS | ANSWER_MEMORY | USE_MEMORY);
+    }
+
+    /// Sets bits of the command register.
+    pub fn command(&self, bits: u32) {
         // The upper half is status bits, cleared by writing ones.
-        self.write(0x04, self.read(0x04) & 0xffff | ALL);
+        self.write(COMMAND, self.read(COMMAND) & 0xffff | bits);
     }
 
     /// Where the registers of base address register `index` (0 to 5) are in memory. If nobody has placed
     /// them, they are placed at `free`, a multiple of their length.
     pub fn registers(&self, index: u8, free: u32) -> Option<u64> {
-        /// Bits that are no address; where that has 64 bits.
-        const NO_ADDRESS: u32 = 0xf;
-        const LONG: u32 = 2 << 1;
         let register = 0x10 + index.min(5) * 4;
-        let is_long = self.read(register) & (LONG | IO_PORTS) == LONG;
-        let high = || if is_long { u64::from(self.read(register + 4)) << 32 } else { 0 };
         if self.read(register) & IO_PORTS != 0 {
             return None;
         }
-        if self.read(register) & !NO_ADDRESS == 0 && high() == 0 {
+        self.placed(register).or_else(|| {
             self.write(register, free);
-        }
-        let address = high() | u64::from(self.read(register) & !NO_ADDRESS);
-        (address != 0).then_some(address)
+            self.placed(register)
+        })
+    }
+
+    /// The memory of base address register `index`; `None` if there is none, or nobody has placed it. The
+    /// function does not answer for a moment: nobody may use it yet.
+    pub fn memory(&self, index: u8) -> Option<Memory> {
+        let register = (index <= 5).then(|| 0x10 + index * 4)?;
+        let address = self.placed(register)?;
+        let (command, before) = (self.read(COMMAND) & 0xffff, self.read(register));
+        self.write(COMMAND, command & !(ANSWER_PORTS | ANSWER_MEMORY));
+        self.write(register, !0);
+        let mask = self.read(register) & !NO_ADDRESS;
+        self.write(register, before);
+        self.write(COMMAND, command);
+        Some(Memory { address, length: u64::from(!mask) + 1 })
+    }
+
+    /// Where the base address register at `register` has memory.
+    fn placed(&self, register: u8) -> Option<u64> {
+        /// Where the address has 64 bits.
+        const LONG: u32 = 2 << 1;
+        let low = self.read(register);
+        let is_long = low & (LONG | IO_PORTS) == LONG;
+        let high = if is_long { u64::from(self.read(register + 4)) << 32 } else { 0 };
+        let address = high | u64::from(low & !NO_ADDRESS);
+        (low & IO_PORTS == 0 && address != 0).then_some(address)
+    }
+
+    /// The function's capabilities: where each is, and its first four bytes. A list without an end ends when
+    /// there cannot be more.
+    pub fn capabilities(&self) -> impl Iterator<Item = (u8, u32)> + '_ {
+        /// Bit of the status: there are some.
+        const SOME: u32 = 1 << 20;
+        const FIRST: u8 = 0x34;
+        /// Configuration space has room for no more behind its header.
+        const HEADER: u8 = 0x40;
+        const MOST: usize = 48;
+        let place = |pointer: u8| Some(pointer & !3).filter(|place| *place >= HEADER);
+        let first = (self.read(COMMAND) & SOME != 0).then(|| place(self.read(FIRST) as u8)).flatten();
+        let mut next = first;
+        core::iter::from_fn(move || {
+            let here = next?;
+            let header = self.read(here);
+            next = place((header >> 8) as u8);
+            Some((here, header))
+        })
+        .take(MOST)
     }
 
     /// The first I/O port of base address register `index` (0 to 5). If nobody has placed them, they are
@@ -175,18 +257,25 @@ pub(crate) mod tests {
         address: RefCell<u32>,
         pub(crate) registers: RefCell<HashMap<u32, u32>>,
         pub(crate) written: RefCell<Vec<(u16, u32)>>,
+        /// By base address register, the bits that can be changed.
+        masks: RefCell<HashMap<u32, u32>>,
     }
 
     impl FakePorts {
         pub(crate) fn plug(&self, place: Place, register: u8, value: u32) {
-            let Place { bus, device, function } = place;
-            let address = ENABLE
-                | u32::from(bus) << 16
-                | u32::from(device) << 11
-                | u32::from(function) << 8
-                | u32::from(register);
-            self.registers.borrow_mut().insert(address, value);
+            self.registers.borrow_mut().insert(address(place, register), value);
         }
+
+        /// The base address register at `register`, which was plugged, has `length` bytes of memory.
+        pub(crate) fn size(&self, place: Place, register: u8, length: u32) {
+            self.masks.borrow_mut().insert(address(place, register), !(length - 1));
+        }
+    }
+
+    fn address(place: Place, register: u8) -> u32 {
+        let Place { bus, device, function } = place;
+        let place = u32::from(bus) << 16 | u32::from(device) << 11 | u32::from(function) << 8;
+        ENABLE | place | u32::from(register)
     }
 
     impl Ports for FakePorts {
@@ -210,7 +299,11 @@ pub(crate) mod tests {
             match port {
                 ADDRESS => *self.address.borrow_mut() = value,
                 DATA => {
-                    self.registers.borrow_mut().insert(*self.address.borrow(), value);
+                    let address = *self.address.borrow();
+                    let mask = self.masks.borrow().get(&address).copied().unwrap_or(!0);
+                    let mut registers = self.registers.borrow_mut();
+                    let register = registers.entry(address).or_default();
+                    *register = *register & !mask | value & mask;
                 }
                 _ => self.written.borrow_mut().push((port, value)),
             }
@@ -254,6 +347,42 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn memory_has_a_place_and_a_length() {
+        for (low, high, mask, expected) in [
+            (0xfebc_0000, 0, 0x1000, Some((0xfebc_0000, 0x1000))),
+            (0xfebc_000c, 1, 0x4000, Some((0x1_febc_0000, 0x4000))),
+            (0, 0, 0x1000, None),
+            (0xc001, 0, 0x1000, None),
+        ] {
+            let ports = FakePorts::default();
+            ports.plug(place(3, 0), 0x10, low);
+            ports.plug(place(3, 0), 0x14, high);
+            ports.size(place(3, 0), 0x10, mask);
+            let configuration = Configuration::new(&ports, place(3, 0));
+            let expected = expected.map(|(address, length)| Memory { address, length });
+            assert_eq!(configuration.memory(0), expected, "{low:#x}");
+            assert_eq!(configuration.read(0x10), low);
+        }
+    }
+
+    #[test]
+    fn capabilities_are_found_one_after_the_other() {
+        let ports = FakePorts::default();
+        let configuration = Configuration::new(&ports, place(3, 0));
+        ports.plug(place(3, 0), 0x04, 0x0010_0000);
+        ports.plug(place(3, 0), 0x34, 0x43);
+        ports.plug(place(3, 0), 0x40, 0xaaaa_5211);
+        ports.plug(place(3, 0), 0x50, 0xbbbb_3f09);
+        // The lowest two bits of a place mean nothing; the header is no capability.
+        let expected = [(0x40, 0xaaaa_5211), (0x50, 0xbbbb_3f09)];
+        assert_eq!(configuration.capabilities().collect::<Vec<_>>(), expected);
+        ports.plug(place(3, 0), 0x50, 0xbbbb_4009);
+        assert_eq!(configuration.capabilities().count(), 48);
+        ports.plug(place(3, 0), 0x04, 0);
+        assert_eq!(configuration.capabilities().count(), 0);
+    }
+
+    #[test]
     fn ports_are_used_where_they_are_and_placed_where_they_are_not() {
         // The fake keeps what is written, a card the mark too.
         for (before, expected) in [(0xc201, Some(0xc200)), (0xfebc_0000, None), (0xfebc_0001, None)] {
@@ -273,11 +402,34 @@ pub(crate) mod tests {
         ports.plug(place(0, 0), 8, 0x0600_0002);
         ports.plug(place(2, 0), 0, 0x0001_5853);
         ports.plug(place(2, 0), 8, 0xff80_0001);
-        ports.plug(place(3, 0), 0, 0x1001_1af4);
-        ports.plug(place(3, 0), 8, 0x0100_0000);
         let found: Vec<_> = functions(&ports).collect();
         assert!(found[0].is_host_bridge());
         assert!(found[1].is_xen_platform());
-        assert!(found[2].is_virtio());
+        assert_eq!(found[1].virtio_kind(), None);
+    }
+
+    #[test]
+    fn virtio_devices_are_told_apart_by_their_numbers() {
+        for (name, expected) in [
+            (0x1000_1af4, Some(Kind::Network)),
+            (0x1041_1af4, Some(Kind::Network)),
+            (0x1001_1af4, Some(Kind::Block)),
+            (0x1042_1af4, Some(Kind::Block)),
+            (0x1003_1af4, Some(Kind::Console)),
+            (0x1043_1af4, Some(Kind::Console)),
+            // SCSI controllers, of a disk's class.
+            (0x1004_1af4, Some(Kind::Other(8))),
+            (0x1048_1af4, Some(Kind::Other(8))),
+            (0x1040_1af4, None),
+            // Not virtio, but of the same maker: memory shared between guests.
+            (0x1110_1af4, None),
+            (0x1042_8086, None),
+        ] {
+            let ports = FakePorts::default();
+            ports.plug(place(4, 0), 0, name);
+            ports.plug(place(4, 0), 8, 0x0100_0000);
+            let found: Vec<_> = functions(&ports).map(|function| function.virtio_kind()).collect();
+            assert_eq!(found, [expected], "{name:#x}");
+        }
     }
 }

@@ -7,7 +7,7 @@ use crate::ports::Ports;
 const CONTROLLERS: [(u16, u16); 2] = [(0x20, 0x21), (0xa0, 0xa1)];
 /// First vectors of the two: those above the CPU's exceptions. Firmware leaves the first
 /// controller at 8, where its interrupts look like double faults.
-const VECTORS: [u8; 2] = [0x20, 0x28];
+pub const VECTORS: [u8; 2] = [0x20, 0x28];
 /// How the two are wired: the second to input 2 of the first.
 const WIRING: [u8; 2] = [1 << CASCADE, CASCADE];
 
@@ -62,9 +62,9 @@ pub fn close<P: Ports + ?Sized>(ports: &P, line: u8) {
     ports.write_u8(data, ports.read_u8(data) | 1 << bit);
 }
 
-/// To be called after an interrupt of `line`, which is open: if it is still up, it counts anew. The first controller
-/// takes the second one's word only as that rises, which it does not while a line of its own stays up (8259A
-/// datasheet: a slave should not end interrupts automatically).
+/// To be called after an interrupt of `line`, which is open: if it is still up, it counts anew. The first
+/// controller takes the second one's word only as that rises, which it does not while a line of its own stays
+/// up (8259A datasheet: a slave should not end interrupts automatically).
 pub fn look_again<P: Ports + ?Sized>(ports: &P, line: u8) {
     if line >= 8 {
         let [_, (_, data)] = CONTROLLERS;

@@ -4,6 +4,7 @@
 use core::fmt;
 
 use crate::registers::Registers;
+use crate::virtio::Kind;
 
 const MAGIC: usize = 0x000;
 const VERSION: usize = 0x004;
@@ -11,17 +12,6 @@ const DEVICE: usize = 0x008;
 
 /// "virt".
 const MAGIC_VALUE: u32 = 0x7472_6976;
-
-/// A device's kind.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// A network card.
-    Network,
-    /// A disk.
-    Block,
-    /// Any other, of this number (chapter 5).
-    Other(u32),
-}
 
 /// Why nothing is made of what is there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +37,14 @@ impl core::error::Error for Wrong {}
 ///
 /// # Errors
 ///
-/// [`Wrong`].
+/// [`Wrong`]: what is there is no virtio device, or one of a version that nobody here knows.
 pub fn kind(registers: &impl Registers) -> Result<Option<Kind>, Wrong> {
     match (registers.read_u32(MAGIC), registers.read_u32(VERSION)) {
         (MAGIC_VALUE, 1 | 2) => {}
         (MAGIC_VALUE, version) => return Err(Wrong::Version(version)),
         (magic, _) => return Err(Wrong::Magic(magic)),
     }
-    Ok(match registers.read_u32(DEVICE) {
-        0 => None,
-        1 => Some(Kind::Network),
-        2 => Some(Kind::Block),
-        other => Some(Kind::Other(other)),
-    })
+    Ok(Kind::of(registers.read_u32(DEVICE)))
 }
 
 #[cfg(test)]
@@ -82,6 +67,7 @@ mod tests {
     fn devices_of_both_versions_tell_what_they_are() {
         assert_eq!(kind(&Fake([MAGIC_VALUE, 1, 2])), Ok(Some(Kind::Block)));
         assert_eq!(kind(&Fake([MAGIC_VALUE, 2, 1])), Ok(Some(Kind::Network)));
+        assert_eq!(kind(&Fake([MAGIC_VALUE, 2, 3])), Ok(Some(Kind::Console)));
         assert_eq!(kind(&Fake([MAGIC_VALUE, 2, 18])), Ok(Some(Kind::Other(18))));
     }
 

@@ -2,7 +2,7 @@
 #![no_main]
 
 use libfuzzer_sys::fuzz_target;
-use prism_boot::controllers::OLD_LINES;
+use prism_boot::controllers::PIC_LINES;
 use prism_boot::{Notes, SliceMemory, mp_table};
 use prism_fuzz::check_line;
 
@@ -33,7 +33,7 @@ fuzz_target!(|input: (&[u8], u8)| {
         assert!(!found.cpus[..index].contains(cpu));
     }
     // Only old lines are moved.
-    assert_eq!(found.input(OLD_LINES as u32).number, OLD_LINES as u32);
+    assert_eq!(found.input(PIC_LINES as u32).number, PIC_LINES as u32);
     notes.iter().for_each(check_line);
 });
 

@@ -180,8 +180,8 @@ impl Context {
         store::client()
     }
 
-    /// The TCP/IP stack on network interface `index`, from 0, once it has an address. It can be
-    /// asked for once, and copied. It belongs to this vCPU.
+    /// The TCP/IP stack on network interface `index`, from 0, once it has an address. It is handed out
+    /// once, and can be copied. It belongs to this vCPU. Who gets none may ask again here.
     ///
     /// # Errors
     ///

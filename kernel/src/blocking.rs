@@ -35,7 +35,7 @@ const STACK_BYTES: u64 = 256 * 1024;
 static MACHINE: Once<&'static dyn Machine> = Once::new();
 
 /// What runs on a stack of its own on each vCPU now, if anything.
-static RUNNING: [AtomicPtr<Line>; vcpu::MOST] = [const { AtomicPtr::new(core::ptr::null_mut()) }; vcpu::MOST];
+static RUNNING: [AtomicPtr<Exit>; vcpu::MOST] = [const { AtomicPtr::new(core::ptr::null_mut()) }; vcpu::MOST];
 
 /// Stacks that are not in use. They are never given back: below each lies a page that is not mapped
 /// any more.
@@ -56,15 +56,15 @@ pub(crate) fn begin(machine: &'static dyn Machine) {
 /// [`NoStack`] if there is no memory for one.
 pub async fn run<T: 'static>(body: impl FnOnce() -> T + 'static) -> Result<T, NoStack> {
     let stack = OwnStack::take().ok_or(NoStack)?;
-    let line = Rc::new(Cell::new(core::ptr::null_mut()));
-    let own = Rc::clone(&line);
+    let exit = Rc::new(Cell::new(core::ptr::null_mut()));
+    let own = Rc::clone(&exit);
     let coroutine = Coroutine::with_stack(stack, move |yielder: &Yielder<Waker, ()>, waker| {
-        let mut place = Line { yielder, waker: RefCell::new(waker) };
+        let mut place = Exit { yielder, waker: RefCell::new(waker) };
         own.set(&raw mut place);
         swap_running(own.get());
         body()
     });
-    Ok(Run { coroutine: Some(coroutine), line }.await)
+    Ok(Run { coroutine: Some(coroutine), exit }.await)
 }
 
 /// Waits for `future` in code that [`run`] runs; other tasks go on meanwhile.
@@ -75,18 +75,18 @@ pub async fn run<T: 'static>(body: impl FnOnce() -> T + 'static) -> Result<T, No
 pub fn wait<F: Future>(future: F) -> F::Output {
     let running = RUNNING.get(vcpu::number() as usize).map(|running| running.load(Ordering::Relaxed));
     // SAFETY: set only while the coroutine runs on whose stack it lies, which is the one that calls.
-    let line = running.and_then(|line| unsafe { line.as_ref() }).expect("called by what `run` runs");
+    let exit = running.and_then(|exit| unsafe { exit.as_ref() }).expect("called by what `run` runs");
     // SAFETY: the coroutine's own, alive as long as it runs.
-    let yielder = unsafe { &*line.yielder };
+    let yielder = unsafe { &*exit.yielder };
     let mut future = pin!(future);
     loop {
-        let waker = line.waker.borrow().clone();
+        let waker = exit.waker.borrow().clone();
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
         drop(waker);
         let waker = yielder.suspend(());
-        line.waker.replace(waker);
+        exit.waker.replace(waker);
     }
 }
 
@@ -103,15 +103,15 @@ impl fmt::Display for NoStack {
 impl core::error::Error for NoStack {}
 
 /// What code on a stack of its own needs to leave it. It lies on that stack.
-struct Line {
+struct Exit {
     yielder: *const Yielder<Waker, ()>,
     waker: RefCell<Waker>,
 }
 
 /// Sets what runs on this vCPU, and returns what did.
-fn swap_running(line: *mut Line) -> *mut Line {
+fn swap_running(exit: *mut Exit) -> *mut Exit {
     match RUNNING.get(vcpu::number() as usize) {
-        Some(running) => running.swap(line, Ordering::Relaxed),
+        Some(running) => running.swap(exit, Ordering::Relaxed),
         None => core::ptr::null_mut(),
     }
 }
@@ -119,14 +119,14 @@ fn swap_running(line: *mut Line) -> *mut Line {
 /// A body on its way.
 struct Run<T: 'static> {
     coroutine: Option<Coroutine<Waker, (), T, OwnStack>>,
-    line: Rc<Cell<*mut Line>>,
+    exit: Rc<Cell<*mut Exit>>,
 }
 
 impl<T: 'static> Future for Run<T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
-        let before = swap_running(self.line.get());
+        let before = swap_running(self.exit.get());
         let waker = context.waker().clone();
         let result = self.coroutine.as_mut().map(|coroutine| coroutine.resume(waker));
         swap_running(before);

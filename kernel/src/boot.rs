@@ -59,13 +59,12 @@ fn prism_boot(entry: Entry) -> ! {
     let application = prism_application();
     let (info, surroundings) = settle(info, entry, machine);
     report(info, surroundings, &application);
-    start_tasks(machine, application, Context { info, surroundings });
+    start_tasks(application, Context { info, surroundings });
     exec::run(machine, surroundings.services.timer.chosen, surroundings.services.upcall.chosen)
 }
 
 /// Starts the kernel's own tasks and the application's. The first ones always fit.
-fn start_tasks(machine: &'static dyn Machine, application: Application, context: Context) {
-    registers::begin(machine, &context.info.memory);
+fn start_tasks(application: Application, context: Context) {
     if let Some(ring) = context.info.store {
         let _ = exec::spawn(store::pump(ring));
         if let Some(store) = store::client() {
@@ -78,7 +77,7 @@ fn start_tasks(machine: &'static dyn Machine, application: Application, context:
     }
     match context.surroundings.services.disk.chosen {
         DeviceBus::Emulated => devices::emulated::find_disks(),
-        DeviceBus::Virtio => devices::virtio::begin(),
+        DeviceBus::Virtio => devices::virtio::begin_disks(),
         DeviceBus::Xenbus if context.surroundings.capabilities.has_emulated_platform() => {
             devices::emulated::begin();
         }
@@ -130,23 +129,29 @@ fn settle(
         warn_of(&info);
         crash::give_up(&error)
     });
-    open_screen(&info, machine, &mut capabilities);
-    lead_lines(&info, machine, &acpi, &mut capabilities);
+    let info: &'static BootInfo = Box::leak(Box::new(info));
+    registers::begin(machine, &info.memory);
     grant::begin_pages(machine);
+    open_screen(info, machine, &mut capabilities);
+    lead_lines(info, machine, &acpi, &mut capabilities);
+    open_virtio_console(info, &mut capabilities);
     let vcpus = probe::vcpus(found.xen.is_some(), &acpi);
-    let page = if paravirtual { join_xen(&info, machine, vcpus) } else { None };
-    let line = ask_for_services(&info, machine, &found, &mut capabilities, page);
+    let page = if paravirtual { join_xen(info, machine, vcpus) } else { None };
+    let line = ask_for_services(info, machine, &found, &mut capabilities, page);
     let is_pc = capabilities.has_emulated_platform();
     let rtc = || is_pc.then(|| rtc::unix_seconds(&CpuPorts, acpi.century_register)).flatten();
     let clocks = Clocks::find(page, found.leaves.kvm, rtc);
     clocks.tell(&mut capabilities);
-    capabilities.entropy = examine_entropy(&info, entry.door);
+    capabilities.entropy = examine_entropy(info, entry.door);
     let hpet = acpi.hpet.filter(|_| !paravirtual);
-    let hpet = hpet.and_then(|address| registers::map(machine, &info.memory, address, HPET_LENGTH));
+    let hpet = hpet.and_then(|address| {
+        let registers = registers::map(machine, &info.memory, address, HPET_LENGTH);
+        registers.inspect_err(|error| warn!("the HPET at {address:#x} is not used: {error}")).ok()
+    });
     capabilities.platform.hpet = hpet.is_some();
     let services = Services::choose(&capabilities);
     clocks.start(&services, hpet.as_ref());
-    entropy::mix(&personal(&info));
+    entropy::mix(&personal(info));
     if capabilities.platform.local_apic && !services.timer.chosen.is_xens() {
         apic::begin(machine);
     }
@@ -161,7 +166,6 @@ fn settle(
         acpi,
         memory: info.memory.total_usable(),
     };
-    let info: &'static BootInfo = Box::leak(Box::new(info));
     blocking::begin(machine);
     if paravirtual {
         grant::begin(machine, &info.memory);
@@ -172,7 +176,8 @@ fn settle(
     (info, Box::leak(Box::new(surroundings)))
 }
 
-/// Reads ACPI's tables, or the one that was there before them, while all memory below 4 GiB is mapped. A PV domain has none of its own.
+/// Reads ACPI's tables, or the one that was there before them, while all memory below 4 GiB is mapped. A PV
+/// domain has none of its own.
 fn read_acpi(info: &mut BootInfo, machine: &dyn Machine) -> Acpi {
     if info.door == prism_boot::Door::Pv {
         return Acpi::default();
@@ -218,7 +223,8 @@ fn ask_for_rings(info: &mut BootInfo) {
     info.store = ring(Parameter::StoreFrame, Parameter::StoreEvent);
 }
 
-/// Opens every console but the screen, and uses the best one, or those that the command line names.
+/// Opens every console that takes neither page tables nor memory of ours, and uses the best one, or those
+/// that the command line names.
 fn open_console(info: &BootInfo, machine: &dyn Machine, capabilities: &mut Capabilities) {
     let paravirtual = capabilities.paravirtual().is_ok();
     if let Some(ring) = info.console.filter(|_| paravirtual)
@@ -249,21 +255,36 @@ fn open_screen(info: &BootInfo, machine: &dyn Machine, capabilities: &mut Capabi
         return;
     }
     let memory = registers::map(machine, &info.memory, vga::MEMORY, vga::MEMORY_BYTES);
-    if let Some(screen) = memory.and_then(|memory| Screen::new(memory, CpuPorts)) {
+    let memory = memory.inspect_err(|error| debug!("the screen is not used: {error}"));
+    if let Some(screen) = memory.ok().and_then(|memory| Screen::new(memory, CpuPorts)) {
         console::add_screen(screen);
         capabilities.platform.screen = true;
         choose_console(info, capabilities);
     }
 }
 
-/// Uses the best console, or those that the command line names.
+/// Opens a virtio console, whose queues take memory of ours.
+fn open_virtio_console(info: &BootInfo, capabilities: &mut Capabilities) {
+    if !capabilities.has_emulated_platform() || capabilities.is_held_down() {
+        return;
+    }
+    if let Some(port) = devices::virtio::open_console() {
+        console::add_virtio(port);
+        capabilities.platform.virtio_console = true;
+        choose_console(info, capabilities);
+    }
+}
+
+/// Uses the best console, or those that the command line names. Nobody can tell whether a virtio console is
+/// read: it is used beside others, but for Xen's, where it is there for something else.
 fn choose_console(info: &BootInfo, capabilities: &Capabilities) {
     let best = match Services::choose(capabilities).console.chosen {
         Console::Ring => ConsoleSinks::PV,
         Console::Xen => ConsoleSinks::XEN,
-        Console::Serial => ConsoleSinks::SERIAL,
-        Console::DebugPort | Console::None => ConsoleSinks::DEBUG,
-        Console::Vga => ConsoleSinks::VGA,
+        Console::Serial => ConsoleSinks::SERIAL | ConsoleSinks::VIRTIO,
+        Console::DebugPort | Console::None => ConsoleSinks::DEBUG | ConsoleSinks::VIRTIO,
+        Console::Vga => ConsoleSinks::VGA | ConsoleSinks::VIRTIO,
+        Console::Virtio => ConsoleSinks::VIRTIO,
     };
     console::choose(info.command_line.console_sinks().ok().flatten().unwrap_or(best));
 }
@@ -413,6 +434,7 @@ fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
         line.console_sinks().err(),
         line.entropy_limit().err(),
         line.block_poll().err(),
+        line.network_poll().err(),
         line.event_abi().err(),
         line.upcall_limit().err(),
         line.rung().err(),

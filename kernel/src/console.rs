@@ -2,8 +2,8 @@
 //! The console: where text goes, and where it comes from.
 //!
 //! One of five ways is in use, the best that there is: the PV ring, Xen's own console (for the
-//! initial domain, which has no ring), a serial port, the debug port 0xE9, the screen. A crash report
-//! goes to all of them.
+//! initial domain, which has no ring), a serial port, the debug port 0xE9, the screen. A virtio console
+//! is used beside the last three, or alone. A crash report goes to all of them.
 
 use core::fmt::{self, Write};
 
@@ -14,19 +14,21 @@ use prism_boot::command_line::ConsoleSinks;
 use prism_drivers::keyboard::Keyboard;
 use prism_drivers::serial::Serial;
 use prism_drivers::vga::Screen;
+use prism_drivers::virtio_console::VirtioConsole;
 use spin::{Mutex, Once};
 use uart_16550::backend::PioBackend;
 use xen::console::Ring;
 use xen::event::Port;
 use xen::sched;
 
+use crate::devices::virtio;
 use crate::event::{self, EventChannel};
 use crate::ports::CpuPorts;
 use crate::registers::MappedRegisters;
 use crate::time::{self, Deadline};
 
-/// How long a full ring may take nothing before output is dropped, in nanoseconds.
-const PATIENCE: u64 = 5_000_000_000;
+/// How long a full ring, or a virtio console, may take nothing before output is dropped, in nanoseconds.
+pub(crate) const PATIENCE: u64 = 5_000_000_000;
 /// How long one wait for the other side may last, in nanoseconds.
 const NAP: u64 = 10_000_000;
 
@@ -45,8 +47,18 @@ pub(crate) struct Console {
     serial: Option<Serial<PioBackend>>,
     screen: Option<Screen<MappedRegisters, CpuPorts>>,
     keyboard: Option<Keyboard<CpuPorts>>,
+    virtio: Option<VirtioConsole<virtio::Port>>,
+    beginning: Beginning,
     /// Bytes that nobody took.
     lost: u64,
+}
+
+/// The first text that was written, as much as there is room for: a sink that is found late gets it
+/// too.
+#[derive(Clone, Copy)]
+struct Beginning {
+    text: [u8; 2048],
+    length: usize,
 }
 
 /// The PV ring and the event channel that belongs to it.
@@ -67,6 +79,8 @@ impl Console {
             serial: None,
             screen: None,
             keyboard: None,
+            virtio: None,
+            beginning: Beginning { text: [0; 2048], length: 0 },
             lost: 0,
         }
     }
@@ -94,12 +108,23 @@ impl Console {
                     self.lost +=
                         self.serial.as_mut().map_or(0, |port| (part.len() - port.write(part)) as u64);
                 }
+                if sinks.contains(ConsoleSinks::VIRTIO) {
+                    self.lost += self.virtio.as_mut().map_or(0, |console| console.write(part));
+                }
             }
         }
         if sinks.contains(ConsoleSinks::PV)
             && let Some(ring) = &self.ring
         {
             ring.notify();
+        }
+        if sinks.contains(ConsoleSinks::VIRTIO)
+            && let Some(console) = &mut self.virtio
+        {
+            console.flush();
+            if let Some(trouble) = console.news() {
+                self.write(trouble.line().as_bytes(), sinks - ConsoleSinks::VIRTIO);
+            }
         }
     }
 
@@ -109,12 +134,26 @@ impl Console {
         {
             return ring.take(buffer);
         }
-        match self.serial.as_mut().map_or(0, |port| port.read(buffer)) {
-            0 if self.used.contains(ConsoleSinks::VGA) => {
-                self.keyboard.as_mut().map_or(0, |keyboard| keyboard.read(buffer))
-            }
-            count => count,
+        let mut count = self.serial.as_mut().map_or(0, |port| port.read(buffer));
+        if count == 0 && self.used.contains(ConsoleSinks::VIRTIO) {
+            count = self.virtio.as_mut().map_or(0, |console| console.read(buffer));
         }
+        if count == 0 && self.used.contains(ConsoleSinks::VGA) {
+            count = self.keyboard.as_mut().map_or(0, |keyboard| keyboard.read(buffer));
+        }
+        count
+    }
+}
+
+impl Beginning {
+    fn add(&mut self, text: &[u8]) {
+        let room = self.text.get_mut(self.length..).unwrap_or_default();
+        self.length += room.len().min(text.len());
+        room.iter_mut().zip(text).for_each(|(place, byte)| *place = *byte);
+    }
+
+    fn text(&self) -> &[u8] {
+        self.text.get(..self.length).unwrap_or_default()
     }
 }
 
@@ -227,7 +266,7 @@ pub(crate) async fn wait_for_input() {
             channel.found_nothing();
             channel.wait().await;
         }
-        // Nothing tells that a serial port or a keyboard has something: look again later.
+        // Nothing tells that a serial port, a keyboard or a virtio console has something: look again later.
         None => Timer::after(KEY).await,
     }
 }
@@ -254,22 +293,35 @@ pub(crate) fn add_screen(screen: Screen<MappedRegisters, CpuPorts>) {
     console.available |= ConsoleSinks::VGA;
 }
 
+/// Adds a virtio console.
+pub(crate) fn add_virtio(port: virtio::Port) {
+    let mut console = CONSOLE.lock();
+    console.virtio = Some(VirtioConsole::new(port));
+    console.available |= ConsoleSinks::VIRTIO;
+}
+
 /// Whether a sink is there.
 pub(crate) fn has(sink: ConsoleSinks) -> bool {
     CONSOLE.lock().available.contains(sink)
 }
 
-/// Uses the `wanted` sinks as far as they are there, else all there are.
+/// Uses the `wanted` sinks as far as they are there, else all there are. One that was not used before gets
+/// what was written before.
 pub(crate) fn choose(wanted: ConsoleSinks) {
     let mut console = CONSOLE.lock();
     let usable = wanted & console.available;
-    console.used = if usable.is_empty() { console.available } else { usable };
+    let used = if usable.is_empty() { console.available } else { usable };
+    let new = used - console.used;
+    console.used = used;
+    let beginning = console.beginning;
+    console.write(beginning.text(), new);
 }
 
 /// Writes text to the sinks in use.
 pub fn write(text: &str) {
     let mut console = CONSOLE.lock();
     let used = console.used;
+    console.beginning.add(text.as_bytes());
     console.write(text.as_bytes(), used);
 }
 
@@ -284,11 +336,14 @@ pub(crate) fn read(buffer: &mut [u8]) -> usize {
 
 /// Waits until the other side has read everything, but not for ever.
 pub(crate) fn drain() {
-    if let Some(mut console) = CONSOLE.try_lock()
-        && console.used.contains(ConsoleSinks::PV)
+    let Some(mut console) = CONSOLE.try_lock() else { return };
+    if console.used.contains(ConsoleSinks::PV)
         && let Some(ring) = &mut console.ring
     {
         ring.drain();
+    }
+    if let Some(console) = &mut console.virtio {
+        console.drain();
     }
 }
 

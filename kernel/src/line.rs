@@ -13,7 +13,7 @@ use embassy_futures::select::select;
 use embassy_time::{Duration, Timer};
 use log::debug;
 use prism_arch::lines;
-use prism_boot::controllers::Signal;
+use prism_boot::controllers::{self, Signal};
 use prism_drivers::interrupt::Interrupt;
 use prism_drivers::pic;
 use spin::{Mutex, Once};
@@ -21,6 +21,13 @@ use spin::{Mutex, Once};
 use crate::ports::CpuPorts;
 use crate::time;
 pub(crate) use ways::{Ways, find};
+
+// The crates that know of the 8259s do not know each other.
+const _: () = assert!(
+    controllers::PIC_LINES == lines::PIC_LINES
+        && pic::VECTORS[0] == lines::FIRST_VECTOR
+        && pic::VECTORS[1] == lines::FIRST_VECTOR + 8
+);
 
 /// The places where interrupts may arrive, a bit each.
 static OPEN: AtomicU64 = AtomicU64::new(0);
@@ -60,7 +67,7 @@ pub(crate) fn take_all() {
             {
                 debug!("{}: interrupt {count}", ways.name(line));
             }
-            if usize::from(line) < lines::OLD_LINES {
+            if usize::from(line) < lines::PIC_LINES {
                 pic::look_again(&CpuPorts, line);
             }
             let wakers = core::mem::take(&mut *place.wakers.lock());

@@ -9,6 +9,7 @@ use prism_drivers::{e1000, intx, pci, pic, pit, power, rtl8139};
 use xen::hvm::{self, Parameter};
 use xen::{Errno, vcpu};
 
+use crate::devices::virtio;
 use crate::ports::CpuPorts;
 
 /// The port of QEMU's debug-exit device reads as zero; where there is none, as all ones.
@@ -31,23 +32,24 @@ pub(crate) fn platform() -> (Platform, Devices) {
         platform.acpi_power_off |= power::knows(&function);
         count(&mut devices, &function);
     }
-    platform.old_controllers = pic::is_there(&CpuPorts);
-    if platform.old_controllers {
+    platform.pic = pic::is_there(&CpuPorts);
+    if platform.pic {
         // Firmware leaves the timer's interrupt on.
         pic::silence(&CpuPorts);
     }
-    platform.interval_timer = platform.old_controllers && pit::is_there(&CpuPorts);
+    platform.interval_timer = platform.pic && pit::is_there(&CpuPorts);
     (platform, devices)
 }
 
 /// Adds a function to the devices of its kind.
 fn count(devices: &mut Devices, function: &pci::Function) {
+    if let Some(kind) = function.virtio_kind() {
+        return virtio::count(devices, kind);
+    }
     let counter = match function.class >> 8 {
-        0x01 if function.is_virtio() => &mut devices.virtio_block,
-        0x02 if function.is_virtio() => &mut devices.virtio_net,
-        _ if function.is_virtio() => &mut devices.virtio_other,
         0x01 if function.class == 0x0106 => &mut devices.ahci,
-        0x01 => &mut devices.ide,
+        0x01 if function.is_ide() => &mut devices.ide,
+        0x01 => &mut devices.storage,
         0x02 if e1000::is_one(function) => &mut devices.e1000,
         0x02 if rtl8139::is_one(function) => &mut devices.rtl8139,
         0x02 => &mut devices.ethernet,
@@ -115,7 +117,8 @@ pub(crate) fn callback_line() -> Option<u8> {
     let given = pci::Configuration::new(&CpuPorts, device.place).read(LINE) as u8;
     let line = if (3..=15).contains(&given) { given } else { FREE };
     hvm::set_callback_line(&Hypervisor, line).ok()?;
-    // It is up for as long as there is an event: one that comes before the last one's end does not make it rise.
+    // It is up for as long as there is an event: one that comes before the last one's end does not make it
+    // rise.
     intx::heed_level(&CpuPorts, line);
     Some(line)
 }

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Devices' registers in memory, mapped for drivers.
 
+use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};
 
-use prism_arch::machine::Machine;
+use prism_arch::cpuid;
+use prism_arch::machine::{Machine, MapError};
 use prism_arch::registers::DeviceRegisters;
-use prism_boot::{MemoryMap, PAGE_SIZE, PhysRange};
+use prism_boot::{MAPPED_LIMIT, MemoryMap, PAGE_SIZE, PhysRange};
 use prism_drivers::pci::{Configuration, Function};
 use prism_drivers::registers::Registers;
 use spin::Once;
@@ -20,7 +22,7 @@ static SURFACE: Once<(&'static dyn Machine, &'static MemoryMap)> = Once::new();
 const MOST: u64 = 1 << 20;
 
 /// Registers of a device, mapped for good.
-pub(crate) struct MappedRegisters(DeviceRegisters);
+pub(crate) struct MappedRegisters(pub(crate) DeviceRegisters);
 
 impl Registers for MappedRegisters {
     fn read_u32(&self, offset: usize) -> u32 {
@@ -36,9 +38,44 @@ pub(crate) fn begin(machine: &'static dyn Machine, memory: &'static MemoryMap) {
     SURFACE.call_once(|| (machine, memory));
 }
 
+/// Why registers cannot be mapped.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Error {
+    /// The device is placed nowhere.
+    NoPlace,
+    /// They do not begin at a multiple of 8.
+    Unaligned,
+    /// They are more than any device has.
+    TooLarge,
+    /// No CPU, or no pointer, gets there.
+    OutOfReach,
+    /// There is memory of ours.
+    Memory,
+    /// They are asked for before there are drivers.
+    TooEarly,
+    /// The page tables do not take them.
+    Map(MapError),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoPlace => f.write_str("its registers are nowhere"),
+            Self::Unaligned => f.write_str("registers lie at multiples of 8"),
+            Self::TooLarge => write!(f, "registers have {MOST:#x} bytes at most"),
+            Self::OutOfReach => f.write_str("the CPU does not reach registers there"),
+            Self::Memory => f.write_str("memory is there, and no registers"),
+            Self::TooEarly => f.write_str("nothing can be mapped yet"),
+            Self::Map(error) => write!(f, "its registers cannot be mapped: {error}"),
+        }
+    }
+}
+
+impl core::error::Error for Error {}
+
 /// [Maps](map) registers for a driver.
-pub(crate) fn map_for_driver(address: u64, length: u64) -> Option<MappedRegisters> {
-    let (machine, memory) = SURFACE.get()?;
+pub(crate) fn map_for_driver(address: u64, length: u64) -> Result<MappedRegisters, Error> {
+    let (machine, memory) = SURFACE.get().ok_or(Error::TooEarly)?;
     map(*machine, memory, address, length)
 }
 
@@ -47,34 +84,39 @@ static FREE: AtomicU32 = AtomicU32::new(0xf100_0000);
 
 /// [Maps](map) the registers that base address register `index` of a PCI function tells of, and switches
 /// the function on. Not for PV domains, which have no ports.
-pub(crate) fn of_function(function: &Function, index: u8, length: u64) -> Option<MappedRegisters> {
+pub(crate) fn of_function(function: &Function, index: u8, length: u64) -> Result<MappedRegisters, Error> {
     let configuration = Configuration::new(&CpuPorts, function.place);
-    let room = u32::try_from(length.next_power_of_two()).ok()?;
+    let room = u32::try_from(length.next_power_of_two()).map_err(|_| Error::TooLarge)?;
     // What is not placed here leaves a hole: there is room for many.
     let free = FREE.fetch_add(2 * room, Ordering::Relaxed).next_multiple_of(room);
     let address = configuration.registers(index, free);
     configuration.switch_on();
-    map_for_driver(address?, length)
+    map_for_driver(address.ok_or(Error::NoPlace)?, length)
 }
 
-/// Maps the registers at `address`, a multiple of 8; `None` if that cannot be, or if it is memory
-/// of ours: firmware and devices say where registers are, and may be wrong.
+/// Maps the registers at `address`. Firmware, devices and the command line say where registers are, and may
+/// be wrong: whatever they say is an error at worst.
 pub(crate) fn map(
     machine: &dyn Machine,
     memory: &MemoryMap,
     address: u64,
     length: u64,
-) -> Option<MappedRegisters> {
-    let range =
-        PhysRange::with_length(address, length).filter(|_| length <= MOST && address.is_multiple_of(8))?;
-    let is_memory = memory.usable().any(|usable| usable.overlaps(range));
-    if address < PAGE_SIZE || is_memory {
-        return None;
+) -> Result<MappedRegisters, Error> {
+    let limit = MAPPED_LIMIT.min(1 << cpuid::physical_address_bits().min(63));
+    let range = PhysRange::with_length(address, length).filter(|range| range.end() <= limit);
+    let range = range.ok_or(Error::OutOfReach)?;
+    match () {
+        () if !address.is_multiple_of(8) => return Err(Error::Unaligned),
+        () if length > MOST => return Err(Error::TooLarge),
+        () if address < PAGE_SIZE || memory.usable().any(|usable| usable.overlaps(range)) => {
+            return Err(Error::Memory);
+        }
+        () => {}
     }
     let first = address - address % PAGE_SIZE;
     for page in (first..range.end()).step_by(PAGE_SIZE as usize) {
-        machine.map_special_page(page, &mut Frames).ok()?;
+        machine.map_special_page(page, &mut Frames).map_err(Error::Map)?;
     }
     // SAFETY: just mapped, for good; not memory of ours.
-    Some(MappedRegisters(unsafe { DeviceRegisters::at(address, length as usize) }))
+    Ok(MappedRegisters(unsafe { DeviceRegisters::at(address, length as usize) }))
 }

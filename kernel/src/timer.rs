@@ -82,9 +82,9 @@ impl Driver for KernelTime {
 
 embassy_time_driver::time_driver_impl!(static TIME: KernelTime = KernelTime);
 
-/// Wakes every task of this vCPU whose time has come, in the order of their times, and calls `run` behind each:
-/// the executor runs tasks that are ready at once in no particular order. Reads the clock only if
-/// there are timers at all.
+/// Wakes every task of this vCPU whose time has come, in the order of their times, and calls `run` behind
+/// each: the executor runs tasks that are ready at once in no particular order. Reads the clock only if there
+/// are timers at all.
 pub(crate) fn wake_due(mut run: impl FnMut()) {
     if next().is_none() {
         return;

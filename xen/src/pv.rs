@@ -3,8 +3,8 @@
 //! `arch-x86/xen.h`, `callback.h`).
 //!
 //! A PV kernel runs without privilege. Its page tables are the real ones, hold machine frames, and are
-//! read-only to it: each change is a request that Xen checks. Exceptions and events enter at addresses that it
-//! names. In other domains all of this answers [`Errno::NOSYS`](crate::Errno::NOSYS).
+//! read-only to it: each change is a request that Xen checks. Exceptions and events enter at addresses that
+//! it names. In other domains all of this answers [`Errno::NOSYS`](crate::Errno::NOSYS).
 //!
 //! # Examples
 //!

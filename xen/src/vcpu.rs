@@ -2,8 +2,8 @@
 //! Operations on one vCPU: `xen/include/public/vcpu.h`.
 //!
 //! Each vCPU has a one-shot timer that raises `VIRQ_TIMER`, in nanoseconds of the paravirtual
-//! [clock](crate::time::Clock); a time that is past raises it at once, so none is ever missed. PV vCPUs are born with a
-//! periodic timer of 100 Hz besides, which keeps an idle domain awake until it is stopped.
+//! [clock](crate::time::Clock); a time that is past raises it at once, so none is ever missed. PV vCPUs are
+//! born with a periodic timer of 100 Hz besides, which keeps an idle domain awake until it is stopped.
 //!
 //! # Examples
 //!

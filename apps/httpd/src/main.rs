@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A web server on port 80, of files on a disk (FAT, or ext2 to ext4), in a tar archive, or in the image.
 //!
-//! `root=disk`: the first disk that has a file system, whatever its name; `root=xvda`: this one; with a number
-//! behind it, this partition; `root=ramdisk`: the archive that the loader gave; `root=builtin`: a page in the
-//! image. Without `root=`, a disk if there is one that has a file system, or else the page.
+//! `root=disk`: the first disk that has a file system, whatever its name; `root=xvda`: this one; with a
+//! number behind it, this partition; `root=ramdisk`: the archive that the loader gave; `root=builtin`: a page
+//! in the image. Without `root=`, a disk if there is one that has a file system, or else the page.
 #![no_std]
 #![no_main]
 

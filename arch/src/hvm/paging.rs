@@ -146,6 +146,8 @@ impl<'a> Tables<'a> {
     where
         for<'b> OffsetPageTable<'b>: Mapper<S>,
     {
+        // The mapper would panic instead.
+        VirtAddr::try_new(address).map_err(|_| MapError::NotVirtual(address))?;
         let frame = PhysFrame::<S>::containing_address(PhysAddr::new(address));
         let mut mapper = mapper(self.top);
         // SAFETY: an identity map of memory that is the guest's, or that the caller of

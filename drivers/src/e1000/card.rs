@@ -22,7 +22,7 @@ pub(super) const TRANSMIT_DESCRIPTORS: usize = 2048;
 pub(super) const RECEIVE_BUFFERS: usize = 4096;
 pub(super) const TRANSMIT_BUFFERS: usize = RECEIVE_BUFFERS + RECEIVERS * BUFFER;
 
-/// Bytes of memory that a card needs.
+/// Bytes of memory that a card needs: for descriptors, and a buffer for each of them.
 pub const MEMORY: usize = TRANSMIT_BUFFERS + SENDERS * BUFFER;
 
 const NO_ADDRESS: Error = Error::Card("its Ethernet address is not valid");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The registers (section 13.4) and descriptors (3.2.3, 3.3.3) that are used.
 
-/// Bytes of all registers together.
+/// Bytes of all registers together: those that the first base address register decodes (section 4.1).
 pub const LENGTH: u64 = 128 << 10;
 
 /// Device control, and its bits: the link follows what the other end can, the link is on, reset.

@@ -23,7 +23,8 @@ const SHORTEST: usize = 60;
 /// Where things are in the card's memory: the ring is first, with 16 bytes behind it that are the card's.
 const TRANSMIT_BUFFERS: usize = RING + BUFFER;
 
-/// Bytes of memory that a card needs.
+/// Bytes of memory that a card needs: for the ring that it receives into, and the buffers that it sends
+/// from.
 pub const MEMORY: usize = TRANSMIT_BUFFERS + SENDERS * BUFFER;
 
 const OUT_OF_REACH: Error = Error::Card("its memory is beyond 4 GiB");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The registers that are used (section 5), as offsets from the first port, and what is in them.
 
-/// Ports of a card.
+/// Ports of a card: those that the first base address register decodes (IOAR, section 7).
 pub const LENGTH: u16 = 0x100;
 
 /// The Ethernet address, six bytes in two registers.

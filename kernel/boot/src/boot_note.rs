@@ -66,6 +66,14 @@ pub enum BootNote {
         /// Its length in bytes.
         length: u64,
     },
+    /// An entry of the memory map tells of memory that cannot be mapped at its own address; that part is not
+    /// used.
+    OutOfReach {
+        /// First address of the entry.
+        start: u64,
+        /// Its length in bytes.
+        length: u64,
+    },
     /// An ACPI table is not what it should be: its length is absurd, its checksum wrong; it was
     /// ignored.
     BadTable {
@@ -106,6 +114,12 @@ impl fmt::Display for BootNote {
                 f,
                 "memory map entry at {start:#x}, {length:#x} bytes, overlaps others; the stricter claim holds"
             ),
+            Self::OutOfReach { start, length } => {
+                write!(
+                    f,
+                    "memory map entry at {start:#x}, {length:#x} bytes, ends where nothing can be mapped; that part is not used"
+                )
+            }
             Self::BadTable { signature, address } => {
                 write!(f, "ACPI table {} at {address:#x} is damaged; ignored", signature.escape_ascii())
             }

@@ -83,8 +83,8 @@ pub struct Platform {
     pub local_apic: bool,
     /// The local APIC's timer can fire at a given TSC value.
     pub tsc_deadline: bool,
-    /// The old interrupt controllers (8259).
-    pub old_controllers: bool,
+    /// The two old interrupt controllers (8259).
+    pub pic: bool,
     /// An I/O APIC, and the local APIC that it needs.
     pub io_apic: bool,
     /// An interval timer (8254).
@@ -95,6 +95,8 @@ pub struct Platform {
     pub debug_port: bool,
     /// A screen in text mode.
     pub screen: bool,
+    /// A virtio console.
+    pub virtio_console: bool,
     /// QEMU's `isa-debug-exit`.
     pub debug_exit: bool,
     /// ACPI tables that tell how to switch off.
@@ -114,10 +116,12 @@ pub struct Devices {
     pub virtio_net: u32,
     /// Virtio devices of other kinds.
     pub virtio_other: u32,
-    /// IDE disks or controllers.
+    /// IDE controllers.
     pub ide: u32,
     /// AHCI controllers.
     pub ahci: u32,
+    /// Disk controllers for which there is no driver.
+    pub storage: u32,
     /// Intel's e1000 network cards.
     pub e1000: u32,
     /// Realtek's RTL8139 network cards.
@@ -231,8 +235,8 @@ impl Capabilities {
     /// no interrupt controllers but local ones. What an initial domain sees is the machine's own.
     #[must_use]
     pub fn has_emulated_platform(&self) -> bool {
-        let Platform { pci_host_bridge, old_controllers, io_apic, .. } = self.platform;
-        let has_any = pci_host_bridge || old_controllers || io_apic;
+        let Platform { pci_host_bridge, pic, io_apic, .. } = self.platform;
+        let has_any = pci_host_bridge || pic || io_apic;
         self.machine == Machine::Hvm && has_any && !self.is_initial_domain()
     }
 

@@ -18,6 +18,7 @@
 extern crate std;
 
 pub mod acpi;
+mod bios;
 pub mod capabilities;
 pub mod command_line;
 pub mod controllers;
@@ -52,7 +53,7 @@ pub use frames::{FrameAllocator, FrameNumber};
 pub use grid::Grid;
 pub use memory_map::MemoryMap;
 pub use phys_memory::{PhysMemory, SliceMemory};
-pub use phys_range::{ADDRESS_LIMIT, PAGE_SIZE, PhysRange};
+pub use phys_range::{ADDRESS_LIMIT, MAPPED_LIMIT, PAGE_SIZE, PhysRange};
 pub use region::{Kind, Region};
 pub use services::Services;
 pub use symbols::SymbolTable;

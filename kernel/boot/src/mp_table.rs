@@ -4,6 +4,9 @@
 //!
 //! It is trusted no more than ACPI's tables are: read by copy, and only if both checksums are right.
 
+use core::ops::Range;
+
+use crate::bios;
 use crate::bytes::Record;
 use crate::checksum::checksum;
 use crate::controllers::{Controllers, Input, IoApic, Signal};
@@ -15,14 +18,12 @@ const TABLE: &[u8; 4] = b"PCMP";
 const HEADER: u64 = 44;
 const ISA: &[u8; 6] = b"ISA   ";
 
-/// Where a BIOS notes the segment of its extended data area.
-const EXTENDED_DATA: u64 = 0x40e;
-/// Where the pointer may lie but for that area: the last KiB of 640 or 512, and the BIOS.
-const PLACES: [(u64, u64); 3] = [(0x9_fc00, 0xa_0000), (0x7_fc00, 0x8_0000), (0xf_0000, 0x10_0000)];
+/// Where the pointer may lie but for the extended data area: the last KiB of 640 or 512, and the BIOS.
+const PLACES: [Range<u64>; 3] = [0x9_fc00..0xa_0000, 0x7_fc00..0x8_0000, 0xf_0000..0x10_0000];
 
 /// The CPU or the I/O APIC may be used.
 const ENABLED: u8 = 1 << 0;
-/// Interrupts of the kind that has a vector.
+/// INT: not NMI, SMI or ExtINT (table 4-9).
 const VECTORED: u8 = 0;
 
 /// What the table tells; nothing if there is none.
@@ -49,12 +50,7 @@ pub fn read(memory: &impl PhysMemory, notes: &mut Notes) -> Controllers {
 
 /// Address of the table, if there is a pointer to one.
 fn find(memory: &impl PhysMemory) -> Option<u64> {
-    let mut segment = [0; 2];
-    let readable = memory.read(EXTENDED_DATA, &mut segment);
-    let extended = if readable { u64::from(u16::from_le_bytes(segment)) << 4 } else { 0 };
-    let extended = (extended, if extended == 0 { 0 } else { extended.saturating_add(1024) });
-    let places = [extended].into_iter().chain(PLACES).flat_map(|(start, end)| (start..end).step_by(16));
-    places
+    bios::places(memory, &PLACES)
         .filter_map(|address| {
             let pointer = Record::<16>::read(memory, address)?;
             let good = pointer.bytes(0, 4) == POINTER && checksum(memory, address, POINTER_LENGTH) == Some(0);

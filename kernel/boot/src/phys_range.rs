@@ -10,6 +10,10 @@ pub const PAGE_SIZE: u64 = 4096;
 /// volume 2, section 5.1: physical addresses have at most 52 bits).
 pub const ADDRESS_LIMIT: u64 = 1 << 52;
 
+/// First address that nothing can be mapped at, as virtual addresses are physical ones: 2^47, where the upper
+/// half of virtual addresses begins to be cut off (section 5.3.1).
+pub const MAPPED_LIMIT: u64 = 1 << 47;
+
 /// A half-open range of physical addresses in bytes, possibly empty.
 ///
 /// Holding one proves `start <= end <= ADDRESS_LIMIT`: it does not wrap and rounding it to pages
@@ -61,6 +65,13 @@ impl PhysRange {
     #[must_use]
     pub const fn len(self) -> u64 {
         self.end.saturating_sub(self.start)
+    }
+
+    /// What of it lies below `limit`, possibly nothing.
+    #[must_use]
+    pub const fn up_to(self, limit: u64) -> Self {
+        let end = if self.end < limit { self.end } else { limit };
+        Self { start: if self.start < end { self.start } else { end }, end }
     }
 
     /// Whether there is no byte in it.

@@ -115,10 +115,10 @@ service! {
 service! {
     /// How interrupt lines of devices reach us.
     Lines {
-        /// Those below 16 by the old controllers, to which firmware leads PCI's; others by the I/O APICs.
+        /// Those below 16 by the 8259s, to which firmware leads PCI's; others by the I/O APICs.
         Both = "8259 and I/O APIC",
-        /// The old controllers: there are 16 lines.
-        OldControllers = "8259",
+        /// The 8259s: there are 16 lines.
+        Pic = "8259",
         /// The I/O APICs.
         IoApic = "I/O APIC",
         /// Not at all.
@@ -139,6 +139,9 @@ service! {
         DebugPort = "debug port 0xE9",
         /// The screen in text mode.
         Vga = "VGA text",
+        /// A virtio console. It comes last, and is used beside any other but Xen's: it may be there for
+        /// other purposes, and have no reader.
+        Virtio = "virtio console",
         /// Nowhere.
         None = "none",
     }
@@ -149,7 +152,7 @@ service! {
     DeviceBus {
         /// Frontends on xenbus.
         Xenbus = "xenbus",
-        /// Virtio on PCI.
+        /// Virtio on PCI or in memory.
         Virtio = "virtio",
         /// Emulated controllers.
         Emulated = "emulated",
@@ -295,10 +298,10 @@ fn choose_lines(found: &Capabilities) -> Choice<Lines> {
         true => Ok(()),
         false => Err(Against::Reason("the command line rules it out")),
     };
-    let old = may(LineLimit::Pic).and_then(|()| offered(found.platform.old_controllers));
-    let new = may(LineLimit::IoApic).and_then(|()| offered(found.platform.io_apic));
-    let both = if old.is_ok() { new } else { Err(Against::Kind) };
-    Choice::best([(Lines::Both, both), (Lines::OldControllers, old), (Lines::IoApic, new)], Lines::None)
+    let pic = may(LineLimit::Pic).and_then(|()| offered(found.platform.pic));
+    let io_apic = may(LineLimit::IoApic).and_then(|()| offered(found.platform.io_apic));
+    let both = if pic.is_ok() { io_apic } else { Err(Against::Kind) };
+    Choice::best([(Lines::Both, both), (Lines::Pic, pic), (Lines::IoApic, io_apic)], Lines::None)
 }
 
 fn choose_upcall(found: &Capabilities) -> Choice<Upcall> {
@@ -321,23 +324,30 @@ fn choose_console(found: &Capabilities) -> Choice<Console> {
         (Console::Serial, present(found.platform.serial_port)),
         (Console::DebugPort, present(found.platform.debug_port)),
         (Console::Vga, present(found.platform.screen)),
+        (Console::Virtio, present(found.platform.virtio_console)),
     ];
     Choice::best(ways, Console::None)
 }
 
 fn choose_disk(found: &Capabilities) -> Choice<DeviceBus> {
-    let emulated = found.devices.ide != 0 || found.devices.ahci != 0;
-    choose_bus(found, found.devices.virtio_block != 0, present(emulated))
+    let Devices { ide, ahci, storage, .. } = found.devices;
+    let reason = "no driver for the disk controller; IDE and AHCI have one";
+    choose_bus(found, found.devices.virtio_block != 0, driven(ide | ahci, storage, reason))
 }
 
 fn choose_network(found: &Capabilities) -> Choice<DeviceBus> {
     let Devices { e1000, rtl8139, ethernet, .. } = found.devices;
-    let emulated = match (e1000 | rtl8139, ethernet) {
+    let reason = "no driver for the network card; e1000 and rtl8139 have one";
+    choose_bus(found, found.devices.virtio_net != 0, driven(e1000 | rtl8139, ethernet, reason))
+}
+
+/// Whether there are devices of a kind that are `known`; the reason, if there are `others` only.
+fn driven(known: u32, others: u32, reason: &'static str) -> Verdict {
+    match (known, others) {
         (0, 0) => Err(Against::Kind),
-        (0, _) => Err(Against::Reason("no driver for the network card; e1000 and rtl8139 have one")),
+        (0, _) => Err(Against::Reason(reason)),
         _ => Ok(()),
-    };
-    choose_bus(found, found.devices.virtio_net != 0, emulated)
+    }
 }
 
 fn choose_bus(found: &Capabilities, virtio: bool, emulated: Verdict) -> Choice<DeviceBus> {

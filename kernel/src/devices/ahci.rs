@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! AHCI disks, driven by a task for each controller.
 
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
 use log::{info, warn};
@@ -51,10 +52,10 @@ async fn drive(function: Function) {
     }
 }
 
-async fn open(function: &Function) -> Result<Controller<registers::MappedRegisters, Line>, &'static str> {
+async fn open(function: &Function) -> Result<Controller<registers::MappedRegisters, Line>, String> {
     let registers = registers::of_function(function, 5, ahci::LENGTH);
-    let registers = registers.ok_or("its registers cannot be mapped")?;
+    let registers = registers.map_err(|error| error.to_string())?;
     let line = intx::line(&CpuPorts, function).and_then(Line::of_function);
     let line = line.ok_or("firmware gave it no interrupt line")?;
-    Controller::open(registers, line).await.map_err(|ahci::Error::Silent| "it does not answer")
+    Controller::open(registers, line).await.map_err(|ahci::Error::Silent| "it does not answer".into())
 }

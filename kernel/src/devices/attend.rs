@@ -22,6 +22,9 @@ use crate::{exec, store};
 /// The pause before a device is driven again: one that always fails must not keep us busy.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Time that each step of the handshake with a device's backend may take.
+pub(super) const STEP: core::time::Duration = core::time::Duration::from_secs(10);
+
 /// A class of devices, and how one is driven.
 pub(crate) trait Class: Sync {
     /// Its directory below `device/`, such as `vbd`.
@@ -30,9 +33,9 @@ pub(crate) trait Class: Sync {
     /// Why a driver failed.
     type Error: fmt::Display;
 
-    /// Told which devices there are by their numbers, in ascending order: first of all, and after
-    /// each change.
-    fn found(&self, devices: &[u32]);
+    /// Told which devices there are by their numbers, in ascending order: first of all, when that is
+    /// [`Listed::First`], and after each change.
+    fn found(&self, devices: &[u32], listed: Listed);
 
     /// Drives a device until it is taken away. Called again when the device or its backend is made
     /// anew, or begins again.
@@ -42,22 +45,31 @@ pub(crate) trait Class: Sync {
     fn gone(&self, number: u32);
 }
 
+/// Which list of a class's devices it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// That of those there are at boot.
+    First,
+    /// A later one.
+    Again,
+}
+
 /// Drives all devices of a class, for ever, or until xenstored refuses.
 pub(crate) async fn attend<C: Class>(class: &'static C, store: &'static Client) {
     let attended = Attended::default();
-    let mut listed = false;
+    let mut listed = Listed::First;
     let search = async || {
         let ended = find(class, store, &attended, &mut listed).await;
-        if !listed {
+        if listed == Listed::First {
             // Who waits for the devices there are at boot does not wait for xenstored to come back.
-            class.found(&[]);
-            listed = true;
+            class.found(&[], listed);
+            listed = Listed::Again;
         }
         ended
     };
     let Err(error) = store::persist(store, search).await;
     warn!("no more devices will be found in device/{}: {error}", C::DIRECTORY);
-    class.found(&[]);
+    class.found(&[], Listed::Again);
 }
 
 /// The devices that have a task.
@@ -67,15 +79,15 @@ async fn find<C: Class>(
     class: &'static C,
     store: &'static Client,
     attended: &Attended,
-    listed: &mut bool,
+    listed: &mut Listed,
 ) -> xenstore::Result<Infallible> {
     let directory = format!("device/{}", C::DIRECTORY);
     let mut changes = store.watch(&directory).await?;
     loop {
         changes.next().await?;
         let devices = list(store, &directory).await?;
-        class.found(&devices);
-        *listed = true;
+        class.found(&devices, *listed);
+        *listed = Listed::Again;
         for number in devices {
             if !attended.lock().insert(number) {
                 continue;

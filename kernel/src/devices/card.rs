@@ -10,6 +10,7 @@ use log::{info, warn};
 use prism_boot::services::DeviceBus;
 use prism_drivers::net::{self, Error, Properties, Wire};
 use prism_drivers::pci::{self, Configuration, Function};
+use prism_drivers::virtio::Kind;
 use prism_drivers::{e1000, intx, rtl8139};
 
 use super::virtio;
@@ -29,12 +30,13 @@ enum Card {
 impl Card {
     /// The card that a function is; `None` if it is none, or one that nobody here knows.
     fn of(function: Function) -> Option<Self> {
-        match function {
-            _ if function.class >> 8 != 2 => None,
-            _ if function.is_virtio() => Some(Self::Virtio(virtio::Device::OnPci(function))),
-            _ if e1000::is_one(&function) => Some(Self::E1000(function)),
-            _ if rtl8139::is_one(&function) => Some(Self::Rtl8139(function)),
-            _ => None,
+        match function.virtio_kind() {
+            Some(Kind::Network) => Some(Self::Virtio(virtio::Device::OnPci(function))),
+            Some(_) => None,
+            None if function.class >> 8 != 2 => None,
+            None if e1000::is_one(&function) => Some(Self::E1000(function)),
+            None if rtl8139::is_one(&function) => Some(Self::Rtl8139(function)),
+            None => None,
         }
     }
 
@@ -103,7 +105,10 @@ static FREE_PORTS: AtomicU16 = AtomicU16::new(0xc100);
 
 async fn drive_e1000(function: &Function, interface: &Interface) -> Ended {
     let registers = registers::of_function(function, 0, e1000::LENGTH);
-    let Some(registers) = registers else { return Ended::not_driven("its registers cannot be mapped") };
+    let registers = match registers {
+        Ok(registers) => registers,
+        Err(error) => return Ended::not_driven(error),
+    };
     let open = async |memory, line: &Line| e1000::Card::open(registers, memory, line).await;
     serve(function, interface, "e1000", e1000::MEMORY, open).await
 }

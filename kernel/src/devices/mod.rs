@@ -2,7 +2,17 @@
 //! Devices, each driven by a task of its own: those that the toolstack gave this domain, found in
 //! xenstore at boot and whenever one is plugged in; and those of a PC.
 //!
-//! A new class of the toolstack's devices implements [`Class`], and has [`attend`] spawned.
+//! # To add a card, a disk controller, a class
+//!
+//! Its logic is a module of `prism_drivers`, over the traits there, and tells of a PCI function whether it is
+//! one. Then it takes
+//!
+//! - for any device of a PC: a counter in `prism_boot::capabilities::Devices`, counted by `probe::count`;
+//! - for a card: a variant of `card::Card` with its arms, and a place in `choose_network` of
+//!   `prism_boot::services`, where the reason names the cards that are known;
+//! - for a disk controller: a module beside `ahci`, begun by `emulated::find_disks`, and a place in
+//!   `choose_disk`, also with the reason;
+//! - for a class of the toolstack's devices: a [`Class`](attend::Class), for which [`attend`] is spawned.
 
 mod ahci;
 mod attend;
@@ -21,7 +31,7 @@ use xen::xenstore::Client;
 
 use crate::network::{NetworkError, interfaces};
 use crate::{exec, store};
-use attend::{Class, attend};
+use attend::attend;
 use platform::XenPlatform;
 use vbd::Vbds;
 use vif::Vifs;
@@ -37,17 +47,18 @@ pub(crate) fn begin(store: &'static Client, line: &CommandLine) {
     let _ = exec::spawn(attend(VBDS.call_once(|| Vbds::new(platform, poll)), store));
 }
 
-/// Finds and drives all network interfaces, which are reached by `bus`.
+/// Finds and drives all network interfaces, which are reached by `bus`, as the command line wants it.
 ///
 /// # Errors
 ///
 /// If there are none, or too many tasks run.
-pub(crate) fn begin_network(bus: DeviceBus) -> Result<(), NetworkError> {
+pub(crate) fn begin_network(bus: DeviceBus, line: &CommandLine) -> Result<(), NetworkError> {
     match bus {
         DeviceBus::Xenbus => {
             let store = store::client().ok_or(NetworkError::NoDevices)?;
             let platform = XenPlatform::get().ok_or(NetworkError::NoDevices)?;
-            let vifs = VIFS.call_once(|| Vifs::new(platform));
+            let poll = line.network_poll().ok().flatten().unwrap_or_default();
+            let vifs = VIFS.call_once(|| Vifs::new(platform, poll));
             exec::spawn(attend(vifs, store)).map_err(|_| NetworkError::Busy)
         }
         DeviceBus::Virtio | DeviceBus::Emulated => {

@@ -4,7 +4,6 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use embassy_futures::select::{Either, select};
@@ -15,11 +14,9 @@ use spin::Mutex;
 use xen::xenbus::{self, Device, Ended};
 use xen::xenstore::Delay;
 
-use super::{Class, XenPlatform, emulated};
+use super::attend::{Class, Listed, STEP};
+use super::{XenPlatform, emulated};
 use crate::{disks, exec};
-
-/// Time that each step of the handshake may take.
-const LIMIT: Duration = Duration::from_secs(10);
 
 /// Queues of a disk at most: each has a task, a ring and an event channel.
 const MOST_QUEUES: usize = 8;
@@ -33,14 +30,13 @@ pub(crate) struct Vbds {
     /// How long to look for answers before sleeping.
     poll: Duration,
     known: Mutex<BTreeMap<u32, Known>>,
-    searched: AtomicBool,
 }
 
 impl Vbds {
     /// The class; applications that ask for disks wait for it from now on.
     pub(crate) fn new(platform: &'static XenPlatform, poll: Duration) -> Self {
         disks::begin_search();
-        Self { platform, poll, known: Mutex::new(BTreeMap::new()), searched: AtomicBool::new(false) }
+        Self { platform, poll, known: Mutex::new(BTreeMap::new()) }
     }
 
     fn vbd(&self, number: u32) -> Known {
@@ -69,8 +65,8 @@ impl Class for Vbds {
 
     type Error = Error;
 
-    fn found(&self, devices: &[u32]) {
-        if !self.searched.swap(true, Ordering::Relaxed) {
+    fn found(&self, devices: &[u32], listed: Listed) {
+        if listed == Listed::First {
             emulated::decide_about_disks(devices.len());
             devices.iter().for_each(|number| disks::announce(*number));
             disks::end_search();
@@ -81,7 +77,7 @@ impl Class for Vbds {
         let (vbd, queues) = self.vbd(number);
         let mut front = Front::new(&vbd, self.poll).with_queues(queues);
         let present = async {
-            match select(vbd.settled(), self.platform.delay(LIMIT)).await {
+            match select(vbd.settled(), self.platform.delay(STEP)).await {
                 Either::First(()) => {
                     info!("disk {}: {}", vbd.name(), vbd.geometry());
                     disks::add(number, Arc::clone(&vbd) as Arc<disks::Disk>);
@@ -95,7 +91,7 @@ impl Class for Vbds {
             }
             core::future::pending().await
         };
-        let run = xenbus::run(&device, &mut front, self.platform, LIMIT);
+        let run = xenbus::run(&device, &mut front, self.platform, STEP);
         let ended = match select(run, present).await {
             Either::First(ended) | Either::Second(ended) => ended,
         };

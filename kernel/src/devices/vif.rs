@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Paravirtual network interfaces.
 
-use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use log::info;
@@ -9,23 +8,22 @@ use prism_boot::command_line::INTERFACES;
 use prism_drivers::net::{Error, NetFront, Pages};
 use xen::xenbus::{self, Device, Ended};
 
-use super::{Class, XenPlatform, emulated};
+use super::attend::{Class, Listed, STEP};
+use super::{XenPlatform, emulated};
 use crate::network::interfaces;
 use crate::{exec, memory};
-
-/// Time that each step of the handshake may take.
-const STEP: Duration = Duration::from_secs(10);
 
 /// The class of paravirtual network interfaces.
 pub(crate) struct Vifs {
     platform: &'static XenPlatform,
-    searched: AtomicBool,
+    /// How long to look for packets before sleeping.
+    poll: Duration,
 }
 
 impl Vifs {
     /// The class.
-    pub(crate) fn new(platform: &'static XenPlatform) -> Self {
-        Self { platform, searched: AtomicBool::new(false) }
+    pub(crate) fn new(platform: &'static XenPlatform, poll: Duration) -> Self {
+        Self { platform, poll }
     }
 }
 
@@ -33,9 +31,9 @@ impl Class for Vifs {
     const DIRECTORY: &'static str = "vif";
     type Error = Error;
 
-    fn found(&self, devices: &[u32]) {
+    fn found(&self, devices: &[u32], listed: Listed) {
         interfaces::set_paravirtual(devices);
-        if !self.searched.swap(true, Ordering::Relaxed) {
+        if listed == Listed::First {
             emulated::decide_about_cards(devices.len());
             interfaces::settle();
         }
@@ -47,7 +45,8 @@ impl Class for Vifs {
             return Ended::Stopped;
         };
         let queues = (exec::running().count() as u32).min(MOST_QUEUES);
-        let mut frontend = NetFront::new(self.platform, interface, pages()).with_queues(queues);
+        let frontend = NetFront::new(self.platform, interface, pages());
+        let mut frontend = frontend.with_queues(queues).with_poll(self.poll);
         xenbus::run(&device, &mut frontend, self.platform, STEP).await
     }
 

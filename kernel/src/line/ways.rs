@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! By which interrupt controllers lines arrive.
 //!
-//! A line below 16 comes through a PC's old controllers where there are any, as firmware leads PCI's lines
+//! A line below 16 comes through a PC's 8259s where there are any, as firmware leads PCI's lines
 //! there, and only ACPI's methods tell what else they are led to. Any other comes through an I/O APIC.
 
 use alloc::format;
-use alloc::string::String;
+use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 use core::sync::atomic::Ordering;
 
 use log::warn;
-use prism_arch::lines::{FIRST_VECTOR, LINES, OLD_LINES};
+use prism_arch::lines::{FIRST_VECTOR, LINES, PIC_LINES};
 use prism_arch::machine::Machine;
 use prism_boot::MemoryMap;
 use prism_boot::controllers::{Controllers, Input, Polarity, Signal, Trigger};
@@ -38,11 +38,11 @@ struct Placed {
 pub(crate) fn find(machine: &dyn Machine, memory: &MemoryMap, controllers: &Controllers) -> IoApics {
     let placed = controllers.io_apics.iter().filter_map(|told| {
         let registers = registers::map(machine, memory, told.address, io_apic::LENGTH);
-        let apic = registers.and_then(IoApic::new);
-        if apic.is_none() {
-            warn!("there is no I/O APIC at {:#x}, where firmware says", told.address);
-        }
-        Some(Placed { first: told.first, apic: apic? })
+        let apic = registers
+            .map_err(|error| error.to_string())
+            .and_then(|registers| IoApic::new(registers).ok_or_else(|| "nothing answers".into()));
+        let warn = |reason: &String| warn!("the I/O APIC at {:#x} is not used: {reason}", told.address);
+        Some(Placed { first: told.first, apic: apic.inspect_err(warn).ok()? })
     });
     IoApics(placed.collect())
 }
@@ -59,7 +59,7 @@ pub(crate) struct Ways {
     chosen: Lines,
     controllers: Controllers,
     io_apics: IoApics,
-    /// The inputs that are led to places, in the order of those: behind the places of the old lines.
+    /// Input number `led[i]` arrives at place `PIC_LINES + i`.
     led: Mutex<Vec<u32>>,
 }
 
@@ -72,15 +72,15 @@ impl Ways {
     /// The place at which interrupts of line `number` arrive from now on; `None` if they cannot. What counts
     /// as a signal is what the line's device tells, else what firmware does.
     pub(super) fn open(&self, number: u32, signal: Option<Signal>) -> Option<usize> {
-        let (old, new) = match self.chosen {
+        let (pic, io_apic) = match self.chosen {
             Lines::Both => (true, true),
-            Lines::OldControllers => (true, false),
+            Lines::Pic => (true, false),
             Lines::IoApic => (false, true),
             Lines::None => (false, false),
         };
         match u8::try_from(number) {
-            Ok(line) if old && usize::from(line) < OLD_LINES => Some(open_old(line)),
-            _ if new => {
+            Ok(line) if pic && usize::from(line) < PIC_LINES => Some(open_pic(line)),
+            _ if io_apic => {
                 let told = self.controllers.input(number);
                 self.lead(Input { signal: signal.unwrap_or(told.signal), ..told })
             }
@@ -90,7 +90,7 @@ impl Ways {
 
     /// What leads to a place, in words.
     pub(super) fn name(&self, place: u8) -> String {
-        let input = usize::from(place).checked_sub(OLD_LINES);
+        let input = usize::from(place).checked_sub(PIC_LINES);
         match input.and_then(|index| self.led.lock().get(index).copied()) {
             Some(input) => format!("I/O APIC, input {input}"),
             None => format!("8259, line {place}"),
@@ -101,14 +101,14 @@ impl Ways {
     fn lead(&self, input: Input) -> Option<usize> {
         let mut led = self.led.lock();
         if let Some(index) = led.iter().position(|number| *number == input.number) {
-            return Some(OLD_LINES + index);
+            return Some(PIC_LINES + index);
         }
-        let place = OLD_LINES + led.len();
+        let place = PIC_LINES + led.len();
         let vector = u8::try_from(place).ok().filter(|_| place < LINES)?.checked_add(FIRST_VECTOR)?;
-        let cpu = u8::try_from(apic::get()?.own_id()).ok()?;
+        let apic_id = u8::try_from(apic::get()?.own_id()).ok()?;
         let route = Route {
             vector,
-            cpu,
+            apic_id,
             level: input.signal.trigger == Trigger::Level,
             low: input.signal.polarity == Polarity::Low,
         };
@@ -124,11 +124,11 @@ impl Ways {
     }
 }
 
-/// Opens a line of the old controllers.
-fn open_old(line: u8) -> usize {
+/// Opens a line of the 8259s.
+fn open_pic(line: u8) -> usize {
     if OPEN.fetch_or(1 << line, Ordering::Relaxed) & 1 << line == 0 {
         if let Some(apic) = apic::get() {
-            apic.let_old_controllers_through();
+            apic.let_pic_through();
         }
         pic::open(&CpuPorts, line);
     }

@@ -5,6 +5,7 @@
 //! The stack is `embassy-net` over smoltcp. Nothing is done about an interface before the
 //! application asks for it.
 
+mod claim;
 mod error;
 pub(crate) mod interfaces;
 mod listen;
@@ -14,7 +15,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer, with_timeout};
-use prism_boot::command_line::{Addressing, INTERFACES};
+use prism_boot::command_line::Addressing;
 use prism_boot::services::DeviceBus;
 
 pub use embassy_net;
@@ -24,6 +25,7 @@ pub use prism_drivers::net::Counters;
 
 use crate::app::Context;
 use crate::devices;
+use claim::Claim;
 
 /// Time that a backend has to connect, or a card to be ready.
 const CONNECTION: Duration = Duration::from_secs(10);
@@ -37,27 +39,27 @@ const LEASE: Duration = Duration::from_secs(5);
 /// Whether interfaces are attended to.
 static BEGUN: AtomicBool = AtomicBool::new(false);
 
-/// Whether an interface's stack has been handed out.
-static TAKEN: [AtomicBool; INTERFACES] = [const { AtomicBool::new(false) }; INTERFACES];
-
 /// The stack on interface `index`, once it has an address.
 pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'static>, NetworkError> {
     let addressing = context.command_line().addressing(index).map_err(NetworkError::CommandLine)?;
-    let taken = TAKEN.get(index).ok_or(NetworkError::Absent)?;
     let bus = context.surroundings.services.network.chosen;
     if !BEGUN.swap(true, Ordering::AcqRel) {
-        devices::begin_network(bus).inspect_err(|_| BEGUN.store(false, Ordering::Release))?;
+        devices::begin_network(bus, context.command_line())
+            .inspect_err(|_| BEGUN.store(false, Ordering::Release))?;
     }
     let interface = interfaces::interface(index).await.ok_or(NetworkError::Absent)?;
-    if taken.swap(true, Ordering::AcqRel) {
-        return Err(NetworkError::Taken);
-    }
-    let properties = with_timeout(CONNECTION, interface.connected());
-    let properties = properties.await.map_err(|_| NetworkError::NoConnection)?;
-    if bus == DeviceBus::Xenbus {
-        devices::emulated::take_cards_away();
-    }
-    let stack = stack::start(interface, properties, &addressing).await?;
+    let mut claim = Claim::on(index)?;
+    let stack = match claim.stack() {
+        Some(stack) => stack,
+        None => {
+            let properties = with_timeout(CONNECTION, interface.connected());
+            let properties = properties.await.map_err(|_| NetworkError::NoConnection)?;
+            if bus == DeviceBus::Xenbus {
+                devices::emulated::take_cards_away();
+            }
+            claim.keep(stack::start(interface, properties, &addressing).await?)
+        }
+    };
     with_timeout(CABLE, stack.wait_link_up()).await.map_err(|_| NetworkError::NoCable)?;
     with_timeout(ADDRESS, stack.wait_config_up()).await.map_err(|_| NetworkError::NoAddress)?;
     if addressing == Addressing::Dynamic {
@@ -70,6 +72,7 @@ pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'stati
         let _ = with_timeout(LEASE, lease).await;
     }
     log::info!("network {index}: {}", stack::summary(&stack));
+    claim.hand_out();
     Ok(stack)
 }
 

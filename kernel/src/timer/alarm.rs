@@ -58,7 +58,7 @@ impl Alarm {
 
     fn by_interval_timer() -> Self {
         if let Some(apic) = apic::get() {
-            apic.let_old_controllers_through();
+            apic.let_pic_through();
         }
         pic::open(&CpuPorts, pit::LINE);
         Self::IntervalTimer

@@ -59,8 +59,8 @@ impl Env {
         Self::Fv,
     ];
 
-    /// Those where a guest can be given disks and a network. Xen gives its dom0 the machine's own devices, which
-    /// are left alone: nothing drives hardware here.
+    /// Those where a guest can be given disks and a network. Xen gives its dom0 the machine's own devices,
+    /// which are left alone: nothing drives hardware here.
     pub const WITH_DEVICES: [Self; 9] = [
         Self::Pv,
         Self::Pvh,

@@ -56,8 +56,9 @@ pub(super) fn close_v1(header: &impl Header) -> bool {
     before as u16 & IN_USE == 0 && header.replace(before, 0)
 }
 
-/// Takes an entry of version 2 back, whose marks `status` reads. Xen marks the status, then looks at the flags again; we clear the flags, then look at the
-/// status. With a full barrier on both sides, one of the two sees the other.
+/// Takes an entry of version 2 back, whose marks `status` reads. Xen marks the status, then looks at the
+/// flags again; we clear the flags, then look at the status. With a full barrier on both sides, one of the
+/// two sees the other.
 pub(super) fn close_v2(header: &impl Header, status: impl FnOnce() -> u16) -> bool {
     header.store(0);
     header.full_barrier();

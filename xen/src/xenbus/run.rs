@@ -96,8 +96,8 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
 /// Connects `frontend` to its backend, serves it, and connects it again when the backend comes
 /// back.
 ///
-/// Nothing but serving lasts longer than `limit`, and what the driver takes to release. A device that fails leaves a message in
-/// xenstore, at `error/<frontend>/error`, and disturbs nobody else.
+/// Nothing but serving lasts longer than `limit`, and what the driver takes to release. A device that fails
+/// leaves a message in xenstore, at `error/<frontend>/error`, and disturbs nobody else.
 pub async fn run<F: Frontend>(
     device: &Device,
     frontend: &mut F,

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The root pointer, and the list of tables that it leads to (sections 5.2.5, 5.2.7, 5.2.8).
 
+use core::ops::Range;
+
 use super::table::{HEADER, Table};
+use crate::bios;
 use crate::bytes::Record;
 use crate::checksum::checksum;
 use crate::{BootNote, Notes, PhysMemory};
@@ -10,10 +13,8 @@ const SIGNATURE: &[u8; 8] = b"RSD PTR ";
 /// Lengths of the structure in revision 0, and from revision 2 on.
 const LENGTH_0: u32 = 20;
 const LENGTH_2: u32 = 36;
-/// A BIOS leaves it here, at a multiple of 16.
-const BIOS: (u64, u64) = (0xe_0000, 0x10_0000);
-/// Where a BIOS notes the segment of its extended data area, whose first KiB is another place.
-const EXTENDED_DATA: u64 = 0x40e;
+/// A BIOS leaves it here, if not in its extended data area.
+const PLACE: Range<u64> = 0xe_0000..0x10_0000;
 
 /// Tables that are looked at. No machine has as many.
 const MOST_TABLES: u32 = 64;
@@ -28,20 +29,14 @@ pub(super) struct Root {
 
 /// The root at `rsdp`, or where a BIOS leaves it if nobody has said where it is.
 pub(super) fn find(memory: &impl PhysMemory, rsdp: Option<u64>, notes: &mut Notes) -> Option<Root> {
-    let Some(address) = rsdp else { return search(memory) };
+    let Some(address) = rsdp else {
+        return bios::places(memory, &[PLACE]).find_map(|address| at(memory, address));
+    };
     let root = at(memory, address);
     if root.is_none() {
         notes.push(BootNote::BadTable { signature: *b"RSD ", address });
     }
     root
-}
-
-fn search(memory: &impl PhysMemory) -> Option<Root> {
-    let mut segment = [0; 2];
-    let readable = memory.read(EXTENDED_DATA, &mut segment);
-    let extended = if readable { u64::from(u16::from_le_bytes(segment)) << 4 } else { 0 };
-    let extended = if extended == 0 { 0..0 } else { extended..extended.saturating_add(1024) };
-    extended.step_by(16).chain((BIOS.0..BIOS.1).step_by(16)).find_map(|address| at(memory, address))
 }
 
 fn at(memory: &impl PhysMemory, address: u64) -> Option<Root> {

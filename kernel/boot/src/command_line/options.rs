@@ -32,8 +32,8 @@ const HYPERCALL: KernelOption = KernelOption {
 
 const CONSOLE: KernelOption = KernelOption {
     name: "console",
-    values: "a list of pv, xen, debug and serial, parted by commas",
-    help: "Where output goes: the PV ring, Xen's own console, port 0xE9, the 16550 serial port; without it, wherever somebody may read it.",
+    values: "a list of pv, xen, debug, serial, vga and virtio, parted by commas",
+    help: "Where output goes: the PV ring, Xen's own console, port 0xE9, the 16550 serial port, the screen, a virtio console; without it, wherever somebody may read it.",
 };
 
 pub(super) const IP: KernelOption = interface("ip");
@@ -59,6 +59,12 @@ const BLK_POLL: KernelOption = KernelOption {
     name: "blk.poll_us",
     values: "0 to 10000 microseconds",
     help: "How long a paravirtual disk is looked at for answers before its driver sleeps; without it, 0.",
+};
+
+const NET_POLL: KernelOption = KernelOption {
+    name: "net.poll_us",
+    values: "0 to 10000 microseconds",
+    help: "How long a paravirtual network interface is looked at for packets before its driver sleeps; without it, 0.",
 };
 
 const EVENTS: KernelOption = KernelOption {
@@ -98,6 +104,7 @@ pub const KERNEL_OPTIONS: &[KernelOption] = &[
     CONSOLE,
     ENTROPY,
     BLK_POLL,
+    NET_POLL,
     EVENTS,
     UPCALL,
     RUNG,
@@ -169,7 +176,7 @@ pub enum UpcallLimit {
 /// The only interrupt controllers that devices' lines may come through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LineLimit {
-    /// The old ones, two 8259s.
+    /// The 8259s.
     Pic,
     /// The I/O APICs.
     IoApic,
@@ -202,6 +209,8 @@ bitflags! {
         const SERIAL = 1 << 3;
         /// The screen, and the keyboard with it.
         const VGA = 1 << 4;
+        /// A virtio console.
+        const VIRTIO = 1 << 5;
     }
 }
 
@@ -279,10 +288,16 @@ impl CommandLine {
     ///
     /// If `blk.poll_us=` is no number, or too large a one.
     pub fn block_poll(&self) -> Result<Option<Duration>, ValueError<'_>> {
-        self.option(BLK_POLL, |value| {
-            let microseconds = value.parse().ok().filter(|number| *number <= 10_000);
-            microseconds.map(Duration::from_micros)
-        })
+        self.option(BLK_POLL, poll)
+    }
+
+    /// How long to look for packets before sleeping.
+    ///
+    /// # Errors
+    ///
+    /// If `net.poll_us=` is no number, or too large a one.
+    pub fn network_poll(&self) -> Result<Option<Duration>, ValueError<'_>> {
+        self.option(NET_POLL, poll)
     }
 
     /// The way of reporting events asked for.
@@ -339,6 +354,11 @@ impl CommandLine {
     }
 }
 
+/// A time for which something is looked at.
+fn poll(microseconds: &str) -> Option<Duration> {
+    microseconds.parse().ok().filter(|number| *number <= 10_000).map(Duration::from_micros)
+}
+
 fn console_sink(name: &str) -> Option<ConsoleSinks> {
     Some(match name {
         "pv" => ConsoleSinks::PV,
@@ -346,6 +366,7 @@ fn console_sink(name: &str) -> Option<ConsoleSinks> {
         "debug" => ConsoleSinks::DEBUG,
         "serial" => ConsoleSinks::SERIAL,
         "vga" => ConsoleSinks::VGA,
+        "virtio" => ConsoleSinks::VIRTIO,
         _ => return None,
     })
 }

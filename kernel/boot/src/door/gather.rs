@@ -2,7 +2,8 @@
 //! What every door does the same way: put one claim of the loader into [`BootInfo`], or note why
 //! not.
 
-use crate::{BootInfo, BootNote, CommandLine, Kind, Module, PhysMemory, PhysRange, Text, bytes::as_u64};
+use crate::bytes::as_u64;
+use crate::{BootInfo, BootNote, CommandLine, Kind, MAPPED_LIMIT, Module, PhysMemory, PhysRange, Text};
 
 /// Entries of a memory map that are looked at.
 const MAP_ENTRIES: u64 = 1024;
@@ -17,7 +18,7 @@ impl BootInfo {
         }
     }
 
-    /// Adds one entry of the memory map.
+    /// Adds one entry of the memory map, of which no usable memory is taken where it cannot be mapped.
     pub(crate) fn add_memory(&mut self, start: u64, length: u64, kind: Kind) {
         let Some(range) = PhysRange::with_length(start, length) else {
             return self.notes.push(BootNote::AbsurdRange { what: "memory map entry", start, length });
@@ -25,7 +26,11 @@ impl BootInfo {
         if self.memory.overlaps(range.inward()) {
             self.notes.push(BootNote::Overlap { start, length });
         }
-        self.memory.add(range, kind);
+        let reach = if kind == Kind::Usable { range.up_to(MAPPED_LIMIT) } else { range };
+        if reach != range {
+            self.notes.push(BootNote::OutOfReach { start, length });
+        }
+        self.memory.add(reach, kind);
     }
 
     /// Number of memory map entries to look at where there are `count`.

@@ -14,8 +14,8 @@ use xen_sys::xen::{
 
 use crate::bytes::{Record, as_u64};
 use crate::{
-    ADDRESS_LIMIT, BootError, BootInfo, BootNote, CommandLine, Dom0Console, Door, Kind, PAGE_SIZE,
-    PhysMemory, PhysRange, PvLayout, SharedRing, Text,
+    BootError, BootInfo, BootNote, CommandLine, Dom0Console, Door, Kind, MAPPED_LIMIT, PAGE_SIZE, PhysMemory,
+    PhysRange, PvLayout, SharedRing, Text,
 };
 
 /// Length of `start_info`.
@@ -75,7 +75,7 @@ fn ring(mfn: u64, port: u32) -> Option<SharedRing> {
 }
 
 fn read_layout(info: &mut BootInfo, record: &Record<LENGTH>, address: u64) -> Result<PvLayout, BootError> {
-    const MOST_PAGES: u64 = ADDRESS_LIMIT / PAGE_SIZE;
+    const MOST_PAGES: u64 = MAPPED_LIMIT / PAGE_SIZE;
     let found = record.u64(offset_of!(start_info, nr_pages));
     if found == 0 {
         return Err(BootError::NoPages);

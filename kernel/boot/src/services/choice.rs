@@ -20,7 +20,7 @@ pub struct Choice<T> {
     /// The best way there is.
     pub chosen: T,
     /// The ways that would have been better on a machine of this kind, best first.
-    pub passed_over: ArrayVec<PassedOver<T>, 5>,
+    pub passed_over: ArrayVec<PassedOver<T>, 6>,
 }
 
 /// What stands against a way.
@@ -38,7 +38,7 @@ pub(super) type Verdict = Result<(), Against>;
 impl<T: Copy> Choice<T> {
     /// The first of `ways` that nothing stands against, or else `last`.
     pub(super) fn best<const N: usize>(ways: [(T, Verdict); N], last: T) -> Self {
-        const { assert!(N <= 5) };
+        const { assert!(N <= 6) };
         let mut passed_over = ArrayVec::new();
         for (way, verdict) in ways {
             match verdict {

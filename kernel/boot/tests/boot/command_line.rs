@@ -84,6 +84,8 @@ fn kernel_options_are_typed() {
     assert_eq!(CommandLine::from("").log_level(), Ok(None));
     assert_eq!(CommandLine::from("blk.poll_us=50").block_poll(), Ok(Some(Duration::from_micros(50))));
     assert!(CommandLine::from("blk.poll_us=10001").block_poll().is_err());
+    assert_eq!(CommandLine::from("net.poll_us=10000").network_poll(), Ok(Some(Duration::from_millis(10))));
+    assert!(CommandLine::from("net.poll_us=").network_poll().is_err());
 }
 
 #[test]
@@ -109,11 +111,24 @@ fn every_kernel_option_accepts_the_values_it_documents() {
                 && line.hypercall_method().is_ok()
                 && line.console_sinks().is_ok()
                 && line.block_poll().is_ok()
+                && line.network_poll().is_ok()
                 && line.event_abi().is_ok()
-                && line.line_limit().is_ok();
+                && line.line_limit().is_ok()
+                && line.upcall_limit().is_ok()
+                && line.entropy_limit().is_ok()
+                && line.rung().is_ok();
             assert!(accepted, "{}={value}", option.name);
         }
     }
+}
+
+#[test]
+fn every_console_is_among_the_values_that_are_documented() {
+    let option = KERNEL_OPTIONS.iter().find(|option| option.name == "console").unwrap();
+    let sinks = option.values.split([' ', ',']).filter_map(|value| {
+        CommandLine::from(format!("console={value}").as_str()).console_sinks().ok().flatten()
+    });
+    assert_eq!(sinks.collect::<ConsoleSinks>(), ConsoleSinks::all());
 }
 
 #[test]

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_boot::{BootInfo, BootNote, Door, e820};
+use prism_boot::{BootInfo, BootNote, Door, MAPPED_LIMIT, e820};
 
 use crate::image::{notes, usable};
 
@@ -49,6 +49,23 @@ fn entries_that_wrap_are_left_out_and_noted() {
     assert_eq!(usable(&info), [(0x1000, 0x2000)]);
     let expected = BootNote::AbsurdRange { what: "memory map entry", start: u64::MAX, length: 2 };
     assert_eq!(notes(&info), [expected]);
+}
+
+#[test]
+fn memory_that_cannot_be_mapped_is_left_out_and_noted() {
+    let (half, whole) = ((MAPPED_LIMIT - 0x1000, 0x3000), (MAPPED_LIMIT, 0x1000));
+    let info = parse(&table(&[(0x1000, 0x1000, 1), (half.0, half.1, 1), (whole.0, whole.1, 1)]));
+    assert_eq!(usable(&info), [(0x1000, 0x2000), (MAPPED_LIMIT - 0x1000, MAPPED_LIMIT)]);
+    let expected = [half, whole].map(|(start, length)| BootNote::OutOfReach { start, length });
+    assert_eq!(notes(&info), expected);
+}
+
+#[test]
+fn what_is_no_memory_may_lie_anywhere() {
+    let info =
+        parse(&table(&[(0x1000, 0x1000, 1), (0xfd_0000_0000, 0x3_0000_0000, 2), (1 << 50, 0x1000, 2)]));
+    assert_eq!(usable(&info), [(0x1000, 0x2000)]);
+    assert!(info.notes.is_empty());
 }
 
 #[test]

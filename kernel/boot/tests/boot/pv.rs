@@ -132,8 +132,8 @@ fn more_pages_than_a_machine_can_have_are_clamped() {
     let mut image = image();
     set(&mut image, offset_of!(start_info, nr_pages), u64::MAX);
     let info = parse(&image);
-    assert_eq!(usable(&info), [(0, 1 << 52)]);
-    assert!(notes(&info).contains(&BootNote::Clamped { what: "nr_pages", found: u64::MAX, used: 1 << 40 }));
+    assert_eq!(usable(&info), [(0, 1 << 47)]);
+    assert!(notes(&info).contains(&BootNote::Clamped { what: "nr_pages", found: u64::MAX, used: 1 << 35 }));
 }
 
 #[test]

@@ -56,12 +56,33 @@ fn an_emulated_platform_without_the_platform_device_gets_nothing_from_xen() {
 }
 
 #[test]
+fn a_virtio_console_is_the_first_where_there_is_no_other() {
+    let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+    found.platform.virtio_console = true;
+    assert_eq!(Services::choose(&found).console.to_string(), "virtio console");
+    found.platform.debug_port = true;
+    assert_eq!(Services::choose(&found).console.chosen, Console::DebugPort);
+}
+
+#[test]
 fn each_bus_is_chosen_by_its_own_devices() {
     let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
     found.devices.virtio_block = 1;
     found.devices.e1000 = 1;
     let services = Services::choose(&found);
     assert_eq!((services.disk.chosen, services.network.chosen), (DeviceBus::Virtio, DeviceBus::Emulated));
+}
+
+#[test]
+fn a_disk_controller_without_a_driver_is_no_disk_and_that_is_said() {
+    let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+    found.devices.storage = 1;
+    assert_eq!(
+        Services::choose(&found).disk.to_string(),
+        "none (not emulated: no driver for the disk controller; IDE and AHCI have one)"
+    );
+    found.devices.ide = 1;
+    assert_eq!(Services::choose(&found).disk.chosen, DeviceBus::Emulated);
 }
 
 #[test]
@@ -77,9 +98,9 @@ fn a_card_without_a_driver_is_no_network_and_that_is_said() {
 
 #[test]
 fn lines_arrive_by_whatever_controllers_there_are_and_may_be_used() {
-    let lines = |old_controllers, io_apic, lines| {
+    let lines = |pic, io_apic, lines| {
         let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
-        found.platform = Platform { old_controllers, io_apic, ..Default::default() };
+        found.platform = Platform { pic, io_apic, ..Default::default() };
         found.lines = lines;
         Services::choose(&found).lines.to_string()
     };
@@ -87,11 +108,11 @@ fn lines_arrive_by_whatever_controllers_there_are_and_may_be_used() {
     assert_eq!(lines(true, false, None), "8259 (not 8259 and I/O APIC: not offered)");
     assert_eq!(lines(false, true, None), "I/O APIC (not 8259: not offered)");
     assert_eq!(lines(false, false, None), "none");
-    let [old, new] = [LineLimit::Pic, LineLimit::IoApic].map(Some);
-    assert_eq!(lines(true, true, old), "8259 (not 8259 and I/O APIC: the command line rules it out)");
-    assert_eq!(lines(true, true, new), "I/O APIC (not 8259: the command line rules it out)");
+    let [only_pic, only_io_apic] = [LineLimit::Pic, LineLimit::IoApic].map(Some);
+    assert_eq!(lines(true, true, only_pic), "8259 (not 8259 and I/O APIC: the command line rules it out)");
+    assert_eq!(lines(true, true, only_io_apic), "I/O APIC (not 8259: the command line rules it out)");
     assert_eq!(
-        lines(true, false, new),
+        lines(true, false, only_io_apic),
         "none (not 8259: the command line rules it out; not I/O APIC: not offered)"
     );
 }
@@ -100,7 +121,7 @@ fn lines_arrive_by_whatever_controllers_there_are_and_may_be_used() {
 fn controllers_without_pci_are_a_platform() {
     let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
     assert!(!found.has_emulated_platform());
-    found.platform.old_controllers = true;
+    found.platform.pic = true;
     assert!(found.has_emulated_platform());
     found.platform = Platform { io_apic: true, ..Default::default() };
     assert!(found.has_emulated_platform());

@@ -103,9 +103,10 @@ impl<T: Transport> Device<T> {
             optical: false,
             discards: false,
         };
-        let queue = VirtQueue::new(&mut transport, 0, false, false)?;
-        transport.finish_init();
         let control = OwnPage::new().ok_or(virtio_drivers::Error::DmaError)?;
+        let queue = VirtQueue::new(&mut transport, 0, false, false)?;
+        // Nothing fails from here on: the device may use the queue.
+        transport.finish_init();
         let flushes = features.contains(Features::FLUSH);
         let (transport, queue) = (RefCell::new(transport), RefCell::new(queue));
         Ok(Self { transport, queue, line, geometry, flushes, control, broken: false })

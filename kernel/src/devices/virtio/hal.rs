@@ -7,13 +7,12 @@ use core::ptr::NonNull;
 use prism_boot::PAGE_SIZE;
 use virtio_drivers::{BufferDirection, Hal, PhysAddr};
 
-use crate::{memory, registers};
+use crate::memory;
 
 /// This kernel's memory.
 pub(super) struct KernelHal;
 
-// SAFETY: queues are frames of their own, zeroed, until they are given back; registers are mapped by
-// `registers::map`, which refuses memory of ours.
+// SAFETY: queues are frames of their own, zeroed, until they are given back.
 unsafe impl Hal for KernelHal {
     fn dma_alloc(pages: usize, _: BufferDirection) -> (PhysAddr, NonNull<u8>) {
         // The crate takes address 0 for "none", and an address that it does not use for any.
@@ -31,16 +30,8 @@ unsafe impl Hal for KernelHal {
         0
     }
 
-    unsafe fn mmio_phys_to_virt(address: PhysAddr, size: usize) -> NonNull<u8> {
-        let first = address - address % PAGE_SIZE;
-        let length = (address - first + size as u64).next_multiple_of(PAGE_SIZE);
-        let mapped = registers::map_for_driver(first, length)
-            .map(|_| address)
-            // Registers that cannot be mapped are played by zeroed memory, in which no device is found.
-            .or_else(|| memory::take_zeroed(length));
-        let place =
-            mapped.and_then(|address| NonNull::new(core::ptr::with_exposed_provenance_mut(address as usize)));
-        place.unwrap_or_else(|| crate::crash::give_up(&"no memory is left for a virtio device"))
+    unsafe fn mmio_phys_to_virt(_: PhysAddr, _: usize) -> NonNull<u8> {
+        unreachable!("only the crate's own registers on PCI are mapped so, and they are not used")
     }
 
     unsafe fn share(buffer: NonNull<[u8]>, _: BufferDirection) -> PhysAddr {

@@ -10,11 +10,12 @@ use prism_arch::machine::Machine;
 use prism_boot::capabilities::Devices;
 use prism_boot::virtio_mmio::{MOST_SLOTS, Slot};
 use prism_boot::{Acpi, BootInfo};
-use prism_drivers::virtio_mmio::{self, Kind};
+use prism_drivers::virtio::Kind;
+use prism_drivers::virtio_mmio;
 use spin::Once;
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 
-use super::Unreachable;
+use super::{Unreachable, count};
 use crate::registers;
 
 /// The slots that are not empty.
@@ -37,9 +38,12 @@ pub(crate) fn find(info: &BootInfo, machine: &dyn Machine, acpi: &Acpi, devices:
         }
         looked_at.push(slot);
         let place = slot.range.start();
-        let Some(registers) = registers::map(machine, &info.memory, place, slot.range.len()) else {
-            warn!("virtio: there is no device at {place:#x}, but memory");
-            continue;
+        let registers = match registers::map(machine, &info.memory, place, slot.range.len()) {
+            Ok(registers) => registers,
+            Err(error) => {
+                warn!("virtio: the slot at {place:#x} is not used: {error}");
+                continue;
+            }
         };
         match virtio_mmio::kind(&registers) {
             Ok(Some(kind)) => {
@@ -53,15 +57,6 @@ pub(crate) fn find(info: &BootInfo, machine: &dyn Machine, acpi: &Acpi, devices:
     FOUND.call_once(|| found);
 }
 
-fn count(devices: &mut Devices, kind: Kind) {
-    let counter = match kind {
-        Kind::Block => &mut devices.virtio_block,
-        Kind::Network => &mut devices.virtio_net,
-        Kind::Other(_) => &mut devices.virtio_other,
-    };
-    *counter += 1;
-}
-
 /// The devices of a kind.
 pub(super) fn devices(kind: Kind) -> impl Iterator<Item = Slot> {
     let found = FOUND.get().into_iter().flatten();
@@ -71,9 +66,9 @@ pub(super) fn devices(kind: Kind) -> impl Iterator<Item = Slot> {
 /// A device's registers.
 pub(super) fn open(slot: &Slot) -> Result<MmioTransport<'static>, Unreachable> {
     let (place, length) = (slot.range.start(), slot.range.len());
-    let _mapped = registers::map_for_driver(place, length).ok_or(Unreachable::NoRegisters)?;
+    let _mapped = registers::map_for_driver(place, length).map_err(Unreachable::NoRegisters)?;
     let header = NonNull::new(core::ptr::with_exposed_provenance_mut::<VirtIOHeader>(place as usize));
-    let header = header.ok_or(Unreachable::NoRegisters)?;
+    let header = header.ok_or(Unreachable::NoRegisters(registers::Error::NoPlace))?;
     // SAFETY: just mapped, for good, and no memory of ours; each device is opened once.
     let transport = unsafe { MmioTransport::new(header, length as usize) };
     transport.map_err(Unreachable::Registers)

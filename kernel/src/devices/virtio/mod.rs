@@ -1,42 +1,48 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Virtio devices (Virtual I/O Device 1.2) on PCI, as KVM's and others' machines have them, and with their
-//! registers in memory, as smaller machines have. Queues and transports are the `virtio-drivers` crate's.
+//! registers in memory, as smaller machines have. Queues, and registers in memory, are the `virtio-drivers`
+//! crate's; what that believes of a device is checked here, or done without it.
 
+mod console;
 mod disk;
 mod hal;
 pub(crate) mod mmio;
 pub(super) mod network;
-mod root;
+mod pci;
+mod registers;
 
 use alloc::format;
+use alloc::string::ToString;
 use core::fmt;
+use core::mem::ManuallyDrop;
 
-use log::warn;
+use log::{info, warn};
+use prism_boot::capabilities::Devices;
 use prism_boot::virtio_mmio::Slot;
 use prism_drivers::intx;
-use prism_drivers::pci::{self, Function, Place};
-use prism_drivers::virtio_mmio::Kind;
-use virtio_drivers::transport::SomeTransport;
+use prism_drivers::pci::{Function, NO_INTERRUPT, functions};
+use prism_drivers::virtio::Kind;
+use prism_drivers::virtio_pci::Missing;
 use virtio_drivers::transport::mmio::MmioError;
-use virtio_drivers::transport::pci::bus::{Command, DeviceFunction, PciRoot};
-use virtio_drivers::transport::pci::{PciTransport, VirtioPciError};
 
 use crate::line::Line;
 use crate::ports::CpuPorts;
 use crate::{disks, exec};
-use hal::KernelHal;
-use root::Configuration;
+pub(crate) use console::Port;
+use registers::Registers;
 
 /// Disks that are looked for: they have a letter each.
 const MOST_DISKS: u8 = 26;
 
 /// Finds and drives all virtio disks. Not for PV domains, which have no ports.
-pub(crate) fn begin() {
-    let on_pci =
-        pci::functions(&CpuPorts).filter(|function| function.is_virtio() && function.class >> 8 == 1);
-    let in_memory = mmio::devices(Kind::Block).map(Device::InMemory);
-    for (number, device) in (0..MOST_DISKS).zip(on_pci.map(Device::OnPci).chain(in_memory)) {
+pub(crate) fn begin_disks() {
+    for (number, device) in (0..).zip(devices(Kind::Block)) {
+        if number == MOST_DISKS {
+            warn!("the virtio disk at {device}, and those after it, are not driven: there are too many");
+            break;
+        }
         let name = format!("vd{}", char::from(b'a' + number));
+        let place = device.to_string();
         disks::begin_search();
         let task = async move {
             match device.open() {
@@ -48,9 +54,40 @@ pub(crate) fn begin() {
             }
         };
         if exec::spawn(task).is_err() {
+            warn!("the virtio disk at {place} is not driven: too many tasks run");
             disks::end_search();
         }
     }
+}
+
+/// Opens the first virtio console that works. Not for PV domains, which have no ports.
+pub(crate) fn open_console() -> Option<Port> {
+    devices(Kind::Console).find_map(|device| {
+        // It is only looked at: an interrupt that nobody takes back would be in the way of others on its
+        // line.
+        let transport = device.registers(NO_INTERRUPT);
+        transport
+            .and_then(|transport| Port::open(transport).map_err(Unreachable::Device))
+            .inspect(|_| info!("console at {device}: virtio"))
+            .inspect_err(|error| warn!("the virtio console at {device} is not used: {error}"))
+            .ok()
+    })
+}
+
+/// All devices of a kind.
+fn devices(kind: Kind) -> impl Iterator<Item = Device> {
+    let on_pci = functions(&CpuPorts).filter(move |function| function.virtio_kind() == Some(kind));
+    on_pci.map(Device::OnPci).chain(mmio::devices(kind).map(Device::InMemory))
+}
+
+/// Adds a device to those of its kind.
+pub(crate) fn count(devices: &mut Devices, kind: Kind) {
+    let counter = match kind {
+        Kind::Block => &mut devices.virtio_block,
+        Kind::Network => &mut devices.virtio_net,
+        Kind::Console | Kind::Other(_) => &mut devices.virtio_other,
+    };
+    *counter += 1;
 }
 
 /// The virtio network cards whose registers are in memory.
@@ -77,9 +114,13 @@ impl fmt::Display for Device {
 
 /// Why a device cannot be reached.
 enum Unreachable {
-    Pci(VirtioPciError),
+    Pci(Missing),
     Registers(MmioError),
-    NoRegisters,
+    NoRegisters(crate::registers::Error),
+    /// Nobody here knows its kind.
+    NoDriver,
+    /// It refuses to be driven.
+    Device(virtio_drivers::Error),
 }
 
 impl fmt::Display for Unreachable {
@@ -87,19 +128,20 @@ impl fmt::Display for Unreachable {
         match self {
             Self::Pci(error) => error.fmt(f),
             Self::Registers(error) => error.fmt(f),
-            Self::NoRegisters => f.write_str("its registers cannot be mapped"),
+            Self::NoRegisters(error) => error.fmt(f),
+            Self::NoDriver => f.write_str("there is no driver for its kind"),
+            Self::Device(error) => error.fmt(f),
         }
     }
 }
 
 impl Device {
     /// The device's registers and its interrupt line.
-    fn open(&self) -> Result<(SomeTransport<'static>, Line), Unreachable> {
-        let (transport, line) = match self {
-            Self::OnPci(function) => {
-                (open(function)?.into(), intx::line(&CpuPorts, function).and_then(Line::of_function))
-            }
-            Self::InMemory(slot) => (mmio::open(slot)?.into(), Line::open(slot.line, slot.signal)),
+    fn open(&self) -> Result<(Registers, Line), Unreachable> {
+        let transport = self.registers(0)?;
+        let line = match self {
+            Self::OnPci(function) => intx::line(&CpuPorts, function).and_then(Line::of_function),
+            Self::InMemory(slot) => Line::open(slot.line, slot.signal),
         };
         let line = line.unwrap_or_else(|| {
             warn!("virtio device at {self}: its interrupts do not arrive; it is looked at now and then");
@@ -107,13 +149,12 @@ impl Device {
         });
         Ok((transport, line))
     }
-}
 
-fn open(function: &Function) -> Result<PciTransport, Unreachable> {
-    let Place { bus, device, function: number } = function.place;
-    let place = DeviceFunction { bus, device, function: number };
-    let mut root = PciRoot::new(Configuration);
-    let (_, command) = root.get_status_command(place);
-    root.set_command(place, command | Command::MEMORY_SPACE | Command::BUS_MASTER);
-    PciTransport::new::<KernelHal, _>(&mut root, place).map_err(Unreachable::Pci)
+    /// The device's registers. A function of PCI is switched on, with `more` bits of its command register.
+    fn registers(&self, more: u32) -> Result<Registers, Unreachable> {
+        Ok(match self {
+            Self::OnPci(function) => Registers::OnPci(pci::Registers::open(function, more)?),
+            Self::InMemory(slot) => Registers::InMemory(ManuallyDrop::new(mmio::open(slot)?)),
+        })
+    }
 }

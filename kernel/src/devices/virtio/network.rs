@@ -3,7 +3,6 @@
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::mem::ManuallyDrop;
 
 use log::info;
 use prism_drivers::net::{self, ETHERNET_HEADER, Error, Events, Properties, Wire};
@@ -58,8 +57,7 @@ pub(in crate::devices) async fn drive(device: &Device, interface: &Interface) ->
 }
 
 struct Card<T: Transport> {
-    /// Never dropped: that would wait for the card, for ever if it does not care.
-    transport: ManuallyDrop<T>,
+    transport: T,
     receive: VirtQueue<KernelHal, DESCRIPTORS>,
     transmit: VirtQueue<KernelHal, DESCRIPTORS>,
     /// By token, the pages that the card has.
@@ -74,6 +72,8 @@ struct Card<T: Transport> {
     is_up: bool,
     /// What the card has not been told of.
     untold: Events,
+    /// Frames that there was no room for.
+    failed: u64,
 }
 
 /// The card broke the protocol.
@@ -81,16 +81,17 @@ const WRONG_TOKEN: Error = Error::Card("it names a buffer that it was not given"
 const TOO_LONG: Error = Error::Card("it claims to have written more than a buffer holds");
 
 impl<T: Transport> Card<T> {
-    fn open(transport: T) -> virtio_drivers::Result<(Self, Properties)> {
-        let mut transport = ManuallyDrop::new(transport);
+    fn open(mut transport: T) -> virtio_drivers::Result<(Self, Properties)> {
         let features = transport.begin_init(Features::all());
         let is_old = transport.requires_legacy_layout();
         if !features.contains(Features::MAC) || !is_old && !features.contains(Features::VERSION_1) {
             return Err(virtio_drivers::Error::Unsupported);
         }
         let mac = transport.read_consistent(|| transport.read_config_space(0))?;
-        let receive = VirtQueue::new(&mut *transport, RECEIVE, false, false)?;
-        let mut transmit = VirtQueue::new(&mut *transport, TRANSMIT, false, false)?;
+        // Nothing fails once the card is told that all is ready: it would use memory that is freed then.
+        let (incoming, outgoing) = (pages()?, pages()?);
+        let receive = VirtQueue::new(&mut transport, RECEIVE, false, false)?;
+        let mut transmit = VirtQueue::new(&mut transport, TRANSMIT, false, false)?;
         transmit.set_dev_notify(false);
         transport.finish_init();
         let mut card = Self {
@@ -99,13 +100,14 @@ impl<T: Transport> Card<T> {
             transmit,
             received: Box::new([const { None }; DESCRIPTORS]),
             sent: Box::new([const { None }; DESCRIPTORS]),
-            free: pages()?,
+            free: outgoing,
             header: if is_old { OLD_HEADER } else { HEADER },
             has_status: features.contains(Features::STATUS),
             is_up: true,
             untold: Events::default(),
+            failed: 0,
         };
-        pages()?.into_iter().for_each(|page| card.offer(page));
+        incoming.into_iter().for_each(|page| card.offer(page));
         card.look_at_cable();
         Ok((card, Properties { mac, mtu: MTU, segments: 1 }))
     }
@@ -125,12 +127,15 @@ impl<T: Transport> Card<T> {
     /// Takes the pages back that have been sent.
     fn take_back(&mut self) -> Result<(), Error> {
         while let Some(token) = self.transmit.peek_used() {
-            let place = self.sent.get_mut(usize::from(token));
-            let (page, length) = place.and_then(Option::take).ok_or(WRONG_TOKEN)?;
-            let (frame, _) = page.bytes().split_at(length);
+            let place = self.sent.get_mut(usize::from(token)).ok_or(WRONG_TOKEN)?;
+            // It stays where it is until it is certain that the card has done with it: the card may have
+            // changed the token in the meantime.
+            let (page, length) = place.as_ref().ok_or(WRONG_TOKEN)?;
+            let (frame, _) = page.bytes().split_at(*length);
             // SAFETY: the very slice that went with the token.
             let popped = unsafe { self.transmit.pop_used(token, &[frame], &mut []) };
             popped.map_err(|_| WRONG_TOKEN)?;
+            let (page, _) = place.take().ok_or(WRONG_TOKEN)?;
             self.free.push(page);
         }
         Ok(())
@@ -139,15 +144,17 @@ impl<T: Transport> Card<T> {
     /// The next page that was received into, and how many bytes of a frame are in it.
     fn next(&mut self) -> Result<Option<(OwnPage, usize)>, Error> {
         let Some(token) = self.receive.peek_used() else { return Ok(None) };
-        let place = self.received.get_mut(usize::from(token));
-        let mut page = place.and_then(Option::take).ok_or(WRONG_TOKEN)?;
-        let (buffer, _) = page.bytes_mut().split_at_mut(MOST);
+        let place = self.received.get_mut(usize::from(token)).ok_or(WRONG_TOKEN)?;
+        // As above: it is not freed while the card may still write there.
+        let (buffer, _) = place.as_mut().ok_or(WRONG_TOKEN)?.bytes_mut().split_at_mut(MOST);
         // SAFETY: the very slice that went with the token.
         let written = unsafe { self.receive.pop_used(token, &[], &mut [buffer]) };
-        match written.map_err(|_| WRONG_TOKEN)? as usize {
-            written if written > MOST => Err(TOO_LONG),
-            written => Ok(Some((page, written.saturating_sub(self.header)))),
+        let written = written.map_err(|_| WRONG_TOKEN)? as usize;
+        let page = place.take().ok_or(WRONG_TOKEN)?;
+        if written > MOST {
+            return Err(TOO_LONG);
         }
+        Ok(Some((page, written.saturating_sub(self.header))))
     }
 
     /// Looks whether the cable is plugged in; true if that has changed.
@@ -192,7 +199,10 @@ impl<T: Transport + Send> Wire for Card<T> {
 
     fn send(&mut self, frame: &mut [u8]) {
         let length = self.header + frame.len();
-        let Some(mut page) = self.free.pop_if(|_| length <= MOST) else { return };
+        let Some(mut page) = self.free.pop_if(|_| length <= MOST) else {
+            self.failed += 1;
+            return;
+        };
         net::fill(frame);
         let (buffer, _) = page.bytes_mut().split_at_mut(length);
         // The header was zero from the beginning on.
@@ -228,7 +238,7 @@ impl<T: Transport + Send> Wire for Card<T> {
     }
 
     fn failed(&self) -> u64 {
-        0
+        self.failed
     }
 }
 

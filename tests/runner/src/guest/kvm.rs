@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::beside::{Files, Launch};
+use super::board::{Board, Console};
 use super::registers;
 use super::session::Session;
 use super::{Boot, Ending, Job, Outcome, neighbour};
@@ -90,7 +91,7 @@ pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<S
     let processor: &[&str] = if job.env == Env::Fv { &qemu::TCG } else { &["-cpu", "host"] };
     let mut words: Vec<String> = processor.iter().map(|&word| word.to_owned()).collect();
     // The processor's model is the last of these words.
-    words.last_mut().into_iter().for_each(|model| model.push_str(job.board.processor));
+    words.last_mut().into_iter().for_each(|model| *model = job.board.processor(model));
     words.extend(job.board.words().map(str::to_owned));
     if job.boot == Boot::Direct {
         words.extend(["-kernel", image, "-append", &job.command_line].map(str::to_owned));
@@ -104,7 +105,7 @@ pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<S
         Env::QemuXen => emulated_xen(disks, job.network),
         _ if job.board.is_micro() => micro(job, disks),
         Env::Fv => personal_computer(job, disks),
-        _ => plain_kvm(disks, job.network),
+        _ => plain_kvm(job, disks),
     };
     words.extend(devices.iter().flat_map(|(option, value)| [(*option).to_owned(), value.clone()]));
     words.extend(job.qemu.iter().map(|&word| word.to_owned()));
@@ -143,19 +144,30 @@ fn netdev(network: bool) -> Device {
     ("-netdev", end)
 }
 
+/// What the guest's console is connected to, and by which bus if it is a virtio device.
+fn console(board: &Board) -> Vec<Device> {
+    let bus = if board.is_micro() { "virtio-serial-device" } else { "virtio-serial-pci" };
+    match board.console() {
+        Console::Own => vec![("-serial", "chardev:console".to_owned())],
+        Console::Virtio => {
+            vec![("-device", bus.to_owned()), ("-device", "virtconsole,chardev=console".to_owned())]
+        }
+    }
+}
+
 /// The guest's card, of this model.
 fn card(model: &str) -> String {
     format!("{model},netdev=net,mac={}", neighbour::MAC)
 }
 
-fn plain_kvm(disks: &[String], network: bool) -> Vec<Device> {
-    let mut devices = vec![
+fn plain_kvm(job: &Job, disks: &[String]) -> Vec<Device> {
+    let mut devices = console(&job.board);
+    devices.extend([
         ("-accel", "kvm".to_owned()),
-        ("-serial", "chardev:console".to_owned()),
         ("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()),
-        netdev(network),
+        netdev(job.network),
         ("-device", card("virtio-net-pci,romfile=")),
-    ];
+    ]);
     if disks.is_empty() {
         // Something to find on the PCI bus.
         devices.push(("-drive", "driver=null-co,read-zeroes=on,size=1M,if=none,id=disk".to_owned()));
@@ -170,12 +182,12 @@ fn plain_kvm(disks: &[String], network: bool) -> Vec<Device> {
 
 /// The devices of a board without PCI.
 fn micro(job: &Job, disks: &[String]) -> Vec<Device> {
-    let mut devices = vec![
-        ("-serial", "chardev:console".to_owned()),
+    let mut devices = console(&job.board);
+    devices.extend([
         ("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()),
         netdev(job.network),
         ("-device", card("virtio-net-device")),
-    ];
+    ]);
     if job.env != Env::Fv {
         devices.push(("-accel", "kvm".to_owned()));
     }
@@ -187,13 +199,13 @@ fn micro(job: &Job, disks: &[String]) -> Vec<Device> {
 }
 
 fn personal_computer(job: &Job, disks: &[String]) -> Vec<Device> {
-    let mut devices = vec![
-        ("-serial", "chardev:console".to_owned()),
+    let mut devices = console(&job.board);
+    devices.extend([
         ("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()),
         ("-vga", "std".to_owned()),
         netdev(job.network),
         ("-device", card("e1000,romfile=")),
-    ];
+    ]);
     if disks.is_empty() {
         // Something to find on the IDE bus.
         devices.push(("-drive", "driver=null-co,read-zeroes=on,size=1M,if=none,id=disk0".to_owned()));

@@ -18,8 +18,8 @@ use crate::lab::Lab;
 use crate::lab::machine::{LOANS, Role};
 use crate::lab::snapshot::Snapshot;
 
-/// Places that work at the same time: a lab machine keeps one to two processors busy. Only one does if they are
-/// lent the same disk, which two machines must not write to.
+/// Places that work at the same time: a lab machine keeps one to two processors busy. Only one does if they
+/// are lent the same disk, which two machines must not write to.
 const WORKERS: usize = 2;
 
 /// One place's share of the work.

@@ -9,6 +9,8 @@ pub mod guests;
 pub mod host;
 pub mod images;
 pub mod network_cost;
+#[cfg(test)]
+mod sources;
 pub mod tally;
 pub mod traced;
 

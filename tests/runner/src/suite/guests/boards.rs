@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Boards other than a PC with everything: QEMU's `microvm`, whose virtio devices have their registers in
-//! memory, and the ways in which QEMU's Xen tells a guest of events.
+//! memory, those whose console is a virtio device, and the ways in which QEMU's Xen tells a guest of events.
 
 use super::GuestTest;
 use crate::env::Env;
 use crate::guest::Backend;
-use crate::guest::board::Board;
+use crate::guest::board::{Board, Console};
 
 /// Devices are told of by ACPI, lines arrive at two I/O APICs.
 const MICRO: Board = Board::of("microvm");
@@ -14,7 +14,20 @@ const WITHOUT_ACPI: Board = Board::of("microvm,acpi=off");
 /// Lines arrive at the I/O APIC of the MP table.
 const WITHOUT_PIC: Board = Board::of("microvm,acpi=off,pic=off");
 /// Devices are those of virtio 1; they are not by default.
-const MODERN: Board = MICRO.options(&["-global", "virtio-mmio.force-legacy=false"]);
+const MODERN: Board = MICRO.with_options(&["-global", "virtio-mmio.force-legacy=false"]);
+
+/// There is nothing but a virtio console to be read.
+const VIRTIO_CONSOLE: Board = Board::of("microvm,isa-serial=off").with_console(Console::Virtio);
+const MODERN_CONSOLE: Board = VIRTIO_CONSOLE.with_options(&["-global", "virtio-mmio.force-legacy=false"]);
+/// A virtio console on PCI is read, and a serial port is not.
+const CONSOLE_ON_PCI: Board = Board::USUAL.with_console(Console::Virtio).with_options(&["-serial", "null"]);
+/// A virtio console that serves other purposes, as an agent's, beside the serial port that is read.
+const CONSOLE_WITHOUT_PORT: Board = Board::USUAL.with_options(&["-device", "virtio-serial-pci"]);
+
+/// Registers for notifications on PCI lie a page apart, and there are 4 MiB of them.
+const DISTANT_DOORBELLS: Board = Board::USUAL.with_options(&["-global", "virtio-pci.page-per-vq=on"]);
+/// A controller of SCSI disks has the class of a virtio disk.
+const SCSI_CONTROLLER: Board = Board::USUAL.with_options(&["-device", "virtio-scsi-pci"]);
 
 const ENVS: &[Env] = &[Env::Kvm, Env::Fv];
 
@@ -69,6 +82,50 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("lines=pic loglevel=debug fill=vda,7 verify=vda,7")
         .telling(&["verified 16777216 bytes of vda", "its interrupts do not arrive"])
         .not_telling(&[": interrupt "]),
+    SMOKE
+        .named("smoke_finds_everything_in_order_where_there_is_only_a_virtio_console")
+        .on(VIRTIO_CONSOLE)
+        .telling(&["console at 0xfeb", "console: virtio console"]),
+    SMOKE
+        .named("text_goes_to_a_virtio_console_on_pci_beside_a_serial_port")
+        .on(CONSOLE_ON_PCI)
+        .telling(&["console at 00:", "console: 16550 serial port"]),
+    GuestTest::new("a_virtio_console_gets_what_was_written_before_it_was_found", "hello")
+        .envs(&[Env::Fv])
+        .on(VIRTIO_CONSOLE)
+        .words("loglevel=debug")
+        .telling(&["CPUID's hypervisor leaves"]),
+    GuestTest::new("who_types_on_a_virtio_console_is_greeted", "console")
+        .envs(&[Env::Fv])
+        .on(VIRTIO_CONSOLE)
+        .typing("Who is there", "Ada\nbye\n")
+        .telling(&["Hello, Ada!"]),
+    GuestTest::new("who_types_on_a_virtio_console_on_pci_is_greeted", "console")
+        .envs(&[Env::Fv])
+        .on(CONSOLE_ON_PCI)
+        .typing("Who is there", "Ada\nbye\n")
+        .telling(&["Hello, Ada!"]),
+    GuestTest::new("two_thousand_lines_arrive_on_a_modern_virtio_console", "console")
+        .words("flood=2000")
+        .envs(ENVS)
+        .on(MODERN_CONSOLE)
+        .telling(&["line 000000 of 2000:", "line 001999 of 2000:", "\n0 bytes were dropped"]),
+    GuestTest::new("a_crash_is_reported_on_a_virtio_console", "fault")
+        .envs(ENVS)
+        .on(VIRTIO_CONSOLE)
+        .words("fault=panic")
+        .crashing()
+        .telling(&["index out of bounds", "fault::panic_on_purpose", "--- end of report ---"]),
+    GuestTest::new("a_virtio_console_without_a_port_takes_nothing_from_others", "hello")
+        .envs(&[Env::Fv])
+        .on(CONSOLE_WITHOUT_PORT)
+        .telling(&["console at 00:", "Hello, world!"])
+        .not_telling(&["takes no text"]),
+    GuestTest::new("a_virtio_console_is_not_used_below_its_rung", "hello")
+        .envs(&[Env::Fv])
+        .on(CONSOLE_WITHOUT_PORT)
+        .words("rung=hvm")
+        .not_telling(&["console at 00:"]),
     WEB.named("web_clients_are_served_by_a_microvm").on(MICRO),
     WEB.named("web_clients_are_served_by_a_microvm_without_acpi_and_pic").on(WITHOUT_PIC),
     WEB.named("web_clients_are_served_by_a_modern_virtio_card_in_memory").on(MODERN),
@@ -76,11 +133,14 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Fv])
         .words(
             "virtio_mmio.device=512@0xfed00000:5 virtio_mmio.device=4K@0x200000:5 virtio_mmio.device=512@0:5 \
-             virtio_mmio.device=1G@0xfeb00000:5 virtio_mmio.device=512@0xfeb00000 virtio_mmio.device",
+             virtio_mmio.device=1G@0xfeb00000:5 virtio_mmio.device=512@0xfeb00000 virtio_mmio.device \
+             virtio_mmio.device=512@0x800000000000:5 virtio_mmio.device=512@0x400000000000:5",
         )
         .telling(&[
             "the slot at 0xfed00000 is not used: no virtio registers are there",
-            "there is no device at 0x200000, but memory",
+            "the slot at 0x200000 is not used: memory is there, and no registers",
+            "the slot at 0x800000000000 is not used: the CPU does not reach registers there",
+            "the slot at 0x400000000000 is not used: the CPU does not reach registers there",
             "virtio_mmio.device=512@0:5 is not understood",
             "virtio_mmio.device=1G@0xfeb00000:5 is not understood",
             "virtio_mmio.device=512@0xfeb00000 is not understood",
@@ -104,22 +164,38 @@ pub(super) const TESTS: &[GuestTest] = &[
         .disk(Backend::Kernel)
         .words("lines=ioapic loglevel=debug fill=vda,7 verify=vda,7")
         .telling(&["verified 16777216 bytes of vda", "I/O APIC, input ", ": interrupt 16"]),
+    GuestTest::new("a_virtio_disk_with_four_mib_of_registers_keeps_what_is_written", "disk")
+        .envs(&[Env::Kvm])
+        .on(DISTANT_DOORBELLS)
+        .disk(Backend::Kernel)
+        .words("fill=vda,7 verify=vda,7")
+        .telling(&["verified 16777216 bytes of vda"]),
+    WEB.named("web_clients_are_served_by_a_virtio_card_with_four_mib_of_registers")
+        .envs(&[Env::Kvm])
+        .on(DISTANT_DOORBELLS),
     GuestTest::new("an_emulated_disk_is_told_of_by_the_io_apic", "disk")
         .envs(&[Env::Fv])
         .disk(Backend::Kernel)
         .words("lines=ioapic loglevel=debug fill=hda,7 verify=hda,7")
         .telling(&["verified 16777216 bytes of hda", "I/O APIC, input 14: interrupt 4"]),
+    GuestTest::new("a_virtio_controller_of_scsi_disks_is_not_taken_for_a_disk", "disk")
+        .envs(&[Env::Fv])
+        .on(SCSI_CONTROLLER)
+        .disk(Backend::Kernel)
+        .words("list fill=hda,7 verify=hda,7")
+        .telling(&["verified 16777216 bytes of hda"])
+        .not_telling(&["vda"]),
     XEN.named("emulated_xen_tells_of_events_by_a_vector")
         .words("upcall=vector")
         .telling(&["upcall: event channels by callback vector"]),
     XEN.named("emulated_xen_tells_of_events_by_vectors_of_vcpus")
         .words("upcall=percpu")
-        .on(Board::USUAL.processor(",xen-vapic=on"))
+        .on(Board::USUAL.with_processor(&["xen-vapic=on"]))
         .vcpus(2)
         .telling(&["upcall: event channels by vCPU vector", "vcpus: 2"]),
     XEN.named("emulated_xen_tells_of_events_by_a_vector_beside_those_of_vcpus")
         .words("upcall=vector")
-        .on(Board::USUAL.processor(",xen-vapic=on"))
+        .on(Board::USUAL.with_processor(&["xen-vapic=on"]))
         .vcpus(2)
         .telling(&["upcall: event channels by callback vector", "vcpus: 2"]),
     XEN.named("emulated_xen_tells_of_events_by_a_line_of_the_8259s")
@@ -132,7 +208,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("upcall=poll")
         .telling(&["upcall: event channels by polling"]),
     XEN.named("emulated_xen_serves_a_processor_without_an_apic")
-        .on(Board::USUAL.processor(",-apic"))
+        .on(Board::USUAL.with_processor(&["-apic"]))
         .telling(&["lines: 8259 (not 8259 and I/O APIC: not offered)"]),
     XEN_DISK
         .named("emulated_xen_serves_a_disk_by_a_line_of_the_io_apic")

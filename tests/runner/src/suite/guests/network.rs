@@ -38,6 +38,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("ip=192.0.2.2/24,192.0.2.1")
         .visited_by(include_str!("network/ping.sh")),
     GuestTest::new("what_is_sent_comes_back", "echo").envs(SWIFT).visited_by(include_str!("network/echo.sh")),
+    GuestTest::new("what_is_sent_comes_back_to_who_looks_for_it", "echo")
+        .envs(&[Env::Pv, Env::Pvh, Env::QemuXen])
+        .words("net.poll_us=500")
+        .visited_by(include_str!("network/echo.sh")),
     GuestTest::new("a_line_comes_back", "echo")
         .envs(&[Env::Hvm])
         .visited_by(include_str!("network/hello.sh")),
@@ -105,6 +109,9 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(XEN)
         .failing()
         .telling(&["no network: the toolstack gave no such interface"]),
+    GuestTest::new("who_stops_waiting_for_an_interface_may_ask_again", "interface")
+        .envs(&[Env::Kvm, Env::Fv])
+        .telling(&["the stack came when it had been asked for in vain "]),
     GuestTest::new("an_emulated_card_goes_when_the_paravirtual_interface_works", "echo")
         .envs(&[Env::Pvhvm, Env::HvmPvDrivers])
         .words("loglevel=debug")

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The kinds of virtio devices (Virtual I/O Device 1.2, 5), wherever their registers are.
+
+/// A device's kind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A network card.
+    Network,
+    /// A disk.
+    Block,
+    /// A console.
+    Console,
+    /// Any other, of this number (chapter 5).
+    Other(u32),
+}
+
+impl Kind {
+    /// The kind with this number; `None` for that of no device.
+    pub const fn of(number: u32) -> Option<Self> {
+        match number {
+            0 => None,
+            1 => Some(Self::Network),
+            2 => Some(Self::Block),
+            3 => Some(Self::Console),
+            other => Some(Self::Other(other)),
+        }
+    }
+}

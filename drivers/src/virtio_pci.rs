@@ -1,0 +1,287 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Where the registers of a virtio device on PCI are (Virtual I/O Device 1.2, 4.1.4).
+
+use core::fmt;
+
+use crate::pci::{Configuration, VENDOR_SPECIFIC};
+use crate::ports::Ports;
+
+/// The most of a part's registers that is used, in bytes, whatever a device says; no kind that is driven
+/// has more. The specification allows that.
+const MOST: u64 = 64 << 10;
+
+/// Bytes of a capability that tells of a part, and of the one for notifications.
+const CAPABILITY: u8 = 16;
+const NOTIFY_CAPABILITY: u8 = 20;
+
+/// Registers of a device, by what they are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Those that all devices have.
+    Common,
+    /// Those by which a device is told of something in a queue.
+    Notify,
+    /// The causes of interrupts.
+    Interrupt,
+    /// Those of the device's kind.
+    Device,
+}
+
+impl Part {
+    const fn of(number: u8) -> Option<Self> {
+        match number {
+            1 => Some(Self::Common),
+            2 => Some(Self::Notify),
+            3 => Some(Self::Interrupt),
+            4 => Some(Self::Device),
+            _ => None,
+        }
+    }
+
+    /// Bytes without which it is of no use.
+    const fn least(self) -> u64 {
+        match self {
+            Self::Common => 56,
+            Self::Notify => 2,
+            Self::Interrupt | Self::Device => 1,
+        }
+    }
+}
+
+/// Where some registers are in memory.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Address of the first one.
+    pub address: u64,
+    /// In bytes; 64 KiB at most.
+    pub length: u64,
+}
+
+/// Where a device's registers are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// Those that all devices have; at least 56 bytes.
+    pub common: Region,
+    /// Those by which the device is told of something in a queue.
+    pub notify: Region,
+    /// How far apart they are: what a queue says of its one is in this unit.
+    pub step: u32,
+    /// The causes of interrupts.
+    pub interrupt: Region,
+    /// Those of the device's kind, if it has some.
+    pub device: Option<Region>,
+}
+
+/// The device tells of no registers for this that could be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Missing(pub Part);
+
+impl fmt::Display for Missing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.0 {
+            Part::Common => "it does not tell of common registers in memory",
+            Part::Notify => "it does not tell of registers in memory for notifications",
+            Part::Interrupt => "it does not tell of registers in memory for causes of interrupts",
+            Part::Device => "it does not tell of registers in memory for its kind",
+        })
+    }
+}
+
+impl core::error::Error for Missing {}
+
+impl Layout {
+    /// What a function's capabilities tell; of each part the first that can be used. The function does not
+    /// answer for a moment: nobody may use it yet.
+    ///
+    /// # Errors
+    ///
+    /// [`Missing`]: it tells of no registers that could be used for a part without which it is none.
+    pub fn read<P: Ports + ?Sized>(configuration: &Configuration<'_, P>) -> Result<Self, Missing> {
+        let (mut common, mut notify, mut interrupt, mut device) = (None, None, None, None);
+        for (place, header) in configuration.capabilities() {
+            let [id, _, length, part] = header.to_le_bytes();
+            let Some(part) = Part::of(part).filter(|_| id == VENDOR_SPECIFIC && length >= CAPABILITY) else {
+                continue;
+            };
+            let region = || region(configuration, place, part);
+            match part {
+                Part::Common => common = common.or_else(region),
+                Part::Notify if length >= NOTIFY_CAPABILITY => {
+                    let step = place.checked_add(16).map(|register| configuration.read(register));
+                    notify = notify.or_else(|| region().zip(step));
+                }
+                Part::Notify => {}
+                Part::Interrupt => interrupt = interrupt.or_else(region),
+                Part::Device => device = device.or_else(region),
+            }
+        }
+        let (notify, step) = notify.ok_or(Missing(Part::Notify))?;
+        let common = common.ok_or(Missing(Part::Common))?;
+        let interrupt = interrupt.ok_or(Missing(Part::Interrupt))?;
+        Ok(Self { common, notify, step, interrupt, device })
+    }
+
+    /// Where among the registers for notifications that of a queue is which says `told` of it; `None` if it
+    /// is not among them.
+    pub fn doorbell(&self, told: u16) -> Option<usize> {
+        let offset = u64::from(told) * u64::from(self.step);
+        let is_there = offset.is_multiple_of(2) && offset + 2 <= self.notify.length;
+        usize::try_from(offset).ok().filter(|_| is_there)
+    }
+}
+
+/// The registers that the capability at `place` tells of, if they can be used.
+fn region<P: Ports + ?Sized>(configuration: &Configuration<'_, P>, place: u8, part: Part) -> Option<Region> {
+    let field = |offset| Some(configuration.read(place.checked_add(offset)?));
+    let (index, offset, length) = (field(4)? as u8, u64::from(field(8)?), u64::from(field(12)?));
+    let memory = configuration.memory(index)?;
+    let is_inside = offset + length <= memory.length;
+    let address = memory.address.checked_add(offset)?;
+    (is_inside && length >= part.least()).then_some(Region { address, length: length.min(MOST) })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pci::Place;
+    use crate::pci::tests::FakePorts;
+
+    const PLACE: Place = Place { bus: 0, device: 3, function: 0 };
+    const BAR: u64 = 0x70_fe00_0000;
+    /// Bytes of it.
+    const LENGTH: u32 = 0x4000;
+
+    /// A capability: its place, its header, the base address register, offset, length, and the step.
+    type Capability = (u8, [u8; 4], u8, u32, u32, u32);
+
+    /// As QEMU has them.
+    const GOOD: [Capability; 5] = [
+        (0x84, [9, 0x70, 20, 5], 0, 0, 0, 0),
+        (0x70, [9, 0x60, 20, 2], 4, 0x3000, 0x1000, 4),
+        (0x60, [9, 0x50, 16, 4], 4, 0x2000, 0x1000, 0),
+        (0x50, [9, 0x40, 16, 3], 4, 0x1000, 0x1000, 0),
+        (0x40, [9, 0, 16, 1], 4, 0, 0x1000, 0),
+    ];
+
+    fn at(offset: u64, length: u64) -> Region {
+        Region { address: BAR + offset, length }
+    }
+
+    /// What is made of these capabilities.
+    fn layout(capabilities: &[Capability]) -> Result<Layout, Missing> {
+        let ports = FakePorts::default();
+        ports.plug(PLACE, 0x04, 0x0010_0006);
+        ports.plug(PLACE, 0x20, BAR as u32 | 4);
+        ports.plug(PLACE, 0x24, (BAR >> 32) as u32);
+        ports.size(PLACE, 0x20, LENGTH);
+        // Its first one is for ports.
+        ports.plug(PLACE, 0x10, 0xc001);
+        ports.plug(PLACE, 0x34, 0x84);
+        for &(place, header, bar, offset, length, step) in capabilities {
+            ports.plug(PLACE, place, u32::from_le_bytes(header));
+            let fields = [(4, u32::from(bar)), (8, offset), (12, length), (16, step)];
+            for (register, value) in fields.into_iter().filter(|(register, _)| *register < header[2]) {
+                if let Some(register) = place.checked_add(register) {
+                    ports.plug(PLACE, register, value);
+                }
+            }
+        }
+        let layout = Layout::read(&Configuration::new(&ports, PLACE));
+        let configuration = Configuration::new(&ports, PLACE);
+        assert_eq!(configuration.read(0x20), BAR as u32 | 4, "it is where it was");
+        assert_eq!(configuration.read(0x04) & 7, 6, "it answers again");
+        layout
+    }
+
+    /// With another one in the place of [`GOOD`]'s number `index`.
+    fn with(index: usize, capability: Capability) -> Result<Layout, Missing> {
+        let mut capabilities = GOOD;
+        capabilities[index] = capability;
+        layout(&capabilities)
+    }
+
+    #[test]
+    fn registers_are_where_the_capabilities_say() {
+        let expected = Layout {
+            common: at(0, 0x1000),
+            notify: at(0x3000, 0x1000),
+            step: 4,
+            interrupt: at(0x1000, 0x1000),
+            device: Some(at(0x2000, 0x1000)),
+        };
+        assert_eq!(layout(&GOOD), Ok(expected));
+    }
+
+    #[test]
+    fn a_function_without_capabilities_lacks_everything() {
+        let ports = FakePorts::default();
+        ports.plug(PLACE, 0x04, 0x0000_0006);
+        ports.plug(PLACE, 0x34, 0x84);
+        assert_eq!(Layout::read(&Configuration::new(&ports, PLACE)), Err(Missing(Part::Notify)));
+    }
+
+    #[test]
+    fn a_list_without_an_end_ends() {
+        assert!(with(4, (0x40, [9, 0x84, 16, 1], 4, 0, 0x1000, 0)).is_ok());
+        // Before the common registers are told of.
+        let circle = with(2, (0x60, [9, 0x60, 16, 4], 4, 0x2000, 0x1000, 0));
+        assert_eq!(circle, Err(Missing(Part::Common)));
+    }
+
+    #[test]
+    fn what_lies_outside_of_its_memory_is_not_used() {
+        for (bar, offset, length) in [
+            (4, LENGTH - 0x1000, 0x1001),
+            (4, !0, !0),
+            (4, !0, 0x1000),
+            (4, 0, !0),
+            // Ports, one that is not there, and ones that cannot be there.
+            (0, 0, 0x1000),
+            (1, 0, 0x1000),
+            (6, 0, 0x1000),
+            (0xff, 0, 0x1000),
+        ] {
+            let found = with(4, (0x40, [9, 0, 16, 1], bar, offset, length, 0));
+            assert_eq!(found, Err(Missing(Part::Common)), "{bar}, {offset:#x}, {length:#x}");
+        }
+    }
+
+    #[test]
+    fn what_is_too_short_is_not_used() {
+        assert_eq!(with(4, (0x40, [9, 0, 16, 1], 4, 0, 55, 0)), Err(Missing(Part::Common)));
+        assert_eq!(with(3, (0x50, [9, 0x40, 16, 3], 4, 0x1000, 0, 0)), Err(Missing(Part::Interrupt)));
+        assert_eq!(with(1, (0x70, [9, 0x60, 16, 2], 4, 0x3000, 0x1000, 4)), Err(Missing(Part::Notify)));
+        let without = with(2, (0x60, [9, 0x50, 16, 4], 4, 0x2000, 0, 0));
+        assert_eq!(without.map(|layout| layout.device), Ok(None));
+    }
+
+    #[test]
+    fn a_capability_that_runs_out_of_configuration_space_is_not_used() {
+        let mut capabilities = GOOD;
+        capabilities[2].1 = [9, 0xf8, 16, 4];
+        capabilities[3] = (0xf8, [9, 0x40, 16, 3], 4, 0x1000, 0x1000, 0);
+        assert_eq!(layout(&capabilities), Err(Missing(Part::Interrupt)));
+    }
+
+    #[test]
+    fn of_two_that_can_be_used_the_first_is() {
+        let found = with(2, (0x60, [9, 0x50, 16, 1], 4, 0x2000, 0x1000, 0));
+        assert_eq!(found.map(|layout| layout.common), Ok(at(0x2000, 0x1000)));
+    }
+
+    #[test]
+    fn a_doorbell_is_inside_of_the_registers_for_notifications() {
+        let mut layout = layout(&GOOD).unwrap();
+        assert_eq!(layout.doorbell(1), Some(4));
+        assert_eq!(layout.doorbell(0x3ff), Some(0xffc));
+        assert_eq!(layout.doorbell(0x400), None);
+        layout.step = 0;
+        assert_eq!(layout.doorbell(0xffff), Some(0));
+        layout.step = !0;
+        assert_eq!(layout.doorbell(0xffff), None);
+        layout.step = 1;
+        assert_eq!(layout.doorbell(1), None);
+        layout.notify.length = 3;
+        assert_eq!(layout.doorbell(2), None);
+    }
+}
