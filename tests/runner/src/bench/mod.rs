@@ -20,6 +20,7 @@ use crate::cli::{Bench, Benchmark};
 use crate::env::Env;
 use crate::guest::session::Session;
 use crate::lab::machine::Role;
+use crate::nearest;
 use crate::project::Project;
 use cost::Cost;
 
@@ -56,10 +57,17 @@ struct Pair {
     linux: Vec<Measured>,
 }
 
-/// The environment of this name, if both can be compared in it.
-fn known(name: &str) -> Result<Env> {
-    let found = ENVS.into_iter().find(|env| env.name() == name);
-    found.with_context(|| format!("{name} is no environment for this: pv, pvh and pvhvm are"))
+/// The environments of `all` to measure in, and how often: those that were asked for, or the first one if
+/// it is to be quick.
+fn chosen(options: &Bench, all: &[Env]) -> Result<(Vec<Env>, u32)> {
+    let known = |name: &String| {
+        let found = all.iter().copied().find(|env| env.name() == name);
+        let unknown = || nearest::unknown("environment for this", name, all.iter().map(|env| env.name()));
+        found.with_context(unknown)
+    };
+    let (usual, rounds) = if options.quick { (&all[..1], 1) } else { (all, options.rounds) };
+    let asked = options.envs.iter().map(known).collect::<Result<Vec<Env>>>()?;
+    Ok((if asked.is_empty() { usual.to_vec() } else { asked }, rounds))
 }
 
 /// Measures, and prints the table, or writes it and the picture into `docs/`.
@@ -75,14 +83,12 @@ pub fn run(project: &Project, options: &Bench) -> Result<u8> {
         }
         Benchmark::Net => (network::TITLE, |project, session, _| network::contenders(project, session)),
     };
-    let (envs, rounds) = if options.quick { (&ENVS[..1], 1) } else { (&ENVS[..], options.rounds) };
-    let chosen = options.envs.iter().map(|name| known(name)).collect::<Result<Vec<Env>>>()?;
-    let envs = if chosen.is_empty() { envs } else { &chosen };
+    let (envs, rounds) = chosen(options, &ENVS)?;
     let lab = project.lab();
     let mut session = Session::open(&lab, &lab.ensure(Role::Xen)?, &[])?;
     let [ours, linux] = contenders(project, &mut session, options)?;
     let mut comparisons = Vec::new();
-    for &env in envs {
+    for env in envs {
         let mut pairs = Vec::new();
         for round in 1..=rounds {
             eprintln!("{}: round {round} of {rounds}", env.name());

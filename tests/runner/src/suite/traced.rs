@@ -28,8 +28,8 @@ pub const TESTS: [IdleTest; 4] = [
     IdleTest { name: "ten_seconds_of_sleep_cost_nothing/hvm", env: Env::Hvm },
 ];
 
-/// Calls and exits that the longer run may cost more: a console that is read a bit
-/// later, a xenstored that answers a bit later, a clock that is read once more. A guest that ticked would differ by a thousand.
+/// Calls and exits that the longer run may cost more: a console that is read a bit later, a xenstored that
+/// answers a bit later, a clock that is read once more. A guest that ticked would differ by a thousand.
 const SLACK: u64 = 12;
 
 /// Comparisons of which one has to succeed: on a busy machine, emulated devices are asked more often

@@ -73,8 +73,9 @@ fn by_kvm(session: &mut Session, job: &Job) -> Result<(Outcome, u64)> {
         "mountpoint -q /sys/kernel/tracing || mount -t tracefs tracing /sys/kernel/tracing; \
          echo '{trigger}' >{EXITS}/trigger"
     ))?;
-    let outcome = kvm::run(session, job)?;
-    let counted = session.agent().check(&format!("cat {EXITS}/hist; echo '!{trigger}' >{EXITS}/trigger"))?;
+    let outcome = kvm::run(session, job);
+    let counted = session.agent().check(&format!("cat {EXITS}/hist; echo '!{trigger}' >{EXITS}/trigger"));
+    let (outcome, counted) = (outcome?, counted?);
     let entries = of_histogram(&counted).with_context(|| format!("nothing was counted:\n{counted}"))?;
     Ok((outcome, entries))
 }

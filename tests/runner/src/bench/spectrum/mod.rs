@@ -20,11 +20,10 @@ use crate::guest::beside::{Beside, When};
 use crate::guest::session::Session;
 use crate::image::{Image, build};
 use crate::lab::machine::Role;
-use crate::nearest;
 use crate::project::Project;
 use crate::scratch::Scratch;
 use counter::Counted;
-use paths::Path as By;
+use paths::Mechanism;
 
 /// What is counted, as the table's columns have it.
 const COLUMNS: [&str; 5] = ["boot", "interrupt", "timer", "disk read", "packet"];
@@ -49,8 +48,8 @@ struct Row {
     env: Env,
     /// Of each round.
     rounds: Vec<[Option<f64>; COLUMNS.len()]>,
-    /// By which mechanism.
-    by: [By; COLUMNS.len()],
+    /// Mechanism which mechanism.
+    by: [Mechanism; COLUMNS.len()],
 }
 
 /// Counts, and prints the table, or writes it and the picture into `docs/`.
@@ -58,11 +57,9 @@ struct Row {
 /// # Errors
 /// If the lab fails, or a guest.
 pub(super) fn run(project: &Project, options: &Bench) -> Result<u8> {
-    let (envs, rounds) = if options.quick { (&ENVS[..1], 1) } else { (&ENVS[..], options.rounds) };
-    let chosen = options.envs.iter().map(|name| known(name)).collect::<Result<Vec<Env>>>()?;
-    let envs = if chosen.is_empty() { envs } else { &chosen };
+    let (envs, rounds) = super::chosen(options, &ENVS)?;
     let mut bench = Bencher::new(project)?;
-    let mut rows = envs.iter().map(|&env| bench.row(env, rounds)).collect::<Result<Vec<Row>>>()?;
+    let mut rows = envs.into_iter().map(|env| bench.row(env, rounds)).collect::<Result<Vec<Row>>>()?;
     rows.sort_by_key(|row| row.env);
     let table = table(&rows);
     println!("{table}");
@@ -70,11 +67,6 @@ pub(super) fn run(project: &Project, options: &Bench) -> Result<u8> {
         page::publish(project, options.what.name(), &table, &chart::svg(&rows))?;
     }
     Ok(0)
-}
-
-fn known(name: &str) -> Result<Env> {
-    let found = ENVS.into_iter().find(|env| env.name() == name);
-    found.with_context(|| nearest::unknown("environment for this", name, ENVS.map(Env::name)))
 }
 
 /// Runs guests in the lab's machines, one after the other.
@@ -119,7 +111,7 @@ impl<'a> Bencher<'a> {
     }
 
     /// What everything costs, and by which mechanism.
-    fn round(&mut self, env: Env) -> Result<([Option<f64>; COLUMNS.len()], [By; COLUMNS.len()])> {
+    fn round(&mut self, env: Env) -> Result<([Option<f64>; COLUMNS.len()], [Mechanism; COLUMNS.len()])> {
         let boot = self.work(env, 1, "")?;
         let sleep = if shows_timers(env) { Some(self.more(env, 1, "sleeps", &boot)?) } else { None };
         let wake = if shows_timers(env) { self.wake(env)? } else { None };
@@ -172,13 +164,14 @@ impl<'a> Bencher<'a> {
         };
         let job = Job { disks: vec![self.disk.clone()], limit: counter::LIMIT, ..job };
         let session = self.session(role)?;
-        let mut counted = counter::count(session, &job);
-        for _ in 1..TRIES {
-            if counted.is_err() {
-                counted = counter::count(session, &job);
+        let mut left = TRIES;
+        loop {
+            left -= 1;
+            match counter::count(session, &job) {
+                Err(error) if left > 0 => eprintln!("tried again, as it failed: {error:#}"),
+                counted => return counted,
             }
         }
-        counted
     }
 
     /// The machine of this role, which is started if the last guest was in another.

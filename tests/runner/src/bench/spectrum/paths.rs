@@ -4,26 +4,26 @@
 use super::COLUMNS;
 
 /// The name of a mechanism.
-pub(super) type Path = String;
+pub(super) type Mechanism = String;
 
 /// The mechanisms for each column, by the console of a guest with a disk, and by one with a network too.
-pub(super) fn of_consoles(disk: &str, network: &str) -> [Path; COLUMNS.len()] {
+pub(super) fn of_consoles(disk: &str, network: &str) -> [Mechanism; COLUMNS.len()] {
     [door(disk), interrupt(disk), said(disk, "timer"), disk_driver(disk), network_driver(network)]
 }
 
 /// What the boot report says about a service, without why it is nothing better.
-fn said(console: &str, service: &str) -> Path {
+fn said(console: &str, service: &str) -> Mechanism {
     let before = format!("prism::boot: {service}: ");
     let line = console.lines().find_map(|line| line.strip_prefix(&before)).unwrap_or_default();
     line.split(" (").next().unwrap_or_default().to_owned()
 }
 
-fn door(console: &str) -> Path {
+fn door(console: &str) -> Mechanism {
     let door = console.lines().find_map(|line| line.split_once(", entered by "));
     door.map(|(_, door)| door.to_owned()).unwrap_or_default()
 }
 
-fn interrupt(console: &str) -> Path {
+fn interrupt(console: &str) -> Mechanism {
     match said(console, "upcall").as_str() {
         "no event channels" => "interrupt of the local APIC",
         other => other,
@@ -31,7 +31,7 @@ fn interrupt(console: &str) -> Path {
     .to_owned()
 }
 
-fn disk_driver(console: &str) -> Path {
+fn disk_driver(console: &str) -> Mechanism {
     match said(console, "disk").as_str() {
         "xenbus" => "blkfront",
         "emulated" if console.contains("AHCI controller") => "AHCI",
@@ -42,7 +42,7 @@ fn disk_driver(console: &str) -> Path {
     .to_owned()
 }
 
-fn network_driver(console: &str) -> Path {
+fn network_driver(console: &str) -> Mechanism {
     let card = console.lines().find_map(|line| line.split_once("network card at ")?.1.split_once(": "));
     match (said(console, "network").as_str(), card) {
         ("xenbus", _) => "netfront".to_owned(),
