@@ -120,8 +120,7 @@ impl<T: Copy> Shared<T> {
     /// The field at byte `offset`, as `offset_of!` gives it; `None` if a `U` there would not lie
     /// inside the value, or not be aligned.
     pub fn field<U: Plain>(self, offset: usize) -> Option<Shared<U>> {
-        let end = offset.checked_add(size_of::<U>())?;
-        if end > size_of::<T>() {
+        if !is_inside(offset, size_of::<U>(), size_of::<T>()) {
             return None;
         }
         // SAFETY: offset lies inside the T that `at` promised.
@@ -138,6 +137,11 @@ impl<T: Copy> Shared<T> {
         // SAFETY: `at`'s contract: valid, aligned, mapped for as long as this value is used.
         unsafe { VolatilePtr::new(self.place) }
     }
+}
+
+/// Whether `length` bytes at `offset` lie inside of `size`.
+pub(crate) fn is_inside(offset: usize, length: usize, size: usize) -> bool {
+    offset.checked_add(length).is_some_and(|end| end <= size)
 }
 
 /// Bytes that are copied by an instruction each: not so if the compiler is asked for a volatile copy of an
@@ -169,7 +173,9 @@ const BLOCK: usize = 4;
 impl<const LENGTH: usize> Shared<[u8; LENGTH]> {
     /// Copies the bytes from `offset` on; `None`, and none of them, if not all lie inside.
     pub fn copy_to(self, offset: usize, into: &mut [u8]) -> Option<()> {
-        self.check(offset, into.len())?;
+        if !is_inside(offset, into.len(), LENGTH) {
+            return None;
+        }
         let (vectors, rest) = into.as_chunks_mut::<{ size_of::<Vector>() }>();
         let (blocks, vectors) = vectors.as_chunks_mut::<BLOCK>();
         let offset = self.each(offset, blocks, |place: Shared<[Vector; BLOCK]>, block| {
@@ -183,7 +189,9 @@ impl<const LENGTH: usize> Shared<[u8; LENGTH]> {
 
     /// Overwrites the bytes from `offset` on; `None`, and none of them, if not all lie inside.
     pub fn copy_from(self, offset: usize, from: &[u8]) -> Option<()> {
-        self.check(offset, from.len())?;
+        if !is_inside(offset, from.len(), LENGTH) {
+            return None;
+        }
         let (vectors, rest) = from.as_chunks::<{ size_of::<Vector>() }>();
         let (blocks, vectors) = vectors.as_chunks::<BLOCK>();
         let offset = self.each(offset, blocks, |place: Shared<[Vector; BLOCK]>, block| {
@@ -193,11 +201,6 @@ impl<const LENGTH: usize> Shared<[u8; LENGTH]> {
             self.each(offset, vectors, |place: Shared<Vector>, vector| place.write(Vector::of(vector)));
         self.each(offset, rest, |place: Shared<u8>, byte| place.write(*byte));
         Some(())
-    }
-
-    /// Whether `length` bytes at `offset` lie inside.
-    fn check(self, offset: usize, length: usize) -> Option<()> {
-        (offset.checked_add(length)? <= LENGTH).then_some(())
     }
 
     /// Calls `copy` with each of `items` and its place, and returns the offset behind the last.

@@ -9,8 +9,9 @@ use xen_sys::xen::DOMID_SELF;
 
 use super::foreign::ATTEMPTS;
 use super::operation::operate;
-use super::{Error, Page, Reference, Result, Status, page};
+use super::{Error, PAGE_SIZE, Page, Reference, Result, Status};
 use crate::DomainId;
+use crate::shared::is_inside;
 use crate::{Hypercall, sched};
 
 /// Bytes in a page that another domain granted to this one.
@@ -89,8 +90,8 @@ fn own(page: &impl Page, offset: usize, length: usize) -> Result<gnttab_copy_ptr
 }
 
 fn end(u: u64, domid: u16, offset: usize, length: usize) -> Result<gnttab_copy_ptr> {
-    page::check(offset, length)?;
-    let offset = u16::try_from(offset).map_err(|_| Error::OutsidePage)?;
+    let inside = u16::try_from(offset).ok().filter(|_| is_inside(offset, length, PAGE_SIZE));
+    let offset = inside.ok_or(Error::OutsidePage)?;
     Ok(gnttab_copy_ptr { u, domid, offset, ..Default::default() })
 }
 

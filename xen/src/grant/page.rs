@@ -56,11 +56,3 @@ pub(super) fn read(memory: Memory, offset: usize, into: &mut [u8]) -> Result<()>
 pub(super) fn write(memory: Memory, offset: usize, from: &[u8]) -> Result<()> {
     memory.copy_from(offset, from).ok_or(Error::OutsidePage)
 }
-
-/// Whether `length` bytes at `offset` lie inside a page.
-pub(super) fn check(offset: usize, length: usize) -> Result<()> {
-    match offset.checked_add(length) {
-        Some(end) if end <= PAGE_SIZE => Ok(()),
-        _ => Err(Error::OutsidePage),
-    }
-}
