@@ -132,7 +132,7 @@ fn settle(
     let info: &'static BootInfo = Box::leak(Box::new(info));
     registers::begin(machine, &info.memory);
     grant::begin_pages(machine);
-    open_screen(info, machine, &mut capabilities);
+    open_screen(info, &mut capabilities);
     lead_lines(info, machine, &acpi, &mut capabilities);
     open_virtio_console(info, &mut capabilities);
     let vcpus = probe::vcpus(found.xen.is_some(), &acpi);
@@ -145,7 +145,7 @@ fn settle(
     capabilities.entropy = examine_entropy(info, entry.door);
     let hpet = acpi.hpet.filter(|_| !paravirtual);
     let hpet = hpet.and_then(|address| {
-        let registers = registers::map(machine, &info.memory, address, HPET_LENGTH);
+        let registers = registers::map(address, HPET_LENGTH);
         registers.inspect_err(|error| warn!("the HPET at {address:#x} is not used: {error}")).ok()
     });
     capabilities.platform.hpet = hpet.is_some();
@@ -250,11 +250,11 @@ fn open_console(info: &BootInfo, machine: &dyn Machine, capabilities: &mut Capab
 }
 
 /// Opens the screen of a PC, which takes page tables of ours.
-fn open_screen(info: &BootInfo, machine: &dyn Machine, capabilities: &mut Capabilities) {
+fn open_screen(info: &BootInfo, capabilities: &mut Capabilities) {
     if !capabilities.has_emulated_platform() {
         return;
     }
-    let memory = registers::map(machine, &info.memory, vga::MEMORY, vga::MEMORY_BYTES);
+    let memory = registers::map(vga::MEMORY, vga::MEMORY_BYTES);
     let memory = memory.inspect_err(|error| debug!("the screen is not used: {error}"));
     if let Some(screen) = memory.ok().and_then(|memory| Screen::new(memory, CpuPorts)) {
         console::add_screen(screen);
@@ -328,14 +328,14 @@ fn lead_lines(info: &BootInfo, machine: &dyn Machine, acpi: &Acpi, capabilities:
         return;
     }
     let told = capabilities.platform.io_apic.then_some(&acpi.controllers);
-    let io_apics = told.map(|controllers| line::find(machine, &info.memory, controllers)).unwrap_or_default();
+    let io_apics = told.map(line::find).unwrap_or_default();
     capabilities.platform.io_apic = !io_apics.is_empty();
     let chosen = Services::choose(capabilities).lines.chosen;
     if matches!(chosen, Lines::Both | Lines::IoApic) {
         apic::begin(machine);
     }
     line::begin(Ways::new(chosen, acpi.controllers.clone(), io_apics));
-    devices::virtio::mmio::find(info, machine, acpi, &mut capabilities.devices);
+    devices::virtio::mmio::find(info, acpi, &mut capabilities.devices);
 }
 
 /// Asks Xen for each service that needs its shared page.

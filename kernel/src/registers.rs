@@ -16,7 +16,14 @@ use crate::memory::Frames;
 use crate::ports::CpuPorts;
 
 /// What registers are mapped with, once the kernel runs.
-static SURFACE: Once<(&'static dyn Machine, &'static MemoryMap)> = Once::new();
+static SURFACE: Once<Surface> = Once::new();
+
+struct Surface {
+    machine: &'static dyn Machine,
+    memory: &'static MemoryMap,
+    /// Where addresses end that a CPU and a pointer reach.
+    limit: u64,
+}
 
 /// The most that is mapped for one device, in bytes.
 const MOST: u64 = 1 << 20;
@@ -35,7 +42,8 @@ impl Registers for MappedRegisters {
 
 /// Remembers what registers are mapped with.
 pub(crate) fn begin(machine: &'static dyn Machine, memory: &'static MemoryMap) {
-    SURFACE.call_once(|| (machine, memory));
+    let limit = MAPPED_LIMIT.min(1 << cpuid::physical_address_bits().min(63));
+    SURFACE.call_once(|| Surface { machine, memory, limit });
 }
 
 /// Why registers cannot be mapped.
@@ -73,12 +81,6 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// [Maps](map) registers for a driver.
-pub(crate) fn map_for_driver(address: u64, length: u64) -> Result<MappedRegisters, Error> {
-    let (machine, memory) = SURFACE.get().ok_or(Error::TooEarly)?;
-    map(*machine, memory, address, length)
-}
-
 /// Where registers are placed if nobody has: where firmware puts them in Xen's domains.
 static FREE: AtomicU32 = AtomicU32::new(0xf100_0000);
 
@@ -91,19 +93,14 @@ pub(crate) fn of_function(function: &Function, index: u8, length: u64) -> Result
     let free = FREE.fetch_add(2 * room, Ordering::Relaxed).next_multiple_of(room);
     let address = configuration.registers(index, free);
     configuration.switch_on();
-    map_for_driver(address.ok_or(Error::NoPlace)?, length)
+    map(address.ok_or(Error::NoPlace)?, length)
 }
 
 /// Maps the registers at `address`. Firmware, devices and the command line say where registers are, and may
 /// be wrong: whatever they say is an error at worst.
-pub(crate) fn map(
-    machine: &dyn Machine,
-    memory: &MemoryMap,
-    address: u64,
-    length: u64,
-) -> Result<MappedRegisters, Error> {
-    let limit = MAPPED_LIMIT.min(1 << cpuid::physical_address_bits().min(63));
-    let range = PhysRange::with_length(address, length).filter(|range| range.end() <= limit);
+pub(crate) fn map(address: u64, length: u64) -> Result<MappedRegisters, Error> {
+    let Surface { machine, memory, limit } = SURFACE.get().ok_or(Error::TooEarly)?;
+    let range = PhysRange::with_length(address, length).filter(|range| range.end() <= *limit);
     let range = range.ok_or(Error::OutOfReach)?;
     match () {
         () if !address.is_multiple_of(8) => return Err(Error::Unaligned),

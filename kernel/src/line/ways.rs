@@ -11,8 +11,6 @@ use core::sync::atomic::Ordering;
 
 use log::warn;
 use prism_arch::lines::{FIRST_VECTOR, LINES, PIC_LINES};
-use prism_arch::machine::Machine;
-use prism_boot::MemoryMap;
 use prism_boot::controllers::{Controllers, Input, Polarity, Signal, Trigger};
 use prism_boot::services::Lines;
 use prism_drivers::io_apic::{self, IoApic, Route};
@@ -35,9 +33,9 @@ struct Placed {
 }
 
 /// Finds the I/O APICs that firmware tells of, and closes their inputs.
-pub(crate) fn find(machine: &dyn Machine, memory: &MemoryMap, controllers: &Controllers) -> IoApics {
+pub(crate) fn find(controllers: &Controllers) -> IoApics {
     let placed = controllers.io_apics.iter().filter_map(|told| {
-        let registers = registers::map(machine, memory, told.address, io_apic::LENGTH);
+        let registers = registers::map(told.address, io_apic::LENGTH);
         let apic = registers
             .map_err(|error| error.to_string())
             .and_then(|registers| IoApic::new(registers).ok_or_else(|| "nothing answers".into()));

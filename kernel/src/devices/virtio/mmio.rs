@@ -6,7 +6,6 @@ use alloc::vec::Vec;
 use core::ptr::NonNull;
 
 use log::warn;
-use prism_arch::machine::Machine;
 use prism_boot::capabilities::Devices;
 use prism_boot::virtio_mmio::{MOST_SLOTS, Slot};
 use prism_boot::{Acpi, BootInfo};
@@ -23,7 +22,7 @@ static FOUND: Once<Vec<(Slot, Kind)>> = Once::new();
 
 /// Looks for devices, and adds them to those of their kinds. Empty slots are passed over in silence: some
 /// monitors tell of all that there are.
-pub(crate) fn find(info: &BootInfo, machine: &dyn Machine, acpi: &Acpi, devices: &mut Devices) {
+pub(crate) fn find(info: &BootInfo, acpi: &Acpi, devices: &mut Devices) {
     let mut found = Vec::new();
     // ACPI tells more of the same devices.
     let told = acpi.virtio.iter().copied().chain(info.command_line.virtio_slots().filter_map(Result::ok));
@@ -38,7 +37,7 @@ pub(crate) fn find(info: &BootInfo, machine: &dyn Machine, acpi: &Acpi, devices:
         }
         looked_at.push(slot);
         let place = slot.range.start();
-        let registers = match registers::map(machine, &info.memory, place, slot.range.len()) {
+        let registers = match registers::map(place, slot.range.len()) {
             Ok(registers) => registers,
             Err(error) => {
                 warn!("virtio: the slot at {place:#x} is not used: {error}");
@@ -66,7 +65,7 @@ pub(super) fn devices(kind: Kind) -> impl Iterator<Item = Slot> {
 /// A device's registers.
 pub(super) fn open(slot: &Slot) -> Result<MmioTransport<'static>, Unreachable> {
     let (place, length) = (slot.range.start(), slot.range.len());
-    let _mapped = registers::map_for_driver(place, length).map_err(Unreachable::NoRegisters)?;
+    let _mapped = registers::map(place, length).map_err(Unreachable::NoRegisters)?;
     let header = NonNull::new(core::ptr::with_exposed_provenance_mut::<VirtIOHeader>(place as usize));
     let header = header.ok_or(Unreachable::NoRegisters(registers::Error::NoPlace))?;
     // SAFETY: just mapped, for good, and no memory of ours; each device is opened once.

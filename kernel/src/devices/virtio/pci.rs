@@ -90,7 +90,7 @@ impl Registers {
 
 fn map(region: Region) -> core::result::Result<DeviceRegisters, registers::Error> {
     let before = region.address % PAGE_SIZE;
-    let mapped = registers::map_for_driver(region.address - before, before + region.length)?;
+    let mapped = registers::map(region.address - before, before + region.length)?;
     mapped.0.after(before as usize).ok_or(registers::Error::NoPlace)
 }
 
@@ -116,8 +116,8 @@ impl Transport for Registers {
 
     /// None, for a queue that the device could not be told about.
     fn max_queue_size(&mut self, queue: u16) -> u32 {
+        self.select(queue);
         let Some(doorbell) = self.doorbells.get_mut(usize::from(queue)) else { return 0 };
-        self.common.write_u16(QUEUE_SELECT, queue);
         *doorbell = self.layout.doorbell(self.common.read_u16(QUEUE_NOTIFY_OFF));
         if doorbell.is_some() { self.common.read_u16(QUEUE_SIZE).into() } else { 0 }
     }
