@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod ahci;
+mod alarm;
 pub mod apic;
 mod ata;
 pub mod blkfront;

@@ -1,10 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The loop that serves a queue.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
-use core::future::{Future, pending};
-use core::pin::Pin;
+use core::future::pending;
 use core::time::Duration;
 
 use embassy_futures::select::{Either4, select4};
@@ -14,6 +12,7 @@ use xen::ring::Violation;
 use super::disk::Vbd;
 use super::pace::Pace;
 use super::state::Round;
+use crate::alarm::Alarm;
 use crate::patience::Patience;
 use crate::platform::{Channel, Platform};
 
@@ -28,13 +27,13 @@ pub(super) struct Server<'v, 'p, P: Platform> {
     pace: Pace,
     /// When to look for answers that are too few for an event. It is left to run while others come,
     /// so that it seldom has to be set.
-    alarm: Option<Pin<Box<dyn Future<Output = ()> + Send + 'p>>>,
+    alarm: Alarm<'p>,
 }
 
 impl<'v, 'p, P: Platform> Server<'v, 'p, P> {
     /// The server of a queue. It looks for answers for up to `poll` before it waits for an event.
     pub(super) fn new(vbd: &'v Vbd<'p, P>, queue: usize, poll: Duration) -> Self {
-        Self { vbd, queue, patience: Patience::new(poll), pace: Pace::default(), alarm: None }
+        Self { vbd, queue, patience: Patience::new(poll), pace: Pace::default(), alarm: Alarm::default() }
     }
 
     /// Serves until the disk is retired. A backend that breaks the protocol is accused, and then
@@ -78,11 +77,11 @@ impl<'v, 'p, P: Platform> Server<'v, 'p, P> {
         self.pace.note(answers, in_flight, || platform.now());
         let after = match self.pace.batch(in_flight) {
             Some((batch, time)) => {
-                self.alarm.get_or_insert_with(|| Box::pin(platform.delay(time)));
+                self.alarm.set(|| platform.delay(time));
                 batch
             }
             None => {
-                self.alarm = None;
+                self.alarm.clear();
                 1
             }
         };
@@ -99,16 +98,7 @@ impl<'v, 'p, P: Platform> Server<'v, 'p, P> {
         // While requests are on their way, their answers free references.
         let starved = round.starved && vbd.state().in_flight(self.queue) == 0;
         let pause = async { if starved { vbd.platform().delay(PAUSE).await } else { pending().await } };
-        let alarm = async {
-            match &mut self.alarm {
-                Some(alarm) => alarm.await,
-                None => pending().await,
-            }
-        };
-        let woken = select4(vbd.work(self.queue), channel.wait(), alarm, pause).await;
-        if matches!(woken, Either4::Third(())) {
-            self.alarm = None;
-        }
+        let woken = select4(vbd.work(self.queue), channel.wait(), self.alarm.ring(), pause).await;
         matches!(woken, Either4::Second(()))
     }
 

@@ -6,7 +6,6 @@ use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::future::pending;
 use core::time::Duration;
 
 use embassy_futures::select::{Either3, select_slice, select3};
@@ -21,6 +20,7 @@ use super::offer::{Offer, Properties};
 use super::pace::LOOK;
 use super::queue::{Queue, Queues};
 use super::wire::Wire;
+use crate::alarm::Alarm;
 use crate::patience::Patience;
 use crate::platform::{Channel, Platform};
 
@@ -131,7 +131,7 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
         let mut patience = Patience::new(self.poll);
         let polls = !self.poll.is_zero();
         self.interface.set_polls(polls);
-        let mut alarm = None;
+        let mut alarm = Alarm::default();
         loop {
             // What came has been handed to applications by now. In the first turn they take it, in the second
             // the stack has more to send: it leaves with the same event.
@@ -143,20 +143,12 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
                 continue;
             }
             if self.interface.is_patient() {
-                alarm.get_or_insert_with(|| Box::pin(self.kernel.delay(LOOK)));
+                alarm.set(|| self.kernel.delay(LOOK));
             } else {
-                alarm = None;
+                alarm.clear();
             }
-            let time = async {
-                match &mut alarm {
-                    Some(alarm) => alarm.await,
-                    None => pending().await,
-                }
-            };
-            if let Either3::Third(()) =
-                select3(event(&self.channels), self.interface.stack_work(), time).await
-            {
-                alarm = None;
+            let (events, work) = (event(&self.channels), self.interface.stack_work());
+            if let Either3::Third(()) = select3(events, work, alarm.ring()).await {
                 self.interface.look()?;
             }
         }

@@ -23,7 +23,7 @@ pub(super) struct Receiver<'k, K: Platform> {
     pages: Vec<Granted<'k, K::Page, ReadWrite>>,
     assembly: Assembly,
     pace: Pace,
-    /// Responses with which there is to be an event.
+    /// Responses with which there is to be an event, if nobody looks before.
     awaited: u32,
 }
 
