@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use crate::pci::{Configuration, VENDOR_SPECIFIC};
+use crate::pci::{Configuration, Memory, VENDOR_SPECIFIC};
 use crate::ports::Ports;
 
 /// The most of a part's registers that is used, in bytes, whatever a device says; no kind that is driven
@@ -98,12 +98,18 @@ impl Layout {
     /// [`Missing`]: it tells of no registers that could be used for a part without which it is none.
     pub fn read<P: Ports + ?Sized>(configuration: &Configuration<'_, P>) -> Result<Self, Missing> {
         let (mut common, mut notify, mut interrupt, mut device) = (None, None, None, None);
+        // Most often all parts are in the same one, and asking takes many accesses.
+        let mut last = None;
+        let mut memory = |index| match last {
+            Some((before, memory)) if before == index => memory,
+            _ => last.insert((index, configuration.memory(index))).1,
+        };
         for (place, header) in configuration.capabilities() {
             let [id, _, length, part] = header.to_le_bytes();
             let Some(part) = Part::of(part).filter(|_| id == VENDOR_SPECIFIC && length >= CAPABILITY) else {
                 continue;
             };
-            let region = || region(configuration, place, part);
+            let mut region = || region(configuration, place, part, &mut memory);
             match part {
                 Part::Common => common = common.or_else(region),
                 Part::Notify if length >= NOTIFY_CAPABILITY => {
@@ -130,11 +136,17 @@ impl Layout {
     }
 }
 
-/// The registers that the capability at `place` tells of, if they can be used.
-fn region<P: Ports + ?Sized>(configuration: &Configuration<'_, P>, place: u8, part: Part) -> Option<Region> {
+/// The registers that the capability at `place` tells of, if they can be used. The memory of base address
+/// registers is asked for.
+fn region<P: Ports + ?Sized>(
+    configuration: &Configuration<'_, P>,
+    place: u8,
+    part: Part,
+    memory: impl FnOnce(u8) -> Option<Memory>,
+) -> Option<Region> {
     let field = |offset| Some(configuration.read(place.checked_add(offset)?));
     let (index, offset, length) = (field(4)? as u8, u64::from(field(8)?), u64::from(field(12)?));
-    let memory = configuration.memory(index)?;
+    let memory = memory(index)?;
     let is_inside = offset + length <= memory.length;
     let address = memory.address.checked_add(offset)?;
     (is_inside && length >= part.least()).then_some(Region { address, length: length.min(MOST) })

@@ -48,7 +48,7 @@ struct Row {
     env: Env,
     /// Of each round.
     rounds: Vec<[Option<f64>; COLUMNS.len()]>,
-    /// Mechanism which mechanism.
+    /// By which mechanism.
     by: [Mechanism; COLUMNS.len()],
 }
 
