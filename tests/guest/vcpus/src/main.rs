@@ -20,8 +20,9 @@ use prism::{Context, Verdict, println};
 
 prism::app!(main, words: ["messages", "crash"]);
 
-/// Longest time to wait for anything.
-const LIMIT: Duration = Duration::from_secs(100);
+/// Longest time to wait for anything: longer than the tests let a guest run, so that they tell where each
+/// vCPU stands.
+const LIMIT: Duration = Duration::from_secs(1000);
 /// Messages that a vCPU may be ahead of the next one.
 const AHEAD: usize = 256;
 

@@ -7,9 +7,10 @@ use anyhow::Result;
 
 use super::beside::{Files, Launch};
 use super::board::{Board, Console};
+use super::emulation::QUIET_PROCESSOR;
 use super::registers;
 use super::session::Session;
-use super::{Boot, Ending, Job, Outcome, neighbour};
+use super::{Boot, Ending, Job, Outcome, emulation, neighbour};
 use crate::env::Env;
 use crate::lab::agent::quoted;
 use crate::lab::qemu;
@@ -24,11 +25,15 @@ const CONSOLE: &str = "/tmp/console";
 /// Exit status of the wrapper around a QEMU that had to be ended.
 const TIMED_OUT: i32 = 124;
 
-/// Runs the job to its end.
+/// Runs the job to its end; again if the emulated processor failed it.
 ///
 /// # Errors
 /// If the machine no longer answers.
 pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
+    emulation::outlast(|| run_once(session, job))
+}
+
+fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     let image = session.push_image(job)?;
     let qemu = command(job, &image, &session.disk_names(job));
     prepare_network(session, job)?;
@@ -223,5 +228,5 @@ fn personal_computer(job: &Job, disks: &[String]) -> Vec<Device> {
 fn command(job: &Job, image: &str, disks: &[String]) -> String {
     let words = options(job, image, "stdio,signal=off", disks);
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
-    format!("qemu-system-x86_64 {} {}", qemu::BARE.join(" "), words.join(" "))
+    format!("taskset -c {QUIET_PROCESSOR} qemu-system-x86_64 {} {}", qemu::BARE.join(" "), words.join(" "))
 }

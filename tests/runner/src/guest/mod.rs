@@ -4,6 +4,7 @@
 pub mod beside;
 pub mod board;
 pub mod direct;
+pub mod emulation;
 pub mod kvm;
 pub mod neighbour;
 pub mod places;

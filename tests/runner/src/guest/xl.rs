@@ -6,9 +6,10 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::beside::{Files, Launch, When};
+use super::emulation::QUIET_PROCESSOR;
 use super::session::Session;
 use super::shared_console;
-use super::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, neighbour};
+use super::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, emulation, neighbour};
 use crate::env::Env;
 use crate::image::command_line;
 use crate::lab::agent::{Agent, quoted};
@@ -66,31 +67,12 @@ pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
     Ok(Outcome::new(Ending::Poweroff, console, xen))
 }
 
-/// Runs the job to its end and cleans up after it; again if the emulated processor failed it, which the
-/// outcome counts.
+/// Runs the job to its end and cleans up after it; again if the emulated processor failed it.
 ///
 /// # Errors
 /// If dom0 no longer answers.
 pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
-    let mut lab_faults = 0;
-    loop {
-        let outcome = run_once(session, job)?;
-        if lab_faults == MOST_LAB_FAULTS || !resumed_as_xen(&outcome.machine) {
-            return Ok(Outcome { lab_faults, ..outcome });
-        }
-        lab_faults += 1;
-    }
-}
-
-/// How often a job is run again.
-const MOST_LAB_FAULTS: u32 = 2;
-
-/// Whether the guest was resumed with the hypervisor's registers instead of its own. The lab's processors,
-/// which are emulated, do that now and then to an HVM or PVH guest, mostly to one whose vCPU moves between
-/// them. Xen then reports a guest with its own code segment (`__HYPERVISOR_CS`, xen/include/asm/config.h),
-/// which no guest of ours has, and the RIP behind its own VMRUN.
-fn resumed_as_xen(machine: &str) -> bool {
-    machine.contains("Triple fault") && machine.contains("RIP:    e008:[<ffff82d0")
+    emulation::outlast(|| run_once(session, job))
 }
 
 fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
@@ -300,11 +282,10 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
     lines.join("\n") + "\n"
 }
 
-/// The line that keeps each vCPU on one of the machine's processors. An HVM or PVH guest's get the second: on
-/// the first, which takes dom0's interrupts, its emulation fails such guests now and then, see
-/// [`resumed_as_xen`]. So it is PV guests whose vCPUs run at the same time.
+/// The line that keeps each vCPU on one of the machine's processors. An HVM or PVH guest's get the
+/// [quiet one](emulation). So it is PV guests whose vCPUs run at the same time.
 fn pinned(job: &Job) -> String {
-    let place = |vcpu| if job.env == Env::Pv && job.vcpus > 1 { vcpu % PROCESSORS } else { 1 };
+    let place = |vcpu| if job.env == Env::Pv && job.vcpus > 1 { vcpu % PROCESSORS } else { QUIET_PROCESSOR };
     let places: Vec<String> = (0..job.vcpus).map(|vcpu| format!("\"{}\"", place(vcpu))).collect();
     format!("cpus = [ {} ]", places.join(", "))
 }
@@ -367,14 +348,6 @@ mod tests {
         assert_eq!(ending(0, "Domain 3 has been destroyed.\n"), Ending::Destroyed);
         assert_eq!(ending(TIMED_OUT, "Waiting for domain\n"), Ending::Hang);
         assert_eq!(ending(3, "no such kernel\n"), Ending::NotStarted("no such kernel".to_owned()));
-    }
-
-    #[test]
-    fn a_guest_that_ran_as_the_hypervisor_is_not_to_blame() {
-        let dump = |rip| format!("(XEN) d5v0 Triple fault - invoking\n(XEN) RIP:    {rip}\n");
-        assert!(resumed_as_xen(&dump("e008:[<ffff82d040215abd>]")));
-        assert!(!resumed_as_xen(&dump("0008:[<000000000016c00b>]")));
-        assert!(!resumed_as_xen("(XEN) RIP:    e008:[<ffff82d040215abd>]\n"));
     }
 
     #[test]
