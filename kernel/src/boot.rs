@@ -1,43 +1,40 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! From the front door to the application's main, once, top to bottom.
 
+mod consoles;
+mod report;
+mod xen_services;
+
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use log::{debug, info, warn};
+use consoles::{open_console, open_screen, open_virtio_console};
+use log::{debug, warn};
 use prism_arch::cpuid::Reader;
-use prism_arch::hypercall::{self, Hypervisor};
 use prism_arch::machine::{self, Machine};
-use prism_arch::{Door, Entry, cpuid, entry};
+use prism_arch::{Door, Entry, cpuid, entry, hypercall};
 use prism_boot::capabilities::{Capabilities, EntropySources, Machine as MachineKind, XenCapabilities};
-use prism_boot::command_line::{ConsoleSinks, EventAbi, HypercallMethod, Rung, UpcallLimit};
+use prism_boot::command_line::HypercallMethod;
 use prism_boot::grid::Grid;
-use prism_boot::services::{Console, DeviceBus, Lines, Services, Upcall};
-use prism_boot::{Acpi, BootError, BootInfo, Controllers, PAGE_SIZE, SharedRing, door, e820, mp_table};
+use prism_boot::services::{DeviceBus, Lines, Services, Upcall};
+use prism_boot::{Acpi, BootError, BootInfo, Controllers, door, mp_table};
 use prism_drivers::romdisk::RomDisk;
 use prism_drivers::rtc;
-use prism_drivers::vga::{self, Screen};
-use xen::console::Ring;
-use xen::event::{Abi, Port};
-use xen::hvm::Parameter;
-use xen::shared::Shared;
-use xen::version::Features;
-use xen_sys::xen::shared_info;
+use report::{report, warn_of};
+use xen_services::{ask_for_memory_map, ask_for_rings, ask_for_services, join_xen};
 
 use crate::app::{Application, Context};
 use crate::clocks::Clocks;
-use crate::console::{self, RingEnd};
 use crate::hypervisor::{self, Found};
 use crate::line::{self, Line, Ways};
-use crate::memory::{self, Frames, IdentityMemory};
+use crate::memory::{self, IdentityMemory};
 use crate::ports::CpuPorts;
-use crate::registers;
 use crate::smp::{self, Surface};
 use crate::surroundings::Surroundings;
 use crate::{
-    apic, blocking, crash, devices, disks, entropy, event, exec, grant, lifecycle, power, println, probe,
-    store, time,
+    apic, blocking, console, crash, devices, disks, entropy, exec, grant, lifecycle, power, println, probe,
+    registers, store, time,
 };
 
 unsafe extern "Rust" {
@@ -216,111 +213,6 @@ fn probe_machine(info: &BootInfo, door: Door, found: &Found, acpi: &Acpi) -> Cap
     capabilities
 }
 
-/// HVM and PVH domains ask where their rings are; a PV domain is told.
-fn ask_for_rings(info: &mut BootInfo) {
-    let ring = |frame, event| probe::hvm_ring(frame, event).map(|(mfn, port)| SharedRing { mfn, port });
-    info.console = ring(Parameter::ConsoleFrame, Parameter::ConsoleEvent);
-    info.store = ring(Parameter::StoreFrame, Parameter::StoreEvent);
-}
-
-/// Opens every console that takes neither page tables nor memory of ours, and uses the best one, or those
-/// that the command line names.
-fn open_console(info: &BootInfo, machine: &dyn Machine, capabilities: &mut Capabilities) {
-    let paravirtual = capabilities.paravirtual().is_ok();
-    if let Some(ring) = info.console.filter(|_| paravirtual)
-        && let Some(frame) = machine.guest_frame(ring.mfn)
-    {
-        // SAFETY: the page that Xen or the toolstack set aside for the console: aligned, mapped by
-        // the boot page tables and by ours later, and used through this value only.
-        let page = unsafe { Shared::at(frame * PAGE_SIZE) };
-        console::add_ring(RingEnd::new(Ring::new(page), Port(ring.port)));
-    }
-    if paravirtual {
-        console::add_xen();
-    }
-    if capabilities.machine == MachineKind::Hvm && !info.initial_domain {
-        capabilities.platform.serial_port = console::add_serial();
-    }
-    if let Some(xen) = &mut capabilities.xen {
-        xen.console_ring = console::has(ConsoleSinks::PV);
-        xen.console_io = console::has(ConsoleSinks::XEN);
-        xen.xenstore = info.store.is_some();
-    }
-    choose_console(info, capabilities);
-}
-
-/// Opens the screen of a PC, which takes page tables of ours.
-fn open_screen(info: &BootInfo, capabilities: &mut Capabilities) {
-    if !capabilities.has_emulated_platform() {
-        return;
-    }
-    let memory = registers::map(vga::MEMORY, vga::MEMORY_BYTES);
-    let memory = memory.inspect_err(|error| debug!("the screen is not used: {error}"));
-    if let Some(screen) = memory.ok().and_then(|memory| Screen::new(memory, CpuPorts)) {
-        console::add_screen(screen);
-        capabilities.platform.screen = true;
-        choose_console(info, capabilities);
-    }
-}
-
-/// Opens a virtio console, whose queues take memory of ours.
-fn open_virtio_console(info: &BootInfo, capabilities: &mut Capabilities) {
-    if !capabilities.has_emulated_platform() || capabilities.is_held_down() {
-        return;
-    }
-    if let Some(port) = devices::virtio::open_console() {
-        console::add_virtio(port);
-        capabilities.platform.virtio_console = true;
-        choose_console(info, capabilities);
-    }
-}
-
-/// Uses the best console, or those that the command line names. Nobody can tell whether a virtio console is
-/// read: it is used beside others, but for Xen's, where it is there for something else.
-fn choose_console(info: &BootInfo, capabilities: &Capabilities) {
-    let best = match Services::choose(capabilities).console.chosen {
-        Console::Ring => ConsoleSinks::PV,
-        Console::Xen => ConsoleSinks::XEN,
-        Console::Serial => ConsoleSinks::SERIAL | ConsoleSinks::VIRTIO,
-        Console::DebugPort | Console::None => ConsoleSinks::DEBUG | ConsoleSinks::VIRTIO,
-        Console::Vga => ConsoleSinks::VGA | ConsoleSinks::VIRTIO,
-        Console::Virtio => ConsoleSinks::VIRTIO,
-    };
-    console::choose(info.command_line.console_sinks().ok().flatten().unwrap_or(best));
-}
-
-/// Asks Xen what memory there is, where the loader gave no map.
-fn ask_for_memory_map(info: &mut BootInfo) {
-    let mut table = [0; 128 * e820::ENTRY_LENGTH];
-    if let Ok(table) = xen::memory::map(&Hypervisor, &mut table) {
-        e820::parse(info, table);
-    }
-}
-
-/// Maps the pages that Xen shares with the domain and masks all events; returns `shared_info`.
-fn join_xen(info: &BootInfo, machine: &dyn Machine, vcpus: u32) -> Option<Shared<shared_info>> {
-    for ring in [info.console, info.store].into_iter().flatten() {
-        let mapped = machine
-            .guest_frame(ring.mfn)
-            .map(|frame| machine.map_special_page(frame * PAGE_SIZE, &mut Frames));
-        if !matches!(mapped, Some(Ok(()))) {
-            crash::give_up(&"a ring that the toolstack set up cannot be mapped");
-        }
-    }
-    let page = machine
-        .map_shared_info(memory::hole(&info.memory), &mut Frames)
-        .inspect_err(|error| warn!("no events, no paravirtual clock: {error}"))
-        .ok()?;
-    let wanted = match info.command_line.event_abi().ok().flatten() {
-        Some(EventAbi::TwoLevel) => Abi::TwoLevel,
-        Some(EventAbi::Fifo) | None => Abi::Fifo,
-    };
-    event::begin(page, vcpus, wanted);
-    smp::take_events(page);
-    console::use_events();
-    Some(page)
-}
-
 /// Finds the interrupt controllers, has lines arrive by those that are chosen, and looks for the devices in
 /// memory, which have some.
 fn lead_lines(info: &BootInfo, machine: &dyn Machine, acpi: &Acpi, capabilities: &mut Capabilities) {
@@ -336,39 +228,6 @@ fn lead_lines(info: &BootInfo, machine: &dyn Machine, acpi: &Acpi, capabilities:
     }
     line::begin(Ways::new(chosen, acpi.controllers.clone(), io_apics));
     devices::virtio::mmio::find(info, acpi, &mut capabilities.devices);
-}
-
-/// Asks Xen for each service that needs its shared page.
-///
-/// Returns the interrupt line by which events are reported, if they are.
-fn ask_for_services(
-    info: &BootInfo,
-    machine: &dyn Machine,
-    found: &Found,
-    capabilities: &mut Capabilities,
-    page: Option<Shared<shared_info>>,
-) -> Option<u8> {
-    let pc = capabilities.has_emulated_platform();
-    let limit = info.command_line.upcall_limit().ok().flatten();
-    let no_vectors = pc && capabilities.rung.is_some_and(|rung| rung <= Rung::PvDrivers);
-    let may = |way| limit.is_none_or(|limit| limit <= way) && !(no_vectors && way < UpcallLimit::Line);
-    let local_apic = capabilities.platform.local_apic;
-    let no_lines = Services::choose(capabilities).lines.chosen == Lines::None;
-    let (Some(_), Some(xen)) = (page, &mut capabilities.xen) else { return None };
-    let features = Features::from_bits_truncate(xen.features);
-    xen.single_shot_timer = probe::single_shot_timer(0);
-    xen.callback_vector = may(UpcallLimit::Vector)
-        && features.contains(Features::HVM_CALLBACK_VECTOR)
-        && probe::callback_vector().is_ok();
-    if !xen.callback_vector && may(UpcallLimit::OwnVector) && found.upcall_vectors && local_apic {
-        apic::begin(machine);
-        xen.upcall_vector = probe::upcall_vector(0).is_ok();
-    }
-    let ask_for_line =
-        pc && !xen.callback_vector && !xen.upcall_vector && may(UpcallLimit::Line) && !no_lines;
-    let line = if ask_for_line { probe::callback_line() } else { None };
-    xen.callback_line = line.is_some();
-    line
 }
 
 /// Starts the other ones of `vcpus`, if events can be reported to them; on an interrupt `line` they
@@ -404,59 +263,6 @@ fn personal(info: &BootInfo) -> Vec<u8> {
     told.extend(time::wall_clock().unwrap_or_default().as_nanos().to_le_bytes());
     told.extend(time::xen_deadline(0).unwrap_or_default().to_le_bytes());
     told
-}
-
-/// Says what was found and what is used instead of what is missing, a line each.
-fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
-    info!("{found}");
-    info!("spectrum: {}", found.grid.letters());
-    match (found.capabilities.paravirtual(), found.hypercall_method()) {
-        (Ok(_), Some(method)) => info!("Xen: used, by {}", method.name()),
-        (Ok(_), None) => {}
-        (Err(reason), _) => info!("Xen: not used ({})", reason.reason()),
-    }
-    info!("memory: {} KiB, {} KiB free", found.memory / 1024, memory::usage().free / 1024);
-    match exec::running().count() {
-        running if running == found.vcpus as usize => info!("vcpus: {running}"),
-        running => info!("vcpus: {running} of {}", found.vcpus),
-    }
-    for line in alloc::format!("{}", found.services).lines() {
-        info!("{line}");
-    }
-    if let Some(abi) = event::abi() {
-        info!("events: {abi}");
-    }
-    warn_of(info);
-    let line = &info.command_line;
-    let wrong = [
-        line.log_level().err(),
-        line.hypercall_method().err(),
-        line.console_sinks().err(),
-        line.entropy_limit().err(),
-        line.block_poll().err(),
-        line.network_poll().err(),
-        line.event_abi().err(),
-        line.upcall_limit().err(),
-        line.rung().err(),
-        line.line_limit().err(),
-    ];
-    let slots = line.virtio_slots().filter_map(Result::err);
-    for error in wrong.into_iter().flatten().chain(slots) {
-        warn!("command line: {error}");
-    }
-    for word in line.unknown(application.words) {
-        warn!(
-            "command line: ignoring {}, which neither the kernel nor {} knows",
-            word.name, application.name
-        );
-    }
-}
-
-/// Says what was odd in what the loader left.
-fn warn_of(info: &BootInfo) {
-    for note in info.notes.iter() {
-        warn!("{note}");
-    }
 }
 
 /// Runs the application and reports how it ended, in XTF's form: the verdict is the last line.

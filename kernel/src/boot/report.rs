@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The boot report.
+
+use log::{info, warn};
+use prism_boot::BootInfo;
+
+use crate::app::Application;
+use crate::surroundings::Surroundings;
+use crate::{event, exec, memory};
+
+/// Says what was found and what is used instead of what is missing, a line each.
+pub(super) fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
+    info!("{found}");
+    info!("spectrum: {}", found.grid.letters());
+    match (found.capabilities.paravirtual(), found.hypercall_method()) {
+        (Ok(_), Some(method)) => info!("Xen: used, by {}", method.name()),
+        (Ok(_), None) => {}
+        (Err(reason), _) => info!("Xen: not used ({})", reason.reason()),
+    }
+    info!("memory: {} KiB, {} KiB free", found.memory / 1024, memory::usage().free / 1024);
+    match exec::running().count() {
+        running if running == found.vcpus as usize => info!("vcpus: {running}"),
+        running => info!("vcpus: {running} of {}", found.vcpus),
+    }
+    for line in alloc::format!("{}", found.services).lines() {
+        info!("{line}");
+    }
+    if let Some(abi) = event::abi() {
+        info!("events: {abi}");
+    }
+    warn_of(info);
+    let line = &info.command_line;
+    let wrong = [
+        line.log_level().err(),
+        line.hypercall_method().err(),
+        line.console_sinks().err(),
+        line.entropy_limit().err(),
+        line.block_poll().err(),
+        line.network_poll().err(),
+        line.event_abi().err(),
+        line.upcall_limit().err(),
+        line.rung().err(),
+        line.line_limit().err(),
+    ];
+    let slots = line.virtio_slots().filter_map(Result::err);
+    for error in wrong.into_iter().flatten().chain(slots) {
+        warn!("command line: {error}");
+    }
+    for word in line.unknown(application.words) {
+        warn!(
+            "command line: ignoring {}, which neither the kernel nor {} knows",
+            word.name, application.name
+        );
+    }
+}
+
+/// Says what was odd in what the loader left.
+pub(super) fn warn_of(info: &BootInfo) {
+    for note in info.notes.iter() {
+        warn!("{note}");
+    }
+}
