@@ -55,13 +55,13 @@ pub fn require(tool: Tool) -> Result<PathBuf> {
     find(tool.program()).with_context(|| format!("{package} brought no {}", tool.program()))
 }
 
-/// Makes an ext4 file system of a size such as `16M` in `file`, with what is in `tree`.
+/// Makes an ext4 file system of a size such as `16M` in `file`, from byte `start` on, with what is in `tree`.
 ///
 /// # Errors
 /// If `mke2fs` is missing or fails.
-pub fn make_ext4(tree: &Path, file: &Path, label: &str, size: &str) -> Result<()> {
+pub fn make_ext4(tree: &Path, file: &Path, start: u64, label: &str, size: &str) -> Result<()> {
     let output = Command::new(require(Tool::Mke2fs)?)
-        .args(["-q", "-t", "ext4", "-L", label, "-d"])
+        .args(["-q", "-t", "ext4", "-L", label, "-E", &format!("offset={start}"), "-d"])
         .arg(tree)
         .arg(file)
         .arg(size)

@@ -41,5 +41,5 @@ fn make(lab: &Lab) -> Result<()> {
     fs::write(&init, INIT).context("cannot write the lab's init")?;
     fs::set_permissions(&init, Permissions::from_mode(0o755))
         .context("cannot make the lab's init executable")?;
-    host::make_ext4(&lab.root(), &path(lab), LABEL, SIZE)
+    host::make_ext4(&lab.root(), &path(lab), 0, LABEL, SIZE)
 }

@@ -20,7 +20,7 @@ mod spectrum;
 mod vcpus;
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -108,6 +108,8 @@ pub enum Content {
     Noise,
     /// An ext4 file system with such numbers in the file [`SITE_FILE`].
     Site,
+    /// A partition, with such a file system whose file has 256 MiB.
+    LargeSite,
 }
 
 /// What must come of a guest.
@@ -187,9 +189,14 @@ impl GuestTest {
         Self { disk: Some(backend), ..self }
     }
 
-    /// The same with a disk that holds files.
+    /// The same with a disk that holds a file.
     pub const fn disk_with_files(self) -> Self {
         Self { content: Content::Site, ..self.disk(Backend::Kernel) }
+    }
+
+    /// The same with a disk that has a partition, which holds a large file.
+    pub const fn disk_with_large_file(self) -> Self {
+        Self { content: Content::LargeSite, ..self.disk(Backend::Kernel) }
     }
 
     /// The same, but `text` is typed on the console when the guest has written `after`.
@@ -414,6 +421,9 @@ pub const DISK_SIZE: usize = 16 << 20;
 pub const SITE_FILE: &str = "file.bin";
 const SITE_LENGTH: usize = 300_000;
 
+/// MiB of the partition with the large file.
+const LARGE_SITE_MIB: u64 = 300;
+
 /// Makes a disk, unless it is there.
 fn make_disk(path: &Path, content: Content) -> Result<()> {
     if path.exists() {
@@ -427,9 +437,33 @@ fn make_disk(path: &Path, content: Content) -> Result<()> {
         Content::Site => {
             let tree = Scratch::new()?;
             write(&tree.path().join(SITE_FILE), noise(SITE_LENGTH))?;
-            host::make_ext4(tree.path(), path, "site", "16M")
+            host::make_ext4(tree.path(), path, 0, "site", "16M")
+        }
+        Content::LargeSite => {
+            let tree = Scratch::new()?;
+            write(&tree.path().join(SITE_FILE), large_file())?;
+            write(path, partition_table())?;
+            File::options().write(true).open(path)?.set_len((LARGE_SITE_MIB + 1) << 20)?;
+            host::make_ext4(tree.path(), path, 1 << 20, "site", &format!("{LARGE_SITE_MIB}M"))
         }
     }
+}
+
+/// Each MiB begins with its number, as no other place of the file shows which of them it is.
+fn large_file() -> Vec<u8> {
+    let rest = noise((1 << 20) - 8);
+    (0..256_u64).flat_map(|number| [&number.to_le_bytes()[..], &rest].concat()).collect()
+}
+
+/// A master boot record whose only partition, of Linux's kind, takes all from the second MiB on.
+fn partition_table() -> Vec<u8> {
+    const SECTORS: u64 = (1 << 20) / 512; // of a MiB
+    let mut record = vec![0; 512];
+    record[446 + 4] = 0x83;
+    record[446 + 8..446 + 12].copy_from_slice(&(SECTORS as u32).to_le_bytes());
+    record[446 + 12..446 + 16].copy_from_slice(&((LARGE_SITE_MIB * SECTORS) as u32).to_le_bytes());
+    record[510..].copy_from_slice(&[0x55, 0xaa]);
+    record
 }
 
 /// Bytes that look random, and are always the same.
