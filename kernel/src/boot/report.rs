@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The boot report.
+//!
+//! Its lines are the boot's, whichever module writes them: who looks for `prism::boot:` finds them all.
 
 use log::{info, warn};
 use prism_boot::BootInfo;
@@ -8,25 +10,27 @@ use crate::app::Application;
 use crate::surroundings::Surroundings;
 use crate::{event, exec, memory};
 
+const BOOT: &str = "prism::boot";
+
 /// Says what was found and what is used instead of what is missing, a line each.
 pub(super) fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
-    info!("{found}");
-    info!("spectrum: {}", found.grid.letters());
+    info!(target: BOOT, "{found}");
+    info!(target: BOOT, "spectrum: {}", found.grid.letters());
     match (found.capabilities.paravirtual(), found.hypercall_method()) {
-        (Ok(_), Some(method)) => info!("Xen: used, by {}", method.name()),
+        (Ok(_), Some(method)) => info!(target: BOOT, "Xen: used, by {}", method.name()),
         (Ok(_), None) => {}
-        (Err(reason), _) => info!("Xen: not used ({})", reason.reason()),
+        (Err(reason), _) => info!(target: BOOT, "Xen: not used ({})", reason.reason()),
     }
-    info!("memory: {} KiB, {} KiB free", found.memory / 1024, memory::usage().free / 1024);
+    info!(target: BOOT, "memory: {} KiB, {} KiB free", found.memory / 1024, memory::usage().free / 1024);
     match exec::running().count() {
-        running if running == found.vcpus as usize => info!("vcpus: {running}"),
-        running => info!("vcpus: {running} of {}", found.vcpus),
+        running if running == found.vcpus as usize => info!(target: BOOT, "vcpus: {running}"),
+        running => info!(target: BOOT, "vcpus: {running} of {}", found.vcpus),
     }
     for line in alloc::format!("{}", found.services).lines() {
-        info!("{line}");
+        info!(target: BOOT, "{line}");
     }
     if let Some(abi) = event::abi() {
-        info!("events: {abi}");
+        info!(target: BOOT, "events: {abi}");
     }
     warn_of(info);
     let line = &info.command_line;
@@ -44,10 +48,11 @@ pub(super) fn report(info: &BootInfo, found: &Surroundings, application: &Applic
     ];
     let slots = line.virtio_slots().filter_map(Result::err);
     for error in wrong.into_iter().flatten().chain(slots) {
-        warn!("command line: {error}");
+        warn!(target: BOOT, "command line: {error}");
     }
     for word in line.unknown(application.words) {
         warn!(
+            target: BOOT,
             "command line: ignoring {}, which neither the kernel nor {} knows",
             word.name, application.name
         );
@@ -57,6 +62,6 @@ pub(super) fn report(info: &BootInfo, found: &Surroundings, application: &Applic
 /// Says what was odd in what the loader left.
 pub(super) fn warn_of(info: &BootInfo) {
     for note in info.notes.iter() {
-        warn!("{note}");
+        warn!(target: BOOT, "{note}");
     }
 }
