@@ -22,7 +22,7 @@ use prism_boot::{Acpi, BootError, BootInfo, Controllers, door, mp_table};
 use prism_drivers::romdisk::RomDisk;
 use prism_drivers::rtc;
 use report::{report, warn_of};
-use xen_services::{ask_for_memory_map, ask_for_rings, ask_for_services, join_xen};
+use xen_services::{ask_for_memory_map, ask_for_rings, ask_for_services, join_xen, leave_unpopulated};
 
 use crate::app::{Application, Context};
 use crate::clocks::Clocks;
@@ -121,6 +121,9 @@ fn settle(
     debug!("CPUID's hypervisor leaves: {:x?}", found.leaves);
     if info.memory.is_empty() && found.xen.is_some() {
         ask_for_memory_map(&mut info);
+    }
+    if paravirtual && entry.door != Door::Pv {
+        leave_unpopulated(&mut info, &capabilities);
     }
     memory::initialise(&info, machine).unwrap_or_else(|error| {
         warn_of(&info);

@@ -50,6 +50,29 @@ pub fn map<'a>(hypercalls: &(impl Hypercall + ?Sized), buffer: &'a mut [u8]) -> 
     Ok(buffer.get(..used).unwrap_or_default())
 }
 
+/// How many pages the domain has, those of devices among them. Its map may tell of more: memory that is
+/// populated on demand (`maxmem` above `memory` in `xl.cfg`) is there from the beginning only as far as that.
+///
+/// # Errors
+///
+/// [`Errno::NOSYS`](crate::Errno::NOSYS) in QEMU's Xen emulation.
+///
+/// # Examples
+///
+/// ```
+/// use xen::{fake::FakeXen, memory};
+///
+/// let xen = FakeXen::new();
+/// xen.set_pages(16384);
+/// assert_eq!(memory::current_reservation(&xen)?, 16384);
+/// # Ok::<(), xen::Errno>(())
+/// ```
+pub fn current_reservation(hypercalls: &(impl Hypercall + ?Sized)) -> Result<u64> {
+    let mut argument = xen_memory_domain { domid: DOMID_SELF as _ };
+    // SAFETY: XENMEM_current_reservation takes a domain's number, as xen_memory_domain has it.
+    unsafe { command(hypercalls, __HYPERVISOR_memory_op, XENMEM_current_reservation, &mut argument) }
+}
+
 /// Puts Xen's `shared_info` at guest frame `frame` (HVM and PVH).
 ///
 /// # Safety

@@ -74,6 +74,13 @@ pub enum BootNote {
         /// Its length in bytes.
         length: u64,
     },
+    /// The domain has less memory than its map tells of; the highest part is not used.
+    Unpopulated {
+        /// Bytes of usable memory in the map.
+        told: u64,
+        /// Bytes of it that are used.
+        used: u64,
+    },
     /// An ACPI table is not what it should be: its length is absurd, its checksum wrong; it was
     /// ignored.
     BadTable {
@@ -120,6 +127,12 @@ impl fmt::Display for BootNote {
                     "memory map entry at {start:#x}, {length:#x} bytes, ends where nothing can be mapped; that part is not used"
                 )
             }
+            Self::Unpopulated { told, used } => write!(
+                f,
+                "the memory map tells of {} KiB, but the domain has fewer pages: {} KiB are used",
+                told / 1024,
+                used / 1024
+            ),
             Self::BadTable { signature, address } => {
                 write!(f, "ACPI table {} at {address:#x} is damaged; ignored", signature.escape_ascii())
             }

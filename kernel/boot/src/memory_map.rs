@@ -3,7 +3,7 @@
 
 use arrayvec::ArrayVec;
 
-use crate::{Kind, PhysRange, Region};
+use crate::{Kind, PAGE_SIZE, PhysRange, Region};
 
 /// A normalised memory map of at most `N` regions (2 or more).
 ///
@@ -39,6 +39,21 @@ impl<const N: usize> MemoryMap<N> {
     /// Takes the pages that `range` touches out of the usable ones; the rest of the map stays.
     pub fn subtract(&mut self, range: PhysRange) {
         self.cut(range.outward(), |existing| existing == Kind::Usable);
+    }
+
+    /// Reserves so much of the highest usable memory, in whole pages, that no more than `bytes` are left;
+    /// but nothing below address `least`.
+    pub fn keep(&mut self, bytes: u64, least: u64) {
+        let bytes = bytes.next_multiple_of(PAGE_SIZE);
+        let mut kept = 0_u64;
+        for range in self.clone().usable() {
+            let room = bytes.saturating_sub(kept).min(range.len());
+            kept = kept.saturating_add(room);
+            let end = range.start().saturating_add(room);
+            if let Some(excess) = PhysRange::new(end.max(least), range.end()) {
+                self.add(excess.inward(), Kind::Reserved);
+            }
+        }
     }
 
     /// All regions in ascending order.

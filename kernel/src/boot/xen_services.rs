@@ -7,7 +7,7 @@ use prism_arch::machine::Machine;
 use prism_boot::capabilities::Capabilities;
 use prism_boot::command_line::{EventAbi, Rung, UpcallLimit};
 use prism_boot::services::{Lines, Services};
-use prism_boot::{BootInfo, PAGE_SIZE, SharedRing, e820};
+use prism_boot::{BootInfo, BootNote, PAGE_SIZE, SharedRing, e820};
 use xen::event::Abi;
 use xen::hvm::Parameter;
 use xen::shared::Shared;
@@ -31,6 +31,24 @@ pub(super) fn ask_for_memory_map(info: &mut BootInfo) {
     if let Ok(table) = xen::memory::map(&Hypervisor, &mut table) {
         e820::parse(info, table);
     }
+}
+
+/// Leaves memory alone that is in the map, but that the domain does not have: an HVM or PVH domain's beyond
+/// `memory`, up to `maxmem`, is populated on demand, and Xen destroys a domain that demands more than it has.
+pub(super) fn leave_unpopulated(info: &mut BootInfo, capabilities: &Capabilities) {
+    /// Pages of a PC that its memory map does not tell of: most are of its graphics card, which has 16 MiB as
+    /// `xl` makes it, and can be given more.
+    const OF_DEVICES: u64 = 4096 + 256;
+    let Ok(pages) = xen::memory::current_reservation(&Hypervisor) else { return };
+    let told = info.memory.total_usable();
+    if told <= pages.saturating_mul(PAGE_SIZE) {
+        return;
+    }
+    let of_devices = if capabilities.has_emulated_platform() { OF_DEVICES } else { 0 };
+    // What the loader has written is there.
+    let written = info.modules.iter().map(|module| module.range.end()).max().unwrap_or_default();
+    info.memory.keep(pages.saturating_sub(of_devices).saturating_mul(PAGE_SIZE), written);
+    info.notes.push(BootNote::Unpopulated { told, used: info.memory.total_usable() });
 }
 
 /// Maps the pages that Xen shares with the domain and masks all events; returns `shared_info`.

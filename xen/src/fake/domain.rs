@@ -7,7 +7,7 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use xen_sys::hvm::hvm_op::{HVMOP_get_param, HVMOP_set_param, xen_hvm_param};
-use xen_sys::memory::{XENMEM_memory_map, xen_memory_map};
+use xen_sys::memory::{XENMEM_current_reservation, XENMEM_memory_map, xen_memory_map};
 use xen_sys::sched::{SCHEDOP_block, SCHEDOP_poll, SCHEDOP_shutdown, SCHEDOP_yield, sched_shutdown};
 use xen_sys::vcpu::*;
 use xen_sys::version::*;
@@ -28,6 +28,7 @@ const VCPUS: u64 = 2;
 pub(super) struct Domain {
     parameters: BTreeMap<u32, u64>,
     memory_map: Vec<u8>,
+    pages: u64,
     timer: Option<u64>,
     console: String,
     mappings: BTreeMap<u64, u64>,
@@ -38,6 +39,11 @@ impl Machine {
     /// Sets a parameter (`HVM_PARAM_*`), as the toolstack does.
     pub fn set_parameter(&self, index: u32, value: u64) {
         self.domain.lock().parameters.insert(index, value);
+    }
+
+    /// Gives the domain so many pages.
+    pub fn set_pages(&self, pages: u64) {
+        self.domain.lock().pages = pages;
     }
 
     /// Sets the memory map: E820 entries of 20 bytes.
@@ -72,6 +78,7 @@ impl Machine {
         match (number, self.config.kind) {
             (__HYPERVISOR_xen_version, kind) => version(command, second, kind),
             (__HYPERVISOR_memory_op, _) if command == XENMEM_memory_map => domain.fill_in_map(second),
+            (__HYPERVISOR_memory_op, _) if command == XENMEM_current_reservation => domain.pages as i64,
             (__HYPERVISOR_hvm_op, Kind::Hvm) => domain.hvm_op(command, second),
             (__HYPERVISOR_update_va_mapping, Kind::Pv) => {
                 domain.mappings.insert(first, second);

@@ -40,6 +40,31 @@ fn a_reserved_hole_splits_usable_memory_whichever_comes_first() {
 }
 
 #[test]
+fn of_usable_memory_the_lowest_is_kept() {
+    let whole: MemoryMap = map(&[
+        (range(0x1000, 0x5000), Kind::Usable),
+        (range(0x5000, 0x7000), Kind::Reserved),
+        (range(0x7000, 0x9000), Kind::Usable),
+    ]);
+    for (bytes, kept, end) in [
+        (0x7000, 0x6000, 0x9000),
+        (0x6000, 0x6000, 0x9000),
+        (0x4fff, 0x5000, 0x8000),
+        (0x4000, 0x4000, 0x5000),
+        (0x1001, 0x2000, 0x3000),
+        (0, 0, 0),
+    ] {
+        let mut map = whole.clone();
+        map.keep(bytes, 0);
+        assert_eq!((map.total_usable(), map.usable_end()), (kept, end), "{bytes:#x}");
+        assert!(map.overlaps(range(0x1000, 0x9000)));
+    }
+    let mut map = whole;
+    map.keep(0x1000, 0x7fff);
+    assert_eq!((map.total_usable(), map.usable_end()), (0x5000, 0x8000));
+}
+
+#[test]
 fn neighbours_of_one_kind_become_one_region() {
     let parts = [range(0, 0x1000), range(0x2000, 0x3000), range(0x1000, 0x2000)];
     let map = map::<8>(&parts.map(|part| (part, Kind::Usable)));

@@ -13,5 +13,9 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("functions")
         .telling(&["0 calls went wrong"]),
     GuestTest::new("all_of_8_mib_is_used", "memory").envs(ENVS).memory(8).words("share=70"),
+    GuestTest::new("what_is_not_populated_is_not_used", "memory")
+        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers])
+        .settings(&["maxmem = 256"])
+        .words("share=95"),
     GuestTest::new("all_of_4_gib_is_used", "memory").envs(ENVS).memory(4096).words("share=95"),
 ];
