@@ -51,7 +51,10 @@ const STAGES: [Stage; 2] = [
     Stage {
         app: "httpd",
         clients: concat!(include_str!("../cost.sh"), include_str!("measure.sh"), include_str!("web.sh")),
-        workloads: &[Workload { key: "http", name: "HTTP, 16 connections (a request)", parse: of_wrk }],
+        workloads: &[
+            Workload { key: "request", name: "HTTP, one by one (a request)", parse: of_wrk },
+            Workload { key: "http", name: "HTTP, 16 connections (a request)", parse: of_wrk },
+        ],
     },
 ];
 
@@ -200,7 +203,7 @@ mod tests {
             "=== ping\nx\n--- traced\ny\n--- trace\nz\n=== http\n{half}--- traced\n{half}--- trace\n\
              |-- Domain 0 --|\n"
         );
-        let [_, Stage { workloads: [http], .. }] = &STAGES else { panic!("another stage") };
+        let [_, Stage { workloads: [_, http], .. }] = &STAGES else { panic!("another stage") };
         let found = http.measured(&said).unwrap();
         assert_eq!((found.rate, found.units, found.cost), (100.0, 300.0, Cost::default()));
         assert!(http.measured("=== http\n").is_none());
