@@ -72,13 +72,13 @@ pub(crate) fn single_shot_timer(vcpu: u32) -> bool {
     vcpu::stop_singleshot_timer(&Hypervisor, vcpu).is_ok()
 }
 
-/// How many vCPUs the domain has: Xen's answer, else firmware's, else the one that asks. (CPUID tells how
-/// many there is room for.)
+/// How many vCPUs there are to use: those that Xen has made, but not more than are switched on by firmware's
+/// tables (`vcpus` below `maxvcpus` in `xl.cfg`); where one of the two is silent, what the other says; else
+/// the one that asks. (CPUID tells how many there is room for.)
 pub(crate) fn vcpus(xen: bool, acpi: &Acpi) -> u32 {
-    match acpi.controllers.cpus.len() as u32 {
-        _ if xen && let Some(count) = count_by_xen() => count,
-        count => count.max(1),
-    }
+    let made = if xen { count_by_xen() } else { None };
+    let on = Some(acpi.controllers.cpus.len() as u32).filter(|count| *count != 0);
+    made.into_iter().chain(on).min().unwrap_or(1)
 }
 
 /// Xen says for each number whether that vCPU runs, and for the first too large one that it does

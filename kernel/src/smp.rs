@@ -134,7 +134,10 @@ fn start(surface: Surface, acpi: &Acpi, starter: &mut Starter, number: u32) -> R
     }
     if matches!(starter, Starter::Xen) {
         match surface.machine.start(number) {
-            Err(StartError::Refused(errno)) if errno.is_unsupported() => *starter = by_apic(surface.machine)?,
+            // Those that firmware has run before us are not Xen's to start any more.
+            Err(StartError::Refused(errno)) if errno.is_unsupported() || errno == Errno::EXIST => {
+                *starter = by_apic(surface.machine)?;
+            }
             result => result?,
         }
     }

@@ -39,6 +39,8 @@ impl Errno {
     pub const OPNOTSUPP: Self = Self(XEN_EOPNOTSUPP);
     /// There is no such thing.
     pub const NOENT: Self = Self(XEN_ENOENT);
+    /// It is there already.
+    pub const EXIST: Self = Self(XEN_EEXIST);
     /// There is no such device.
     pub const NODEV: Self = Self(XEN_ENODEV);
     /// Not permitted to this domain.

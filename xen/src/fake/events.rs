@@ -51,7 +51,7 @@ pub(super) enum End {
 
 type Answer<T> = Result<T, Errno>;
 
-const EXIST: Errno = Errno(xen_sys::errno::XEN_EEXIST);
+const EXIST: Errno = Errno::EXIST;
 const NOENT: Errno = Errno(xen_sys::errno::XEN_ENOENT);
 
 impl XenEvents {

@@ -3,11 +3,16 @@
 
 use super::GuestTest;
 use crate::env::Env;
+use crate::guest::Boot;
 
 /// Where Xen starts vCPUs, and where local APICs do. (In `hvm`, started without firmware, there is
 /// neither ACPI nor memory below 1 MiB to start one in.)
 const ENVS: &[Env] =
     &[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm, Env::QemuXen, Env::Kvm, Env::Fv];
+
+/// Two vCPUs of four are on.
+const SWITCHED_OFF: GuestTest =
+    GuestTest::new("", "vcpus").vcpus(2).settings(&["maxvcpus = 4"]).telling(&["prism::boot: vcpus: 2\n"]);
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
@@ -16,6 +21,17 @@ pub(super) const TESTS: &[GuestTest] = &[
         .vcpus(4)
         .words("messages=10000")
         .telling(&["4 of 4 tasks ran where they were started", "10000 messages sent, 10000 received"]),
+    GuestTest::new("four_vcpus_work_together_behind_a_bios", "vcpus")
+        .envs(&[Env::Pvhvm, Env::Hvm])
+        .booting_from(Boot::Disk)
+        .vcpus(4)
+        .words("messages=10000")
+        .telling(&["4 of 4 tasks ran where they were started", "10000 messages sent, 10000 received"]),
+    SWITCHED_OFF.named("vcpus_that_are_switched_off_stay_so").envs(&[Env::Pvh]),
+    SWITCHED_OFF
+        .named("vcpus_that_are_switched_off_stay_so_behind_a_bios")
+        .envs(&[Env::Pvhvm])
+        .booting_from(Boot::Disk),
     GuestTest::new("four_vcpus_exchange_a_million_messages", "vcpus")
         .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen])
         .vcpus(4)
