@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::registers::model_specific::Msr;
 
 use crate::cpuid;
+use crate::hvm::sleep::end_sleep;
 use crate::machine::{FrameSource, Machine, MapError};
 
 /// Vector of a CPU's own timer.
@@ -158,8 +159,7 @@ pub(crate) unsafe extern "C" fn apic_stub() {
         "jz 2f",
         "mov dword ptr [rax], 0",
         "3: pop rax",
-        "and dword ptr [rsp + 16], ~0x200", // RFLAGS.IF of the saved flags
-        "iretq",
+        "jmp {end_sleep}",
         "2: push rcx",
         "push rdx",
         "mov ecx, {end_msr}",
@@ -169,6 +169,7 @@ pub(crate) unsafe extern "C" fn apic_stub() {
         "pop rdx",
         "pop rcx",
         "jmp 3b",
+        end_sleep = sym end_sleep,
         end = sym END_ADDRESS,
         end_msr = const FIRST_MSR + (END_OF_INTERRUPT >> 4) as u32,
     )

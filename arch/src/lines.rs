@@ -6,6 +6,7 @@ use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::apic::apic_stub;
+use crate::hvm::sleep::end_sleep;
 
 /// Lines of the 8259s.
 pub const PIC_LINES: usize = 16;
@@ -30,10 +31,10 @@ pub fn take(line: u8) -> bool {
 unsafe extern "C" fn pic_stub<const LINE: usize>() {
     naked_asm!(
         "mov byte ptr [rip + {arrived} + {line}], 1",
-        "and dword ptr [rsp + 16], ~0x200", // RFLAGS.IF of the saved flags
-        "iretq",
+        "jmp {end}",
         arrived = sym ARRIVED,
         line = const LINE,
+        end = sym end_sleep,
     )
 }
 

@@ -3,7 +3,7 @@
 //!
 //! No exception returns: each is a bug, reported by the kernel with all registers.
 
-use core::arch::{global_asm, naked_asm};
+use core::arch::global_asm;
 use core::fmt;
 
 /// The registers at the time of an exception, as the stubs push them.
@@ -60,13 +60,6 @@ pub enum Access {
 
 /// Vector that event channels are delivered by on HVM, where Xen offers that.
 pub const EVENT_VECTOR: u8 = 0xf3;
-
-/// Takes the event vector: returns with interrupts off. Who waited finds the pending bits set;
-/// with interrupts on Xen would deliver the vector again and again until they are cleared.
-#[unsafe(naked)]
-pub(crate) unsafe extern "C" fn event_stub() {
-    naked_asm!("and dword ptr [rsp + 16], ~0x200", "iretq") // RFLAGS.IF of the saved flags
-}
 
 /// Vector of a page fault.
 pub const PAGE_FAULT: u64 = 14;

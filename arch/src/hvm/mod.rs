@@ -3,6 +3,7 @@
 
 mod paging;
 mod secondary;
+pub(crate) mod sleep;
 pub mod startup;
 mod traps;
 
@@ -43,10 +44,7 @@ impl Machine for Hvm {
     }
 
     fn idle(&self) {
-        // `sti` takes effect behind `hlt`: nothing is lost in between. The handler returns with
-        // interrupts off.
-        x86_64::instructions::interrupts::enable_and_hlt();
-        x86_64::instructions::interrupts::disable();
+        sleep::sleep();
     }
 
     fn mapped_at_boot(&self) -> u64 {

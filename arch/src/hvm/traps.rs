@@ -9,10 +9,11 @@ use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector
 use x86_64::structures::idt::InterruptDescriptorTable;
 use x86_64::structures::tss::TaskStateSegment;
 
+use super::sleep::end_sleep;
 use crate::apic::{self, apic_stub};
 use crate::lines;
 use crate::stack::Stacks;
-use crate::traps::{EVENT_VECTOR, event_stub, hvm_stubs};
+use crate::traps::{EVENT_VECTOR, hvm_stubs};
 use crate::vcpu::Vcpu;
 
 /// Interrupt stack of all exceptions but the double fault. They don't nest: none returns.
@@ -105,11 +106,11 @@ fn interrupts() -> InterruptDescriptorTable {
     }
     let lines = (lines::FIRST_VECTOR..).zip(lines::stubs());
     let own = [
-        (EVENT_VECTOR, (event_stub as *const ()).addr() as u64),
+        (EVENT_VECTOR, (end_sleep as *const ()).addr() as u64),
         (apic::TIMER_VECTOR, (apic_stub as *const ()).addr() as u64),
         (apic::WAKE_VECTOR, (apic_stub as *const ()).addr() as u64),
         // Nothing is to be acknowledged.
-        (apic::SPURIOUS_VECTOR, (event_stub as *const ()).addr() as u64),
+        (apic::SPURIOUS_VECTOR, (end_sleep as *const ()).addr() as u64),
     ];
     for (vector, stub) in lines.chain(own) {
         // SAFETY: the stub returns to where it came from, with all registers kept.

@@ -200,10 +200,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["upcall: event channels by callback vector", "vcpus: 2"]),
     XEN.named("emulated_xen_tells_of_events_by_a_line_of_the_8259s")
         .words("upcall=intx lines=pic loglevel=debug")
-        .telling(&["upcall: event channels by interrupt line", "8259, line 10: interrupt 1"]),
+        .telling(&["upcall: event channels by interrupt line", "lines: 8259 ("]),
     XEN.named("emulated_xen_tells_of_events_by_a_line_of_the_io_apic")
         .words("upcall=intx lines=ioapic loglevel=debug")
-        .telling(&["upcall: event channels by interrupt line", "I/O APIC, input 10: interrupt 1"]),
+        .telling(&["upcall: event channels by interrupt line", "lines: I/O APIC"]),
     XEN.named("emulated_xen_is_asked_for_events")
         .words("upcall=poll")
         .telling(&["upcall: event channels by polling"]),
