@@ -156,10 +156,7 @@ pub fn is_amd() -> bool {
 /// How many bits a physical address has (leaf 0x80000008, EAX bits 0 to 7): an entry of a page table with a
 /// higher one raises a page fault. 36 where the CPU does not tell.
 pub fn physical_address_bits() -> u8 {
-    const LEAF: u32 = 0x8000_0008;
-    let is_told = native(0x8000_0000, 0).eax >= LEAF;
-    let bits = if is_told { native(LEAF, 0).eax as u8 } else { 0 };
-    if bits == 0 { 36 } else { bits }
+    extended(0x8000_0008).map(|leaf| leaf.eax as u8).filter(|bits| *bits != 0).unwrap_or(36)
 }
 
 /// Whether pages of 1 GiB may be used (leaf 0x80000001, EDX bit 26).
@@ -198,7 +195,12 @@ pub fn has_tsc_deadline() -> bool {
 }
 
 fn has_extended_feature(bit: u32) -> bool {
-    native(0x8000_0000, 0).eax > 0x8000_0000 && native(0x8000_0001, 0).edx & 1 << bit != 0
+    extended(0x8000_0001).is_some_and(|leaf| leaf.edx & 1 << bit != 0)
+}
+
+/// One of the leaves from 0x80000001 on, if the CPU has it: the one before them says which is the last.
+fn extended(leaf: u32) -> Option<CpuIdResult> {
+    (native(0x8000_0000, 0).eax >= leaf).then(|| native(leaf, 0))
 }
 
 fn signature(leaf: CpuIdResult) -> [u8; 12] {

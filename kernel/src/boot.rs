@@ -114,7 +114,8 @@ fn settle(
     if !paravirtual {
         hypercall::give_up();
     }
-    if paravirtual && entry.door != Door::Pv {
+    let asks = paravirtual && entry.door != Door::Pv;
+    if asks {
         ask_for_rings(&mut info);
     }
     open_console(&info, machine, &mut capabilities);
@@ -122,7 +123,7 @@ fn settle(
     if info.memory.is_empty() && found.xen.is_some() {
         ask_for_memory_map(&mut info);
     }
-    if paravirtual && entry.door != Door::Pv {
+    if asks {
         leave_unpopulated(&mut info, &capabilities);
     }
     memory::initialise(&info, machine).unwrap_or_else(|error| {
