@@ -51,9 +51,6 @@ pub(super) enum End {
 
 type Answer<T> = Result<T, Errno>;
 
-const EXIST: Errno = Errno::EXIST;
-const NOENT: Errno = Errno(xen_sys::errno::XEN_ENOENT);
-
 impl XenEvents {
     pub(super) fn new(memory: &mut Store, vcpus: u32, highest: u32, offers_fifo: bool) -> Self {
         assert!((1..=XEN_LEGACY_MAX_VCPUS).contains(&vcpus), "as many as shared_info has room for");
@@ -116,7 +113,7 @@ impl XenEvents {
 
     fn open(&mut self, memory: &Store, end: End, vcpu: u32) -> Answer<u32> {
         if vcpu >= self.vcpus {
-            return Err(NOENT);
+            return Err(Errno::NOENT);
         }
         let busy = |port| self.fifo.as_ref().is_some_and(|fifo| fifo.is_linked(memory, port));
         let port = (1..=self.highest).find(|port| !self.channels.contains_key(port) && !busy(*port));
@@ -181,7 +178,7 @@ impl XenEvents {
     fn bind_virq(&mut self, memory: &Store, virq: u32, vcpu: u32) -> Answer<u32> {
         let taken = |channel: &Channel| matches!(channel.end, End::Virq(bound) if bound == virq && channel.vcpu == vcpu);
         if self.channels.values().any(taken) {
-            return Err(EXIST);
+            return Err(Errno::EXIST);
         }
         self.open(memory, End::Virq(virq), vcpu)
     }
@@ -197,7 +194,7 @@ impl XenEvents {
 
     fn bind_vcpu(&mut self, port: u32, vcpu: u32) -> Answer<()> {
         if vcpu >= self.vcpus {
-            return Err(NOENT);
+            return Err(Errno::NOENT);
         }
         let channel = self.channel(port)?;
         if matches!(channel.end, End::Ipi | End::Virq(_)) {
@@ -230,7 +227,7 @@ impl XenEvents {
             return Err(Errno::NOSYS);
         }
         if control.vcpu >= self.vcpus {
-            return Err(NOENT);
+            return Err(Errno::NOENT);
         }
         let first = self.fifo.is_none();
         let mut fifo = self.fifo.take().unwrap_or_else(|| XenFifo::new(self.vcpus));
