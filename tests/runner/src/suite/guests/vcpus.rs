@@ -10,23 +10,22 @@ use crate::guest::Boot;
 const ENVS: &[Env] =
     &[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm, Env::QemuXen, Env::Kvm, Env::Fv];
 
+/// Four vCPUs, each with something to do, and with something to say to the next.
+const FOUR: GuestTest = GuestTest::new("", "vcpus")
+    .vcpus(4)
+    .words("messages=10000")
+    .telling(&["4 of 4 tasks ran where they were started", "10000 messages sent, 10000 received"]);
+
 /// Two vCPUs of four are on.
 const SWITCHED_OFF: GuestTest =
     GuestTest::new("", "vcpus").vcpus(2).settings(&["maxvcpus = 4"]).telling(&["prism::boot: vcpus: 2\n"]);
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
-    GuestTest::new("four_vcpus_work_together", "vcpus")
-        .envs(ENVS)
-        .vcpus(4)
-        .words("messages=10000")
-        .telling(&["4 of 4 tasks ran where they were started", "10000 messages sent, 10000 received"]),
-    GuestTest::new("four_vcpus_work_together_behind_a_bios", "vcpus")
+    FOUR.named("four_vcpus_work_together").envs(ENVS),
+    FOUR.named("four_vcpus_work_together_behind_a_bios")
         .envs(&[Env::Pvhvm, Env::Hvm])
-        .booting_from(Boot::Disk)
-        .vcpus(4)
-        .words("messages=10000")
-        .telling(&["4 of 4 tasks ran where they were started", "10000 messages sent, 10000 received"]),
+        .booting_from(Boot::Disk),
     SWITCHED_OFF.named("vcpus_that_are_switched_off_stay_so").envs(&[Env::Pvh]),
     SWITCHED_OFF
         .named("vcpus_that_are_switched_off_stay_so_behind_a_bios")
