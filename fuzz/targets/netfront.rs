@@ -53,6 +53,7 @@ fuzz_target!(|input: (bool, bool, bool, Vec<Step>)| {
         fills_ipv6,
         segments_ipv4: segments,
         segments_ipv6: segments,
+        filters_groups: true,
         splits_channels: false,
         queues: 1,
     };

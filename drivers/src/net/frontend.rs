@@ -40,6 +40,8 @@ pub struct NetFront<'k, K: Platform> {
 
 /// The backend is told of the number of queues here, if there are several.
 const QUEUES: &str = "multi-queue-num-queues";
+/// And here, that it is to pass on packets of those multicast groups only that it is asked for.
+const GROUPS: &str = "request-multicast-control";
 
 impl<'k, K: Platform> NetFront<'k, K> {
     /// A frontend for `interface`, with one pair of rings that has so many pages.
@@ -108,6 +110,11 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
             forget(device, QUEUES).await?;
         } else {
             device.write(QUEUES, format!("{count}")).await?;
+        }
+        if offer.filters_groups {
+            device.write(GROUPS, "1").await?;
+        } else {
+            forget(device, GROUPS).await?;
         }
         for key in WANTED {
             device.write(key, "1").await?;

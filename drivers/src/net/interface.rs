@@ -8,6 +8,7 @@ use core::task::{Poll, Waker};
 use spin::{Mutex, MutexGuard};
 
 use super::error::Error;
+use super::groups::Groups;
 use super::offer::Properties;
 use super::wire::Wire;
 
@@ -39,6 +40,7 @@ pub struct Counters {
 pub(super) struct State<'k> {
     pub(super) wire: Option<Box<dyn Wire + 'k>>,
     pub(super) properties: Option<Properties>,
+    groups: Groups,
     /// The MTU of the first device: the stack's for good.
     mtu: Option<usize>,
     pub(super) counters: Counters,
@@ -61,6 +63,7 @@ impl<'k> Interface<'k> {
         let state = State {
             wire: None,
             properties: None,
+            groups: Groups::new(),
             mtu: None,
             counters: Counters::default(),
             error: None,
@@ -105,8 +108,9 @@ impl<'k> Interface<'k> {
     }
 
     /// Connects it.
-    pub(super) fn connect(&self, wire: Box<dyn Wire + 'k>, properties: Properties) {
+    pub(super) fn connect(&self, mut wire: Box<dyn Wire + 'k>, properties: Properties) {
         let mut state = self.state();
+        state.groups.all().iter().for_each(|group| wire.join(*group));
         state.counters.connections += 1;
         state.properties = Some(properties);
         state.mtu.get_or_insert(properties.mtu);
@@ -226,6 +230,23 @@ impl Default for Interface<'_> {
 }
 
 impl State<'_> {
+    /// Sends a frame, if there is something to send it with; wakes the driver's task then, by what it returns.
+    pub(super) fn send(&mut self, frame: &mut [u8]) -> Option<Waker> {
+        let wire = &mut self.wire;
+        self.groups.hear(frame, |group| {
+            if let Some(wire) = wire {
+                wire.join(group);
+            }
+        });
+        let Some(wire) = wire else {
+            self.counters.lost += 1;
+            return None;
+        };
+        wire.send(frame);
+        self.counters.sent += 1;
+        self.call_driver()
+    }
+
     /// The driver's task has something to do.
     fn is_called(&self) -> bool {
         self.unpublished || self.error.is_some()

@@ -6,6 +6,7 @@ use xen::grant::{PAGE_SIZE, Reference};
 
 use super::checksum::{ETHERNET_HEADER, Transport, is_right};
 use super::error::Error;
+use super::groups::Group;
 use super::offer::Offer;
 use super::oversize;
 use super::packet::Packet;
@@ -202,6 +203,13 @@ impl<'k, K: Platform> Link<'k, K> {
             None => 0,
         };
         self.transmitter.send(frame, flags);
+    }
+
+    /// Asks for the packets of `group`, if the backend passes on only those of groups that it was asked for.
+    pub fn join(&mut self, group: Group) {
+        if self.offer.filters_groups {
+            self.transmitter.join(group);
+        }
     }
 
     /// Whether a frame of `length` bytes can be sent now. If not, an event will tell.

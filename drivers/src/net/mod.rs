@@ -17,8 +17,8 @@
 //! Segments of a TCP flow that the stack hands over together leave as one packet, where the backend takes
 //! such (the module `train`). The stack makes several as one in the first place (the module `oversize`).
 //!
-//! Multicast control (`feature-multicast-control`) is not asked for, as the stack does not tell its drivers
-//! which groups it listens to: the backend passes on all of them.
+//! A backend that can is asked for packets of those multicast groups only that the stack listens to (the
+//! module `groups`). Cards pass on all.
 //!
 //! Packets are copied out of the pages that the other side can write before anything looks at them.
 //! A backend that breaks the protocol is given up, and connected anew; a card is given up. What they
@@ -29,6 +29,7 @@ mod channels;
 mod checksum;
 mod error;
 mod frontend;
+mod groups;
 mod interface;
 mod link;
 mod offer;
@@ -47,6 +48,7 @@ pub(crate) use card::{RESET_LIMIT, SILENT, properties};
 pub use checksum::{ETHERNET_HEADER, Transport, fill, is_right};
 pub use error::Error;
 pub use frontend::NetFront;
+pub use groups::Group;
 pub use interface::{Counters, Interface};
 pub use link::{Events, Link, Pages};
 pub use offer::{Offer, Properties};

@@ -65,6 +65,9 @@ pub struct Offer {
     pub segments_ipv4: bool,
     /// The same over IPv6 (`feature-gso-tcpv6`).
     pub segments_ipv6: bool,
+    /// It passes on packets of those multicast groups only that it is asked for, if it is to
+    /// (`feature-multicast-control`).
+    pub filters_groups: bool,
     /// It has an event channel for each direction (`feature-split-event-channels`).
     pub splits_channels: bool,
     /// Pairs of rings that it serves at most, one at least (`multi-queue-max-queues`).
@@ -81,6 +84,7 @@ impl Default for Offer {
             fills_ipv6: false,
             segments_ipv4: false,
             segments_ipv6: false,
+            filters_groups: false,
             splits_channels: false,
             queues: 1,
         }
@@ -101,6 +105,7 @@ impl Offer {
             fills_ipv6: flag(device, "feature-ipv6-csum-offload").await?,
             segments_ipv4: flag(device, "feature-gso-tcpv4").await?,
             segments_ipv6: flag(device, "feature-gso-tcpv6").await?,
+            filters_groups: flag(device, "feature-multicast-control").await?,
             splits_channels: flag(device, "feature-split-event-channels").await?,
             queues: match device.read("multi-queue-max-queues").await? {
                 Some(value) => {

@@ -194,17 +194,7 @@ impl TxToken for Outgoing<'_, '_> {
         let result = make(frame);
         oversize::lower_segment_size(frame, self.mtu);
         let mut state = self.interface.state();
-        let driver = match &mut state.wire {
-            Some(wire) => {
-                wire.send(frame);
-                state.counters.sent += 1;
-                state.call_driver()
-            }
-            None => {
-                state.counters.lost += 1;
-                None
-            }
-        };
+        let driver = state.send(frame);
         drop(state);
         driver.into_iter().for_each(Waker::wake);
         result

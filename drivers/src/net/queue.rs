@@ -7,6 +7,7 @@ use alloc::vec::Vec;
 use super::channels::Channels;
 use super::checksum::Transport;
 use super::error::Error;
+use super::groups::Group;
 use super::link::Link;
 use super::wire::Wire;
 use crate::platform::Platform;
@@ -100,6 +101,13 @@ impl<K: Platform> Wire for Queues<'_, K> {
     fn send(&mut self, frame: &mut [u8]) {
         if let Some(queue) = self.choose(frame) {
             queue.link.send(frame);
+        }
+    }
+
+    fn join(&mut self, group: Group) {
+        // Queues have their groups in common.
+        if let Some(queue) = self.queues.first_mut() {
+            queue.link.join(group);
         }
     }
 

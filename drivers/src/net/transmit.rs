@@ -10,6 +10,7 @@ use xen::ring::{Ring, Violation};
 use xen_sys::io::netif::*;
 
 use super::error::Error;
+use super::groups::Group;
 use super::packet::Segments;
 use super::train::{Segment, Train};
 use crate::platform::Platform;
@@ -24,6 +25,8 @@ pub(super) struct Transmitter<'k, K: Platform> {
     places: Vec<Place>,
     /// What has been put into pages, but not into the ring, as more of it may come.
     waiting: Vec<Waiting>,
+    /// Multicast groups that the backend has yet to be asked for.
+    groups: Vec<Group>,
     /// The next response stands for extra information, and not for a page.
     extra_is_next: bool,
     failed: u64,
@@ -76,6 +79,7 @@ impl<'k, K: Platform> Transmitter<'k, K> {
             free: (0..pages).rev().collect(),
             places: vec![Place::Here; pages.into()],
             waiting: Vec::with_capacity(TRAINS),
+            groups: Vec::new(),
             extra_is_next: false,
             failed: 0,
             merged: 0,
@@ -172,6 +176,22 @@ impl<'k, K: Platform> Transmitter<'k, K> {
         self.waiting = waiting;
     }
 
+    /// Asks for the packets of a multicast group, as soon as there is room.
+    pub(super) fn join(&mut self, group: Group) {
+        self.groups.push(group);
+    }
+
+    /// Asks for the groups for which there is room, each by a request without a packet.
+    fn ask_for_groups(&mut self) {
+        while !self.groups.is_empty() && self.has_room(1) {
+            let (Some(group), Some(id)) = (self.groups.pop(), self.free.pop()) else { return };
+            let [a, b, c, d, e, f] = group;
+            let address = [[a, b], [c, d], [e, f]].map(u16::from_ne_bytes);
+            let extra = netif_extra_info { r#type: XEN_NETIF_EXTRA_TYPE_MCAST_ADD, flags: 0, u: address };
+            self.push_page(id, 0, NETTXF_extra_info, Some(extra));
+        }
+    }
+
     /// Writes `bytes` behind the `length` that lie in `pages`, and takes more of them for that.
     fn append(&mut self, pages: &mut Vec<u16>, length: usize, bytes: &[u8]) {
         let mut offset = length % PAGE_SIZE;
@@ -228,6 +248,7 @@ impl<'k, K: Platform> Transmitter<'k, K> {
     /// Shows the backend what was put into the ring; true if it wants an event.
     pub(super) fn publish(&mut self) -> bool {
         self.depart();
+        self.ask_for_groups();
         self.ring.publish()
     }
 

@@ -21,6 +21,7 @@ pub(crate) const OFFER: Offer = Offer {
     fills_ipv6: true,
     segments_ipv4: true,
     segments_ipv6: true,
+    filters_groups: true,
     splits_channels: true,
     queues: 1,
 };

@@ -13,7 +13,7 @@ use xen::grant::Reference;
 use xen::xenbus::{self, Device, Ended, Failure, State};
 use xen::xenstore::Client;
 use xen::xenstore::fake::{Xenstored, page};
-use xen_sys::io::netif::{NETIF_RSP_OKAY, NETRXF_more_data};
+use xen_sys::io::netif::{NETIF_RSP_OKAY, NETRXF_more_data, XEN_NETIF_EXTRA_TYPE_MCAST_ADD};
 
 use crate::backend::{Backend, DOMAIN, PAGES, frame, platform};
 
@@ -148,8 +148,11 @@ fn context() -> Context<'static> {
 }
 
 fn send(port: &mut Port<'_>, payload: &[u8]) {
-    let packet = frame(payload);
-    port.transmit(&mut context()).unwrap().consume(packet.len(), |buffer| buffer.copy_from_slice(&packet));
+    send_frame(port, &frame(payload));
+}
+
+fn send_frame(port: &mut Port<'_>, packet: &[u8]) {
+    port.transmit(&mut context()).unwrap().consume(packet.len(), |buffer| buffer.copy_from_slice(packet));
 }
 
 fn received(port: &mut Port<'_>) -> Option<Vec<u8>> {
@@ -542,4 +545,64 @@ fn a_backend_that_cannot_copy_is_given_up_after_some_tries() {
         }
     });
     assert_eq!(ended, Some(Ended::Failed(Failure::Driver(Error::NoCopy))));
+}
+
+/// The groups that the backend is asked for before the next packet.
+fn groups(backend: &Backend) -> Vec<[u8; 6]> {
+    let asked = std::iter::from_fn(|| backend.take()).map_while(|sent| {
+        let extra = sent.extra?;
+        assert_eq!((extra.r#type, extra.flags), (XEN_NETIF_EXTRA_TYPE_MCAST_ADD, 0));
+        let bytes: Vec<u8> = extra.u.iter().flat_map(|word| word.to_ne_bytes()).collect();
+        bytes.try_into().ok()
+    });
+    let mut groups: Vec<_> = asked.collect();
+    groups.sort();
+    groups
+}
+
+/// A report of 239.1.2.3, which the stack has joined.
+const REPORT: [u8; 42] = [
+    0x01, 0, 0x5e, 1, 2, 3, 0, 0x16, 0x3e, 0, 0, 1, 8, 0, 0x45, 0, 0, 28, 0, 0, 0, 0, 1, 2, 0, 0, 192, 0, 2,
+    1, 239, 1, 2, 3, 0x16, 0, 0, 0, 239, 1, 2, 3,
+];
+
+#[test]
+fn a_backend_that_filters_groups_is_asked_for_those_of_the_stack_each_time() {
+    const OF_ALL: [[u8; 6]; 2] = [[0x01, 0, 0x5e, 0, 0, 1], [0x33, 0x33, 0, 0, 0, 1]];
+    const JOINED: [u8; 6] = [0x01, 0, 0x5e, 1, 2, 3];
+    let guest = Guest::new();
+    guest.xenstored.write(&format!("{BACKEND}/feature-multicast-control"), "1");
+    guest.play(async |interface| {
+        guest.until(State::Connected).await;
+        assert_eq!(guest.read("request-multicast-control").as_deref(), Some("1"));
+        let backend = guest.backend();
+        let mut port = guest.connect(interface).await;
+        assert_eq!(groups(&backend), OF_ALL);
+        for _ in 0..2 {
+            send_frame(&mut port, &REPORT);
+        }
+        a_while().await;
+        assert_eq!(backend.take().unwrap().bytes, REPORT);
+        assert_eq!(backend.take().unwrap().bytes, REPORT);
+        assert_eq!(groups(&backend), [JOINED], "once");
+
+        guest.be(State::Closing);
+        guest.until(State::Closed).await;
+        drop(backend);
+        guest.be(State::InitWait);
+        guest.until(State::Connected).await;
+        let backend = guest.backend();
+        guest.be(State::Connected);
+        interface.connected().await;
+        a_while().await;
+        assert_eq!(groups(&backend), [OF_ALL[0], JOINED, OF_ALL[1]]);
+
+        guest.be(State::Closing);
+        guest.until(State::Closed).await;
+        drop(backend);
+        guest.xenstored.write(&format!("{BACKEND}/feature-multicast-control"), "0");
+        guest.be(State::InitWait);
+        guest.until(State::Connected).await;
+        assert_eq!(guest.read("request-multicast-control"), None);
+    });
 }

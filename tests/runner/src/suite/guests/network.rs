@@ -52,6 +52,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .vcpus(4)
         .visited_by(concat!(include_str!("network/queues.sh"), include_str!("network/echo.sh")))
         .telling(&["4 queues"]),
+    GuestTest::new("packets_of_other_groups_stay_away", "httpd")
+        .envs(XL)
+        .visited_by(include_str!("network/groups.sh"))
+        .telling(&["only its own groups"]),
     GuestTest::new("web_clients_are_served", "httpd").envs(ALL).visited_by(include_str!("network/web.sh")),
     GuestTest::new("two_hundred_connections_in_turn_are_served", "httpd")
         .envs(FAST)
