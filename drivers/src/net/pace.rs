@@ -14,7 +14,8 @@ use core::time::Duration;
 /// then: if there was no such event since the last look, the next packet has one of its own, and it takes
 /// twice as many rounds with long packets as before until several share one again.
 pub(super) struct Pace {
-    /// Rounds in a row in which long packets came, but for few others.
+    /// Rounds in a row in which long packets came; each other one takes an eighth of them away, as streams have
+    /// a short packet now and then.
     streak: u32,
     /// So many are enough.
     enough: u32,
@@ -67,7 +68,7 @@ impl Pace {
         }
         self.streak = match round {
             Round::Long => (self.streak + 1).min(4 * self.enough),
-            Round::Short => self.streak / 2,
+            Round::Short => self.streak - self.streak.div_ceil(8),
         };
     }
 
@@ -119,7 +120,7 @@ mod tests {
         (0..100).for_each(|_| round(&mut pace, LONG, true));
         round(&mut pace, LONG - 1, false);
         assert!(pace.shares(), "one after many");
-        (0..2).for_each(|_| round(&mut pace, 60, false));
+        (0..LEAST * 4).for_each(|_| round(&mut pace, 60, false));
         assert!(!pace.shares());
     }
 
@@ -133,6 +134,21 @@ mod tests {
             rounds
         });
         assert_eq!(rounds.collect::<Vec<_>>(), [4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024]);
+    }
+
+    #[test]
+    fn a_stream_with_a_short_packet_now_and_then_comes_to_share_events_in_the_end() {
+        let mut pace = Pace::new();
+        for _ in 0..4 {
+            warm_up(&mut pace);
+            pace.look();
+        }
+        let lengths = [LONG; 11].into_iter().chain([60]).cycle().take(200);
+        let shared = lengths.filter(|length| {
+            round(&mut pace, *length, false);
+            pace.shares()
+        });
+        assert_ne!(shared.count(), 0);
     }
 
     #[test]
