@@ -116,7 +116,8 @@ pub struct Bench {
     /// What is measured.
     #[arg(value_enum)]
     pub what: Benchmark,
-    /// Environments, pv, pvh and pvhvm by default, for spectrum all; may be repeated or separated by commas.
+    /// Environments, pv, pvh and pvhvm by default, for spectrum all; may be repeated or separated by commas. Only
+    /// prints their table then.
     #[arg(long = "env", value_delimiter = ',', value_name = "ENV")]
     pub envs: Vec<String>,
     /// Runs of each, of which the median is taken.
@@ -125,6 +126,13 @@ pub struct Bench {
     /// Only one short run of each, in pv by default; prints the table, and writes nothing.
     #[arg(long)]
     pub quick: bool,
+}
+
+impl Bench {
+    /// Whether the table and the picture in `docs/` are to be written: not of a part.
+    pub fn is_whole(&self) -> bool {
+        !self.quick && self.envs.is_empty()
+    }
 }
 
 /// What is measured.

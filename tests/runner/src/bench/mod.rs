@@ -98,7 +98,7 @@ pub fn run(project: &Project, options: &Bench) -> Result<u8> {
     }
     let table = page::table(&comparisons);
     println!("{table}");
-    if !options.quick {
+    if options.is_whole() {
         page::publish(project, options.what.name(), &table, &chart::svg(title, &comparisons))?;
     }
     Ok(0)

@@ -63,7 +63,7 @@ pub(super) fn run(project: &Project, options: &Bench) -> Result<u8> {
     rows.sort_by_key(|row| row.env);
     let table = table(&rows);
     println!("{table}");
-    if !options.quick {
+    if options.is_whole() {
         page::publish(project, options.what.name(), &table, &chart::svg(&rows))?;
     }
     Ok(0)
