@@ -230,7 +230,7 @@ impl Default for Interface<'_> {
 }
 
 impl State<'_> {
-    /// Sends a frame, if there is something to send it with; wakes the driver's task then, by what it returns.
+    /// Sends a frame, if there is something to send it with; what it returns then wakes the driver's task.
     pub(super) fn send(&mut self, frame: &mut [u8]) -> Option<Waker> {
         let wire = &mut self.wire;
         self.groups.hear(frame, |group| {

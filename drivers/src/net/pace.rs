@@ -14,8 +14,8 @@ use core::time::Duration;
 /// then: if there was no such event since the last look, the next packet has one of its own, and it takes
 /// twice as many rounds with long packets as before until several share one again.
 pub(super) struct Pace {
-    /// Rounds in a row in which long packets came; each other one takes an eighth of them away, as streams have
-    /// a short packet now and then.
+    /// Rounds in a row in which long packets came; each other one takes an eighth of them away, as streams
+    /// have a short packet now and then.
     streak: u32,
     /// So many are enough.
     enough: u32,

@@ -40,7 +40,8 @@ pub trait Wire: Send {
     /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in, if there is room.
     fn send(&mut self, frame: &mut [u8]);
 
-    /// Asks for the frames of `group`, if the other side passes on only those of groups that it was asked for.
+    /// Asks for the frames of `group`, if the other side passes on only those of groups that it was asked
+    /// for.
     fn join(&mut self, _group: Group) {}
 
     /// Shows the other side everything, and tells it if it wants to know, at time `now` in nanoseconds.

@@ -116,8 +116,8 @@ pub struct Bench {
     /// What is measured.
     #[arg(value_enum)]
     pub what: Benchmark,
-    /// Environments, pv, pvh and pvhvm by default, for spectrum all; may be repeated or separated by commas. Only
-    /// prints their table then.
+    /// Environments, pv, pvh and pvhvm by default, for spectrum all; may be repeated or separated by commas.
+    /// With them the table is printed, and nothing written.
     #[arg(long = "env", value_delimiter = ',', value_name = "ENV")]
     pub envs: Vec<String>,
     /// Runs of each, of which the median is taken.
