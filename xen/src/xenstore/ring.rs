@@ -15,15 +15,23 @@ pub const SIZE: usize = XENSTORE_RING_SIZE;
 
 /// The guest's end of the page.
 ///
-/// Neither side waits for the other here. Whatever either call moved, the other side wants an
-/// event for it: after bytes were written, because they are there to be read; after bytes were
-/// read, because there is room again.
+/// Neither side waits for the other here. The other side wants an event after bytes were written, because
+/// they are there to be read, and after bytes were read from a full ring, because there is room again.
 pub struct Ring {
     page: Shared<xenstore_domain_interface>,
     /// `req_prod` is ours to write; kept here so that xenstored cannot move it.
     produced: u32,
     /// `rsp_cons` is ours to write, as above.
     consumed: u32,
+}
+
+/// What was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taken {
+    /// Bytes.
+    pub count: usize,
+    /// The ring was full: xenstored waits for room, and wants an event now.
+    pub was_full: bool,
 }
 
 impl Ring {
@@ -72,12 +80,12 @@ impl Ring {
         SIZE.checked_sub(unread as usize).ok_or(Death::Indices)
     }
 
-    /// Takes the bytes that have arrived, up to the size of `buffer`, and returns how many.
+    /// Takes the bytes that have arrived, up to the size of `buffer`.
     ///
     /// # Errors
     ///
     /// [`Death::Indices`] if xenstored claims to have written more than fits.
-    pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Death> {
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<Taken, Death> {
         let produced = self.load(offset_of!(xenstore_domain_interface, rsp_prod));
         let ready = produced.wrapping_sub(self.consumed) as usize; // free-running indices
         if ready > SIZE {
@@ -89,9 +97,13 @@ impl Ring {
             self.byte(offset_of!(xenstore_domain_interface, rsp) + slot, |byte| *place = byte.read());
             taken += 1;
         }
-        self.consumed = self.consumed.wrapping_add(taken); // a free-running index
+        let before = self.consumed;
+        self.consumed = before.wrapping_add(taken); // a free-running index
         self.store(offset_of!(xenstore_domain_interface, rsp_cons), self.consumed);
-        Ok(taken as usize)
+        // Who filled the ring since the look above may not have seen the room.
+        let produced = self.load(offset_of!(xenstore_domain_interface, rsp_prod));
+        let was_full = taken > 0 && produced.wrapping_sub(before) as usize >= SIZE;
+        Ok(Taken { count: taken as usize, was_full })
     }
 
     /// Whether the rings are being reset: nothing else in the page means anything meanwhile.
@@ -170,7 +182,7 @@ mod tests {
                 page.rsp_prod = start.wrapping_add(1);
             });
             let mut buffer = [0; 8];
-            assert_eq!(ring.read(&mut buffer), Ok(1));
+            assert_eq!(ring.read(&mut buffer), Ok(Taken { count: 1, was_full: false }));
             assert_eq!(buffer[0], b'!');
             assert_eq!(page.read().rsp_cons, start.wrapping_add(1));
         }
@@ -184,6 +196,17 @@ mod tests {
         assert_eq!(ring.write(&[2]), Ok(0));
         change(page, |page| page.req_cons += 1);
         assert_eq!(ring.write(&[2; 2]), Ok(1));
+    }
+
+    #[test]
+    fn xenstored_waits_for_room_in_a_ring_that_it_has_filled() {
+        let page = fake::page_at(5);
+        let mut ring = Ring::new(page);
+        change(page, |page| page.rsp_prod += 1023);
+        assert_eq!(ring.read(&mut [0; 2000]), Ok(Taken { count: 1023, was_full: false }));
+        change(page, |page| page.rsp_prod += 1024);
+        assert_eq!(ring.read(&mut [0; 10]), Ok(Taken { count: 10, was_full: true }));
+        assert_eq!(ring.read(&mut [0; 2000]), Ok(Taken { count: 1014, was_full: false }));
     }
 
     #[test]
@@ -211,7 +234,7 @@ mod tests {
         let page = fake::page_at(100);
         change(page, |page| page.rsp_prod = 150);
         let mut ring = Ring::new(page);
-        assert_eq!(ring.read(&mut [0; 64]), Ok(0));
+        assert_eq!(ring.read(&mut [0; 64]), Ok(Taken { count: 0, was_full: false }));
         assert_eq!(page.read().rsp_cons, 150);
     }
 

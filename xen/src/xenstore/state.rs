@@ -24,7 +24,7 @@ use super::client::{Counters, Pumped};
 use super::error::{Death, Error, Result};
 use super::reply;
 use super::request::Request;
-use super::ring::{self, Ring};
+use super::ring::{self, Ring, Taken};
 use super::watches::{Delivery, Event, Watches};
 use super::wire::{Header, Incoming, Kind};
 
@@ -81,7 +81,7 @@ impl State {
             return Pumped { notify, progress: false };
         }
         match self.exchange(wakers) {
-            Ok(progress) => Pumped { notify: notify || progress, progress },
+            Ok(pumped) => Pumped { notify: notify || pumped.notify, ..pumped },
             Err(death) => {
                 self.die(death, wakers);
                 Pumped { notify, progress: true }
@@ -224,21 +224,21 @@ impl State {
         true
     }
 
-    /// Receives, then sends; answers make room for requests. Returns whether bytes moved.
-    fn exchange(&mut self, wakers: &mut Vec<Waker>) -> core::result::Result<bool, Death> {
+    /// Receives, then sends; answers make room for requests.
+    fn exchange(&mut self, wakers: &mut Vec<Waker>) -> core::result::Result<Pumped, Death> {
         let received = self.receive(wakers)?;
         let sent = self.send()?;
-        Ok(received || sent)
+        Ok(Pumped { notify: sent || received.was_full, progress: sent || received.count > 0 })
     }
 
-    fn receive(&mut self, wakers: &mut Vec<Waker>) -> core::result::Result<bool, Death> {
+    fn receive(&mut self, wakers: &mut Vec<Waker>) -> core::result::Result<Taken, Death> {
         let mut buffer = [0; ring::SIZE];
-        let count = self.ring.read(&mut buffer)?;
-        let mut stream = buffer.get(..count).unwrap_or_default();
+        let taken = self.ring.read(&mut buffer)?;
+        let mut stream = buffer.get(..taken.count).unwrap_or_default();
         while let Some((header, payload)) = self.incoming.take(&mut stream)? {
             self.dispatch(&header, payload, wakers);
         }
-        Ok(count > 0)
+        Ok(taken)
     }
 
     fn send(&mut self) -> core::result::Result<bool, Death> {
