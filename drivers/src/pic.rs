@@ -16,8 +16,12 @@ const CASCADE: u8 = 2;
 
 /// Start initialization; three more words follow on the data port.
 const INITIALIZE: u8 = 0x11;
-/// 8086 mode; interrupts count as handled once they are taken (automatic end of interrupt).
-const MODE: u8 = 0x03;
+/// 8086 mode. Interrupts of the first controller count as handled once they are taken (automatic end of
+/// interrupt), those of the second one when [`end`] says so: if its output stayed up for the next one, the
+/// first, which waits for it to rise, would not see that (8259A datasheet: no such end for a slave).
+const MODES: [u8; 2] = [0x03, 0x01];
+/// The interrupt of the line in the lowest three bits has been handled (OCW2, specific end of interrupt).
+const END: u8 = 0x60;
 
 /// Whether there are such controllers: the mask of the second one, read back, is what was written. All
 /// lines are masked then.
@@ -34,13 +38,14 @@ pub fn is_there<P: Ports + ?Sized>(ports: &P) -> bool {
 }
 
 /// Masks all lines, and moves the vectors to where they can be told from exceptions: lines 0 to 15
-/// raise vectors 0x20 to 0x2f, and want no acknowledgement.
+/// raise vectors 0x20 to 0x2f.
 pub fn silence<P: Ports + ?Sized>(ports: &P) {
-    for (((command, data), vector), wiring) in CONTROLLERS.into_iter().zip(VECTORS).zip(WIRING) {
+    let words = VECTORS.into_iter().zip(WIRING).zip(MODES);
+    for ((command, data), ((vector, wiring), mode)) in CONTROLLERS.into_iter().zip(words) {
         ports.write_u8(command, INITIALIZE);
         ports.write_u8(data, vector);
         ports.write_u8(data, wiring);
-        ports.write_u8(data, MODE);
+        ports.write_u8(data, mode);
         ports.write_u8(data, 0xff);
     }
 }
@@ -62,15 +67,12 @@ pub fn close<P: Ports + ?Sized>(ports: &P, line: u8) {
     ports.write_u8(data, ports.read_u8(data) | 1 << bit);
 }
 
-/// To be called after an interrupt of `line`, which is open: if it is still up, it counts anew. The first
-/// controller takes the second one's word only as that rises, which it does not while a line of its own stays
-/// up (8259A datasheet: a slave should not end interrupts automatically).
-pub fn look_again<P: Ports + ?Sized>(ports: &P, line: u8) {
+/// To be called after an interrupt of `line`, which is open: if it is still up, or is raised again, there is
+/// another one.
+pub fn end<P: Ports + ?Sized>(ports: &P, line: u8) {
     if line >= 8 {
-        let [_, (_, data)] = CONTROLLERS;
-        let mask = ports.read_u8(data);
-        ports.write_u8(data, mask | 1 << (line & 7));
-        ports.write_u8(data, mask & !(1 << (line & 7)));
+        let [_, (command, _)] = CONTROLLERS;
+        ports.write_u8(command, END | line & 7);
     }
 }
 
@@ -129,11 +131,11 @@ mod tests {
     }
 
     #[test]
-    fn a_line_of_the_second_controller_is_let_through_anew() {
+    fn interrupts_of_the_second_controller_are_ended() {
         let ports = FakePorts::default();
-        look_again(&ports, 3);
-        look_again(&ports, 10);
-        assert_eq!(*ports.written.borrow(), [(0xa1, 0xff), (0xa1, 0xfb)]);
+        end(&ports, 3);
+        end(&ports, 10);
+        assert_eq!(*ports.written.borrow(), [(0xa0, 0x62)]);
     }
 
     #[test]

@@ -68,7 +68,7 @@ pub(crate) fn take_all() {
                 debug!("{}: interrupt {count}", ways.name(line));
             }
             if usize::from(line) < lines::PIC_LINES {
-                pic::look_again(&CpuPorts, line);
+                pic::end(&CpuPorts, line);
             }
             let wakers = core::mem::take(&mut *place.wakers.lock());
             wakers.into_iter().for_each(Waker::wake);
