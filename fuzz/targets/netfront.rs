@@ -37,6 +37,8 @@ enum Step {
     Sent { id: u16, status: i16, right: bool },
     /// The frontend shows what it did.
     Publish,
+    /// The stack joins a multicast group.
+    Join([u8; 6]),
     /// The frontend asks for events.
     Listen,
     /// The frontend looks after what it was not told of.
@@ -88,6 +90,7 @@ fuzz_target!(|input: (bool, bool, bool, Vec<Step>)| {
             Step::Publish => {
                 let _ = link.publish();
             }
+            Step::Join(group) => link.join(*group),
             Step::Listen => drop(link.listen()),
             Step::Look => drop(link.look()),
             step => backend.play(&peer, step),
