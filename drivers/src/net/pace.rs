@@ -105,6 +105,14 @@ mod tests {
         packets.unwrap()
     }
 
+    /// The same, and then a look in vain.
+    fn warm_up_in_vain(pace: &mut Pace) -> u32 {
+        let rounds = warm_up(pace);
+        pace.look();
+        assert!(!pace.shares());
+        rounds
+    }
+
     #[test]
     fn long_packets_in_a_row_share_an_event_until_others_come() {
         let mut pace = Pace::new();
@@ -127,12 +135,7 @@ mod tests {
     #[test]
     fn who_waits_for_an_answer_waits_more_and_more_seldom() {
         let mut pace = Pace::new();
-        let rounds = (0..10).map(|_| {
-            let rounds = warm_up(&mut pace);
-            pace.look();
-            assert!(!pace.shares());
-            rounds
-        });
+        let rounds = (0..10).map(|_| warm_up_in_vain(&mut pace));
         assert_eq!(rounds.collect::<Vec<_>>(), [4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024]);
     }
 
@@ -140,8 +143,7 @@ mod tests {
     fn a_stream_with_a_short_packet_now_and_then_comes_to_share_events_in_the_end() {
         let mut pace = Pace::new();
         for _ in 0..4 {
-            warm_up(&mut pace);
-            pace.look();
+            warm_up_in_vain(&mut pace);
         }
         let lengths = [LONG; 11].into_iter().chain([60]).cycle().take(200);
         let shared = lengths.filter(|length| {
@@ -155,8 +157,7 @@ mod tests {
     fn an_event_for_several_packets_makes_up_for_one_look_in_vain() {
         let mut pace = Pace::new();
         for _ in 0..3 {
-            warm_up(&mut pace);
-            pace.look();
+            warm_up_in_vain(&mut pace);
         }
         assert_eq!(warm_up(&mut pace), 8 * LEAST);
         round(&mut pace, LONG, false);
