@@ -106,16 +106,8 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
             let prefix = if count == 1 { String::new() } else { format!("queue-{number}/") };
             queues.push(queue(self.kernel, device, (offer, pages, properties.mtu), &prefix).await?);
         }
-        if count == 1 {
-            forget(device, QUEUES).await?;
-        } else {
-            device.write(QUEUES, format!("{count}")).await?;
-        }
-        if offer.filters_groups {
-            device.write(GROUPS, "1").await?;
-        } else {
-            forget(device, GROUPS).await?;
-        }
+        tell(device, QUEUES, (count > 1).then(|| format!("{count}"))).await?;
+        tell(device, GROUPS, offer.filters_groups.then_some("1")).await?;
         for key in WANTED {
             device.write(key, "1").await?;
         }
@@ -189,6 +181,14 @@ async fn queue<'k, K: Platform>(
     }
     channels.publish(device, prefix).await?;
     Ok(Queue::new(link, channels))
+}
+
+/// Tells the backend something, or nothing: not what it was told in a former life either.
+async fn tell(device: &Device, key: &str, value: Option<impl AsRef<[u8]>>) -> Result<(), Error> {
+    match value {
+        Some(value) => Ok(device.write(key, value).await?),
+        None => forget(device, key).await,
+    }
 }
 
 /// Waits for an event of any queue's.
