@@ -91,6 +91,16 @@ impl<C: Channel> Channels<C> {
         }
     }
 
+    /// Tells of an event whether it came with work, see [`Channel::found_nothing`]. Both directions are one
+    /// backend's.
+    pub(super) fn judge(&self, had_work: bool) {
+        let judge = if had_work { C::found_work } else { C::found_nothing };
+        match self {
+            Self::Shared(channel) => judge(channel),
+            Self::Split { transmit, receive } => [transmit, receive].into_iter().for_each(judge),
+        }
+    }
+
     /// Waits for an event.
     pub(super) async fn wait(&self) {
         match self {

@@ -86,6 +86,15 @@ impl<'k, K: Platform> NetFront<'k, K> {
         }
         self.interface.listen()
     }
+
+    /// Has events that come without work waited for later and later. The stack may have done the work of one
+    /// before it was taken: then there was some since the last one, which `progress` tells.
+    fn judge_event(&self, progress: &mut u64) -> Result<(), Error> {
+        let now = self.interface.progress();
+        let had_work = core::mem::replace(progress, now) != now || self.interface.has_work()?;
+        self.channels.iter().for_each(|channels| channels.judge(had_work));
+        Ok(())
+    }
 }
 
 impl<K: Platform> Frontend for NetFront<'_, K> {
@@ -131,6 +140,7 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
         let polls = !self.poll.is_zero();
         self.interface.set_polls(polls);
         let mut alarm = Alarm::default();
+        let mut progress = 0;
         loop {
             // What came has been handed to applications by now. In the first turn they take it, in the second
             // the stack has more to send: it leaves with the same event.
@@ -147,8 +157,10 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
                 alarm.clear();
             }
             let (events, work) = (event(&self.channels), self.interface.stack_work());
-            if let Either3::Third(()) = select3(events, work, alarm.ring()).await {
-                self.interface.look()?;
+            match select3(events, work, alarm.ring()).await {
+                Either3::First(()) => self.judge_event(&mut progress)?,
+                Either3::Second(()) => {}
+                Either3::Third(()) => self.interface.look()?,
             }
         }
     }

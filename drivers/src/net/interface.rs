@@ -179,6 +179,12 @@ impl<'k> Interface<'k> {
         Ok(called || state.wire.as_mut().map_or(Ok(false), |wire| wire.has_news(is_full))?)
     }
 
+    /// A number that has grown when frames were exchanged.
+    pub(super) fn progress(&self) -> u64 {
+        let Counters { received, damaged, sent, .. } = self.state().counters;
+        received + damaged + sent
+    }
+
     /// Asks to be told of the other side's frames; true if there is one already.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ pub(super) type Channels = Arc<Mutex<BTreeMap<u32, Arc<Mutex<Pair>>>>>;
 pub(super) struct Pair {
     near: End,
     far: End,
+    /// Events in a row of which the driver says that they came without work.
+    in_vain: u64,
 }
 
 /// What one end has heard.
@@ -72,6 +74,14 @@ impl Channel for SimChannel {
         waker.into_iter().for_each(Waker::wake);
     }
 
+    fn found_work(&self) {
+        self.pair.lock().in_vain = 0;
+    }
+
+    fn found_nothing(&self) {
+        self.pair.lock().in_vain += 1;
+    }
+
     fn wait(&self) -> impl Future<Output = ()> + Send {
         poll_fn(|context| self.pair.lock().near.poll(context.waker()))
     }
@@ -103,6 +113,11 @@ impl FarEnd {
     /// Waits for an event from the driver.
     pub fn wait(&self) -> impl Future<Output = ()> + Send {
         poll_fn(|context| self.pair.lock().far.poll(context.waker()))
+    }
+
+    /// Events in a row of which the driver says that they came without work.
+    pub fn in_vain(&self) -> u64 {
+        self.pair.lock().in_vain
     }
 
     /// Events that the driver has raised so far.

@@ -231,6 +231,35 @@ fn a_backend_that_hears_both_directions_apart_is_told_of_each_alone() {
     });
 }
 
+#[test]
+fn events_without_work_are_told_of_until_one_comes_with_a_packet() {
+    let guest = Guest::new();
+    guest.play(async |interface| {
+        guest.until(State::Connected).await;
+        let backend = guest.backend();
+        let mut port = guest.connect(interface).await;
+        let far = guest.platform.far_end(guest.port());
+        let before = far.in_vain();
+        for storm in 1..=10 {
+            far.notify();
+            a_while().await;
+            assert_eq!(far.in_vain(), before + storm);
+        }
+        backend.deliver(&frame(b"in"));
+        far.notify();
+        a_while().await;
+        assert_eq!(far.in_vain(), 0);
+        far.notify();
+        a_while().await;
+        // The stack takes it, then sends, before the event is looked at.
+        assert_eq!(received(&mut port), Some(frame(b"in")));
+        send(&mut port, b"out");
+        far.notify();
+        a_while().await;
+        assert_eq!(far.in_vain(), 0);
+    });
+}
+
 /// How often somebody was woken.
 #[derive(Default)]
 struct Wakes(AtomicU32);
