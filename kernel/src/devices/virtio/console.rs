@@ -10,6 +10,7 @@ use virtio_drivers::transport::Transport;
 use xen::grant::Page;
 
 use super::hal::KernelHal;
+use super::notify;
 use super::registers::Registers;
 use crate::console::PATIENCE;
 use crate::grant::OwnPage;
@@ -66,7 +67,7 @@ impl Queues for Port {
         let token = unsafe { self.transmit.add(&[buffer], &mut []) };
         // Never refused: the device has nothing else.
         self.sending = token.ok().map(|token| (token, length));
-        if self.transmit.should_notify() {
+        if notify::is_wanted(&self.transmit) {
             self.transport.notify(TRANSMIT);
         }
     }
@@ -100,7 +101,7 @@ impl Queues for Port {
         let token = unsafe { self.receive.add(&[], &mut [buffer]) };
         // Never refused: the device has nothing else.
         self.offered = token.ok();
-        if self.receive.should_notify() {
+        if notify::is_wanted(&self.receive) {
             self.transport.notify(RECEIVE);
         }
     }

@@ -14,6 +14,7 @@ use virtio_drivers::transport::Transport;
 use xen::grant::{PAGE_SIZE, Page};
 
 use super::hal::KernelHal;
+use super::notify;
 use crate::disks;
 use crate::grant::OwnPage;
 use crate::line::Line;
@@ -168,7 +169,7 @@ impl<T: Transport> Device<T> {
             unsafe { self.queue.get_mut().add(inputs, outputs) }
         });
         let token = token.map_err(|_| Error::NoMemory)?;
-        if self.queue.get_mut().should_notify() {
+        if notify::is_wanted(self.queue.get_mut()) {
             self.transport.get_mut().notify(0);
         }
         let mut looks = 0u32;

@@ -8,6 +8,7 @@ mod disk;
 mod hal;
 pub(crate) mod mmio;
 pub(super) mod network;
+mod notify;
 mod pci;
 mod registers;
 

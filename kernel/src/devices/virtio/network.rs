@@ -10,8 +10,8 @@ use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::{InterruptStatus, Transport};
 use xen::grant::Page;
 
-use super::Device;
 use super::hal::KernelHal;
+use super::{Device, notify};
 use crate::devices::card::Ended;
 use crate::grant::OwnPage;
 use crate::network::interfaces::Interface;
@@ -190,7 +190,7 @@ impl<T: Transport + Send> Wire for Card<T> {
             self.take_back()?;
         }
         if self.free.is_empty() {
-            self.transmit.set_dev_notify(true);
+            notify::ask(&mut self.transmit);
             // It may have been done before it could see that.
             self.take_back()?;
         }
@@ -218,10 +218,10 @@ impl<T: Transport + Send> Wire for Card<T> {
 
     fn publish(&mut self, _now: u64) {
         let untold = core::mem::take(&mut self.untold);
-        if untold.receive && self.receive.should_notify() {
+        if untold.receive && notify::is_wanted(&self.receive) {
             self.transport.notify(RECEIVE);
         }
-        if untold.transmit && self.transmit.should_notify() {
+        if untold.transmit && notify::is_wanted(&self.transmit) {
             self.transport.notify(TRANSMIT);
         }
     }
