@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the toolstack asks of the domain as a whole: `control/shutdown` in xenstore
-//! (`docs/misc/xenstore-paths.pandoc`).
+//! What the toolstack asks of the domain as a whole ([`xen::control`]). Suspending is not offered.
 
 use alloc::vec::Vec;
 use core::convert::Infallible;
@@ -10,12 +9,10 @@ use core::task::{Poll, Waker};
 use embassy_time::{Duration, Timer};
 use log::{info, warn};
 use spin::Mutex;
+use xen::control::{self, Request, SHUTDOWN, Shutdown};
 use xen::xenstore::{Client, Result};
 
 use crate::{power, store};
-
-/// Where requests are written, and acknowledged by emptying it.
-const REQUEST: &str = "control/shutdown";
 
 /// What we understand, as the toolstack wants it announced.
 const FEATURES: [&str; 2] = ["control/feature-poweroff", "control/feature-reboot"];
@@ -86,21 +83,19 @@ async fn watch(store: &Client) -> Result<Infallible> {
         // Some toolstacks let nobody write here; they ask all the same.
         let _ = store.write(feature, "1").await;
     }
-    let mut requests = store.watch(REQUEST).await?;
+    let delay = |time: core::time::Duration| Timer::after(Duration::from_micros(time.as_micros() as u64));
+    let mut requests = store.watch(SHUTDOWN).await?;
     loop {
         requests.next().await?;
-        // The node may not be there yet; the watch fires when it is.
-        let request = store.read_str(REQUEST).await.unwrap_or_default();
-        if request.is_empty() {
-            continue;
-        }
-        info!("the toolstack asks for: {request}");
-        // The acknowledgement; a toolstack that does not let us write it can do without.
-        let _ = store.write(REQUEST, "").await;
-        match request.as_str() {
-            "poweroff" | "halt" => end_in_time(Ending::Off).await,
-            "reboot" => end_in_time(Ending::Again).await,
-            _ => warn!("{REQUEST}: {request} is not supported; ask for poweroff or reboot"),
+        match control::take_shutdown(store, &delay).await? {
+            Request::None => {}
+            Request::Taken(request) => {
+                info!("the toolstack asks for: {request}");
+                end_in_time(if request == Shutdown::Reboot { Ending::Again } else { Ending::Off }).await;
+            }
+            Request::Unknown(request) => {
+                warn!("{SHUTDOWN}: {request:?} is not supported, and left alone; ask for poweroff or reboot");
+            }
         }
     }
 }

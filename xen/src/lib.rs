@@ -9,6 +9,7 @@
 extern crate alloc;
 
 pub mod console;
+pub mod control;
 mod domain;
 pub mod error;
 pub mod event;

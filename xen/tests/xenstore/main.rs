@@ -2,6 +2,7 @@
 //! The xenstore client against the fake xenstored.
 
 mod concurrency;
+mod control;
 mod death;
 mod directories;
 mod errors;

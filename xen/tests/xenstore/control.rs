@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use xen::control::{Request, Shutdown, take_shutdown};
+use xen::xenstore::fake::{Mischief, Xenstored};
+use xen::xenstore::{Client, Error};
+
+use crate::{connected, no_time};
+
+const PATH: &str = "/local/domain/1/control/shutdown";
+
+/// An xenstored in which the toolstack asks for `request`, at a node that is the domain's.
+fn asked_for(request: impl AsRef<[u8]>) -> (Xenstored, Client) {
+    let (xenstored, client) = connected();
+    xenstored.write(PATH, request);
+    xenstored.give(PATH, 1);
+    (xenstored, client)
+}
+
+fn take(xenstored: &Xenstored, client: &Client) -> Result<Request, Error> {
+    xenstored.run(client, take_shutdown(client, &no_time))
+}
+
+#[test]
+fn a_request_that_is_understood_is_acknowledged_and_taken_once() {
+    let requests = [("poweroff", Shutdown::Poweroff), ("halt", Shutdown::Halt), ("reboot", Shutdown::Reboot)];
+    for (text, request) in requests {
+        let (xenstored, client) = asked_for(text);
+        assert_eq!(take(&xenstored, &client), Ok(Request::Taken(request)));
+        assert_eq!(xenstored.read(PATH).unwrap(), b"");
+        assert_eq!(take(&xenstored, &client), Ok(Request::None));
+        assert_eq!(xenstored.transactions(), 0);
+    }
+}
+
+#[test]
+fn a_request_that_is_not_understood_is_left_alone() {
+    for text in ["suspend", "s3", "frobnicate", "Poweroff", "poweroff ", "\0"] {
+        let (xenstored, client) = asked_for(text);
+        assert_eq!(take(&xenstored, &client), Ok(Request::Unknown(text.into())));
+        assert_eq!(xenstored.read(PATH).unwrap(), text.as_bytes());
+    }
+    let (xenstored, client) = asked_for(b"\xff\xfe");
+    assert_eq!(take(&xenstored, &client), Ok(Request::Unknown("\u{fffd}\u{fffd}".into())));
+    assert_eq!(xenstored.read(PATH).unwrap(), b"\xff\xfe");
+}
+
+#[test]
+fn nothing_is_asked_for_where_nothing_stands() {
+    let (xenstored, client) = connected();
+    assert_eq!(take(&xenstored, &client), Ok(Request::None));
+    xenstored.write(PATH, "");
+    xenstored.give(PATH, 1);
+    assert_eq!(take(&xenstored, &client), Ok(Request::None));
+}
+
+#[test]
+fn a_request_that_may_not_be_acknowledged_is_taken_all_the_same() {
+    let (xenstored, client) = asked_for("reboot");
+    let mut request = Box::pin(take_shutdown(&client, &no_time));
+    // The beginning of a transaction, and the read.
+    assert!(!crate::is_ready(&mut request));
+    for _ in 0..2 {
+        let _ = client.pump();
+        xenstored.notify();
+        let _ = client.pump();
+        assert!(!crate::is_ready(&mut request));
+    }
+    xenstored.misbehave(Mischief::Refuse("EACCES"));
+    assert_eq!(xenstored.run(&client, request), Ok(Request::Taken(Shutdown::Reboot)));
+    assert_eq!(xenstored.read(PATH).unwrap(), b"reboot");
+}
+
+#[test]
+fn an_xenstored_without_transactions_is_obeyed() {
+    let (xenstored, client) = asked_for("poweroff");
+    xenstored.misbehave(Mischief::Refuse("ENOSYS"));
+    assert_eq!(take(&xenstored, &client), Ok(Request::Taken(Shutdown::Poweroff)));
+    assert_eq!(xenstored.read(PATH).unwrap(), b"");
+}
