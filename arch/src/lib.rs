@@ -14,6 +14,7 @@ pub mod kvm;
 pub mod lines;
 pub mod machine;
 mod mem;
+mod nmi;
 mod pv;
 pub mod random;
 pub mod registers;

@@ -15,6 +15,9 @@ pub const TASK_STACK_BYTES: usize = 64 * 1024;
 /// them on the stack where they happened).
 pub const FAULT_STACK_BYTES: usize = 16 * 1024;
 
+/// Usable size of the stack that non-maskable interrupts are reported on (HVM only).
+pub const NMI_STACK_BYTES: usize = 8 * 1024;
+
 /// A stack of `BYTES`, with a page below it that is unmapped when the page tables are set up.
 #[repr(C, align(4096))]
 pub struct Stack<const BYTES: usize> {
@@ -59,6 +62,8 @@ pub struct Stacks {
     pub fault: Stack<FAULT_STACK_BYTES>,
     /// Where a double fault is reported (HVM: interrupt stack 2).
     pub double_fault: Stack<FAULT_STACK_BYTES>,
+    /// Where non-maskable interrupts are reported (HVM: interrupt stack 3).
+    pub nmi: Stack<NMI_STACK_BYTES>,
 }
 
 impl Stacks {
@@ -66,21 +71,22 @@ impl Stacks {
     pub(crate) const TOP: usize = Stack::<TASK_STACK_BYTES>::TOP;
 
     pub(crate) const fn new() -> Self {
-        Self { tasks: Stack::new(), fault: Stack::new(), double_fault: Stack::new() }
+        Self { tasks: Stack::new(), fault: Stack::new(), double_fault: Stack::new(), nmi: Stack::new() }
     }
 
     /// Every guard page, lowest first, with the name of the stack above it.
-    pub fn guards(&self) -> [(Range<u64>, &'static str); 3] {
+    pub fn guards(&self) -> [(Range<u64>, &'static str); 4] {
         [
             (self.tasks.guard(), "task stack"),
             (self.fault.guard(), "fault stack"),
             (self.double_fault.guard(), "double-fault stack"),
+            (self.nmi.guard(), "NMI stack"),
         ]
     }
 
     /// The usable part of the stack that `address` lies in.
     fn containing(&self, address: u64) -> Option<Range<u64>> {
-        [self.tasks.range(), self.fault.range(), self.double_fault.range()]
+        [self.tasks.range(), self.fault.range(), self.double_fault.range(), self.nmi.range()]
             .into_iter()
             .find(|range| range.contains(&address))
     }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! CPU exceptions, the same for both machines once their stubs have straightened the frame.
 //!
-//! No exception returns: each is a bug, reported by the kernel with all registers.
+//! No exception returns: each is a bug, reported by the kernel with all registers. Non-maskable interrupts
+//! have stubs of their own ([`nmi`](crate::nmi)).
 
 use core::arch::global_asm;
 use core::fmt;

@@ -6,6 +6,7 @@
 //! is used beside the last three, or alone. A crash report goes to all of them.
 
 use core::fmt::{self, Write};
+use core::ops::DerefMut;
 
 use embassy_time::{Duration, Timer};
 use prism_arch::cpu;
@@ -376,6 +377,68 @@ impl Write for Everywhere {
         // Each byte to an emulated port is a trip to another process: only where nobody else reads.
         sinks.set(ConsoleSinks::SERIAL, !console.used.contains(ConsoleSinks::PV));
         console.write(text.as_bytes(), sinks);
+        Ok(())
+    }
+}
+
+/// How long a full ring may keep somebody who must not wait, in nanoseconds.
+const URGENT: u64 = 100_000_000;
+
+/// Prints to the sinks in use from where no lock may be waited for: in a non-maskable interrupt. False
+/// if the console is in use, perhaps by what was interrupted. What finds no room in time is dropped; a
+/// virtio console gets nothing.
+pub(crate) fn try_print(text: fmt::Arguments<'_>) -> bool {
+    let mut looks = PATIENCE_OF_CRASHES;
+    while CONSOLE.is_locked() && looks > 0 {
+        looks -= 1;
+        cpu::relax();
+    }
+    let Some(console) = CONSOLE.try_lock() else { return false };
+    let mut urgent = Urgent { console, deadline: Deadline::after(URGENT) };
+    let _ = urgent.write_fmt(text);
+    urgent.notify();
+    true
+}
+
+/// The console, for those who must not wait: neither for locks nor, for long, for the other side.
+struct Urgent<C> {
+    console: C,
+    deadline: Deadline,
+}
+
+impl<C: DerefMut<Target = Console>> Urgent<C> {
+    fn notify(&self) {
+        if let Some(ring) = &self.console.ring {
+            ring.notify();
+        }
+    }
+
+    /// Writes `bytes` to the ring; looks at the clock only if it is full.
+    fn put(&mut self, mut bytes: &[u8]) {
+        while !bytes.is_empty() {
+            let taken = self.console.ring.as_mut().and_then(|ring| ring.ring.write(bytes).ok());
+            match taken {
+                Some(0) if !self.deadline.passed() => {
+                    self.notify();
+                    let _ = sched::yield_now(&Hypervisor);
+                }
+                Some(taken @ 1..) => bytes = bytes.get(taken..).unwrap_or_default(),
+                Some(0) | None => return self.console.lost += bytes.len() as u64,
+            }
+        }
+    }
+}
+
+impl<C: DerefMut<Target = Console>> Write for Urgent<C> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let used = self.console.used;
+        self.console.write(text.as_bytes(), used - ConsoleSinks::PV - ConsoleSinks::VIRTIO);
+        if used.contains(ConsoleSinks::PV) {
+            for (line, end) in lines(text.as_bytes()) {
+                self.put(line);
+                self.put(if end { b"\r\n" } else { b"" });
+            }
+        }
         Ok(())
     }
 }

@@ -86,7 +86,7 @@ fn report(what: impl FnOnce(&mut Everywhere) -> fmt::Result, backtrace: Backtrac
 }
 
 /// An address in the image, by name if there is one.
-struct Place {
+pub(crate) struct Place {
     address: u64,
     /// What is looked up: a return address belongs to the call before it, which may be the last
     /// instruction of its function.
@@ -94,11 +94,11 @@ struct Place {
 }
 
 impl Place {
-    fn of_instruction(address: u64) -> Self {
+    pub(crate) fn of_instruction(address: u64) -> Self {
         Self { address, named: address }
     }
 
-    fn of_call(address: u64) -> Self {
+    pub(crate) fn of_call(address: u64) -> Self {
         Self { address, named: address.saturating_sub(1) }
     }
 }

@@ -23,7 +23,7 @@ use spin::Once;
 
 use crate::bell::Bell;
 use crate::timer::{self, Alarm};
-use crate::{event, line, time};
+use crate::{event, line, nmi, time};
 
 /// Tasks that can run at the same time, on all vCPUs together.
 const TASKS: usize = 256;
@@ -220,6 +220,7 @@ pub(crate) fn run(machine: &dyn Machine, timer: Timer, upcall: Upcall) -> ! {
     loop {
         event::take_all();
         line::take_all();
+        nmi::report_deferred();
         timer::wake_due(|| core.poll());
         if core.ready.swap(false, Ordering::SeqCst) {
             core.poll();

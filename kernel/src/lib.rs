@@ -26,6 +26,7 @@ mod line;
 mod logger;
 pub mod memory;
 pub mod network;
+mod nmi;
 mod ports;
 pub mod power;
 mod probe;

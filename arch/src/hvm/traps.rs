@@ -11,15 +11,17 @@ use x86_64::structures::tss::TaskStateSegment;
 
 use super::sleep::end_sleep;
 use crate::apic::{self, apic_stub};
-use crate::lines;
 use crate::stack::Stacks;
 use crate::traps::{EVENT_VECTOR, hvm_stubs};
 use crate::vcpu::Vcpu;
+use crate::{lines, nmi};
 
 /// Interrupt stack of all exceptions but the double fault. They don't nest: none returns.
 const FAULT_IST: u16 = 0;
-/// Interrupt stack of the double fault and of non-maskable interrupts.
+/// Interrupt stack of the double fault and of machine checks.
 const DOUBLE_FAULT_IST: u16 = 1;
+/// Interrupt stack of non-maskable interrupts: they return, and may come while an exception is reported.
+const NMI_IST: u16 = 2;
 
 static IDT: Once<InterruptDescriptorTable> = Once::new();
 
@@ -68,6 +70,7 @@ fn task_state(stacks: &Stacks) -> TaskStateSegment {
     let mut tss = TaskStateSegment::new();
     tss.interrupt_stack_table[usize::from(FAULT_IST)] = VirtAddr::new(stacks.fault.top());
     tss.interrupt_stack_table[usize::from(DOUBLE_FAULT_IST)] = VirtAddr::new(stacks.double_fault.top());
+    tss.interrupt_stack_table[usize::from(NMI_IST)] = VirtAddr::new(stacks.nmi.top());
     tss
 }
 
@@ -85,7 +88,6 @@ fn interrupts() -> InterruptDescriptorTable {
     set! {
         divide_error = 0 on FAULT_IST;
         debug = 1 on FAULT_IST;
-        non_maskable_interrupt = 2 on DOUBLE_FAULT_IST;
         breakpoint = 3 on FAULT_IST;
         overflow = 4 on FAULT_IST;
         bound_range_exceeded = 5 on FAULT_IST;
@@ -104,6 +106,11 @@ fn interrupts() -> InterruptDescriptorTable {
         virtualization = 20 on FAULT_IST;
         cp_protection_exception = 21 on FAULT_IST;
     }
+    let nmi = VirtAddr::new((nmi::hvm_stub as *const ()).addr() as u64);
+    // SAFETY: the stub returns to where it came from, with all registers kept.
+    let entry = unsafe { idt.non_maskable_interrupt.set_handler_addr(nmi) };
+    // SAFETY: the stack is used for nothing else.
+    unsafe { entry.set_stack_index(NMI_IST) };
     let lines = (lines::FIRST_VECTOR..).zip(lines::stubs());
     let own = [
         (EVENT_VECTOR, (end_sleep as *const ()).addr() as u64),

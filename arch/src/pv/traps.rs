@@ -12,6 +12,7 @@ use xen_sys::arch_x86::xen::trap_info;
 use xen_sys::arch_x86::xen_x86_64::FLAT_KERNEL_CS;
 
 use crate::hypercall::Hypervisor;
+use crate::nmi;
 use crate::traps::pv_stubs;
 use crate::vcpu::gs_base;
 
@@ -21,16 +22,19 @@ const MASK_EVENTS: u8 = 1 << 2;
 /// Breakpoints and overflow are raised by instructions, from ring 3 as everything here.
 const RAISED_BY_SOFTWARE: [usize; 2] = [3, 4];
 
-/// The handlers of exceptions, for Xen. The last entry stays zero: the end.
+/// The handlers of exceptions, for Xen; that of non-maskable interrupts is one of them
+/// (`CALLBACKTYPE_nmi` would set the same entry). The last entry stays zero: the end.
 pub(super) fn table() -> [trap_info; 33] {
+    let nmi_stub = (nmi::pv_stub as *const ()).addr() as u64;
     let mut table = [trap_info::default(); 33];
     for (vector, (entry, stub)) in table.iter_mut().zip(pv_stubs()).enumerate() {
+        let address = if vector == nmi::VECTOR as usize { nmi_stub } else { *stub };
         let ring = if RAISED_BY_SOFTWARE.contains(&vector) { 3 } else { 0 };
         *entry = trap_info {
             vector: vector as u8,
             flags: MASK_EVENTS | ring,
             cs: FLAT_KERNEL_CS,
-            address: *stub,
+            address,
             ..Default::default()
         };
     }
