@@ -110,3 +110,28 @@ pub fn set_callback_line(hypercalls: &(impl Hypercall + ?Sized), line: u8) -> Re
     // SAFETY: HVMOP_set_param takes a xen_hvm_param.
     unsafe { command(hypercalls, __HYPERVISOR_hvm_op, HVMOP_set_param, &mut argument) }.map(drop)
 }
+
+/// Tells the toolstack that this domain has paravirtual drivers although nobody asked Xen for a vector or a
+/// line: libxl reads that off the parameter not being zero (`tools/libs/light/libxl_domain.c`,
+/// `libxl__domain_pvcontrol_available`). Where it is zero `xl shutdown` refuses, and the domain is
+/// suspended without being asked. 1 is line 1, of a PC's keyboard; what is
+/// [set per vCPU](set_upcall_vector) goes before it.
+///
+/// # Errors
+///
+/// What Xen answers.
+///
+/// # Examples
+///
+/// ```
+/// use xen::{fake::FakeXen, hvm};
+///
+/// let xen = FakeXen::new();
+/// hvm::announce_drivers(&xen)?;
+/// # Ok::<(), xen::Errno>(())
+/// ```
+pub fn announce_drivers(hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
+    /// The keyboard's line, which Linux sets for this purpose too.
+    const LINE: u8 = 1;
+    set_callback_line(hypercalls, LINE)
+}

@@ -105,5 +105,9 @@ pub(super) fn ask_for_services(
         pc && !xen.callback_vector && !xen.upcall_vector && may(UpcallLimit::Line) && !no_lines;
     let line = if ask_for_line { probe::callback_line() } else { None };
     xen.callback_line = line.is_some();
+    if !xen.callback_vector && line.is_none() {
+        // Refused by Xen in PV domains, of which the toolstack knows it.
+        let _ = xen::hvm::announce_drivers(&Hypervisor);
+    }
     line
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ends in the way that `power=` says: off, reboot, asked-to-reboot (through xenstore), or hang
-//! (never).
+//! Ends in the way that `power=` says: off, reboot, asked-to-reboot (through xenstore), wait (until it is
+//! asked to), asked-in-vain (by requests that nobody knows), or hang (never).
 #![no_std]
 #![no_main]
 
@@ -20,9 +20,31 @@ async fn main(context: prism::Context) -> prism::Result<Verdict> {
             store.write("control/shutdown", "reboot").await?;
             core::future::pending().await
         }
+        "wait" => {
+            context.asked_to_end().await;
+            Ok(Verdict::Success)
+        }
+        "asked-in-vain" => asked_in_vain(&context).await,
         "hang" => loop {
             core::hint::spin_loop();
         },
-        _ => Err("power= is none of off, reboot, asked-to-reboot, hang".into()),
+        _ => Err("power= is none of off, reboot, asked-to-reboot, wait, asked-in-vain, hang".into()),
     }
+}
+
+/// A request that is not understood must stay where it is: emptied, it would count as agreed to.
+async fn asked_in_vain(context: &prism::Context) -> prism::Result<Verdict> {
+    /// More answers of xenstored than the kernel needs to read and to acknowledge a request.
+    const LOOKS: usize = 20;
+    let store = context.store().ok_or("there is no xenstore here")?;
+    for request in ["frobnicate", "suspend"] {
+        store.write("control/shutdown", request).await?;
+        for _ in 0..LOOKS {
+            if store.read_str("control/shutdown").await? != request {
+                println!("{request} was taken");
+                return Ok(Verdict::Failure);
+            }
+        }
+    }
+    Ok(Verdict::Success)
 }

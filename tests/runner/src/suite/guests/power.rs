@@ -7,6 +7,15 @@ use crate::guest::Ending;
 
 const ENVS: &[Env] = &[Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm, Env::Hvm];
 
+/// Where `xl` can ask.
+const ASKED: &[Env] = &[Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm];
+
+/// A guest that waits until `xl` asks it to end.
+const WAITING: GuestTest = GuestTest::new("", "power")
+    .words("power=wait")
+    .envs(ASKED)
+    .beside("about to: wait", "xl shutdown $DOMID");
+
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("switching_off_is_a_poweroff", "power")
@@ -19,7 +28,30 @@ pub(super) const TESTS: &[GuestTest] = &[
         .ending_by(&Ending::Reboot),
     GuestTest::new("a_request_in_xenstore_is_obeyed", "power")
         .words("power=asked-to-reboot")
-        .envs(&[Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm])
+        .envs(ASKED)
         .telling(&["the toolstack asks for: reboot"])
         .ending_by(&Ending::Reboot),
+    GuestTest::new("a_request_that_nobody_knows_is_left_alone", "power")
+        .words("power=asked-in-vain")
+        .envs(ASKED)
+        .telling(&["\"frobnicate\" is not supported, and left alone", "\"suspend\" is not supported"]),
+    WAITING.named("xl_shutdown_is_obeyed"),
+    WAITING
+        .named("xl_shutdown_is_obeyed_by_a_guest_with_vectors_of_its_own")
+        .envs(&[Env::Pvh, Env::Pvhvm])
+        .words("power=wait upcall=percpu")
+        .telling(&["upcall: event channels by vCPU vector"]),
+    WAITING
+        .named("xl_shutdown_is_obeyed_by_a_guest_that_polls")
+        .envs(&[Env::Pvh, Env::Pvhvm])
+        .words("power=wait upcall=poll")
+        .telling(&["upcall: event channels by polling"]),
+    WAITING
+        .named("an_nmi_is_reported_and_the_guest_goes_on")
+        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .beside("about to: wait", NMIS)
+        .telling(&["non-maskable interrupt on vCPU 0; the guest goes on", "prism_arch::entry::arrive"]),
 ];
+
+/// Three non-maskable interrupts, and the question whether the guest still listens.
+const NMIS: &str = "for i in 1 2 3; do xl trigger $DOMID nmi || exit 1; done; xl shutdown $DOMID";
