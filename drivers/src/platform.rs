@@ -49,6 +49,9 @@ pub trait Platform: Delay + Send + Sync {
 
     /// Nanoseconds since some moment. Never goes back.
     fn now(&self) -> u64;
+
+    /// To be told after work was found by looking for it, without an event.
+    fn found_by_looking(&self) {}
 }
 
 /// An event channel, closed when dropped.

@@ -55,12 +55,18 @@ pub(crate) fn add_vcpu(number: u32, info: Shared<vcpu_info>) -> Result<()> {
     Ok(())
 }
 
-/// Takes every event that has arrived at the vCPU that calls, and wakes the tasks that wait for them.
-pub(crate) fn take_all() {
+/// Takes every event that has arrived at the vCPU that calls, and wakes the tasks that wait for them; how many
+/// there were. Each port's is taken once, or twice if it is raised again meanwhile: it ends.
+pub(crate) fn take_all() -> u64 {
     let vcpu = vcpu::number();
+    let mut count = 0;
     if let (Some(events), Some(info)) = (EVENTS.get(), INFOS.get(vcpu as usize).and_then(Once::get)) {
-        events.take_all(vcpu, *info, |port| TABLE.arrived(port));
+        events.take_all(vcpu, *info, |port| {
+            count += 1;
+            TABLE.arrived(port);
+        });
     }
+    count
 }
 
 /// Takes the event of `port` out of turn, for a wait outside the executor; whoever waits for it

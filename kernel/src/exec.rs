@@ -9,6 +9,7 @@
 //! one's queue, and rings its bell if it sleeps.
 
 use alloc::boxed::Box;
+use core::any::type_name;
 use core::fmt;
 use core::future::{Future, poll_fn};
 use core::pin::Pin;
@@ -19,6 +20,9 @@ use embassy_executor::task;
 use prism_arch::machine::Machine;
 use prism_arch::{cpu, vcpu};
 use prism_boot::services::{Timer, Upcall};
+use prism_executor::round::{Vcpu, round};
+use prism_executor::spin::{Credit, LIMIT, Watch};
+use prism_executor::timers::Timers;
 use spin::Once;
 
 use crate::bell::Bell;
@@ -38,6 +42,9 @@ const POLL: u64 = 1_000_000;
 /// Polls that took too long, since boot.
 static LONG_POLLS: AtomicU64 = AtomicU64::new(0);
 
+/// Times that a task spun, since boot.
+static SPINS: AtomicU64 = AtomicU64::new(0);
+
 /// The vCPUs that run tasks, by number.
 static CORES: [Once<Box<Core>>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
 
@@ -50,6 +57,8 @@ struct Core {
     asleep: AtomicBool,
     /// Tasks that run on it.
     tasks: AtomicU32,
+    /// What its tasks are polled for.
+    credit: Credit,
     /// What ends its sleep. Without one it does not sleep while other vCPUs run.
     bell: Option<Bell>,
 }
@@ -69,15 +78,8 @@ impl Core {
         (0..vcpu::MOST as u32).filter_map(|number| Some((number, Self::of(number)?)))
     }
 
-    /// Runs the tasks that are ready.
-    fn poll(&'static self) {
-        // SAFETY: called by `run`'s loop only, never by a task: the executor is not polled from within
-        // itself, and by no other vCPU.
-        unsafe { self.executor.poll() };
-    }
-
     fn start(&'static self, task: Task) -> Result<(), SpawnError> {
-        let token = any(task, &self.tasks).map_err(|_| SpawnError::TooManyTasks)?;
+        let token = any(task, self).map_err(|_| SpawnError::TooManyTasks)?;
         self.tasks.fetch_add(1, Ordering::Relaxed);
         self.executor.spawner().make_send().spawn(token);
         Ok(())
@@ -111,6 +113,39 @@ impl Core {
             machine.idle();
         }
         self.asleep.store(false, Ordering::SeqCst);
+        self.credit.rested();
+    }
+}
+
+/// A vCPU's view of itself, while it runs its loop.
+struct Own(&'static Core);
+
+impl Vcpu for Own {
+    fn take_events(&self) -> u64 {
+        event::take_all() + line::take_all()
+    }
+
+    fn timers<R>(&self, using: impl FnOnce(&mut Timers) -> R) -> R {
+        timer::timers(using)
+    }
+
+    fn now(&self) -> u64 {
+        time::nanoseconds()
+    }
+
+    fn take_ready(&self) -> bool {
+        self.0.ready.swap(false, Ordering::SeqCst)
+    }
+
+    fn poll(&self) {
+        let executor = &self.0.executor;
+        // SAFETY: called by `run`'s loop only, never by a task: the executor is not polled from within
+        // itself, and by no other vCPU.
+        unsafe { executor.poll() };
+    }
+
+    fn credit(&self) -> &Credit {
+        &self.0.credit
     }
 }
 
@@ -123,30 +158,63 @@ fn pend(context: *mut ()) {
 }
 
 /// A task of any shape.
-struct Task(Pin<Box<dyn Future<Output = ()>>>);
+struct Task {
+    future: Pin<Box<dyn Future<Output = ()>>>,
+    /// What people know it by: the name of its type, which has that of the function that it is of.
+    name: &'static str,
+}
+
+impl Task {
+    fn new<F: Future<Output = ()> + 'static>(future: F) -> Self {
+        Self { future: Box::pin(future), name: type_name::<F>() }
+    }
+}
 
 // SAFETY: a future that is not `Send` is started only on the vCPU that it was made on, and stays
 // there ([`spawn`]).
 unsafe impl Send for Task {}
 
 #[task(pool_size = TASKS)]
-async fn any(mut task: Task, running: &'static AtomicU32) {
+async fn any(mut task: Task, core: &'static Core) {
+    let mut watch = Watch::new(&core.credit);
     poll_fn(move |context| {
         let start = cpu::timestamp();
-        let result = task.0.as_mut().poll(context);
-        if cpu::timestamp().saturating_sub(start) > LONG_POLL {
+        let result = task.future.as_mut().poll(context);
+        let ticks = cpu::timestamp().saturating_sub(start);
+        if ticks > LONG_POLL {
             LONG_POLLS.fetch_add(1, Ordering::Relaxed);
-            log::debug!("a task kept the vCPU for long; let it call yield_now now and then");
+            log::debug!("a task kept the vCPU for long; let it call yield_now now and then: {}", task.name);
+        }
+        if let Some(spin) = watch.polled(&core.credit, ticks) {
+            SPINS.fetch_add(1, Ordering::Relaxed);
+            if spin.is_news() {
+                log::warn!("a task spins ({} times {LIMIT} polls for nothing): {}", spin.count, task.name);
+            }
         }
         result
     })
     .await;
-    running.fetch_sub(1, Ordering::Relaxed);
+    core.tasks.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// Polls that took longer than about a tenth of a second, since boot.
 pub fn long_polls() -> u64 {
     LONG_POLLS.load(Ordering::Relaxed)
+}
+
+/// How often a task was polled 65,536 times, each for a short time, though nothing came from outside - no event,
+/// no interrupt, no time that somebody had waited for - and the vCPU did not sleep, since boot. Such a task wakes itself, or is woken by
+/// another one that does, or asks for times that have passed. It is named in the log at the first time, the second,
+/// the fourth and so on. Others run as before.
+pub fn spins() -> u64 {
+    SPINS.load(Ordering::Relaxed)
+}
+
+/// What a task did just now had a reason, though no event told of it: it found work where it looked for some.
+pub(crate) fn found_work() {
+    if let Some(core) = Core::of(vcpu::number()) {
+        core.credit.add(1);
+    }
 }
 
 /// Why a task was not started.
@@ -171,7 +239,7 @@ impl core::error::Error for SpawnError {}
 
 /// Starts `task` on the vCPU that calls.
 pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
-    Core::of(vcpu::number()).ok_or(SpawnError::NoSuchVcpu)?.start(Task(Box::pin(task)))
+    Core::of(vcpu::number()).ok_or(SpawnError::NoSuchVcpu)?.start(Task::new(task))
 }
 
 /// Starts `task` on vCPU `number`.
@@ -179,7 +247,7 @@ pub(crate) fn spawn_on(
     number: u32,
     task: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), SpawnError> {
-    Core::of(number).ok_or(SpawnError::NoSuchVcpu)?.start(Task(Box::pin(task)))
+    Core::of(number).ok_or(SpawnError::NoSuchVcpu)?.start(Task::new(task))
 }
 
 /// Starts `task` on the vCPU that has the fewest tasks.
@@ -187,7 +255,7 @@ pub(crate) fn spawn_anywhere(task: impl Future<Output = ()> + Send + 'static) ->
     let (_, core) = Core::all()
         .min_by_key(|(_, core)| core.tasks.load(Ordering::Relaxed))
         .ok_or(SpawnError::NoSuchVcpu)?;
-    core.start(Task(Box::pin(task)))
+    core.start(Task::new(task))
 }
 
 /// Numbers of the vCPUs that run tasks.
@@ -206,6 +274,7 @@ pub(crate) fn begin(bell: Option<Bell>) {
                 ready: AtomicBool::new(false),
                 asleep: AtomicBool::new(false),
                 tasks: AtomicU32::new(0),
+                credit: Credit::new(),
                 bell,
             })
         });
@@ -218,13 +287,8 @@ pub(crate) fn run(machine: &dyn Machine, timer: Timer, upcall: Upcall) -> ! {
     let mut alarm = Alarm::of(number, timer);
     let Some(core) = Core::of(number) else { cpu::stop() };
     loop {
-        event::take_all();
-        line::take_all();
         nmi::report_deferred();
-        timer::wake_due(|| core.poll());
-        if core.ready.swap(false, Ordering::SeqCst) {
-            core.poll();
-        } else {
+        if !round(&Own(core)) {
             let latest = (upcall == Upcall::Polling).then(|| time::nanoseconds() + POLL);
             core.sleep(machine, &mut alarm, latest);
         }

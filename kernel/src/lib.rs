@@ -44,7 +44,7 @@ pub use app::{Context, Outcome, Verdict};
 pub use crash::panicked;
 pub use embassy_futures as futures;
 pub use embassy_time;
-pub use exec::{SpawnError, long_polls};
+pub use exec::{SpawnError, long_polls, spins};
 pub use network::embassy_net;
 pub use xen;
 

@@ -52,14 +52,16 @@ impl Place {
     }
 }
 
-/// Takes every interrupt that has arrived, and wakes the tasks that wait for them.
-pub(crate) fn take_all() {
+/// Takes every interrupt that has arrived, and wakes the tasks that wait for them; how many there were.
+pub(crate) fn take_all() -> u64 {
     let open = OPEN.load(Ordering::Relaxed);
     if open == 0 {
-        return;
+        return 0;
     }
+    let mut taken = 0;
     for (line, place) in (0u8..).zip(&PLACES).filter(|(line, _)| open & 1 << line != 0) {
         if lines::take(line) {
+            taken += 1;
             let count = place.count.fetch_add(1, Ordering::AcqRel).wrapping_add(1);
             // Told seldom: most of all one wants to know whether they go on.
             if count.is_power_of_two()
@@ -74,6 +76,7 @@ pub(crate) fn take_all() {
             wakers.into_iter().for_each(Waker::wake);
         }
     }
+    taken
 }
 
 /// A line that is open for good, as one of its devices sees it.

@@ -113,6 +113,7 @@ impl<'v, 'p, P: Platform> Server<'v, 'p, P> {
         loop {
             if vbd.state().is_answered(queue) {
                 self.patience.end(true);
+                vbd.platform().found_by_looking();
                 return true;
             }
             if !self.patience.lasts(vbd.platform().now().saturating_sub(start)) {

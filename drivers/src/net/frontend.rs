@@ -79,6 +79,7 @@ impl<'k, K: Platform> NetFront<'k, K> {
                 yield_now().await;
                 if self.interface.has_work()? {
                     patience.end(true);
+                    self.kernel.found_by_looking();
                     return Ok(true);
                 }
             }

@@ -7,12 +7,13 @@ extern crate alloc;
 
 mod examples;
 
+use alloc::rc::Rc;
 use alloc::string::String;
 use core::cell::{Cell, RefCell};
 use core::future::{Future, pending, ready};
 
 use examples::{spawning, waiting};
-use prism::task::{Duration, Instant, join3, long_polls, sleep, yield_now};
+use prism::task::{Duration, Instant, Timer, join3, long_polls, sleep, spins, yield_now};
 use prism::{Context, Verdict, println};
 
 prism::app!(main);
@@ -28,6 +29,8 @@ async fn main(context: Context) -> prism::Result<Verdict> {
         told("100 tasks beside main all end", spawning::many(&context, 100).await? == 100),
         told("more than 256 tasks are refused", too_many_are_refused(&context).await),
         told("a poll that takes long is counted", long_poll_is_counted().await),
+        told("a task that asks for the past keeps nobody waiting", past_is_passed(&context).await?),
+        told("a task that is woken for nothing is noticed", spinning_is_noticed().await),
     ];
     Ok(if good.into_iter().all(|good| good) { Verdict::Success } else { Verdict::Failure })
 }
@@ -125,6 +128,31 @@ async fn until(mut condition: impl FnMut() -> bool) {
     while !condition() {
         sleep(Duration::from_millis(1)).await;
     }
+}
+
+/// A timer fires and an application goes on although another task asks for a time that has passed for ever.
+async fn past_is_passed(context: &Context) -> prism::Result<bool> {
+    let stop = Rc::new(Cell::new(false));
+    let stopped = Rc::clone(&stop);
+    context.spawn(async move {
+        while !stopped.get() {
+            Timer::at(Instant::from_ticks(1)).await;
+        }
+    })?;
+    for _ in 0..10 {
+        sleep(Duration::from_millis(1)).await;
+    }
+    stop.set(true);
+    Ok(true)
+}
+
+/// Gives way for nothing until that is noticed.
+async fn spinning_is_noticed() -> bool {
+    let before = spins();
+    while spins() == before {
+        yield_now().await;
+    }
+    true
 }
 
 async fn long_poll_is_counted() -> bool {
