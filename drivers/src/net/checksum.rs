@@ -166,6 +166,13 @@ pub(super) fn of_header(header: &[u8]) -> u16 {
     !fold(sum(header))
 }
 
+/// The checksum of the ICMPv6 `message` between `addresses`, source and destination (RFC 4443, section 2.3): what
+/// is to be filled in where its field is 0, and 0 where it is right.
+pub(super) fn icmpv6(addresses: &[u8], message: &[u8]) -> u16 {
+    const ICMPV6: u32 = 58;
+    !fold(sum(addresses) + message.len() as u32 + ICMPV6 + sum(message))
+}
+
 /// The sum in 16 bits: carries are added at the other end.
 fn fold(sum: u32) -> u16 {
     let once = (sum >> 16) + (sum & 0xffff);

@@ -2,11 +2,15 @@
 //! A network interface: what the network stack and the task that drives it share.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
+use core::net::IpAddr;
 use core::task::{Poll, Waker};
+use core::time::Duration;
 
 use spin::{Mutex, MutexGuard};
 
+use super::config::{Due, HostConfig};
 use super::error::Error;
 use super::groups::Groups;
 use super::offer::Properties;
@@ -41,6 +45,7 @@ pub(super) struct State<'k> {
     pub(super) wire: Option<Box<dyn Wire + 'k>>,
     pub(super) properties: Option<Properties>,
     groups: Groups,
+    pub(super) config: HostConfig,
     /// The MTU of the first device: the stack's for good.
     mtu: Option<usize>,
     pub(super) counters: Counters,
@@ -64,6 +69,7 @@ impl<'k> Interface<'k> {
             wire: None,
             properties: None,
             groups: Groups::new(),
+            config: HostConfig::default(),
             mtu: None,
             counters: Counters::default(),
             error: None,
@@ -97,6 +103,44 @@ impl<'k> Interface<'k> {
         })
     }
 
+    /// Has [`configure`](Self::configure) configure IPv6 by what routers advertise, too; `seed` is random.
+    /// Addresses are made from the Ethernet address that the interface has now.
+    pub fn autoconfigure_ipv6(&self, seed: u64) {
+        let mut state = self.state();
+        if let Some(properties) = state.properties {
+            state.config.autoconfigure(properties.mac, seed);
+        }
+    }
+
+    /// Does what is due of the configuration of an interface whose stack has `addresses`: asks for routers, tells
+    /// neighbors. `now` is the time since some start, the same each time.
+    pub fn configure(&self, addresses: &[IpAddr], now: Duration) -> Due {
+        let mut state = self.state();
+        let Some(mac) = state.properties.map(|properties| properties.mac) else { return Due::default() };
+        let mut frames = Vec::new();
+        let due = state.config.poll(mac, addresses, now, |frame| frames.push(frame));
+        let driver = frames.iter_mut().filter_map(|frame| state.send_if_room(frame)).last();
+        drop(state);
+        driver.into_iter().for_each(Waker::wake);
+        due
+    }
+
+    /// Waits until [`configure`](Self::configure) has something to do that it did not know of. One task waits
+    /// at a time.
+    pub fn configuration_news(&self) -> impl Future<Output = ()> + Send + '_ {
+        poll_fn(
+            |context| {
+                if self.state().config.poll_news(context.waker()) { Poll::Ready(()) } else { Poll::Pending }
+            },
+        )
+    }
+
+    /// Has the stack look at what it has to send: it was configured.
+    pub fn wake_stack(&self) {
+        let stack = self.state().stack.take();
+        stack.into_iter().for_each(Waker::wake);
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State<'k>> {
         self.state.lock()
     }
@@ -118,7 +162,7 @@ impl<'k> Interface<'k> {
         state.error = None;
         // Pages to receive into have been put into the ring.
         state.unpublished = true;
-        let wakers = [state.stack.take(), state.arrival.take()];
+        let wakers = [state.stack.take(), state.arrival.take(), state.config.connected()];
         drop(state);
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
@@ -251,6 +295,15 @@ impl State<'_> {
         wire.send(frame);
         self.counters.sent += 1;
         self.call_driver()
+    }
+
+    /// Sends a frame that is not the stack's, unless there is no room.
+    fn send_if_room(&mut self, frame: &mut [u8]) -> Option<Waker> {
+        match self.wire.as_mut()?.can_send(frame.len()) {
+            Ok(true) => self.send(frame),
+            Ok(false) => None,
+            Err(error) => self.fail(error),
+        }
     }
 
     /// The driver's task has something to do.

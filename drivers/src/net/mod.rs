@@ -20,6 +20,8 @@
 //! A backend that can is asked for packets of those multicast groups only that the stack listens to (the
 //! module `groups`). Cards pass on all.
 //!
+//! Addresses that the stack cannot see to by itself are seen to on the way of its packets (the module `config`).
+//!
 //! Packets are copied out of the pages that the other side can write before anything looks at them.
 //! A backend that breaks the protocol is given up, and connected anew; a card is given up. What they
 //! can do to us is to lose packets.
@@ -27,6 +29,7 @@
 mod card;
 mod channels;
 mod checksum;
+mod config;
 mod error;
 mod frontend;
 mod groups;
@@ -46,6 +49,7 @@ mod wire;
 pub use card::serve;
 pub(crate) use card::{RESET_LIMIT, SILENT, properties};
 pub use checksum::{ETHERNET_HEADER, Transport, fill, is_right};
+pub use config::{Due, Ipv6Config};
 pub use error::Error;
 pub use frontend::NetFront;
 pub use groups::Group;

@@ -69,9 +69,10 @@ impl<'k> Port<'k> {
                 }
                 Ok(Some(length)) => {
                     state.counters.received += 1;
-                    let driver = state.call_driver();
+                    let config = state.config.ingress(self.received.get_mut(..length)?);
+                    let wakers = [state.call_driver(), config];
                     drop(state);
-                    driver.into_iter().for_each(Waker::wake);
+                    wakers.into_iter().flatten().for_each(Waker::wake);
                     return Some(length);
                 }
                 Ok(None) if polls => break state.call_driver(),

@@ -6,6 +6,7 @@
 //! application asks for it.
 
 mod claim;
+mod configure;
 mod error;
 pub(crate) mod interfaces;
 mod listen;

@@ -4,14 +4,12 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
-use core::net::IpAddr;
 
-use embassy_net::{
-    Config, ConfigV4, ConfigV6, Ipv4Cidr, Ipv6Cidr, Stack, StackResources, StaticConfigV4, StaticConfigV6,
-};
-use prism_boot::command_line::{Addressing, StaticAddress};
+use embassy_net::{Stack, StackResources};
+use prism_boot::command_line::Addressing;
 use prism_drivers::net::{Port, Properties};
 
+use super::configure;
 use super::error::NetworkError;
 use super::interfaces::Interface;
 use crate::{blocking, entropy, exec};
@@ -28,61 +26,27 @@ pub(super) async fn start(
     properties: Properties,
     addressing: &Addressing,
 ) -> Result<Stack<'static>, NetworkError> {
-    let config = config(addressing);
+    let config = configure::initial(addressing);
+    let port = Port::new(Arc::clone(&interface), properties);
     let made = blocking::run(move || {
         let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
-        embassy_net::new(Port::new(interface, properties), config, resources, seed())
+        embassy_net::new(port, config, resources, seed())
     });
     let (stack, mut runner) = made.await.map_err(|_| NetworkError::NoMemory)?;
+    if configure::asks_routers(addressing) {
+        interface.autoconfigure_ipv6(seed());
+    }
     let run = async move { runner.run().await };
     exec::spawn(run).map_err(|_| NetworkError::Busy)?;
+    exec::spawn(configure::keep(interface, stack)).map_err(|_| NetworkError::Busy)?;
     Ok(stack)
 }
 
-/// Something that peers do not know, for port and sequence numbers.
+/// Something that peers do not know.
 fn seed() -> u64 {
     let mut seed = [0; 8];
     entropy::fill(&mut seed);
     u64::from_ne_bytes(seed)
-}
-
-fn config(addressing: &Addressing) -> Config {
-    let mut config = Config::default();
-    (config.ipv4, config.ipv6) = match addressing {
-        Addressing::Dynamic => (ConfigV4::Dhcp(Default::default()), ConfigV6::Slaac),
-        Addressing::Static(given) => of_family(given),
-    };
-    config
-}
-
-/// An IPv4 address leaves IPv6 to the routers; who gives an IPv6 address wants nothing else.
-fn of_family(given: &StaticAddress) -> (ConfigV4, ConfigV6) {
-    match given.address {
-        IpAddr::V4(address) => {
-            let config = StaticConfigV4 {
-                address: Ipv4Cidr::new(address, given.prefix),
-                gateway: given.gateway.and_then(ipv4),
-                dns_servers: given.dns.and_then(ipv4).into_iter().collect(),
-            };
-            (ConfigV4::Static(config), ConfigV6::Slaac)
-        }
-        IpAddr::V6(address) => {
-            let config = StaticConfigV6 {
-                address: Ipv6Cidr::new(address, given.prefix),
-                gateway: given.gateway.and_then(ipv6),
-                dns_servers: given.dns.and_then(ipv6).into_iter().collect(),
-            };
-            (ConfigV4::None, ConfigV6::Static(config))
-        }
-    }
-}
-
-fn ipv4(address: IpAddr) -> Option<core::net::Ipv4Addr> {
-    if let IpAddr::V4(address) = address { Some(address) } else { None }
-}
-
-fn ipv6(address: IpAddr) -> Option<core::net::Ipv6Addr> {
-    if let IpAddr::V6(address) = address { Some(address) } else { None }
 }
 
 /// The addresses of a stack, in a line.

@@ -1,0 +1,281 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! An interface's addresses, as far as the stack cannot see to them: IPv6 by what routers advertise, and telling
+//! neighbors of addresses.
+//!
+//! smoltcp's own autoconfiguration asks to be polled all the time once it has asked for routers in vain, knows
+//! one prefix, and no name servers. So what routers say is taken in here, on its way to the stack, and
+//! the stack gets what follows from it as if it were given by hand.
+
+mod announcer;
+mod arp;
+mod ndp;
+mod slaac;
+mod solicitor;
+
+use alloc::vec::Vec;
+use core::net::{IpAddr, Ipv6Addr};
+use core::task::Waker;
+use core::time::Duration;
+
+use announcer::Announcer;
+use ndp::Advertisement;
+use slaac::Slaac;
+use solicitor::Solicitor;
+
+pub use slaac::Ipv6Config;
+
+/// Advertisements that wait to be taken in; those that come meanwhile are lost. Routers repeat theirs.
+const MOST_HEARD: usize = 8;
+
+/// The stack is not configured more often: a router that says something else each time costs little.
+const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What is due of an interface's configuration.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[must_use = "the stack has to be told"]
+pub struct Due {
+    /// What the stack is to be configured with from now on, if that has changed.
+    pub ipv6: Option<Ipv6Config>,
+    /// When to look again at the latest: a time since the start that [`Interface::configure`] knows;
+    /// `None` if nothing happens by itself.
+    ///
+    /// [`Interface::configure`]: super::Interface::configure
+    pub next: Option<Duration>,
+}
+
+/// An interface's configuration.
+#[derive(Debug, Default)]
+pub(super) struct HostConfig {
+    autoconf: Option<Autoconf>,
+    announcer: Announcer,
+    /// The link-local address that the stack has of itself, made from the first device's Ethernet address.
+    link_local: Option<Ipv6Addr>,
+    /// It was connected since the last look.
+    is_new: bool,
+    /// Something happened that asks for a look.
+    has_news: bool,
+    waker: Option<Waker>,
+}
+
+/// IPv6 by what routers advertise.
+#[derive(Debug)]
+struct Autoconf {
+    slaac: Slaac,
+    solicitor: Solicitor,
+    heard: Vec<Advertisement>,
+    applied: Ipv6Config,
+    applied_at: Option<Duration>,
+}
+
+impl HostConfig {
+    /// Configures IPv6 by what routers advertise, from now on. `seed` is random.
+    pub(super) fn autoconfigure(&mut self, mac: [u8; 6], seed: u64) {
+        self.autoconf.get_or_insert_with(|| Autoconf {
+            slaac: Slaac::new(mac),
+            solicitor: Solicitor::new(seed),
+            heard: Vec::new(),
+            applied: Ipv6Config::default(),
+            applied_at: None,
+        });
+        self.is_new = true;
+    }
+
+    /// The interface was connected: who is on the network, and what they know of us, may have changed.
+    pub(super) fn connected(&mut self) -> Option<Waker> {
+        self.is_new = true;
+        self.news()
+    }
+
+    /// Hears `frame`, which comes in; what it returns is to be woken.
+    pub(super) fn ingress(&mut self, frame: &mut [u8]) -> Option<Waker> {
+        // To an address of many, or to our own, as few frames of IPv6 are that are neither TCP nor UDP.
+        let autoconf = self.autoconf.as_mut()?;
+        if frame.get(12..14) != Some(&[0x86, 0xdd]) || autoconf.heard.len() >= MOST_HEARD {
+            return None;
+        }
+        autoconf.heard.push(Advertisement::parse(frame)?);
+        self.news()
+    }
+
+    fn news(&mut self) -> Option<Waker> {
+        self.has_news = true;
+        self.waker.take()
+    }
+
+    /// Whether there is something that asks for a look; if not, `waker` will be woken then.
+    pub(super) fn poll_news(&mut self, waker: &Waker) -> bool {
+        if self.has_news {
+            return true;
+        }
+        self.waker = Some(waker.clone());
+        false
+    }
+
+    /// Does what is due at time `now` of an interface that has `addresses`: calls `send` with frames that `mac`
+    /// is to send.
+    pub(super) fn poll(
+        &mut self,
+        mac: [u8; 6],
+        addresses: &[IpAddr],
+        now: Duration,
+        mut send: impl FnMut(Vec<u8>),
+    ) -> Due {
+        self.has_news = false;
+        let is_new = core::mem::take(&mut self.is_new);
+        let link_local = *self.link_local.get_or_insert_with(|| ndp::link_local(mac));
+        self.announcer.set(&[addresses, &[link_local.into()]].concat(), now);
+        if is_new {
+            self.announcer.start(now);
+        }
+        self.announcer.due(mac, now).into_iter().for_each(&mut send);
+        let ask = || send(ndp::router_solicitation(mac, link_local));
+        let ipv6 = self.autoconf.as_mut().and_then(|autoconf| autoconf.poll(is_new, now, ask));
+        let next = self.autoconf.as_ref().and_then(|autoconf| autoconf.next(now));
+        Due { ipv6, next: [next, self.announcer.next()].into_iter().flatten().min() }
+    }
+}
+
+impl Autoconf {
+    /// Does what is due: calls `ask` if routers are to be asked, and returns what is new for the stack.
+    fn poll(&mut self, is_new: bool, now: Duration, ask: impl FnOnce()) -> Option<Ipv6Config> {
+        core::mem::take(&mut self.heard).iter().for_each(|said| self.slaac.hear(said, now));
+        let config = self.slaac.config(now).clone();
+        match (is_new, self.slaac.has_router()) {
+            (true, _) => self.solicitor.start(now),
+            (false, true) => self.solicitor.stop(),
+            (false, false) => self.solicitor.resume(now),
+        }
+        if self.solicitor.is_due(now) {
+            ask();
+        }
+        if config == self.applied || self.pause(now).is_some() {
+            return None;
+        }
+        self.applied = config.clone();
+        self.applied_at = Some(now);
+        Some(config)
+    }
+
+    /// When the stack may be configured again, if that is not now.
+    fn pause(&self, now: Duration) -> Option<Duration> {
+        let end = self.applied_at?.saturating_add(LEAST_INTERVAL);
+        (end > now).then_some(end)
+    }
+
+    fn next(&self, now: Duration) -> Option<Duration> {
+        let ends = [self.solicitor.next(), self.slaac.deadline(now), self.pause(now)];
+        ends.into_iter().flatten().min()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ndp::tests::{MAC, ROUTER, advertisement, prefix_option};
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    /// An interface, and what became of it.
+    #[derive(Default)]
+    struct Host {
+        config: HostConfig,
+        sent: Vec<Vec<u8>>,
+        looks: usize,
+        ipv6: Vec<Ipv6Config>,
+    }
+
+    impl Host {
+        fn autoconfigured() -> Self {
+            let mut host = Self::default();
+            host.config.autoconfigure(MAC, 7);
+            host
+        }
+
+        /// Looks at it at time `now`, and as often as it asks for before `end`.
+        fn run(&mut self, mut now: Duration, end: Duration) {
+            while now < end {
+                let sent = &mut self.sent;
+                let due = self.config.poll(MAC, &[], now, |frame| sent.push(frame));
+                self.looks += 1;
+                self.ipv6.extend(due.ipv6);
+                let Some(next) = due.next else { break };
+                assert!(next > now, "time goes on");
+                now = next;
+            }
+        }
+    }
+
+    #[test]
+    fn without_a_router_it_costs_next_to_nothing() {
+        let mut host = Host::autoconfigured();
+        host.run(SECOND, SECOND * 86_400);
+        assert!((28..44).contains(&host.sent.len()), "{} frames", host.sent.len());
+        assert!(host.looks < 100, "{} looks", host.looks);
+        assert_eq!(host.ipv6, []);
+    }
+
+    #[test]
+    fn a_router_that_comes_late_is_taken_and_one_that_goes_is_looked_for() {
+        let mut host = Host::autoconfigured();
+        host.run(SECOND, SECOND * 1000);
+        let asked = host.sent.len();
+        let mut frame = advertisement(ROUTER, 600, &[&prefix_option(7, 900, 900)]);
+        assert!(host.config.ingress(&mut frame).is_none() && host.config.has_news);
+        host.run(SECOND * 1000, SECOND * 1599);
+        assert_eq!(host.sent.len(), asked, "nobody is asked while there is one");
+        assert_eq!(host.ipv6[0].gateway, Some(ROUTER));
+        host.run(SECOND * 1600, SECOND * 2000);
+        assert!(host.sent.len() > asked);
+        let lost: Vec<_> =
+            host.ipv6[1..].iter().map(|config| (config.gateway, config.address.is_some())).collect();
+        assert_eq!(lost, [(None, true), (None, false)]);
+    }
+
+    #[test]
+    fn a_router_that_changes_its_mind_all_the_time_is_heard_once_a_second() {
+        let mut host = Host::autoconfigured();
+        for step in 0..10_000 {
+            let lifetime = if step % 2 == 0 { 600 } else { 0 };
+            let mut frame = advertisement(ROUTER, lifetime, &[&prefix_option(step, 900, 900)]);
+            host.config.ingress(&mut frame);
+            host.run(SECOND + SECOND / 1000 * u32::from(step), SECOND + SECOND / 1000 * u32::from(step + 1));
+        }
+        assert!(host.ipv6.len() <= 10, "configured {} times in 10 s", host.ipv6.len());
+        assert!(host.sent.len() <= 12, "{} frames in 10 s", host.sent.len());
+    }
+
+    #[test]
+    fn advertisements_that_nobody_takes_in_are_bounded() {
+        let mut host = Host::autoconfigured();
+        for number in 0..100 {
+            host.config.ingress(&mut advertisement(ROUTER, 600, &[&prefix_option(number, 900, 900)]));
+        }
+        assert_eq!(host.config.autoconf.unwrap().heard.len(), MOST_HEARD);
+    }
+
+    #[test]
+    fn routers_are_asked_and_addresses_told_anew_when_it_is_connected_again() {
+        let mut host = Host::autoconfigured();
+        host.config.ingress(&mut advertisement(ROUTER, 600, &[&prefix_option(7, 900, 900)]));
+        let own = [IpAddr::from([192, 0, 2, 1])];
+        let look = |config: &mut HostConfig, second| {
+            let mut sent = 0;
+            let _ = config.poll(MAC, &own, SECOND * second, |_| sent += 1);
+            sent
+        };
+        let first = [1, 2, 3, 4].map(|second| look(&mut host.config, second));
+        assert_eq!(first, [3, 2, 0, 0], "a solicitation, two announcements of each address");
+        assert!(host.config.connected().is_none());
+        assert!(host.config.poll_news(Waker::noop()));
+        assert_eq!([5, 6, 7].map(|second| look(&mut host.config, second)), [3, 2, 0]);
+    }
+
+    #[test]
+    fn who_has_an_address_given_hears_no_routers() {
+        let mut host = Host::default();
+        host.config.ingress(&mut advertisement(ROUTER, 600, &[&prefix_option(7, 900, 900)]));
+        host.run(SECOND, SECOND * 86_400);
+        assert_eq!((host.sent.len(), host.ipv6.len()), (2, 0), "it tells of its link-local address");
+        assert_eq!(host.looks, 2);
+    }
+}
