@@ -5,23 +5,27 @@ use alloc::vec;
 use alloc::vec::Vec;
 
 use embedded_io_async::{Read, Write};
+use prism_listener::{Place, Usage};
 
 /// The protocol's port.
 pub const PORT: u16 = 7;
 
-/// Sends back all that comes on `stream`, until its end. It is not flushed, which would wait for
-/// the peer to acknowledge.
+/// Sends back all that comes on `stream`, until its end, or until somebody else needs the place of a peer
+/// that neither says nor takes anything. It is not flushed, which would wait for the peer to acknowledge.
 ///
 /// # Errors
 ///
 /// The stream's.
-pub async fn stream<S: Read + Write>(stream: &mut S) -> Result<(), S::Error> {
+pub async fn stream<S: Read + Write>(stream: &mut S, place: &Place<'_>) -> Result<(), S::Error> {
     let mut buffer = vec![0; 4096];
     loop {
-        let length = stream.read(&mut buffer).await?;
-        match buffer.get(..length) {
+        let Some(length) = place.yielding(Usage::Idle, stream.read(&mut buffer)).await else { return Ok(()) };
+        match buffer.get(..length?) {
             None | Some([]) => return Ok(()),
-            Some(bytes) => stream.write_all(bytes).await?,
+            Some(bytes) => match place.yielding(Usage::Idle, stream.write_all(bytes)).await {
+                Some(written) => written?,
+                None => return Ok(()),
+            },
         }
     }
 }

@@ -6,7 +6,8 @@ use std::convert::Infallible;
 
 use embedded_io_async::{ErrorType, Read, Write};
 use futures::executor::block_on;
-use prism_servers::echo::{block, converse};
+use prism_listener::Places;
+use prism_servers::echo::{self, block, converse};
 
 /// Sends back what comes, but for one byte, until it closes.
 struct Mirror {
@@ -68,4 +69,39 @@ fn a_block_that_is_damaged_or_cut_short_is_noticed() {
 fn no_two_blocks_are_alike() {
     assert_ne!(block(1, 100), block(2, 100));
     assert_ne!(block(0, 512)[..256], block(0, 512)[256..]);
+}
+
+/// Says nothing, for ever.
+struct Silent;
+
+impl ErrorType for Silent {
+    type Error = Infallible;
+}
+
+impl Read for Silent {
+    async fn read(&mut self, _: &mut [u8]) -> Result<usize, Infallible> {
+        std::future::pending().await
+    }
+}
+
+impl Write for Silent {
+    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        Ok(bytes.len())
+    }
+
+    async fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_peer_that_says_nothing_gives_its_place_to_another() {
+    let places = Places::new(1);
+    let (silent, other) = (places.take(), places.take());
+    let served = async {
+        silent.admitted().await;
+        echo::stream(&mut Silent, &silent).await
+    };
+    let (served, ()) = block_on(futures::future::join(served, other.admitted()));
+    served.unwrap();
 }

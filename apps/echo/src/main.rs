@@ -6,6 +6,7 @@
 
 extern crate alloc;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
 use core::net::IpAddr;
@@ -15,7 +16,7 @@ use prism::embassy_net::dns::DnsQueryType;
 use prism::embassy_net::tcp::TcpSocket;
 use prism::embassy_net::udp::{PacketMetadata, UdpSocket};
 use prism::embassy_time::{Duration, with_timeout};
-use prism::network::{Buffers, serve};
+use prism::network::{Buffers, Listener};
 use prism_servers::echo::{self, PORT};
 
 prism::app!(main, words: ["client"]);
@@ -36,10 +37,11 @@ async fn main(context: prism::Context) -> prism::Result {
         return client(stack, host).await;
     }
     context.spawn(datagrams(stack))?;
-    for _ in 0..CONNECTIONS {
-        context.spawn(serve(stack, PORT, BUFFERS, async |socket| {
+    let listener = Box::leak(Box::new(Listener::new(stack, PORT, BUFFERS, CONNECTIONS)));
+    for _ in 0..listener.tasks() {
+        context.spawn(listener.serve(async |socket, place| {
             // A connection that breaks is over: there is nobody to be told.
-            let _ = echo::stream(socket).await;
+            let _ = echo::stream(socket, place).await;
         }))?;
     }
     prism::println!("echo: ready on port {PORT}");

@@ -17,7 +17,7 @@ use core::fmt::Write;
 
 use prism::embassy_time::Timer;
 use prism::memory;
-use prism::network::{self, Buffers, serve};
+use prism::network::{self, Buffers, Listener};
 use prism_servers::clock::KernelClock;
 use prism_servers::http::{Files, PORT, Server, Site};
 
@@ -68,21 +68,30 @@ async fn offer(context: prism::Context, site: impl Site + 'static, extra: u64) -
     let server: &Server<_, _> = Box::leak(Box::new(server));
     let free = memory::usage().free;
     let buffers = if free < MUCH { FEW } else { MANY };
-    let each = ROOM + buffers.send as u64 + extra;
-    let most = words.number("connections")?.unwrap_or(CONNECTIONS).min(free / each);
-    for _ in 0..most {
-        context.spawn(serve(stack, PORT, buffers, async |socket| server.serve(socket).await))?;
+    let wanted = words.number("connections")?.unwrap_or(CONNECTIONS);
+    let most = wanted.min(affordable(free, buffers, extra)) as usize;
+    let listener = Box::leak(Box::new(Listener::new(stack, PORT, buffers, most)));
+    let most = listener.most();
+    for _ in 0..listener.tasks() {
+        context.spawn(listener.serve(async |socket, place| server.serve(socket, place).await))?;
     }
     prism::println!("httpd: ready on port {PORT} for {most} connections");
     context.asked_to_end().await;
     server.stop();
     for _ in 0..FAREWELL * 20 {
-        if server.metrics.open() == 0 {
+        if listener.open() == 0 {
             break;
         }
         Timer::after_millis(50).await;
     }
     Ok(())
+}
+
+/// Connections that `free` bytes are enough for at once, those that wait beside them included.
+fn affordable(free: u64, buffers: Buffers, extra: u64) -> u64 {
+    let each = (buffers.receive + buffers.send) as u64;
+    let waiting = each * Listener::queued(CONNECTIONS as usize) as u64;
+    free.saturating_sub(waiting) / (ROOM + each + extra)
 }
 
 /// What the machine has done, for `/metrics`.

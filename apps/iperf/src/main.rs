@@ -15,7 +15,7 @@ use prism::embassy_net::tcp::TcpSocket;
 use prism::embassy_net::udp::{PacketMetadata, UdpSocket};
 use prism::embassy_time::{Duration, Timer, with_timeout};
 use prism::memory;
-use prism::network::{self, Buffers, Counters, serve};
+use prism::network::{self, Buffers, Counters, Listener};
 use prism_servers::clock::KernelClock;
 use prism_servers::iperf::{Datagrams, Meter, PORT, measure};
 
@@ -47,8 +47,9 @@ async fn main(context: prism::Context) -> prism::Result {
     })));
     context.spawn(datagrams(stack, meter))?;
     let buffers = buffers();
-    for _ in 0..CONNECTIONS {
-        context.spawn(serve(stack, PORT, buffers, async |socket| meter.serve(socket).await))?;
+    let listener = Box::leak(Box::new(Listener::new(stack, PORT, buffers, CONNECTIONS)));
+    for _ in 0..listener.tasks() {
+        context.spawn(listener.serve(async |socket, _| meter.serve(socket).await))?;
     }
     prism::println!("iperf: ready on port {PORT}");
     context.asked_to_end().await;
@@ -57,7 +58,7 @@ async fn main(context: prism::Context) -> prism::Result {
 
 /// Those of a connection: all of them together have half of the memory, if that is enough.
 fn buffers() -> Buffers {
-    let each = memory::usage().free as usize / (4 * CONNECTIONS);
+    let each = memory::usage().free as usize / (4 * (CONNECTIONS + Listener::queued(CONNECTIONS)));
     let up_to = |most| each.clamp(LEAST_BUFFER, most);
     Buffers { receive: up_to(MOST_RECEIVED), send: up_to(MOST_SENT) }
 }

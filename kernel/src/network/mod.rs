@@ -9,7 +9,6 @@ mod claim;
 mod configure;
 mod error;
 pub(crate) mod interfaces;
-mod listen;
 mod stack;
 
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -21,8 +20,8 @@ use prism_boot::services::DeviceBus;
 
 pub use embassy_net;
 pub use error::NetworkError;
-pub use listen::{Buffers, serve};
 pub use prism_drivers::net::Counters;
+pub use prism_listener::{Buffers, Listener, Place, Usage};
 
 use crate::app::Context;
 use crate::devices;

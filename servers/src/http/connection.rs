@@ -8,6 +8,7 @@ use core::fmt;
 use core::time::Duration;
 
 use embedded_io_async::{Read, Write};
+use prism_listener::{Place, Usage};
 
 use super::request::{Method, Request};
 use super::response::{Head, Status};
@@ -35,10 +36,11 @@ enum Broken {
 }
 
 impl<S: Site, C: Clock> Server<S, C> {
-    /// Serves a connection until it is to be closed.
-    pub async fn serve<T: Read + Write>(&self, stream: &mut T) {
+    /// Serves a connection until it is to be closed. Between requests, and while the client is slow, its
+    /// place may go to another.
+    pub async fn serve<T: Read + Write>(&self, stream: &mut T, place: &Place<'_>) {
         self.metrics.begun();
-        let mut connection = Connection { server: self, stream, received: Vec::new() };
+        let mut connection = Connection { server: self, stream, place, received: Vec::new() };
         while let Ok(true) = connection.exchange().await {}
         self.metrics.ended();
     }
@@ -47,6 +49,7 @@ impl<S: Site, C: Clock> Server<S, C> {
 struct Connection<'a, S, C, T> {
     server: &'a Server<S, C>,
     stream: &'a mut T,
+    place: &'a Place<'a>,
     /// Received, and not understood yet.
     received: Vec<u8>,
 }
@@ -90,12 +93,16 @@ impl<S: Site, C: Clock, T: Read + Write> Connection<'_, S, C, T> {
 
     /// The next request; `None` if the client is done.
     async fn request(&mut self) -> Result<Option<Request>, Status> {
-        if self.received.is_empty() && !matches!(self.within(IDLE_TIME, Self::receive).await, Some(Ok(1..))) {
-            return Ok(None);
+        let place = self.place;
+        if self.received.is_empty() {
+            let begun = place.yielding(Usage::Idle, self.within(IDLE_TIME, Self::receive)).await;
+            if !matches!(begun, Some(Some(Ok(1..)))) {
+                return Ok(None);
+            }
         }
-        match self.within(HEAD_TIME, Self::head).await {
-            Some(request) => request,
-            None => Err(Status::RequestTimeout),
+        match place.yielding(Usage::Slow, self.within(HEAD_TIME, Self::head)).await {
+            Some(Some(request)) => request,
+            Some(None) | None => Err(Status::RequestTimeout),
         }
     }
 

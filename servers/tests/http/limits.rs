@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use std::time::Duration;
 
-use prism_servers::http::{HEAD_LIMIT, HEAD_TIME, IDLE_TIME, PIECE_TIME};
+use futures::executor::block_on;
+use futures::future::join;
+use prism_servers::http::{HEAD_LIMIT, HEAD_TIME, IDLE_TIME, PIECE_TIME, Server};
 
-use crate::client::{Act, Client, PASSED, ask, body, serve, status};
+use prism_listener::Places;
+
+use crate::client::{Act, Client, PASSED, Turns, ask, body, serve, site, status};
 
 fn passed() -> Vec<Duration> {
     PASSED.take()
@@ -51,4 +55,21 @@ fn a_request_in_single_bytes_is_understood() {
     let text = b"GET /ten.txt HTTP/1.1\r\nHost: x\r\n\r\n";
     let mut client = Client::new(text.iter().map(|byte| Act::Says(vec![*byte])));
     assert_eq!(body(&serve(&mut client)), "0123456789");
+}
+
+#[test]
+fn between_requests_and_within_one_a_client_gives_its_place_to_another() {
+    for (said, answer) in [("", 0), ("GET /ten.txt HTTP/1.1\r\nHo", 408)] {
+        let places = Places::new(1);
+        let (held, wanted) = (places.take(), places.take());
+        let server = Server::new(site(), Turns);
+        let said = (!said.is_empty()).then(|| Act::Says(said.into()));
+        let mut client = Client::new(said.into_iter().chain([Act::IsSilent]));
+        let served = async {
+            held.admitted().await;
+            server.serve(&mut client, &held).await;
+        };
+        block_on(join(served, wanted.admitted()));
+        assert_eq!((status(&String::from_utf8_lossy(&client.heard)), passed()), (answer, vec![]));
+    }
 }

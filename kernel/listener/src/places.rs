@@ -1,0 +1,369 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a listener's sockets are used for, and which of them gives way to whom.
+
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::future::{Future, poll_fn};
+use core::task::{Context, Poll, Waker};
+
+use embassy_futures::select::{Either, select};
+
+/// What a place is used for that is not worth as much as serving somebody else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// The peer has sent SYN, and not acknowledged ours.
+    HalfOpen,
+    /// Nothing is asked of us.
+    Idle,
+    /// The peer takes more time than it should.
+    Slow,
+    /// All has been said; the peer has to take the rest of it.
+    Closing,
+    /// The peer has taken all; it has to end the connection, too.
+    Lingering,
+}
+
+/// Half-open connections that are left alone: those of clients that come at the same time.
+const SPARED: usize = 4;
+
+/// What a place is used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Nobody has it.
+    Free,
+    /// What it was used for is over, and its socket is about to listen.
+    Away,
+    Listening,
+    /// Established, and not served yet.
+    Queued,
+    /// No longer served; left alone for now.
+    Ending,
+    Served,
+    /// For this, until somebody wants it.
+    Yielding(Usage),
+}
+
+/// The places of a listener, one for each socket; some of them can be served at once.
+#[derive(Debug)]
+pub struct Places {
+    table: RefCell<Table>,
+}
+
+#[derive(Debug)]
+struct Table {
+    seats: Vec<Seat>,
+    /// Connections that are served at once.
+    most: usize,
+    /// Seats whose sockets listen, and those of connections that wait.
+    listening: usize,
+    queued: usize,
+    /// Changes of state so far.
+    changes: u64,
+}
+
+#[derive(Debug)]
+struct Seat {
+    state: State,
+    /// The change that made the state this.
+    since: u64,
+    /// It is to be used for something better.
+    is_wanted: bool,
+    waker: Option<Waker>,
+}
+
+impl Seat {
+    fn is_served(&self) -> bool {
+        matches!(self.state, State::Served | State::Yielding(Usage::Idle | Usage::Slow))
+    }
+
+    fn wake(&mut self) {
+        self.waker.take().into_iter().for_each(Waker::wake);
+    }
+}
+
+impl Places {
+    /// No places yet, of which `most` can be served at once.
+    pub const fn new(most: usize) -> Self {
+        let table = Table { seats: Vec::new(), most, listening: 0, queued: 0, changes: 0 };
+        Self { table: RefCell::new(table) }
+    }
+
+    /// One more place, for a task that has a socket.
+    pub fn take(&self) -> Place<'_> {
+        let mut table = self.table.borrow_mut();
+        let free = table.seats.iter().position(|seat| seat.state == State::Free);
+        let index = free.unwrap_or(table.seats.len());
+        if free.is_none() {
+            table.seats.push(Seat { state: State::Free, since: 0, is_wanted: false, waker: None });
+        }
+        table.change(index, State::Away);
+        Place { places: self, index }
+    }
+
+    /// Connections that are served, wait to be, or end.
+    pub fn open(&self) -> usize {
+        let is_open = |seat: &Seat| {
+            let is_ending =
+                matches!(seat.state, State::Ending | State::Yielding(Usage::Closing | Usage::Lingering));
+            seat.is_served() || seat.state == State::Queued || is_ending
+        };
+        self.table.borrow().count(is_open)
+    }
+}
+
+impl Table {
+    fn count(&self, is: impl Fn(&Seat) -> bool) -> usize {
+        self.seats.iter().filter(|seat| is(seat)).count()
+    }
+
+    fn change(&mut self, index: usize, state: State) {
+        self.changes += 1;
+        let since = self.changes;
+        if let Some(seat) = self.seats.get_mut(index) {
+            let before = core::mem::replace(&mut seat.state, state);
+            (seat.since, seat.is_wanted) = (since, false);
+            self.listening += usize::from(state == State::Listening);
+            self.listening -= usize::from(before == State::Listening);
+            self.queued += usize::from(state == State::Queued);
+            self.queued -= usize::from(before == State::Queued);
+        }
+        // Most changes: nobody is in need.
+        if self.queued > 0 || self.listening == 0 {
+            self.settle();
+        }
+    }
+
+    /// The seat that has been in this state for longest, among those that nobody wants yet.
+    fn longest(&mut self, state: State) -> Option<&mut Seat> {
+        let seats = self.seats.iter_mut().filter(|seat| seat.state == state && !seat.is_wanted);
+        seats.min_by_key(|seat| seat.since)
+    }
+
+    /// Gives places to who can use them better.
+    fn settle(&mut self) {
+        while self.count(Seat::is_served) < self.most {
+            let Some(seat) = self.longest(State::Queued) else { break };
+            seat.state = State::Served;
+            seat.wake();
+            self.queued -= 1;
+        }
+        for _ in self.count(|seat| seat.is_served() && seat.is_wanted)..self.queued {
+            if !self.ask(Usage::Idle) && !self.ask(Usage::Slow) {
+                break;
+            }
+        }
+        let will_listen = |seat: &Seat| match seat.state {
+            State::Away => true,
+            State::Yielding(Usage::HalfOpen | Usage::Closing | Usage::Lingering) => seat.is_wanted,
+            _ => false,
+        };
+        if self.listening == 0 && self.count(will_listen) == 0 {
+            // By how little is lost.
+            let half_open = self.count(|seat| seat.state == State::Yielding(Usage::HalfOpen));
+            let _ = self.ask(Usage::Lingering)
+                || half_open > SPARED && self.ask(Usage::HalfOpen)
+                || self.ask(Usage::Closing);
+        }
+    }
+
+    /// Asks the place that has been used for this for longest; whether there is one.
+    fn ask(&mut self, usage: Usage) -> bool {
+        let Some(seat) = self.longest(State::Yielding(usage)) else { return false };
+        seat.is_wanted = true;
+        seat.wake();
+        true
+    }
+}
+
+/// A place, which a task has for its socket.
+#[derive(Debug)]
+pub struct Place<'a> {
+    places: &'a Places,
+    index: usize,
+}
+
+impl Place<'_> {
+    fn change(&self, state: State) {
+        self.places.table.borrow_mut().change(self.index, state);
+    }
+
+    /// Waits until `is` holds of the seat.
+    async fn until(&self, is: impl Fn(&Seat) -> bool) {
+        poll_fn(|context: &mut Context<'_>| {
+            let mut table = self.places.table.borrow_mut();
+            let Some(seat) = table.seats.get_mut(self.index).filter(|seat| !is(seat)) else {
+                return Poll::Ready(());
+            };
+            seat.waker = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    /// The socket listens.
+    pub fn listens(&self) {
+        self.change(State::Listening);
+    }
+
+    /// The connection is not served any more.
+    pub fn ends(&self) {
+        self.change(State::Ending);
+    }
+
+    /// Waits in the queue until the connection can be served. If this is dropped, the place is out of it.
+    pub async fn admitted(&self) {
+        let mut queued = Entered::new(self, State::Queued, State::Away);
+        self.until(|seat| seat.state == State::Served).await;
+        queued.after = State::Served;
+    }
+
+    /// What `work` makes, for which the place is used like this; `None` if somebody else needs the place more
+    /// before it is done: then the connection is to end at once.
+    pub async fn yielding<T>(&self, usage: Usage, work: impl Future<Output = T>) -> Option<T> {
+        match select(work, self.wanted(usage)).await {
+            Either::First(result) => Some(result),
+            Either::Second(()) => None,
+        }
+    }
+
+    /// Has the place used for this, and waits until somebody else needs it more: then what it is used for is
+    /// to end at once. If this is dropped before, the connection is served as any other.
+    pub async fn wanted(&self, usage: Usage) {
+        let after = match usage {
+            Usage::HalfOpen | Usage::Closing | Usage::Lingering => State::Away,
+            Usage::Idle | Usage::Slow => State::Served,
+        };
+        let mut yielding = Entered::new(self, State::Yielding(usage), after);
+        self.until(|seat| seat.is_wanted).await;
+        yielding.after = State::Away;
+    }
+}
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.change(State::Free);
+    }
+}
+
+/// A state that lasts for as long as somebody waits in it.
+struct Entered<'a> {
+    place: &'a Place<'a>,
+    after: State,
+}
+
+impl<'a> Entered<'a> {
+    fn new(place: &'a Place<'a>, state: State, after: State) -> Self {
+        place.change(state);
+        Self { place, after }
+    }
+}
+
+impl Drop for Entered<'_> {
+    fn drop(&mut self) {
+        self.place.change(self.after);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use core::pin::{Pin, pin};
+
+    use super::*;
+
+    fn is_ready(future: &mut Pin<&mut impl Future>) -> bool {
+        future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+    }
+
+    #[test]
+    fn who_has_been_idle_for_longest_gives_way_to_who_waits() {
+        let places = Places::new(2);
+        let [one, two, three] = [places.take(), places.take(), places.take()];
+        let spare = places.take();
+        spare.listens();
+        for place in [&one, &two] {
+            assert!(is_ready(&mut pin!(place.admitted())));
+        }
+        let (mut first, mut second) = (pin!(two.wanted(Usage::Idle)), pin!(one.wanted(Usage::Idle)));
+        assert!(!is_ready(&mut first) && !is_ready(&mut second), "nobody waits");
+        let mut waiting = pin!(three.admitted());
+        assert!(!is_ready(&mut waiting));
+        assert!(is_ready(&mut first) && !is_ready(&mut second), "the one that was idle first");
+        assert!(is_ready(&mut waiting));
+    }
+
+    #[test]
+    fn who_is_slow_gives_way_when_nobody_is_idle_and_who_works_never_does() {
+        let places = Places::new(2);
+        let [works, slow, waits] = [places.take(), places.take(), places.take()];
+        let spare = places.take();
+        spare.listens();
+        assert!(is_ready(&mut pin!(works.admitted())) && is_ready(&mut pin!(slow.admitted())));
+        let mut waiting = pin!(waits.admitted());
+        assert!(!is_ready(&mut waiting));
+        let mut yielding = pin!(slow.wanted(Usage::Slow));
+        assert!(is_ready(&mut yielding));
+    }
+
+    #[test]
+    fn a_request_that_comes_after_all_makes_another_give_way() {
+        let places = Places::new(2);
+        let [one, two, three] = [places.take(), places.take(), places.take()];
+        let spare = places.take();
+        spare.listens();
+        assert!(is_ready(&mut pin!(one.admitted())) && is_ready(&mut pin!(two.admitted())));
+        let mut second = pin!(two.wanted(Usage::Idle));
+        {
+            let mut first = pin!(one.wanted(Usage::Idle));
+            assert!(!is_ready(&mut first) && !is_ready(&mut second));
+            let mut waiting = pin!(three.admitted());
+            assert!(!is_ready(&mut waiting));
+            // The first was asked, and is dropped here with the queue: its peer has asked for something.
+        }
+        let mut waiting = pin!(three.admitted());
+        assert!(!is_ready(&mut waiting) && is_ready(&mut second));
+    }
+
+    #[test]
+    fn the_oldest_of_many_half_open_connections_gives_way_when_nothing_listens() {
+        let places = Places::new(2);
+        let all: Vec<_> = (0..SPARED + 1).map(|_| places.take()).collect();
+        let last = places.take();
+        last.listens();
+        let mut opening: Vec<_> = all.iter().map(|place| Box::pin(place.wanted(Usage::HalfOpen))).collect();
+        assert!(opening.iter_mut().all(|one| !is_ready(&mut one.as_mut())), "one listens");
+        let mut newest = pin!(last.wanted(Usage::HalfOpen));
+        assert!(!is_ready(&mut newest));
+        let yields: Vec<bool> = opening.iter_mut().map(|one| is_ready(&mut one.as_mut())).collect();
+        assert_eq!(yields, [true, false, false, false, false]);
+    }
+
+    #[test]
+    fn few_half_open_connections_are_left_alone() {
+        let places = Places::new(2);
+        let all: Vec<_> = (0..SPARED).map(|_| places.take()).collect();
+        let mut opening: Vec<_> = all.iter().map(|place| Box::pin(place.wanted(Usage::HalfOpen))).collect();
+        for _ in 0..2 {
+            assert!(opening.iter_mut().all(|one| !is_ready(&mut one.as_mut())));
+        }
+    }
+
+    #[test]
+    fn a_connection_that_ends_gives_way_when_nothing_listens_nor_is_half_open() {
+        let places = Places::new(1);
+        let [one, two] = [places.take(), places.take()];
+        two.listens();
+        let mut closing = pin!(one.wanted(Usage::Closing));
+        assert!(!is_ready(&mut closing));
+        assert!(is_ready(&mut pin!(two.admitted())));
+        assert!(is_ready(&mut closing));
+    }
+
+    #[test]
+    fn places_that_nobody_has_are_given_out_again() {
+        let places = Places::new(1);
+        for _ in 0..100 {
+            drop(places.take());
+        }
+        assert_eq!((places.table.borrow().seats.len(), places.open()), (1, 0));
+    }
+}
