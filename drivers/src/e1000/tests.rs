@@ -15,7 +15,7 @@ use super::fake::{ADDRESS, FakeCard};
 use super::registers::{DONE, END, LINK_UP};
 use crate::interrupt::Interrupt;
 use crate::net::packet::LONGEST;
-use crate::net::{Error, Interface, Port, Properties, Wire, serve};
+use crate::net::{Error, Guard, Interface, Port, Properties, Wire, serve};
 
 /// Runs a future that never has to wait.
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -180,7 +180,7 @@ fn an_interface_is_driven_until_its_card_fails_and_then_its_link_is_down() {
     let fake = FakeCard::new();
     let (card, properties) = open(&fake).unwrap();
     let interface = Arc::new(Interface::new());
-    let mut port = Port::new(Arc::clone(&interface), properties);
+    let mut port = Port::new(Arc::clone(&interface), properties, Guard::new([7; 16], || 0));
     let mut context = Context::from_waker(Waker::noop());
     let mut driver = pin!(serve(&interface, card, properties, &Looks));
 

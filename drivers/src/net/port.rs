@@ -9,6 +9,7 @@ use core::task::{Context, Waker};
 use embassy_net_driver::{Capabilities, Checksum, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 
 use super::checksum::ETHERNET_HEADER;
+use super::guard::Guard;
 use super::interface::Interface;
 use super::offer::Properties;
 use super::oversize;
@@ -24,6 +25,7 @@ const BUDGET: u32 = 64;
 pub struct Port<'k> {
     interface: Arc<Interface<'k>>,
     properties: Properties,
+    guard: Guard<'k>,
     received: Vec<u8>,
     sent: Vec<u8>,
     budget: u32,
@@ -31,10 +33,11 @@ pub struct Port<'k> {
 
 impl<'k> Port<'k> {
     /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; what is too long
-    /// for the next device's leaves in pieces, as [`Link::send`](super::Link::send) says.
-    pub fn new(interface: Arc<Interface<'k>>, properties: Properties) -> Self {
+    /// for the next device's leaves in pieces, as [`Link::send`](super::Link::send) says. All packets pass
+    /// `guard`.
+    pub fn new(interface: Arc<Interface<'k>>, properties: Properties, guard: Guard<'k>) -> Self {
         let sent = vec![0; longest(properties)];
-        Self { interface, properties, received: vec![0; LONGEST], sent, budget: BUDGET }
+        Self { interface, properties, guard, received: vec![0; LONGEST], sent, budget: BUDGET }
     }
 
     /// Puts the next packet into the buffer, and returns its length; or else has `waker` woken
@@ -117,8 +120,10 @@ impl<'k> Driver for Port<'k> {
         self.budget -= 1;
         let frame = self.received.get_mut(..length)?;
         let Properties { mtu, segments, .. } = self.properties;
+        self.guard.incoming(frame);
         oversize::raise_segment_size(frame, mtu, segments);
-        Some((Received { frame }, Outgoing { interface: &self.interface, mtu, buffer: &mut self.sent }))
+        let (interface, guard, buffer) = (&*self.interface, &mut self.guard, &mut self.sent);
+        Some((Received { frame }, Outgoing { interface, guard, mtu, buffer }))
     }
 
     fn transmit(&mut self, context: &mut Context<'_>) -> Option<Outgoing<'_, 'k>> {
@@ -138,7 +143,8 @@ impl<'k> Driver for Port<'k> {
         }
         state.is_full = false;
         drop(state);
-        Some(Outgoing { interface: &self.interface, mtu: self.properties.mtu, buffer: &mut self.sent })
+        let (interface, guard, buffer) = (&*self.interface, &mut self.guard, &mut self.sent);
+        Some(Outgoing { interface, guard, mtu: self.properties.mtu, buffer })
     }
 
     fn link_state(&mut self, context: &mut Context<'_>) -> LinkState {
@@ -182,6 +188,7 @@ impl RxToken for Received<'_> {
 /// Room for a packet to go out.
 pub struct Outgoing<'a, 'k> {
     interface: &'a Interface<'k>,
+    guard: &'a mut Guard<'k>,
     mtu: usize,
     buffer: &'a mut Vec<u8>,
 }
@@ -194,6 +201,7 @@ impl TxToken for Outgoing<'_, '_> {
         let frame = self.buffer.get_mut(..length).unwrap_or_default();
         let result = make(frame);
         oversize::lower_segment_size(frame, self.mtu);
+        self.guard.outgoing(frame);
         let mut state = self.interface.state();
         let driver = state.send(frame);
         drop(state);

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use embassy_net_driver::{Driver, LinkState, RxToken, TxToken};
 use futures::future::{Either, select};
-use prism_drivers::net::{Error, Interface, NetFront, Pages, Port, Properties};
+use prism_drivers::net::{Error, Guard, Interface, NetFront, Pages, Port, Properties};
 use prism_drivers::sim::SimPlatform;
 use xen::grant::Reference;
 use xen::xenbus::{self, Device, Ended, Failure, State};
@@ -64,7 +64,7 @@ impl Guest {
     /// Has the backend connect, and returns the stack's end.
     async fn connect<'k>(&self, interface: &Arc<Interface<'k>>) -> Port<'k> {
         self.be(State::Connected);
-        let port = Port::new(Arc::clone(interface), interface.connected().await);
+        let port = Port::new(Arc::clone(interface), interface.connected().await, guard());
         a_while().await;
         port
     }
@@ -129,6 +129,10 @@ impl Guest {
     }
 }
 
+fn guard() -> Guard<'static> {
+    Guard::new([7; 16], || 0)
+}
+
 fn yield_now() -> impl Future<Output = ()> {
     let mut yielded = false;
     poll_fn(move |context| {
@@ -175,7 +179,7 @@ fn an_interface_is_connected_and_packets_go_both_ways() {
         guest.be(State::Connected);
         let properties = interface.connected().await;
         assert_eq!(properties, Properties { mac: MAC, mtu: 9000, segments: 8 });
-        let mut port = Port::new(Arc::clone(interface), properties);
+        let mut port = Port::new(Arc::clone(interface), properties, guard());
         assert_eq!(port.capabilities().max_transmission_unit, 54 + 7 * 8960, "several segments as one");
         assert!(port.link_state(&mut context()) == LinkState::Up);
 
@@ -523,7 +527,8 @@ fn the_stack_makes_longer_segments_than_the_network_has_and_peers_do_not_know() 
 fn what_is_sent_while_nobody_is_connected_is_lost_and_counted() {
     let guest = Guest::new();
     guest.play(async |interface| {
-        let mut port = Port::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 });
+        let mut port =
+            Port::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 }, guard());
         send(&mut port, b"lost");
         assert_eq!(interface.counters().lost, 1);
         assert_eq!(received(&mut port), None);
@@ -542,7 +547,8 @@ fn a_backend_that_lies_is_left_and_connected_anew() {
                 yield_now().await;
             }
             a_while().await;
-            let mut port = Port::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 });
+            let mut port =
+                Port::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 }, guard());
             backend.deliver(&frame(b"good"));
             assert_eq!(received(&mut port), Some(frame(b"good")));
             backend.part(0, &frame(b"bad"), |response| response.id ^= 1);

@@ -6,8 +6,9 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use embassy_net::{Stack, StackResources};
+use embassy_time::Instant;
 use prism_boot::command_line::Addressing;
-use prism_drivers::net::{Port, Properties};
+use prism_drivers::net::{Guard, Port, Properties};
 
 use super::configure;
 use super::error::NetworkError;
@@ -27,14 +28,14 @@ pub(super) async fn start(
     addressing: &Addressing,
 ) -> Result<Stack<'static>, NetworkError> {
     let config = configure::initial(addressing);
-    let port = Port::new(Arc::clone(&interface), properties);
+    let port = Port::new(Arc::clone(&interface), properties, guard());
     let made = blocking::run(move || {
         let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
         embassy_net::new(port, config, resources, seed())
     });
     let (stack, mut runner) = made.await.map_err(|_| NetworkError::NoMemory)?;
     if configure::asks_routers(addressing) {
-        interface.autoconfigure_ipv6(seed());
+        interface.autoconfigure_ipv6(u64::from_ne_bytes(random()));
     }
     let run = async move { runner.run().await };
     exec::spawn(run).map_err(|_| NetworkError::Busy)?;
@@ -42,11 +43,26 @@ pub(super) async fn start(
     Ok(stack)
 }
 
-/// Something that peers do not know.
+/// What makes the stack's numbers such that peers cannot foresee them.
+fn guard() -> Guard<'static> {
+    Guard::new(random(), || Instant::now().as_nanos())
+}
+
+/// The seed of the stack's generator, which also says where it begins to count ports: modulo their number.
+/// That is at the first dynamic one, by which [`Guard`] knows the stack's ports from an application's.
 fn seed() -> u64 {
-    let mut seed = [0; 8];
-    entropy::fill(&mut seed);
-    u64::from_ne_bytes(seed)
+    const LEAST: u64 = 1025;
+    const PORTS: u64 = 65535 - LEAST;
+    const DYNAMIC: u64 = 49152;
+    let seed = u64::from_ne_bytes(random()) / 2;
+    seed - seed % PORTS + DYNAMIC - LEAST
+}
+
+/// Something that peers do not know.
+fn random<const LENGTH: usize>() -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    entropy::fill(&mut bytes);
+    bytes
 }
 
 /// The addresses of a stack, in a line.

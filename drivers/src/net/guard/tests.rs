@@ -1,0 +1,285 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::headers::{ACK, RST, SYN, UDP};
+use super::*;
+
+const MINUTE: u64 = 60_000_000_000;
+
+/// Whose packet: ours or the peer's, and the ports.
+#[derive(Clone, Copy)]
+struct Ends {
+    ours: u16,
+    theirs: u16,
+    /// The last byte of the peer's address.
+    peer: u8,
+    is_ipv4: bool,
+}
+
+const ENDS: Ends = Ends { ours: 2000, theirs: 80, peer: 9, is_ipv4: true };
+
+/// A guard, and its clock.
+fn guard() -> (Guard<'static>, Arc<AtomicU64>) {
+    let clock = Arc::new(AtomicU64::new(0));
+    let now = Arc::clone(&clock);
+    (Guard::new([7; 16], move || now.load(Ordering::Relaxed)), clock)
+}
+
+fn packet(ends: Ends, direction: Direction, protocol: u8, transport: &[u8]) -> Vec<u8> {
+    let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
+    let (mut ours, mut theirs) = if ends.is_ipv4 {
+        frame.extend([8, 0, 0x45, 0]);
+        frame.extend((20 + 4 + transport.len() as u16).to_be_bytes());
+        frame.extend([0, 0, 0x40, 0, 64, protocol, 0, 0]);
+        (vec![192, 0, 2, 1], vec![192, 0, 2, ends.peer])
+    } else {
+        frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
+        frame.extend((4 + transport.len() as u16).to_be_bytes());
+        frame.extend([protocol, 64]);
+        (vec![0x20; 16], [[0x20; 15].as_slice(), &[ends.peer]].concat())
+    };
+    let mut ports = [ends.ours, ends.theirs];
+    if direction == Direction::In {
+        std::mem::swap(&mut ours, &mut theirs);
+        ports.reverse();
+    }
+    frame.extend(ours);
+    frame.extend(theirs);
+    frame.extend(ports.into_iter().flat_map(u16::to_be_bytes));
+    frame.extend(transport);
+    frame
+}
+
+/// A segment without payload.
+fn segment(ends: Ends, direction: Direction, flags: u8, numbers: [u32; 2], options: &[u8]) -> Vec<u8> {
+    let mut transport: Vec<u8> = numbers.into_iter().flat_map(u32::to_be_bytes).collect();
+    transport.extend([((20 + options.len()) as u8 / 4) << 4, flags, 1, 0, 0, 0, 0, 0]);
+    transport.extend(options);
+    packet(ends, direction, TCP, &transport)
+}
+
+fn datagram(ends: Ends, direction: Direction, payload: &[u8]) -> Vec<u8> {
+    let mut transport = (8 + payload.len() as u16).to_be_bytes().to_vec();
+    transport.extend([0, 0]);
+    transport.extend(payload);
+    packet(ends, direction, UDP, &transport)
+}
+
+fn tuple(frame: &[u8], direction: Direction) -> headers::Tuple {
+    Headers::find(frame).unwrap().tuple(direction)
+}
+
+fn out(guard: &mut Guard<'_>, mut frame: Vec<u8>) -> Vec<u8> {
+    guard.outgoing(&mut frame);
+    frame
+}
+
+fn into(guard: &mut Guard<'_>, mut frame: Vec<u8>) -> Vec<u8> {
+    guard.incoming(&mut frame);
+    frame
+}
+
+fn port(frame: &[u8], direction: Direction) -> u16 {
+    tuple(frame, direction).local.port
+}
+
+fn numbers(frame: &[u8]) -> [u32; 2] {
+    let start = Headers::find(frame).unwrap().start;
+    [4, 8].map(|place| u32::from_be_bytes(get(frame, start + place).unwrap()))
+}
+
+#[test]
+fn each_connection_has_sequence_numbers_of_its_own_and_the_stack_does_not_see_them() {
+    for is_ipv4 in [true, false] {
+        let (mut guard, _) = guard();
+        let ends = Ends { is_ipv4, ours: 80, theirs: 5000, ..ENDS };
+        let answer = out(&mut guard, segment(ends, Direction::Out, SYN | ACK, [1000, 1], &[]));
+        let [begin, acknowledged] = numbers(&answer);
+        assert_eq!((acknowledged, port(&answer, Direction::Out)), (1, 80));
+        assert_ne!(begin, 1000);
+        let other = out(
+            &mut guard,
+            segment(Ends { theirs: 5001, ..ends }, Direction::Out, SYN | ACK, [1000, 1], &[]),
+        );
+        assert_ne!(numbers(&other)[0], begin);
+        let more = out(&mut guard, segment(ends, Direction::Out, ACK, [1500, 1], &[]));
+        assert_eq!(numbers(&more)[0], begin.wrapping_add(500));
+        let back = into(&mut guard, segment(ends, Direction::In, ACK, [1, begin.wrapping_add(1)], &[]));
+        assert_eq!(numbers(&back), [1, 1001]);
+    }
+}
+
+#[test]
+fn two_boots_begin_a_connection_with_different_numbers() {
+    let begin = |key| {
+        let mut guard = Guard::new([key; 16], || 0);
+        numbers(&out(&mut guard, segment(ENDS, Direction::Out, SYN | ACK, [1000, 1], &[])))[0]
+    };
+    assert_ne!(begin(1), begin(2));
+}
+
+#[test]
+fn a_number_that_acknowledges_nothing_is_left_alone() {
+    let (mut guard, _) = guard();
+    let syn = segment(ENDS, Direction::In, SYN, [5, 0], &[]);
+    assert_eq!(into(&mut guard, syn.clone()), syn);
+    let reset = segment(ENDS, Direction::Out, RST | ACK, [0, 6], &[]);
+    assert_eq!(numbers(&out(&mut guard, reset)), [0, 6]);
+    let reset = segment(ENDS, Direction::Out, RST, [77, 0], &[]);
+    assert_ne!(numbers(&out(&mut guard, reset))[0], 77);
+}
+
+#[test]
+fn blocks_that_are_acknowledged_selectively_are_moved_like_the_rest() {
+    let (mut guard, _) = guard();
+    let ends = Ends { ours: 80, ..ENDS };
+    let [begin, _] = numbers(&out(&mut guard, segment(ends, Direction::Out, SYN | ACK, [0, 1], &[])));
+    let edges = [10u32, 20, 30, 40].map(|number| number.wrapping_add(begin).to_be_bytes()).concat();
+    let options = [&[1, 1, 5, 18], edges.as_slice()].concat();
+    let seen = into(&mut guard, segment(ends, Direction::In, ACK, [1, begin.wrapping_add(5)], &options));
+    let expected = [10u32, 20, 30, 40].map(u32::to_be_bytes).concat();
+    assert_eq!((numbers(&seen)[1], &seen[seen.len() - 16..]), (5, expected.as_slice()));
+    for length in 0..=options.len() {
+        for value in [0, 1, 2, 5, 255] {
+            let mut options = options[..length / 4 * 4].to_vec();
+            options.iter_mut().for_each(|byte| *byte = value);
+            into(&mut guard, segment(ends, Direction::In, ACK, [1, 0], &options));
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_we_begin_has_a_random_port_and_its_answers_arrive() {
+    let (mut guard, _) = guard();
+    let mut seen = BTreeSet::new();
+    for ours in 2000..2100 {
+        let ends = Ends { ours, ..ENDS };
+        let syn = out(&mut guard, segment(ends, Direction::Out, SYN, [100, 0], &[]));
+        let wire = Ends { ours: port(&syn, Direction::Out), ..ENDS };
+        assert!(wire.ours >= 49152 && seen.insert(wire.ours), "{}", wire.ours);
+        assert_eq!(out(&mut guard, segment(ends, Direction::Out, SYN, [100, 0], &[])), syn, "once more");
+        let acknowledged = numbers(&syn)[0].wrapping_add(1);
+        let answer = into(&mut guard, segment(wire, Direction::In, SYN | ACK, [5, acknowledged], &[]));
+        assert_eq!((numbers(&answer), port(&answer, Direction::In)), ([5, 101], ours));
+        let data = out(&mut guard, segment(ends, Direction::Out, ACK, [101, 6], &[]));
+        assert_eq!((numbers(&data), port(&data, Direction::Out)), ([acknowledged, 6], wire.ours));
+    }
+    let steps: BTreeSet<i32> =
+        seen.iter().zip(seen.iter().skip(1)).map(|(a, b)| i32::from(*b) - i32::from(*a)).collect();
+    assert!(steps.len() > 30, "{steps:?}");
+}
+
+#[test]
+fn a_port_that_the_stack_uses_again_is_another_one_on_the_network() {
+    let (mut guard, _) = guard();
+    let syn = |guard: &mut Guard<'_>, begin| {
+        port(&out(guard, segment(ENDS, Direction::Out, SYN, [begin, 0], &[])), Direction::Out)
+    };
+    let first = syn(&mut guard, 1);
+    let second = syn(&mut guard, 2);
+    assert_ne!(first, second);
+    let late = segment(Ends { ours: first, ..ENDS }, Direction::In, ACK, [0, 0], &[]);
+    assert_eq!(port(&into(&mut guard, late), Direction::In), first, "the former one's packets are nobody's");
+}
+
+#[test]
+fn a_connection_lives_while_thousands_come_and_go() {
+    let (mut guard, clock) = guard();
+    let syn = out(&mut guard, segment(ENDS, Direction::Out, SYN, [1, 0], &[]));
+    for ours in 3000..9000 {
+        clock.fetch_add(1, Ordering::Relaxed);
+        let ends = Ends { ours, ..ENDS };
+        out(&mut guard, segment(ends, Direction::Out, SYN, [1, 0], &[]));
+        out(&mut guard, segment(ends, Direction::Out, RST, [2, 0], &[]));
+    }
+    let data = out(&mut guard, segment(ENDS, Direction::Out, ACK, [2, 1], &[]));
+    assert_eq!(tuple(&data, Direction::Out), tuple(&syn, Direction::Out));
+}
+
+#[test]
+fn questions_to_dns_servers_have_random_ports_and_ids() {
+    for is_ipv4 in [true, false] {
+        let (mut guard, clock) = guard();
+        let ends = Ends { theirs: 53, is_ipv4, ..ENDS };
+        let mut seen = BTreeSet::new();
+        for _ in 0..10 {
+            let question = out(&mut guard, datagram(ends, Direction::Out, b"\x12\x34rest"));
+            let id: [u8; 2] = question[question.len() - 6..][..2].try_into().unwrap();
+            let wire = Ends { ours: port(&question, Direction::Out), ..ends };
+            assert!(seen.insert((id, wire.ours)), "{seen:?}");
+            assert_eq!(out(&mut guard, datagram(ends, Direction::Out, b"\x12\x34rest")), question);
+            let answer =
+                into(&mut guard, datagram(wire, Direction::In, &[&id, b"answer".as_slice()].concat()));
+            assert_eq!(answer, datagram(ends, Direction::In, b"\x12\x34answer"));
+            clock.fetch_add(6 * MINUTE, Ordering::Relaxed);
+        }
+    }
+}
+
+#[test]
+fn ids_of_dhcp_are_random_and_answers_to_others_are_not_taken() {
+    let (mut guard, _) = guard();
+    let ends = Ends { ours: 68, theirs: 67, peer: 255, is_ipv4: true };
+    let message = |id: u32| [&[1, 1, 6, 0], id.to_be_bytes().as_slice(), b"rest"].concat();
+    let id = |frame: &[u8]| u32::from_be_bytes(get(frame, frame.len() - 8).unwrap());
+    let ids: Vec<u32> =
+        [1, 1, 2].map(|number| id(&out(&mut guard, datagram(ends, Direction::Out, &message(number))))).into();
+    assert_eq!(ids[0], ids[1]);
+    assert_ne!(ids[1].wrapping_add(1), ids[2]);
+    let answer = |guard: &mut Guard<'_>, number| into(guard, datagram(ends, Direction::In, &message(number)));
+    assert_eq!(answer(&mut guard, ids[2]), datagram(ends, Direction::In, &message(2)));
+    for other in [2, ids[0], 0] {
+        assert_ne!(id(&answer(&mut guard, other)), 2);
+    }
+}
+
+#[test]
+fn an_application_that_answers_datagrams_does_so_from_the_port_where_they_came() {
+    let (mut guard, _) = guard();
+    for ours in [7, 5000, 50000] {
+        let ends = Ends { ours, theirs: 4000, ..ENDS };
+        into(&mut guard, datagram(ends, Direction::In, b"question"));
+        let answer = datagram(ends, Direction::Out, b"answer");
+        assert_eq!(out(&mut guard, answer.clone()), answer);
+        let later = datagram(Ends { peer: 33, ..ends }, Direction::Out, b"news");
+        assert!(ours < 49152 || out(&mut guard, later.clone()) == later);
+    }
+    let mut client = datagram(Ends { ours: 50001, theirs: 4000, ..ENDS }, Direction::Out, b"question");
+    client = out(&mut guard, client);
+    let answer = into(
+        &mut guard,
+        datagram(
+            Ends { ours: port(&client, Direction::Out), theirs: 4000, ..ENDS },
+            Direction::In,
+            b"answer",
+        ),
+    );
+    assert_ne!(port(&client, Direction::Out), 50001);
+    assert_eq!(port(&answer, Direction::In), 50001);
+}
+
+#[test]
+fn datagrams_to_groups_and_between_equal_ports_stay_as_they_are() {
+    let (mut guard, _) = guard();
+    let mut to_group = datagram(Ends { ours: 60000, theirs: 1900, ..ENDS }, Direction::Out, b"who");
+    to_group[30..34].copy_from_slice(&[239, 255, 255, 250]);
+    assert_eq!(out(&mut guard, to_group.clone()), to_group);
+    let equal = datagram(Ends { ours: 51820, theirs: 51820, ..ENDS }, Direction::Out, b"hello");
+    assert_eq!(out(&mut guard, equal.clone()), equal);
+}
+
+#[test]
+fn what_is_cut_short_or_no_packet_does_no_harm() {
+    let (mut guard, _) = guard();
+    let whole = segment(ENDS, Direction::Out, SYN | ACK, [1, 2], &[1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2]);
+    for length in 0..whole.len() {
+        for byte in [0x45, 0x4f, 0x60, 0, 0xff] {
+            let mut frame = whole[..length].to_vec();
+            frame.get_mut(14).into_iter().for_each(|first| *first = byte);
+            guard.outgoing(&mut frame.clone());
+            guard.incoming(&mut frame);
+        }
+    }
+}
