@@ -9,7 +9,7 @@ extern crate alloc;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::vec;
-use core::net::IpAddr;
+use core::net::{IpAddr, SocketAddr};
 
 use prism::embassy_net::Stack;
 use prism::embassy_net::dns::DnsQueryType;
@@ -17,7 +17,8 @@ use prism::embassy_net::tcp::TcpSocket;
 use prism::embassy_net::udp::{PacketMetadata, UdpSocket};
 use prism::embassy_time::{Duration, with_timeout};
 use prism::network::{Buffers, Listener};
-use prism_servers::echo::{self, PORT};
+use prism_servers::clock::{Clock, KernelClock};
+use prism_servers::echo::{self, PORT, Responder};
 
 prism::app!(main, words: ["client"]);
 
@@ -26,6 +27,8 @@ const CONNECTIONS: usize = 16;
 const BUFFERS: Buffers = Buffers { receive: 32 << 10, send: 32 << 10 };
 /// Time that a client waits for each thing.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Time after which a datagram that does not leave is for nobody.
+const UNREACHABLE: Duration = Duration::from_millis(500);
 /// Blocks that a client sends by TCP: 1 MiB.
 const BLOCKS: u32 = 256;
 /// Lengths of the datagrams that a client sends: one that is empty, and one in fragments, among them.
@@ -49,7 +52,7 @@ async fn main(context: prism::Context) -> prism::Result {
     Ok(())
 }
 
-/// Sends back datagrams, for ever. What cannot be sent back is dropped.
+/// Sends back datagrams of clients, for ever. What cannot be sent back is dropped.
 async fn datagrams(stack: Stack<'static>) {
     let mut metadata = [[PacketMetadata::EMPTY; 32]; 2];
     let [received, sent] = &mut metadata;
@@ -61,9 +64,21 @@ async fn datagrams(stack: Stack<'static>) {
         prism::println!("no datagrams: {error:?}");
         return;
     }
+    let mut responder = Responder::default();
     loop {
+        // An error is of a datagram that is too long for any.
         let Ok((length, from)) = socket.recv_from(&mut datagram).await else { continue };
-        let _ = socket.send_to(datagram.get(..length).unwrap_or_default(), from).await;
+        let peer = SocketAddr::new(from.endpoint.addr.into(), from.endpoint.port);
+        let Some(to) = from.local_address else { continue };
+        let prefix = stack.config_v4().map_or(32, |config| config.address.prefix_len());
+        if responder.answers(peer, to.into(), prefix, KernelClock.now()) {
+            let _ = socket.send_to(datagram.get(..length).unwrap_or_default(), from).await;
+        }
+        if with_timeout(UNREACHABLE, socket.flush()).await.is_err() {
+            // What is for a host that is not there would be in the way of the rest.
+            socket.close();
+            let _ = socket.bind(PORT); // as before
+        }
     }
 }
 
