@@ -12,11 +12,12 @@ use xen::DomainId;
 use xen::event::Port;
 use xen::grant::Reference;
 use xen::ring::Ring;
-use xen::xenbus::{Device, Frontend};
+use xen::xenbus::{Device, Frontend, State};
 use xen_sys::io::blkif::blkif_request;
 use xen_sys::io::protocols::XEN_IO_PROTO_ABI_X86_64;
 
 use super::Error;
+use super::cache::Departure;
 use super::disk::Vbd;
 use super::lender::Lender;
 use super::link::Link;
@@ -72,7 +73,7 @@ impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
         }
     }
 
-    /// Waits until the backend uses no page of what was on its way, or has had its time. Linux's, when it
+    /// Waits until the backend is at work on nothing that was on its way, or has had its time. Linux's, when it
     /// is unbound from a device, has no state that says so: its I/O may go on for a while. If it were sent
     /// again before, the old write could land on a newer one.
     async fn await_the_last_io(&mut self) {
@@ -80,6 +81,15 @@ impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
         while pause <= LAST_PAUSE && self.vbd.state().is_in_use() {
             self.vbd.platform().delay(pause).await;
             pause *= 2;
+        }
+    }
+
+    /// How the backend left. It stays closed until we begin again.
+    async fn departure(&mut self) -> Departure {
+        let Some(device) = &self.device else { return Departure::Abrupt };
+        match device.read("state").await {
+            Ok(Some(state)) if State::of(&state) == State::Closed => Departure::Orderly,
+            _ => Departure::Abrupt,
         }
     }
 
@@ -190,8 +200,9 @@ impl<P: Platform> Frontend for Front<'_, '_, P> {
 
     async fn release(&mut self) {
         self.await_the_last_io().await;
+        let departure = self.departure().await;
         let mut round = Round::default();
-        self.vbd.state().detach(&mut round);
+        self.vbd.state().detach(departure, &mut round);
         round.wakers.into_iter().for_each(core::task::Waker::wake);
     }
 }

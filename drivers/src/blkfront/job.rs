@@ -33,6 +33,8 @@ pub(super) struct Job<P> {
     waker: Option<Waker>,
     /// Nobody waits any more.
     abandoned: bool,
+    /// Of a flush: writes that had been acknowledged when it was sent.
+    pub(super) covers: u64,
 }
 
 /// A part of a job: a whole number of pages but for the last, so that each page is in one piece.
@@ -48,7 +50,17 @@ impl<P> Job<P> {
     /// A job of one piece.
     pub(super) fn new(operation: Operation, offset: u64, pages: Vec<P>, length: u64) -> Self {
         let pages = pages.into_iter().map(Some).collect();
-        Self { operation, offset, pages, length, pieces: 1, error: None, waker: None, abandoned: false }
+        Self {
+            operation,
+            offset,
+            pages,
+            length,
+            pieces: 1,
+            error: None,
+            waker: None,
+            abandoned: false,
+            covers: 0,
+        }
     }
 
     /// Whether there is no point in asking the backend for what it was not asked for yet.

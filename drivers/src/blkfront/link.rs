@@ -32,7 +32,7 @@ pub(super) struct Flight<'p, P: Platform> {
     pub(super) piece: Piece,
     pub(super) operation: Operation,
     /// The operation's number, which the answer repeats.
-    number: u8,
+    pub(super) number: u8,
     pages: Pages<'p, P>,
     /// The page of an indirect request's segments.
     segments: Option<Granted<'p, P::Page, ReadWrite>>,
@@ -65,7 +65,7 @@ impl<'p, P: Platform> Flight<'p, P> {
     }
 
     /// Whether the backend uses one of its pages at this moment.
-    pub(super) fn is_in_use(&self) -> bool {
+    fn is_in_use(&self) -> bool {
         self.pages.iter().any(|(_, lent)| lent.is_in_use())
     }
 
@@ -97,9 +97,18 @@ impl<'p, P: Platform> Link<'p, P> {
         Self { ring, channel, lender, flights: Slab::new(), sequence: 0, handle }
     }
 
-    /// Whether the backend uses a page of what is on its way at this moment.
+    /// Whether the backend is at work at this moment on what is on its way.
     pub(super) fn is_in_use(&self) -> bool {
-        self.flights.iter().any(Flight::is_in_use)
+        self.flights.iter().any(|flight| self.is_at_work_on(flight))
+    }
+
+    /// Whether the backend is at work on a flight: it uses a page of it. A discard has no pages; it is over
+    /// when the ring is let go of, which Linux's backend does last (`xen_blkif_disconnect`).
+    pub(super) fn is_at_work_on(&self, flight: &Flight<'p, P>) -> bool {
+        match flight.operation {
+            Operation::Discard(_) => self.ring.is_in_use(),
+            _ => flight.is_in_use(),
+        }
     }
 
     /// Puts a piece into the ring, which has room.
@@ -216,7 +225,7 @@ impl<'p, P: Platform> Link<'p, P> {
 }
 
 /// The number of an operation that is not indirect.
-fn number(operation: Operation, durability: Durability) -> u8 {
+pub(super) fn number(operation: Operation, durability: Durability) -> u8 {
     match (operation, durability) {
         (Operation::Flush, Durability::Barrier) => BLKIF_OP_WRITE_BARRIER,
         (Operation::Flush, _) => BLKIF_OP_FLUSH_DISKCACHE,

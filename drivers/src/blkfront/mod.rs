@@ -22,13 +22,15 @@
 //! |---|---|
 //! | claims answers that nobody asked for, repeats an id, or answers another operation | the requests on their way fail with [`Broken`](crate::block::Error::Broken), and it is connected anew, twice at most |
 //! | answers, and keeps a page mapped | as above; the page is never used again |
-//! | leaves, and keeps pages mapped | their requests fail with [`Gone`](crate::block::Error::Gone) |
+//! | leaves, and keeps pages mapped | their requests fail with [`Gone`](crate::block::Error::Gone); with the ring mapped, discards too |
+//! | leaves without a word, with answered writes that were not flushed | the next flush fails with [`Lost`](crate::block::Error::Lost) |
 //! | reports an unknown status | that request fails |
 //! | does not know an operation that it offered | barriers for flushes; otherwise that request fails |
 //! | describes a disk that cannot be | the disk is not used |
 //! | never answers | whoever waits may drop the request, and disturbs nobody else |
 //! | sends events without answers | it is listened to less and less often |
 
+mod cache;
 mod disk;
 mod error;
 mod front;

@@ -43,8 +43,11 @@ pub(super) enum Durability {
     Flush,
     /// By a write that all others wait for; without data it is a flush.
     Barrier,
-    /// The backend offers nothing.
-    None,
+    /// By nothing: the backend offers neither. Linux's offers both only where the queue below has a
+    /// volatile cache (`drivers/block/xen-blkback/xenbus.c`), so a write that it has answered is durable.
+    Unneeded,
+    /// The backend offered something, and refused all of it when it was asked.
+    Refused,
 }
 
 impl Durability {
@@ -52,7 +55,8 @@ impl Durability {
     pub(super) fn next(self, barrier: bool) -> Self {
         match self {
             Self::Flush if barrier => Self::Barrier,
-            _ => Self::None,
+            Self::Unneeded => Self::Unneeded,
+            _ => Self::Refused,
         }
     }
 }
@@ -97,7 +101,7 @@ impl Properties {
             durability: match (flush, barrier) {
                 (true, _) => Durability::Flush,
                 (false, true) => Durability::Barrier,
-                (false, false) => Durability::None,
+                (false, false) => Durability::Unneeded,
             },
             barrier,
             secure_discard: discards && flag(device.read("discard-secure").await?),

@@ -9,8 +9,9 @@ use xen::grant::PAGE_SIZE;
 use xen::ring::Violation;
 use xen_sys::io::blkif::{BLKIF_RSP_EOPNOTSUPP, BLKIF_RSP_OKAY};
 
+use super::cache::{Departure, WriteCache};
 use super::job::{Job, Operation, Piece};
-use super::link::{Flight, Link, NotSent};
+use super::link::{self, Flight, Link, NotSent};
 use super::offer::{Durability, Properties};
 use super::slab::Slab;
 use crate::block::{Discard, Error, Geometry};
@@ -38,6 +39,8 @@ pub(super) struct State<'p, P: Platform> {
     observer: Option<Waker>,
     /// There will be no other connection.
     retired: bool,
+    /// What the backend may have in a volatile cache.
+    cache: WriteCache,
 }
 
 /// A ring, and what is to be sent over it.
@@ -93,6 +96,7 @@ impl<'p, P: Platform> State<'p, P> {
             judge: None,
             observer: None,
             retired: false,
+            cache: WriteCache::default(),
         }
     }
 
@@ -205,7 +209,7 @@ impl<'p, P: Platform> State<'p, P> {
         while let Some(link) = self.queues.get_mut(queue).and_then(|queue| queue.link.as_mut()) {
             let Some((flight, status)) = link.answer()? else { break };
             round.answers += 1;
-            let (piece, operation) = (flight.piece, flight.operation);
+            let (piece, operation, number) = (flight.piece, flight.operation, flight.number);
             if !flight.land(&mut link.lender, self.jobs.get_mut(piece.job)) {
                 // It answered, and yet uses a page: who knows what else it does.
                 let violation = link.ring.poison();
@@ -213,26 +217,44 @@ impl<'p, P: Platform> State<'p, P> {
                 return Err(violation);
             }
             match status {
-                BLKIF_RSP_OKAY => self.finish(piece, None, round),
-                BLKIF_RSP_EOPNOTSUPP => self.not_supported(queue, piece, operation, round),
+                BLKIF_RSP_OKAY => {
+                    self.acknowledged(piece, operation);
+                    self.finish(piece, None, round);
+                }
+                BLKIF_RSP_EOPNOTSUPP => self.not_supported(queue, piece, (operation, number), round),
                 _ => self.finish(piece, Some(Error::Device), round),
             }
         }
         Ok(())
     }
 
+    /// Notes what a successful answer says of earlier writes.
+    fn acknowledged(&mut self, piece: Piece, operation: Operation) {
+        match operation {
+            Operation::Write => self.cache.wrote(),
+            Operation::Flush => self.cache.flushed(self.jobs.get_mut(piece.job).map_or(0, |job| job.covers)),
+            Operation::Read | Operation::Discard(_) => {}
+        }
+    }
+
     /// The backend does not know an operation after all (`io/blkif.h` says that this may come at any
-    /// time): goes on with less.
-    fn not_supported(&mut self, queue: usize, piece: Piece, operation: Operation, round: &mut Round) {
+    /// time): goes on with less. Of several flushes that were on their way only the first one changes what
+    /// the next ones are.
+    fn not_supported(
+        &mut self,
+        queue: usize,
+        piece: Piece,
+        (operation, number): (Operation, u8),
+        round: &mut Round,
+    ) {
         let Some(properties) = &mut self.properties else { return };
         match operation {
             Operation::Flush => {
-                properties.durability = properties.durability.next(properties.barrier);
-                if properties.durability == Durability::None {
-                    self.finish(piece, Some(Error::Unsupported), round);
-                } else {
-                    self.put_back(queue, piece);
+                if number == link::number(operation, properties.durability) {
+                    properties.durability = properties.durability.next(properties.barrier);
                 }
+                // If there is nothing left, it fails when it is to be sent.
+                self.put_back(queue, piece);
             }
             Operation::Discard(_) => {
                 properties.geometry.discards = false;
@@ -269,8 +291,15 @@ impl<'p, P: Platform> State<'p, P> {
         if job.is_pointless() {
             return Sent::Never(None);
         }
-        if job.operation == Operation::Flush && properties.durability == Durability::None {
-            return Sent::Never(Some(Error::Unsupported));
+        if job.operation == Operation::Flush {
+            if self.cache.is_lost() {
+                return self.fail_flushes(round);
+            }
+            match properties.durability {
+                Durability::Unneeded => return Sent::Never(None),
+                Durability::Refused => return Sent::Never(Some(Error::Unsupported)),
+                Durability::Flush | Durability::Barrier => job.covers = self.cache.written(),
+            }
         }
         if job.operation == Operation::Discard(Discard::Secure) && !properties.secure_discard {
             return Sent::Never(Some(Error::Unsupported));
@@ -307,6 +336,25 @@ impl<'p, P: Platform> State<'p, P> {
         }
     }
 
+    /// Fails the flush that is to be sent, and all that wait: a write that was acknowledged before them may
+    /// be lost. Those who ask later have been told.
+    fn fail_flushes(&mut self, round: &mut Round) -> Sent {
+        self.cache.forget();
+        let jobs = &mut self.jobs;
+        let mut is_flush =
+            |piece: &Piece| jobs.get_mut(piece.job).is_some_and(|job| job.operation == Operation::Flush);
+        let mut failed: Vec<Piece> = Vec::new();
+        for queue in &mut self.queues {
+            queue.waiting.retain(|piece| {
+                let fails = is_flush(piece);
+                failed.extend(fails.then_some(*piece));
+                !fails
+            });
+        }
+        failed.into_iter().for_each(|piece| self.finish(piece, Some(Error::Lost), round));
+        Sent::Never(Some(Error::Lost))
+    }
+
     /// A piece is done with.
     fn finish(&mut self, piece: Piece, error: Option<Error>, round: &mut Round) {
         let Some(job) = self.jobs.get_mut(piece.job) else { return };
@@ -338,6 +386,7 @@ impl<'p, P: Platform> State<'p, P> {
         for link in self.queues.iter_mut().filter_map(|queue| queue.link.as_mut()) {
             link.lender.be_persistent(properties.persistent);
         }
+        self.cache.connected(properties.durability != Durability::Unneeded);
         self.properties = Some(properties);
         self.serving = true;
         self.observer.take().into_iter().chain(self.queues.iter_mut().filter_map(Queue::call)).collect()
@@ -395,8 +444,9 @@ impl<'p, P: Platform> State<'p, P> {
     }
 
     /// Closes the connection. What was on its way is sent again over the next one, in each queue's
-    /// order, or fails if the backend is to blame or keeps its pages.
-    pub(super) fn detach(&mut self, round: &mut Round) {
+    /// order, or fails if the backend is to blame or is still at work on it.
+    pub(super) fn detach(&mut self, departure: Departure, round: &mut Round) {
+        self.cache.left(departure);
         for index in 0..self.queues.len() {
             let Some(mut link) = self.queues.get_mut(index).and_then(|queue| queue.link.take()) else {
                 continue;
@@ -406,7 +456,7 @@ impl<'p, P: Platform> State<'p, P> {
             for flight in flights {
                 let piece = flight.piece;
                 // Even a page that stays granted: an old write could land on a newer one.
-                let is_free = !flight.is_in_use();
+                let is_free = !link.is_at_work_on(&flight);
                 let whole = flight.land(&mut link.lender, self.jobs.get_mut(piece.job)) && is_free;
                 match (whole, self.blame) {
                     (true, None) => self.put_back(index, piece),

@@ -33,6 +33,9 @@ pub enum Error {
     Device,
     /// The device broke the protocol. It is not trusted any more, and connected anew.
     Broken,
+    /// The device went away and came back, and may have lost writes that were finished, but not flushed.
+    /// Told once, to the flushes that were asked for first since.
+    Lost,
     /// The disk was taken away before the request was done. It may have been done, or not.
     Gone,
 }
@@ -49,6 +52,9 @@ impl fmt::Display for Error {
             Self::NoMemory => f.write_str("no memory is left for the request; give the guest more"),
             Self::Device => f.write_str("the disk reports an error; look at its backend"),
             Self::Broken => f.write_str("the disk's backend broke the protocol"),
+            Self::Lost => {
+                f.write_str("the disk's backend restarted, and may have lost writes that were not flushed")
+            }
             Self::Gone => f.write_str("the disk was taken away"),
         }
     }

@@ -54,6 +54,8 @@ pub(crate) struct Guest {
     pub(crate) keys: RefCell<Vec<(&'static str, String)>>,
     /// The request of this number, counted from 0 over all connections, is answered with a lie.
     pub(crate) lie: Cell<Option<(u32, Lie)>>,
+    /// Requests of this operation are answered with `BLKIF_RSP_EOPNOTSUPP`.
+    pub(crate) refused: Cell<Option<u8>>,
     /// Requests that were answered.
     pub(crate) answered: Cell<u32>,
     /// Requests that it got, by their operation's number.
@@ -85,6 +87,7 @@ impl Guest {
             disk: RefCell::new(vec![0; bytes]),
             keys: RefCell::new(all),
             lie: Cell::new(None),
+            refused: Cell::new(None),
             answered: Cell::new(0),
             operations: RefCell::default(),
             events: Cell::new(0),
@@ -301,6 +304,7 @@ impl Guest {
         };
         let status = match lie {
             Some(Lie::Status(status)) => status,
+            _ if self.refused.get() == Some(request.operation) => BLKIF_RSP_EOPNOTSUPP,
             _ => self.transfer(operation, &segments, sector, matches!(lie, Some(Lie::KeepPages))),
         };
         let mut response = blkif_response { id, operation, status, ..Default::default() };

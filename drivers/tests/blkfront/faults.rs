@@ -4,7 +4,7 @@
 use std::cell::Cell;
 
 use futures::future::{join, join_all};
-use prism_drivers::block::Error;
+use prism_drivers::block::{Discard, Error};
 use prism_drivers::platform::Platform;
 use prism_drivers::sim::{Clock, SimPlatform};
 use xen::fake::Config;
@@ -84,6 +84,81 @@ fn a_write_whose_page_the_last_backend_keeps_is_not_sent_again() {
             assert_eq!(written.unwrap_err().error, Error::Gone, "persistent: {persistent}");
             disk.write(4096, guest.buffer(4096, 8)).await.unwrap();
         });
+    }
+}
+
+/// Serves a write and leaves, as `leave` does it, with the flush that follows unanswered; then lives.
+async fn restart(guest: &Guest, leave: impl AsyncFnOnce()) {
+    let (ring, channel) = guest.connect().await;
+    guest.answer(&ring, &channel, 1).await;
+    while ring.requests() != 3 {
+        yield_now().await;
+    }
+    drop(ring);
+    guest.let_go();
+    leave().await;
+    guest.live().await;
+}
+
+#[test]
+fn flush_fails_once_when_the_backend_vanished_with_unflushed_writes() {
+    let guest = Guest::new(1 << 20, &[("feature-flush-cache", "1")]);
+    let vanishes = restart(&guest, async || guest.be(State::InitWait));
+    guest.play(vanishes, async |disk| {
+        disk.write(0, guest.buffer(4096, 7)).await.unwrap();
+        let both = join(disk.flush(), disk.flush()).await;
+        assert_eq!(both, (Err(Error::Lost), Err(Error::Lost)), "each of them was asked for before");
+        disk.flush().await.unwrap();
+    });
+}
+
+#[test]
+fn flush_succeeds_when_the_backend_closed_the_disk_before_it_restarted() {
+    let guest = Guest::new(1 << 20, &[("feature-flush-cache", "1")]);
+    let closes = restart(&guest, async || {
+        guest.be(State::Closing);
+        guest.until(State::Closed).await;
+        guest.be(State::Closed);
+    });
+    guest.play(closes, async |disk| {
+        disk.write(0, guest.buffer(4096, 7)).await.unwrap();
+        assert_eq!(join(disk.flush(), disk.flush()).await, (Ok(()), Ok(())));
+    });
+}
+
+#[test]
+fn discard_is_sent_again_only_when_the_last_backend_has_let_go_of_the_ring() {
+    for lets_go in [true, false] {
+        let guest = Guest::new(1 << 20, &[("feature-discard", "1")]);
+        let is_through = Cell::new(false);
+        let kept = Cell::new(None);
+        let rebind = async {
+            let (ring, _) = guest.connect().await;
+            while ring.requests() == 0 {
+                yield_now().await;
+            }
+            kept.set(Some(ring));
+            guest.be(State::InitWait);
+            let last_io = async {
+                guest.until(State::Closed).await;
+                for _ in 0..6 {
+                    yield_now().await;
+                }
+                is_through.set(lets_go);
+                if lets_go {
+                    kept.set(None);
+                }
+            };
+            join(last_io, guest.live()).await;
+        };
+        guest.play(rebind, async |disk| {
+            let discarded = disk.discard(0..4096, Discard::Normal).await;
+            assert_eq!(discarded.is_ok(), lets_go);
+            assert_eq!(discarded.err(), (!lets_go).then_some(Error::Gone));
+            assert!(!lets_go || is_through.get());
+        });
+        kept.set(None);
+        guest.let_go();
     }
 }
 

@@ -129,6 +129,18 @@ fn a_flush_that_is_not_supported_after_all_becomes_a_barrier() {
 }
 
 #[test]
+fn flushes_that_are_refused_together_become_barriers() {
+    let guest = Guest::new(1 << 20, &[("feature-flush-cache", "1"), ("feature-barrier", "1")]);
+    guest.refused.set(Some(BLKIF_OP_FLUSH_DISKCACHE));
+    guest.serve(async |disk| {
+        let flushes = futures::future::join_all((0..3).map(|_| disk.flush())).await;
+        assert_eq!(flushes, [Ok(()); 3]);
+    });
+    assert_eq!(guest.operations.borrow()[&BLKIF_OP_FLUSH_DISKCACHE], 3);
+    assert_eq!(guest.operations.borrow()[&BLKIF_OP_WRITE_BARRIER], 3);
+}
+
+#[test]
 fn a_flush_that_nothing_can_take_the_place_of_fails_from_then_on() {
     let guest = Guest::new(1 << 20, &[("feature-flush-cache", "1")]);
     guest.lie.set(Some((0, Lie::Status(BLKIF_RSP_EOPNOTSUPP))));

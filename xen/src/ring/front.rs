@@ -72,6 +72,11 @@ impl<'t, P: Page> Ring<'t, P> {
         self.pages.references()
     }
 
+    /// Whether the backend has one of the pages mapped at this moment.
+    pub fn is_in_use(&self) -> bool {
+        self.pages.are_in_use()
+    }
+
     /// Number of entries, a power of two: so many requests can be unanswered.
     pub fn capacity(&self) -> u32 {
         self.capacity

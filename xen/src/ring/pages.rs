@@ -39,6 +39,11 @@ impl<'t, P: Page> Pages<'t, P> {
         self.granted.iter().map(Granted::reference)
     }
 
+    /// Whether the backend has one of them mapped at this moment.
+    pub(super) fn are_in_use(&self) -> bool {
+        self.granted.iter().any(Granted::is_in_use)
+    }
+
     /// Bytes of all pages.
     pub(super) fn bytes(&self) -> usize {
         self.granted.len() * PAGE_SIZE
