@@ -18,6 +18,7 @@ use core::fmt::Write;
 use prism::embassy_time::Timer;
 use prism::memory;
 use prism::network::{self, Buffers, Listener};
+use prism::time;
 use prism_servers::clock::KernelClock;
 use prism_servers::http::{Files, PORT, Server, Site};
 
@@ -62,6 +63,7 @@ async fn offer(context: prism::Context, site: impl Site + 'static, extra: u64) -
     let stack = context.network(0).await?;
     let mut server = Server::new(site, KernelClock);
     server.more_metrics = more_metrics;
+    server.wall_clock = time::wall_clock;
     if words.flag("log").unwrap_or(false) {
         server.log = |path, status, bytes| prism::println!("{path:?} {} {bytes}", status.code());
     }

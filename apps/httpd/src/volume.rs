@@ -51,10 +51,18 @@ enum Request {
 /// Where an answer is put.
 type Answer<T> = Rc<Signal<NoopRawMutex, T>>;
 
+/// A file that is open until this is dropped: whoever asked may have gone before it was.
 struct Opened {
+    shared: Rc<Shared>,
     number: u64,
     length: u64,
     tag: u64,
+}
+
+impl Drop for Opened {
+    fn drop(&mut self) {
+        self.shared.closed.borrow_mut().push(self.number);
+    }
 }
 
 impl Volume {
@@ -98,7 +106,7 @@ impl Volume {
         let disk = Arc::new(disks::bytes(disk));
         let volume = Self(Rc::new(Shared { requests: Channel::new(), closed: RefCell::default() }));
         let (shared, mounted) = (Rc::clone(&volume.0), Answer::default());
-        let told = Rc::clone(&mounted);
+        let (told, failed) = (Rc::clone(&mounted), Rc::clone(&mounted));
         context.spawn(async move {
             let served = blocking::run(move || match mount(disk, sector_size, number) {
                 Ok(volume) => {
@@ -108,7 +116,7 @@ impl Volume {
                 Err(error) => mounted.signal(Err(error)),
             });
             if let Err(error) = served.await {
-                println!("{error}");
+                failed.signal(Err(format!("{error}").into()));
             }
         })?;
         Ok(told.wait().await.map(|()| volume))
@@ -140,7 +148,7 @@ fn mount(
 }
 
 /// Does what is asked for, for ever.
-fn serve(volume: &dyn prism_volumes::FileSystem, shared: &Shared) {
+fn serve(volume: &dyn prism_volumes::FileSystem, shared: &Rc<Shared>) {
     let mut files: BTreeMap<u64, Box<dyn OpenFile + '_>> = BTreeMap::new();
     for number in 0.. {
         let request = wait(shared.requests.receive());
@@ -148,10 +156,14 @@ fn serve(volume: &dyn prism_volumes::FileSystem, shared: &Shared) {
             files.remove(&closed);
         }
         match request {
+            // Nobody waits for it any more.
+            Request::Open(_, answer) if Rc::strong_count(&answer) == 1 => {}
+            Request::Read(_, _, answer) if Rc::strong_count(&answer) == 1 => {}
             Request::Open(path, answer) => answer.signal(match volume.open(&path) {
                 Ok(None) => Ok(None),
                 Ok(Some(file)) => {
-                    let opened = Opened { number, length: file.length(), tag: file.tag() };
+                    let shared = Rc::clone(shared);
+                    let opened = Opened { shared, number, length: file.length(), tag: file.tag() };
                     files.insert(number, file);
                     Ok(Some(opened))
                 }
@@ -234,11 +246,5 @@ impl File for VolumeFile {
             }
             length => Ok(length),
         }
-    }
-}
-
-impl Drop for VolumeFile {
-    fn drop(&mut self) {
-        self.volume.0.closed.borrow_mut().push(self.opened.number);
     }
 }

@@ -10,8 +10,9 @@ use core::time::Duration;
 use embedded_io_async::{Read, Write};
 use prism_listener::{Place, Usage};
 
+use super::patience::Patience;
 use super::request::{Method, Request};
-use super::response::{Head, Status};
+use super::response::{Connection, Head, Status};
 use super::server::Server;
 use super::site::{File, ReadError, Site};
 use crate::clock::{Clock, within};
@@ -24,8 +25,8 @@ pub const PIECE: usize = 8192;
 pub const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Time that a connection may be open without a request.
 pub const IDLE_TIME: Duration = Duration::from_secs(15);
-/// Time that the client may take for a [`PIECE`].
-pub const PIECE_TIME: Duration = Duration::from_secs(20);
+/// Time that the site may take to open a file, or to read a [`PIECE`] of it.
+pub const SITE_TIME: Duration = Duration::from_secs(30);
 
 /// Why a connection ends before its time.
 enum Broken {
@@ -40,13 +41,13 @@ impl<S: Site, C: Clock> Server<S, C> {
     /// place may go to another.
     pub async fn serve<T: Read + Write>(&self, stream: &mut T, place: &Place<'_>) {
         self.metrics.begun();
-        let mut connection = Connection { server: self, stream, place, received: Vec::new() };
-        while let Ok(true) = connection.exchange().await {}
+        let mut connection = Exchange { server: self, stream, place, received: Vec::new() };
+        while let Ok(Connection::Persistent | Connection::KeepAlive) = connection.exchange().await {}
         self.metrics.ended();
     }
 }
 
-struct Connection<'a, S, C, T> {
+struct Exchange<'a, S, C, T> {
     server: &'a Server<S, C>,
     stream: &'a mut T,
     place: &'a Place<'a>,
@@ -69,26 +70,27 @@ enum Body<F> {
     None,
 }
 
-impl<S: Site, C: Clock, T: Read + Write> Connection<'_, S, C, T> {
-    /// Answers a request; whether there can be another.
-    async fn exchange(&mut self) -> Result<bool, Broken> {
+impl<S: Site, C: Clock, T: Read + Write> Exchange<'_, S, C, T> {
+    /// Answers a request, and returns what becomes of the connection.
+    async fn exchange(&mut self) -> Result<Connection, Broken> {
         let request = match self.request().await {
             Ok(Some(request)) => request,
-            Ok(None) => return Ok(false),
+            Ok(None) => return Ok(Connection::Close),
             Err(status) => {
                 let answer = self.error(status);
-                self.answer("-", answer, Method::Get, false).await?;
-                return Ok(false);
+                self.answer("-", answer, Method::Get, Connection::Close).await?;
+                return Ok(Connection::Close);
             }
         };
-        let persistent = request.persistent && !self.server.is_stopping();
+        let connection = if self.server.is_stopping() { Connection::Close } else { request.connection };
         let path = request.path.as_deref().unwrap_or("-");
-        let answer = match self.find(&request).await {
-            Ok(answer) => answer,
-            Err(ReadError) => self.error(Status::InternalServerError),
+        let answer = match within(&self.server.clock, SITE_TIME, self.find(&request)).await {
+            Some(Ok(answer)) => answer,
+            Some(Err(ReadError)) => self.error(Status::InternalServerError),
+            None => self.error(Status::ServiceUnavailable),
         };
-        self.answer(path, answer, request.method, persistent).await?;
-        Ok(persistent)
+        self.answer(path, answer, request.method, connection).await?;
+        Ok(connection)
     }
 
     /// The next request; `None` if the client is done.
@@ -166,12 +168,13 @@ impl<S: Site, C: Clock, T: Read + Write> Connection<'_, S, C, T> {
         path: &str,
         answer: Answer<S::File>,
         method: Method,
-        persistent: bool,
+        connection: Connection,
     ) -> Result<(), Broken> {
         let Answer { status, head, body } = answer;
-        let head = head.finish(persistent);
-        let sent = match (self.send(head.as_bytes()).await, method) {
-            (Ok(()), Method::Get) => self.body(&body).await,
+        let head = head.finish(connection, self.server.date());
+        let mut patience = Patience::new();
+        let sent = match (self.send(head.as_bytes(), &mut patience).await, method) {
+            (Ok(()), Method::Get) => self.body(&body, &mut patience).await,
             (sent, _) => sent.map(|()| 0),
         };
         let bytes = *sent.as_ref().unwrap_or(&0);
@@ -181,35 +184,48 @@ impl<S: Site, C: Clock, T: Read + Write> Connection<'_, S, C, T> {
     }
 
     /// Sends the body, and returns its length.
-    async fn body(&mut self, body: &Body<S::File>) -> Result<u64, Broken> {
+    async fn body(&mut self, body: &Body<S::File>, patience: &mut Patience) -> Result<u64, Broken> {
         match body {
             Body::None => Ok(0),
-            Body::Text(text) => self.send(text.as_bytes()).await.map(|()| text.len() as u64),
-            Body::Part(file, start, length) => self.part(file, *start, *length).await.map(|()| *length),
+            Body::Text(text) => self.send(text.as_bytes(), patience).await.map(|()| text.len() as u64),
+            Body::Part(file, start, length) => {
+                self.part(file, *start, *length, patience).await.map(|()| *length)
+            }
         }
     }
 
-    async fn part(&mut self, file: &S::File, start: u64, length: u64) -> Result<(), Broken> {
+    async fn part(
+        &mut self,
+        file: &S::File,
+        start: u64,
+        length: u64,
+        patience: &mut Patience,
+    ) -> Result<(), Broken> {
         let mut buffer = vec![0; usize::try_from(length).unwrap_or(PIECE).min(PIECE)];
         let mut sent = 0;
         while sent < length {
             let most = usize::try_from(length - sent).unwrap_or(PIECE).min(buffer.len());
             let piece = buffer.get_mut(..most).unwrap_or_default();
-            let count = file.read(start + sent, piece).await.map_err(|ReadError| Broken::File)?;
+            let count = within(&self.server.clock, SITE_TIME, file.read(start + sent, piece)).await;
+            let Some(Ok(count)) = count else { return Err(Broken::File) };
             match piece.get(..count) {
                 None | Some([]) => return Err(Broken::File),
-                Some(bytes) => self.send(bytes).await?,
+                Some(bytes) => self.send(bytes, patience).await?,
             }
             sent += count as u64;
         }
         Ok(())
     }
 
-    async fn send(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        match self.within(PIECE_TIME, async |this| this.stream.write_all(bytes).await).await {
-            Some(Ok(())) => Ok(()),
-            _ => Err(Broken::Client),
-        }
+    async fn send(&mut self, bytes: &[u8], patience: &mut Patience) -> Result<(), Broken> {
+        let (clock, begun, place) = (&self.server.clock, self.server.clock.now(), self.place);
+        let written = within(clock, patience.limit(bytes.len()), self.stream.write_all(bytes));
+        let written = match patience.is_slow() {
+            true => place.yielding(Usage::Slow, written).await.flatten(),
+            false => written.await,
+        };
+        patience.sent(bytes.len(), clock.now().saturating_sub(begun));
+        if let Some(Ok(())) = written { Ok(()) } else { Err(Broken::Client) }
     }
 }
 
@@ -222,11 +238,14 @@ fn of_text<F>(status: Status, kind: &str, text: String) -> Answer<F> {
 fn of_file<F: File>(request: &Request, path: &str, file: F) -> Answer<F> {
     let (length, tag) = (file.length(), Tag(file.tag()));
     let head = |status| Head::new(status).field("ETag", &tag).field("Accept-Ranges", "bytes");
+    if request.if_match.as_deref().is_some_and(|field| !tag.is_strongly_in(field)) {
+        return of_text(Status::PreconditionFailed, "text/plain", "Precondition Failed\n".into());
+    }
     if request.if_none_match.as_deref().is_some_and(|field| tag.is_in(field)) {
         let status = Status::NotModified;
         return Answer { status, head: head(status), body: Body::None };
     }
-    let same = request.if_range.as_deref().is_none_or(|field| tag.is_in(field));
+    let same = request.if_range.as_deref().is_none_or(|field| tag.is_this(field.trim()));
     let (status, start, part) = match request.range.filter(|_| same).map(|range| range.of(length)) {
         None => (Status::Ok, 0, length),
         Some(Some(part)) => (Status::PartialContent, part.start, part.length),
@@ -248,9 +267,18 @@ fn of_file<F: File>(request: &Request, path: &str, file: F) -> Answer<F> {
 struct Tag(u64);
 
 impl Tag {
+    /// By the strong comparison: RFC 9110 section 8.8.3.2.
+    fn is_this(&self, tag: &str) -> bool {
+        tag == alloc::format!("{self}")
+    }
+
+    fn is_strongly_in(&self, field: &str) -> bool {
+        field.split(',').map(str::trim).any(|tag| tag == "*" || self.is_this(tag))
+    }
+
+    /// By the weak one.
     fn is_in(&self, field: &str) -> bool {
-        let is_this =
-            |tag: &str| tag == "*" || tag.strip_prefix("W/").unwrap_or(tag) == alloc::format!("{self}");
+        let is_this = |tag: &str| tag == "*" || self.is_this(tag.strip_prefix("W/").unwrap_or(tag));
         field.split(',').map(str::trim).any(is_this)
     }
 }

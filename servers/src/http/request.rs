@@ -2,12 +2,14 @@
 //! The heads of requests.
 
 use alloc::string::{String, ToString};
+use alloc::vec::Vec;
 
 use httparse::{EMPTY_HEADER, Error, Header};
 
 use super::path;
 use super::range::{self, Range};
-use super::response::Status;
+use super::response::{Connection, Status};
+use super::target;
 
 /// Fields that a request can have.
 const MOST_FIELDS: usize = 48;
@@ -33,10 +35,12 @@ pub struct Request {
     pub range: Option<Range>,
     /// The tag of the file that the part is wanted of; of any other, all is.
     pub if_range: Option<String>,
+    /// The tags of what the client wants, and nothing else.
+    pub if_match: Option<String>,
     /// The tags of what the client has already.
     pub if_none_match: Option<String>,
-    /// Whether the connection stays open for another request.
-    pub persistent: bool,
+    /// What becomes of the connection after the answer.
+    pub connection: Connection,
 }
 
 impl Request {
@@ -60,14 +64,21 @@ impl Request {
             return Err(Status::BadRequest);
         };
         let fields = Fields(head.headers);
-        fields.check(version)?;
+        fields.check_host(version)?;
+        let content = fields.content(version)?;
+        let method = parse_method(method)?;
+        if content == Content::Some {
+            return Err(Status::ContentTooLarge);
+        }
         let request = Self {
-            method: parse_method(method)?,
-            path: path::decode(target),
-            range: fields.text("range").and_then(Range::parse),
+            method,
+            path: path::decode(target::without_host(target)?),
+            // There are parts of what GET gets only: RFC 9110 section 14.2.
+            range: fields.text("range").filter(|_| method == Method::Get).and_then(Range::parse),
             if_range: fields.text("if-range").map(str::to_string),
-            if_none_match: fields.text("if-none-match").map(str::to_string),
-            persistent: fields.persistent(version),
+            if_match: fields.list("if-match"),
+            if_none_match: fields.list("if-none-match"),
+            connection: fields.connection(version),
         };
         Ok(Some((request, length)))
     }
@@ -96,30 +107,64 @@ impl<'a> Fields<'a> {
         core::str::from_utf8(self.all(name).next()?).ok()
     }
 
-    /// What must hold for the connection to be understood alike on both sides: RFC 9112 sections
-    /// 3.2 and 6. We take no content.
-    fn check(&self, version: u8) -> Result<(), Status> {
-        if version == 1 && self.all("host").count() != 1 {
-            return Err(Status::BadRequest);
-        }
-        if self.all("transfer-encoding").next().is_some() {
-            return Err(Status::ContentTooLarge);
-        }
+    /// All fields of this name as one, as far as they are text; `None` if there are none.
+    fn list(&self, name: &'static str) -> Option<String> {
+        let all: Vec<&str> = self.all(name).filter_map(|value| core::str::from_utf8(value).ok()).collect();
+        self.all(name).next().map(|_| all.join(","))
+    }
+
+    /// Whether a list has this word.
+    fn says(&self, name: &'static str, word: &str) -> bool {
+        let values = self.all(name).filter_map(|value| core::str::from_utf8(value).ok());
+        values.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case(word))
+    }
+
+    /// RFC 9112 section 3.2.
+    fn check_host(&self, version: u8) -> Result<(), Status> {
+        let is_enough = match self.all("host").count() {
+            0 => version == 0,
+            1 => self.all("host").all(target::is_host),
+            _ => false,
+        };
+        if is_enough { Ok(()) } else { Err(Status::BadRequest) }
+    }
+
+    /// What follows the head, and whether both sides understand it alike: RFC 9112 section 6. We take no
+    /// content.
+    fn content(&self, version: u8) -> Result<Content, Status> {
+        let mut content = Content::None;
         for length in self.all("content-length") {
             match core::str::from_utf8(length).ok().and_then(range::number) {
                 Some(0) => {}
-                Some(_) => return Err(Status::ContentTooLarge),
+                Some(_) => content = Content::Some,
                 None => return Err(Status::BadRequest),
             }
         }
-        Ok(())
+        let Some(codings) = self.list("transfer-encoding") else { return Ok(content) };
+        let is_chunked = |coding: &str| coding.trim().eq_ignore_ascii_case("chunked");
+        let is_clear = version == 1 && self.all("content-length").next().is_none();
+        let ends_clearly = codings.rsplit(',').next().is_some_and(is_chunked);
+        match codings.split(',').filter(|coding| !is_chunked(coding)).count() {
+            _ if !is_clear || !ends_clearly => Err(Status::BadRequest),
+            0 => Ok(Content::Some),
+            _ => Err(Status::NotImplemented),
+        }
     }
 
-    fn persistent(&self, version: u8) -> bool {
-        let says = |word: &str| {
-            let options = self.all("connection").filter_map(|value| core::str::from_utf8(value).ok());
-            options.flat_map(|value| value.split(',')).any(|option| option.trim().eq_ignore_ascii_case(word))
-        };
-        if version == 0 { says("keep-alive") } else { !says("close") }
+    fn connection(&self, version: u8) -> Connection {
+        let says = |word| self.says("connection", word);
+        match version {
+            _ if says("close") => Connection::Close,
+            0 if says("keep-alive") => Connection::KeepAlive,
+            0 => Connection::Close,
+            _ => Connection::Persistent,
+        }
     }
+}
+
+/// Whether something follows a head.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Content {
+    None,
+    Some,
 }

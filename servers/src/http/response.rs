@@ -4,6 +4,8 @@
 use alloc::string::String;
 use core::fmt::Write;
 
+use super::date::Date;
+
 /// What became of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(missing_docs, reason = "the names are those of RFC 9110, section 15")]
@@ -15,17 +17,19 @@ pub enum Status {
     NotFound = 404,
     MethodNotAllowed = 405,
     RequestTimeout = 408,
+    PreconditionFailed = 412,
     ContentTooLarge = 413,
     RangeNotSatisfiable = 416,
     HeaderFieldsTooLarge = 431,
     InternalServerError = 500,
     NotImplemented = 501,
+    ServiceUnavailable = 503,
     VersionNotSupported = 505,
 }
 
 impl Status {
     /// All of them, in order.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 15] = [
         Self::Ok,
         Self::PartialContent,
         Self::NotModified,
@@ -33,11 +37,13 @@ impl Status {
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::RequestTimeout,
+        Self::PreconditionFailed,
         Self::ContentTooLarge,
         Self::RangeNotSatisfiable,
         Self::HeaderFieldsTooLarge,
         Self::InternalServerError,
         Self::NotImplemented,
+        Self::ServiceUnavailable,
         Self::VersionNotSupported,
     ];
 
@@ -56,14 +62,27 @@ impl Status {
             Self::NotFound => "Not Found",
             Self::MethodNotAllowed => "Method Not Allowed",
             Self::RequestTimeout => "Request Timeout",
+            Self::PreconditionFailed => "Precondition Failed",
             Self::ContentTooLarge => "Content Too Large",
             Self::RangeNotSatisfiable => "Range Not Satisfiable",
             Self::HeaderFieldsTooLarge => "Request Header Fields Too Large",
             Self::InternalServerError => "Internal Server Error",
             Self::NotImplemented => "Not Implemented",
+            Self::ServiceUnavailable => "Service Unavailable",
             Self::VersionNotSupported => "HTTP Version Not Supported",
         }
     }
+}
+
+/// What becomes of a connection after an answer: RFC 9112 section 9.3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Connection {
+    /// It ends.
+    Close,
+    /// It stays open, as by HTTP/1.1 it does without a word.
+    Persistent,
+    /// It stays open, which a client of HTTP/1.0 has to be told.
+    KeepAlive,
 }
 
 /// The head of an answer, as it is written.
@@ -85,11 +104,17 @@ impl Head {
         self
     }
 
-    pub(super) fn finish(mut self, persistent: bool) -> String {
-        if !persistent {
-            self.text.push_str("Connection: close\r\n");
-        }
-        self.text.push_str("\r\n");
-        self.text
+    pub(super) fn finish(self, connection: Connection, date: Option<Date>) -> String {
+        let dated = match date {
+            Some(date) => self.field("Date", date),
+            None => self,
+        };
+        let mut head = match connection {
+            Connection::Close => dated.field("Connection", "close"),
+            Connection::Persistent => dated,
+            Connection::KeepAlive => dated.field("Connection", "keep-alive"),
+        };
+        head.text.push_str("\r\n");
+        head.text
     }
 }

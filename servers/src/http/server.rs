@@ -3,7 +3,9 @@
 
 use alloc::string::String;
 use core::sync::atomic::{AtomicBool, Ordering};
+use core::time::Duration;
 
+use super::date::Date;
 use super::metrics::Metrics;
 use super::response::Status;
 
@@ -17,19 +19,22 @@ pub struct Server<S, C> {
     pub metrics: Metrics,
     /// Told of each answer: what was asked for, and how many bytes of it were sent.
     pub log: fn(&str, Status, u64),
+    /// Time since the beginning of 1970, if it is known.
+    pub wall_clock: fn() -> Option<Duration>,
     /// More metrics, in the same format.
     pub more_metrics: fn(&mut String),
     stopping: AtomicBool,
 }
 
 impl<S, C> Server<S, C> {
-    /// A server of `site` that keeps no log.
+    /// A server of `site` that keeps no log, and does not know the date.
     pub fn new(site: S, clock: C) -> Self {
         Self {
             site,
             clock,
             metrics: Metrics::new(),
             log: |_, _, _| (),
+            wall_clock: || None,
             more_metrics: |_| (),
             stopping: AtomicBool::new(false),
         }
@@ -38,6 +43,10 @@ impl<S, C> Server<S, C> {
     /// Has each connection end after the answer that it is at.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+    }
+
+    pub(super) fn date(&self) -> Option<Date> {
+        (self.wall_clock)().and_then(Date::new)
     }
 
     pub(super) fn is_stopping(&self) -> bool {

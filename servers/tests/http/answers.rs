@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use prism_listener::Places;
-use prism_servers::http::{Method, Request, Server, Status};
+use prism_servers::http::{Connection, Method, Request, Server, Status};
 
 use crate::client::{Client, Damaged, Turns, ask, body, field, get, serve, serve_site, site, status};
 
@@ -25,6 +25,8 @@ fn a_file_larger_than_a_piece_comes_whole() {
 fn head_is_answered_as_get_but_for_the_body() {
     let answer = ask("HEAD /ten.txt HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!(answer, get("/ten.txt", "").replace("0123456789", ""));
+    // Parts are of what GET gets.
+    assert_eq!(answer, ask("HEAD /ten.txt HTTP/1.1\r\nHost: x\r\nRange: bytes=2-4\r\n\r\n"));
     let missing = ask("HEAD /missing HTTP/1.1\r\nHost: x\r\n\r\n");
     assert_eq!((status(&missing), body(&missing)), (404, ""));
 }
@@ -72,8 +74,10 @@ fn a_part_of_a_file_that_has_changed_is_the_whole_file() {
     let tag = field(&first, "ETag").unwrap();
     let same = get("/ten.txt", &format!("Range: bytes=1-1\r\nIf-Range: {tag}\r\n"));
     assert_eq!((status(&same), body(&same)), (206, "1"));
-    let other = get("/ten.txt", "Range: bytes=1-1\r\nIf-Range: \"x\"\r\n");
-    assert_eq!((status(&other), body(&other)), (200, "0123456789"));
+    for field in ["\"x\"".to_owned(), format!("W/{tag}"), "*".to_owned()] {
+        let other = get("/ten.txt", &format!("Range: bytes=1-1\r\nIf-Range: {field}\r\n"));
+        assert_eq!((status(&other), body(&other)), (200, "0123456789"), "{field}");
+    }
 }
 
 #[test]
@@ -92,7 +96,37 @@ fn old_clients_get_one_answer_unless_they_ask_for_more() {
     let old = "GET /ten.txt HTTP/1.0\r\n\r\n";
     assert_eq!(ask(&old.repeat(2)).matches("0123456789").count(), 1);
     let staying = "GET /ten.txt HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n";
-    assert_eq!(ask(&staying.repeat(2)).matches("0123456789").count(), 2);
+    let answer = ask(&staying.repeat(2));
+    assert_eq!(answer.matches("0123456789").count(), 2);
+    assert_eq!(field(&answer, "Connection"), Some("keep-alive"), "they would not know otherwise");
+    let going = "GET /ten.txt HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n";
+    assert_eq!(ask(&going.repeat(2)).matches("0123456789").count(), 1);
+}
+
+#[test]
+fn a_server_that_knows_the_date_tells_it_with_every_answer() {
+    let mut server = Server::new(site(), Turns);
+    server.wall_clock = || Some(std::time::Duration::from_secs(784_111_777));
+    for request in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /missing HTTP/1.0\r\n\r\n", "\0"] {
+        let mut client = Client::saying(request);
+        futures::executor::block_on(server.serve(&mut client, &Places::new(1).take()));
+        let answer = String::from_utf8(client.heard).unwrap();
+        assert_eq!(field(&answer, "Date"), Some("Sun, 06 Nov 1994 08:49:37 GMT"), "{request:?}");
+    }
+    assert_eq!(field(&get("/", ""), "Date"), None);
+}
+
+#[test]
+fn a_file_that_is_not_the_one_that_is_wanted_is_not_sent() {
+    let first = get("/ten.txt", "");
+    let tag = field(&first, "ETag").unwrap();
+    for tags in [tag.to_owned(), format!("\"x\", {tag}"), "*".to_owned()] {
+        assert_eq!(status(&get("/ten.txt", &format!("If-Match: {tags}\r\n"))), 200, "{tags}");
+    }
+    for tags in [format!("W/{tag}"), "\"x\"".to_owned()] {
+        assert_eq!(status(&get("/ten.txt", &format!("If-Match: {tags}\r\n"))), 412, "{tags}");
+    }
+    assert_eq!(status(&get("/ten.txt", &format!("If-None-Match: \"x\"\r\nIf-None-Match: {tag}\r\n"))), 304);
 }
 
 #[test]
@@ -146,7 +180,8 @@ fn a_parsed_request_says_all_that_matters() {
         (request.method, request.path.as_deref(), length),
         (Method::Head, Some("a b"), text.len() - 3)
     );
-    assert!(request.persistent && request.range.is_some() && request.if_none_match.is_none());
+    assert_eq!((request.connection, request.range), (Connection::Persistent, None));
+    assert!(request.if_none_match.is_none());
 }
 
 #[test]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A client that says what it is told to, and a clock whose time passes only when nothing happens.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::future::{pending, poll_fn};
@@ -28,6 +28,8 @@ pub(crate) struct Client {
     acts: VecDeque<Act>,
     /// Bytes that it takes before it stops reading.
     pub(crate) appetite: Option<usize>,
+    /// Time that passes whenever it takes something.
+    pub(crate) delay: Duration,
     pub(crate) heard: Vec<u8>,
 }
 
@@ -80,6 +82,7 @@ impl Write for Client {
         }
         self.appetite = self.appetite.map(|appetite| appetite - length);
         self.heard.extend_from_slice(&bytes[..length]);
+        NOW.set(NOW.get() + self.delay);
         Ok(length)
     }
 
@@ -91,6 +94,7 @@ impl Write for Client {
 thread_local! {
     /// The times that had to pass.
     pub(crate) static PASSED: RefCell<Vec<Duration>> = const { RefCell::new(Vec::new()) };
+    static NOW: Cell<Duration> = const { Cell::new(Duration::ZERO) };
 }
 
 /// Passes when all else has had its turn.
@@ -109,7 +113,7 @@ impl Clock for Turns {
     }
 
     fn now(&self) -> Duration {
-        Duration::ZERO
+        NOW.get()
     }
 }
 
@@ -188,5 +192,30 @@ impl File for Damaged {
             }
             _ => Ok(0),
         }
+    }
+}
+
+/// A site on a disk that does not answer: not when a file is opened, or not when it is read.
+pub(crate) struct Stuck;
+
+impl Site for Stuck {
+    type File = Self;
+
+    async fn open(&self, path: &str) -> Result<Option<Self>, ReadError> {
+        if path == "unopened" { pending().await } else { Ok(Some(Self)) }
+    }
+}
+
+impl File for Stuck {
+    fn length(&self) -> u64 {
+        100
+    }
+
+    fn tag(&self) -> u64 {
+        1
+    }
+
+    async fn read(&self, _: u64, _: &mut [u8]) -> Result<usize, ReadError> {
+        pending().await
     }
 }

@@ -3,11 +3,11 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::future::join;
-use prism_servers::http::{HEAD_LIMIT, HEAD_TIME, IDLE_TIME, PIECE_TIME, Server};
+use prism_servers::http::{GRACE, HEAD_LIMIT, HEAD_TIME, IDLE_TIME, LEAST_RATE, PIECE, SITE_TIME, Server};
 
 use prism_listener::Places;
 
-use crate::client::{Act, Client, PASSED, Turns, ask, body, serve, site, status};
+use crate::client::{Act, Client, PASSED, Stuck, Turns, ask, body, serve, serve_site, site, status};
 
 fn passed() -> Vec<Duration> {
     PASSED.take()
@@ -47,7 +47,7 @@ fn a_client_that_does_not_take_its_answer_is_left() {
     let answer = serve(&mut client);
     assert_eq!(status(&answer), 200);
     assert!(body(&answer).len() < 50_000);
-    assert_eq!(passed(), [PIECE_TIME]);
+    assert_eq!(passed(), [GRACE + Duration::from_secs(PIECE as u64 / LEAST_RATE)]);
 }
 
 #[test]
@@ -72,4 +72,33 @@ fn between_requests_and_within_one_a_client_gives_its_place_to_another() {
         block_on(join(served, wanted.admitted()));
         assert_eq!((status(&String::from_utf8_lossy(&client.heard)), passed()), (answer, vec![]));
     }
+}
+
+#[test]
+fn a_client_that_takes_its_answer_slowly_gives_its_place_to_another() {
+    let places = Places::new(1);
+    let (held, wanted) = (places.take(), places.take());
+    let server = Server::new(site(), Turns);
+    let mut client = Client::saying("GET /large.bin HTTP/1.1\r\nHost: x\r\n\r\n");
+    (client.appetite, client.delay) = (Some(50_000), Duration::from_secs(6));
+    let served = async {
+        held.admitted().await;
+        server.serve(&mut client, &held).await;
+    };
+    block_on(join(served, wanted.admitted()));
+    let answer = String::from_utf8_lossy(&client.heard).into_owned();
+    assert!(status(&answer) == 200 && body(&answer).len() < 50_000);
+    assert_eq!(passed(), []);
+}
+
+#[test]
+fn a_disk_that_does_not_answer_holds_nobody_up_for_ever() {
+    let mut client = Client::saying(&"GET /unopened HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2));
+    let answer = serve_site(Stuck, &mut client);
+    assert_eq!((status(&answer), answer.matches("HTTP/1.1 503").count()), (503, 2));
+    assert_eq!(passed(), [SITE_TIME; 2]);
+    let mut client = Client::saying(&"GET /unread HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2));
+    let answer = serve_site(Stuck, &mut client);
+    assert_eq!((status(&answer), body(&answer)), (200, ""), "the answer had begun: the connection ends");
+    assert_eq!(passed(), [SITE_TIME]);
 }

@@ -9,7 +9,14 @@ is "$(fetch -g 'http://[2001:db8::216:3eff:fe00:2]/' | head -1)" '<!doctype html
 is "$(fetch -r 2-8 http://192.0.2.2/)" doctype
 is "$(fetch -o /dev/null -w '%{http_code}' http://192.0.2.2/missing)" 404
 is "$(fetch -o /dev/null -w '%{http_code}' --path-as-is http://192.0.2.2/../x)" 404
-is "$(fetch -o /dev/null -w '%{http_code}' -d x http://192.0.2.2/)" 413
+is "$(fetch -o /dev/null -w '%{http_code}' -d x http://192.0.2.2/)" 405
+is "$(fetch -o /dev/null -w '%{http_code}' -X GET -d x http://192.0.2.2/)" 413
+# What is still sent does not cost the client its answer.
+dd if=/dev/zero of=/tmp/upload bs=64k count=8 2>/dev/null
+is "$(fetch -o /dev/null -w '%{http_code}' -H Expect: --data-binary @/tmp/upload http://192.0.2.2/)" 405
+# As clients of a proxy ask.
+is "$(fetch -x http://192.0.2.2:80 http://any.test/ | head -1)" '<!doctype html>'
+is "$(fetch -I -r 2-8 -o /dev/null -w '%{http_code}' http://192.0.2.2/)" 200
 is "$(fetch -o /dev/null -w '%{http_code}' -X DELETE http://192.0.2.2/)" 405
 tag=$(fetch -I http://192.0.2.2/ | tr -d '\r' | sed -n 's/^ETag: //p')
 is "$(fetch -o /dev/null -w '%{http_code}' -H "If-None-Match: $tag" http://192.0.2.2/)" 304
