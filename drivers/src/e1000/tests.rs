@@ -176,7 +176,7 @@ impl Interrupt for Looks {
 }
 
 #[test]
-fn an_interface_is_driven_until_its_card_fails_and_then_its_link_is_down() {
+fn an_interface_is_driven_until_its_card_fails_and_then_what_is_sent_is_lost() {
     let fake = FakeCard::new();
     let (card, properties) = open(&fake).unwrap();
     let interface = Arc::new(Interface::new());
@@ -196,7 +196,9 @@ fn an_interface_is_driven_until_its_card_fails_and_then_its_link_is_down() {
 
     fake.inside().gone = true;
     assert!(matches!(driver.as_mut().poll(&mut context), Poll::Ready(Error::Card(_))));
-    assert!(port.link_state(&mut context) == LinkState::Down);
+    assert!(port.link_state(&mut context) == LinkState::Up, "connections are not given up");
+    port.transmit(&mut context).unwrap().consume(60, |bytes| bytes.fill(0x42));
+    assert_eq!((interface.counters().lost, fake.send()), (1, None));
     assert!(port.receive(&mut context).is_none());
 }
 

@@ -4,7 +4,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
-use core::net::IpAddr;
+use core::net::{IpAddr, Ipv4Addr};
 use core::task::{Poll, Waker};
 use core::time::Duration;
 
@@ -110,6 +110,18 @@ impl<'k> Interface<'k> {
         if let Some(properties) = state.properties {
             state.config.autoconfigure(properties.mac, seed);
         }
+    }
+
+    /// Makes `gateway` reachable for a stack with `address`, and returns prefix and gateway that the stack is to be
+    /// given. They are others if the gateway is outside of `prefix`: the stack only knows it by an alias then.
+    #[must_use = "the stack does not know the gateway by its address"]
+    pub fn reach_gateway(&self, address: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> (u8, Ipv4Addr) {
+        self.state().config.reach(address, prefix, gateway)
+    }
+
+    /// Prefix and IPv4 gateway in truth, if the stack was given others, by hand or by DHCP.
+    pub fn reached_gateway(&self) -> Option<(u8, Ipv4Addr)> {
+        self.state().config.reached()
     }
 
     /// Does what is due of the configuration of an interface whose stack has `addresses`: asks for routers, tells
@@ -282,6 +294,7 @@ impl Default for Interface<'_> {
 impl State<'_> {
     /// Sends a frame, if there is something to send it with; what it returns then wakes the driver's task.
     pub(super) fn send(&mut self, frame: &mut [u8]) -> Option<Waker> {
+        self.config.egress(frame);
         let wire = &mut self.wire;
         self.groups.hear(frame, |group| {
             if let Some(wire) = wire {

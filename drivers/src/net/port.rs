@@ -20,8 +20,9 @@ const BUDGET: u32 = 64;
 
 /// The network stack's end of an [`Interface`].
 ///
-/// While the interface is not connected its link is down, and what is sent is lost, as with a cable
-/// that is pulled.
+/// While the interface is not connected what is sent is lost, but once its link was up it stays so: backends come
+/// back, and the stack gives up an address from DHCP, and with it all connections, when the link goes down. A
+/// card's cable that is pulled is another matter.
 pub struct Port<'k> {
     interface: Arc<Interface<'k>>,
     properties: Properties,
@@ -29,6 +30,8 @@ pub struct Port<'k> {
     received: Vec<u8>,
     sent: Vec<u8>,
     budget: u32,
+    /// The link was up when there was a device last.
+    was_up: bool,
 }
 
 impl<'k> Port<'k> {
@@ -37,7 +40,7 @@ impl<'k> Port<'k> {
     /// `guard`.
     pub fn new(interface: Arc<Interface<'k>>, properties: Properties, guard: Guard<'k>) -> Self {
         let sent = vec![0; longest(properties)];
-        Self { interface, properties, guard, received: vec![0; LONGEST], sent, budget: BUDGET }
+        Self { interface, properties, guard, received: vec![0; LONGEST], sent, budget: BUDGET, was_up: false }
     }
 
     /// Puts the next packet into the buffer, and returns its length; or else has `waker` woken
@@ -150,8 +153,10 @@ impl<'k> Driver for Port<'k> {
     fn link_state(&mut self, context: &mut Context<'_>) -> LinkState {
         let mut state = self.interface.state();
         state.stack = Some(context.waker().clone());
-        let is_up = state.wire.as_ref().is_some_and(|wire| wire.is_up());
-        if is_up { LinkState::Up } else { LinkState::Down }
+        if let Some(wire) = &state.wire {
+            self.was_up = wire.is_up();
+        }
+        if self.was_up { LinkState::Up } else { LinkState::Down }
     }
 
     fn capabilities(&self) -> Capabilities {

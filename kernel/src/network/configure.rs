@@ -23,23 +23,25 @@ pub(super) fn asks_routers(addressing: &Addressing) -> bool {
     }
 }
 
-/// What the stack begins with.
-pub(super) fn initial(addressing: &Addressing) -> Config {
+/// What the stack on `interface` begins with.
+pub(super) fn initial(interface: &Interface, addressing: &Addressing) -> Config {
     let mut config = Config::default();
     (config.ipv4, config.ipv6) = match addressing {
         Addressing::Dynamic => (ConfigV4::Dhcp(Default::default()), ConfigV6::None),
-        Addressing::Static(given) => of_family(given),
+        Addressing::Static(given) => of_family(interface, given),
     };
     config
 }
 
 /// An IPv4 address leaves IPv6 to the routers; who gives an IPv6 address wants nothing else.
-fn of_family(given: &StaticAddress) -> (ConfigV4, ConfigV6) {
+fn of_family(interface: &Interface, given: &StaticAddress) -> (ConfigV4, ConfigV6) {
     match given.address {
         IpAddr::V4(address) => {
+            let gateway = given.gateway.and_then(ipv4);
+            let reached = gateway.map(|gateway| interface.reach_gateway(address, given.prefix, gateway));
             let config = StaticConfigV4 {
-                address: Ipv4Cidr::new(address, given.prefix),
-                gateway: given.gateway.and_then(ipv4),
+                address: Ipv4Cidr::new(address, reached.map_or(given.prefix, |(prefix, _)| prefix)),
+                gateway: reached.map(|(_, gateway)| gateway),
                 dns_servers: given.dns.and_then(ipv4).into_iter().collect(),
             };
             (ConfigV4::Static(config), ConfigV6::None)
@@ -76,7 +78,9 @@ pub(super) async fn keep(interface: Arc<Interface>, stack: Stack<'static>) {
         }
         let news = interface.configuration_news();
         match due.next {
-            Some(next) => drop(select(Timer::at(Instant::from_nanos(next.as_nanos() as u64)), news).await),
+            Some(next) => {
+                select(Timer::at(Instant::from_nanos(next.as_nanos() as u64)), news).await;
+            }
             None => news.await,
         }
     }

@@ -11,6 +11,7 @@ mod error;
 pub(crate) mod interfaces;
 mod stack;
 
+use alloc::sync::Arc;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use embassy_net::Stack;
@@ -57,7 +58,7 @@ pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'stati
             if bus == DeviceBus::Xenbus {
                 devices::emulated::take_cards_away();
             }
-            claim.keep(stack::start(interface, properties, &addressing).await?)
+            claim.keep(stack::start(Arc::clone(&interface), properties, &addressing).await?)
         }
     };
     with_timeout(CABLE, stack.wait_link_up()).await.map_err(|_| NetworkError::NoCable)?;
@@ -71,7 +72,7 @@ pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'stati
         // Without one it is a network of IPv6.
         let _ = with_timeout(LEASE, lease).await;
     }
-    log::info!("network {index}: {}", stack::summary(&stack));
+    log::info!("network {index}: {}", stack::summary(&interface, &stack));
     claim.hand_out();
     Ok(stack)
 }

@@ -27,7 +27,7 @@ pub(super) async fn start(
     properties: Properties,
     addressing: &Addressing,
 ) -> Result<Stack<'static>, NetworkError> {
-    let config = configure::initial(addressing);
+    let config = configure::initial(&interface, addressing);
     let port = Port::new(Arc::clone(&interface), properties, guard());
     let made = blocking::run(move || {
         let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
@@ -65,13 +65,18 @@ fn random<const LENGTH: usize>() -> [u8; LENGTH] {
     bytes
 }
 
-/// The addresses of a stack, in a line.
-pub(super) fn summary<'a>(stack: &'a Stack<'static>) -> impl fmt::Display + 'a {
+/// The addresses of the stack on `interface`, in a line.
+pub(super) fn summary<'a>(interface: &Interface, stack: &'a Stack<'static>) -> impl fmt::Display + 'a {
+    let reached = interface.reached_gateway();
     fmt::from_fn(move |f| {
         write!(f, "{}", stack.hardware_address())?;
         if let Some(config) = stack.config_v4() {
-            write!(f, ", {}", config.address)?;
-            config.gateway.map_or(Ok(()), |gateway| write!(f, " by {gateway}"))?;
+            let (prefix, gateway) = match (reached, config.gateway) {
+                (Some((prefix, gateway)), Some(_)) => (prefix, Some(gateway)),
+                (_, gateway) => (config.address.prefix_len(), gateway),
+            };
+            write!(f, ", {}/{prefix}", config.address.address())?;
+            gateway.map_or(Ok(()), |gateway| write!(f, " by {gateway}"))?;
         }
         if let Some(config) = stack.config_v6() {
             write!(f, ", {}", config.address)?;

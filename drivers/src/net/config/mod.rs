@@ -5,19 +5,26 @@
 //! smoltcp's own autoconfiguration asks to be polled all the time once it has asked for routers in vain, knows
 //! one prefix, and no name servers. So what routers say is taken in here, on its way to the stack, and
 //! the stack gets what follows from it as if it were given by hand.
+//!
+//! IPv4 the stack configures by itself; what its DHCP client and its ARP cannot cope with is changed on the way
+//! (the modules `dhcp` and `gateway`).
 
 mod announcer;
 mod arp;
+mod dhcp;
+mod gateway;
 mod ndp;
 mod slaac;
 mod solicitor;
 
 use alloc::vec::Vec;
-use core::net::{IpAddr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::task::Waker;
 use core::time::Duration;
 
 use announcer::Announcer;
+use dhcp::Verdict;
+use gateway::GatewayAlias;
 use ndp::Advertisement;
 use slaac::Slaac;
 use solicitor::Solicitor;
@@ -47,6 +54,10 @@ pub struct Due {
 #[derive(Debug, Default)]
 pub(super) struct HostConfig {
     autoconf: Option<Autoconf>,
+    /// The gateway, if it is outside of the prefix.
+    gateway: Option<GatewayAlias>,
+    /// What the DHCP client asked for last.
+    dhcp: Option<[u8; 4]>,
     announcer: Announcer,
     /// The link-local address that the stack has of itself, made from the first device's Ethernet address.
     link_local: Option<Ipv6Addr>,
@@ -86,15 +97,67 @@ impl HostConfig {
         self.news()
     }
 
-    /// Hears `frame`, which comes in; what it returns is to be woken.
+    /// Makes `gateway` reachable for a stack with `address`, and returns prefix and gateway that the stack is
+    /// to be given: others, if that is outside of `prefix`.
+    pub(super) fn reach(&mut self, address: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> (u8, Ipv4Addr) {
+        self.gateway = GatewayAlias::new(address, prefix, gateway);
+        self.gateway.map_or((prefix, gateway), |alias| (alias.stack_prefix, alias.alias))
+    }
+
+    /// Prefix and gateway, if the stack has others.
+    pub(super) fn reached(&self) -> Option<(u8, Ipv4Addr)> {
+        self.gateway.map(|alias| (alias.prefix, alias.gateway))
+    }
+
+    /// Hears `frame`, which comes in, and changes what the stack cannot cope with; what it returns is to be
+    /// woken.
     pub(super) fn ingress(&mut self, frame: &mut [u8]) -> Option<Waker> {
-        // To an address of many, or to our own, as few frames of IPv6 are that are neither TCP nor UDP.
+        match frame.get(12..14)? {
+            [0x86, 0xdd] => self.hear_router(frame),
+            [0x08, 0x00] => self.hear_dhcp(frame),
+            [0x08, 0x06] => {
+                let (alias, packet) = (self.gateway?, arp::addresses(frame)?);
+                if !alias.ingress(packet) {
+                    discard(frame);
+                }
+                None
+            }
+            _ => None,
+        }
+    }
+
+    /// Changes `frame`, which goes out, to what is meant.
+    pub(super) fn egress(&mut self, frame: &mut [u8]) {
+        if let Some(transaction) = dhcp::transaction(frame) {
+            self.dhcp = Some(transaction);
+        } else if let (Some(alias), Some(packet)) = (self.gateway, arp::addresses(frame)) {
+            alias.egress(packet);
+        }
+    }
+
+    fn hear_router(&mut self, frame: &[u8]) -> Option<Waker> {
         let autoconf = self.autoconf.as_mut()?;
-        if frame.get(12..14) != Some(&[0x86, 0xdd]) || autoconf.heard.len() >= MOST_HEARD {
+        let advertisement = Advertisement::parse(frame)?;
+        if autoconf.heard.len() >= MOST_HEARD {
             return None;
         }
-        autoconf.heard.push(Advertisement::parse(frame)?);
+        autoconf.heard.push(advertisement);
         self.news()
+    }
+
+    fn hear_dhcp(&mut self, frame: &mut [u8]) -> Option<Waker> {
+        match dhcp::correct(frame, self.dhcp?) {
+            Verdict::Other => None,
+            Verdict::Refused => {
+                discard(frame);
+                None
+            }
+            Verdict::Lease(alias) => {
+                self.gateway = alias;
+                // There may be an address to announce.
+                self.news()
+            }
+        }
     }
 
     fn news(&mut self) -> Option<Waker> {
@@ -165,6 +228,13 @@ impl Autoconf {
     fn next(&self, now: Duration) -> Option<Duration> {
         let ends = [self.solicitor.next(), self.slaac.deadline(now), self.pause(now)];
         ends.into_iter().flatten().min()
+    }
+}
+
+/// Makes `frame` one that the stack does not look at.
+fn discard(frame: &mut [u8]) {
+    if let Some(kind) = frame.get_mut(12..14) {
+        kind.fill(0);
     }
 }
 

@@ -1,0 +1,182 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A network: who is in it, and what it saw.
+
+use std::collections::VecDeque;
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use super::host::MAC;
+
+const ARP: [u8; 2] = [0x08, 0x06];
+const IPV4: [u8; 2] = [0x08, 0x00];
+const IPV6: [u8; 2] = [0x86, 0xdd];
+
+/// The router of IPv6.
+pub(crate) const ROUTER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 9);
+const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 9];
+
+const SERVER: Ipv4Addr = Ipv4Addr::new(10, 1, 2, 1);
+
+/// What a host sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    RouterSolicitation,
+    Discover,
+    Request,
+    /// A question for this address, from that one.
+    Arp {
+        target: Ipv4Addr,
+        sender: Ipv4Addr,
+    },
+    Other,
+}
+
+/// A network.
+#[derive(Default)]
+pub(crate) struct Network {
+    /// Who answers ARP for this address.
+    pub(crate) gateway: Option<Ipv4Addr>,
+    /// What a DHCP server grants: an address, bits of its mask, seconds. The router is the gateway.
+    pub(crate) lease: Option<(Ipv4Addr, u8, u32)>,
+    /// Frames to the host.
+    pub(crate) inbox: VecDeque<Vec<u8>>,
+    /// Datagrams that went to the gateway.
+    pub(crate) datagrams: usize,
+    pub(crate) seen: Vec<Kind>,
+}
+
+impl Network {
+    /// Frames of that kind that the host sent.
+    pub(crate) fn sent(&self, kind: Kind) -> usize {
+        self.seen.iter().filter(|seen| **seen == kind).count()
+    }
+
+    /// Times that the host asked for `address`.
+    pub(crate) fn asked_for(&self, address: Ipv4Addr) -> usize {
+        let is_it = |seen: &&Kind| matches!(seen, Kind::Arp { target, sender } if *target == address && sender != target);
+        self.seen.iter().filter(is_it).count()
+    }
+
+    /// Times that the host told of its `address`.
+    pub(crate) fn announced(&self, address: Ipv4Addr) -> usize {
+        self.sent(Kind::Arp { target: address, sender: address })
+    }
+
+    /// Takes a frame from the host.
+    pub(crate) fn take(&mut self, frame: &[u8]) {
+        let kind = kind(frame);
+        self.seen.push(kind);
+        match kind {
+            Kind::Arp { target, sender } if Some(target) == self.gateway && sender != target => {
+                self.inbox.push_back(arp_answer(target, sender));
+            }
+            Kind::Discover => self.answer(frame, 2),
+            Kind::Request => self.answer(frame, 5),
+            Kind::Other if frame[..6] == ROUTER_MAC => self.datagrams += 1,
+            _ => {}
+        }
+    }
+
+    fn answer(&mut self, frame: &[u8], kind: u8) {
+        let Some((address, prefix, seconds)) = self.lease else { return };
+        let mask = u32::MAX << (32 - u32::from(prefix));
+        let mut options = vec![99, 130, 83, 99, 53, 1, kind, 54, 4];
+        options.extend(SERVER.octets());
+        options.extend([1, 4]);
+        options.extend(mask.to_be_bytes());
+        options.extend([51, 4]);
+        options.extend(seconds.to_be_bytes());
+        if let Some(gateway) = self.gateway {
+            options.extend([3, 4]);
+            options.extend(gateway.octets());
+        }
+        if seconds == 0 {
+            options.extend([58, 4, 0, 0, 0, 0]);
+        }
+        options.push(255);
+        self.inbox.push_back(dhcp(&frame[46..50], address, &options));
+    }
+}
+
+fn kind(frame: &[u8]) -> Kind {
+    let address = |place: usize| Ipv4Addr::from(<[u8; 4]>::try_from(&frame[place..place + 4]).unwrap());
+    match [frame[12], frame[13]] {
+        ARP if frame[21] == 1 => Kind::Arp { target: address(38), sender: address(28) },
+        IPV6 if frame[20] == 58 && frame[54] == 133 => Kind::RouterSolicitation,
+        IPV4 if frame[23] == 17 && frame[36..38] == [0, 67] => {
+            let options = &frame[42 + 240..];
+            let place = options.windows(2).position(|pair| pair == [53, 1]).unwrap();
+            if options[place + 2] == 1 { Kind::Discover } else { Kind::Request }
+        }
+        _ => Kind::Other,
+    }
+}
+
+fn arp_answer(address: Ipv4Addr, asker: Ipv4Addr) -> Vec<u8> {
+    let mut frame = ethernet(MAC, ARP);
+    frame.extend([0, 1, 8, 0, 6, 4, 0, 2]);
+    frame.extend(ROUTER_MAC);
+    frame.extend(address.octets());
+    frame.extend(MAC);
+    frame.extend(asker.octets());
+    frame
+}
+
+fn ethernet(to: [u8; 6], kind: [u8; 2]) -> Vec<u8> {
+    [&to[..], &ROUTER_MAC, &kind].concat()
+}
+
+fn dhcp(transaction: &[u8], address: Ipv4Addr, options: &[u8]) -> Vec<u8> {
+    let mut message = vec![2, 1, 6, 0];
+    message.extend(transaction);
+    message.extend([0; 8]);
+    message.extend(address.octets());
+    message.extend([0; 8]);
+    message.extend(MAC);
+    message.resize(236, 0);
+    message.extend(options);
+    let mut frame = ethernet(MAC, IPV4);
+    let mut header = vec![0x45, 0];
+    header.extend((28 + message.len() as u16).to_be_bytes());
+    header.extend([0, 0, 0, 0, 64, 17, 0, 0]);
+    header.extend(SERVER.octets());
+    header.extend(address.octets());
+    let checksum = !sum(&header);
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
+    frame.extend(header);
+    frame.extend([0, 67, 0, 68]);
+    frame.extend((8 + message.len() as u16).to_be_bytes());
+    frame.extend([0, 0]);
+    frame.extend(message);
+    frame
+}
+
+/// An advertisement of the router, for so many seconds, with a prefix that is valid for so many.
+pub(crate) fn router_advertisement(router: u16, valid: u32) -> Vec<u8> {
+    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+    let mut message = vec![134, 0, 0, 0, 64, 0];
+    message.extend(router.to_be_bytes());
+    message.extend([0; 8]);
+    message.extend([3, 4, 64, 0xc0]);
+    message.extend([valid.to_be_bytes(), valid.to_be_bytes(), [0; 4]].concat());
+    message.extend(Ipv6Addr::new(0x2001, 0xdb8, 0, 7, 0, 0, 0, 0).octets());
+    let addresses = [ROUTER.octets(), group.octets()].concat();
+    let pseudo = [&addresses[..], &(message.len() as u32).to_be_bytes(), &[0, 0, 0, 58]].concat();
+    let checksum = !sum(&[pseudo, message.clone()].concat());
+    message[2..4].copy_from_slice(&checksum.to_be_bytes());
+    let mut frame = ethernet([0x33, 0x33, 0, 0, 0, 1], IPV6);
+    frame.extend([0x60, 0, 0, 0]);
+    frame.extend((message.len() as u16).to_be_bytes());
+    frame.extend([58, 255]);
+    frame.extend(addresses);
+    frame.extend(message);
+    frame
+}
+
+/// The sum of RFC 1071.
+fn sum(bytes: &[u8]) -> u16 {
+    let words =
+        bytes.chunks(2).map(|word| u32::from(u16::from_be_bytes([word[0], *word.get(1).unwrap_or(&0)])));
+    let sum: u32 = words.sum();
+    let once = (sum >> 16) + (sum & 0xffff);
+    ((once >> 16) + (once & 0xffff)) as u16
+}
