@@ -197,6 +197,8 @@ pub struct Outcome {
     pub companion: Option<Companion>,
     /// How often it was run before this, and the lab's emulated processor failed it.
     pub lab_faults: u32,
+    /// How long all that took, cleaning up included.
+    pub took: Duration,
 }
 
 impl Outcome {
@@ -209,6 +211,7 @@ impl Outcome {
             machine,
             companion: None,
             lab_faults: 0,
+            took: Duration::ZERO,
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
@@ -135,11 +136,13 @@ impl Share<'_> {
     fn work(&self, outcomes: &Outcomes) {
         let mut session = None;
         for (position, &(index, job)) in self.jobs.iter().enumerate() {
+            let begun = Instant::now();
             let outcome = match &self.snapshot {
                 None => direct::run(self.lab, job),
                 Some(snapshot) => self.run_in(&mut session, snapshot, position),
             };
             let outcome = outcome.with_context(|| format!("{}: {:?} failed", job.env.name(), self.place));
+            let outcome = outcome.map(|outcome| Outcome { took: begun.elapsed(), ..outcome });
             // Nobody listens any more once something has failed.
             if outcomes.send((index, outcome)).is_err() {
                 return;

@@ -22,27 +22,32 @@ pub struct ClockTest {
     env: Env,
     /// By how many seconds the machine's clock is set while the guest looks.
     step: Option<i64>,
+    long: bool,
 }
 
 impl ClockTest {
     const fn new(name: &'static str, env: Env) -> Self {
-        Self { name, env, step: None }
+        Self { name, env, step: None, long: false }
     }
 
     const fn setting(name: &'static str, env: Env, step: i64) -> Self {
-        Self { name, env, step: Some(step) }
+        Self { name, env, step: Some(step), long: false }
+    }
+
+    const fn long(self) -> Self {
+        Self { long: true, ..self }
     }
 }
 
 /// All of them.
 pub const TESTS: [ClockTest; 9] = [
     ClockTest::new("a_guests_date_is_its_hosts/pv", Env::Pv),
-    ClockTest::new("a_guests_date_is_its_hosts/pvh", Env::Pvh),
+    ClockTest::new("a_guests_date_is_its_hosts/pvh", Env::Pvh).long(),
     ClockTest::new("a_guests_date_is_its_hosts/pvhvm", Env::Pvhvm),
-    ClockTest::new("a_guests_date_is_its_hosts/hvm", Env::Hvm),
-    ClockTest::new("a_guests_date_is_its_hosts/qemu-xen", Env::QemuXen),
+    ClockTest::new("a_guests_date_is_its_hosts/hvm", Env::Hvm).long(),
+    ClockTest::new("a_guests_date_is_its_hosts/qemu-xen", Env::QemuXen).long(),
     ClockTest::new("a_guests_date_is_its_hosts/kvm", Env::Kvm),
-    ClockTest::setting("time_goes_on_when_the_date_is_set_back/pv", Env::Pv, -3600),
+    ClockTest::setting("time_goes_on_when_the_date_is_set_back/pv", Env::Pv, -3600).long(),
     ClockTest::setting("time_goes_on_when_the_date_is_set_back/pvh", Env::Pvh, -3600),
     ClockTest::setting("time_goes_on_when_the_date_is_set_far_ahead/pvhvm", Env::Pvhvm, 3_000_000_000),
 ];
@@ -54,6 +59,10 @@ const TOLERANCE: f64 = 5.0;
 impl LabTest for ClockTest {
     fn name(&self) -> &str {
         self.name
+    }
+
+    fn is_long(&self) -> bool {
+        self.long
     }
 
     fn run(&self, project: &Project) -> Result<()> {

@@ -49,6 +49,10 @@ impl LabTest for DiskCostTest {
         self.name
     }
 
+    fn is_long(&self) -> bool {
+        false
+    }
+
     fn run(&self, project: &Project) -> Result<()> {
         self.compare(project)
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The fuzzers, half a minute each: long enough to find what a change broke, not what has been there
-//! for long. `fuzz/run` is for hours.
+//! The fuzzers, some seconds each: long enough to find what a change broke at once, not what has been there
+//! for long. Among the long tests they take minutes, and `fuzz/run` is for hours.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::thread;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -15,7 +16,10 @@ use crate::host;
 use crate::project::Project;
 
 /// Seconds for each target.
-const SECONDS: u32 = 30;
+const SECONDS: u32 = 3;
+
+/// The same among the long tests.
+const LONG_SECONDS: u32 = 600;
 
 /// What libFuzzer is written in.
 const COMPILER: (&str, &str) = ("/usr/bin/c++", "g++");
@@ -49,22 +53,25 @@ fn targets(project: &Project) -> Result<Vec<String>> {
 /// If the folder of targets cannot be read.
 pub fn run(project: &Project, choice: &Choice, tally: &mut Tally) -> Result<()> {
     let mut chosen = targets(project)?;
-    chosen.retain(|target| choice.has(&name(target)));
+    chosen.retain(|target| *choice == Choice::Long || choice.has(&name(target)));
     if chosen.is_empty() {
         return Ok(());
     }
     let folder = project.root().join("fuzz");
     if let Err(error) = build(&folder) {
-        chosen.iter().for_each(|target| tally.fail(&name(target), &format!("{error:#}")));
+        chosen.iter().for_each(|target| tally.fail(&name(target), &format!("{error:#}"), Duration::ZERO));
         return Ok(());
     }
+    let seconds = if *choice == Choice::Long { LONG_SECONDS } else { SECONDS };
     let cpus = thread::available_parallelism().map_or(1, usize::from);
     for together in chosen.chunks(cpus) {
-        let started: Vec<_> = together.iter().map(|target| start(&folder, target)).collect();
+        let begun = Instant::now();
+        let started: Vec<_> = together.iter().map(|target| start(&folder, target, seconds)).collect();
         for (target, child) in together.iter().zip(started) {
-            match child.and_then(|child| Ok(child.wait_with_output()?)).and_then(judge) {
-                Ok(()) => tally.pass(&name(target), 1),
-                Err(error) => tally.fail(&name(target), &format!("{error:#}")),
+            let judged = child.and_then(|child| Ok(child.wait_with_output()?)).and_then(judge);
+            match judged {
+                Ok(()) => tally.pass(&name(target), 1, begun.elapsed()),
+                Err(error) => tally.fail(&name(target), &format!("{error:#}"), begun.elapsed()),
             }
         }
     }
@@ -81,7 +88,7 @@ fn build(folder: &Path) -> Result<()> {
     Ok(())
 }
 
-fn start(folder: &Path, target: &str) -> Result<Child> {
+fn start(folder: &Path, target: &str, seconds: u32) -> Result<Child> {
     let corpus = format!("corpus/{target}");
     for needed in [&corpus, "artifacts"] {
         fs::create_dir_all(folder.join(needed)).context("cannot make a folder for inputs")?;
@@ -90,7 +97,7 @@ fn start(folder: &Path, target: &str) -> Result<Child> {
     cargo.args(["run", "--quiet", "--release", "--bin", target, "--", "-max_len=8192", "-timeout=10"]);
     cargo.args(["-verbosity=0", "-print_final_stats=1"]);
     cargo.args([
-        format!("-max_total_time={SECONDS}"),
+        format!("-max_total_time={seconds}"),
         format!("-artifact_prefix=artifacts/{target}-"),
         corpus,
     ]);

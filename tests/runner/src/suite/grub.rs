@@ -48,6 +48,10 @@ impl LabTest for GrubTest {
         self.name
     }
 
+    fn is_long(&self) -> bool {
+        false
+    }
+
     fn run(&self, project: &Project) -> Result<()> {
         self.boot(project)
     }

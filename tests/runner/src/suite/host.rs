@@ -2,6 +2,7 @@
 //! Tests that cargo runs on this machine: formatting, lints, unit tests.
 
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use anyhow::{Context, Result};
 
@@ -111,10 +112,13 @@ pub const TESTS: &[HostTest] = &[
 impl HostTest {
     /// Runs it and counts the result.
     pub fn run(&self, project: &Project, tally: &mut Tally) {
-        match self.output(project) {
-            Ok((true, text)) => tally.pass(self.name, passed(&text).max(1)),
-            Ok((false, text)) => tally.fail(self.name, &text),
-            Err(error) => tally.fail(self.name, &format!("{error:#}")),
+        let begun = Instant::now();
+        let output = self.output(project);
+        let took = begun.elapsed();
+        match output {
+            Ok((true, text)) => tally.pass(self.name, passed(&text).max(1), took),
+            Ok((false, text)) => tally.fail(self.name, &text, took),
+            Err(error) => tally.fail(self.name, &format!("{error:#}"), took),
         }
     }
 

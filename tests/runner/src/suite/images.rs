@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Checks of the built images themselves.
 
+use std::mem;
+use std::time::Instant;
+
 use super::Choice;
 use super::tally::Tally;
 use crate::image::build;
@@ -26,16 +29,21 @@ pub fn run(project: &Project, choice: &Choice, tally: &mut Tally) {
         if chosen.peek().is_none() {
             continue;
         }
+        let begun = Instant::now();
         let subject = build::build_by_name(project, image).and_then(|image| Subject::read(&image));
+        // The first check pays for building.
+        let mut spent = begun.elapsed();
         for (sentence, check) in chosen {
+            let begun = Instant::now();
             let name = name(image, sentence);
             let result = match &subject {
                 Ok(subject) => check(subject).map_err(|error| format!("{error:#}")),
                 Err(error) => Err(format!("{error:#}")),
             };
+            let took = begun.elapsed() + mem::take(&mut spent);
             match result {
-                Ok(()) => tally.pass(&name, 1),
-                Err(reason) => tally.fail(&name, &reason),
+                Ok(()) => tally.pass(&name, 1, took),
+                Err(reason) => tally.fail(&name, &reason, took),
             }
         }
     }

@@ -12,7 +12,10 @@ pub mod network_cost;
 #[cfg(test)]
 mod sources;
 pub mod tally;
+mod times;
 pub mod traced;
+
+use std::time::Instant;
 
 use anyhow::{Result, bail};
 
@@ -29,7 +32,8 @@ pub enum Choice {
     Quick,
     /// All but the long ones.
     All,
-    /// The long ones: they repeat for many minutes what others do a few times.
+    /// The long ones: they repeat for many minutes what others do a few times, or do it in the environments
+    /// where it is no different.
     Long,
     /// Those whose name contains one of these words.
     Matching(Vec<String>),
@@ -62,6 +66,9 @@ trait LabTest {
     /// Its name.
     fn name(&self) -> &str;
 
+    /// Whether it shows again what another one shows elsewhere, and runs only when asked for.
+    fn is_long(&self) -> bool;
+
     /// Runs it.
     ///
     /// # Errors
@@ -92,27 +99,50 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
     };
     require_known(&choice, &names(project)?)?;
     let mut tally = Tally::new();
+    tally.begin("host tests");
     for test in host::TESTS.iter().filter(|test| test.is_chosen(&choice)) {
         test.run(project, &mut tally);
     }
+    tally.begin("checks of images");
     images::run(project, &choice, &mut tally);
     if choice != Choice::Quick {
-        fuzz::run(project, &choice, &mut tally)?;
-        for test in lab_tests().filter(|test| choice.has(test.name())) {
-            match test.run(project) {
-                Ok(()) => tally.pass(test.name(), 1),
-                Err(error) => tally.fail(test.name(), &format!("{error:#}")),
-            }
-        }
-        let cases: Vec<GuestCase> =
-            guests::cases().into_iter().filter(|case| case.is_chosen(&choice)).collect();
-        guests::run(project, &cases, &mut tally)?;
-        if choice == Choice::All {
-            let long = guests::cases().iter().filter(|case| case.is_chosen(&Choice::Long)).count();
-            tally.leave_out(long, "are long: scripts/test long runs them");
-        }
+        run_more(project, &choice, &mut tally)?;
     }
     Ok(tally.finish())
+}
+
+/// Runs the tests that take more than this machine's compiler.
+fn run_more(project: &Project, choice: &Choice, tally: &mut Tally) -> Result<()> {
+    tally.begin("fuzzing");
+    fuzz::run(project, choice, tally)?;
+    tally.begin("tests with machines of their own");
+    lab_tests().filter(|test| is_chosen(*test, choice)).for_each(|test| run_lab_test(project, test, tally));
+    let all = guests::cases();
+    let cases: Vec<GuestCase> = all.iter().filter(|case| case.is_chosen(choice)).copied().collect();
+    guests::run(project, &cases, tally)?;
+    if *choice == Choice::All {
+        let long = all.iter().filter(|case| case.is_chosen(&Choice::Long)).count();
+        let long = long + lab_tests().filter(|test| test.is_long()).count();
+        tally.leave_out(long, "are long: scripts/test long runs them");
+    }
+    Ok(())
+}
+
+fn run_lab_test(project: &Project, test: &dyn LabTest, tally: &mut Tally) {
+    let begun = Instant::now();
+    let result = test.run(project);
+    match result {
+        Ok(()) => tally.pass(test.name(), 1, begun.elapsed()),
+        Err(error) => tally.fail(test.name(), &format!("{error:#}"), begun.elapsed()),
+    }
+}
+
+fn is_chosen(test: &dyn LabTest, choice: &Choice) -> bool {
+    match choice {
+        Choice::Long => test.is_long(),
+        Choice::All | Choice::Quick => !test.is_long(),
+        Choice::Matching(_) => choice.has(test.name()),
+    }
 }
 
 fn names(project: &Project) -> Result<Vec<String>> {
@@ -161,8 +191,18 @@ mod tests {
         let chosen = |choice: &Choice| cases.iter().filter(|case| case.is_chosen(choice)).count();
         assert!(chosen(&Choice::Long) > 0);
         assert_eq!(chosen(&Choice::Long) + chosen(&Choice::All), cases.len());
+        let elsewhere = cases.iter().find(|case| case.name() == "what_is_sent_comes_back/qemu-xen");
+        assert!(elsewhere.is_some_and(|case| case.is_chosen(&Choice::Long)));
         let word = Choice::Matching(vec!["a_hundred_times".to_owned()]);
         assert!(chosen(&word) > 0 && !Choice::Long.has("smoke"));
+    }
+
+    /// A boot takes some seconds: a run has room for so many.
+    #[test]
+    fn guests_of_the_normal_run_can_be_counted() {
+        let cases = guests::cases();
+        let normal = cases.iter().filter(|case| case.is_chosen(&Choice::All)).count();
+        assert!(normal <= 260, "{normal} guests in the normal run: which of them show nothing new?");
     }
 
     #[test]

@@ -39,6 +39,10 @@ impl LabTest for NetworkCostTest {
         self.name
     }
 
+    fn is_long(&self) -> bool {
+        false
+    }
+
     fn run(&self, project: &Project) -> Result<()> {
         self.compare(project)
     }

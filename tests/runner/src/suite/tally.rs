@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Counting tests, and what a person sees of them.
 
+use std::time::Duration;
+
+use super::times::{Times, seconds};
 use crate::style::Style;
 use crate::verdict::Verdict;
 
@@ -14,6 +17,8 @@ pub struct Tally {
     failed: Vec<String>,
     skipped: Vec<String>,
     left_out: Vec<String>,
+    again: Vec<String>,
+    times: Times,
     style: Style,
 }
 
@@ -31,30 +36,42 @@ impl Tally {
             failed: Vec::new(),
             skipped: Vec::new(),
             left_out: Vec::new(),
+            again: Vec::new(),
+            times: Times::new(),
             style: Style::of_stdout(),
         }
     }
 
-    /// A test passed; `count` is more than 1 if it stands for several.
-    pub fn pass(&mut self, name: &str, count: usize) {
+    /// From now on, tests and time belong to this part of the run.
+    pub fn begin(&mut self, phase: &'static str) {
+        self.times.begin(phase);
+    }
+
+    /// A test passed in so much time; `count` is more than 1 if it stands for several.
+    pub fn pass(&mut self, name: &str, count: usize, took: Duration) {
         let remark = if count == 1 { String::new() } else { format!(" ({count} tests)") };
-        self.pass_with(name, count, &remark);
+        self.pass_with(name, count, took, &remark);
     }
 
     /// A test passed when it was run again, as the lab's emulated processor had failed it so often.
-    pub fn pass_again(&mut self, name: &str, lab_faults: u32) {
-        self.pass_with(name, 1, &format!(" (run {lab_faults} times more: the emulated processor failed)"));
+    pub fn pass_again(&mut self, name: &str, lab_faults: u32, took: Duration) {
+        let remark = format!(" (run {lab_faults} times more: the emulated processor failed)");
+        self.again.push(format!("{name}{remark}"));
+        self.pass_with(name, 1, took, &remark);
     }
 
-    fn pass_with(&mut self, name: &str, count: usize, remark: &str) {
+    fn pass_with(&mut self, name: &str, count: usize, took: Duration, remark: &str) {
         self.passed += count;
-        println!("{} {name}{remark}", self.style.verdict(Verdict::Success, "ok     "));
+        self.times.add(name, took);
+        let verdict = self.style.verdict(Verdict::Success, "ok     ");
+        println!("{verdict} {name}{remark} {}", self.style.faint(&seconds(took)));
     }
 
-    /// A test failed, and why.
-    pub fn fail(&mut self, name: &str, reason: &str) {
+    /// A test failed in so much time, and why.
+    pub fn fail(&mut self, name: &str, reason: &str, took: Duration) {
         self.failed.push(name.to_owned());
-        println!("{} {name}", self.style.bad("FAILED "));
+        self.times.add(name, took);
+        println!("{} {name} {}", self.style.bad("FAILED "), self.style.faint(&seconds(took)));
         reason.trim_end().lines().for_each(|line| println!("        {line}"));
     }
 
@@ -72,8 +89,10 @@ impl Tally {
     /// Prints the end of the report, and gives the exit status.
     pub fn finish(self) -> u8 {
         println!();
+        self.times.report().iter().for_each(|line| println!("{line}"));
         self.skipped.iter().for_each(|line| println!("skipped {line}"));
         self.left_out.iter().for_each(|line| println!("not run {line}"));
+        self.again.iter().for_each(|line| println!("again   {line}"));
         self.failed.iter().for_each(|name| println!("{} {name}", self.style.bad("failed ")));
         println!("{} passed, {} failed, {} skipped", self.passed, self.failed.len(), self.skipped.len());
         if self.failed.is_empty() { 0 } else { FAILED }

@@ -18,14 +18,15 @@ pub struct IdleTest {
     /// A sentence.
     name: &'static str,
     env: Env,
+    long: bool,
 }
 
 /// All of them.
 pub const TESTS: [IdleTest; 4] = [
-    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pv", env: Env::Pv },
-    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pvh", env: Env::Pvh },
-    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pvhvm", env: Env::Pvhvm },
-    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/hvm", env: Env::Hvm },
+    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pv", env: Env::Pv, long: false },
+    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pvh", env: Env::Pvh, long: false },
+    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pvhvm", env: Env::Pvhvm, long: true },
+    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/hvm", env: Env::Hvm, long: true },
 ];
 
 /// Calls and exits that the longer run may cost more: a console that is read a bit later, a xenstored that
@@ -43,6 +44,10 @@ pub(super) const NATIVE_TSC: &[&str] = &["tsc_mode = \"native\""];
 impl LabTest for IdleTest {
     fn name(&self) -> &str {
         self.name
+    }
+
+    fn is_long(&self) -> bool {
+        self.long
     }
 
     fn run(&self, project: &Project) -> Result<()> {

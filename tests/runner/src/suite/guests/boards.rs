@@ -49,45 +49,50 @@ const XEN_DISK: GuestTest = GuestTest::new("", "disk").envs(&[Env::QemuXen]).dis
 pub(super) const TESTS: &[GuestTest] = &[
     SMOKE
         .named("smoke_finds_everything_in_order_on_a_microvm")
+        .in_fv()
         .on(MICRO)
         .telling(&["lines: 8259 and I/O APIC"]),
     SMOKE
         .named("smoke_finds_everything_in_order_on_a_microvm_without_acpi")
+        .in_fv()
         .on(WITHOUT_ACPI)
         .telling(&["lines: 8259 and I/O APIC"]),
     SMOKE
         .named("smoke_finds_everything_in_order_on_a_microvm_without_acpi_and_pic")
+        .in_fv()
         .on(WITHOUT_PIC)
         .telling(&["lines: I/O APIC (not 8259: not offered)"]),
-    DISK.named("a_virtio_disk_in_memory_keeps_what_is_written").on(MICRO).telling(&[
-        "verified 16777216 bytes of vda",
-        "I/O APIC, input ",
-        ": interrupt 16",
-    ]),
+    DISK.named("a_virtio_disk_in_memory_keeps_what_is_written")
+        .envs(&[Env::Kvm, Env::Fv])
+        .on(MICRO)
+        .telling(&["verified 16777216 bytes of vda", "I/O APIC, input ", ": interrupt 16"]),
     DISK.named("a_virtio_disk_that_the_command_line_tells_of_keeps_what_is_written")
+        .in_fv()
         .on(WITHOUT_ACPI)
         .telling(&["verified 16777216 bytes of vda", "8259, line ", ": interrupt 16"]),
-    DISK.named("a_virtio_disk_without_acpi_and_pic_keeps_what_is_written").on(WITHOUT_PIC).telling(&[
-        "verified 16777216 bytes of vda",
-        "I/O APIC, input ",
-        ": interrupt 16",
-    ]),
-    DISK.named("a_modern_virtio_disk_in_memory_keeps_what_is_written").on(MODERN).telling(&[
+    DISK.named("a_virtio_disk_without_acpi_and_pic_keeps_what_is_written")
+        .in_fv()
+        .on(WITHOUT_PIC)
+        .telling(&["verified 16777216 bytes of vda", "I/O APIC, input ", ": interrupt 16"]),
+    DISK.named("a_modern_virtio_disk_in_memory_keeps_what_is_written").in_fv().on(MODERN).telling(&[
         "verified 16777216 bytes of vda",
         "I/O APIC, input ",
         ": interrupt 16",
     ]),
     DISK.named("a_virtio_disk_without_a_line_is_looked_at")
+        .in_fv()
         .on(WITHOUT_PIC)
         .words("lines=pic loglevel=debug fill=vda,7 verify=vda,7")
         .telling(&["verified 16777216 bytes of vda", "its interrupts do not arrive"])
         .not_telling(&[": interrupt "]),
     SMOKE
         .named("smoke_finds_everything_in_order_where_there_is_only_a_virtio_console")
+        .in_fv()
         .on(VIRTIO_CONSOLE)
         .telling(&["console at 0xfeb", "console: virtio console"]),
     SMOKE
         .named("text_goes_to_a_virtio_console_on_pci_beside_a_serial_port")
+        .in_fv()
         .on(CONSOLE_ON_PCI)
         .telling(&["console at 00:", "console: 16550 serial port"]),
     GuestTest::new("a_virtio_console_gets_what_was_written_before_it_was_found", "hello")
@@ -107,11 +112,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["Hello, Ada!"]),
     GuestTest::new("two_thousand_lines_arrive_on_a_modern_virtio_console", "console")
         .words("flood=2000")
-        .envs(ENVS)
+        .in_fv()
         .on(MODERN_CONSOLE)
         .telling(&["line 000000 of 2000:", "line 001999 of 2000:", "\n0 bytes were dropped"]),
     GuestTest::new("a_crash_is_reported_on_a_virtio_console", "fault")
-        .envs(ENVS)
+        .in_fv()
         .on(VIRTIO_CONSOLE)
         .words("fault=panic")
         .crashing()
@@ -126,9 +131,12 @@ pub(super) const TESTS: &[GuestTest] = &[
         .on(CONSOLE_WITHOUT_PORT)
         .words("rung=hvm")
         .not_telling(&["console at 00:"]),
-    WEB.named("web_clients_are_served_by_a_microvm").on(MICRO),
-    WEB.named("web_clients_are_served_by_a_microvm_without_acpi_and_pic").on(WITHOUT_PIC),
-    WEB.named("web_clients_are_served_by_a_modern_virtio_card_in_memory").on(MODERN),
+    WEB.named("web_clients_are_served_by_a_microvm").envs(&[Env::Kvm]).long_envs(&[Env::Fv]).on(MICRO),
+    WEB.named("web_clients_are_served_by_a_microvm_without_acpi_and_pic").in_fv().on(WITHOUT_PIC),
+    WEB.named("web_clients_are_served_by_a_modern_virtio_card_in_memory")
+        .envs(&[Env::Kvm])
+        .long_envs(&[Env::Fv])
+        .on(MODERN),
     GuestTest::new("words_about_devices_that_are_not_there_do_no_harm", "hello")
         .envs(&[Env::Fv])
         .words(
@@ -148,13 +156,13 @@ pub(super) const TESTS: &[GuestTest] = &[
         ])
         .not_telling(&["ignoring virtio_mmio.device"]),
     GuestTest::new("four_vcpus_of_a_microvm_work_together", "vcpus")
-        .envs(ENVS)
+        .in_fv()
         .on(MICRO)
         .vcpus(4)
         .words("messages=1000")
         .telling(&["4 of 4 tasks ran where they were started"]),
     GuestTest::new("four_vcpus_of_a_microvm_without_acpi_work_together", "vcpus")
-        .envs(ENVS)
+        .in_fv()
         .on(WITHOUT_ACPI)
         .vcpus(4)
         .words("messages=1000")
@@ -171,7 +179,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("fill=vda,7 verify=vda,7")
         .telling(&["verified 16777216 bytes of vda"]),
     WEB.named("web_clients_are_served_by_a_virtio_card_with_four_mib_of_registers")
-        .envs(&[Env::Kvm])
+        .envs(&[])
+        .long_envs(&[Env::Kvm])
         .on(DISTANT_DOORBELLS),
     GuestTest::new("an_emulated_disk_is_told_of_by_the_io_apic", "disk")
         .envs(&[Env::Fv])

@@ -99,35 +99,35 @@ pub(super) const TESTS: &[GuestTest] = &[
         .beside("sha256 xvda", SAME_TO_LINUX)
         .telling(&["64 MiB, all checked", "verified 16777216 bytes"]),
     GuestTest::new("linux_reads_what_the_guest_wrote_through_qemu", "disk")
-        .envs(XL)
+        .in_pvh()
         .disk(Backend::Qemu)
         .words("mix=xvda,3,256 fill=xvda,8 verify=xvda,8 mix=xvda,4,16 sha256=xvda")
         .beside("sha256 xvda", SAME_TO_LINUX)
         .telling(&["256 MiB, all checked", "verified 16777216 bytes"]),
     GuestTest::new("the_guest_reads_what_linux_wrote", "disk")
-        .envs(XL)
+        .in_pv()
         .disk(Backend::Kernel)
         .words("sha256=xvda")
         .after(FILL_BEFORE),
     GuestTest::new("the_guest_reads_what_linux_wrote_through_qemu", "disk")
-        .envs(XL)
+        .in_pvh()
         .disk(Backend::Qemu)
         .words("sha256=xvda")
         .after(FILL_BEFORE),
     GuestTest::new("io_survives_a_restart_of_the_backend", "disk")
-        .envs(XL)
+        .in_pv_and_pvh()
         .disk(Backend::Kernel)
         .words("mix=xvda,9,256")
         .beside("mixing", RESTART_BACKEND)
         .telling(&["unbound", "256 MiB, all checked"]),
     GuestTest::new("a_disk_that_is_detached_under_io_fails_and_can_come_back", "disk")
-        .envs(XL)
+        .in_pvh()
         .disk(Backend::Kernel)
         .words("hammer=xvda await=xvda list sha256=xvda")
         .beside("hammering", DETACH)
         .telling(&["the disk was taken away", "attached", "read-only", "sha256 xvda"]),
     GuestTest::new("a_disk_that_is_torn_away_under_io_fails_and_can_come_back", "disk")
-        .envs(XL)
+        .in_pv()
         .disk(Backend::Kernel)
         .words("hammer=xvda await=xvda sha256=xvda")
         .beside("hammering", FORCE)
@@ -145,22 +145,22 @@ pub(super) const TESTS: &[GuestTest] = &[
         .after(FOUR_QUEUES)
         .telling(&["4 vcpus read 200 blocks each", "queues: 4", "busy channels: 4", "16 MiB, all checked"]),
     GuestTest::new("sectors_of_4_kib_are_written_and_read", "disk")
-        .envs(XL)
+        .in_pv()
         .words("await=xvda list mix=xvda,6,32 fill=xvda,7 verify=xvda,7 sha256=xvda")
         .after(LARGE_SECTORS)
         .telling(&["sectors of 4096", "32 MiB, all checked", "verified 16777216 bytes"]),
     GuestTest::new("a_disk_grows_while_it_is_read", "disk")
-        .envs(XL)
+        .in_pvh()
         .words("await=xvda grow=xvda")
         .after(GROW)
         .telling(&["xvda grew from 8388608 to 12582912 bytes"]),
     GuestTest::new("what_is_discarded_takes_no_room", "disk")
-        .envs(XL)
+        .in_pv()
         .words("await=xvda list discard=xvda")
         .after(DISCARD)
         .telling(&["discards", "KiB left: 0"]),
     GuestTest::new("a_cd_is_read", "disk")
-        .envs(&[Env::Pv, Env::Pvh])
+        .envs(&[Env::Pvh]).long_envs(&[Env::Pv])
         .settings(&["disk = [ \"/bin/busybox,raw,xvda,cdrom\" ]"])
         .words("list sha256=xvda")
         .beside("sha256 xvda", SAME_CD)
@@ -172,7 +172,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .beside("sha256 ram0", SAME_RAMDISK)
         .telling(&["ram0", "read-only"]),
     GuestTest::new("a_store_that_is_destroyed_again_and_again_loses_nothing", "kv")
-        .envs(XL)
+        .in_pvh()
         .words("disk=xvda check")
         .after(include_str!("disks/cut_power.sh"))
         .telling(&["round 4", "batches are whole"]),
@@ -183,12 +183,12 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["round 100", "batches are whole"])
         .lasting(30),
     GuestTest::new("fat_is_read_and_written_and_fsck_is_content", "files")
-        .envs(XL)
+        .in_pv()
         .words("ls=/ sha256=/busybox \"put=/a long name.txt,hello\" fill=/numbers.bin,300000 sha256=/numbers.bin")
         .after(FAT)
         .telling(&["busybox", "hello"]),
     GuestTest::new("ext4_in_a_partition_is_read", "files")
-        .envs(XL)
+        .in_pvh()
         .words("partitions partition=1 ls=/ sha256=/deep/busybox")
         .after(EXT4)
         .telling(&["partition 1: 12582912 bytes at 1048576", "deep/"]),

@@ -4,33 +4,30 @@
 use super::GuestTest;
 use crate::env::Env;
 
-/// Where Xen offers the FIFO ABI.
-const FIFO: &[Env] = &[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers];
-/// Where it doesn't.
+/// Where Xen does not offer the FIFO ABI.
 const TWO_LEVEL: &[Env] = &[Env::PvShim, Env::QemuXen];
-/// Where `xl` starts a domain under a Xen that offers both.
-const GUESTS: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("no_event_is_lost_and_no_timer_is_early", "events")
-        .envs(FIFO)
+        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers])
+        .long_envs(&[Env::Dom0Pv, Env::Dom0Pvh])
         .telling(&["events: FIFO", "10000 events sent, 10000 echoed, 0 lost"]),
     GuestTest::new("no_event_is_lost_where_there_is_no_fifo_abi", "events")
         .envs(TWO_LEVEL)
         .words("events=fifo")
         .telling(&["events: 2-level", "10000 events sent, 10000 echoed, 0 lost"]),
     GuestTest::new("no_event_is_lost_in_the_2_level_abi", "events")
-        .envs(GUESTS)
+        .in_pv_and_pvh()
         .words("events=2l")
         .telling(&["events: 2-level", "10000 events sent, 10000 echoed, 0 lost"]),
     GuestTest::new("a_domain_with_few_ports_lives", "events")
-        .envs(GUESTS)
+        .in_pv()
         .words("few")
         .settings(&["max_event_channels = 8"])
         .telling(&["events: FIFO", "channels opened before Xen said Some(ENOSPC)"]),
     GuestTest::new("a_domain_with_few_ports_lives_in_the_2_level_abi", "events")
-        .envs(GUESTS)
+        .in_pvh()
         .words("few events=2l")
         .settings(&["max_event_channels = 8"])
         .telling(&["events: 2-level", "channels opened before Xen said Some(ENOSPC)"]),

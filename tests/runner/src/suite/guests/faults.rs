@@ -3,9 +3,6 @@
 //! cause and the function.
 
 use super::GuestTest;
-use crate::env::Env;
-
-const ENVS: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
@@ -21,7 +18,7 @@ pub(super) const TESTS: &[GuestTest] = &[
 
 const fn fault(name: &'static str, words: &'static str, texts: &'static [&'static str]) -> GuestTest {
     GuestTest::new(name, "fault")
-        .envs(ENVS)
+        .in_pv_and_pvh()
         .words(words)
         .crashing()
         .telling(texts)

@@ -4,18 +4,18 @@
 use super::GuestTest;
 use crate::env::Env;
 
-const ENVS: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
-
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("bytes_are_copied_filled_and_compared", "memory")
-        .envs(&[Env::Pv, Env::Pvh])
+        .envs(&[Env::Pv])
+        .long_envs(&[Env::Pvh])
         .words("functions")
         .telling(&["0 calls went wrong"]),
-    GuestTest::new("all_of_8_mib_is_used", "memory").envs(ENVS).memory(8).words("share=70"),
+    GuestTest::new("all_of_8_mib_is_used", "memory").in_pv_and_pvh().memory(8).words("share=70"),
     GuestTest::new("what_is_not_populated_is_not_used", "memory")
-        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers])
+        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .long_envs(&[Env::HvmPvDrivers])
         .settings(&["maxmem = 256"])
         .words("share=95"),
-    GuestTest::new("all_of_4_gib_is_used", "memory").envs(ENVS).memory(4096).words("share=95"),
+    GuestTest::new("all_of_4_gib_is_used", "memory").in_pv_and_pvh().memory(4096).words("share=95"),
 ];

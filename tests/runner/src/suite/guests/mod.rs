@@ -71,6 +71,8 @@ pub struct GuestTest {
     pub app: &'static str,
     /// Where.
     pub envs: &'static [Env],
+    /// Where it runs too, but only when asked for: it shows nothing new there.
+    pub long_envs: &'static [Env],
     /// Memory of the guest in MiB.
     pub memory: u32,
     /// Virtual CPUs of the guest.
@@ -137,6 +139,7 @@ impl GuestTest {
             name,
             app,
             envs: &Env::ALL,
+            long_envs: &[],
             memory: 64,
             vcpus: 1,
             boot: Boot::Direct,
@@ -162,6 +165,31 @@ impl GuestTest {
     /// The same in these environments only.
     pub const fn envs(self, envs: &'static [Env]) -> Self {
         Self { envs, ..self }
+    }
+
+    /// The same in these environments, too, but only when asked for.
+    pub const fn long_envs(self, long_envs: &'static [Env]) -> Self {
+        Self { long_envs, ..self }
+    }
+
+    /// The same in a PV guest; elsewhere where `xl` is only when asked for.
+    pub const fn in_pv(self) -> Self {
+        self.envs(&[Env::Pv]).long_envs(&[Env::Pvh, Env::Pvhvm])
+    }
+
+    /// The same in a PVH guest; elsewhere where `xl` is only when asked for.
+    pub const fn in_pvh(self) -> Self {
+        self.envs(&[Env::Pvh]).long_envs(&[Env::Pv, Env::Pvhvm])
+    }
+
+    /// The same in a PV and in a PVH guest, and in a PVHVM one only when asked for.
+    pub const fn in_pv_and_pvh(self) -> Self {
+        self.envs(&[Env::Pv, Env::Pvh]).long_envs(&[Env::Pvhvm])
+    }
+
+    /// The same where no hypervisor is, and under KVM only when asked for.
+    pub const fn in_fv(self) -> Self {
+        self.envs(&[Env::Fv]).long_envs(&[Env::Kvm])
     }
 
     /// The same with so many MiB.
@@ -296,6 +324,7 @@ impl GuestTest {
 pub struct GuestCase {
     test: &'static GuestTest,
     env: Env,
+    long: bool,
 }
 
 impl GuestCase {
@@ -307,8 +336,8 @@ impl GuestCase {
     /// Whether it is to run.
     pub fn is_chosen(&self, choice: &Choice) -> bool {
         match choice {
-            Choice::Long => self.test.long,
-            Choice::All | Choice::Quick => !self.test.long,
+            Choice::Long => self.long,
+            Choice::All | Choice::Quick => !self.long,
             Choice::Matching(_) => choice.has(&self.name()),
         }
     }
@@ -377,7 +406,13 @@ const OVERHEAD: u64 = 1536;
 /// All guest tests in all their environments.
 pub fn cases() -> Vec<GuestCase> {
     let tests = TOPICS.iter().copied().flatten();
-    tests.flat_map(|test| test.envs.iter().map(move |&env| GuestCase { test, env })).collect()
+    tests
+        .flat_map(|test| case_in(test, test.envs, test.long).chain(case_in(test, test.long_envs, true)))
+        .collect()
+}
+
+fn case_in(test: &'static GuestTest, envs: &'static [Env], long: bool) -> impl Iterator<Item = GuestCase> {
+    envs.iter().map(move |&env| GuestCase { test, env, long })
 }
 
 /// Runs the cases and counts their results.
@@ -385,6 +420,7 @@ pub fn cases() -> Vec<GuestCase> {
 /// # Errors
 /// If the lab fails.
 pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<()> {
+    tally.begin("building guests");
     let peer = cases.iter().any(GuestCase::needs_peer).then(|| build::build_peer(project)).transpose()?;
     let (scratch, disks) = (Scratch::new()?, Scratch::new()?);
     let mut images = HashMap::new();
@@ -394,13 +430,13 @@ pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<
         let image =
             images.entry(case.test.app).or_insert_with(|| build::build_by_name(project, case.test.app));
         match (image, case.obstacle()) {
-            (Err(error), _) => tally.fail(&case.name(), &format!("{error:#}")),
+            (Err(error), _) => tally.fail(&case.name(), &format!("{error:#}"), Duration::ZERO),
             (Ok(_), Some(obstacle)) => tally.skip(&case.name(), &obstacle),
             (Ok(image), None) => {
                 let dir = scratch.path().join(jobs.len().to_string());
                 fs::create_dir(&dir).context("cannot make a directory for a boot disk")?;
                 match case.job(image, peer.as_ref(), &dir, disks.path()) {
-                    Err(error) => tally.fail(&case.name(), &format!("{error:#}")),
+                    Err(error) => tally.fail(&case.name(), &format!("{error:#}"), Duration::ZERO),
                     Ok(job) => {
                         started.push(case);
                         jobs.push(job);
@@ -409,6 +445,7 @@ pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<
             }
         }
     }
+    tally.begin("guests");
     schedule::run(&project.lab(), &jobs, |index, outcome| {
         count(started[index], &jobs[index], &outcome, tally);
     })
@@ -484,12 +521,13 @@ fn count(case: &GuestCase, job: &Job, outcome: &Outcome, tally: &mut Tally) {
     if outcome.verdict == Verdict::Skip && case.test.expected.verdict == Verdict::Success {
         tally.skip(&name, "the guest found that it does not apply here");
     } else if faults.is_empty() && outcome.lab_faults > 0 {
-        tally.pass_again(&name, outcome.lab_faults);
+        tally.pass_again(&name, outcome.lab_faults, outcome.took);
     } else if faults.is_empty() {
-        tally.pass(&name, 1);
+        tally.pass(&name, 1, outcome.took);
     } else {
         let beside = outcome.companion.as_ref().map(|it| it.output.as_str()).unwrap_or_default();
-        tally.fail(&name, &format!("{}\n{}{explanation}{beside}", faults.join("\n"), outcome.console));
+        let reason = format!("{}\n{}{explanation}{beside}", faults.join("\n"), outcome.console);
+        tally.fail(&name, &reason, outcome.took);
     }
 }
 
@@ -560,7 +598,7 @@ mod tests {
     static CRASH: GuestTest = GuestTest::new("t", "fault").crashing().telling(&["stack overflow"]);
 
     fn case(env: Env) -> GuestCase {
-        GuestCase { test: &CRASH, env }
+        GuestCase { test: &CRASH, env, long: false }
     }
 
     fn outcome(ending: Ending, console: &str) -> Outcome {
@@ -585,7 +623,7 @@ mod tests {
 
     #[test]
     fn a_command_beside_a_guest_has_to_end_well_and_its_words_count() {
-        let case = GuestCase { test: &ACCOMPANIED, env: Env::Pv };
+        let case = GuestCase { test: &ACCOMPANIED, env: Env::Pv, long: false };
         let faults = |companion| {
             let guest = outcome(Ending::Poweroff, "Test result: SUCCESS\n");
             faults(&case, &Outcome { companion, ..guest }, "").len()

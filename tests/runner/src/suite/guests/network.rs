@@ -4,20 +4,8 @@
 use super::GuestTest;
 use crate::env::Env;
 
-/// Where an interface is one of Xen's.
-const XEN: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen];
-
 /// Where there is a fast one.
 const FAST: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm];
-
-/// Where there is one at all.
-const ALL: &[Env] =
-    &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen, Env::Kvm, Env::Fv];
-
-/// Where `xl` is.
-const XL: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
-/// Those that get 18 MB through in time: each frame costs an emulated card in the lab's Xen milliseconds.
-const SWIFT: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::QemuXen, Env::Kvm, Env::Fv];
 
 /// 256 MiB through whatever a guest has.
 const LARGE_FILE: GuestTest = GuestTest::new("", "httpd")
@@ -36,29 +24,39 @@ const FETCHED: &[&str] = &["7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("pings_of_all_sizes_are_answered", "echo")
-        .envs(FAST)
+        .envs(&[Env::Pv, Env::Kvm])
+        .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen])
         .words("ip=192.0.2.2/24,192.0.2.1")
         .visited_by(include_str!("network/ping.sh")),
-    GuestTest::new("what_is_sent_comes_back", "echo").envs(SWIFT).visited_by(include_str!("network/echo.sh")),
+    GuestTest::new("what_is_sent_comes_back", "echo")
+        .envs(&[Env::Pv, Env::Pvh, Env::Kvm, Env::Fv])
+        .long_envs(&[Env::Pvhvm, Env::HvmPvDrivers, Env::QemuXen])
+        .visited_by(include_str!("network/echo.sh")),
     GuestTest::new("what_is_sent_comes_back_to_who_looks_for_it", "echo")
-        .envs(&[Env::Pv, Env::Pvh, Env::QemuXen])
+        .envs(&[Env::Pvh])
+        .long_envs(&[Env::Pv, Env::QemuXen])
         .words("net.poll_us=500")
         .visited_by(include_str!("network/echo.sh")),
     GuestTest::new("a_line_comes_back", "echo")
-        .envs(&[Env::Hvm])
+        .envs(&[])
+        .long_envs(&[Env::Hvm])
         .visited_by(include_str!("network/hello.sh")),
     GuestTest::new("flows_have_several_queues", "echo")
-        .envs(XL)
+        .in_pv()
         .vcpus(4)
         .visited_by(concat!(include_str!("network/queues.sh"), include_str!("network/echo.sh")))
         .telling(&["4 queues"]),
     GuestTest::new("packets_of_other_groups_stay_away", "httpd")
-        .envs(XL)
+        .in_pvh()
         .visited_by(include_str!("network/groups.sh"))
         .telling(&["only its own groups"]),
-    GuestTest::new("web_clients_are_served", "httpd").envs(ALL).visited_by(include_str!("network/web.sh")),
+    GuestTest::new("web_clients_are_served", "httpd")
+        .envs(&[Env::Pv, Env::Pvh, Env::Kvm])
+        .long_envs(&[Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen, Env::Fv])
+        .visited_by(include_str!("network/web.sh")),
     GuestTest::new("two_hundred_connections_in_turn_are_served", "httpd")
-        .envs(FAST)
+        .envs(&[Env::Pv])
+        .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm])
         .words("connections=24")
         .visited_by(include_str!("network/connections.sh")),
     GuestTest::new("web_clients_are_served_for_a_minute", "httpd")
@@ -71,7 +69,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["10000 connections and more"])
         .lasting(20),
     GuestTest::new("files_of_a_fat_disk_are_served", "httpd")
-        .envs(XL)
+        .in_pvh()
         .words("root=xvda log")
         .hosted_by(concat!(include_str!("network/site.sh"), include_str!("network/fat_site.sh"))),
     GuestTest::new("the_same_file_is_served_off_any_disk_by_the_same_words", "httpd")
@@ -86,40 +84,45 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen])
         .lasting(7),
     GuestTest::new("eight_mib_are_enough_for_a_web_server", "httpd")
-        .envs(FAST)
+        .envs(&[Env::Pvh])
+        .long_envs(&[Env::Pv, Env::Pvhvm, Env::QemuXen, Env::Kvm])
         .memory(8)
         .visited_by(include_str!("network/web.sh")),
     GuestTest::new("a_real_iperf_measures_both_directions", "iperf")
-        .envs(FAST)
+        .envs(&[Env::Pv, Env::Kvm])
+        .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen])
         .visited_by(include_str!("network/iperf.sh"))
         .telling(&["iperf: received ", "iperf: sent ", "frames have left in"]),
     GuestTest::new("the_guest_measures_with_a_real_iperf_server", "iperf")
-        .envs(XEN)
+        .envs(&[Env::Pvh])
+        .long_envs(&[Env::Pv, Env::Pvhvm, Env::QemuXen])
         .words("client=192.0.2.1 time=3")
         .met_by(include_str!("network/iperf_server.sh"))
         .telling(&["iperf: sent ", "iperf: received ", "the server has received"]),
     GuestTest::new("two_guests_find_each_other_by_name_and_talk", "echo")
-        .envs(XL)
+        .in_pv()
         .visited_by(include_str!("network/pair.sh"))
         .telling(&["guest.test is 192.0.2.2", "256 of 256 blocks", "5 of 5 datagrams"]),
     GuestTest::new("checksums_are_right_where_nobody_else_fills_them_in", "echo")
-        .envs(XL)
+        .in_pvh()
         .words("ip=192.0.2.2/24,192.0.2.1")
         .visited_by(include_str!("network/checksums.sh"))
         .telling(&["blank at first", "right without offload"]),
     GuestTest::new("an_interface_comes_back_under_load", "echo")
-        .envs(XL)
+        .in_pv_and_pvh()
         .words("ip=192.0.2.2/24,192.0.2.1")
         .visited_by(include_str!("network/plug.sh")),
     GuestTest::new("without_an_interface_the_reason_is_told", "echo")
-        .envs(XEN)
+        .envs(&[Env::Pv])
+        .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen])
         .failing()
         .telling(&["no network: the toolstack gave no such interface"]),
     GuestTest::new("who_stops_waiting_for_an_interface_may_ask_again", "interface")
-        .envs(&[Env::Kvm, Env::Fv])
+        .in_fv()
         .telling(&["the stack came when it had been asked for in vain "]),
     GuestTest::new("an_emulated_card_goes_when_the_paravirtual_interface_works", "echo")
-        .envs(&[Env::Pvhvm, Env::HvmPvDrivers])
+        .envs(&[Env::Pvhvm])
+        .long_envs(&[Env::HvmPvDrivers])
         .words("loglevel=debug")
         .visited_by(include_str!("network/unplugged.sh"))
         .telling(&["the emulated network cards are unplugged"])

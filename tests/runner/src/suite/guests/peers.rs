@@ -4,9 +4,6 @@
 use super::GuestTest;
 use crate::env::Env;
 
-/// Guests of `xl` that talk to Xen themselves.
-const XL: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
-
 /// What the guests write when they are ready for the peer.
 const READY: &str = "ready for a peer";
 
@@ -24,17 +21,17 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["--p---"]),
     GuestTest::new("ten_thousand_events_to_dom0_and_back_are_not_lost", "peer")
         .words("peer=echo")
-        .envs(XL)
+        .in_pv_and_pvh()
         .beside(READY, "$PEER echo $DOMID 10000")
         .telling(&["10000 events answered, 0 lost", "10000 events came and were answered"]),
     GuestTest::new("work_goes_on_in_a_storm_of_events", "peer")
         .words("peer=storm")
-        .envs(XL)
+        .in_pv()
         .beside(READY, "$PEER storm $DOMID")
         .telling(&["50 rounds of work done, woken by events: often"]),
     GuestTest::new("pages_are_shared_with_dom0_both_ways", "peer")
         .words("peer=grants")
-        .envs(XL)
+        .in_pv_and_pvh()
         .beside(READY, "$PEER grants $DOMID")
         .telling(&[
             "the peer left: written by dom0",
@@ -46,17 +43,17 @@ pub(super) const TESTS: &[GuestTest] = &[
         ]),
     GuestTest::new("transactions_beside_a_writer_in_dom0_add_up", "peer")
         .words("peer=add")
-        .envs(XL)
+        .in_pvh()
         .beside(READY, "$PEER add $DOMID 200")
         .telling(&["40 added here, 200 by the peer, the sum is 240"]),
     GuestTest::new("a_lying_xenstored_is_survived", "peer")
         .words("peer=lie")
-        .envs(XL)
+        .in_pv()
         .after("$PEER lie $DOMID")
         .telling(&["21 lies told", "21 lies survived", "the real xenstored answers: "]),
     GuestTest::new("a_flooded_watch_costs_no_more_than_it_may", "peer")
         .words("peer=flood")
-        .envs(XL)
+        .in_pvh()
         .beside(READY, "$PEER flood $DOMID 20000")
         .telling(&[
             "20000 writes done",
@@ -64,15 +61,15 @@ pub(super) const TESTS: &[GuestTest] = &[
         ]),
     GuestTest::new("limits_of_xenstore_are_errors", "peer")
         .words("peer=quotas")
-        .envs(XL)
+        .in_pv()
         .telling(&["too long for a node: xenstored refused", "after many watches: xenstored refused"]),
     GuestTest::new("a_guest_of_eight_event_channels_lives_with_them", "peer")
         .words("peer=ports")
-        .envs(XL)
+        .in_pvh()
         .settings(&["max_event_channels = 8"])
         .telling(&["channels opened before Xen said Some(", "xenstore still answers: prism"]),
     GuestTest::new("a_grant_table_of_one_frame_is_full_early", "grants")
-        .envs(XL)
+        .in_pv()
         .settings(&["max_grant_frames = 1"])
         .telling(&["504 pages granted at once, then: the table is full", "1 of 1 frames"]),
 ];

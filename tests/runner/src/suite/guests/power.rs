@@ -5,50 +5,50 @@ use super::GuestTest;
 use crate::env::Env;
 use crate::guest::Ending;
 
-const ENVS: &[Env] = &[Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm, Env::Hvm];
-
-/// Where `xl` can ask.
-const ASKED: &[Env] = &[Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm];
-
 /// A guest that waits until `xl` asks it to end.
 const WAITING: GuestTest = GuestTest::new("", "power")
     .words("power=wait")
-    .envs(ASKED)
+    .in_pv_and_pvh()
     .beside("about to: wait", "xl shutdown $DOMID");
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("switching_off_is_a_poweroff", "power")
         .words("power=off")
-        .envs(ENVS)
+        .envs(&[Env::Pv, Env::Pvh, Env::PvShim, Env::Hvm])
+        .long_envs(&[Env::Pvhvm])
         .ending_by(&Ending::Poweroff),
     GuestTest::new("starting_again_is_a_reboot", "power")
         .words("power=reboot")
-        .envs(ENVS)
+        .envs(&[Env::Pv, Env::Pvh, Env::Hvm])
+        .long_envs(&[Env::PvShim, Env::Pvhvm])
         .ending_by(&Ending::Reboot),
     GuestTest::new("a_request_in_xenstore_is_obeyed", "power")
         .words("power=asked-to-reboot")
-        .envs(ASKED)
+        .envs(&[Env::Pv, Env::Pvh])
+        .long_envs(&[Env::PvShim, Env::Pvhvm])
         .telling(&["the toolstack asks for: reboot"])
         .ending_by(&Ending::Reboot),
     GuestTest::new("a_request_that_nobody_knows_is_left_alone", "power")
         .words("power=asked-in-vain")
-        .envs(ASKED)
+        .in_pv()
         .telling(&["\"frobnicate\" is not supported, and left alone", "\"suspend\" is not supported"]),
     WAITING.named("xl_shutdown_is_obeyed"),
     WAITING
         .named("xl_shutdown_is_obeyed_by_a_guest_with_vectors_of_its_own")
-        .envs(&[Env::Pvh, Env::Pvhvm])
+        .envs(&[Env::Pvhvm])
+        .long_envs(&[Env::Pvh])
         .words("power=wait upcall=percpu")
         .telling(&["upcall: event channels by vCPU vector"]),
     WAITING
         .named("xl_shutdown_is_obeyed_by_a_guest_that_polls")
-        .envs(&[Env::Pvh, Env::Pvhvm])
+        .envs(&[Env::Pvh])
+        .long_envs(&[Env::Pvhvm])
         .words("power=wait upcall=poll")
         .telling(&["upcall: event channels by polling"]),
     WAITING
         .named("an_nmi_is_reported_and_the_guest_goes_on")
-        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .in_pv_and_pvh()
         .beside("about to: wait", NMIS)
         .telling(&["non-maskable interrupt on vCPU 0; the guest goes on", "prism_arch::entry::arrive"]),
 ];

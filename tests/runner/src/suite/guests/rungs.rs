@@ -6,8 +6,6 @@ use super::GuestTest;
 use crate::env::Env;
 use crate::guest::Boot;
 
-const WITH_BIOS: &[Env] = &[Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::Kvm, Env::Fv];
-
 /// SHA-256 of a MiB of zeros, which is what a guest's IDE disk holds if it was given none.
 const ZEROS: &[&str] = &["sha256 hda 30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58"];
 
@@ -18,20 +16,24 @@ const AHCI: &[&str] = &["hdtype = \"ahci\""];
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("smoke_finds_everything_in_order_on_a_disk", "smoke")
         .booting_from(Boot::Disk)
-        .envs(WITH_BIOS)
+        .envs(&[Env::Pvhvm, Env::Hvm, Env::Kvm, Env::Fv])
+        .long_envs(&[Env::HvmPvDrivers])
         .telling(&["entered by Multiboot2"]),
     GuestTest::new("hello_says_hello_from_a_cd", "hello")
         .booting_from(Boot::Cd)
         .words("name=\"you all\"")
-        .envs(&[Env::Hvm, Env::Fv])
+        .envs(&[Env::Fv])
+        .long_envs(&[Env::Hvm])
         .telling(&["entered by Multiboot2", "Hello, you all"]),
     GuestTest::new("spectrum_prints_the_right_grid_on_a_disk", "spectrum")
         .booting_from(Boot::Disk)
-        .envs(WITH_BIOS)
+        .envs(&[Env::Fv])
+        .long_envs(&[Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::Kvm])
         .with_grid(),
     GuestTest::new("an_emulated_disk_is_read", "disk")
         .words("list sha256=hda")
-        .envs(&[Env::Hvm, Env::Fv])
+        .envs(&[Env::Fv])
+        .long_envs(&[Env::Hvm])
         .telling(ZEROS),
     GuestTest::new("an_emulated_disk_keeps_what_is_written", "disk")
         .words("fill=hda,5 flush=hda verify=hda,5 fill=hda,6 verify=hda,6")
@@ -39,7 +41,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["verified 1048576 bytes of hda"]),
     GuestTest::new("an_ahci_disk_is_read", "disk")
         .words("list sha256=hda")
-        .envs(&[Env::Hvm])
+        .envs(&[])
+        .long_envs(&[Env::Hvm])
         .settings(AHCI)
         .telling(&[
             "AHCI controller at ",
@@ -52,7 +55,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["verified 1048576 bytes of hda"]),
     GuestTest::new("smoke_finds_everything_in_order_on_an_ahci_disk", "smoke")
         .booting_from(Boot::Disk)
-        .envs(&[Env::Hvm, Env::HvmPvDrivers, Env::Pvhvm])
+        .envs(&[Env::Hvm])
+        .long_envs(&[Env::HvmPvDrivers, Env::Pvhvm])
         .settings(AHCI),
     // Not in guests of a lab machine: UEFI makes the machine's QEMU 10 end with an assertion of its own
     // (tcg_handle_interrupt: bql_locked).

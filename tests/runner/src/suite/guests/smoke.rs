@@ -9,6 +9,11 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("smoke_finds_everything_in_order", "smoke"),
     GuestTest::new("smoke_finds_everything_in_order_with_the_hypercall_page", "smoke")
         .words("hypercall=page")
-        .envs(&Env::XEN),
-    GuestTest::new("hello_says_hello_to_whom_it_is_told", "hello").words("name=Xen").telling(&["Hello, Xen"]),
+        .envs(&[Env::Pv, Env::Pvh, Env::QemuXen])
+        .long_envs(&[Env::Dom0Pv, Env::Dom0Pvh, Env::PvShim, Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm]),
+    GuestTest::new("hello_says_hello_to_whom_it_is_told", "hello")
+        .envs(&[Env::Dom0Pv, Env::Pv, Env::Pvh, Env::Pvhvm, Env::Kvm, Env::Fv])
+        .long_envs(&[Env::Dom0Pvh, Env::PvShim, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen])
+        .words("name=Xen")
+        .telling(&["Hello, Xen"]),
 ];

@@ -5,11 +5,6 @@ use super::GuestTest;
 use crate::env::Env;
 use crate::guest::Boot;
 
-/// Where Xen starts vCPUs, and where local APICs do. (In `hvm`, started without firmware, there is
-/// neither ACPI nor memory below 1 MiB to start one in.)
-const ENVS: &[Env] =
-    &[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm, Env::QemuXen, Env::Kvm, Env::Fv];
-
 /// Four vCPUs, each with something to do, and with something to say to the next.
 const FOUR: GuestTest = GuestTest::new("", "vcpus")
     .vcpus(4)
@@ -22,9 +17,13 @@ const SWITCHED_OFF: GuestTest =
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
-    FOUR.named("four_vcpus_work_together").envs(ENVS),
+    // Not in `hvm`: started without firmware, it has neither ACPI nor memory below 1 MiB to start one in.
+    FOUR.named("four_vcpus_work_together")
+        .envs(&[Env::Dom0Pv, Env::Pv, Env::Pvh, Env::PvShim, Env::Kvm, Env::Fv])
+        .long_envs(&[Env::Dom0Pvh, Env::Pvhvm, Env::QemuXen]),
     FOUR.named("four_vcpus_work_together_behind_a_bios")
-        .envs(&[Env::Pvhvm, Env::Hvm])
+        .envs(&[Env::Hvm])
+        .long_envs(&[Env::Pvhvm])
         .booting_from(Boot::Disk),
     SWITCHED_OFF.named("vcpus_that_are_switched_off_stay_so").envs(&[Env::Pvh]),
     SWITCHED_OFF
@@ -32,26 +31,29 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Pvhvm])
         .booting_from(Boot::Disk),
     GuestTest::new("four_vcpus_exchange_a_million_messages", "vcpus")
-        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen])
+        .envs(&[Env::Pv])
+        .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen])
         .vcpus(4)
         .words("messages=1000000")
         .telling(&["1000000 messages sent, 1000000 received in their order"]),
     GuestTest::new("vcpus_take_events_by_vectors_of_their_own", "vcpus")
-        .envs(&[Env::Pvh, Env::Pvhvm])
+        .envs(&[Env::Pvhvm])
+        .long_envs(&[Env::Pvh])
         .vcpus(4)
         .words("messages=1000 upcall=percpu")
         .telling(&["upcall: event channels by vCPU vector", "400 events taken by 4 vCPUs"]),
     GuestTest::new("vcpus_find_events_by_polling", "vcpus")
-        .envs(&[Env::Pvh, Env::Pvhvm])
+        .envs(&[Env::Pvh])
+        .long_envs(&[Env::Pvhvm])
         .vcpus(4)
         .words("messages=1000 upcall=poll")
         .telling(&["upcall: event channels by polling", "400 events taken by 4 vCPUs"]),
     GuestTest::new("thirty_three_vcpus_boot", "vcpus")
-        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .in_pv_and_pvh()
         .vcpus(33)
         .telling(&["33 of 33 tasks ran where they were started", "660 timers on 33 vCPUs, 0 early"]),
     GuestTest::new("a_vcpu_that_overflows_its_stack_is_a_crash", "vcpus")
-        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .in_pv_and_pvh()
         .vcpus(4)
         .words("crash=2")
         .crashing()
