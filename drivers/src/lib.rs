@@ -13,6 +13,7 @@ pub mod ahci;
 mod alarm;
 pub mod apic;
 mod ata;
+pub mod backoff;
 pub mod blkfront;
 pub mod block;
 pub mod dma;

@@ -206,12 +206,21 @@ impl Context {
         disks::all().await
     }
 
-    /// The disk of this name, such as `xvda`; `None` if there is none.
+    /// The disk that is meant by this name, such as `xvda` or `/dev/sdb`; `None` if there is none. A disk of
+    /// exactly this name comes first; a name with another prefix than the disk has will do.
     pub async fn disk(&self, name: &str) -> Option<Arc<Disk>> {
-        disks::all().await.into_iter().find(|disk| disk.name() == name)
+        let (disk, partition) = disks::find(name).await?;
+        partition.is_none().then_some(disk)
     }
 
-    /// Waits until there is a disk of this name: one that is plugged in later, perhaps never.
+    /// The disk that is meant by this name, and the number of the partition if it names one, such as
+    /// `xvda2` where no disk has that name; `None` if there is no such disk. Whether there is such a partition is
+    /// another question.
+    pub async fn disk_or_partition(&self, name: &str) -> Option<(Arc<Disk>, Option<u32>)> {
+        disks::find(name).await
+    }
+
+    /// Waits until there is a disk of exactly this name: one that is plugged in later, perhaps never.
     pub async fn wait_for_disk(&self, name: &str) -> Arc<Disk> {
         disks::named(name).await
     }

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The disks there are, in the order of their numbers: the same at each boot.
 
-use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::future::poll_fn;
-use core::task::{Poll, Waker};
 
-use spin::Mutex;
+use embassy_time::{Duration, TimeoutError, with_timeout};
+use log::warn;
+use prism_drivers::block::{Registry, names};
 
 use crate::grant::OwnPage;
 
@@ -34,7 +33,7 @@ pub(crate) type Number = u32;
 /// The number of the disk that the loader put into memory: the last one.
 pub(crate) const RAMDISK: Number = Number::MAX;
 
-static DISKS: Mutex<Disks> = Mutex::new(Disks { disks: BTreeMap::new(), searches: 0, wakers: Vec::new() });
+static DISKS: Registry<OwnPage> = Registry::new();
 
 /// A buffer of `length` bytes; `None` if there is no memory.
 pub fn buffer(length: usize) -> Option<Buffer> {
@@ -49,94 +48,56 @@ pub fn bytes(disk: Arc<Disk>) -> Bytes {
     Bytes::of(disk, Arc::new(OwnPage::new))
 }
 
+/// How long [`all`] waits for it to be known what becomes of disks, whatever keeps that from happening: an
+/// xenstored that does not answer, say. Each disk by itself has less time.
+const LONGEST_SCAN: Duration = Duration::from_secs(60);
+
 /// All disks, once it is known what becomes of those that were there at boot.
 pub(crate) async fn all() -> Vec<Arc<Disk>> {
-    poll_fn(|context| {
-        let mut disks = DISKS.lock();
-        if disks.is_settled() {
-            return Poll::Ready(disks.working());
+    match with_timeout(LONGEST_SCAN, DISKS.all()).await {
+        Ok(disks) => disks,
+        Err(TimeoutError) => {
+            let pending = DISKS.pending();
+            warn!("disks are still looked for after {LONGEST_SCAN}; going on without those: {pending:?}");
+            DISKS.working()
         }
-        disks.wakers.push(context.waker().clone());
-        Poll::Pending
-    })
-    .await
+    }
 }
 
-/// The disk of this name, as soon as there is one.
+/// The disk that people mean by `name`, and the number of the partition, if they mean one.
+pub(crate) async fn find(name: &str) -> Option<(Arc<Disk>, Option<u32>)> {
+    let disks = all().await;
+    let named: Vec<&str> = disks.iter().map(|disk| disk.name()).collect();
+    let meaning = names::meaning(&named, name)?;
+    Some((Arc::clone(disks.get(meaning.disk)?), meaning.partition))
+}
+
+/// The disk of exactly this name, as soon as there is one.
 pub(crate) async fn named(name: &str) -> Arc<Disk> {
-    poll_fn(|context| {
-        let mut disks = DISKS.lock();
-        match disks.working().into_iter().find(|disk| disk.name() == name) {
-            Some(disk) => Poll::Ready(disk),
-            None => {
-                disks.wakers.push(context.waker().clone());
-                Poll::Pending
-            }
-        }
-    })
-    .await
+    DISKS.named(name).await
 }
 
 /// Has [`all`] wait until as many searches have ended as were begun.
 pub(crate) fn begin_search() {
-    DISKS.lock().searches += 1;
+    DISKS.begin_scan();
 }
 
 /// A search has ended: all disks that are there at boot have been [announced](announce).
 pub(crate) fn end_search() {
-    change(|disks| disks.searches = disks.searches.saturating_sub(1));
+    DISKS.end_scan();
 }
 
 /// There is a disk of which it will be known later what becomes of it.
 pub(crate) fn announce(number: Number) {
-    change(|disks| {
-        disks.disks.entry(number).or_insert(Place::Announced);
-    });
+    DISKS.announce(number);
 }
 
 /// There is a disk, and it works.
 pub(crate) fn add(number: Number, disk: Arc<Disk>) {
-    change(|disks| drop(disks.disks.insert(number, Place::Works(disk))));
+    DISKS.add(number, disk);
 }
 
-/// There is no such disk, or it does not work.
+/// There is no such disk, or it does not work now.
 pub(crate) fn remove(number: Number) {
-    change(|disks| drop(disks.disks.remove(&number)));
-}
-
-/// Changes what there is, and wakes whoever waits for a change.
-fn change(how: impl FnOnce(&mut Disks)) {
-    let wakers = {
-        let mut disks = DISKS.lock();
-        how(&mut disks);
-        core::mem::take(&mut disks.wakers)
-    };
-    wakers.into_iter().for_each(Waker::wake);
-}
-
-struct Disks {
-    disks: BTreeMap<Number, Place>,
-    searches: u32,
-    wakers: Vec<Waker>,
-}
-
-enum Place {
-    /// It is not known yet what becomes of it.
-    Announced,
-    Works(Arc<Disk>),
-}
-
-impl Disks {
-    fn is_settled(&self) -> bool {
-        self.searches == 0 && self.disks.values().all(|place| matches!(place, Place::Works(_)))
-    }
-
-    fn working(&self) -> Vec<Arc<Disk>> {
-        let places = self.disks.values();
-        let works = |place: &Place| match place {
-            Place::Works(disk) => Some(Arc::clone(disk)),
-            Place::Announced => None,
-        };
-        places.filter_map(works).collect()
-    }
+    DISKS.remove(number);
 }

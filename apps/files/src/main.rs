@@ -25,18 +25,25 @@ prism::app!(main, words: ["disk", "partition", "partitions", "ls", "cat", "sha25
 
 async fn main(context: Context) -> prism::Result<Verdict> {
     let name = context.command_line().get("disk").unwrap_or("xvda");
-    let disk = context.disk(name).await.ok_or_else(|| format!("there is no disk {name}"))?;
+    let (disk, partition) =
+        context.disk_or_partition(name).await.ok_or_else(|| format!("there is no disk {name}"))?;
     let done = blocking::run(move || {
         let sector_size = disk.geometry().sector_size as usize;
-        work(&context, Arc::new(disks::bytes(disk)), sector_size)
+        work(&context, Arc::new(disks::bytes(disk)), partition, sector_size)
     });
     done.await?
 }
 
-fn work(context: &Context, disk: Arc<Bytes>, sector_size: usize) -> prism::Result<Verdict> {
+fn work(
+    context: &Context,
+    disk: Arc<Bytes>,
+    named: Option<u32>,
+    sector_size: usize,
+) -> prism::Result<Verdict> {
     let line = context.command_line();
-    let place = match line.get("partition") {
-        Some(number) => partition(&disk, sector_size, number.parse()?)?,
+    let number = line.get("partition").map(str::parse).transpose()?.or(named);
+    let place = match number {
+        Some(number) => partition(&disk, sector_size, number as usize)?,
         None => Arc::clone(&disk),
     };
     for word in line.words() {

@@ -68,15 +68,15 @@ impl Drop for Opened {
 impl Volume {
     /// The volume that `root` names: a disk, or a disk and the number of a partition.
     pub(crate) async fn mount(context: &Context, root: &str) -> prism::Result<Self> {
-        let (name, number) = split(root);
-        if name == ANY {
+        if let Some(number) = any(root) {
             let none = || format!("root={root}: no disk has a file system there");
             return Self::mount_any(context, number).await?.ok_or_else(|| none().into());
         }
         let missing = || {
             format!("root={root}: there is no such disk; give builtin, ramdisk, disk, or a name such as xvda")
         };
-        let disk = context.disk(name).await.ok_or_else(missing)?;
+        let (disk, number) = context.disk_or_partition(root).await.ok_or_else(missing)?;
+        let number = number.and_then(|number| number.try_into().ok());
         let mounted = Self::mount_disk(context, disk, number).await?;
         Ok(mounted.map_err(|error| format!("root={root}: {error}"))?)
     }
@@ -129,10 +129,12 @@ impl Volume {
     }
 }
 
-/// The name of a disk, and the number of a partition behind it.
-fn split(root: &str) -> (&str, Option<usize>) {
-    let name = root.trim_end_matches(|letter: char| letter.is_ascii_digit());
-    (name, root.get(name.len()..).and_then(|number| number.parse().ok()))
+/// The number of a partition on whichever disk, or of none, if `root` leaves it open which disk that is.
+fn any(root: &str) -> Option<Option<usize>> {
+    match root.strip_prefix(ANY)? {
+        "" => Some(None),
+        number => number.parse().ok().map(Some),
+    }
 }
 
 fn mount(

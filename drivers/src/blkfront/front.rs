@@ -5,6 +5,7 @@ use alloc::format;
 use alloc::string::ToString;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::future::pending;
 use core::time::Duration;
 
 use embassy_futures::select::{Either3, select3};
@@ -13,6 +14,7 @@ use xen::event::Port;
 use xen::grant::Reference;
 use xen::ring::Ring;
 use xen::xenbus::{Device, Frontend, State};
+use xen::xenstore;
 use xen_sys::io::blkif::blkif_request;
 use xen_sys::io::protocols::XEN_IO_PROTO_ABI_X86_64;
 
@@ -60,7 +62,11 @@ impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
         let vbd = self.vbd;
         let Some(device) = self.device.clone() else { return Ok(()) };
         let size = async {
-            let mut sectors = device.client().watch(&format!("{}/sectors", device.backend())).await?;
+            let mut sectors = match device.client().watch(&format!("{}/sectors", device.backend())).await {
+                // A domain may have so many watches, and no more: then the disk keeps its size.
+                Err(xenstore::Error::Refused(_)) => return pending().await,
+                sectors => sectors?,
+            };
             loop {
                 sectors.next().await?;
                 resize(vbd, &device).await?;

@@ -22,6 +22,8 @@ mod buffer;
 mod bytes;
 mod error;
 mod geometry;
+pub mod names;
+mod registry;
 mod request;
 mod served;
 
@@ -36,6 +38,7 @@ pub use buffer::Buffer;
 pub use bytes::{Bytes, Pages};
 pub use error::{Error, Failed, Result};
 pub use geometry::Geometry;
+pub use registry::Registry;
 pub use request::{Discard, Request};
 pub use served::{Done, Queue, Served};
 

@@ -8,19 +8,21 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::fmt;
-use core::future::Future;
+use core::future::{Future, pending};
 
-use embassy_futures::select::select;
-use embassy_time::{Duration, Timer};
+use embassy_futures::select::{Either3, select3};
+use embassy_time::{Duration, Instant, Timer};
 use log::{debug, info, warn};
+use prism_drivers::backoff::Backoff;
 use spin::Mutex;
 use xen::xenbus::{Device, Ended, Failure, State};
 use xen::xenstore::{self, Client};
 
 use crate::{exec, store};
 
-/// The pause before a device is driven again: one that always fails must not keep us busy.
-const PAUSE: Duration = Duration::from_millis(100);
+/// The pauses before a device is driven again: one that always fails must not keep us busy.
+const FIRST_PAUSE: core::time::Duration = core::time::Duration::from_millis(100);
+const LONGEST_PAUSE: core::time::Duration = core::time::Duration::from_secs(60);
 
 /// Time that each step of the handshake with a device's backend may take.
 pub(super) const STEP: core::time::Duration = core::time::Duration::from_secs(10);
@@ -41,7 +43,10 @@ pub(crate) trait Class: Sync {
     /// anew, or begins again.
     fn drive(&self, number: u32, device: Device) -> impl Future<Output = Ended<Self::Error>>;
 
-    /// Told that a device is no more.
+    /// Told that a device cannot be driven now, as its nodes are damaged or cannot be read.
+    fn unusable(&self, _number: u32) {}
+
+    /// Told that a device is no more, or will not be driven.
     fn gone(&self, number: u32);
 }
 
@@ -92,18 +97,25 @@ async fn find<C: Class>(
             if !attended.lock().insert(number) {
                 continue;
             }
-            let attended = Arc::clone(attended);
+            let ended = Arc::clone(attended);
             let task = async move {
                 // It stays attended to while xenstored is away.
-                let attention = async || attend_one(class, store, number).await;
+                let attention = async || {
+                    let ended = attend_one(class, store, number).await;
+                    class.unusable(number);
+                    ended
+                };
                 if let Err(error) = store::persist(store, attention).await {
                     warn!("device/{}/{number} is given up: {error}", C::DIRECTORY);
                 }
-                attended.lock().remove(&number);
+                ended.lock().remove(&number);
                 class.gone(number);
             };
-            if exec::spawn(task).is_err() {
-                warn!("device/{}/{number} is not driven: too many tasks run", C::DIRECTORY);
+            if let Err(error) = exec::spawn(task) {
+                warn!("device/{}/{number} is not driven: {error}", C::DIRECTORY);
+                // The next change is an occasion to try again.
+                attended.lock().remove(&number);
+                class.gone(number);
             }
         }
     }
@@ -128,9 +140,11 @@ fn number(name: &str) -> Option<u32> {
 /// Drives a device for as long as it is there.
 async fn attend_one<C: Class>(class: &C, store: &Client, number: u32) -> xenstore::Result<()> {
     let path = format!("device/{}/{number}", C::DIRECTORY);
-    let mut changes = store.watch(&path).await?;
+    let mut changes = watch(store, &path).await?;
+    let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let mut backend = None;
+        let begun = Instant::now();
         match Device::open(store, &path).await {
             Ok(device) => {
                 backend = Some(device.backend().to_string());
@@ -141,12 +155,16 @@ async fn attend_one<C: Class>(class: &C, store: &Client, number: u32) -> xenstor
                     Ended::Failed(failure) => warn!("{path} does not work: {failure}"),
                 }
             }
-            Err(error) if error.is_not_found() => {}
             Err(error @ xenstore::Error::Dead(_)) => return Err(error),
-            Err(error) => warn!("{path} makes no sense: {error}"),
+            Err(error) => {
+                warn!("{path}: invalid device node, not driven: {error}");
+                class.unusable(number);
+            }
         }
-        Timer::after(PAUSE).await;
-        if !until_anew(store, &path, backend, &mut changes).await? {
+        let lasted = begun.elapsed();
+        let pause = backoff.after(lasted.into()).try_into().unwrap_or(Duration::MAX);
+        Timer::after(pause).await;
+        if !until_anew(store, &path, backend, &mut changes, pause).await? {
             return Ok(());
         }
     }
@@ -158,11 +176,12 @@ async fn until_anew(
     store: &Client,
     path: &str,
     backend: Option<String>,
-    changes: &mut xenstore::Watch,
+    changes: &mut Option<xenstore::Watch>,
+    pause: Duration,
 ) -> xenstore::Result<bool> {
     // What happens to the backend matters only if there is one to watch.
     let mut backend_changes = match &backend {
-        Some(backend) => store.watch(&format!("{backend}/state")).await.ok(),
+        Some(backend) => watch(store, &format!("{backend}/state")).await?,
         None => None,
     };
     loop {
@@ -176,12 +195,33 @@ async fn until_anew(
             (Some(State::Initialising), _) | (_, Some(State::InitWait)) => return Ok(true),
             _ => {}
         }
-        match &mut backend_changes {
-            Some(backend_changes) => {
-                select(changes.next(), backend_changes.next()).await;
-            }
-            None => drop(changes.next().await?),
+        let unwatched = changes.is_none() || (backend.is_some() && backend_changes.is_none());
+        let again = async { if unwatched { Timer::after(pause * 10).await } else { pending().await } };
+        match select3(change(changes), change(&mut backend_changes), again).await {
+            Either3::First(changed) | Either3::Second(changed) => changed?,
+            Either3::Third(()) => {}
         }
+    }
+}
+
+/// A watch; `None` if xenstored refuses it: a domain has a quota of them, which many devices use up. Then it
+/// is looked now and then.
+async fn watch(store: &Client, path: &str) -> xenstore::Result<Option<xenstore::Watch>> {
+    match store.watch(path).await {
+        Ok(watch) => Ok(Some(watch)),
+        Err(xenstore::Error::Refused(refusal)) => {
+            debug!("changes of {path} are looked for now and then: {refusal}");
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Waits until something changes: for ever without a watch.
+async fn change(watch: &mut Option<xenstore::Watch>) -> xenstore::Result<()> {
+    match watch {
+        Some(watch) => watch.next().await.map(drop),
+        None => pending().await,
     }
 }
 

@@ -24,13 +24,14 @@ mod vbd;
 mod vif;
 pub(crate) mod virtio;
 
+use log::warn;
 use prism_boot::CommandLine;
 use prism_boot::services::DeviceBus;
 use spin::Once;
 use xen::xenstore::Client;
 
 use crate::network::{NetworkError, interfaces};
-use crate::{exec, store};
+use crate::{disks, exec, store};
 use attend::attend;
 use platform::XenPlatform;
 use vbd::Vbds;
@@ -43,8 +44,10 @@ static VIFS: Once<Vifs> = Once::new();
 pub(crate) fn begin(store: &'static Client, line: &CommandLine) {
     let Some(platform) = XenPlatform::get() else { return };
     let poll = line.block_poll().ok().flatten().unwrap_or_default();
-    // The first tasks always fit.
-    let _ = exec::spawn(attend(VBDS.call_once(|| Vbds::new(platform, poll)), store));
+    if let Err(error) = exec::spawn(attend(VBDS.call_once(|| Vbds::new(platform, poll)), store)) {
+        warn!("paravirtual disks are not looked for: {error}");
+        disks::end_search();
+    }
 }
 
 /// Finds and drives all network interfaces, which are reached by `bus`, as the command line wants it.

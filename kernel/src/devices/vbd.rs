@@ -100,7 +100,12 @@ impl Class for Vbds {
         ended
     }
 
+    fn unusable(&self, number: u32) {
+        disks::remove(number);
+    }
+
     fn gone(&self, number: u32) {
+        disks::remove(number);
         if let Some((vbd, _)) = self.known.lock().remove(&number) {
             vbd.retire();
         }
