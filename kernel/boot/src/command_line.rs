@@ -10,11 +10,11 @@ mod options;
 mod value_error;
 mod words;
 
-pub use address::{Addressing, INTERFACES, StaticAddress};
+pub use address::{Addressing, StaticAddress};
 use options::VIRTIO_MMIO;
 pub use options::{
-    ConsoleSinks, EntropyLimit, EventAbi, HypercallMethod, KERNEL_OPTIONS, KernelOption, LineLimit, LogLevel,
-    Rung, UpcallLimit,
+    ConsoleSinks, EntropyLimit, EventAbi, HypercallMethod, INTERFACES, KERNEL_OPTIONS, KernelOption,
+    LineLimit, LogLevel, Rung, UpcallLimit,
 };
 pub use value_error::ValueError;
 pub use words::{Word, Words};

@@ -1,16 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How a network interface gets its address: `ip=`, and `ip1=` to `ip3=` for further interfaces.
+//! How a network interface gets its address: `ip=`, and `ip1=` to `ip15=` for further interfaces.
 
 use core::net::IpAddr;
 
-use super::options::{IP, IP1, IP2, IP3};
-use super::{CommandLine, KernelOption, ValueError};
-
-/// Network interfaces that the command line can speak of.
-pub const INTERFACES: usize = 4;
-
-/// The options, by the interface's number.
-const OPTIONS: [KernelOption; INTERFACES] = [IP, IP1, IP2, IP3];
+use super::options::IP;
+use super::{CommandLine, ValueError};
 
 /// How an interface gets its address.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +36,7 @@ impl CommandLine {
     ///
     /// If the word's value is neither `dhcp` nor an address as [`StaticAddress`] demands.
     pub fn addressing(&self, index: usize) -> Result<Addressing, ValueError<'_>> {
-        let Some(option) = OPTIONS.get(index) else { return Ok(Addressing::Dynamic) };
+        let Some(option) = IP.get(index) else { return Ok(Addressing::Dynamic) };
         Ok(self.option(*option, parse)?.unwrap_or_default())
     }
 }

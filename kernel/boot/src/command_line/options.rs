@@ -36,10 +36,28 @@ const CONSOLE: KernelOption = KernelOption {
     help: "Where output goes: the PV ring, Xen's own console, port 0xE9, the 16550 serial port, the screen, a virtio console; without it, wherever somebody may read it.",
 };
 
-pub(super) const IP: KernelOption = interface("ip");
-pub(super) const IP1: KernelOption = interface("ip1");
-pub(super) const IP2: KernelOption = interface("ip2");
-pub(super) const IP3: KernelOption = interface("ip3");
+/// Network interfaces that the command line can speak of: more than toolstacks give.
+pub const INTERFACES: usize = 16;
+
+/// The options of interfaces' addresses, by the interface's number.
+pub(super) const IP: [KernelOption; INTERFACES] = [
+    interface("ip"),
+    interface("ip1"),
+    interface("ip2"),
+    interface("ip3"),
+    interface("ip4"),
+    interface("ip5"),
+    interface("ip6"),
+    interface("ip7"),
+    interface("ip8"),
+    interface("ip9"),
+    interface("ip10"),
+    interface("ip11"),
+    interface("ip12"),
+    interface("ip13"),
+    interface("ip14"),
+    interface("ip15"),
+];
 
 const fn interface(name: &'static str) -> KernelOption {
     KernelOption {
@@ -110,10 +128,22 @@ pub const KERNEL_OPTIONS: &[KernelOption] = &[
     RUNG,
     LINES,
     VIRTIO_MMIO,
-    IP,
-    IP1,
-    IP2,
-    IP3,
+    IP[0],
+    IP[1],
+    IP[2],
+    IP[3],
+    IP[4],
+    IP[5],
+    IP[6],
+    IP[7],
+    IP[8],
+    IP[9],
+    IP[10],
+    IP[11],
+    IP[12],
+    IP[13],
+    IP[14],
+    IP[15],
 ];
 
 /// How much is logged; each level includes those before it.

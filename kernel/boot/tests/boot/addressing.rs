@@ -39,9 +39,10 @@ fn ipv6_addresses_do_as_well() {
 
 #[test]
 fn each_interface_has_a_word_of_its_own() {
-    let line = CommandLine::from("ip1=192.0.2.2/24 ip3=192.0.2.3/24");
-    let is_static = |index| matches!(line.addressing(index), Ok(Addressing::Static(_)));
-    assert_eq!([0, 1, 2, 3].map(is_static), [false, true, false, true]);
+    let line = CommandLine::from("ip1=192.0.2.2/24 ip3=192.0.2.3/24 ip15=192.0.2.4/24");
+    let is_static = |index: &usize| matches!(line.addressing(*index), Ok(Addressing::Static(_)));
+    let given: Vec<usize> = (0..100).filter(is_static).collect();
+    assert_eq!((given, line.unknown(&[]).count()), (vec![1, 3, 15], 0));
 }
 
 #[test]
