@@ -89,6 +89,12 @@ impl<'k> Interface<'k> {
         state.counters.with(state.wire.as_deref())
     }
 
+    /// How many packets the stack was given, or has made, however they ended.
+    pub fn packets(&self) -> u64 {
+        let Counters { received, sent, lost, .. } = self.state().counters;
+        received + sent + lost
+    }
+
     /// Waits until it is connected, and returns what is known of it then. One task waits at a time.
     pub fn connected(&self) -> impl Future<Output = Properties> + Send + '_ {
         poll_fn(|context| {

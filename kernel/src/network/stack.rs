@@ -4,16 +4,20 @@
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use core::fmt;
+use core::future::{Future, poll_fn};
+use core::mem::replace;
+use core::pin::pin;
+use core::task::Poll;
 
-use embassy_net::{Stack, StackResources};
-use embassy_time::Instant;
+use embassy_net::{Runner, Stack, StackResources};
+use embassy_time::{Instant, Timer};
 use prism_boot::command_line::Addressing;
-use prism_drivers::net::{Guard, Port, Properties};
+use prism_drivers::net::{Guard, Port, Properties, Throttle};
 
 use super::configure;
 use super::error::NetworkError;
 use super::interfaces::Interface;
-use crate::{blocking, entropy, exec};
+use crate::{blocking, entropy, exec, time};
 
 /// Sockets that a stack can have, those of DHCP and DNS included.
 const SOCKETS: usize = 160;
@@ -33,14 +37,32 @@ pub(super) async fn start(
         let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
         embassy_net::new(port, config, resources, seed())
     });
-    let (stack, mut runner) = made.await.map_err(|_| NetworkError::NoMemory)?;
+    let (stack, runner) = made.await.map_err(|_| NetworkError::NoMemory)?;
     if configure::asks_routers(addressing) {
         interface.autoconfigure_ipv6(u64::from_ne_bytes(random()));
     }
-    let run = async move { runner.run().await };
-    exec::spawn(run).map_err(|_| NetworkError::Busy)?;
+    exec::spawn(run(runner, Arc::clone(&interface))).map_err(|_| NetworkError::Busy)?;
     exec::spawn(configure::keep(interface, stack)).map_err(|_| NetworkError::Busy)?;
     Ok(stack)
+}
+
+/// Runs the stack on `interface`, for ever; slower while it spins.
+async fn run(mut runner: Runner<'static, Port<'static>>, interface: Arc<Interface>) {
+    let mut throttle = Throttle::default();
+    let mut run = pin!(runner.run());
+    loop {
+        let mut is_polled = false;
+        poll_fn(|context| {
+            if replace(&mut is_polled, true) {
+                return Poll::Ready(());
+            }
+            run.as_mut().poll(context).map(|_| ())
+        })
+        .await;
+        if throttle.is_to_pause(interface.packets(), time::nanoseconds) {
+            Timer::after_nanos(Throttle::PAUSE).await;
+        }
+    }
 }
 
 /// What makes the stack's numbers such that peers cannot foresee them.

@@ -28,7 +28,7 @@ impl GatewayAlias {
     pub(super) fn new(address: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> Option<Self> {
         let mask = mask(prefix);
         let network = address.to_bits() & mask;
-        if gateway.to_bits() & mask == network && gateway != address {
+        if gateway.to_bits() & mask == network {
             return None;
         }
         let is_free = prefix < 31 && network != address.to_bits();
