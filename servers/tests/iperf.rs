@@ -343,3 +343,24 @@ fn a_text_that_says_it_is_huge_is_not_waited_for() {
     };
     block_on(join(client, meter.serve(&mut far)));
 }
+
+#[test]
+fn a_test_in_which_nothing_flows_does_not_keep_others_away() {
+    let meter = Meter::new(Turns(10), |_| ());
+    let ((mut control, mut far_control), (mut data, mut far_data)) = (connection(), connection());
+    let client = async {
+        let text = br#"{"tcp":true,"time":0}"#;
+        control.write_all(&[1; 37]).await.unwrap();
+        control.write_all(&(text.len() as u32).to_be_bytes()).await.unwrap();
+        control.write_all(text).await.unwrap();
+        let mut states = [0; 2];
+        control.read_exact(&mut states).await.unwrap();
+        data.write_all(&[1; 37]).await.unwrap();
+        std::future::pending::<()>().await;
+    };
+    let served = join(meter.serve(&mut far_control), meter.serve(&mut far_data));
+    let patience = Turns(10);
+    let served = select(Box::pin(served), Box::pin(patience.pause(Duration::from_secs(100))));
+    let ended = block_on(select(Box::pin(client), Box::pin(served)));
+    assert!(matches!(ended, Either::Right((Either::Left(_), _))));
+}

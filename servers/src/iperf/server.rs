@@ -24,6 +24,8 @@ use crate::clock::{Clock, within};
 const STEP: Duration = Duration::from_secs(10);
 /// Streams that a test may have.
 const MOST_STREAMS: u32 = 16;
+/// Time that a client may let a test go on without any data.
+const STALL: Duration = Duration::from_secs(60);
 /// Time that a test may take.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How far a sender of datagrams may be ahead of what it may send before it waits.
@@ -85,7 +87,12 @@ enum Phase {
 /// What a connection is.
 enum Role {
     Control,
-    Data { bytes: Arc<AtomicU64>, reverse: bool },
+    /// Of the test of this number.
+    Data {
+        number: u64,
+        bytes: Arc<AtomicU64>,
+        reverse: bool,
+    },
     Unwanted,
 }
 
@@ -107,9 +114,9 @@ impl<C: Clock> Meter<C> {
                 let _ = self.control(stream).await;
                 self.end();
             }
-            Role::Data { bytes, reverse } => self.data(stream, &bytes, reverse).await,
+            Role::Data { number, bytes, reverse } => self.data(stream, number, &bytes, reverse).await,
             Role::Unwanted => {
-                let _ = wire::tell(stream, State::AccessDenied).await;
+                let _ = self.soon(wire::tell(stream, State::AccessDenied)).await;
             }
         }
     }
@@ -134,7 +141,7 @@ impl<C: Clock> Meter<C> {
                     let bytes = Arc::new(AtomicU64::new(0));
                     test.streams.push(Arc::clone(&bytes));
                     test.wake();
-                    Role::Data { bytes, reverse: wanted.reverse }
+                    Role::Data { number: test.number, bytes, reverse: wanted.reverse }
                 }
                 _ => Role::Unwanted,
             },
@@ -142,19 +149,19 @@ impl<C: Clock> Meter<C> {
     }
 
     async fn control<T: Read + Write>(&self, stream: &mut T) -> Result<(), Broken> {
-        wire::tell(stream, State::ParamExchange).await?;
+        self.soon(wire::tell(stream, State::ParamExchange)).await?;
         let wanted: Parameters = self.soon(wire::read_json(stream)).await?;
         if !is_possible(&wanted) {
             (self.log)("refused: only TCP or UDP in one direction, with at most 16 streams");
-            wire::tell(stream, State::ServerError).await?;
-            return wire::write(stream, &[0; 8]).await; // its error numbers
+            self.soon(wire::tell(stream, State::ServerError)).await?;
+            return self.soon(wire::write(stream, &[0; 8])).await; // its error numbers
         }
         self.change(|test| test.wanted = Some(wanted));
-        wire::tell(stream, State::CreateStreams).await?;
+        self.soon(wire::tell(stream, State::CreateStreams)).await?;
         let all = self.until(Test::is_complete);
         within(&self.clock, STEP, all).await.ok_or(Broken)?;
-        wire::tell(stream, State::TestStart).await?;
-        wire::tell(stream, State::TestRunning).await?;
+        self.soon(wire::tell(stream, State::TestStart)).await?;
+        self.soon(wire::tell(stream, State::TestRunning)).await?;
         let start = self.clock.now();
         self.change(|test| test.phase = Phase::Running);
 
@@ -162,17 +169,17 @@ impl<C: Clock> Meter<C> {
         // A client that wants so many bytes has no time.
         let limit =
             if wanted.time == 0 { LONGEST } else { Duration::from_secs(seconds).min(LONGEST) + 3 * STEP };
-        let heard = within(&self.clock, limit, wire::hear(stream)).await.ok_or(Broken)??;
+        let heard = within(&self.clock, limit, self.end_of_test(stream)).await.ok_or(Broken)??;
         let seconds = (self.clock.now() - start).as_secs_f32();
         if heard != State::TestEnd {
             return Err(Broken);
         }
         let carried = self.over();
-        wire::tell(stream, State::ExchangeResults).await?;
+        self.soon(wire::tell(stream, State::ExchangeResults)).await?;
         let _: Results = self.soon(wire::read_json(stream)).await?;
         let results = Results::new(&carried, seconds);
-        wire::write_json(stream, &results).await?;
-        wire::tell(stream, State::DisplayResults).await?;
+        self.soon(wire::write_json(stream, &results)).await?;
+        self.soon(wire::tell(stream, State::DisplayResults)).await?;
         let way = if wanted.reverse { "sent" } else { "received" };
         let megabits = results.bytes() as f32 * 8e-6 / seconds.max(0.001);
         (self.log)(&alloc::format!(
@@ -187,8 +194,24 @@ impl<C: Clock> Meter<C> {
         within(&self.clock, STEP, step).await.ok_or(Broken)?
     }
 
-    async fn data<T: Read + Write>(&self, stream: &mut T, bytes: &AtomicU64, reverse: bool) {
-        self.until(|test| test.phase >= Phase::Running).await;
+    /// What the client says when data flows no more; an error also if none has for long.
+    async fn end_of_test(&self, stream: &mut impl Read) -> Result<State, Broken> {
+        let bytes = || self.test.lock().as_ref().map(Test::bytes);
+        let mut before = bytes();
+        loop {
+            if let Some(heard) = within(&self.clock, STALL, wire::hear(stream)).await {
+                return heard;
+            }
+            let carried = bytes();
+            if core::mem::replace(&mut before, carried) == carried {
+                return Err(Broken);
+            }
+        }
+    }
+
+    async fn data<T: Read + Write>(&self, stream: &mut T, number: u64, bytes: &AtomicU64, reverse: bool) {
+        // The next test may have begun before this is told that its own is over.
+        self.until(|test| test.number != number || test.phase >= Phase::Running).await;
         let flow = async {
             if reverse {
                 data::give(stream, bytes).await;
@@ -196,7 +219,7 @@ impl<C: Clock> Meter<C> {
                 data::take(stream, bytes).await;
             }
         };
-        select(flow, self.until(|test| test.phase == Phase::Over)).await;
+        select(flow, self.until(|test| test.number != number || test.phase == Phase::Over)).await;
     }
 
     /// Serves datagrams, for ever.
@@ -338,6 +361,12 @@ impl Test {
     /// Whether there are as many streams as the client wants.
     fn is_complete(&self) -> bool {
         self.wanted.is_some_and(|wanted| self.streams.len() + self.flows.len() >= wanted.parallel as usize)
+    }
+
+    /// Bytes that all streams have carried.
+    fn bytes(&self) -> u64 {
+        let streams = self.streams.iter().map(|stream| stream.load(Ordering::Relaxed));
+        streams.chain(self.flows.iter().map(|flow| flow.carried.bytes)).fold(0, u64::saturating_add)
     }
 
     /// Whether this is the test of this number, and data flows.
