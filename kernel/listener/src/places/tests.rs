@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use core::pin::{Pin, pin};
+
+use super::*;
+
+fn is_ready(future: &mut Pin<&mut impl Future>) -> bool {
+    future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready()
+}
+
+#[test]
+fn who_has_been_idle_for_longest_gives_way_to_who_waits() {
+    let places = Places::new(2);
+    let [one, two, three] = [places.take(), places.take(), places.take()];
+    let spare = places.take();
+    spare.listens();
+    for place in [&one, &two] {
+        assert!(is_ready(&mut pin!(place.admitted())));
+    }
+    let (mut first, mut second) = (pin!(two.wanted(Usage::Idle)), pin!(one.wanted(Usage::Idle)));
+    assert!(!is_ready(&mut first) && !is_ready(&mut second), "nobody waits");
+    let mut waiting = pin!(three.admitted());
+    assert!(!is_ready(&mut waiting));
+    assert!(is_ready(&mut first) && !is_ready(&mut second), "the one that was idle first");
+    assert!(is_ready(&mut waiting));
+}
+
+#[test]
+fn who_is_slow_gives_way_when_nobody_is_idle_and_who_works_never_does() {
+    let places = Places::new(2);
+    let [works, slow, waits] = [places.take(), places.take(), places.take()];
+    let spare = places.take();
+    spare.listens();
+    assert!(is_ready(&mut pin!(works.admitted())) && is_ready(&mut pin!(slow.admitted())));
+    let mut waiting = pin!(waits.admitted());
+    assert!(!is_ready(&mut waiting));
+    let mut yielding = pin!(slow.wanted(Usage::Slow));
+    assert!(is_ready(&mut yielding));
+}
+
+#[test]
+fn a_request_that_comes_after_all_makes_another_give_way() {
+    let places = Places::new(2);
+    let [one, two, three] = [places.take(), places.take(), places.take()];
+    let spare = places.take();
+    spare.listens();
+    assert!(is_ready(&mut pin!(one.admitted())) && is_ready(&mut pin!(two.admitted())));
+    let mut second = pin!(two.wanted(Usage::Idle));
+    {
+        let mut first = pin!(one.wanted(Usage::Idle));
+        assert!(!is_ready(&mut first) && !is_ready(&mut second));
+        let mut waiting = pin!(three.admitted());
+        assert!(!is_ready(&mut waiting));
+        // The first was asked, and is dropped here with the queue: its peer has asked for something.
+    }
+    let mut waiting = pin!(three.admitted());
+    assert!(!is_ready(&mut waiting) && is_ready(&mut second));
+}
+
+#[test]
+fn the_oldest_of_many_half_open_connections_gives_way_when_nothing_listens() {
+    let places = Places::new(2);
+    let all: Vec<_> = (0..SPARED + 1).map(|_| places.take()).collect();
+    let last = places.take();
+    last.listens();
+    let mut opening: Vec<_> = all.iter().map(|place| Box::pin(place.wanted(Usage::HalfOpen))).collect();
+    assert!(opening.iter_mut().all(|one| !is_ready(&mut one.as_mut())), "one listens");
+    let mut newest = pin!(last.wanted(Usage::HalfOpen));
+    assert!(!is_ready(&mut newest));
+    let yields: Vec<bool> = opening.iter_mut().map(|one| is_ready(&mut one.as_mut())).collect();
+    assert_eq!(yields, [true, false, false, false, false]);
+}
+
+#[test]
+fn few_half_open_connections_are_left_alone() {
+    let places = Places::new(2);
+    let all: Vec<_> = (0..SPARED).map(|_| places.take()).collect();
+    let mut opening: Vec<_> = all.iter().map(|place| Box::pin(place.wanted(Usage::HalfOpen))).collect();
+    for _ in 0..2 {
+        assert!(opening.iter_mut().all(|one| !is_ready(&mut one.as_mut())));
+    }
+}
+
+#[test]
+fn a_connection_that_ends_gives_way_when_nothing_listens_nor_is_half_open() {
+    let places = Places::new(1);
+    let [one, two] = [places.take(), places.take()];
+    two.listens();
+    let mut closing = pin!(one.wanted(Usage::Closing));
+    assert!(!is_ready(&mut closing));
+    assert!(is_ready(&mut pin!(two.admitted())));
+    assert!(is_ready(&mut closing));
+}
+
+#[test]
+fn places_that_nobody_has_are_given_out_again() {
+    let places = Places::new(1);
+    for _ in 0..100 {
+        drop(places.take());
+    }
+    assert_eq!((places.table.borrow().seats.len(), places.open()), (1, 0));
+}
