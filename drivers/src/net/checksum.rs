@@ -161,13 +161,20 @@ fn sum(bytes: &[u8]) -> u32 {
     sum + rest.first().map_or(0, |last| u32::from(*last) << 8)
 }
 
+/// Whether the checksum in an ICMP `message` is right, whose pseudo header has `addresses` and `protocol`, if
+/// any.
+pub(super) fn is_sum_right(addresses: &[u8], protocol: u8, message: &[u8]) -> bool {
+    let length = if addresses.is_empty() { 0 } else { message.len() as u32 };
+    fold(sum(addresses) + length + u32::from(protocol) + sum(message)) == 0xffff
+}
+
 /// The checksum of an IPv4 header, in which its field is 0.
 pub(super) fn of_header(header: &[u8]) -> u16 {
     !fold(sum(header))
 }
 
-/// The checksum of the ICMPv6 `message` between `addresses`, source and destination (RFC 4443, section 2.3): what
-/// is to be filled in where its field is 0, and 0 where it is right.
+/// The checksum of the ICMPv6 `message` between `addresses`, source and destination (RFC 4443, section 2.3):
+/// what is to be filled in where its field is 0, and 0 where it is right.
 pub(super) fn icmpv6(addresses: &[u8], message: &[u8]) -> u16 {
     const ICMPV6: u32 = 58;
     !fold(sum(addresses) + message.len() as u32 + ICMPV6 + sum(message))

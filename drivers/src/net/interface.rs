@@ -2,6 +2,7 @@
 //! A network interface: what the network stack and the task that drives it share.
 
 use alloc::boxed::Box;
+use alloc::collections::VecDeque;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::net::{IpAddr, Ipv4Addr};
@@ -10,10 +11,13 @@ use core::time::Duration;
 
 use spin::{Mutex, MutexGuard};
 
+use super::checksum::{ETHERNET_HEADER, Transport};
 use super::config::{Due, HostConfig};
 use super::error::Error;
 use super::groups::Groups;
 use super::offer::Properties;
+use super::oversize;
+use super::train::Segment;
 use super::wire::Wire;
 
 /// A network interface, connected or not. It outlives the devices that it is connected to.
@@ -45,6 +49,8 @@ pub(super) struct State<'k> {
     pub(super) wire: Option<Box<dyn Wire + 'k>>,
     pub(super) properties: Option<Properties>,
     groups: Groups,
+    /// Of a frame that was divided, what there was no room for yet.
+    pieces: VecDeque<Vec<u8>>,
     pub(super) config: HostConfig,
     /// The MTU of the first device: the stack's for good.
     mtu: Option<usize>,
@@ -69,6 +75,7 @@ impl<'k> Interface<'k> {
             wire: None,
             properties: None,
             groups: Groups::new(),
+            pieces: VecDeque::new(),
             config: HostConfig::default(),
             mtu: None,
             counters: Counters::default(),
@@ -189,6 +196,7 @@ impl<'k> Interface<'k> {
     pub(super) fn disconnect(&self) -> Option<Box<dyn Wire + 'k>> {
         let mut state = self.state();
         let wire = state.wire.take();
+        state.pieces.clear();
         state.counters = state.counters.with(wire.as_deref());
         state.is_full = false;
         let stack = state.stack.take();
@@ -298,8 +306,9 @@ impl Default for Interface<'_> {
 }
 
 impl State<'_> {
-    /// Sends a frame, if there is something to send it with; what it returns then wakes the driver's task.
-    pub(super) fn send(&mut self, frame: &mut [u8]) -> Option<Waker> {
+    /// Sends a frame, if there is something to send it with, in pieces if it is longer than the `mtu` of its
+    /// path; what it returns then wakes the driver's task.
+    pub(super) fn send(&mut self, frame: &mut [u8], mtu: usize) -> Option<Waker> {
         self.config.egress(frame);
         let wire = &mut self.wire;
         self.groups.hear(frame, |group| {
@@ -311,15 +320,44 @@ impl State<'_> {
             self.counters.lost += 1;
             return None;
         };
-        wire.send(frame);
+        let is_long = frame.len().saturating_sub(ETHERNET_HEADER) > mtu;
+        if is_long && !wire.divides() {
+            self.send_pieces(frame, mtu);
+        } else {
+            wire.send_within(frame, mtu);
+        }
         self.counters.sent += 1;
         self.call_driver()
     }
 
+    /// Whether a frame of `length` bytes can be sent now, see [`Wire::can_send`]; or lost, if there is no
+    /// wire.
+    pub(super) fn has_room(&mut self, length: usize) -> Result<bool, Error> {
+        let Some(wire) = &mut self.wire else { return Ok(true) };
+        while let Some(piece) = self.pieces.front_mut() {
+            if !wire.can_send(piece.len())? {
+                return Ok(false);
+            }
+            wire.send(piece);
+            self.pieces.pop_front();
+            self.unpublished = true;
+        }
+        wire.can_send(length)
+    }
+
+    /// Sends a frame in pieces; those for which there is no room go before the next frame.
+    fn send_pieces(&mut self, frame: &mut [u8], mtu: usize) {
+        let segment = Transport::find(frame).and_then(|transport| Segment::find(frame, transport, mtu));
+        let pieces = &mut self.pieces;
+        oversize::divide(frame, segment.as_ref(), mtu, |piece| pieces.push_back(piece.to_vec()));
+        // What is wrong is found when the next frame is to be sent.
+        let _ = self.has_room(0);
+    }
+
     /// Sends a frame that is not the stack's, unless there is no room.
     fn send_if_room(&mut self, frame: &mut [u8]) -> Option<Waker> {
-        match self.wire.as_mut()?.can_send(frame.len()) {
-            Ok(true) => self.send(frame),
+        match self.has_room(frame.len()) {
+            Ok(true) => self.send(frame, frame.len()),
             Ok(false) => None,
             Err(error) => self.fail(error),
         }

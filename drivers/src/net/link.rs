@@ -57,6 +57,8 @@ pub struct Link<'k, K: Platform> {
     transmitter: Transmitter<'k, K>,
     offer: Offer,
     mtu: usize,
+    /// The smallest MTU that a frame was sent within.
+    least_mtu: usize,
 }
 
 impl<'k, K: Platform> Link<'k, K> {
@@ -77,6 +79,7 @@ impl<'k, K: Platform> Link<'k, K> {
             transmitter: Transmitter::new(kernel, domain, pages.transmit)?,
             offer,
             mtu,
+            least_mtu: mtu,
         })
     }
 
@@ -154,22 +157,27 @@ impl<'k, K: Platform> Link<'k, K> {
     /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in. What is too long for the
     /// network leaves in pieces; if it is neither TCP nor IPv4 without options it is lost.
     pub fn send(&mut self, frame: &mut [u8]) {
+        self.send_within(frame, self.mtu);
+    }
+
+    /// The same for a path on which some network takes no more than `mtu`.
+    pub fn send_within(&mut self, frame: &mut [u8], mtu: usize) {
+        let mtu = mtu.min(self.mtu);
+        self.least_mtu = self.least_mtu.min(mtu);
         let transport = Transport::find(frame);
-        let segment = transport.and_then(|transport| Segment::find(frame, transport, self.mtu));
-        let is_short = frame.len() <= ETHERNET_HEADER + self.mtu;
+        let segment = transport.and_then(|transport| Segment::find(frame, transport, mtu));
+        let is_short = frame.len() <= ETHERNET_HEADER + mtu;
         match segment {
             Some(segment) if self.takes_trains(segment.is_ipv4()) => {
                 self.transmitter.send_segment(frame, segment);
             }
             _ if is_short => self.send_alone(frame, transport),
-            Some(segment) => {
-                oversize::cut(frame, &segment, |piece| self.send_alone(piece, Transport::find(piece)));
-            }
-            None => {
+            segment => {
                 let mut is_lost = true;
-                oversize::fragment(frame, self.mtu, |piece| {
+                oversize::divide(frame, segment.as_ref(), mtu, |piece| {
                     is_lost = false;
-                    self.send_alone(piece, None);
+                    // A fragment is no segment, and its checksum is in the first one.
+                    self.send_alone(piece, Transport::find(piece));
                 });
                 if is_lost {
                     self.transmitter.lose();
@@ -218,7 +226,7 @@ impl<'k, K: Platform> Link<'k, K> {
     ///
     /// [`Error`] if the backend broke the protocol.
     pub fn can_send(&mut self, length: usize) -> Result<bool, Error> {
-        let pieces = oversize::most_pieces(length, self.mtu);
+        let pieces = oversize::most_pieces(length, self.least_mtu);
         let pages = length.min(ETHERNET_HEADER + self.mtu).div_ceil(PAGE_SIZE) * pieces;
         loop {
             if self.transmitter.has_room(pages) {

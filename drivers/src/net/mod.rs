@@ -20,7 +20,8 @@
 //! A backend that can is asked for packets of those multicast groups only that the stack listens to (the
 //! module `groups`). Cards pass on all.
 //!
-//! Addresses that the stack cannot see to by itself are seen to on the way of its packets (the module `config`).
+//! Addresses that the stack cannot see to by itself are seen to on the way of its packets (the module
+//! `config`).
 //!
 //! Packets are copied out of the pages that the other side can write before anything looks at them.
 //! A backend that breaks the protocol is given up, and connected anew; a card is given up. What they

@@ -91,8 +91,17 @@ fn segment_size(frame: &mut [u8]) -> Option<(&mut [u8; 2], usize)> {
     }
 }
 
+/// Calls `send` with the pieces of `frame`, which is too long for a path of `mtu`: segments, if `segment` was
+/// found in it, or fragments; with none if it cannot be divided.
+pub(super) fn divide(frame: &mut [u8], segment: Option<&Segment>, mtu: usize, send: impl FnMut(&mut [u8])) {
+    match segment {
+        Some(segment) => cut(frame, segment, send),
+        None => fragment(frame, mtu, send),
+    }
+}
+
 /// Calls `send` with each segment of `frame`, where the long `segment` was found.
-pub(super) fn cut(frame: &[u8], segment: &Segment, mut send: impl FnMut(&mut [u8])) {
+fn cut(frame: &[u8], segment: &Segment, mut send: impl FnMut(&mut [u8])) {
     let mut piece = vec![0; segment.start + segment.size];
     let payload = frame.get(segment.start..).unwrap_or_default();
     let mut sequence = segment.sequence;
@@ -106,6 +115,9 @@ pub(super) fn cut(frame: &[u8], segment: &Segment, mut send: impl FnMut(&mut [u8
             first.copy_from_slice(headers);
             rest.copy_from_slice(part);
         });
+        if segment.is_ipv4() {
+            number(piece);
+        }
         send(piece);
         sequence = sequence.wrapping_add(part.len() as u32);
     }
@@ -114,9 +126,38 @@ pub(super) fn cut(frame: &[u8], segment: &Segment, mut send: impl FnMut(&mut [u8
 /// Numbers for packets that become fragments.
 static NUMBER: AtomicU16 = AtomicU16::new(0);
 
+/// Where the flags and the identification of an IPv4 packet are in its header, and the checksum.
+const FLAGS: usize = 6;
+const IDENTIFICATION: usize = 4;
+const CHECKSUM: usize = 10;
+
+/// Lets routers divide the IPv4 packet in `frame`.
+pub(super) fn allow_fragments(frame: &mut [u8]) {
+    const DO_NOT_DIVIDE: u8 = 0x40;
+    if let Some(flags) = frame.get_mut(ETHERNET_HEADER + FLAGS) {
+        *flags &= !DO_NOT_DIVIDE;
+    }
+    number(frame);
+}
+
+/// Gives the IPv4 packet in `frame` a number of its own, if routers may divide it: its fragments are told
+/// apart by that (RFC 6864).
+fn number(frame: &mut [u8]) {
+    const DO_NOT_DIVIDE: u8 = 0x40;
+    let Some([first, ..]) = frame.get(ETHERNET_HEADER..) else { return };
+    let end = ETHERNET_HEADER + usize::from(first & 0xf) * 4;
+    if frame.get(ETHERNET_HEADER + FLAGS).is_none_or(|flags| flags & DO_NOT_DIVIDE != 0) {
+        return;
+    }
+    put(frame, IDENTIFICATION, NUMBER.fetch_add(1, Ordering::Relaxed));
+    put(frame, CHECKSUM, 0);
+    let checksum = checksum::of_header(frame.get(ETHERNET_HEADER..end).unwrap_or_default());
+    put(frame, CHECKSUM, checksum);
+}
+
 /// Calls `send` with the fragments of the IPv4 packet in `frame` (RFC 791, section 3.2), which may be a
 /// fragment itself; with none if there is none, or it has options.
-pub(super) fn fragment(frame: &mut [u8], mtu: usize, mut send: impl FnMut(&mut [u8])) {
+fn fragment(frame: &mut [u8], mtu: usize, mut send: impl FnMut(&mut [u8])) {
     const START: usize = ETHERNET_HEADER + 20;
     const MORE: u16 = 0x2000;
     const OFFSET: u16 = 0x1fff;

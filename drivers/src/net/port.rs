@@ -53,9 +53,10 @@ impl<'k> Port<'k> {
         let polls = state.polls;
         let mut damaged = false;
         let wake = loop {
-            let wire = state.wire.as_mut()?;
             // The stack may answer at once.
-            let found = match wire.can_send(longest) {
+            let room = state.has_room(longest);
+            let wire = state.wire.as_mut()?;
+            let found = match room {
                 Ok(true) => wire.receive(&mut self.received),
                 Ok(false) => {
                     state.is_full = true;
@@ -123,7 +124,7 @@ impl<'k> Driver for Port<'k> {
         self.budget -= 1;
         let frame = self.received.get_mut(..length)?;
         let Properties { mtu, segments, .. } = self.properties;
-        self.guard.incoming(frame);
+        self.guard.incoming(frame, mtu);
         oversize::raise_segment_size(frame, mtu, segments);
         let (interface, guard, buffer) = (&*self.interface, &mut self.guard, &mut self.sent);
         Some((Received { frame }, Outgoing { interface, guard, mtu, buffer }))
@@ -132,7 +133,7 @@ impl<'k> Driver for Port<'k> {
     fn transmit(&mut self, context: &mut Context<'_>) -> Option<Outgoing<'_, 'k>> {
         let longest = longest(self.properties);
         let mut state = self.interface.state();
-        let room = state.wire.as_mut().map_or(Ok(true), |wire| wire.can_send(longest));
+        let room = state.has_room(longest);
         if !matches!(room, Ok(true)) {
             state.stack = Some(context.waker().clone());
             state.is_full = true;
@@ -206,9 +207,9 @@ impl TxToken for Outgoing<'_, '_> {
         let frame = self.buffer.get_mut(..length).unwrap_or_default();
         let result = make(frame);
         oversize::lower_segment_size(frame, self.mtu);
-        self.guard.outgoing(frame);
+        let mtu = self.guard.outgoing(frame, self.mtu);
         let mut state = self.interface.state();
-        let driver = state.send(frame);
+        let driver = state.send(frame, mtu);
         drop(state);
         driver.into_iter().for_each(Waker::wake);
         result

@@ -104,6 +104,16 @@ impl<K: Platform> Wire for Queues<'_, K> {
         }
     }
 
+    fn send_within(&mut self, frame: &mut [u8], mtu: usize) {
+        if let Some(queue) = self.choose(frame) {
+            queue.link.send_within(frame, mtu);
+        }
+    }
+
+    fn divides(&self) -> bool {
+        true
+    }
+
     fn join(&mut self, group: Group) {
         // Queues have their groups in common.
         if let Some(queue) = self.queues.first_mut() {

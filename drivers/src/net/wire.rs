@@ -40,6 +40,17 @@ pub trait Wire: Send {
     /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in, if there is room.
     fn send(&mut self, frame: &mut [u8]);
 
+    /// The same; what is longer than `mtu` leaves in pieces that are not, if it [divides](Self::divides)
+    /// such.
+    fn send_within(&mut self, frame: &mut [u8], _mtu: usize) {
+        self.send(frame);
+    }
+
+    /// Whether [`send_within`](Self::send_within) divides frames. Where it does not they are divided before.
+    fn divides(&self) -> bool {
+        false
+    }
+
     /// Asks for the frames of `group`, if the other side passes on only those of groups that it was asked
     /// for.
     fn join(&mut self, _group: Group) {}

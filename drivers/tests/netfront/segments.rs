@@ -388,3 +388,23 @@ fn what_has_more_pieces_than_there_are_pages_does_not_block_the_rest() {
     assert_eq!(send(&mut link, &backend, &[datagram(30_000, 0, 0)]).len(), usize::from(PAGES.transmit));
     assert!(!link.can_send(1514).unwrap());
 }
+
+#[test]
+fn segments_are_no_longer_than_their_path_takes() {
+    for offer in [OFFER, Offer { segments_ipv4: false, segments_ipv6: false, ..OFFER }] {
+        for is_ipv4 in [true, false] {
+            let (mut frame, payload, size) = long_frame(is_ipv4, ACK | PUSH);
+            let platform = platform();
+            let (mut link, backend) = connected_with(&platform, offer, PAGES, 1500);
+            link.send_within(&mut frame, 1280);
+            let _ = link.publish();
+            let sent: Vec<_> = std::iter::from_fn(|| backend.take()).collect();
+            let size = size - 220;
+            match offer.segments_ipv4 {
+                true => assert_eq!((sent.len(), sent[0].extra.unwrap().u[0]), (1, size as u16)),
+                false => assert_eq!(sent.len(), payload.len().div_ceil(size)),
+            }
+            assert!(sent.iter().all(|packet| packet.extra.is_some() || packet.bytes.len() <= 14 + 1280));
+        }
+    }
+}

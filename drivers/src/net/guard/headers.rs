@@ -81,6 +81,15 @@ impl Headers {
         })
     }
 
+    /// The headers of the packet that an error message quotes in part; its length is what it says.
+    pub(super) fn of_quoted(packet: &[u8]) -> Option<Self> {
+        match packet.first()? >> 4 {
+            4 => Self::of_ipv4(packet, usize::MAX),
+            6 => Self::of_ipv6(packet, usize::MAX),
+            _ => None,
+        }
+    }
+
     /// Those in an IPv4 packet, whose frame has `length` bytes.
     fn of_ipv4(packet: &[u8], length: usize) -> Option<Self> {
         let header: &[u8; 20] = packet.first_chunk()?;
@@ -142,9 +151,27 @@ impl Headers {
         get(frame, self.start + 13).map_or(0, |[flags]| flags)
     }
 
+    /// The sequence number of a TCP segment.
+    pub(super) fn sequence(&self, frame: &[u8]) -> u32 {
+        get(frame, self.start + 4).map_or(0, u32::from_be_bytes)
+    }
+
+    /// The number that a TCP segment acknowledges.
+    pub(super) fn acknowledgement(&self, frame: &[u8]) -> u32 {
+        get(frame, self.start + 8).map_or(0, u32::from_be_bytes)
+    }
+
     /// Whether it is a TCP segment that ends the connection at once.
     pub(super) fn is_reset(&self, frame: &[u8]) -> bool {
         self.protocol == TCP && self.flags(frame) & RST != 0
+    }
+
+    /// Numbers that a TCP segment takes: its payload, and the marks of a beginning and an end.
+    pub(super) fn numbers(&self, frame: &[u8]) -> u32 {
+        let words = get(frame, self.start + 12).map_or(0, |[words]: [u8; 1]| words >> 4);
+        let payload = self.end.saturating_sub(self.start + usize::from(words) * 4) as u32;
+        let flags = self.flags(frame);
+        payload + u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0)
     }
 
     /// Changes our port in `frame`, where these were found.
@@ -154,6 +181,15 @@ impl Headers {
             Direction::In => 2,
         };
         set(frame, self.start + place, port.to_be_bytes());
+    }
+}
+
+/// The address that the packet in `frame` goes to, whatever it is.
+pub(super) fn destination(frame: &[u8]) -> Option<Address> {
+    match frame.get(12..ETHERNET_HEADER)? {
+        [0x08, 0x00] => get(frame, ETHERNET_HEADER + 16).map(map),
+        [0x86, 0xdd] => get(frame, ETHERNET_HEADER + 24),
+        _ => None,
     }
 }
 

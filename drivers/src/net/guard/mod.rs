@@ -13,9 +13,16 @@
 //! | ids of DNS | combined with a secret of the two ends, one of which is a random port (`transactions`) |
 //! | ids of DHCP | random ones (`transactions`) |
 //!
+//! It also learns what the paths to hosts take, from routers and from what gets lost (`paths`, `errors`,
+//! `flows`): the stack knows of one MTU only, and frames are divided behind it.
+//!
 //! Checksums need no care: they are verified before packets get here, and filled in after they have left.
 
+mod datagrams;
+mod errors;
+mod flows;
 mod headers;
+mod paths;
 mod ports;
 mod random;
 mod sequence;
@@ -24,13 +31,23 @@ mod transactions;
 
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+#[path = "../../../tests/path/too_big.rs"]
+mod too_big;
 
 use alloc::boxed::Box;
 
-use headers::{Direction, Headers, TCP, get};
+use datagrams::Datagrams;
+use errors::TooBig;
+use flows::Flows;
+use headers::{ACK, Direction, Headers, RST, TCP, Tuple, destination};
+use paths::{Limit, Paths};
 use ports::{Ports, is_group};
-use random::Random;
+use random::{Random, Secret};
 use transactions::Transactions;
+
+use super::checksum::ETHERNET_HEADER;
+use super::oversize;
 
 /// What guards a port's connections.
 pub struct Guard<'k> {
@@ -38,6 +55,9 @@ pub struct Guard<'k> {
     now: Box<dyn Fn() -> u64 + Send + 'k>,
     ports: Ports,
     transactions: Transactions,
+    flows: Flows,
+    datagrams: Datagrams,
+    paths: Paths,
 }
 
 impl<'k> Guard<'k> {
@@ -48,39 +68,114 @@ impl<'k> Guard<'k> {
             now: Box::new(now),
             ports: Ports::default(),
             transactions: Transactions::default(),
+            flows: Flows::new(),
+            datagrams: Datagrams::default(),
+            paths: Paths::default(),
         }
     }
 
-    /// Changes a frame that the stack sends into what the network sees.
-    pub(super) fn outgoing(&mut self, frame: &mut [u8]) {
-        let Some(headers) = Headers::find(frame) else { return };
-        let stack = headers.tuple(Direction::Out);
+    /// Changes a frame that the stack sends into what the network sees, which takes packets of `mtu` bytes.
+    /// Returns what the path to where it goes takes.
+    pub(super) fn outgoing(&mut self, frame: &mut [u8], mtu: usize) -> usize {
         let now = (self.now)();
-        let mut wire = stack;
-        if headers.protocol == TCP {
-            let begin = get(frame, headers.start + 4).map_or(0, u32::from_be_bytes);
-            wire.local.port =
-                self.ports.of_segment(&stack, headers.flags(frame), begin, now, &mut self.random);
-            sequence::hide(frame, &headers, self.random.of_sequence(&wire));
-        } else if !is_group(&stack.remote.address) {
-            wire.local.port = self.ports.of_datagram(&stack, now, &mut self.random);
+        if let Some(headers) = Headers::find(frame) {
+            let wire = match headers.protocol {
+                TCP => self.send_segment(frame, &headers, mtu, now),
+                _ => self.send_datagram(frame, &headers, now),
+            };
+            headers.set_local_port(frame, Direction::Out, wire.local.port);
         }
-        headers.set_local_port(frame, Direction::Out, wire.local.port);
-        if headers.protocol != TCP {
-            self.transactions.hide(frame, &headers, &wire, &mut self.random);
+        let Some(limit) = self.limit(frame, now) else { return mtu };
+        if limit.is_divided {
+            oversize::allow_fragments(frame);
         }
+        limit.mtu.min(mtu)
     }
 
-    /// Changes a frame that came from the network into what the stack knows.
-    pub(super) fn incoming(&mut self, frame: &mut [u8]) {
-        let Some(headers) = Headers::find(frame) else { return };
+    /// What is known of the path to where a frame goes.
+    fn limit(&self, frame: &[u8], now: u64) -> Option<Limit> {
+        if self.paths.is_empty() {
+            return None;
+        }
+        self.paths.limit(&destination(frame)?, now)
+    }
+
+    /// The ends on the network of a segment that the stack sends.
+    fn send_segment(&mut self, frame: &mut [u8], headers: &Headers, mtu: usize, now: u64) -> Tuple {
+        let mut wire = headers.tuple(Direction::Out);
+        let begin = headers.sequence(frame);
+        wire.local.port = self.ports.of_segment(&wire, headers.flags(frame), begin, now, &mut self.random);
+        let Secret { offset, place } = self.random.of_connection(&wire);
+        sequence::hide(frame, headers, offset);
+        let numbers = headers.numbers(frame);
+        if numbers == 0 || headers.is_reset(frame) {
+            return wire;
+        }
+        let sequence = headers.sequence(frame);
+        let flow = self.flows.get_or_add(&wire, place, sequence, now);
+        if flow.is_some_and(|flow| flow.send(sequence, numbers, now)) {
+            let host = &wire.remote.address;
+            let most = self.paths.limit(host, now).map_or(mtu, |limit| limit.mtu);
+            let size = (headers.end - ETHERNET_HEADER).min(most);
+            self.paths.suspect(host, headers.is_ipv4, size, now);
+        }
+        wire
+    }
+
+    /// The ends on the network of a datagram that the stack sends.
+    fn send_datagram(&mut self, frame: &mut [u8], headers: &Headers, now: u64) -> Tuple {
+        let mut wire = headers.tuple(Direction::Out);
+        if !is_group(&wire.remote.address) {
+            wire.local.port = self.ports.of_datagram(&wire, now, &mut self.random);
+        }
+        self.transactions.hide(frame, headers, &wire, &mut self.random);
+        self.datagrams.send(&wire, headers.end - ETHERNET_HEADER, now);
+        wire
+    }
+
+    /// Changes a frame that came from the network, which takes packets of `mtu` bytes, into what the stack
+    /// knows.
+    pub(super) fn incoming(&mut self, frame: &mut [u8], mtu: usize) {
+        let Some(headers) = Headers::find(frame) else {
+            if let Some(message) = TooBig::find(frame) {
+                self.heed(&message, mtu);
+            }
+            return;
+        };
         let wire = headers.tuple(Direction::In);
         if headers.protocol == TCP {
-            sequence::reveal(frame, &headers, self.random.of_sequence(&wire));
+            self.receive_segment(frame, &headers, &wire);
         } else {
             self.transactions.reveal(frame, &headers, &wire, &self.random);
         }
         let port = self.ports.of_wire(&wire, headers.is_reset(frame));
         headers.set_local_port(frame, Direction::In, port);
+    }
+
+    fn receive_segment(&mut self, frame: &mut [u8], headers: &Headers, wire: &Tuple) {
+        let Secret { offset, place } = self.random.of_connection(wire);
+        if let Some(flow) = self.flows.get(wire, place)
+            && headers.flags(frame) & (ACK | RST) == ACK
+        {
+            flow.acknowledge(headers.acknowledgement(frame));
+        }
+        sequence::reveal(frame, headers, offset);
+    }
+
+    /// Believes a router that a packet is too big if that is on its way. Who is not on the path does not know
+    /// its numbers (RFC 5927, section 7).
+    fn heed(&mut self, message: &TooBig, mtu: usize) {
+        let now = (self.now)();
+        let TooBig { mtu: told, quoted, sequence } = message;
+        let (wire, size) = (quoted.tuple(Direction::Out), quoted.end);
+        let is_under_way = if quoted.protocol == TCP {
+            let place = self.random.of_connection(&wire).place;
+            self.flows.get(&wire, place).is_some_and(|flow| flow.is_under_way(*sequence))
+        } else {
+            self.datagrams.has_sent(&wire, size, now)
+        };
+        if is_under_way && size <= mtu {
+            self.paths.lower(&wire.remote.address, quoted.is_ipv4, size, *told, now);
+        }
     }
 }

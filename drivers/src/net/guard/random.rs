@@ -10,8 +10,17 @@ pub(super) struct Random {
     count: u64,
 }
 
+/// Numbers that belong to a connection.
+#[derive(Clone, Copy)]
+pub(super) struct Secret {
+    /// By how much its sequence numbers are moved.
+    pub(super) offset: u32,
+    /// Where it is in a table.
+    pub(super) place: usize,
+}
+
 /// What a number is for: the same inputs give others for another purpose.
-const SEQUENCE: u64 = 1;
+const CONNECTION: u64 = 1;
 const QUESTION: u64 = 2;
 const NEXT: u64 = 3;
 
@@ -20,9 +29,10 @@ impl Random {
         Self { key: Key::new(key), count: 0 }
     }
 
-    /// By how much the sequence numbers of a connection are moved.
-    pub(super) fn of_sequence(&self, tuple: &Tuple) -> u32 {
-        self.of(SEQUENCE, tuple) as u32
+    /// A connection's.
+    pub(super) fn of_connection(&self, tuple: &Tuple) -> Secret {
+        let hash = self.of(CONNECTION, tuple);
+        Secret { offset: hash as u32, place: (hash >> 32) as usize }
     }
 
     /// What the ids of questions are combined with.

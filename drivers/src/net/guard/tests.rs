@@ -3,7 +3,8 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::headers::{ACK, RST, SYN, UDP};
+use super::headers::{RST, SYN, UDP, get};
+use super::too_big::too_big;
 use super::*;
 
 const MINUTE: u64 = 60_000_000_000;
@@ -72,12 +73,12 @@ fn tuple(frame: &[u8], direction: Direction) -> headers::Tuple {
 }
 
 fn out(guard: &mut Guard<'_>, mut frame: Vec<u8>) -> Vec<u8> {
-    guard.outgoing(&mut frame);
+    guard.outgoing(&mut frame, 1500);
     frame
 }
 
 fn into(guard: &mut Guard<'_>, mut frame: Vec<u8>) -> Vec<u8> {
-    guard.incoming(&mut frame);
+    guard.incoming(&mut frame, 1500);
     frame
 }
 
@@ -278,8 +279,111 @@ fn what_is_cut_short_or_no_packet_does_no_harm() {
         for byte in [0x45, 0x4f, 0x60, 0, 0xff] {
             let mut frame = whole[..length].to_vec();
             frame.get_mut(14).into_iter().for_each(|first| *first = byte);
-            guard.outgoing(&mut frame.clone());
-            guard.incoming(&mut frame);
+            guard.outgoing(&mut frame.clone(), 1500);
+            guard.incoming(&mut frame, 1500);
         }
+    }
+}
+
+/// Has us send `length` bytes of payload from this number on.
+fn send_data(guard: &mut Guard<'_>, ends: Ends, sequence: u32, length: usize) -> Vec<u8> {
+    let mut transport: Vec<u8> = [sequence, 1].into_iter().flat_map(u32::to_be_bytes).collect();
+    transport.extend([0x50, ACK, 1, 0, 0, 0, 0, 0]);
+    transport.resize(transport.len() + length, 1);
+    out(guard, packet(ends, Direction::Out, TCP, &transport))
+}
+
+/// What the guard makes of the path to the peer.
+fn path(guard: &mut Guard<'_>, ends: Ends) -> usize {
+    guard.outgoing(&mut datagram(Ends { theirs: 9, ..ends }, Direction::Out, b""), 1500)
+}
+
+/// The same after this message.
+fn after(guard: &mut Guard<'_>, ends: Ends, mut message: Vec<u8>) -> usize {
+    guard.incoming(&mut message, 1500);
+    path(guard, ends)
+}
+
+#[test]
+fn who_knows_what_is_on_its_way_is_believed() {
+    for is_ipv4 in [true, false] {
+        let (mut guard, clock) = guard();
+        let ends = Ends { ours: 80, theirs: 5000, is_ipv4, ..ENDS };
+        let sent = send_data(&mut guard, ends, 1000, 1440);
+        assert_eq!(path(&mut guard, ends), 1500);
+        assert_eq!(after(&mut guard, ends, too_big(&sent, 1400)), 1400);
+        assert_eq!(after(&mut guard, ends, too_big(&sent, 1450)), 1400, "it does not become more");
+        assert_eq!(path(&mut guard, Ends { peer: 10, ..ends }), 1500);
+        clock.fetch_add(11 * MINUTE, Ordering::Relaxed);
+        assert_eq!(path(&mut guard, ends), 1500);
+    }
+}
+
+#[test]
+fn who_does_not_know_what_is_on_its_way_changes_nothing() {
+    for is_ipv4 in [true, false] {
+        let (mut guard, _) = guard();
+        let ends = Ends { ours: 80, theirs: 5000, is_ipv4, ..ENDS };
+        let sent = send_data(&mut guard, ends, 1000, 1440);
+        let start = Headers::find(&sent).unwrap().start;
+        let sequence = u32::from_be_bytes(get(&sent, start + 4).unwrap());
+        for guess in [1000, 0, sequence.wrapping_sub(1), sequence.wrapping_add(1440)] {
+            let mut forged = sent.clone();
+            headers::set(&mut forged, start + 4, guess.to_be_bytes());
+            assert_eq!(after(&mut guard, ends, too_big(&forged, 1400)), 1500);
+        }
+        for place in [start, start + 2] {
+            let mut forged = sent.clone();
+            forged[place] ^= 1;
+            assert_eq!(after(&mut guard, ends, too_big(&forged, 1400)), 1500, "other ports");
+        }
+        let mut damaged = too_big(&sent, 1400);
+        *damaged.last_mut().unwrap() ^= 1;
+        assert_eq!(after(&mut guard, ends, damaged), 1500);
+        assert_eq!(after(&mut guard, ends, too_big(&sent, 1500)), 1500, "it would have got through");
+        let acknowledged = segment(ends, Direction::In, ACK, [1, sequence.wrapping_add(1440)], &[]);
+        into(&mut guard, acknowledged);
+        assert_eq!(after(&mut guard, ends, too_big(&sent, 1400)), 1500, "it has arrived");
+    }
+}
+
+#[test]
+fn datagrams_that_are_too_big_have_to_have_been_sent_lately() {
+    let (mut guard, clock) = guard();
+    let ends = Ends { ours: 7, theirs: 5000, ..ENDS };
+    let sent = datagram(ends, Direction::Out, &[1; 1400]);
+    assert_eq!(after(&mut guard, ends, too_big(&sent, 1280)), 1500);
+    out(&mut guard, sent.clone());
+    clock.fetch_add(MINUTE, Ordering::Relaxed);
+    assert_eq!(after(&mut guard, ends, too_big(&sent, 1280)), 1500);
+    out(&mut guard, sent.clone());
+    assert_eq!(after(&mut guard, ends, too_big(&sent, 1280)), 1280);
+}
+
+#[test]
+fn what_a_router_says_of_very_small_networks_lets_it_divide_packets() {
+    let (mut guard, _) = guard();
+    let ends = Ends { ours: 80, theirs: 5000, ..ENDS };
+    let sent = send_data(&mut guard, ends, 1000, 1440);
+    assert_eq!(after(&mut guard, ends, too_big(&sent, 68)), 552);
+    let ids = [1440, 1441].map(|sequence| {
+        let sent = send_data(&mut guard, ends, sequence, 400);
+        assert_eq!(sent[20] & 0x40, 0);
+        assert_eq!(super::super::checksum::of_header(&sent[14..34]), 0, "the header's checksum is right");
+        [sent[18], sent[19]]
+    });
+    assert_ne!(ids[0], ids[1]);
+}
+
+#[test]
+fn messages_of_routers_that_are_cut_short_do_no_harm() {
+    for is_ipv4 in [true, false] {
+        let (mut guard, _) = guard();
+        let ends = Ends { ours: 80, theirs: 5000, is_ipv4, ..ENDS };
+        let whole = too_big(&send_data(&mut guard, ends, 1000, 1440), 1280);
+        for length in 0..whole.len() {
+            assert_eq!(after(&mut guard, ends, whole[..length].to_vec()), 1500);
+        }
+        assert_eq!(after(&mut guard, ends, whole), 1280);
     }
 }
