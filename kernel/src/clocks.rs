@@ -5,10 +5,11 @@ use core::mem::offset_of;
 use core::time::Duration;
 
 use log::warn;
-use prism_arch::{cpu, cpuid, kvm};
+use prism_arch::{cpu, cpuid, kvm, vcpu};
 use prism_boot::Capabilities;
 use prism_boot::services::{Clock as Way, Services, WallClock as WallWay};
 use prism_drivers::{hpet, pit};
+use spin::Once;
 use xen::shared::Shared;
 use xen::time::{Clock, WallClock};
 use xen_sys::xen::{shared_info, vcpu_info};
@@ -17,10 +18,22 @@ use crate::ports::CpuPorts;
 use crate::registers::MappedRegisters;
 use crate::time::{self, Source, Wall};
 
+/// Where the CPUID leaves of KVM begin, if its clock is the one in use.
+static KVM: Once<u32> = Once::new();
+
+/// Has the vCPU that calls, which is not the first one, use its own clock.
+pub(crate) fn join() {
+    if let Some(clock) = KVM.get().and_then(|base| kvm::clock(*base)) {
+        time::add_vcpu(vcpu::number(), Clock::new(clock));
+    }
+    time::join();
+}
+
 /// The clocks of the hypervisors beneath.
 pub(crate) struct Clocks {
     xen: Option<Clock>,
-    kvm: Option<Clock>,
+    /// And where KVM's CPUID leaves begin.
+    kvm: Option<(u32, Clock)>,
     xen_wall: Option<WallClock>,
     kvm_wall: Option<WallClock>,
     /// Time since 1970 by the PC's clock, if there is no better one.
@@ -42,7 +55,7 @@ impl Clocks {
         let has_wall = xen_wall.is_some() || kvm_wall.is_some();
         Self {
             xen: page.and_then(of_boot_vcpu).filter(ticking),
-            kvm: kvm.and_then(kvm::clock).map(Clock::new).filter(ticking),
+            kvm: kvm.and_then(|base| Some((base, kvm::clock(base).map(Clock::new).filter(ticking)?))),
             xen_wall,
             kvm_wall,
             rtc: if has_wall { None } else { rtc().map(Duration::from_secs) },
@@ -70,7 +83,11 @@ impl Clocks {
             Source::Timestamp { khz: khz.unwrap_or(1_000_000) }
         };
         time::choose(match (services.clock.chosen, self.xen, self.kvm) {
-            (Way::Xen, Some(clock), _) | (Way::Kvm, _, Some(clock)) => Source::Paravirtual(clock),
+            (Way::Xen, Some(clock), _) => Source::Paravirtual(clock),
+            (Way::Kvm, _, Some((base, clock))) => {
+                KVM.call_once(|| base);
+                Source::Paravirtual(clock)
+            }
             (Way::Tsc, ..) => counter(cpuid::timestamp_khz()),
             _ => counter(
                 hpet.and_then(|hpet| hpet::measure_khz(hpet, cpu::timestamp))

@@ -22,7 +22,7 @@ use xen_sys::xen::{shared_info, vcpu_info};
 use crate::bell::Bell;
 use crate::memory::{self, Frames};
 use crate::time::{self, Deadline};
-use crate::{apic, event, exec, probe};
+use crate::{apic, clocks, event, exec, probe};
 
 /// How long a vCPU may take to arrive, in nanoseconds.
 const PATIENCE: u64 = 5_000_000_000;
@@ -237,6 +237,7 @@ fn prism_join(number: u32) -> ! {
     // Set before any vCPU was started.
     let Some(surface) = SURFACE.get() else { prism_arch::cpu::stop() };
     surface.machine.join(number);
+    clocks::join();
     apic::enable_here();
     if surface.upcall == Upcall::OwnVector && probe::upcall_vector(number).is_err() {
         log::warn!("vCPU {number}: Xen refused a vector for its events");

@@ -34,7 +34,7 @@ static SOURCE: Once<Source> = Once::new();
 /// The paravirtual clocks of vCPUs from 1 on: what one shows holds on its own vCPU only.
 static OTHERS: [Once<Clock>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
 /// The time since the clock was chosen.
-static TIME: Monotonic = Monotonic::new();
+static TIME: Monotonic<{ vcpu::MOST }> = Monotonic::new();
 /// What makes a time a date.
 static WALL: Once<Wall> = Once::new();
 /// Whether the wall clock was asked for and could not be read, to say it once.
@@ -53,6 +53,13 @@ pub(crate) fn add_vcpu(number: u32, clock: Clock) {
     }
 }
 
+/// Makes the clock of the vCPU that calls one with those of the others, while another vCPU looks at its own.
+pub(crate) fn join() {
+    if let Some(source) = SOURCE.get() {
+        TIME.join(vcpu::number(), || read(*source));
+    }
+}
+
 /// Tells the date from `wall` on.
 pub(crate) fn choose_wall_clock(wall: Wall) {
     WALL.call_once(|| wall);
@@ -61,7 +68,7 @@ pub(crate) fn choose_wall_clock(wall: Wall) {
 /// Nanoseconds since the clock was chosen, early in boot. Never goes back, on whatever vCPU it is
 /// asked.
 pub fn nanoseconds() -> u64 {
-    SOURCE.get().map_or(0, |source| TIME.now(|| read(*source)))
+    SOURCE.get().map_or(0, |source| TIME.now(vcpu::number(), || read(*source)))
 }
 
 /// Time since 1970-01-01 00:00 UTC, as the host has it. `None` where nobody tells: no hypervisor, or one
@@ -92,9 +99,10 @@ pub fn xen_deadline(from_now: u64) -> Option<u64> {
     }
 }
 
-/// A time of [`nanoseconds`] as the paravirtual clock shows it, which is how hypercalls take it.
+/// A time of [`nanoseconds`] as the paravirtual clock of the vCPU that calls shows it, which is how hypercalls
+/// take it.
 pub(crate) fn to_xen(time: u64) -> u64 {
-    TIME.reading_at(time)
+    TIME.reading_at(vcpu::number(), time)
 }
 
 /// Frequency of the time-stamp counter in kHz, if that is known.

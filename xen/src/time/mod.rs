@@ -30,11 +30,11 @@
 //! assert_eq!(clock.nanoseconds(|| 3000), Some(5_000_001_000));
 //! assert_eq!(clock.timestamp_khz(), Some(2_000_000));
 //!
-//! // The clock of a machine is a static; it shows zero at the first reading.
-//! static TIME: Monotonic = Monotonic::new();
+//! // The clock of a machine is a static; it shows zero at the first reading. This one has two vCPUs.
+//! static TIME: Monotonic<2> = Monotonic::new();
 //! TIME.start(5_000_000_000);
-//! assert_eq!(TIME.now(|| clock.nanoseconds(|| 3000)), 1000);
-//! assert_eq!(TIME.now(|| clock.nanoseconds(|| 2000)), 1000, "time never goes back");
+//! assert_eq!(TIME.now(0, || clock.nanoseconds(|| 3000)), 1000);
+//! assert_eq!(TIME.now(0, || clock.nanoseconds(|| 2000)), 1000, "time never goes back");
 //! ```
 
 mod clock;
