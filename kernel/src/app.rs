@@ -245,7 +245,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`SpawnError::TooManyTasks`].
+    /// [`SpawnError::NoMemory`].
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
         exec::spawn(task)
     }
@@ -267,7 +267,7 @@ impl Context {
     ///
     /// # Errors
     ///
-    /// [`SpawnError::TooManyTasks`].
+    /// [`SpawnError::NoMemory`].
     pub fn spawn_anywhere(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), SpawnError> {
         exec::spawn_anywhere(task)
     }

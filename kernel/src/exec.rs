@@ -8,15 +8,17 @@
 //! A task stays on the vCPU that it was started on. Whoever wakes it from another one puts it into that
 //! one's queue, and rings its bell if it sleeps.
 
+mod storage;
+
 use alloc::boxed::Box;
 use core::any::type_name;
 use core::fmt;
-use core::future::{Future, poll_fn};
+use core::future::Future;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::task::{Context, Poll};
 
 use embassy_executor::raw::Executor;
-use embassy_executor::task;
 use prism_arch::machine::Machine;
 use prism_arch::{cpu, vcpu};
 use prism_boot::services::{Timer, Upcall};
@@ -25,12 +27,11 @@ use prism_executor::spin::{Credit, LIMIT, Watch};
 use prism_executor::timers::Timers;
 use spin::Once;
 
+use storage::{Places, try_box};
+
 use crate::bell::Bell;
 use crate::timer::{self, Alarm};
 use crate::{event, line, nmi, time};
-
-/// Tasks that can run at the same time, on all vCPUs together.
-const TASKS: usize = 256;
 
 /// A poll that takes longer than so many ticks of the time-stamp counter keeps events waiting for
 /// about a tenth of a second, and is worth a warning.
@@ -44,6 +45,9 @@ static LONG_POLLS: AtomicU64 = AtomicU64::new(0);
 
 /// Times that a task spun, since boot.
 static SPINS: AtomicU64 = AtomicU64::new(0);
+
+/// The places of all tasks.
+static PLACES: Places<Task> = Places::new();
 
 /// The vCPUs that run tasks, by number.
 static CORES: [Once<Box<Core>>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
@@ -78,8 +82,10 @@ impl Core {
         (0..vcpu::MOST as u32).filter_map(|number| Some((number, Self::of(number)?)))
     }
 
-    fn start(&'static self, task: Task) -> Result<(), SpawnError> {
-        let token = any(task, self).map_err(|_| SpawnError::TooManyTasks)?;
+    fn start<F: Future<Output = ()> + 'static>(&'static self, future: F) -> Result<(), SpawnError> {
+        let future = Box::into_pin(try_box(future)?);
+        let task = Task { future, name: type_name::<F>(), core: self, watch: Watch::new(&self.credit) };
+        let token = PLACES.take(task)?;
         self.tasks.fetch_add(1, Ordering::Relaxed);
         self.executor.spawner().make_send().spawn(token);
         Ok(())
@@ -157,44 +163,47 @@ fn pend(context: *mut ()) {
     }
 }
 
-/// A task of any shape.
+/// A task of any shape, and what it costs.
 struct Task {
     future: Pin<Box<dyn Future<Output = ()>>>,
     /// What people know it by: the name of its type, which has that of the function that it is of.
     name: &'static str,
-}
-
-impl Task {
-    fn new<F: Future<Output = ()> + 'static>(future: F) -> Self {
-        Self { future: Box::pin(future), name: type_name::<F>() }
-    }
+    core: &'static Core,
+    watch: Watch,
 }
 
 // SAFETY: a future that is not `Send` is started only on the vCPU that it was made on, and stays
 // there ([`spawn`]).
 unsafe impl Send for Task {}
 
-#[task(pool_size = TASKS)]
-async fn any(mut task: Task, core: &'static Core) {
-    let mut watch = Watch::new(&core.credit);
-    poll_fn(move |context| {
-        let start = cpu::timestamp();
-        let result = task.future.as_mut().poll(context);
-        let ticks = cpu::timestamp().saturating_sub(start);
+impl Task {
+    /// Looks at what a poll cost that took so many ticks.
+    fn judge(&mut self, ticks: u64) {
         if ticks > LONG_POLL {
             LONG_POLLS.fetch_add(1, Ordering::Relaxed);
-            log::debug!("a task kept the vCPU for long; let it call yield_now now and then: {}", task.name);
+            log::debug!("a task kept the vCPU for long; let it call yield_now now and then: {}", self.name);
         }
-        if let Some(spin) = watch.polled(&core.credit, ticks) {
+        if let Some(spin) = self.watch.polled(&self.core.credit, ticks) {
             SPINS.fetch_add(1, Ordering::Relaxed);
             if spin.is_news() {
-                log::warn!("a task spins ({} times {LIMIT} polls for nothing): {}", spin.count, task.name);
+                log::warn!("a task spins ({} times {LIMIT} polls for nothing): {}", spin.count, self.name);
             }
         }
+    }
+}
+
+impl Future for Task {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
+        let start = cpu::timestamp();
+        let result = self.future.as_mut().poll(context);
+        self.judge(cpu::timestamp().saturating_sub(start));
+        if result.is_ready() {
+            self.core.tasks.fetch_sub(1, Ordering::Relaxed);
+        }
         result
-    })
-    .await;
-    core.tasks.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// Polls that took longer than about a tenth of a second, since boot.
@@ -220,8 +229,8 @@ pub(crate) fn found_work() {
 /// Why a task was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpawnError {
-    /// 256 tasks run already.
-    TooManyTasks,
+    /// There is no memory for one more task.
+    NoMemory,
     /// That vCPU does not exist, or does not run.
     NoSuchVcpu,
 }
@@ -229,7 +238,7 @@ pub enum SpawnError {
 impl fmt::Display for SpawnError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::TooManyTasks => write!(f, "{TASKS} tasks run already"),
+            Self::NoMemory => f.write_str("there is no memory for one more task"),
             Self::NoSuchVcpu => f.write_str("there is no such vCPU"),
         }
     }
@@ -239,7 +248,7 @@ impl core::error::Error for SpawnError {}
 
 /// Starts `task` on the vCPU that calls.
 pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
-    Core::of(vcpu::number()).ok_or(SpawnError::NoSuchVcpu)?.start(Task::new(task))
+    Core::of(vcpu::number()).ok_or(SpawnError::NoSuchVcpu)?.start(task)
 }
 
 /// Starts `task` on vCPU `number`.
@@ -247,7 +256,7 @@ pub(crate) fn spawn_on(
     number: u32,
     task: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), SpawnError> {
-    Core::of(number).ok_or(SpawnError::NoSuchVcpu)?.start(Task::new(task))
+    Core::of(number).ok_or(SpawnError::NoSuchVcpu)?.start(task)
 }
 
 /// Starts `task` on the vCPU that has the fewest tasks.
@@ -255,7 +264,7 @@ pub(crate) fn spawn_anywhere(task: impl Future<Output = ()> + Send + 'static) ->
     let (_, core) = Core::all()
         .min_by_key(|(_, core)| core.tasks.load(Ordering::Relaxed))
         .ok_or(SpawnError::NoSuchVcpu)?;
-    core.start(Task::new(task))
+    core.start(task)
 }
 
 /// Numbers of the vCPUs that run tasks.

@@ -23,7 +23,7 @@ pub(crate) fn begin() {
         disks::begin_search();
         if exec::spawn(drive(function)).is_err() {
             disks::end_search();
-            warn!("the AHCI controller at {} is not driven: too many tasks run", function.place);
+            warn!("the AHCI controller at {} is not driven: there is no memory for its task", function.place);
         }
     }
 }

@@ -70,7 +70,7 @@ pub(crate) fn begin(bus: DeviceBus) {
             continue;
         };
         if exec::spawn(drive(card, interface)).is_err() {
-            warn!("the network card at {place} is not driven: too many tasks run");
+            warn!("the network card at {place} is not driven: there is no memory for its task");
         }
     }
 }

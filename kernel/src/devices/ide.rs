@@ -22,7 +22,7 @@ pub(crate) fn begin() {
         disks::begin_search();
         if exec::spawn(drive(channel, places)).is_err() {
             disks::end_search();
-            warn!("IDE channel {channel} is not driven: too many tasks run");
+            warn!("IDE channel {channel} is not driven: there is no memory for its task");
         }
     }
 }

@@ -54,7 +54,7 @@ pub(crate) fn begin(store: &'static Client, line: &CommandLine) {
 ///
 /// # Errors
 ///
-/// If there are none, or too many tasks run.
+/// If there are none, or there is no memory for a task.
 pub(crate) fn begin_network(bus: DeviceBus, line: &CommandLine) -> Result<(), NetworkError> {
     match bus {
         DeviceBus::Xenbus => {

@@ -38,7 +38,7 @@ impl fmt::Display for NetworkError {
             }
             Self::Taken => "the interface's stack was handed out before; pass that one on",
             Self::NoMemory => "no network: no memory is left for a stack; give the guest more",
-            Self::Busy => "no network: too many tasks run",
+            Self::Busy => "no network: there is no memory for a task",
             Self::NoConnection => {
                 "no network: the backend did not connect within 10 seconds, or the card does not work; look at it"
             }

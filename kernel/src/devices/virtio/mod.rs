@@ -55,7 +55,7 @@ pub(crate) fn begin_disks() {
             }
         };
         if exec::spawn(task).is_err() {
-            warn!("the virtio disk at {place} is not driven: too many tasks run");
+            warn!("the virtio disk at {place} is not driven: there is no memory for its task");
             disks::end_search();
         }
     }

@@ -9,14 +9,18 @@ mod examples;
 
 use alloc::rc::Rc;
 use alloc::string::String;
+use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
-use core::future::{Future, pending, ready};
+use core::future::{pending, ready};
 
 use examples::{spawning, waiting};
 use prism::task::{Duration, Instant, Timer, join3, long_polls, sleep, spins, yield_now};
-use prism::{Context, Verdict, println};
+use prism::{Context, SpawnError, Verdict, memory, println};
 
 prism::app!(main);
+
+/// Memory that is left for tasks, in bytes.
+const LITTLE: u64 = 1 << 20;
 
 async fn main(context: Context) -> prism::Result<Verdict> {
     let good = [
@@ -27,7 +31,8 @@ async fn main(context: Context) -> prism::Result<Verdict> {
         told("a retry gives up", !waiting::retry(2, fails(3)).await),
         told("who yields lets others run", yielded().await),
         told("100 tasks beside main all end", spawning::many(&context, 100).await? == 100),
-        told("more than 256 tasks are refused", too_many_are_refused(&context).await),
+        told("1000 tasks run at once, and leave their places to others", many_at_once(&context).await?),
+        told("a task that there is no memory for is refused", too_many_are_refused(&context).await),
         told("a poll that takes long is counted", long_poll_is_counted().await),
         told("a task that asks for the past keeps nobody waiting", past_is_passed(&context).await?),
         told("a task that is woken for nothing is noticed", spinning_is_noticed().await),
@@ -113,15 +118,46 @@ async fn yielded() -> bool {
     sum == 333_383_335_000 && (20..=22).contains(&others.get())
 }
 
-async fn too_many_are_refused(context: &Context) -> bool {
-    let spawned = (0..1000).take_while(|_| context.spawn(sleepy()).is_ok()).count();
-    // All of them end, and there is room again.
-    let room = waiting::within(20_000, until(|| context.spawn(ready(())).is_ok())).await;
-    (200..256).contains(&spawned) && room.is_some()
+/// What the first thousand took is enough for the second one.
+async fn many_at_once(context: &Context) -> prism::Result<bool> {
+    let mut free = [0; 3];
+    for free in &mut free {
+        let running = Rc::new(Cell::new(0));
+        for _ in 0..1000 {
+            let running = Rc::clone(&running);
+            running.set(running.get() + 1);
+            context.spawn(async move {
+                sleep(Duration::from_millis(5)).await;
+                running.set(running.get() - 1);
+            })?;
+        }
+        until(|| running.get() == 0).await;
+        *free = memory::usage().free;
+    }
+    Ok(free[1] == free[2])
 }
 
-fn sleepy() -> impl Future<Output = ()> {
-    sleep(Duration::from_millis(5))
+/// Takes the memory away, but for a little, and starts tasks until that is used up; then they all end.
+async fn too_many_are_refused(context: &Context) -> bool {
+    let mut taken = Vec::new();
+    while memory::usage().free > LITTLE && taken.try_reserve(1).is_ok() {
+        taken.push(Vec::<u8>::with_capacity(LITTLE as usize / 4));
+    }
+    let (stop, running) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
+    let refusal = (0..100_000).find_map(|_| {
+        let (stop, running) = (Rc::clone(&stop), Rc::clone(&running));
+        let task = async move {
+            running.set(running.get() + 1);
+            until(|| stop.get()).await;
+            running.set(running.get() - 1);
+        };
+        context.spawn(task).err()
+    });
+    stop.set(true);
+    drop(taken);
+    yield_now().await;
+    until(|| running.get() == 0).await;
+    refusal == Some(SpawnError::NoMemory) && context.spawn(ready(())).is_ok()
 }
 
 async fn until(mut condition: impl FnMut() -> bool) {
