@@ -25,6 +25,7 @@ pub mod intx;
 pub mod io_apic;
 pub mod keyboard;
 pub mod net;
+pub mod output;
 mod patience;
 pub mod pci;
 pub mod pic;

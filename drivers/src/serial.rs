@@ -4,14 +4,16 @@
 use uart_16550::backend::Backend;
 use uart_16550::{Config, Uart16550};
 
+use crate::output::Sink;
+
 /// How often a byte is offered to a port that does not take it. An emulated port takes it at
-/// once; at 115200 baud a real one takes 87 microseconds, far less than this many port reads.
-const PATIENCE: u32 = 100_000;
+/// once; at 115200 baud a real one takes 87 microseconds, less than this many port reads.
+const PATIENCE: u32 = 200;
 
 /// A serial port.
 pub struct Serial<B: Backend> {
     port: Uart16550<B>,
-    /// It once took nothing for a long time: don't wait for it any more.
+    /// It took nothing for some time: don't wait until it does.
     stuck: bool,
 }
 
@@ -23,7 +25,7 @@ impl<B: Backend> Serial<B> {
     }
 
     /// Writes `bytes`, and returns how many of them the port took.
-    pub fn write(&mut self, bytes: &[u8]) -> usize {
+    fn write(&mut self, bytes: &[u8]) -> usize {
         bytes.iter().take_while(|byte| self.write_byte(**byte)).count()
     }
 
@@ -37,5 +39,11 @@ impl<B: Backend> Serial<B> {
     /// Takes what was received, up to the size of `buffer`, and returns how much that was.
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
         self.port.receive_bytes(buffer)
+    }
+}
+
+impl<B: Backend> Sink for Serial<B> {
+    fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+        Some(self.write(bytes))
     }
 }

@@ -2,10 +2,12 @@
 //! A virtio device as a console (Virtual I/O Device 1.2, 5.3): its first port, which is all there is to one
 //! whose driver knows nothing of several ports.
 //!
-//! Text is collected, and handed over in one buffer; the next one has to wait until that has come back. A
-//! device that keeps it is waited for once, and from then on only looked at.
+//! Text is collected, and handed over in one buffer; the next one has to wait until that has come back. Nobody
+//! waits for that here: the device is looked at.
 
 use core::ops::Range;
+
+use crate::output::Sink;
 
 /// Length of a buffer, in bytes.
 pub const BUFFER: usize = 512;
@@ -26,13 +28,6 @@ pub trait Queues {
     /// [`Broken`], if it gives back what it does not have.
     fn has_sent(&mut self) -> Result<bool, Broken>;
 
-    /// The same, but waits for it; not for ever.
-    ///
-    /// # Errors
-    ///
-    /// [`Broken`], if the device gives back what it does not have.
-    fn wait_until_sent(&mut self) -> Result<bool, Broken>;
-
     /// Hands the device the buffer for what is typed.
     fn offer(&mut self);
 
@@ -51,8 +46,6 @@ pub trait Queues {
 /// What has become of a console, for people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Trouble {
-    /// It has not sent its text for a long time. What does not fit into the next one is dropped until it has.
-    Silent,
     /// It broke the protocol: it is not used any more.
     Broken,
 }
@@ -61,9 +54,6 @@ impl Trouble {
     /// A line about it.
     pub const fn line(self) -> &'static str {
         match self {
-            Self::Silent => {
-                "console: the virtio console takes no text; what does not fit is dropped until it does\n"
-            }
             Self::Broken => "console: the virtio console broke the protocol, and is not used any more\n",
         }
     }
@@ -99,39 +89,30 @@ impl<Q: Queues> VirtioConsole<Q> {
         }
     }
 
-    /// Collects `bytes`, and hands over what is collected whenever that fills a buffer; returns how many
-    /// bytes were dropped, as the device does not take them.
-    pub fn write(&mut self, mut bytes: &[u8]) -> u64 {
-        while !bytes.is_empty() {
-            if self.collected == BUFFER {
-                self.flush();
-            }
-            if self.collected == BUFFER || self.is_broken() {
-                return bytes.len() as u64;
-            }
-            let room = self.text.get_mut(self.collected..).unwrap_or_default();
-            let (some, rest) = bytes.split_at(room.len().min(bytes.len()));
-            room.iter_mut().zip(some).for_each(|(place, byte)| *place = *byte);
-            self.collected += some.len();
-            bytes = rest;
+    /// Collects some of `bytes` while the device has nothing to send, and hands over what is collected when that
+    /// fills a buffer; returns how many bytes were taken.
+    fn collect(&mut self, bytes: &[u8]) -> usize {
+        if !self.is_free() {
+            return 0;
         }
-        0
+        let room = self.text.get_mut(self.collected..).unwrap_or_default();
+        let taken = room.len().min(bytes.len());
+        room.iter_mut().zip(bytes).for_each(|(place, byte)| *place = *byte);
+        self.collected += taken;
+        if self.collected == BUFFER {
+            self.flush();
+        }
+        taken
     }
 
     /// Hands over what is collected.
-    pub fn flush(&mut self) {
+    fn flush(&mut self) {
         if self.collected == 0 || !self.is_free() {
             return;
         }
         self.is_sending = true;
         self.queues.send(self.text.get(..self.collected).unwrap_or_default());
         self.collected = 0;
-    }
-
-    /// Hands over what is collected, and waits until it is sent; not for ever.
-    pub fn drain(&mut self) {
-        self.flush();
-        self.is_free();
     }
 
     /// Takes what was typed, up to the size of `buffer`, and returns how much that was.
@@ -164,24 +145,15 @@ impl<Q: Queues> VirtioConsole<Q> {
         core::mem::take(&mut self.is_news).then_some(self.trouble).flatten()
     }
 
-    /// Whether the device can be handed text: it has none, or gives it back in time.
+    /// Whether the device can be handed text: it has none, or has sent it.
     fn is_free(&mut self) -> bool {
-        let sent = match self.trouble {
-            _ if !self.is_sending => return !self.is_broken(),
-            None => self.queues.wait_until_sent(),
-            Some(Trouble::Silent) => self.queues.has_sent(),
-            Some(Trouble::Broken) => Ok(false),
-        };
-        match sent {
-            Ok(true) => {
-                self.is_sending = false;
-                self.trouble = None;
+        if self.is_sending && !self.is_broken() {
+            match self.queues.has_sent() {
+                Ok(sent) => self.is_sending = !sent,
+                Err(Broken) => self.fail(Trouble::Broken),
             }
-            Ok(false) if self.trouble.is_none() => self.fail(Trouble::Silent),
-            Ok(false) => {}
-            Err(Broken) => self.fail(Trouble::Broken),
         }
-        !self.is_sending
+        !self.is_sending && !self.is_broken()
     }
 
     fn is_broken(&self) -> bool {
@@ -191,6 +163,22 @@ impl<Q: Queues> VirtioConsole<Q> {
     fn fail(&mut self, trouble: Trouble) {
         self.trouble = Some(trouble);
         self.is_news = true;
+    }
+}
+
+impl<Q: Queues> Sink for VirtioConsole<Q> {
+    fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+        let taken = self.collect(bytes);
+        (!self.is_broken()).then_some(taken)
+    }
+
+    fn tell(&mut self) {
+        self.flush();
+    }
+
+    fn is_read(&mut self) -> bool {
+        self.flush();
+        self.is_broken() || self.collected == 0 && self.is_free()
     }
 }
 
@@ -209,8 +197,6 @@ mod tests {
         /// Keeps the text that it has.
         keeps: Cell<bool>,
         has_text: Cell<bool>,
-        /// How often it was waited for.
-        waits: Cell<u32>,
         /// What it answers to when it is asked whether it has sent, if that is wrong.
         lies: Cell<bool>,
         /// What is typed, and how long the device says that it is.
@@ -249,11 +235,6 @@ mod tests {
             Ok(!self.0.has_text.get())
         }
 
-        fn wait_until_sent(&mut self) -> Result<bool, Broken> {
-            self.0.waits.set(self.0.waits.get() + 1);
-            self.has_sent()
-        }
-
         fn offer(&mut self) {
             assert!(!self.0.has_buffer.replace(true), "it has the buffer");
         }
@@ -288,7 +269,7 @@ mod tests {
     fn what_is_written_before_a_flush_is_one_text() {
         let device = Device::default();
         let mut console = console(&device);
-        assert_eq!(console.write(b"one") + console.write(b"\r\n"), 0);
+        assert_eq!([console.take(b"one"), console.take(b"\r\n")], [Some(3), Some(2)]);
         assert!(device.sent.borrow().is_empty());
         console.flush();
         console.flush();
@@ -300,64 +281,49 @@ mod tests {
         let device = Device::default();
         let mut console = console(&device);
         let text: String = ('a'..='z').cycle().take(3 * BUFFER + 1).collect();
-        assert_eq!(console.write(text.as_bytes()), 0);
-        console.drain();
+        let mut rest = text.as_bytes();
+        while !rest.is_empty() {
+            rest = &rest[console.take(rest).unwrap()..];
+        }
+        console.is_read();
         assert_eq!(device.told(), text);
         assert_eq!(device.sent.borrow().len(), 4);
     }
 
     #[test]
-    fn a_silent_device_is_waited_for_once_and_what_it_does_not_take_is_counted() {
+    fn a_silent_device_is_not_waited_for_and_used_again_when_it_takes_text() {
         let device = Device { keeps: Cell::new(true), ..Device::default() };
         let mut console = console(&device);
         let line = [b'x'; 100];
-        let dropped: u64 = (0..1000)
+        let taken: usize = (0..1000)
             .map(|_| {
-                let dropped = console.write(&line);
-                console.flush();
-                dropped
+                let taken = console.take(&line);
+                console.tell();
+                taken.unwrap()
             })
             .sum();
-        console.drain();
-        assert_eq!(device.waits.get(), 1);
-        assert_eq!(dropped, 1000 * 100 - 100 - BUFFER as u64, "one text is on its way, one is collected");
-        assert_eq!(console.news(), Some(Trouble::Silent));
-        assert_eq!(console.news(), None);
-    }
-
-    #[test]
-    fn a_device_that_takes_text_again_is_used_again() {
-        let device = Device { keeps: Cell::new(true), ..Device::default() };
-        let mut console = console(&device);
-        for text in ["one ", "two "] {
-            console.write(text.as_bytes());
-            console.flush();
-        }
-        assert_eq!(device.told(), "one ");
-        assert_eq!(console.news(), Some(Trouble::Silent));
+        assert_eq!(taken, 100, "one text is on its way");
+        assert!(!console.is_read());
         device.keeps.set(false);
-        console.write(b"three");
-        console.drain();
-        assert_eq!(device.told(), "one two three");
-        device.keeps.set(true);
-        console.write(b"four");
-        console.drain();
-        assert_eq!(console.news(), Some(Trouble::Silent), "it is silent anew");
+        assert!(console.is_read());
+        assert_eq!(console.take(b"more"), Some(4));
+        console.tell();
+        assert_eq!(device.told().len(), taken + 4);
+        assert_eq!(console.news(), None);
     }
 
     #[test]
     fn a_device_that_gives_back_what_it_does_not_have_is_left() {
         let device = Device::default();
         let mut console = console(&device);
-        console.write(b"one");
+        console.take(b"one");
         console.flush();
         device.lies.set(true);
-        console.write(b"two");
-        console.flush();
+        assert_eq!(console.take(b"two"), None);
         assert_eq!(console.news(), Some(Trouble::Broken));
         device.lies.set(false);
-        assert_eq!(console.write(b"three"), 5);
-        console.drain();
+        assert_eq!(console.take(b"three"), None);
+        console.is_read();
         assert_eq!(device.told(), "one");
         device.type_text("a");
         assert_eq!(typed(&mut console, 9), "");
@@ -386,7 +352,7 @@ mod tests {
         device.typed.borrow_mut().push_back(("x".to_owned(), BUFFER + 1));
         assert_eq!(typed(&mut console, 9), "");
         assert_eq!(console.news(), Some(Trouble::Broken));
-        assert_eq!(console.write(b"one"), 3);
+        assert_eq!(console.take(b"one"), None);
     }
 
     #[test]

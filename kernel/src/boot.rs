@@ -62,6 +62,9 @@ fn prism_boot(entry: Entry) -> ! {
 
 /// Starts the kernel's own tasks and the application's. The first ones always fit.
 fn start_tasks(application: Application, context: Context) {
+    if exec::spawn(console::serve()).is_ok() {
+        console::run();
+    }
     if let Some(ring) = context.info.store {
         let _ = exec::spawn(store::pump(ring));
         if let Some(store) = store::client() {
@@ -275,6 +278,7 @@ async fn run(application: Application, context: Context) {
     println!("Environment: {}", context.surroundings);
     println!("{}", application.name);
     let outcome = (application.main)(context).await;
+    console::end();
     if let Some(reason) = &outcome.reason {
         println!("error: {reason}");
     }

@@ -4,34 +4,46 @@
 //! One of five ways is in use, the best that there is: the PV ring, Xen's own console (for the
 //! initial domain, which has no ring), a serial port, the debug port 0xE9, the screen. A virtio console
 //! is used beside the last three, or alone. A crash report goes to all of them.
+//!
+//! Nobody waits for a console that is slow (`prism_drivers::output`): what it does not take at once is handed over by
+//! a task. Only before tasks run, and at the end, is it waited for, for a few seconds in all.
+
+mod ring;
 
 use core::fmt::{self, Write};
-use core::ops::DerefMut;
+use core::future::poll_fn;
+use core::task::{Poll, Waker};
 
 use embassy_time::{Duration, Timer};
 use prism_arch::cpu;
 use prism_arch::hypercall::Hypervisor;
 use prism_boot::command_line::ConsoleSinks;
 use prism_drivers::keyboard::Keyboard;
+use prism_drivers::output::{Budget, Output, Sink};
 use prism_drivers::serial::Serial;
 use prism_drivers::vga::Screen;
 use prism_drivers::virtio_console::VirtioConsole;
 use spin::{Mutex, Once};
 use uart_16550::backend::PioBackend;
-use xen::console::Ring;
-use xen::event::Port;
-use xen::sched;
 
 use crate::devices::virtio;
-use crate::event::{self, EventChannel};
+use crate::event::EventChannel;
 use crate::ports::CpuPorts;
 use crate::registers::MappedRegisters;
-use crate::time::{self, Deadline};
+use crate::{memory, time};
 
-/// How long a full ring, or a virtio console, may take nothing before output is dropped, in nanoseconds.
-pub(crate) const PATIENCE: u64 = 5_000_000_000;
-/// How long one wait for the other side may last, in nanoseconds.
-const NAP: u64 = 10_000_000;
+pub(crate) use ring::RingEnd;
+
+/// How long consoles are waited for at boot, in all, and twice as long at the end, in nanoseconds.
+const PATIENCE: u64 = 5_000_000_000;
+/// Text that is kept for a console that is slow, in bytes; in a small domain less.
+const BACKLOG: usize = 64 * 1024;
+const SMALL_BACKLOG: usize = 16 * 1024;
+/// What a small domain has, in bytes.
+const SMALL: u64 = 64 << 20;
+/// How long a console that is full is left alone: first, and if it takes nothing at last.
+const PAUSE: Duration = Duration::from_millis(1);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often a port that does not tell is looked at for what was typed: as fast as anybody types.
 const KEY: Duration = Duration::from_millis(20);
@@ -44,14 +56,28 @@ static INPUT: Once<EventChannel> = Once::new();
 pub(crate) struct Console {
     used: ConsoleSinks,
     available: ConsoleSinks,
-    ring: Option<RingEnd>,
-    serial: Option<Serial<PioBackend>>,
+    ring: Option<Output<RingEnd>>,
+    serial: Option<Output<Serial<PioBackend>>>,
     screen: Option<Screen<MappedRegisters, CpuPorts>>,
     keyboard: Option<Keyboard<CpuPorts>>,
-    virtio: Option<VirtioConsole<virtio::Port>>,
+    virtio: Option<Output<VirtioConsole<virtio::Port>>>,
     beginning: Beginning,
-    /// Bytes that nobody took.
-    lost: u64,
+    phase: Phase,
+    /// Time to wait for consoles, while that is done.
+    budget: Budget,
+    /// The task that hands over what was kept.
+    server: Option<Waker>,
+}
+
+/// Whether consoles are waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    /// Yes: no task runs that could do it later.
+    Boot,
+    /// No.
+    Running,
+    /// Yes: there is no later.
+    Ending,
 }
 
 /// The first text that was written, as much as there is room for: a sink that is found late gets it
@@ -60,15 +86,6 @@ pub(crate) struct Console {
 struct Beginning {
     text: [u8; 2048],
     length: usize,
-}
-
-/// The PV ring and the event channel that belongs to it.
-pub(crate) struct RingEnd {
-    ring: Ring,
-    /// Raised after either side moved something.
-    port: Port,
-    /// Nobody reads: don't wait any more, until somebody does.
-    stuck: bool,
 }
 
 impl Console {
@@ -82,7 +99,9 @@ impl Console {
             keyboard: None,
             virtio: None,
             beginning: Beginning { text: [0; 2048], length: 0 },
-            lost: 0,
+            phase: Phase::Boot,
+            budget: Budget::new(PATIENCE),
+            server: None,
         }
     }
 
@@ -100,44 +119,98 @@ impl Console {
         {
             screen.write(text);
         }
-        for (line, end) in lines(text) {
-            for part in [line, if end { b"\r\n".as_slice() } else { b"" }] {
-                if sinks.contains(ConsoleSinks::PV) {
-                    self.lost += self.ring.as_mut().map_or(0, |ring| ring.put(part));
-                }
-                if sinks.contains(ConsoleSinks::SERIAL) {
-                    self.lost +=
-                        self.serial.as_mut().map_or(0, |port| (part.len() - port.write(part)) as u64);
-                }
-                if sinks.contains(ConsoleSinks::VIRTIO) {
-                    self.lost += self.virtio.as_mut().map_or(0, |console| console.write(part));
-                }
-            }
+        let waits = self.phase != Phase::Running;
+        let budget = &mut self.budget;
+        if let Some(ring) = self.ring.as_mut().filter(|_| sinks.contains(ConsoleSinks::PV)) {
+            put(ring, text, waits, budget);
         }
-        if sinks.contains(ConsoleSinks::PV)
-            && let Some(ring) = &self.ring
-        {
-            ring.notify();
+        if let Some(serial) = self.serial.as_mut().filter(|_| sinks.contains(ConsoleSinks::SERIAL)) {
+            put(serial, text, waits, budget);
         }
-        if sinks.contains(ConsoleSinks::VIRTIO)
-            && let Some(console) = &mut self.virtio
-        {
-            console.flush();
-            if let Some(trouble) = console.news() {
+        if let Some(virtio) = self.virtio.as_mut().filter(|_| sinks.contains(ConsoleSinks::VIRTIO)) {
+            put(virtio, text, waits, budget);
+            if let Some(trouble) = virtio.sink().news() {
                 self.write(trouble.line().as_bytes(), sinks - ConsoleSinks::VIRTIO);
             }
         }
+    }
+
+    /// Has text kept from now on, as a task hands it over.
+    fn run(&mut self, backlog: usize) {
+        if let Some(ring) = &mut self.ring {
+            ring.keep(backlog);
+        }
+        if let Some(serial) = &mut self.serial {
+            serial.keep(backlog);
+        }
+        if let Some(virtio) = &mut self.virtio {
+            virtio.keep(backlog);
+        }
+        self.phase = Phase::Running;
+    }
+
+    /// Has consoles waited for from now on, and makes way for the last words.
+    fn end(&mut self) {
+        if self.phase == Phase::Ending {
+            return;
+        }
+        self.phase = Phase::Ending;
+        self.budget = Budget::new(PATIENCE);
+        let mut budget = Budget::new(PATIENCE);
+        if let Some(ring) = &mut self.ring {
+            ring.make_way(&mut budget, time::nanoseconds);
+        }
+        if let Some(serial) = &mut self.serial {
+            serial.make_way(&mut budget, time::nanoseconds);
+        }
+        if let Some(virtio) = &mut self.virtio {
+            virtio.make_way(&mut budget, time::nanoseconds);
+        }
+    }
+
+    /// Waits until everything is read.
+    fn settle(&mut self) {
+        if let Some(ring) = self.ring.as_mut().filter(|_| self.used.contains(ConsoleSinks::PV)) {
+            ring.settle(&mut self.budget, time::nanoseconds);
+        }
+        if let Some(serial) = &mut self.serial {
+            serial.settle(&mut self.budget, time::nanoseconds);
+        }
+        if let Some(virtio) = &mut self.virtio {
+            virtio.settle(&mut self.budget, time::nanoseconds);
+        }
+    }
+
+    /// Hands over what was kept, as far as that is taken; says how many bytes were.
+    fn hand_over(&mut self) -> usize {
+        let ring = self.ring.as_mut().map_or(0, hand_over);
+        let serial = self.serial.as_mut().map_or(0, hand_over);
+        ring + serial + self.virtio.as_mut().map_or(0, hand_over)
+    }
+
+    /// Bytes that were kept.
+    fn waiting(&self) -> usize {
+        let ring = self.ring.as_ref().map_or(0, Output::waiting);
+        let serial = self.serial.as_ref().map_or(0, Output::waiting);
+        ring + serial + self.virtio.as_ref().map_or(0, Output::waiting)
+    }
+
+    /// Bytes that were dropped.
+    fn lost(&self) -> u64 {
+        let ring = self.ring.as_ref().map_or(0, Output::lost);
+        let serial = self.serial.as_ref().map_or(0, Output::lost);
+        ring + serial + self.virtio.as_ref().map_or(0, Output::lost)
     }
 
     fn read(&mut self, buffer: &mut [u8]) -> usize {
         if self.used.contains(ConsoleSinks::PV)
             && let Some(ring) = &mut self.ring
         {
-            return ring.take(buffer);
+            return ring.sink().read(buffer);
         }
-        let mut count = self.serial.as_mut().map_or(0, |port| port.read(buffer));
+        let mut count = self.serial.as_mut().map_or(0, |port| port.sink().read(buffer));
         if count == 0 && self.used.contains(ConsoleSinks::VIRTIO) {
-            count = self.virtio.as_mut().map_or(0, |console| console.read(buffer));
+            count = self.virtio.as_mut().map_or(0, |console| console.sink().read(buffer));
         }
         if count == 0 && self.used.contains(ConsoleSinks::VGA) {
             count = self.keyboard.as_mut().map_or(0, |keyboard| keyboard.read(buffer));
@@ -158,76 +231,26 @@ impl Beginning {
     }
 }
 
-impl RingEnd {
-    /// The ring and its event channel.
-    pub(crate) fn new(ring: Ring, port: Port) -> Self {
-        Self { ring, port, stuck: false }
-    }
-
-    /// Writes `bytes`, waiting for room, but not for ever; returns how many were dropped.
-    fn put(&mut self, mut bytes: &[u8]) -> u64 {
-        let mut deadline = Deadline::after(PATIENCE);
-        while !bytes.is_empty() {
-            match self.ring.write(bytes) {
-                Ok(0) if self.stuck || deadline.passed() => {
-                    self.stuck = true;
-                    return bytes.len() as u64;
-                }
-                Ok(0) => {
-                    self.notify();
-                    self.nap();
-                }
-                Ok(taken) => {
-                    self.stuck = false;
-                    bytes = bytes.get(taken..).unwrap_or_default();
-                    deadline = Deadline::after(PATIENCE);
-                }
-                // The backend lies: its console is lost to us, the others are not.
-                Err(_) => return bytes.len() as u64,
+/// Writes to a console, line ends as terminals want them.
+fn put<S: Sink>(output: &mut Output<S>, text: &[u8], waits: bool, budget: &mut Budget) {
+    for (line, end) in lines(text) {
+        for part in [line, if end { b"\r\n".as_slice() } else { b"" }] {
+            if waits {
+                output.write_waiting(part, budget, time::nanoseconds);
+            } else {
+                output.write(part);
             }
         }
-        0
     }
+    output.sink().tell();
+}
 
-    fn take(&mut self, buffer: &mut [u8]) -> usize {
-        let taken = self.ring.read(buffer).unwrap_or(0);
-        if taken != 0 {
-            self.notify();
-        }
-        taken
+fn hand_over<S: Sink>(output: &mut Output<S>) -> usize {
+    let taken = output.drain();
+    if taken != 0 {
+        output.sink().tell();
     }
-
-    /// Waits until all has been read, but not for ever.
-    fn drain(&mut self) {
-        let mut deadline = Deadline::after(PATIENCE);
-        let mut before = u32::MAX;
-        while let Ok(unread @ 1..) = self.ring.unread() {
-            if unread < before {
-                deadline = Deadline::after(PATIENCE);
-            }
-            before = unread;
-            if deadline.passed() {
-                return;
-            }
-            self.nap();
-        }
-    }
-
-    fn notify(&self) {
-        let _ = xen::event::send(&Hypervisor, self.port);
-    }
-
-    /// Gives the other side some time.
-    fn nap(&self) {
-        // What is pending and not masked would end the sleep at once, again and again.
-        event::take_all();
-        let slept = event::take_one(self.port)
-            || time::xen_deadline(NAP)
-                .is_some_and(|deadline| sched::poll(&Hypervisor, self.port.0, deadline).is_ok());
-        if !slept && sched::yield_now(&Hypervisor).is_err() {
-            cpu::relax();
-        }
-    }
+    taken
 }
 
 /// The lines of `text`, each with whether a line end follows.
@@ -248,13 +271,13 @@ pub(crate) fn begin(ports: bool) {
 /// Adds the PV ring.
 pub(crate) fn add_ring(ring: RingEnd) {
     let mut console = CONSOLE.lock();
-    console.ring = Some(ring);
+    console.ring = Some(Output::new(ring));
     console.available |= ConsoleSinks::PV;
 }
 
 /// Has the ring's event end waits for input from now on.
 pub(crate) fn use_events() {
-    let port = CONSOLE.lock().ring.as_ref().map(|ring| ring.port);
+    let port = CONSOLE.lock().ring.as_mut().map(|ring| ring.sink().port);
     if let Some(channel) = port.and_then(|port| EventChannel::of_toolstack(port).ok()) {
         INPUT.call_once(|| channel);
     }
@@ -280,7 +303,7 @@ pub(crate) fn add_xen() {
 /// Adds the first serial port, and says whether there is one.
 pub(crate) fn add_serial() -> bool {
     let mut console = CONSOLE.lock();
-    console.serial = Serial::new(cpu::com1());
+    console.serial = Serial::new(cpu::com1()).map(Output::new);
     let there = console.serial.is_some();
     console.available.set(ConsoleSinks::SERIAL, there);
     there
@@ -297,7 +320,7 @@ pub(crate) fn add_screen(screen: Screen<MappedRegisters, CpuPorts>) {
 /// Adds a virtio console.
 pub(crate) fn add_virtio(port: virtio::Port) {
     let mut console = CONSOLE.lock();
-    console.virtio = Some(VirtioConsole::new(port));
+    console.virtio = Some(Output::new(VirtioConsole::new(port)));
     console.available |= ConsoleSinks::VIRTIO;
 }
 
@@ -318,12 +341,57 @@ pub(crate) fn choose(wanted: ConsoleSinks) {
     console.write(beginning.text(), new);
 }
 
-/// Writes text to the sinks in use.
+/// Writes text to the sinks in use. What a slow one does not take at once is kept, up to 64 KiB (16 KiB in a small
+/// domain), and handed over while tasks wait; what is more is dropped, and a line tells how much that was.
 pub fn write(text: &str) {
     let mut console = CONSOLE.lock();
     let used = console.used;
     console.beginning.add(text.as_bytes());
     console.write(text.as_bytes(), used);
+    let server = if console.waiting() != 0 { console.server.take() } else { None };
+    drop(console);
+    server.into_iter().for_each(Waker::wake);
+}
+
+/// Waits until all that was written has been handed over: for who writes much and wants none of it lost. If
+/// nobody reads the console that takes for ever; [`with_timeout`](crate::task::with_timeout) sets a limit.
+pub async fn flush() {
+    while CONSOLE.lock().waiting() != 0 {
+        Timer::after(PAUSE).await;
+    }
+}
+
+/// Has text kept for slow consoles from now on, for [`serve`] to hand over.
+pub(crate) fn run() {
+    let backlog = if memory::usage().total < SMALL { SMALL_BACKLOG } else { BACKLOG };
+    CONSOLE.lock().run(backlog);
+}
+
+/// Hands over what was kept, for ever. A console that takes nothing is looked at ever more seldom.
+pub(crate) async fn serve() {
+    loop {
+        poll_fn(|context| {
+            let mut console = CONSOLE.lock();
+            if console.waiting() != 0 {
+                return Poll::Ready(());
+            }
+            console.server = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+        let mut pause = PAUSE;
+        while CONSOLE.lock().waiting() != 0 {
+            Timer::after(pause).await;
+            let taken = CONSOLE.lock().hand_over();
+            pause = if taken != 0 { PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };
+        }
+    }
+}
+
+/// Has consoles waited for from now on, as what follows are the last words: what was kept is handed over, as far
+/// as it is taken within some seconds.
+pub(crate) fn end() {
+    CONSOLE.lock().end();
 }
 
 /// Takes what has been typed, up to the size of `buffer`, and returns how much that was.
@@ -338,19 +406,13 @@ pub(crate) fn read(buffer: &mut [u8]) -> usize {
 /// Waits until the other side has read everything, but not for ever.
 pub(crate) fn drain() {
     let Some(mut console) = CONSOLE.try_lock() else { return };
-    if console.used.contains(ConsoleSinks::PV)
-        && let Some(ring) = &mut console.ring
-    {
-        ring.drain();
-    }
-    if let Some(console) = &mut console.virtio {
-        console.drain();
-    }
+    console.end();
+    console.settle();
 }
 
-/// Bytes that were dropped because nobody read them.
+/// Bytes that were dropped because nobody read them in time.
 pub fn lost() -> u64 {
-    CONSOLE.lock().lost
+    CONSOLE.lock().lost()
 }
 
 /// How often a crash looks whether another vCPU is done with the console.
@@ -373,6 +435,7 @@ impl Write for Everywhere {
             unsafe { CONSOLE.force_unlock() };
         }
         let mut console = CONSOLE.lock();
+        console.end();
         let mut sinks = ConsoleSinks::all();
         // Each byte to an emulated port is a trip to another process: only where nobody else reads.
         sinks.set(ConsoleSinks::SERIAL, !console.used.contains(ConsoleSinks::PV));
@@ -381,64 +444,31 @@ impl Write for Everywhere {
     }
 }
 
-/// How long a full ring may keep somebody who must not wait, in nanoseconds.
-const URGENT: u64 = 100_000_000;
-
-/// Prints to the sinks in use from where no lock may be waited for: in a non-maskable interrupt. False
-/// if the console is in use, perhaps by what was interrupted. What finds no room in time is dropped; a
-/// virtio console gets nothing.
+/// Prints to the sinks in use from where nothing may be waited for: in a non-maskable interrupt. False
+/// if the console is in use, perhaps by what was interrupted. A virtio console gets nothing.
 pub(crate) fn try_print(text: fmt::Arguments<'_>) -> bool {
     let mut looks = PATIENCE_OF_CRASHES;
     while CONSOLE.is_locked() && looks > 0 {
         looks -= 1;
         cpu::relax();
     }
-    let Some(console) = CONSOLE.try_lock() else { return false };
-    let mut urgent = Urgent { console, deadline: Deadline::after(URGENT) };
-    let _ = urgent.write_fmt(text);
-    urgent.notify();
+    let Some(mut console) = CONSOLE.try_lock() else { return false };
+    let phase = core::mem::replace(&mut console.phase, Phase::Running);
+    let _ = Urgent(&mut console).write_fmt(text);
+    console.phase = phase;
+    let server = console.server.take();
+    drop(console);
+    server.into_iter().for_each(Waker::wake);
     true
 }
 
-/// The console, for those who must not wait: neither for locks nor, for long, for the other side.
-struct Urgent<C> {
-    console: C,
-    deadline: Deadline,
-}
+/// The console, for those who must not wait.
+struct Urgent<'a>(&'a mut Console);
 
-impl<C: DerefMut<Target = Console>> Urgent<C> {
-    fn notify(&self) {
-        if let Some(ring) = &self.console.ring {
-            ring.notify();
-        }
-    }
-
-    /// Writes `bytes` to the ring; looks at the clock only if it is full.
-    fn put(&mut self, mut bytes: &[u8]) {
-        while !bytes.is_empty() {
-            let taken = self.console.ring.as_mut().and_then(|ring| ring.ring.write(bytes).ok());
-            match taken {
-                Some(0) if !self.deadline.passed() => {
-                    self.notify();
-                    let _ = sched::yield_now(&Hypervisor);
-                }
-                Some(taken @ 1..) => bytes = bytes.get(taken..).unwrap_or_default(),
-                Some(0) | None => return self.console.lost += bytes.len() as u64,
-            }
-        }
-    }
-}
-
-impl<C: DerefMut<Target = Console>> Write for Urgent<C> {
+impl Write for Urgent<'_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let used = self.console.used;
-        self.console.write(text.as_bytes(), used - ConsoleSinks::PV - ConsoleSinks::VIRTIO);
-        if used.contains(ConsoleSinks::PV) {
-            for (line, end) in lines(text.as_bytes()) {
-                self.put(line);
-                self.put(if end { b"\r\n" } else { b"" });
-            }
-        }
+        let used = self.0.used;
+        self.0.write(text.as_bytes(), used - ConsoleSinks::VIRTIO);
         Ok(())
     }
 }

@@ -2,7 +2,6 @@
 //! The queues of a virtio console (Virtual I/O Device 1.2, 5.3.2), of which one port is used. Nothing is
 //! heard of it: it is looked at.
 
-use prism_arch::cpu;
 use prism_drivers::virtio_console::{BUFFER, Broken, Queues};
 use virtio_drivers::Error;
 use virtio_drivers::queue::VirtQueue;
@@ -12,9 +11,7 @@ use xen::grant::Page;
 use super::hal::KernelHal;
 use super::notify;
 use super::registers::Registers;
-use crate::console::PATIENCE;
 use crate::grant::OwnPage;
-use crate::time::Deadline;
 
 bitflags::bitflags! {
     /// What a console offers, and we understand.
@@ -81,17 +78,6 @@ impl Queues for Port {
         // SAFETY: the very slice that went with the token.
         unsafe { self.transmit.pop_used(token, &[buffer], &mut []) }.map_err(|_| Broken)?;
         self.sending = None;
-        Ok(true)
-    }
-
-    fn wait_until_sent(&mut self) -> Result<bool, Broken> {
-        let mut deadline = Deadline::after(PATIENCE);
-        while !self.has_sent()? {
-            if deadline.passed() {
-                return Ok(false);
-            }
-            cpu::relax();
-        }
         Ok(true)
     }
 

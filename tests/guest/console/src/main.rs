@@ -12,6 +12,10 @@ async fn main(context: prism::Context) -> prism::Result<Verdict> {
     let lines = context.command_line().number("flood").map_err(|_| "flood= is no number")?.unwrap_or(0);
     for line in 0..lines {
         println!("line {line:06} of {lines}: 0123456789 abcdefghijklmnopqrstuvwxyz");
+        // As much as is kept at least, so that nothing of it is lost.
+        if line % 100 == 0 {
+            console::flush().await;
+        }
     }
     if lines != 0 {
         println!("{} bytes were dropped", console::lost());

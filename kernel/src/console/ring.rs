@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The PV console ring and the event channel that belongs to it.
+
+use prism_arch::cpu;
+use prism_arch::hypercall::Hypervisor;
+use prism_drivers::output::Sink;
+use xen::console::Ring;
+use xen::event::Port;
+use xen::sched;
+
+use crate::{event, time};
+
+/// How long one wait for the other side may last, in nanoseconds.
+const NAP: u64 = 10_000_000;
+
+/// The PV ring and the event channel that belongs to it.
+pub(crate) struct RingEnd {
+    ring: Ring,
+    /// Raised after either side moved something.
+    pub(super) port: Port,
+}
+
+impl RingEnd {
+    /// The ring and its event channel.
+    pub(crate) fn new(ring: Ring, port: Port) -> Self {
+        Self { ring, port }
+    }
+
+    /// Takes what has been typed.
+    pub(super) fn read(&mut self, buffer: &mut [u8]) -> usize {
+        let taken = self.ring.read(buffer).unwrap_or(0);
+        if taken != 0 {
+            self.tell();
+        }
+        taken
+    }
+}
+
+impl Sink for RingEnd {
+    fn take(&mut self, bytes: &[u8]) -> Option<usize> {
+        // A backend that lies: its console is lost to us, the others are not.
+        self.ring.write(bytes).ok()
+    }
+
+    fn tell(&mut self) {
+        let _ = xen::event::send(&Hypervisor, self.port);
+    }
+
+    fn is_read(&mut self) -> bool {
+        matches!(self.ring.unread(), Ok(0) | Err(_))
+    }
+
+    fn nap(&mut self) {
+        // What is pending and not masked would end the sleep at once, again and again.
+        event::take_all();
+        let slept = event::take_one(self.port)
+            || time::xen_deadline(NAP)
+                .is_some_and(|deadline| sched::poll(&Hypervisor, self.port.0, deadline).is_ok());
+        if !slept && sched::yield_now(&Hypervisor).is_err() {
+            cpu::relax();
+        }
+    }
+}
