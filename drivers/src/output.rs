@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Text on its way to a console that may be slow, or not read at all.
 //!
-//! While the kernel runs nobody waits for a console: what it does not take at once is kept, up to a limit, and handed
-//! over later. What does not fit is dropped, counted, and told of when there is room again. Only at boot, and
-//! at the end - a verdict, a crash report - is a console waited for, for so long in all.
+//! While the kernel runs nobody waits for a console: what it does not take at once is kept, up to a limit,
+//! and handed over later. What does not fit is dropped, counted, and told of when there is room again. Only
+//! at boot, and at the end - a verdict, a crash report - is a console waited for, for so long in all.
 
 use alloc::collections::VecDeque;
 use core::fmt::{self, Write};
@@ -135,8 +135,8 @@ impl<S: Sink> Output<S> {
         before - self.backlog.len()
     }
 
-    /// Hands `bytes` over behind what waits, and waits for the console meanwhile as long as `budget` lasts; drops
-    /// what it does not take.
+    /// Hands `bytes` over behind what waits, and waits for the console meanwhile as long as `budget` lasts;
+    /// drops what it does not take.
     pub fn write_waiting(&mut self, bytes: &[u8], budget: &mut Budget, now: fn() -> u64) {
         if !self.flush(budget, now) {
             return self.write(bytes);
@@ -176,8 +176,8 @@ impl<S: Sink> Output<S> {
         while !self.sink.is_read() && budget.nap(&mut self.sink, now) {}
     }
 
-    /// Makes way for the last words: waits for what waits as long as `budget` lasts, and then drops all but the end
-    /// of it.
+    /// Makes way for the last words: waits for what waits as long as `budget` lasts, and then drops all but
+    /// the end of it.
     pub fn make_way(&mut self, budget: &mut Budget, now: fn() -> u64) {
         if self.flush(budget, now) || self.backlog.len() <= TAIL {
             return;

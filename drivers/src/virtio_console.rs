@@ -2,8 +2,8 @@
 //! A virtio device as a console (Virtual I/O Device 1.2, 5.3): its first port, which is all there is to one
 //! whose driver knows nothing of several ports.
 //!
-//! Text is collected, and handed over in one buffer; the next one has to wait until that has come back. Nobody
-//! waits for that here: the device is looked at.
+//! Text is collected, and handed over in one buffer; the next one has to wait until that has come back.
+//! Nobody waits for that here: the device is looked at.
 
 use core::ops::Range;
 
@@ -89,8 +89,8 @@ impl<Q: Queues> VirtioConsole<Q> {
         }
     }
 
-    /// Collects some of `bytes` while the device has nothing to send, and hands over what is collected when that
-    /// fills a buffer; returns how many bytes were taken.
+    /// Collects some of `bytes` while the device has nothing to send, and hands over what is collected when
+    /// that fills a buffer; returns how many bytes were taken.
     fn collect(&mut self, bytes: &[u8]) -> usize {
         if !self.is_free() {
             return 0;

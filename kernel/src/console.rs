@@ -5,8 +5,8 @@
 //! initial domain, which has no ring), a serial port, the debug port 0xE9, the screen. A virtio console
 //! is used beside the last three, or alone. A crash report goes to all of them.
 //!
-//! Nobody waits for a console that is slow (`prism_drivers::output`): what it does not take at once is handed over by
-//! a task. Only before tasks run, and at the end, is it waited for, for a few seconds in all.
+//! Nobody waits for a console that is slow (`prism_drivers::output`): what it does not take at once is handed
+//! over by a task. Only before tasks run, and at the end, is it waited for, for a few seconds in all.
 
 mod ring;
 
@@ -341,8 +341,9 @@ pub(crate) fn choose(wanted: ConsoleSinks) {
     console.write(beginning.text(), new);
 }
 
-/// Writes text to the sinks in use. What a slow one does not take at once is kept, up to 64 KiB (16 KiB in a small
-/// domain), and handed over while tasks wait; what is more is dropped, and a line tells how much that was.
+/// Writes text to the sinks in use. What a slow one does not take at once is kept, up to 64 KiB (16 KiB in a
+/// small domain), and handed over while tasks wait; what is more is dropped, and a line tells how much that
+/// was.
 pub fn write(text: &str) {
     let mut console = CONSOLE.lock();
     let used = console.used;
@@ -388,8 +389,8 @@ pub(crate) async fn serve() {
     }
 }
 
-/// Has consoles waited for from now on, as what follows are the last words: what was kept is handed over, as far
-/// as it is taken within some seconds.
+/// Has consoles waited for from now on, as what follows are the last words: what was kept is handed over, as
+/// far as it is taken within some seconds.
 pub(crate) fn end() {
     CONSOLE.lock().end();
 }

@@ -55,8 +55,8 @@ pub(crate) fn add_vcpu(number: u32, info: Shared<vcpu_info>) -> Result<()> {
     Ok(())
 }
 
-/// Takes every event that has arrived at the vCPU that calls, and wakes the tasks that wait for them; how many
-/// there were. Each port's is taken once, or twice if it is raised again meanwhile: it ends.
+/// Takes every event that has arrived at the vCPU that calls, and wakes the tasks that wait for them; how
+/// many there were. Each port's is taken once, or twice if it is raised again meanwhile: it ends.
 pub(crate) fn take_all() -> u64 {
     let vcpu = vcpu::number();
     let mut count = 0;

@@ -211,10 +211,10 @@ pub fn long_polls() -> u64 {
     LONG_POLLS.load(Ordering::Relaxed)
 }
 
-/// How often a task was polled 65,536 times, each for a short time, though nothing came from outside - no event,
-/// no interrupt, no time that somebody had waited for - and the vCPU did not sleep, since boot. Such a task wakes itself, or is woken by
-/// another one that does, or asks for times that have passed. It is named in the log at the first time, the second,
-/// the fourth and so on. Others run as before.
+/// How often a task was polled 65,536 times, each for a short time, though nothing came from outside - no
+/// event, no interrupt, no time that somebody had waited for - and the vCPU did not sleep, since boot. Such a
+/// task wakes itself, or is woken by another one that does, or asks for times that have passed. It is named
+/// in the log at the first time, the second, the fourth and so on. Others run as before.
 pub fn spins() -> u64 {
     SPINS.load(Ordering::Relaxed)
 }

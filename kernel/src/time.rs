@@ -99,8 +99,8 @@ pub fn xen_deadline(from_now: u64) -> Option<u64> {
     }
 }
 
-/// A time of [`nanoseconds`] as the paravirtual clock of the vCPU that calls shows it, which is how hypercalls
-/// take it.
+/// A time of [`nanoseconds`] as the paravirtual clock of the vCPU that calls shows it, which is how
+/// hypercalls take it.
 pub(crate) fn to_xen(time: u64) -> u64 {
     TIME.reading_at(vcpu::number(), time)
 }

@@ -8,9 +8,9 @@ use core::arch::naked_asm;
 /// `sti` takes effect behind the instruction that follows it (SDM volume 2, STI): nothing is lost in between.
 ///
 /// An interrupt ends the sleep by [`end_sleep`], which leaves interrupts off. Without one it ends where a
-/// hypervisor saved a vCPU that slept and restored one that does not: Xen's record of it does not say (`struct
-/// hvm_hw_cpu`, xen/include/public/arch-x86/hvm/save.h), and it goes on behind `hlt`, with interrupts on. Hence
-/// `cli`.
+/// hypervisor saved a vCPU that slept and restored one that does not: Xen's record of it does not say
+/// (`struct hvm_hw_cpu`, xen/include/public/arch-x86/hvm/save.h), and it goes on behind `hlt`, with
+/// interrupts on. Hence `cli`.
 #[unsafe(naked)]
 pub(super) extern "C" fn sleep() {
     naked_asm!("sti", "hlt", "cli", "ret")

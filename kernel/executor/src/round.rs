@@ -29,8 +29,8 @@ pub trait Vcpu {
     fn credit(&self) -> &Credit;
 }
 
-/// Takes each event, due timer and ready task once; says whether there was a task to run. If not, the vCPU may
-/// sleep until the [next timer](Timers::next) or event.
+/// Takes each event, due timer and ready task once; says whether there was a task to run. If not, the vCPU
+/// may sleep until the [next timer](Timers::next) or event.
 pub fn round(vcpu: &impl Vcpu) -> bool {
     vcpu.credit().add(vcpu.take_events() + wake_due(vcpu));
     let ready = vcpu.take_ready();
@@ -40,8 +40,8 @@ pub fn round(vcpu: &impl Vcpu) -> bool {
     ready
 }
 
-/// Wakes every task whose time has come, and says how many had waited for theirs. Reads the clock only if there
-/// are timers at all.
+/// Wakes every task whose time has come, and says how many had waited for theirs. Reads the clock only if
+/// there are timers at all.
 ///
 /// The last one is woken first: of those that are ready, that one is run last. No task runs in between, and
 /// as many are taken as were due at first, in case a waker has a timer set.

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Noticing a task that is polled again and again though nothing happens.
 //!
-//! What comes from outside - an event, an interrupt, a time that was waited for - is a reason to run some tasks
-//! some times. Tasks that run beyond that wake themselves or each other, or ask for times that have passed.
+//! What comes from outside - an event, an interrupt, a time that was waited for - is a reason to run some
+//! tasks some times. Tasks that run beyond that wake themselves or each other, or ask for times that have
+//! passed.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Places that tasks are in while they run: as many as there is memory for.
 //!
-//! The executor wants a place to stay where it is for ever, as somebody may wake a task that has ended. So none
-//! is given back to the heap, but each is used again: there are never more than were needed at once.
+//! The executor wants a place to stay where it is for ever, as somebody may wake a task that has ended. So
+//! none is given back to the heap, but each is used again: there are never more than were needed at once.
 
 use alloc::alloc::alloc;
 use alloc::boxed::Box;
