@@ -26,6 +26,7 @@ pub mod io_apic;
 pub mod keyboard;
 pub mod net;
 pub mod output;
+pub mod partition;
 mod patience;
 pub mod pci;
 pub mod pic;

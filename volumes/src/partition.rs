@@ -1,38 +1,33 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Partition tables, MBR and GPT.
+//! Partitions, for code that blocks.
 
 use alloc::format;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use hadris_part::{PartitionTable, PartitionTableReadExt};
-use prism::disks::Bytes;
+use prism::blocking::wait;
+use prism::disks::{Bytes, Partition};
 
-use crate::cursor::Cursor;
-
-/// Partition `number`, counted from 1, of a disk.
+/// Partition `number` of a disk, counted from 1 as Linux does: logical ones from 5 on.
 ///
 /// # Errors
 ///
 /// If there is no such partition, or no table.
 pub fn partition(disk: &Arc<Bytes>, sector_size: usize, number: usize) -> prism::Result<Arc<Bytes>> {
     let partitions = partitions(disk, sector_size)?;
-    let index = number.checked_sub(1).ok_or("partitions are counted from 1")?;
-    let (start, length) = *partitions.get(index).ok_or("there is no such partition")?;
-    Ok(Arc::new(disk.part(start, length)?))
+    let found = partitions.iter().find(|partition| partition.number as usize == number);
+    let found = found.ok_or_else(|| {
+        let numbers: Vec<u32> = partitions.iter().map(|partition| partition.number).collect();
+        format!("there is no partition {number}, but {numbers:?}")
+    })?;
+    Ok(Arc::new(disk.part(found.start, found.length)?))
 }
 
-/// Start and length of all partitions, in bytes.
+/// All partitions, in the order of their numbers.
 ///
 /// # Errors
 ///
-/// If there is no table, or a partition lies beyond all disks.
-pub fn partitions(disk: &Arc<Bytes>, sector_size: usize) -> prism::Result<Vec<(u64, u64)>> {
-    let mut cursor = Cursor::new(disk);
-    let table =
-        PartitionTable::read_from(&mut cursor, sector_size as u32).map_err(|error| format!("{error}"))?;
-    let bytes = |sectors: u64| sectors.checked_mul(sector_size as u64);
-    let place = |start: u64, sectors: u64| Some((bytes(start)?, bytes(sectors)?));
-    let all = table.partitions().into_iter().map(|part| place(part.start_lba, part.size_sectors));
-    all.collect::<Option<Vec<_>>>().ok_or_else(|| "a partition lies beyond all disks".into())
+/// If there is no table, or the disk cannot be read.
+pub fn partitions(disk: &Arc<Bytes>, sector_size: usize) -> prism::Result<Vec<Partition>> {
+    Ok(wait(prism::disks::partitions(disk, sector_size as u32))?)
 }

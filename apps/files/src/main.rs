@@ -75,8 +75,8 @@ fn work(
 }
 
 fn list_partitions(disk: &Arc<Bytes>, sector_size: usize) -> prism::Result {
-    for ((start, length), number) in partitions(disk, sector_size)?.into_iter().zip(1..) {
-        println!("partition {number}: {length} bytes at {start}");
+    for partition in partitions(disk, sector_size)? {
+        println!("partition {}: {} bytes at {}", partition.number, partition.length, partition.start);
     }
     Ok(())
 }
