@@ -8,6 +8,7 @@ mod xen_services;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::future::Future;
 
 use consoles::{open_console, open_screen, open_virtio_console};
 use log::{debug, warn};
@@ -60,15 +61,14 @@ fn prism_boot(entry: Entry) -> ! {
     exec::run(machine, surroundings.services.timer.chosen, surroundings.services.upcall.chosen)
 }
 
-/// Starts the kernel's own tasks and the application's. The first ones always fit.
+/// Starts the kernel's own tasks and the application's. Without memory for these nothing works.
 fn start_tasks(application: Application, context: Context) {
-    if exec::spawn(console::serve()).is_ok() {
-        console::run();
-    }
+    start(console::serve());
+    console::run();
     if let Some(ring) = context.info.store {
-        let _ = exec::spawn(store::pump(ring));
+        start(store::pump(ring));
         if let Some(store) = store::client() {
-            let _ = exec::spawn(lifecycle::obey(store));
+            start(lifecycle::obey(store));
             devices::begin(store, &context.info.command_line);
         }
     }
@@ -83,7 +83,11 @@ fn start_tasks(application: Application, context: Context) {
         }
         _ => {}
     }
-    let _ = exec::spawn(run(application, context));
+    start(run(application, context));
+}
+
+fn start(task: impl Future<Output = ()> + 'static) {
+    exec::spawn(task).unwrap_or_else(|error| crash::give_up(&error));
 }
 
 /// Reads what the loader left. Texts and lists are copied; pages stay where they are, reserved.
