@@ -10,6 +10,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::time::Duration;
 
+use embassy_futures::yield_now;
 use prism_boot::{BootInfo, CommandLine, Module};
 
 use crate::disks::{self, Disk};
@@ -287,8 +288,16 @@ impl Context {
     pub async fn read_line(&self, limit: usize) -> String {
         const BACKSPACE: u8 = 0x08;
         const DELETE: u8 = 0x7f;
+        const BYTES_A_TURN: u32 = 256;
         let mut line = alloc::vec::Vec::new();
+        let mut left = BYTES_A_TURN;
         loop {
+            if left == 0 {
+                // Who types for ever must not keep others from running.
+                yield_now().await;
+                left = BYTES_A_TURN;
+            }
+            left -= 1;
             let mut byte = [0];
             if console::read(&mut byte) == 0 {
                 console::wait_for_input().await;
