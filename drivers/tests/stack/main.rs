@@ -39,7 +39,7 @@ fn a_router_that_comes_late_gives_an_address_and_one_that_goes_takes_it() {
     let mut host = Host::new(by_hand(OWN, 24, None), Network::default());
     host.run(SECOND * 600);
     assert_eq!(host.stack.config_v6(), None);
-    host.receive(network::router_advertisement(60, 90));
+    host.receive(network::router_advertisement(60, 90, &[7]));
     host.run(SECOND);
     let config = host.stack.config_v6().unwrap();
     assert_eq!(config.address.address(), Ipv6Addr::new(0x2001, 0xdb8, 0, 7, 0, 0xff, 0xfe00, 1));
@@ -49,6 +49,23 @@ fn a_router_that_comes_late_gives_an_address_and_one_that_goes_takes_it() {
     host.run(SECOND * 30);
     assert_eq!(host.stack.config_v6(), None);
     assert!(host.polls < 120, "{} polls", host.polls);
+}
+
+#[test]
+fn addresses_of_all_prefixes_answer() {
+    let mut host = Host::new(by_hand(OWN, 24, None), Network::default());
+    host.receive(network::router_advertisement(600, 900, &[7, 8]));
+    host.run(SECOND * 5);
+    let far = Ipv6Addr::new(0x2001, 0xdb8, 9, 9, 0, 0, 0, 1);
+    for prefix in [7, 8] {
+        let own = Ipv6Addr::new(0x2001, 0xdb8, 0, prefix, 0, 0xff, 0xfe00, 1);
+        // The first one is lost while the router is asked for.
+        for _ in 0..2 {
+            host.receive(network::echo_request(far, own));
+            host.run(SECOND * 2);
+        }
+        assert!(host.network().sent(Kind::EchoReply { source: own }) > 0, "{own}");
+    }
 }
 
 #[test]

@@ -27,6 +27,12 @@ pub(crate) enum Kind {
         target: Ipv4Addr,
         sender: Ipv4Addr,
     },
+    /// A question for this address of IPv6.
+    NeighborSolicitation(Ipv6Addr),
+    /// An answer to a ping.
+    EchoReply {
+        source: Ipv6Addr,
+    },
     Other,
 }
 
@@ -69,6 +75,9 @@ impl Network {
             Kind::Arp { target, sender } if Some(target) == self.gateway && sender != target => {
                 self.inbox.push_back(arp_answer(target, sender));
             }
+            Kind::NeighborSolicitation(ROUTER) => {
+                self.inbox.push_back(neighbor_advertisement(address(frame, 22)))
+            }
             Kind::Discover => self.answer(frame, 2),
             Kind::Request => self.answer(frame, 5),
             Kind::Other if frame[..6] == ROUTER_MAC => self.datagrams += 1,
@@ -98,10 +107,15 @@ impl Network {
 }
 
 fn kind(frame: &[u8]) -> Kind {
-    let address = |place: usize| Ipv4Addr::from(<[u8; 4]>::try_from(&frame[place..place + 4]).unwrap());
+    let ipv4 = |place: usize| Ipv4Addr::from(<[u8; 4]>::try_from(&frame[place..place + 4]).unwrap());
     match [frame[12], frame[13]] {
-        ARP if frame[21] == 1 => Kind::Arp { target: address(38), sender: address(28) },
-        IPV6 if frame[20] == 58 && frame[54] == 133 => Kind::RouterSolicitation,
+        ARP if frame[21] == 1 => Kind::Arp { target: ipv4(38), sender: ipv4(28) },
+        IPV6 if frame[20] == 58 => match frame[54] {
+            129 => Kind::EchoReply { source: address(frame, 22) },
+            133 => Kind::RouterSolicitation,
+            135 => Kind::NeighborSolicitation(address(frame, 62)),
+            _ => Kind::Other,
+        },
         IPV4 if frame[23] == 17 && frame[36..38] == [0, 67] => {
             let options = &frame[42 + 240..];
             let place = options.windows(2).position(|pair| pair == [53, 1]).unwrap();
@@ -109,6 +123,11 @@ fn kind(frame: &[u8]) -> Kind {
         }
         _ => Kind::Other,
     }
+}
+
+/// The address of IPv6 at that place of a frame.
+fn address(frame: &[u8], place: usize) -> Ipv6Addr {
+    Ipv6Addr::from(<[u8; 16]>::try_from(&frame[place..place + 16]).unwrap())
 }
 
 fn arp_answer(address: Ipv4Addr, asker: Ipv4Addr) -> Vec<u8> {
@@ -150,20 +169,41 @@ fn dhcp(transaction: &[u8], address: Ipv4Addr, options: &[u8]) -> Vec<u8> {
     frame
 }
 
-/// An advertisement of the router, for so many seconds, with a prefix that is valid for so many.
-pub(crate) fn router_advertisement(router: u16, valid: u32) -> Vec<u8> {
-    let group = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
+/// An advertisement of the router, for so many seconds, with prefixes that are valid for so many.
+pub(crate) fn router_advertisement(router: u16, valid: u32, prefixes: &[u16]) -> Vec<u8> {
     let mut message = vec![134, 0, 0, 0, 64, 0];
     message.extend(router.to_be_bytes());
     message.extend([0; 8]);
-    message.extend([3, 4, 64, 0xc0]);
-    message.extend([valid.to_be_bytes(), valid.to_be_bytes(), [0; 4]].concat());
-    message.extend(Ipv6Addr::new(0x2001, 0xdb8, 0, 7, 0, 0, 0, 0).octets());
-    let addresses = [ROUTER.octets(), group.octets()].concat();
+    for number in prefixes {
+        message.extend([3, 4, 64, 0xc0]);
+        message.extend([valid.to_be_bytes(), valid.to_be_bytes(), [0; 4]].concat());
+        message.extend(Ipv6Addr::new(0x2001, 0xdb8, 0, *number, 0, 0, 0, 0).octets());
+    }
+    icmpv6(ROUTER, Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), message)
+}
+
+/// A ping from `source`, passed on by the router.
+pub(crate) fn echo_request(source: Ipv6Addr, destination: Ipv6Addr) -> Vec<u8> {
+    icmpv6(source, destination, vec![128, 0, 0, 0, 0, 7, 0, 1, 42])
+}
+
+/// The router's answer to who asks for it.
+fn neighbor_advertisement(asker: Ipv6Addr) -> Vec<u8> {
+    let mut message = vec![136, 0, 0, 0, 0x60, 0, 0, 0];
+    message.extend(ROUTER.octets());
+    message.extend([2, 1]);
+    message.extend(ROUTER_MAC);
+    icmpv6(ROUTER, asker, message)
+}
+
+fn icmpv6(source: Ipv6Addr, destination: Ipv6Addr, mut message: Vec<u8>) -> Vec<u8> {
+    let addresses = [source.octets(), destination.octets()].concat();
     let pseudo = [&addresses[..], &(message.len() as u32).to_be_bytes(), &[0, 0, 0, 58]].concat();
     let checksum = !sum(&[pseudo, message.clone()].concat());
     message[2..4].copy_from_slice(&checksum.to_be_bytes());
-    let mut frame = ethernet([0x33, 0x33, 0, 0, 0, 1], IPV6);
+    let [.., g0, g1, g2, g3] = destination.octets();
+    let to = if destination.is_multicast() { [0x33, 0x33, g0, g1, g2, g3] } else { MAC };
+    let mut frame = ethernet(to, IPV6);
     frame.extend([0x60, 0, 0, 0]);
     frame.extend((message.len() as u16).to_be_bytes());
     frame.extend([58, 255]);

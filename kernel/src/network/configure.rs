@@ -71,6 +71,9 @@ pub(super) async fn keep(interface: Arc<Interface>, stack: Stack<'static>) {
     loop {
         let due = interface.configure(&addresses(stack), Duration::from_nanos(time::nanoseconds()));
         if let Some(ipv6) = due.ipv6 {
+            if !ipv6.others.is_empty() {
+                log::info!("network: further addresses: {:?}", ipv6.others);
+            }
             stack.set_config_v6(of_routers(&ipv6));
             // It asks for packets of other groups.
             interface.wake_stack();

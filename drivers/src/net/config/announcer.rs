@@ -16,31 +16,33 @@ const INTERVAL: Duration = Duration::from_secs(1);
 /// Tells neighbors of our addresses.
 #[derive(Debug, Default)]
 pub(super) struct Announcer {
-    addresses: Vec<IpAddr>,
-    left: u8,
+    /// Our addresses, and how often each is to be announced yet.
+    addresses: Vec<(IpAddr, u8)>,
     next: Duration,
 }
 
 impl Announcer {
-    /// These are our addresses at time `now`. If there is a new one among them, all are announced.
-    pub(super) fn set(&mut self, addresses: &[IpAddr], now: Duration) {
-        let has_new = addresses.iter().any(|address| !self.addresses.contains(address));
-        if self.addresses != addresses {
-            self.addresses = Vec::from(addresses);
-        }
-        if has_new {
-            self.start(now);
+    /// These are our addresses at time `now`; new ones are announced.
+    pub(super) fn set(&mut self, addresses: impl Iterator<Item = IpAddr>, now: Duration) {
+        let known = core::mem::take(&mut self.addresses);
+        for address in addresses {
+            let left = known.iter().find(|known| known.0 == address).map(|known| known.1);
+            if left.is_none() {
+                self.next = now;
+            }
+            self.addresses.push((address, left.unwrap_or(TIMES)));
         }
     }
 
     /// Announces all from `now` on.
     pub(super) fn start(&mut self, now: Duration) {
-        (self.left, self.next) = (TIMES, now);
+        self.addresses.iter_mut().for_each(|(_, left)| *left = TIMES);
+        self.next = now;
     }
 
     /// When to announce next.
     pub(super) fn next(&self) -> Option<Duration> {
-        (self.left != 0).then_some(self.next)
+        self.addresses.iter().any(|(_, left)| *left != 0).then_some(self.next)
     }
 
     /// The frames by which `mac` announces its addresses now, if it is to.
@@ -48,13 +50,16 @@ impl Announcer {
         if self.next().is_none_or(|next| next > now) {
             return Vec::new();
         }
-        self.left -= 1;
         self.next = now.saturating_add(INTERVAL);
-        let frame = |address: &IpAddr| match *address {
-            IpAddr::V4(address) => arp::announcement(mac, address),
-            IpAddr::V6(address) => ndp::unsolicited_advertisement(mac, address),
-        };
-        self.addresses.iter().map(frame).collect()
+        let due = self.addresses.iter_mut().filter(|(_, left)| *left != 0);
+        due.map(|(address, left)| {
+            *left -= 1;
+            match *address {
+                IpAddr::V4(address) => arp::announcement(mac, address),
+                IpAddr::V6(address) => ndp::unsolicited_advertisement(mac, address),
+            }
+        })
+        .collect()
     }
 }
 
@@ -70,7 +75,7 @@ mod tests {
     fn new_addresses_are_announced_twice() {
         let mut announcer = Announcer::default();
         assert_eq!(announcer.next(), None);
-        announcer.set(&[IPV4, ndp::link_local(MAC).into()], SECOND);
+        announcer.set([IPV4, ndp::link_local(MAC).into()].into_iter(), SECOND);
         assert_eq!(announcer.due(MAC, SECOND).len(), 2);
         assert!(announcer.due(MAC, SECOND).is_empty());
         assert_eq!(announcer.next(), Some(SECOND * 2));
@@ -81,9 +86,9 @@ mod tests {
     #[test]
     fn addresses_that_stay_or_go_are_not_announced() {
         let mut announcer = Announcer::default();
-        announcer.set(&[IPV4, ndp::link_local(MAC).into()], SECOND);
+        announcer.set([IPV4, ndp::link_local(MAC).into()].into_iter(), SECOND);
         let times = [1, 2].map(|second| announcer.due(MAC, SECOND * second).len());
-        announcer.set(&[IPV4], SECOND * 3);
+        announcer.set([IPV4].into_iter(), SECOND * 3);
         assert_eq!((times, announcer.next()), ([2, 2], None));
         announcer.start(SECOND * 4);
         assert_eq!(announcer.due(MAC, SECOND * 4), [arp::announcement(MAC, [192, 0, 2, 1].into())]);

@@ -14,6 +14,7 @@ mod arp;
 mod dhcp;
 mod gateway;
 mod ndp;
+mod renumbering;
 mod slaac;
 mod solicitor;
 
@@ -25,7 +26,8 @@ use core::time::Duration;
 use announcer::Announcer;
 use dhcp::Verdict;
 use gateway::GatewayAlias;
-use ndp::Advertisement;
+use ndp::{Advertisement, Solicitation};
+use renumbering::{Addresses, Renumbering};
 use slaac::Slaac;
 use solicitor::Solicitor;
 
@@ -33,6 +35,9 @@ pub use slaac::Ipv6Config;
 
 /// Advertisements that wait to be taken in; those that come meanwhile are lost. Routers repeat theirs.
 const MOST_HEARD: usize = 8;
+
+/// Questions of neighbors that wait for an answer; they repeat theirs.
+const MOST_ASKED: usize = 8;
 
 /// The stack is not configured more often: a router that says something else each time costs little.
 const LEAST_INTERVAL: Duration = Duration::from_secs(1);
@@ -54,6 +59,10 @@ pub struct Due {
 #[derive(Debug, Default)]
 pub(super) struct HostConfig {
     autoconf: Option<Autoconf>,
+    /// Addresses of IPv6 that the stack does not know.
+    renumbering: Renumbering,
+    /// Questions for those that are to be answered.
+    asked: Vec<Solicitation>,
     /// The gateway, if it is outside of the prefix.
     gateway: Option<GatewayAlias>,
     /// What the DHCP client asked for last.
@@ -113,7 +122,7 @@ impl HostConfig {
     /// woken.
     pub(super) fn ingress(&mut self, frame: &mut [u8]) -> Option<Waker> {
         match frame.get(12..14)? {
-            [0x86, 0xdd] => self.hear_router(frame),
+            [0x86, 0xdd] => self.hear_ipv6(frame),
             [0x08, 0x00] => self.hear_dhcp(frame),
             [0x08, 0x06] => {
                 let (alias, packet) = (self.gateway?, arp::addresses(frame)?);
@@ -130,9 +139,25 @@ impl HostConfig {
     pub(super) fn egress(&mut self, frame: &mut [u8]) {
         if let Some(transaction) = dhcp::transaction(frame) {
             self.dhcp = Some(transaction);
+        } else if frame.get(12..14) == Some(&[0x86, 0xdd]) {
+            self.renumbering.egress(frame);
         } else if let (Some(alias), Some(packet)) = (self.gateway, arp::addresses(frame)) {
             alias.egress(packet);
         }
+    }
+
+    fn hear_ipv6(&mut self, frame: &mut [u8]) -> Option<Waker> {
+        self.renumbering.ingress(frame);
+        if let Some(asked) = Solicitation::parse(frame).filter(|asked| self.renumbering.has(asked.target)) {
+            // The stack would not answer.
+            return if self.asked.len() < MOST_ASKED {
+                self.asked.push(asked);
+                self.news()
+            } else {
+                None
+            };
+        }
+        self.hear_router(frame)
     }
 
     fn hear_router(&mut self, frame: &[u8]) -> Option<Waker> {
@@ -186,13 +211,20 @@ impl HostConfig {
         self.has_news = false;
         let is_new = core::mem::take(&mut self.is_new);
         let link_local = *self.link_local.get_or_insert_with(|| ndp::link_local(mac));
-        self.announcer.set(&[addresses, &[link_local.into()]].concat(), now);
+        core::mem::take(&mut self.asked).iter().for_each(|asked| send(ndp::answer(mac, asked)));
+        let others = self.autoconf.as_ref().map_or(&[][..], |autoconf| &autoconf.applied.others);
+        let others = others.iter().map(|other| IpAddr::from(*other));
+        let own = addresses.iter().copied().chain([link_local.into()]).chain(others);
+        self.announcer.set(own, now);
         if is_new {
             self.announcer.start(now);
         }
         self.announcer.due(mac, now).into_iter().for_each(&mut send);
         let ask = || send(ndp::router_solicitation(mac, link_local));
         let ipv6 = self.autoconf.as_mut().and_then(|autoconf| autoconf.poll(is_new, now, ask));
+        if let Some(config) = &ipv6 {
+            self.renumbering.set(Addresses::of(config));
+        }
         let next = self.autoconf.as_ref().and_then(|autoconf| autoconf.next(now));
         Due { ipv6, next: [next, self.announcer.next()].into_iter().flatten().min() }
     }
@@ -311,7 +343,7 @@ mod tests {
             host.run(SECOND + SECOND / 1000 * u32::from(step), SECOND + SECOND / 1000 * u32::from(step + 1));
         }
         assert!(host.ipv6.len() <= 10, "configured {} times in 10 s", host.ipv6.len());
-        assert!(host.sent.len() <= 12, "{} frames in 10 s", host.sent.len());
+        assert!(host.sent.len() <= 30, "{} frames in 10 s", host.sent.len());
     }
 
     #[test]
@@ -338,6 +370,24 @@ mod tests {
         assert!(host.config.connected().is_none());
         assert!(host.config.poll_news(Waker::noop()));
         assert_eq!([5, 6, 7].map(|second| look(&mut host.config, second)), [3, 2, 0]);
+    }
+
+    #[test]
+    fn an_address_that_the_stack_does_not_know_is_told_of_and_answered_for() {
+        let mut host = Host::autoconfigured();
+        let options: [&[u8]; 2] = [&prefix_option(7, 900, 900), &prefix_option(8, 900, 900)];
+        host.config.ingress(&mut advertisement(ROUTER, 600, &options));
+        host.run(SECOND, SECOND * 10);
+        let [config] = &host.ipv6[..] else { panic!("{:?}", host.ipv6) };
+        let [other] = config.others[..] else { panic!("{config:?}") };
+        let told = ndp::unsolicited_advertisement(MAC, other);
+        assert_eq!(host.sent.iter().filter(|frame| **frame == told).count(), 2);
+        host.sent.clear();
+        let mut question = ndp::tests::neighbor_solicitation(ROUTER, other);
+        (0..100).for_each(|_| drop(host.config.ingress(&mut question)));
+        host.run(SECOND * 10, SECOND * 11);
+        assert_eq!(host.sent.len(), MOST_ASKED);
+        assert_eq!(host.sent[0][..6], [2, 0, 0, 0, 0, 9]);
     }
 
     #[test]

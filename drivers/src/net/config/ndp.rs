@@ -11,7 +11,12 @@ use super::super::checksum::{ETHERNET_HEADER, icmpv6};
 const ICMPV6: u8 = 58;
 const ROUTER_SOLICITATION: u8 = 133;
 const ROUTER_ADVERTISEMENT: u8 = 134;
+const NEIGHBOR_SOLICITATION: u8 = 135;
 const NEIGHBOR_ADVERTISEMENT: u8 = 136;
+
+/// Flags of a neighbor advertisement: it answers; what was known before is void.
+const SOLICITED: u8 = 0x40;
+const OVERRIDE: u8 = 0x20;
 
 const SOURCE_LINK_LAYER: u8 = 1;
 const TARGET_LINK_LAYER: u8 = 2;
@@ -59,6 +64,9 @@ impl Advertisement {
     pub(super) fn parse(frame: &[u8]) -> Option<Self> {
         let (router, message) = message(frame)?;
         let (header, mut options) = message.split_first_chunk::<16>()?;
+        if !router.is_unicast_link_local() {
+            return None;
+        }
         let [ROUTER_ADVERTISEMENT, 0, _, _, _, flags, l0, l1, ..] = *header else { return None };
         let mut advertisement = Self {
             router,
@@ -90,17 +98,14 @@ impl Advertisement {
     }
 }
 
-/// Source and body of the ICMPv6 message in `frame`, if it came from a neighbor's link-local address unchanged.
+/// Source and body of the ICMPv6 message in `frame`, if it came from a neighbor unchanged.
 fn message(frame: &[u8]) -> Option<(Ipv6Addr, &[u8])> {
     let (ethernet, packet) = frame.split_first_chunk::<ETHERNET_HEADER>()?;
     let (header, rest) = packet.split_first_chunk::<40>()?;
     let [version, _, _, _, l0, l1, ICMPV6, HOP_LIMIT, addresses @ ..] = header else { return None };
     let message = rest.get(..usize::from(u16::from_be_bytes([*l0, *l1])))?;
     let source = Ipv6Addr::from(*addresses.first_chunk::<16>()?);
-    let good = ethernet.ends_with(&[0x86, 0xdd])
-        && version >> 4 == 6
-        && source.is_unicast_link_local()
-        && icmpv6(addresses, message) == 0;
+    let good = ethernet.ends_with(&[0x86, 0xdd]) && version >> 4 == 6 && icmpv6(addresses, message) == 0;
     good.then_some((source, message))
 }
 
@@ -166,15 +171,51 @@ pub(super) fn router_solicitation(mac: [u8; 6], source: Ipv6Addr) -> Vec<u8> {
 
 /// A frame by which `mac` tells all neighbors that it has `target` now (RFC 4861, section 7.2.6).
 pub(super) fn unsolicited_advertisement(mac: [u8; 6], target: Ipv6Addr) -> Vec<u8> {
-    const OVERRIDE: u8 = 0x20;
-    let mut message = Vec::from([NEIGHBOR_ADVERTISEMENT, 0, 0, 0, OVERRIDE, 0, 0, 0]);
+    neighbor_advertisement(mac, target, ALL_NODES, OVERRIDE)
+}
+
+/// A frame by which `mac` answers [`Solicitation`].
+pub(super) fn answer(mac: [u8; 6], solicitation: &Solicitation) -> Vec<u8> {
+    let Solicitation { asker, asker_mac, target } = *solicitation;
+    let (destination, flags) =
+        if asker.is_unspecified() { (ALL_NODES, OVERRIDE) } else { (asker, OVERRIDE | SOLICITED) };
+    let mut frame = neighbor_advertisement(mac, target, destination, flags);
+    if let Some(to) = frame.first_chunk_mut().filter(|_| !asker.is_unspecified()) {
+        *to = asker_mac;
+    }
+    frame
+}
+
+fn neighbor_advertisement(mac: [u8; 6], target: Ipv6Addr, destination: Ipv6Addr, flags: u8) -> Vec<u8> {
+    let mut message = Vec::from([NEIGHBOR_ADVERTISEMENT, 0, 0, 0, flags, 0, 0, 0]);
     message.extend(target.octets());
     message.extend([TARGET_LINK_LAYER, 1]);
     message.extend(mac);
-    frame(mac, target, ALL_NODES, message)
+    frame(mac, target, destination, message)
 }
 
-/// A frame with `message`, whose checksum is filled in, from `source` to a group.
+/// A neighbor's question for an address (RFC 4861, section 4.3).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Solicitation {
+    /// Who asks; unspecified if he would like the address for himself.
+    pub(super) asker: Ipv6Addr,
+    asker_mac: [u8; 6],
+    pub(super) target: Ipv6Addr,
+}
+
+impl Solicitation {
+    /// The question in `frame`.
+    pub(super) fn parse(frame: &[u8]) -> Option<Self> {
+        let (asker, message) = message(frame)?;
+        let [NEIGHBOR_SOLICITATION, 0, _, _, _, _, _, _, target @ ..] = message else { return None };
+        let asker_mac = *frame.get(6..)?.first_chunk()?;
+        let target = Ipv6Addr::from(*target.first_chunk::<16>()?);
+        (!asker.is_multicast()).then_some(Self { asker, asker_mac, target })
+    }
+}
+
+/// A frame with `message`, whose checksum is filled in, from `source` to a group, or to a host whose Ethernet
+/// address has yet to be filled in.
 fn frame(mac: [u8; 6], source: Ipv6Addr, group: Ipv6Addr, mut message: Vec<u8>) -> Vec<u8> {
     let addresses = [source.octets(), group.octets()];
     let checksum = icmpv6(addresses.as_flattened(), &message).to_be_bytes();
@@ -222,6 +263,13 @@ pub(super) mod tests {
         option.extend(lifetime.to_be_bytes());
         numbers.iter().for_each(|number| option.extend(server(*number).octets()));
         option
+    }
+
+    /// A frame by which `asker` asks for `target`.
+    pub(crate) fn neighbor_solicitation(asker: Ipv6Addr, target: Ipv6Addr) -> Vec<u8> {
+        let mut message = vec![NEIGHBOR_SOLICITATION, 0, 0, 0, 0, 0, 0, 0];
+        message.extend(target.octets());
+        frame([2, 0, 0, 0, 0, 9], asker, ALL_NODES, message)
     }
 
     pub(crate) fn server(number: u16) -> Ipv6Addr {
@@ -314,5 +362,19 @@ pub(super) mod tests {
         let (_, message) = super::message(&announcement).unwrap();
         assert_eq!((message[0], message[4]), (136, 0x20));
         assert_eq!(message[8..24], source.octets());
+    }
+
+    #[test]
+    fn a_question_is_answered_to_who_asked_and_to_all_if_he_has_no_address() {
+        let target = server(7);
+        let question = |asker| Solicitation::parse(&neighbor_solicitation(asker, target)).unwrap();
+        let answered = answer(MAC, &question(ROUTER));
+        let (from, body) = message(&answered).unwrap();
+        assert_eq!((from, body[0], body[4], &answered[..6]), (target, 136, 0x60, &[2, 0, 0, 0, 0, 9][..]));
+        assert_eq!(answered[38..54], ROUTER.octets());
+        let told = answer(MAC, &question(Ipv6Addr::UNSPECIFIED));
+        let (_, body) = message(&told).unwrap();
+        assert_eq!((body[4], &told[..6]), (0x20, &[0x33, 0x33, 0, 0, 0, 1][..]));
+        assert_eq!(Solicitation::parse(&told), None);
     }
 }

@@ -27,6 +27,10 @@ pub struct Ipv6Config {
     /// The address, and how many bits of it hosts share that are reached without a router: 64, or 128 if
     /// there are none.
     pub address: Option<(Ipv6Addr, u8)>,
+    /// Further addresses, of other prefixes: known at the interface's boundary, and not to the stack.
+    pub others: Vec<Ipv6Addr>,
+    /// The one of these addresses that new connections are to begin from.
+    pub source: Option<Ipv6Addr>,
     /// The router to all others: a link-local address.
     pub gateway: Option<Ipv6Addr>,
     /// Name servers, three at most.
@@ -131,24 +135,27 @@ impl Slaac {
         !self.routers.is_empty()
     }
 
-    /// What the stack is to be configured with at time `now`.
+    /// What the stack is to be configured with at time `now`. It keeps its address as long as that is valid.
     pub(super) fn config(&mut self, now: Duration) -> &Ipv6Config {
         self.expire(now);
-        let address = self.address(now);
-        self.chosen.address = address;
-        self.chosen.gateway = self.gateway();
-        self.chosen.servers = self.servers.iter().map(|server| server.address).collect();
+        let current = self.chosen.address.map(|(address, _)| address);
+        // Of several that are equal the first is taken.
+        let is_deprecated = |known: &Known| known.preferred_until <= now;
+        let rank = |known: &&Known| (Some(self.own(known)) != current, is_deprecated(known));
+        let best = self.prefixes.iter().min_by_key(rank);
+        let address = best.map(|best| (self.own(best), if best.on_link { 64 } else { 128 }));
+        let is_other = |own: &Ipv6Addr| address.is_some_and(|(address, _)| address != *own);
+        let others = self.prefixes.iter().map(|known| self.own(known)).filter(is_other).collect();
+        let rank = |known: &&Known| (is_deprecated(known), Some(self.own(known)) != current);
+        let source = self.prefixes.iter().min_by_key(rank).map(|known| self.own(known));
+        let servers = self.servers.iter().map(|server| server.address).collect();
+        self.chosen = Ipv6Config { address, others, source, gateway: self.gateway(), servers };
         &self.chosen
     }
 
-    /// The address: that of before, as long as it is preferred or no other is.
-    fn address(&self, now: Duration) -> Option<(Ipv6Addr, u8)> {
-        let own = |known: &Known| ndp::address(known.bits, self.mac);
-        let current = self.chosen.address.map(|(address, _)| address);
-        // Of several that are equal the first is taken.
-        let rank = |known: &&Known| (known.preferred_until <= now, Some(own(known)) != current);
-        let best = self.prefixes.iter().min_by_key(rank)?;
-        Some((own(best), if best.on_link { 64 } else { 128 }))
+    /// The address that we have in a prefix.
+    fn own(&self, known: &Known) -> Ipv6Addr {
+        ndp::address(known.bits, self.mac)
     }
 
     /// The router: that of before, as long as no other wants more to be it.
@@ -208,18 +215,27 @@ mod tests {
     }
 
     #[test]
-    fn a_new_prefix_beside_the_old_one_takes_over_when_that_is_deprecated() {
+    fn a_new_prefix_beside_the_old_one_is_used_too_and_takes_over_in_steps() {
         let mut slaac = Slaac::new(MAC);
         slaac.hear(&said(ROUTER, 1800, &[&prefix_option(7, 9000, 9000)]), SECOND);
+        slaac.hear(&said(ROUTER, 1800, &[&prefix_option(8, 90_000, 90_000)]), SECOND);
+        let mut at = |second| {
+            let config = slaac.config(SECOND * second);
+            (config.address.unwrap().0, config.others.clone(), config.source.unwrap())
+        };
+        assert_eq!(at(2), (own(7), vec![own(8)], own(7)));
+        assert_eq!(at(9000), (own(7), vec![own(8)], own(7)));
+        assert_eq!(at(9001), (own(8), vec![], own(8)));
         slaac.hear(
-            &said(ROUTER, 1800, &[&prefix_option(7, 9000, 9000), &prefix_option(8, 9000, 9000)]),
-            SECOND,
+            &said(ROUTER, 1800, &[&prefix_option(9, 900, 900), &prefix_option(8, 90_000, 0)]),
+            SECOND * 9002,
         );
-        assert_eq!(address_at(&mut slaac, 2), Some(own(7)));
-        slaac.hear(&said(ROUTER, 1800, &[&prefix_option(7, 9000, 0)]), SECOND * 3);
-        assert_eq!(address_at(&mut slaac, 3), Some(own(8)));
-        slaac.hear(&said(ROUTER, 1800, &[&prefix_option(7, 9000, 9000)]), SECOND * 4);
-        assert_eq!(address_at(&mut slaac, 4), Some(own(8)), "connections have it now");
+        let config = slaac.config(SECOND * 9002);
+        assert_eq!(
+            (config.address.unwrap().0, config.source),
+            (own(8), Some(own(9))),
+            "deprecated, not lost"
+        );
     }
 
     #[test]
