@@ -118,7 +118,8 @@ impl<S: Site, C: Clock, T: Read + Write> Exchange<'_, S, C, T> {
                 return Ok(Some(request));
             }
             if self.received.len() >= HEAD_LIMIT {
-                return Err(Status::HeaderFieldsTooLarge);
+                let has_line = self.received.contains(&b'\n');
+                return Err(if has_line { Status::HeaderFieldsTooLarge } else { Status::UriTooLong });
             }
             match self.receive().await {
                 Ok(1..) => {}

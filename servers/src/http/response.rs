@@ -19,6 +19,7 @@ pub enum Status {
     RequestTimeout = 408,
     PreconditionFailed = 412,
     ContentTooLarge = 413,
+    UriTooLong = 414,
     RangeNotSatisfiable = 416,
     HeaderFieldsTooLarge = 431,
     InternalServerError = 500,
@@ -29,7 +30,7 @@ pub enum Status {
 
 impl Status {
     /// All of them, in order.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Ok,
         Self::PartialContent,
         Self::NotModified,
@@ -39,6 +40,7 @@ impl Status {
         Self::RequestTimeout,
         Self::PreconditionFailed,
         Self::ContentTooLarge,
+        Self::UriTooLong,
         Self::RangeNotSatisfiable,
         Self::HeaderFieldsTooLarge,
         Self::InternalServerError,
@@ -64,6 +66,7 @@ impl Status {
             Self::RequestTimeout => "Request Timeout",
             Self::PreconditionFailed => "Precondition Failed",
             Self::ContentTooLarge => "Content Too Large",
+            Self::UriTooLong => "URI Too Long",
             Self::RangeNotSatisfiable => "Range Not Satisfiable",
             Self::HeaderFieldsTooLarge => "Request Header Fields Too Large",
             Self::InternalServerError => "Internal Server Error",

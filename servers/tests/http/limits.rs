@@ -16,7 +16,7 @@ fn passed() -> Vec<Duration> {
 #[test]
 fn a_head_that_is_too_long_or_has_too_many_fields_is_refused() {
     let long = format!("GET /{} HTTP/1.1\r\nHost: x\r\n\r\n", "a".repeat(HEAD_LIMIT));
-    assert_eq!(status(&ask(&long)), 431);
+    assert_eq!(status(&ask(&long)), 414);
     let many = format!("GET / HTTP/1.1\r\nHost: x\r\n{}\r\n", "a: b\r\n".repeat(100));
     assert_eq!(status(&ask(&many)), 431);
     let endless = Client::new((0..100_000).map(|_| Act::Says(b"x: y\r\n".to_vec())));
