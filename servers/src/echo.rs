@@ -39,9 +39,9 @@ const BURST: u32 = 1_000;
 /// Services that answer whatever they are sent: echo, daytime, quotd, chargen, time.
 const ANSWERING: [u16; 5] = [PORT, 13, 17, 19, 37];
 
-/// Which datagrams are sent back. Two that answer each other would never stop, and whoever forges the sender's
-/// address has us send to others: so only what a client can have sent is answered, and not more than
-/// 10,000 datagrams in a second.
+/// Which datagrams are sent back. Two that answer each other would never stop, and whoever forges the
+/// sender's address has us send to others: so only what a client can have sent is answered, and not more
+/// than 10,000 datagrams in a second.
 #[derive(Debug, Default)]
 pub struct Responder {
     /// When what is left was counted, and how much that was.

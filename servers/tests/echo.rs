@@ -99,6 +99,7 @@ fn a_peer_that_says_nothing_gives_its_place_to_another() {
     let places = Places::new(1);
     let (silent, other) = (places.take(), places.take());
     let served = async {
+        let silent = silent;
         silent.admitted().await;
         echo::stream(&mut Silent, &silent).await
     };

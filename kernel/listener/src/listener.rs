@@ -88,8 +88,8 @@ impl Listener {
 
     /// Serves one connection at a time, for ever.
     ///
-    /// What is written leaves at once, without Nagle's algorithm: the stack makes several segments as one, and
-    /// would hold back whatever does not fill all of them. Sockets of one's own should do without it too.
+    /// What is written leaves at once, without Nagle's algorithm: the stack makes several segments as one,
+    /// and would hold back whatever does not fill all of them. Sockets of one's own should do without it too.
     ///
     /// `serve` should let its [`Place`] go to others while it has nothing to do ([`Place::yielding`]).
     pub async fn serve(&self, serve: impl AsyncFn(&mut TcpSocket<'_>, &Place<'_>)) {

@@ -66,6 +66,7 @@ fn between_requests_and_within_one_a_client_gives_its_place_to_another() {
         let said = (!said.is_empty()).then(|| Act::Says(said.into()));
         let mut client = Client::new(said.into_iter().chain([Act::IsSilent]));
         let served = async {
+            let held = held;
             held.admitted().await;
             server.serve(&mut client, &held).await;
         };
@@ -82,6 +83,7 @@ fn a_client_that_takes_its_answer_slowly_gives_its_place_to_another() {
     let mut client = Client::saying("GET /large.bin HTTP/1.1\r\nHost: x\r\n\r\n");
     (client.appetite, client.delay) = (Some(50_000), Duration::from_secs(6));
     let served = async {
+        let held = held;
         held.admitted().await;
         server.serve(&mut client, &held).await;
     };
