@@ -164,22 +164,23 @@ fn settle(
         apic::begin(machine);
     }
     let (upcall, timer) = (services.upcall.chosen, services.timer.chosen);
-    start_vcpus(Surface { machine, page, upcall, timer }, &acpi, vcpus, line);
+    if let Some(frame) = info.store.filter(|_| paravirtual).and_then(|ring| machine.guest_frame(ring.mfn)) {
+        store::begin(frame);
+    }
+    let others = smp::others(info.store, vcpus);
+    start_vcpus(Surface { machine, page, upcall, timer }, &acpi, &others, line);
     let surroundings = Surroundings {
         grid: Grid::new(&capabilities, &services),
         capabilities,
         services,
         xen: found.xen,
-        vcpus,
+        vcpus: others.len() as u32 + 1,
         acpi,
         memory: info.memory.total_usable(),
     };
     blocking::begin(machine);
     if paravirtual {
         grant::begin(machine, &info.memory);
-        if let Some(frame) = info.store.and_then(|ring| machine.guest_frame(ring.mfn)) {
-            store::begin(frame);
-        }
     }
     (info, Box::leak(Box::new(surroundings)))
 }
@@ -241,11 +242,11 @@ fn lead_lines(info: &BootInfo, machine: &dyn Machine, acpi: &Acpi, capabilities:
     devices::virtio::mmio::find(info, acpi, &mut capabilities.devices);
 }
 
-/// Starts the other ones of `vcpus`, if events can be reported to them; on an interrupt `line` they
+/// Starts the `others` among the vCPUs, if events can be reported to them; on an interrupt `line` they
 /// cannot.
-fn start_vcpus(surface: Surface, acpi: &Acpi, vcpus: u32, line: Option<u8>) {
+fn start_vcpus(surface: Surface, acpi: &Acpi, others: &[u32], line: Option<u8>) {
     if surface.upcall != Upcall::Line {
-        return smp::begin(surface, acpi, vcpus);
+        return smp::begin(surface, acpi, others);
     }
     if let Some(line) = line {
         // Events are found in memory: nobody waits for the line itself.
@@ -253,10 +254,10 @@ fn start_vcpus(surface: Surface, acpi: &Acpi, vcpus: u32, line: Option<u8>) {
             warn!("events are found by chance only: line {line} does not arrive");
         }
     }
-    if vcpus > 1 {
-        warn!("vcpus: 1 of {vcpus} is used, as events are reported to the first one only");
+    if !others.is_empty() {
+        warn!("vcpus: 1 of {} is used, as events are reported to the first one only", others.len() + 1);
     }
-    smp::begin(surface, acpi, 1);
+    smp::begin(surface, acpi, &[]);
 }
 
 /// Length of a HPET's registers, as far as they are of use.

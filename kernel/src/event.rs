@@ -8,15 +8,17 @@ use core::task::Poll;
 
 use embassy_time::{Instant, Timer};
 use prism_arch::hypercall::Hypervisor;
-use prism_arch::vcpu;
+use prism_arch::{cpu, vcpu};
 use spin::{Mutex, Once};
 use xen::DomainId;
 use xen::error::{Errno, Result};
 use xen::event::{self, Abi, Backoff, Events, Port, Slot, Table};
+use xen::sched;
 use xen::shared::Shared;
 use xen_sys::xen::{shared_info, vcpu_info};
 
 use crate::grant::OwnPage;
+use crate::time;
 
 static TABLE: Table = Table::new();
 static EVENTS: Once<Events> = Once::new();
@@ -77,6 +79,18 @@ pub(crate) fn take_one(port: Port) -> bool {
         TABLE.arrived(port);
     }
     arrived
+}
+
+/// Gives the other side of `port` some time, up to `nanoseconds`: for waits outside the executor.
+pub(crate) fn nap(port: Port, nanoseconds: u64) {
+    // What is pending and not masked would end the sleep at once, again and again.
+    take_all();
+    let slept = take_one(port)
+        || time::xen_deadline(nanoseconds)
+            .is_some_and(|deadline| sched::poll(&Hypervisor, port.0, deadline).is_ok());
+    if !slept && sched::yield_now(&Hypervisor).is_err() {
+        cpu::relax();
+    }
 }
 
 /// Ports that are open now: a figure for tests of leaks.

@@ -4,6 +4,7 @@
 //! Xen starts a vCPU right in 64-bit mode. Where there is no Xen, or one that does not (KVM in its
 //! place), the local APICs start CPUs as on a PC; ACPI says which there are.
 
+use alloc::vec::Vec;
 use core::fmt;
 
 use prism_arch::hypercall::Hypervisor;
@@ -11,18 +12,19 @@ use prism_arch::machine::{Machine, StartError};
 use prism_arch::startup;
 use prism_arch::vcpu::{self, Vcpu};
 use prism_boot::services::{Timer, Upcall};
-use prism_boot::{Acpi, PAGE_SIZE};
+use prism_boot::{Acpi, PAGE_SIZE, SharedRing};
 use spin::Once;
+use xen::event::Port;
 use xen::shared::Shared;
 use xen::time::Clock;
-use xen::{Errno, sched};
+use xen::{Errno, control, sched};
 use xen_sys::arch_x86::xen::XEN_LEGACY_MAX_VCPUS;
 use xen_sys::xen::{shared_info, vcpu_info};
 
 use crate::bell::Bell;
 use crate::memory::{self, Frames};
 use crate::time::{self, Deadline};
-use crate::{apic, clocks, event, exec, probe};
+use crate::{apic, clocks, event, exec, probe, store};
 
 /// How long a vCPU may take to arrive, in nanoseconds.
 const PATIENCE: u64 = 5_000_000_000;
@@ -86,16 +88,13 @@ pub(crate) fn take_events(page: Shared<shared_info>) {
     }
 }
 
-/// Makes the vCPU that boots one that runs tasks, and starts the others, up to `count` in all; says of
-/// those that don't start why.
-pub(crate) fn begin(surface: Surface, acpi: &Acpi, count: u32) {
+/// Makes the vCPU that boots one that runs tasks, and starts the `others`; says of those that don't start
+/// why.
+pub(crate) fn begin(surface: Surface, acpi: &Acpi, others: &[u32]) {
     SURFACE.call_once(|| surface);
-    exec::begin(if count > 1 { bell(surface) } else { None });
-    if count as usize > vcpu::MOST {
-        log::warn!("vcpus: only the first {} of {count} are used", vcpu::MOST);
-    }
+    exec::begin(if others.is_empty() { None } else { bell(surface) });
     let mut starter = Starter::Xen;
-    for number in 1..count.min(vcpu::MOST as u32) {
+    for &number in others {
         if let Err(reason) = start(surface, acpi, &mut starter, number) {
             log::warn!("vCPU {number} is not used: {reason}");
             // What one lacks the next ones lack too.
@@ -105,6 +104,28 @@ pub(crate) fn begin(surface: Surface, acpi: &Acpi, count: u32) {
     if let Starter::Apic { page } = starter {
         memory::give_frame_back(page);
     }
+}
+
+/// The numbers of the vCPUs to start of the `count` that there are, without the one that boots: those that the
+/// toolstack has switched on. A PV domain has no ACPI tables that would tell, and those of PVH domains do
+/// not any more from Xen 4.21 on.
+pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
+    if count as usize > vcpu::MOST {
+        log::warn!("vcpus: only the first {} of {count} are used", vcpu::MOST);
+    }
+    let count = count.min(vcpu::MOST as u32);
+    let asked = store::client().zip(store).filter(|_| count > 1);
+    let online = asked.and_then(|(client, ring)| {
+        match store::run_at_boot(client, Port(ring.port), control::online_vcpus(client, count)) {
+            Some(Ok(online)) => return Some(online),
+            Some(Err(error)) => log::warn!("all vcpus are started, as xenstore does not tell which: {error}"),
+            None => log::warn!("all vcpus are started, as xenstore does not tell which in time"),
+        }
+        None
+    });
+    (1..count)
+        .filter(|number| online.as_ref().is_none_or(|online| online.get(*number as usize) != Some(&false)))
+        .collect()
 }
 
 /// What others wake the vCPU that calls by.

@@ -2,17 +2,21 @@
 //! Xenstore, for tasks: the client of crate `xen`, kept moving by a task of the kernel.
 
 use core::future::Future;
+use core::pin::pin;
+use core::task::{Context, Poll, Waker};
 
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Timer};
 use log::warn;
+use prism_arch::hypercall::Hypervisor;
 use prism_boot::{PAGE_SIZE, SharedRing};
 use spin::Once;
-use xen::event::Port;
+use xen::event::{self, Port};
 use xen::shared::Shared;
 use xen::xenstore::{Client, Death, Error, Result};
 
 use crate::event::EventChannel;
+use crate::time::Deadline;
 
 static CLIENT: Once<Client> = Once::new();
 
@@ -59,6 +63,33 @@ pub(crate) fn pump(ring: SharedRing) -> impl Future<Output = ()> {
             broken = death;
             let woken = select(channel.wait(), client.wait_for_work()).await;
             by_event = matches!(woken, Either::First(()));
+        }
+    }
+}
+
+/// Time that xenstored is given to answer what the boot waits for.
+const TIMEOUT: u64 = 5_000_000_000;
+/// How long one wait for it may last, in nanoseconds.
+const NAP: u64 = 10_000_000;
+
+/// Does some work before there are tasks, moving the ring itself. `None` if that took longer than xenstored
+/// is given.
+pub(crate) fn run_at_boot<T>(client: &Client, port: Port, work: impl Future<Output = T>) -> Option<T> {
+    let mut work = pin!(work);
+    let mut deadline = Deadline::after(TIMEOUT);
+    loop {
+        if let Poll::Ready(result) = work.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return Some(result);
+        }
+        let pumped = client.pump();
+        if pumped.notify {
+            let _ = event::send(&Hypervisor, port);
+        }
+        if deadline.passed() {
+            return None;
+        }
+        if !pumped.progress {
+            crate::event::nap(port, NAP);
         }
     }
 }

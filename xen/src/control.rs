@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the toolstack asks of the domain as a whole: `control/` in xenstore
+//! What the toolstack asks of the domain as a whole: `control/` and `cpu/` in xenstore
 //! (`docs/misc/xenstore-paths.pandoc`).
 //!
 //! A request is acknowledged by emptying its node, and that is a promise to carry it out: libxl suspends a
@@ -26,9 +26,13 @@
 //! # Ok::<(), xen::xenstore::Error>(())
 //! ```
 
+use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::fmt;
+use core::future::{Future, poll_fn};
+use core::task::Poll;
+use core::{fmt, mem};
 
 use crate::xenstore::{Client, Delay, Error, Result, Store};
 
@@ -109,5 +113,57 @@ async fn take(store: &Store) -> Result<Request> {
     match store.write(SHUTDOWN, "").await {
         Ok(()) | Err(Error::Refused(_)) => Ok(Request::Taken(request)),
         Err(error) => Err(error),
+    }
+}
+
+/// Which of the first `count` vCPUs the toolstack has switched on, by number (`cpu/N/availability`): of
+/// the `maxvcpus` that a domain has, those that `vcpus` names. One of which it says nothing is on.
+///
+/// # Errors
+///
+/// [`Error::Dead`] when the connection breaks, and what xenstored refuses a read with.
+///
+/// # Examples
+///
+/// ```
+/// use xen::control;
+/// use xen::xenstore::Client;
+/// use xen::xenstore::fake::{Xenstored, page};
+///
+/// let xenstored = Xenstored::new(page());
+/// let client = Client::new(xenstored.page());
+/// for (vcpu, availability) in ["online", "online", "offline"].iter().enumerate() {
+///     let path = format!("/local/domain/1/cpu/{vcpu}/availability");
+///     xenstored.write(&path, availability);
+///     xenstored.give(&path, 1);
+/// }
+/// let online = xenstored.run(&client, control::online_vcpus(&client, 4))?;
+/// assert_eq!(online, [true, true, false, true]);
+/// # Ok::<(), xen::xenstore::Error>(())
+/// ```
+pub async fn online_vcpus(store: &Store, count: u32) -> Result<Vec<bool>> {
+    // All at once: the answers take one round to xenstored, not one each.
+    let mut reads: Vec<_> = (0..count).map(|vcpu| Some(Box::pin(is_online(store, vcpu)))).collect();
+    let mut online: Vec<bool> = reads.iter().map(|_| true).collect();
+    poll_fn(move |context| {
+        for (read, online) in reads.iter_mut().zip(&mut online) {
+            if let Some(Poll::Ready(answer)) = read.as_mut().map(|read| read.as_mut().poll(context)) {
+                *online = answer?;
+                *read = None;
+            }
+        }
+        if reads.iter().all(Option::is_none) {
+            Poll::Ready(Ok(mem::take(&mut online)))
+        } else {
+            Poll::Pending
+        }
+    })
+    .await
+}
+
+async fn is_online(store: &Store, vcpu: u32) -> Result<bool> {
+    match store.read(&format!("cpu/{vcpu}/availability")).await {
+        Err(error) if error.is_not_found() => Ok(true),
+        availability => Ok(availability? != b"offline"),
     }
 }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The PV console ring and the event channel that belongs to it.
 
-use prism_arch::cpu;
 use prism_arch::hypercall::Hypervisor;
 use prism_drivers::output::Sink;
 use xen::console::Ring;
 use xen::event::Port;
-use xen::sched;
 
-use crate::{event, time};
+use crate::event;
 
 /// How long one wait for the other side may last, in nanoseconds.
 const NAP: u64 = 10_000_000;
@@ -51,13 +49,6 @@ impl Sink for RingEnd {
     }
 
     fn nap(&mut self) {
-        // What is pending and not masked would end the sleep at once, again and again.
-        event::take_all();
-        let slept = event::take_one(self.port)
-            || time::xen_deadline(NAP)
-                .is_some_and(|deadline| sched::poll(&Hypervisor, self.port.0, deadline).is_ok());
-        if !slept && sched::yield_now(&Hypervisor).is_err() {
-            cpu::relax();
-        }
+        event::nap(self.port, NAP);
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use xen::control::{Request, Shutdown, take_shutdown};
+use xen::control::{Request, Shutdown, online_vcpus, take_shutdown};
 use xen::xenstore::fake::{Mischief, Xenstored};
 use xen::xenstore::{Client, Error};
 
@@ -75,4 +75,32 @@ fn an_xenstored_without_transactions_is_obeyed() {
     xenstored.misbehave(Mischief::Refuse("ENOSYS"));
     assert_eq!(take(&xenstored, &client), Ok(Request::Taken(Shutdown::Poweroff)));
     assert_eq!(xenstored.read(PATH).unwrap(), b"");
+}
+
+#[test]
+fn a_vcpu_is_on_unless_the_toolstack_says_that_it_is_off() {
+    let (xenstored, client) = connected();
+    for (vcpu, availability) in ["online", "offline", "", "Offline", "off"].into_iter().enumerate() {
+        let path = format!("/local/domain/1/cpu/{vcpu}/availability");
+        xenstored.write(&path, availability);
+        xenstored.give(&path, 1);
+    }
+    let online = xenstored.run(&client, online_vcpus(&client, 7));
+    assert_eq!(online, Ok(vec![true, false, true, true, true, true, true]));
+}
+
+#[test]
+fn a_hundred_vcpus_are_asked_for_without_overrunning_xenstored() {
+    let (xenstored, client) = connected();
+    assert_eq!(xenstored.run(&client, online_vcpus(&client, 128)), Ok(vec![true; 128]));
+    assert!(xenstored.most_outstanding() > 1);
+    assert_eq!(xenstored.run(&client, online_vcpus(&client, 0)), Ok(vec![]));
+}
+
+#[test]
+fn what_is_on_cannot_be_known_while_xenstored_refuses() {
+    let (xenstored, client) = connected();
+    xenstored.misbehave(Mischief::Refuse("EACCES"));
+    let answer = xenstored.run(&client, online_vcpus(&client, 3));
+    assert_eq!(answer, Err(Error::Refused(xen::xenstore::Refusal::Access)));
 }

@@ -25,7 +25,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Hvm])
         .long_envs(&[Env::Pvhvm])
         .booting_from(Boot::Disk),
-    SWITCHED_OFF.named("vcpus_that_are_switched_off_stay_so").envs(&[Env::Pvh]),
+    SWITCHED_OFF.named("vcpus_that_are_switched_off_stay_so").envs(&[Env::Pv, Env::Pvh, Env::PvShim]),
     SWITCHED_OFF
         .named("vcpus_that_are_switched_off_stay_so_behind_a_bios")
         .envs(&[Env::Pvhvm])
