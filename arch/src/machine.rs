@@ -154,22 +154,26 @@ pub trait Machine: Sync {
     fn map_special_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError>;
 
     /// Unmaps the page at `address`, of the guest's own memory: nobody may use it until something is
-    /// mapped there again.
+    /// mapped there again. Other vCPUs may still reach it until they [flush](Machine::flush_translations).
     ///
     /// # Errors
     ///
     /// [`MapError`].
     fn unmap_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError>;
 
-    /// Maps the page that Xen shares with the domain. HVM has to choose a place for it: `hole` is
-    /// the address of a page where there is no memory.
+    /// Has the vCPU that calls forget what it may remember of mappings that others have changed.
+    fn flush_translations(&self);
+
+    /// Maps the page that Xen shares with the domain. Machines that
+    /// [choose places](Machine::chooses_places) have it at `place`, the address of a page of the guest's own
+    /// that is given up for it.
     ///
     /// # Errors
     ///
     /// [`SharedInfoError`].
     fn map_shared_info(
         &self,
-        hole: u64,
+        place: u64,
         frames: &mut dyn FrameSource,
     ) -> Result<Shared<shared_info>, SharedInfoError>;
 

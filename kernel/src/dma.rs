@@ -24,11 +24,13 @@ impl Pages {
     /// device's.
     pub(crate) fn new(bytes: usize) -> Option<Self> {
         let count = bytes.div_ceil(PAGE) as u64;
+        let mut pages = Vec::new();
+        pages.try_reserve_exact(count as usize).ok()?;
         let address = memory::take_zeroed(count * PAGE_SIZE)?;
         let places = (0..count).map(|page| address + page * PAGE_SIZE);
         // SAFETY: a frame of ours, mapped at its own address, page aligned, and used through this value
         // only, for good.
-        let pages = places.map(|place| unsafe { Shared::at(place) }).collect();
+        pages.extend(places.map(|place| unsafe { Shared::at(place) }));
         Some(Self { address, pages })
     }
 

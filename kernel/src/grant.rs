@@ -8,7 +8,7 @@ use alloc::boxed::Box;
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::machine::Machine;
 use prism_boot::{MemoryMap, PAGE_SIZE};
-use spin::Once;
+use spin::{Mutex, Once};
 use xen::DomainId;
 use xen::grant::copy::Request;
 use xen::grant::foreign::{self, Mapping};
@@ -18,7 +18,7 @@ use xen::shared::Shared;
 
 pub use place::Place;
 
-use crate::memory::{self, Frames};
+use crate::memory;
 
 static TABLE: Once<Table<OwnPage>> = Once::new();
 /// What knows the machine frames of pages.
@@ -110,8 +110,11 @@ pub fn copy(requests: &mut [Request<'_>]) -> xen::grant::Result<()> {
     xen::grant::copy::copy(&Hypervisor, requests)
 }
 
-/// Maps the frames of the table: in a PV domain over a frame of its own, which lies idle from
-/// then on; otherwise where there is no memory.
+/// A frame that was to be given up for one of the table, when Xen refused that.
+static SPARE: Mutex<Option<u64>> = Mutex::new(None);
+
+/// Maps the frames of the table in place of frames of our own, which are mapped: in a PV domain they lie
+/// idle from then on, elsewhere Xen gets them back. Where there is no memory there may be devices.
 #[derive(Clone, Copy)]
 struct Mapper {
     machine: &'static dyn Machine,
@@ -121,11 +124,14 @@ struct Mapper {
 impl FrameMapper for Mapper {
     fn map(&self, frame: TableFrame) -> xen::grant::Result<Memory> {
         let address = if self.machine.chooses_places() {
-            let hole = memory::hole(self.map);
-            // SAFETY: there is no memory at the hole that anything could use.
-            unsafe { setup::place(&Hypervisor, frame, Frame(hole / PAGE_SIZE))? };
-            self.machine.map_special_page(hole, &mut Frames).map_err(|_| Error::NoRoom)?;
-            hole
+            // If Xen refuses, nobody knows whether the memory is still there: the next attempt gets it.
+            let mut spare = SPARE.lock();
+            let address = spare.or_else(memory::take_zeroed_frame).ok_or(Error::NoRoom)?;
+            *spare = Some(address);
+            // SAFETY: a frame of ours, which nobody uses, and which is given up for good.
+            unsafe { setup::place(&Hypervisor, frame, Frame(address / PAGE_SIZE))? };
+            *spare = None;
+            address
         } else {
             let machine_frame = setup::machine_frame(&Hypervisor, frame)?;
             let address = memory::take_zeroed_frame().ok_or(Error::NoRoom)?;

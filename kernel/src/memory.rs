@@ -4,7 +4,6 @@
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::fmt;
-use core::sync::atomic::{AtomicU64, Ordering};
 
 use prism_arch::image::image;
 use prism_arch::machine::{FrameSource, Machine, MapError};
@@ -76,10 +75,11 @@ pub(crate) fn take_zeroed_frame() -> Option<u64> {
     take_zeroed(PAGE_SIZE)
 }
 
-/// Takes `bytes` of memory in one piece, whole frames, and zeroes them; returns their address.
+/// Takes `bytes` of memory in one piece, whole frames, and zeroes them; returns their address. Not the last
+/// frames: those are left to the heap and to page tables.
 pub(crate) fn take_zeroed(bytes: u64) -> Option<u64> {
     let count = bytes.div_ceil(PAGE_SIZE);
-    let start = FRAMES.lock().as_mut()?.allocate(count, 1)?.address();
+    let start = FRAMES.lock().as_mut()?.allocate_spare(count, 1)?.address();
     let place = core::ptr::with_exposed_provenance_mut::<u8>(start as usize);
     // SAFETY: the frames are ours, and mapped at their own address.
     unsafe { place.write_bytes(0, (count * PAGE_SIZE) as usize) };
@@ -93,25 +93,16 @@ pub(crate) fn take_frame_below(limit: u64) -> Option<u64> {
 
 /// Gives back a frame that [`take_zeroed_frame`] or [`take_frame_below`] took.
 pub(crate) fn give_frame_back(address: u64) {
+    give_back(address, PAGE_SIZE);
+}
+
+/// Gives back what [`take_zeroed`] took.
+pub(crate) fn give_back(address: u64, bytes: u64) {
     if let Some(frames) = FRAMES.lock().as_mut() {
         // Fails only for a frame that is free already, which would be a bug of the caller's: the
         // allocator is left as it is.
-        if let Err(error) = frames.free(FrameNumber::of(address), 1) {
+        if let Err(error) = frames.free(FrameNumber::of(address), bytes.div_ceil(PAGE_SIZE)) {
             log::error!("a frame was given back twice: {error}");
-        }
-    }
-}
-
-/// Where the search for the next hole begins: where Linux puts Xen's shared page, below the devices
-/// that sit under 4 GiB.
-static NEXT_HOLE: AtomicU64 = AtomicU64::new(0xfe70_0000);
-
-/// Address of a page where there is no memory, for a page of Xen's; another one each time.
-pub(crate) fn hole(memory: &MemoryMap) -> u64 {
-    loop {
-        let address = NEXT_HOLE.fetch_add(PAGE_SIZE, Ordering::Relaxed);
-        if PhysRange::with_length(address, PAGE_SIZE).is_some_and(|page| !memory.overlaps(page)) {
-            return address;
         }
     }
 }
@@ -200,6 +191,10 @@ pub fn usage() -> Usage {
 }
 
 /// The heap: grows out of the frame allocator as long as there are frames.
+///
+/// Rust's small allocations cannot fail: where there is no memory for one, the domain ends with a crash.
+/// That is why pages, stacks, and allocations of more than 16 KiB get none of the last frames (a 32nd of all,
+/// but 1 MiB at most): those fail, where they can (`try_reserve`), while there is memory to handle it with.
 pub struct Heap;
 
 static HEAP: TalcLock<Mutex<()>, Growth> = TalcLock::new(Growth);
@@ -230,6 +225,8 @@ struct Growth;
 const STEP: u64 = 64 * 1024;
 /// What the heap itself needs of a region besides the block asked for.
 const OVERHEAD: u64 = 256;
+/// What is larger does not get the last frames: few such allocations are made by code that cannot do without.
+const LARGE: usize = 16 * 1024;
 /// The first region also holds the heap's table of free lists.
 const TABLE: u64 = 8 * 1024;
 
@@ -247,7 +244,12 @@ unsafe impl Source for Growth {
             .into_iter()
             .find_map(|bytes| {
                 let count = bytes.div_ceil(PAGE_SIZE);
-                frames.allocate(count, 1).map(|start| (start, count * PAGE_SIZE))
+                let start = if layout.size() > LARGE {
+                    frames.allocate_spare(count, 1)
+                } else {
+                    frames.allocate(count, 1)
+                };
+                start.map(|start| (start, count * PAGE_SIZE))
             })
             .ok_or(())?;
         let place = core::ptr::with_exposed_provenance_mut::<u8>(start.address() as usize);

@@ -67,17 +67,21 @@ impl Machine for Hvm {
         paging::unmap_page(address, frames)
     }
 
+    fn flush_translations(&self) {
+        x86_64::instructions::tlb::flush_all();
+    }
+
     fn map_shared_info(
         &self,
-        hole: u64,
+        place: u64,
         frames: &mut dyn FrameSource,
     ) -> Result<Shared<shared_info>, SharedInfoError> {
-        // SAFETY: there is no memory at the hole that anything could use.
-        unsafe { xen::memory::add_shared_info(&Hypervisor, hole / PAGE) }
+        // SAFETY: the caller gives the page up.
+        unsafe { xen::memory::add_shared_info(&Hypervisor, place / PAGE) }
             .map_err(SharedInfoError::Refused)?;
-        paging::map_page(hole, frames)?;
+        paging::map_page(place, frames)?;
         // SAFETY: just placed and mapped there.
-        Ok(unsafe { Shared::at(hole) })
+        Ok(unsafe { Shared::at(place) })
     }
 
     fn map_machine_frame(&self, address: u64, _frame: u64) -> Result<(), MapError> {

@@ -80,9 +80,13 @@ impl Machine for Pv {
         paging::unmap_page(address)
     }
 
+    fn flush_translations(&self) {
+        // Each change reaches every vCPU (`UVMF_ALL`).
+    }
+
     fn map_shared_info(
         &self,
-        _hole: u64,
+        _place: u64,
         _frames: &mut dyn FrameSource,
     ) -> Result<Shared<shared_info>, SharedInfoError> {
         let machine_address = LAYOUT.get().map_or(0, |layout| layout.shared_info);

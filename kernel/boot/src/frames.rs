@@ -33,6 +33,15 @@ pub const fn required_words(usable_end: u64) -> u64 {
     usable_end.div_ceil(PAGE_SIZE).div_ceil(bitmap::WORD)
 }
 
+/// Frames of `total` that are kept for those who cannot do without memory: a 32nd, but 1 MiB at most.
+#[must_use]
+pub const fn reserve_of(total: u64) -> u64 {
+    /// 1 MiB.
+    const MOST: u64 = 256;
+    let share = total / 32;
+    if share < MOST { share } else { MOST }
+}
+
 /// The bitmap is too small for the memory map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BitmapTooSmall {
@@ -145,6 +154,17 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> FrameAllocator<B> {
         let found = self.bitmap.find(count, align.checked_next_power_of_two()?, limit.0)?;
         self.take(found);
         Some(FrameNumber(found.start))
+    }
+
+    /// Like [`allocate`](Self::allocate), but only if the [reserve](reserve_of) is left: for whoever can do
+    /// without. What cannot has the rest.
+    #[must_use = "frames not freed are lost"]
+    pub fn allocate_spare(&mut self, count: u64, align: u64) -> Option<FrameNumber> {
+        let left = self.free.checked_sub(count)?;
+        if left < reserve_of(self.total) {
+            return None;
+        }
+        self.allocate(count, align)
     }
 
     /// Gives `count` frames back, which need not have been taken in one piece.

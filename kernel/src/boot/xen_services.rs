@@ -61,8 +61,13 @@ pub(super) fn join_xen(info: &BootInfo, machine: &dyn Machine, vcpus: u32) -> Op
             crash::give_up(&"a ring that the toolstack set up cannot be mapped");
         }
     }
+    let place = if machine.chooses_places() { memory::take_zeroed_frame() } else { Some(0) };
+    let Some(place) = place else {
+        warn!("no events, no paravirtual clock: no memory is left; give the guest more");
+        return None;
+    };
     let page = machine
-        .map_shared_info(memory::hole(&info.memory), &mut Frames)
+        .map_shared_info(place, &mut Frames)
         .inspect_err(|error| warn!("no events, no paravirtual clock: {error}"))
         .ok()?;
     let wanted = match info.command_line.event_abi().ok().flatten() {

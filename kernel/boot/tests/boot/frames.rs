@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use std::collections::BTreeSet;
 
-use prism_boot::frames::{BitmapTooSmall, FreeError, required_words};
+use prism_boot::frames::{BitmapTooSmall, FreeError, required_words, reserve_of};
 use prism_boot::{FrameAllocator, FrameNumber, Kind, MemoryMap, PhysRange};
 use proptest::prelude::*;
 
@@ -49,6 +49,29 @@ fn a_run_is_aligned_as_asked() {
     let mut frames = allocator(&[(1, 2000)]);
     assert_eq!(frames.allocate(512, 512), Some(FrameNumber(512)));
     assert_eq!(frames.allocate(1, 3), Some(FrameNumber(4)), "3 is rounded up to a power of two");
+}
+
+#[test]
+fn those_who_can_do_without_leave_the_reserve_to_those_who_cannot() {
+    let mut frames = allocator(&[(0, 640)]);
+    let spare = std::iter::from_fn(|| frames.allocate_spare(1, 1)).count();
+    assert_eq!((spare, frames.free_frames()), (620, 20));
+    assert_eq!(frames.allocate_spare(0, 1), None);
+    assert!(frames.allocate(20, 1).is_some());
+    assert_eq!(frames.allocate_spare(1, 1), None);
+}
+
+#[test]
+fn one_large_request_does_not_reach_into_the_reserve() {
+    let mut frames = allocator(&[(0, 640)]);
+    assert_eq!(frames.allocate_spare(621, 1), None);
+    assert_eq!(frames.allocate_spare(u64::MAX, 1), None);
+    assert_eq!(frames.allocate_spare(620, 1), Some(FrameNumber(0)));
+}
+
+#[test]
+fn the_reserve_is_small_where_memory_is() {
+    assert_eq!([0, 31, 2048, 1 << 20].map(reserve_of), [0, 0, 64, 256]);
 }
 
 #[test]

@@ -2,6 +2,8 @@
 //! Takes all the memory there is, writes to every page of it, reads it back, and gives it back. With
 //! `functions`, finds out instead whether bytes are copied, filled and compared as they should be.
 //!
+//! With `pages`, takes every page and every large block there is, and goes on working without.
+//!
 //! `share=` is the least share of the memory map, in percent, that must be usable (default 80).
 #![no_std]
 #![no_main]
@@ -9,12 +11,13 @@
 extern crate alloc;
 
 mod functions;
+mod pages;
 
 use alloc::alloc::{Layout, alloc, dealloc};
 
 use prism::{Verdict, memory, println};
 
-prism::app!(main, words: ["functions", "share"]);
+prism::app!(main, words: ["functions", "pages", "share"]);
 
 /// A block of memory; the blocks form a list, so that no other memory is needed.
 struct Block {
@@ -32,6 +35,9 @@ async fn main(context: prism::Context) -> prism::Result<Verdict> {
         let faults = functions::faults();
         println!("{faults} calls went wrong");
         return Ok(if faults == 0 { Verdict::Success } else { Verdict::Failure });
+    }
+    if context.command_line().flag("pages")? {
+        return Ok(if pages::run_out() { Verdict::Success } else { Verdict::Failure });
     }
     let share = context.command_line().number("share").map_err(|_| "share= is no number")?.unwrap_or(80);
     let map = context.surroundings().memory;

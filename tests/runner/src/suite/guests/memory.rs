@@ -11,6 +11,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .long_envs(&[Env::Pvh])
         .words("functions")
         .telling(&["0 calls went wrong"]),
+    GuestTest::new("a_guest_without_pages_goes_on", "memory")
+        .in_pv_and_pvh()
+        .memory(16)
+        .words("pages")
+        .telling(&["small allocations go on"]),
     GuestTest::new("all_of_8_mib_is_used", "memory").in_pv_and_pvh().memory(8).words("share=70"),
     GuestTest::new("what_is_not_populated_is_not_used", "memory")
         .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
