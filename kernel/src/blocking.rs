@@ -25,6 +25,7 @@ use corosensei::{Coroutine, CoroutineResult, Yielder};
 use prism_arch::machine::Machine;
 use prism_arch::vcpu;
 use prism_boot::PAGE_SIZE;
+use prism_boot::translations::{Epoch, Translations};
 use spin::{Mutex, Once};
 
 use crate::memory::{self, Frames};
@@ -40,6 +41,9 @@ static RUNNING: [AtomicPtr<Exit>; vcpu::MOST] = [const { AtomicPtr::new(core::pt
 /// Stacks that are not in use. They are never given back: below each lies a page that is not mapped
 /// any more.
 static STACKS: Mutex<Vec<OwnStack>> = Mutex::new(Vec::new());
+
+/// Who may remember their guard pages as mapped: vCPUs share stacks.
+static GUARDS: Translations<{ vcpu::MOST }> = Translations::new();
 
 /// Makes stacks possible.
 pub(crate) fn begin(machine: &'static dyn Machine) {
@@ -154,18 +158,27 @@ impl<T: 'static> Drop for Run<T> {
 struct OwnStack {
     /// Address of that page.
     start: u64,
+    /// When it was unmapped.
+    guarded: Epoch,
 }
 
 impl OwnStack {
     fn take() -> Option<Self> {
+        let machine = MACHINE.get()?;
         if let Some(stack) = STACKS.lock().pop() {
+            if GUARDS.must_flush(vcpu::number(), stack.guarded) {
+                machine.flush_translations();
+            }
             return Some(stack);
         }
-        let machine = MACHINE.get()?;
         let start = memory::take_zeroed(PAGE_SIZE + STACK_BYTES)?;
-        // A stack without a guard is worse than one with, and better than none.
-        let _ = machine.unmap_page(start, &mut Frames);
-        Some(Self { start })
+        // A stack without a guard would end in somebody else's memory: rather none.
+        if let Err(error) = machine.unmap_page(start, &mut Frames) {
+            log::warn!("no stack, as it would have no guard page: {error}");
+            memory::give_back(start, PAGE_SIZE + STACK_BYTES);
+            return None;
+        }
+        Some(Self { start, guarded: GUARDS.unmapped(vcpu::number()) })
     }
 }
 

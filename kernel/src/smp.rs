@@ -106,8 +106,8 @@ pub(crate) fn begin(surface: Surface, acpi: &Acpi, others: &[u32]) {
     }
 }
 
-/// The numbers of the vCPUs to start of the `count` that there are, without the one that boots: those that the
-/// toolstack has switched on. A PV domain has no ACPI tables that would tell, and those of PVH domains do
+/// The numbers of the vCPUs to start of the `count` that there are, without the one that boots: those
+/// that the toolstack has switched on. A PV domain has no ACPI tables that would tell, and those of PVH domains do
 /// not any more from Xen 4.21 on.
 pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
     if count as usize > vcpu::MOST {
@@ -172,9 +172,9 @@ fn add_memory(machine: &dyn Machine, number: u32) -> Result<(), Unused> {
     let memory = memory::take_zeroed(Vcpu::BYTES).ok_or(StartError::NoMemory)?;
     // SAFETY: just taken, mapped at its own address, zeroed.
     let own = unsafe { Vcpu::place(number, memory) }.ok_or(StartError::NoMemory)?;
+    // Before it runs for the first time: it remembers nothing that would have to be flushed.
     for (guard, _) in own.stacks.guards() {
-        // A stack without a guard is worse than one with, and better than none.
-        let _ = machine.unmap_page(guard.start, &mut Frames);
+        machine.unmap_page(guard.start, &mut Frames).map_err(|_| StartError::NoMemory)?;
     }
     Ok(())
 }

@@ -20,8 +20,11 @@ use crate::{cpuid, image};
 /// Address of the top table in use, or 0 while the entry stub's is.
 static TOP: Mutex<u64> = Mutex::new(0);
 
-/// Page tables are below this as long as the entry stub's map is in use.
+/// Page tables are below this as long as the entry stub's map is in use; the top one always, as CPUs that
+/// local APICs start load it while they are in 32-bit mode.
 const BOOT_LIMIT: u64 = super::BOOT_TABLES_END;
+/// Page tables may be anywhere once all memory is mapped.
+const NO_LIMIT: u64 = u64::MAX;
 
 /// Builds the kernel's page tables and switches to them.
 pub(super) fn map_memory(
@@ -43,7 +46,8 @@ pub(super) fn map_memory(
 /// Adds one page of a device, or of Xen's, at its own address.
 pub(super) fn map_page(address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError> {
     let top = TOP.lock();
-    let mut tables = Tables { top: *top, frames, large_pages: false, no_execute: no_execute() };
+    let mut tables =
+        Tables { top: *top, frames: Frames(frames, NO_LIMIT), large_pages: false, no_execute: no_execute() };
     match tables.map_one::<Size4KiB>(address, Access::ReadWrite) {
         // Two users of one page of Xen's (console and store may share) are no conflict.
         Ok(_) | Err(MapError::Taken(_)) => Ok(()),
@@ -82,7 +86,7 @@ fn split(
         PageTableLevel::Three => (Size2MiB::SIZE, flags),
         _ => (Size4KiB::SIZE, flags - Flags::HUGE_PAGE),
     };
-    let parts = Frames(frames).take().ok_or(MapError::OutOfFrames)?;
+    let parts = Frames(frames, NO_LIMIT).take().ok_or(MapError::OutOfFrames)?;
     for (part, address) in table(parts).iter_mut().zip((start..).step_by(size as usize)) {
         part.set_addr(PhysAddr::new(address), flags);
     }
@@ -100,14 +104,15 @@ fn without_image(range: Range<u64>) -> [Range<u64>; 2] {
 /// Page tables under construction, or in use.
 struct Tables<'a> {
     top: u64,
-    frames: &'a mut dyn FrameSource,
+    frames: Frames<'a>,
     large_pages: bool,
     no_execute: Flags,
 }
 
 impl<'a> Tables<'a> {
     fn create(frames: &'a mut dyn FrameSource) -> Result<Self, MapError> {
-        let top = Frames(frames).take().ok_or(MapError::OutOfFrames)?;
+        let mut frames = Frames(frames, BOOT_LIMIT);
+        let top = frames.take().ok_or(MapError::OutOfFrames)?;
         Ok(Self { top, frames, large_pages: cpuid::has_1gib_pages(), no_execute: no_execute() })
     }
 
@@ -152,8 +157,7 @@ impl<'a> Tables<'a> {
         let mut mapper = mapper(self.top);
         // SAFETY: an identity map of memory that is the guest's, or that the caller of
         // `map_foreign` answers for; the image's own pages get the rights its code needs.
-        let mapped =
-            unsafe { mapper.identity_map(frame, flags(access, self.no_execute), &mut Frames(self.frames)) };
+        let mapped = unsafe { mapper.identity_map(frame, flags(access, self.no_execute), &mut self.frames) };
         mapped.map(MapperFlush::flush).map_err(|error| match error {
             MapToError::FrameAllocationFailed => MapError::OutOfFrames,
             MapToError::ParentEntryHugePage | MapToError::PageAlreadyMapped(_) => MapError::Taken(address),
@@ -199,13 +203,13 @@ fn table(address: u64) -> &'static mut PageTable {
     unsafe { &mut *table }
 }
 
-/// A source of frames in the form that the paging crate asks for.
-struct Frames<'a>(&'a mut dyn FrameSource);
+/// A source of frames below a limit, in the form that the paging crate asks for.
+struct Frames<'a>(&'a mut dyn FrameSource, u64);
 
 impl Frames<'_> {
     /// A zeroed frame.
     fn take(&mut self) -> Option<u64> {
-        let address = self.0.take_frame(BOOT_LIMIT)?;
+        let address = self.0.take_frame(self.1)?;
         let table = core::ptr::with_exposed_provenance_mut::<[u64; 512]>(address as usize);
         // SAFETY: the frame is ours from now on, page aligned, and mapped at its own address.
         unsafe { table.write([0; 512]) };

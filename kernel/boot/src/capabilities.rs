@@ -155,6 +155,14 @@ pub struct EntropySources {
     pub jitter: Randomness,
 }
 
+impl EntropySources {
+    /// Whether any of them works: without one, numbers can be guessed.
+    #[must_use]
+    pub fn is_any_good(&self) -> bool {
+        [self.rdseed, self.rdrand, self.jitter].contains(&Randomness::Good)
+    }
+}
+
 /// Everything that probing has found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {

@@ -29,6 +29,7 @@ pub mod grid;
 pub mod mp_table;
 pub mod services;
 pub mod symbols;
+pub mod translations;
 pub mod virtio_mmio;
 
 mod boot_error;

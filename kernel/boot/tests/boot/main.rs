@@ -19,4 +19,5 @@ mod pvh;
 mod services;
 mod symbols;
 mod text;
+mod translations;
 mod virtio_mmio;
