@@ -9,19 +9,22 @@
 //!
 //! A crate that gets its numbers from `getrandom` needs `--cfg getrandom_backend="custom"` among the
 //! application's compiler flags, and the function that this backend asks for, in a line:
-//! [`fill`]. The kernel does not define it: the flag changes every crate that is built with it, the
+//! [`try_fill`]. The kernel does not define it: the flag changes every crate that is built with it, the
 //! host's own tools among them.
 //!
 //! How good the numbers are is in [`sources`], and in the boot report. Where nothing but jitter is
-//! there, or not even that, the report says so; the numbers come all the same.
+//! there, or not even that, a warning says so. [`Random`] and [`fill`] give numbers all the same;
+//! [`SecureRandom`] and [`try_fill`] give an error where no source works.
 
 use core::convert::Infallible;
 
+use log::warn;
 use prism_arch::cpu;
 use prism_arch::cpuid::Reader;
 use prism_arch::random::RandomInstructions;
 use prism_boot::capabilities::{EntropySources, Randomness};
 use prism_boot::command_line::EntropyLimit;
+pub use prism_entropy::NoSource;
 use prism_entropy::{Machine, Pool};
 pub use rand_core;
 use rand_core::{TryCryptoRng, TryRng};
@@ -58,19 +61,60 @@ pub(crate) fn begin(reader: Reader, limit: Option<EntropyLimit>) -> EntropySourc
         sources.rdrand = Randomness::Refused;
     }
     POOL.call_once(|| Mutex::new(Pool::new(cpu, sources, &[])));
+    warn_of(EntropySources::default(), sources);
+    if sources.rdseed != Randomness::Good && sources.rdrand != Randomness::Good && sources.is_any_good() {
+        warn!("random numbers are weak: they come from jitter alone");
+    }
     sources
 }
 
+/// Warns of sources that have turned out to be broken, and if none is left.
+fn warn_of(before: EntropySources, now: EntropySources) {
+    let sources = [
+        ("RDSEED", before.rdseed, now.rdseed),
+        ("RDRAND", before.rdrand, now.rdrand),
+        ("jitter", before.jitter, now.jitter),
+    ];
+    for (name, before, now) in sources {
+        if before != now && now == Randomness::Broken {
+            warn!("{name} is not used any more for random numbers: it fails or repeats itself");
+        }
+    }
+    if before != now && !now.is_any_good() {
+        warn!("random numbers can be guessed: no source works");
+    }
+}
+
+/// Does something with the pool, and warns if sources broke meanwhile.
+fn with_pool<T>(work: impl FnOnce(&mut Pool<Cpu>) -> T) -> T {
+    let mut pool = pool().lock();
+    let before = pool.sources();
+    let result = work(&mut pool);
+    let now = pool.sources();
+    drop(pool);
+    warn_of(before, now);
+    result
+}
+
 /// Fills `destination` with random bytes. May be called by any task on any vCPU; takes no longer
-/// than the bytes themselves, but for once in 64 KiB, when the sources are asked again.
+/// than the bytes themselves and an RDRAND, but for once in 64 KiB, when the sources are asked again.
 pub fn fill(destination: &mut [u8]) {
-    pool().lock().fill(destination);
+    with_pool(|pool| pool.fill(destination));
+}
+
+/// Fills `destination` with random bytes that nobody can guess.
+///
+/// # Errors
+///
+/// [`NoSource`] if no source works.
+pub fn try_fill(destination: &mut [u8]) -> Result<(), NoSource> {
+    with_pool(|pool| pool.try_fill(destination))
 }
 
 /// Mixes fresh material and `extra` in: to be called after anything that may have copied this
 /// machine or put it back to an earlier state. `extra` may be anything, and need not be secret.
 pub fn mix(extra: &[u8]) {
-    pool().lock().mix(extra);
+    with_pool(|pool| pool.mix(extra));
 }
 
 /// What each source is worth by now. One that begins to repeat itself is no longer used.
@@ -86,8 +130,8 @@ fn pool() -> &'static Mutex<Pool<Cpu>> {
     })
 }
 
-/// The kernel's generator, as crates take one: cryptographically secure as far as the sources are
-/// good. It has no state of its own, and any number of them may be in use.
+/// The kernel's generator, as crates take one: as good as the sources are, and never without an answer. For
+/// secrets take [`SecureRandom`]. It has no state of its own, and any number of them may be in use.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Random;
 
@@ -112,4 +156,29 @@ impl TryRng for Random {
     }
 }
 
-impl TryCryptoRng for Random {}
+/// The kernel's generator for secrets: gives an error where no source works. Crates that want one which never
+/// fails get it from [`UnwrapErr`](rand_core::UnwrapErr), which panics instead.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SecureRandom;
+
+impl TryRng for SecureRandom {
+    type Error = NoSource;
+
+    fn try_next_u32(&mut self) -> Result<u32, NoSource> {
+        let mut bytes = [0; 4];
+        try_fill(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, NoSource> {
+        let mut bytes = [0; 8];
+        try_fill(&mut bytes)?;
+        Ok(u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, destination: &mut [u8]) -> Result<(), NoSource> {
+        try_fill(destination)
+    }
+}
+
+impl TryCryptoRng for SecureRandom {}

@@ -11,7 +11,7 @@ mod pool;
 
 use prism_boot::capabilities::{EntropySources, Randomness};
 
-pub use pool::Pool;
+pub use pool::{NoSource, Pool};
 
 use jitter::Jitter;
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The pool: what the sources gave, hashed into the key of a generator.
 
+use core::fmt;
+
 use chacha20::ChaCha20Rng;
 use prism_boot::capabilities::{EntropySources, Randomness};
 use rand_core::{Rng, SeedableRng};
@@ -18,6 +20,18 @@ const REQUESTS_PER_SEED: u32 = 1024;
 const FROM_RDSEED: usize = 4;
 /// Numbers of 64 bits from RDRAND in a seed: more, as it stretches what it has.
 const FROM_RDRAND: usize = 8;
+
+/// No source of random numbers works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NoSource;
+
+impl fmt::Display for NoSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no source of random numbers works: they could be guessed")
+    }
+}
+
+impl core::error::Error for NoSource {}
 
 /// A generator of random numbers, and the sources that it is fed by.
 pub struct Pool<M> {
@@ -51,10 +65,22 @@ impl<M: Machine> Pool<M> {
         self.sources
     }
 
-    /// Fills `destination` with random bytes.
+    /// Fills `destination` with random bytes, and says whether a source that works is behind them.
+    ///
+    /// # Errors
+    ///
+    /// [`NoSource`] if there is none: the bytes are there, but can be guessed.
+    pub fn try_fill(&mut self, destination: &mut [u8]) -> Result<(), NoSource> {
+        self.fill(destination);
+        if self.sources.is_any_good() { Ok(()) } else { Err(NoSource) }
+    }
+
+    /// Fills `destination` with random bytes, as good as the sources are.
     pub fn fill(&mut self, destination: &mut [u8]) {
         if self.requests_left == 0 || self.bytes_left < destination.len() {
             self.mix(&[]);
+        } else {
+            self.stir();
         }
         self.requests_left = self.requests_left.saturating_sub(1);
         self.bytes_left = self.bytes_left.saturating_sub(destination.len());
@@ -75,6 +101,30 @@ impl<M: Machine> Pool<M> {
         self.generator = ChaCha20Rng::from_seed(hash.finalize().into());
         self.bytes_left = BYTES_PER_SEED;
         self.requests_left = REQUESTS_PER_SEED;
+    }
+
+    /// Mixes the time and, if there are any, 64 bits of RDRAND in, before each request: whatever copied this
+    /// machine, or put it back to an earlier state, the copies go on differently.
+    fn stir(&mut self) {
+        let mut key = [0; 32];
+        self.generator.fill_bytes(&mut key);
+        let rdrand = self.stirring_number().unwrap_or_default().to_le_bytes();
+        let fresh = self.machine.timestamp().to_le_bytes().into_iter().chain(rdrand);
+        key.iter_mut().zip(fresh).for_each(|(place, byte)| *place ^= byte);
+        self.generator = ChaCha20Rng::from_seed(key);
+    }
+
+    /// A number of RDRAND, if that is worth something.
+    fn stirring_number(&mut self) -> Option<u64> {
+        if self.sources.rdrand != Randomness::Good {
+            return None;
+        }
+        let number = instruction::rdrand(&self.machine).flatten();
+        if number.is_none() || number == self.last {
+            self.sources.rdrand = Randomness::Broken;
+        }
+        self.last = number.or(self.last);
+        number
     }
 
     /// Makes what was given out impossible to find from what is in memory.

@@ -2,9 +2,10 @@
 //! Sources that work, fail, repeat themselves, and stop in the middle.
 
 use std::cell::Cell;
+use std::rc::Rc;
 
 use prism_boot::capabilities::{EntropySources, Randomness};
-use prism_entropy::{Machine, Pool, examine};
+use prism_entropy::{Machine, NoSource, Pool, examine};
 use proptest::prelude::*;
 
 /// What an instruction does.
@@ -204,4 +205,81 @@ proptest! {
             prop_assert_eq!(seen.len(), requests);
         }
     }
+}
+
+/// A CPU whose state the test can set back: what it was copied from, or to.
+#[derive(Clone)]
+struct Copied {
+    time: Rc<Cell<u64>>,
+    rdrand: Option<Rc<Cell<u64>>>,
+}
+
+impl Copied {
+    fn new(rdrand: bool) -> Self {
+        Self { time: Rc::new(Cell::new(1000)), rdrand: rdrand.then(|| Rc::new(Cell::new(7))) }
+    }
+
+    fn pool(&self) -> Pool<Self> {
+        Pool::new(self.clone(), examine(self), b"the same")
+    }
+}
+
+impl Machine for Copied {
+    fn rdseed(&self) -> Option<Option<u64>> {
+        None
+    }
+
+    fn rdrand(&self) -> Option<Option<u64>> {
+        let number = self.rdrand.as_ref()?;
+        number.set(number.get() + 1);
+        Some(Some(number.get()))
+    }
+
+    fn timestamp(&self) -> u64 {
+        self.time.get()
+    }
+}
+
+fn next(pool: &mut Pool<Copied>) -> [u8; 16] {
+    let mut bytes = [0; 16];
+    pool.fill(&mut bytes);
+    bytes
+}
+
+#[test]
+fn a_copy_of_a_machine_goes_on_differently_at_once_if_its_rdrand_does() {
+    let (one, other) = (Copied::new(true), Copied::new(true));
+    let (mut first, mut second) = (one.pool(), other.pool());
+    assert_eq!(next(&mut first), next(&mut second), "the two are alike up to here");
+    other.rdrand.as_ref().unwrap().set(1 << 40);
+    assert_ne!(next(&mut first), next(&mut second));
+}
+
+#[test]
+fn a_copy_of_a_machine_goes_on_differently_at_once_if_its_counter_does() {
+    let (one, other) = (Copied::new(false), Copied::new(false));
+    let (mut first, mut second) = (one.pool(), other.pool());
+    assert_eq!(next(&mut first), next(&mut second), "the two are alike up to here");
+    other.time.set(1001);
+    assert_ne!(next(&mut first), next(&mut second));
+    other.time.set(1000);
+    assert_ne!(next(&mut first), next(&mut second), "and stay different");
+}
+
+#[test]
+fn without_a_source_that_works_there_are_no_numbers_for_secrets() {
+    let mut bytes = [0; 32];
+    let nothing = pool(Cpu::new(Does::Repeat(1), Does::Alternate).regular(), b"").try_fill(&mut bytes);
+    assert_eq!(nothing, Err(NoSource));
+    let jitter = pool(Cpu::new(Does::Nothing, Does::Nothing), b"").try_fill(&mut bytes);
+    assert_eq!(jitter, Ok(()));
+}
+
+#[test]
+fn a_source_that_breaks_between_two_requests_is_noticed_at_the_next() {
+    let mut pool = pool(Cpu::new(Does::Nothing, Does::StickAfter(40)).regular(), b"");
+    let mut bytes = [0; 8];
+    assert_eq!(pool.try_fill(&mut bytes), Ok(()));
+    assert!((0..40).any(|_| pool.try_fill(&mut bytes) == Err(NoSource)));
+    assert_eq!(pool.sources().rdrand, Randomness::Broken);
 }

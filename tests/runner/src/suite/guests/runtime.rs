@@ -35,5 +35,5 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Pv])
         .long_envs(&[Env::Pvh, Env::PvShim, Env::Pvhvm, Env::QemuXen, Env::Kvm])
         .words("entropy=jitter")
-        .telling(&["prism::boot: entropy: weak: jitter only"]),
+        .telling(&["prism::boot: entropy: weak: jitter only", "warning: random numbers are weak"]),
 ];
