@@ -42,8 +42,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["upcall: event channels by vCPU vector"]),
     WAITING
         .named("xl_shutdown_is_obeyed_by_a_guest_that_polls")
-        .envs(&[Env::Pvh])
-        .long_envs(&[Env::Pvhvm])
+        .envs(&[Env::Pvhvm])
+        .long_envs(&[Env::Pvh])
         .words("power=wait upcall=poll")
         .telling(&["upcall: event channels by polling"]),
     WAITING
