@@ -100,7 +100,10 @@ impl Listener {
             socket.set_timeout(Some(SILENCE));
             socket.set_keep_alive(Some(QUESTION));
             socket.set_nagle_enabled(false);
-            self.accept(&mut socket, &place).await;
+            if !self.accept(&mut socket, &place).await {
+                // Not the same socket again: the stack may have it wait for a neighbour that is not there.
+                continue;
+            }
             if with_timeout(QUEUED, place.admitted()).await.is_ok() {
                 serve(&mut socket, &place).await;
                 finish(&mut socket, &place).await;
@@ -110,24 +113,20 @@ impl Listener {
         }
     }
 
-    /// Waits for a connection.
-    async fn accept(&self, socket: &mut TcpSocket<'_>, place: &Place<'_>) {
-        loop {
-            while !listen(socket, self.port).await {
-                // Not a port that can be listened to.
-                Timer::after_millis(100).await;
-            }
-            place.listens();
-            leaves(socket, State::Listen).await;
-            let opened = leaves(socket, State::SynReceived);
-            let given_up = select(Timer::after(HALF_OPEN), place.wanted(Usage::HalfOpen));
-            let is_over = matches!(select(opened, given_up).await, Either::Second(_));
-            if !is_over && !matches!(socket.state(), State::Listen | State::Closed) {
-                return;
-            }
-            // Nothing is told to a peer that may not be there.
-            socket.abort();
+    /// Waits for a connection; whether it came to be one. If not, the peer is told nothing, as it may not be
+    /// there.
+    async fn accept(&self, socket: &mut TcpSocket<'_>, place: &Place<'_>) -> bool {
+        if !listen(socket, self.port).await {
+            // Not a port that can be listened to.
+            Timer::after_millis(100).await;
+            return false;
         }
+        place.listens();
+        leaves(socket, State::Listen).await;
+        let opened = leaves(socket, State::SynReceived);
+        let given_up = select(Timer::after(HALF_OPEN), place.wanted(Usage::HalfOpen));
+        let is_over = matches!(select(opened, given_up).await, Either::Second(_));
+        !is_over && !matches!(socket.state(), State::Listen | State::Closed)
     }
 }
 

@@ -78,6 +78,39 @@ fn eighty_syns_of_absent_hosts_keep_nobody_out() {
 }
 
 #[test]
+fn a_flood_that_goes_on_keeps_nobody_out() {
+    let mut net = Net::new();
+    listen(&net, MOST);
+    let to_server = Rc::clone(&net.to_server);
+    net.spawn(async move {
+        for number in 0.. {
+            to_server.send(syn(number, PORT));
+            embassy_time::Timer::after_millis(5).await;
+        }
+    });
+    net.run(2, || false);
+    for _ in 0..20 {
+        let served = Rc::new(Cell::new(0));
+        visit(&net, &served);
+        assert!(net.run(5, || served.get() == 1));
+    }
+}
+
+#[test]
+fn half_open_connections_that_are_left_alone_end_after_seconds() {
+    let mut net = Net::new();
+    let listener = listen(&net, 1);
+    net.run(1, || false);
+    for number in 0..listener.tasks() {
+        net.to_server.send(syn(number as u16, PORT));
+    }
+    net.run(5, || false);
+    let served = Rc::new(Cell::new(0));
+    visit(&net, &served);
+    assert!(net.run(1, || served.get() == 1));
+}
+
+#[test]
 fn an_idle_connection_gives_way_to_a_new_one_and_the_one_that_was_idle_for_longest_first() {
     let mut net = Net::new();
     let listener = listen(&net, 8);

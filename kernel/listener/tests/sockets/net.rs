@@ -175,11 +175,13 @@ fn stack(pool: &LocalPool, port: Port, address: Ipv4Address) -> Stack<'static> {
     stack
 }
 
-/// The SYN of a host that will not be there to answer.
-pub(crate) fn syn(number: u8, port: u16) -> Vec<u8> {
-    let source = Ipv4Address::new(192, 0, 2, 100 + number);
+/// The SYN of a host that will not be there to answer; one of 100 hosts, by a number that is another one each
+/// time.
+pub(crate) fn syn(number: u16, port: u16) -> Vec<u8> {
+    let host = (number % 100) as u8;
+    let source = Ipv4Address::new(192, 0, 2, 100 + host);
     let tcp = TcpRepr {
-        src_port: 40_000,
+        src_port: 10_000 + number,
         dst_port: port,
         control: TcpControl::Syn,
         seq_number: TcpSeqNumber(1),
@@ -200,7 +202,7 @@ pub(crate) fn syn(number: u8, port: u16) -> Vec<u8> {
         hop_limit: 64,
     };
     let ethernet = EthernetRepr {
-        src_addr: EthernetAddress([2, 0, 0, 0, 1, number]),
+        src_addr: EthernetAddress([2, 0, 0, 0, 1, host]),
         dst_addr: EthernetAddress([2, 0, 0, 0, 0, 2]),
         ethertype: EthernetProtocol::Ipv4,
     };
