@@ -30,6 +30,8 @@ pub struct Port<'k> {
     received: Vec<u8>,
     sent: Vec<u8>,
     budget: u32,
+    /// The packet in the buffer, of this length, goes to the stack so often again.
+    again: (u8, usize),
     /// The link was up when there was a device last.
     was_up: bool,
 }
@@ -40,7 +42,16 @@ impl<'k> Port<'k> {
     /// `guard`.
     pub fn new(interface: Arc<Interface<'k>>, properties: Properties, guard: Guard<'k>) -> Self {
         let sent = vec![0; longest(properties)];
-        Self { interface, properties, guard, received: vec![0; LONGEST], sent, budget: BUDGET, was_up: false }
+        Self {
+            interface,
+            properties,
+            guard,
+            received: vec![0; LONGEST],
+            sent,
+            budget: BUDGET,
+            again: (0, 0),
+            was_up: false,
+        }
     }
 
     /// Puts the next packet into the buffer, and returns its length; or else has `waker` woken
@@ -99,6 +110,40 @@ impl<'k> Port<'k> {
         wake.into_iter().for_each(Waker::wake);
         None
     }
+
+    /// The same with a packet as the stack is to see it: the next one, or the same one again.
+    fn next_or_again(&mut self, waker: &Waker) -> Option<usize> {
+        let (repeats, length) = self.again;
+        if repeats != 0 {
+            self.has_room(waker).then(|| self.again = (repeats - 1, length))?;
+            return Some(length);
+        }
+        let length = self.next(waker)?;
+        let Properties { mtu, segments, .. } = self.properties;
+        let frame = self.received.get_mut(..length)?;
+        self.again = (self.guard.incoming(frame, mtu), length);
+        oversize::raise_segment_size(frame, mtu, segments);
+        Some(length)
+    }
+
+    /// Whether there is room for the longest frame; if not, has `waker` woken when there is.
+    fn has_room(&mut self, waker: &Waker) -> bool {
+        let longest = longest(self.properties);
+        let mut state = self.interface.state();
+        let room = state.has_room(longest);
+        state.is_full = !matches!(room, Ok(true));
+        if !state.is_full {
+            return true;
+        }
+        state.stack = Some(waker.clone());
+        let driver = match room {
+            Err(error) => state.fail(error),
+            Ok(_) => state.call_driver(),
+        };
+        drop(state);
+        driver.into_iter().for_each(Waker::wake);
+        false
+    }
 }
 
 impl<'k> Driver for Port<'k> {
@@ -117,36 +162,21 @@ impl<'k> Driver for Port<'k> {
             context.waker().wake_by_ref();
             return None;
         }
-        let Some(length) = self.next(context.waker()) else {
+        let Some(length) = self.next_or_again(context.waker()) else {
             self.budget = BUDGET;
             return None;
         };
-        self.budget -= 1;
+        self.budget = self.budget.saturating_sub(1);
         let frame = self.received.get_mut(..length)?;
-        let Properties { mtu, segments, .. } = self.properties;
-        self.guard.incoming(frame, mtu);
-        oversize::raise_segment_size(frame, mtu, segments);
+        let mtu = self.properties.mtu;
         let (interface, guard, buffer) = (&*self.interface, &mut self.guard, &mut self.sent);
         Some((Received { frame }, Outgoing { interface, guard, mtu, buffer }))
     }
 
     fn transmit(&mut self, context: &mut Context<'_>) -> Option<Outgoing<'_, 'k>> {
-        let longest = longest(self.properties);
-        let mut state = self.interface.state();
-        let room = state.has_room(longest);
-        if !matches!(room, Ok(true)) {
-            state.stack = Some(context.waker().clone());
-            state.is_full = true;
-            let driver = match room {
-                Err(error) => state.fail(error),
-                _ => state.call_driver(),
-            };
-            drop(state);
-            driver.into_iter().for_each(Waker::wake);
+        if !self.has_room(context.waker()) {
             return None;
         }
-        state.is_full = false;
-        drop(state);
         let (interface, guard, buffer) = (&*self.interface, &mut self.guard, &mut self.sent);
         Some(Outgoing { interface, guard, mtu: self.properties.mtu, buffer })
     }

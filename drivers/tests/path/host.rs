@@ -202,6 +202,7 @@ impl World {
             self.theirs.stack.poll(now, &mut self.theirs.device, &mut self.theirs.sockets);
         }
         self.clock.fetch_add(1_000_000, Ordering::Relaxed);
+        self.network.lock().unwrap().tick();
     }
 
     /// Makes a connection; our socket's and the peer's.

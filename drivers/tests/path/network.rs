@@ -27,6 +27,11 @@ pub(crate) struct Network {
     /// Sizes of the packets that arrived at the peer.
     pub(crate) sizes: Vec<usize>,
     pub(crate) dropped: usize,
+    /// Packets that arrive at the peer in a millisecond, of those that wait for it, as many as there is room
+    /// for.
+    pub(crate) bottleneck: Option<(usize, usize)>,
+    /// Of those, how many may arrive yet.
+    left: usize,
     /// Is asked of each packet of ours that would arrive whether it gets lost.
     pub(crate) loses: Loses,
 }
@@ -46,9 +51,24 @@ impl Network {
             from_us: VecDeque::new(),
             sizes: Vec::new(),
             dropped: 0,
+            bottleneck: None,
+            left: 0,
             loses: Box::new(|_| false),
         };
         Arc::new(Mutex::new(network))
+    }
+
+    /// A millisecond has passed.
+    pub(crate) fn tick(&mut self) {
+        self.left = self.bottleneck.map_or(0, |(rate, _)| rate);
+    }
+
+    /// We send a frame.
+    fn take(&mut self, frame: &[u8]) {
+        match self.bottleneck {
+            Some((_, room)) if self.from_us.len() >= room => self.dropped += 1,
+            _ => self.from_us.push_back(frame.to_vec()),
+        }
     }
 
     /// The peer sends a frame.
@@ -59,6 +79,9 @@ impl Network {
     /// The next frame that arrives at the peer.
     pub(crate) fn receive(&mut self) -> Option<Vec<u8>> {
         loop {
+            if self.bottleneck.is_some() {
+                self.left = self.left.checked_sub(1)?;
+            }
             let frame = self.from_us.pop_front()?;
             let size = frame.len() - ETHERNET_HEADER;
             if size > self.mtu {
@@ -93,7 +116,7 @@ impl Wire for Cable {
     fn send(&mut self, frame: &mut [u8]) {
         assert!(frame.len() <= ETHERNET_HEADER + 1500, "the first network's MTU");
         net::fill(frame);
-        self.0.lock().unwrap().from_us.push_back(frame.to_vec());
+        self.0.lock().unwrap().take(frame);
     }
 
     fn publish(&mut self, _now: u64) {}

@@ -76,3 +76,36 @@ fn the_next_connection_to_a_host_knows_what_gets_there() {
         assert_eq!(dropped != 0, round == 0);
     }
 }
+
+#[test]
+fn a_narrow_network_with_little_room_is_not_flooded() {
+    for is_ipv4 in [true, false] {
+        let mut world = World::new(Network::new(1500, Router::Tells));
+        world.network.lock().unwrap().bottleneck = Some((2, 30));
+        let connection = world.connect(Opener::Peer, is_ipv4);
+        let file = file();
+        for _ in 0..4 {
+            assert!(world.transfer(connection, &file, 60 * SECOND) == file);
+        }
+        let network = world.network.lock().unwrap();
+        let (arrived, time) = (network.sizes.len(), world.now());
+        assert!(network.dropped > 0 && network.dropped < arrived / 10, "{} of {arrived}", network.dropped);
+        // 1400 packets of data at two a millisecond.
+        assert!(time < 4 * SECOND, "{time} ms");
+    }
+}
+
+#[test]
+fn what_gets_lost_now_and_then_is_sent_again() {
+    for (is_ipv4, opener) in [(true, Opener::Us), (false, Opener::Peer)] {
+        let mut world = World::new(Network::new(1500, Router::Tells));
+        let mut count = 0;
+        world.network.lock().unwrap().loses = Box::new(move |_| {
+            count += 1;
+            count % 97 == 0
+        });
+        let connection = world.connect(opener, is_ipv4);
+        assert!(world.transfer(connection, &file(), 60 * SECOND) == file());
+        assert!(world.now() < 8 * SECOND, "{} ms", world.now());
+    }
+}

@@ -161,17 +161,53 @@ impl Headers {
         get(frame, self.start + 8).map_or(0, u32::from_be_bytes)
     }
 
+    /// The window that a TCP segment tells, as it is there.
+    pub(super) fn window(&self, frame: &[u8]) -> u16 {
+        get(frame, self.start + 14).map_or(0, u16::from_be_bytes)
+    }
+
+    /// Has a TCP segment tell another window.
+    pub(super) fn set_window(&self, frame: &mut [u8], window: u16) {
+        set(frame, self.start + 14, window.to_be_bytes());
+    }
+
     /// Whether it is a TCP segment that ends the connection at once.
     pub(super) fn is_reset(&self, frame: &[u8]) -> bool {
         self.protocol == TCP && self.flags(frame) & RST != 0
     }
 
+    /// Bytes of payload of a TCP segment.
+    pub(super) fn payload(&self, frame: &[u8]) -> usize {
+        let words = get(frame, self.start + 12).map_or(0, |[words]: [u8; 1]| words >> 4);
+        self.end.saturating_sub(self.start + usize::from(words) * 4)
+    }
+
     /// Numbers that a TCP segment takes: its payload, and the marks of a beginning and an end.
     pub(super) fn numbers(&self, frame: &[u8]) -> u32 {
-        let words = get(frame, self.start + 12).map_or(0, |[words]: [u8; 1]| words >> 4);
-        let payload = self.end.saturating_sub(self.start + usize::from(words) * 4) as u32;
         let flags = self.flags(frame);
-        payload + u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0)
+        self.payload(frame) as u32 + u32::from(flags & SYN != 0) + u32::from(flags & FIN != 0)
+    }
+
+    /// Where the value of an option of a TCP segment is, and its length.
+    pub(super) fn option(&self, frame: &[u8], kind: u8) -> Option<(usize, usize)> {
+        const END: u8 = 0;
+        const NOTHING: u8 = 1;
+        let words = get(frame, self.start + 12).map_or(0, |[words]: [u8; 1]| words >> 4);
+        let end = (self.start + usize::from(words) * 4).min(self.end);
+        let mut place = self.start + 20;
+        loop {
+            match frame.get(place..end)? {
+                [NOTHING, ..] => place += 1,
+                [END, ..] | [] | [_] => return None,
+                [found, length, ..] => {
+                    let length = usize::from(*length).max(2);
+                    if *found == kind {
+                        return (place + length <= end).then_some((place + 2, length - 2));
+                    }
+                    place += length;
+                }
+            }
+        }
     }
 
     /// Changes our port in `frame`, where these were found.

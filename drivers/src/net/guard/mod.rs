@@ -14,15 +14,20 @@
 //! | ids of DHCP | random ones (`transactions`) |
 //!
 //! It also learns what the paths to hosts take, from routers and from what gets lost (`paths`, `errors`,
-//! `flows`): the stack knows of one MTU only, and frames are divided behind it.
+//! `flow`): the stack knows of one MTU only, and frames are divided behind it. And it keeps connections from
+//! sending more than the network takes (`congestion`, `flow`): the stack is told of a smaller window than the
+//! peer has.
 //!
 //! Checksums need no care: they are verified before packets get here, and filled in after they have left.
 
+mod congestion;
 mod datagrams;
 mod errors;
+mod flow;
 mod flows;
 mod headers;
 mod paths;
+mod peer;
 mod ports;
 mod random;
 mod sequence;
@@ -39,9 +44,11 @@ use alloc::boxed::Box;
 
 use datagrams::Datagrams;
 use errors::TooBig;
+use flow::Flow;
 use flows::Flows;
-use headers::{ACK, Direction, Headers, RST, TCP, Tuple, destination};
+use headers::{ACK, Direction, Headers, SYN, TCP, Tuple, destination};
 use paths::{Limit, Paths};
+use peer::Peer;
 use ports::{Ports, is_group};
 use random::{Random, Secret};
 use transactions::Transactions;
@@ -112,8 +119,12 @@ impl<'k> Guard<'k> {
             return wire;
         }
         let sequence = headers.sequence(frame);
-        let flow = self.flows.get_or_add(&wire, place, sequence, now);
-        if flow.is_some_and(|flow| flow.send(sequence, numbers, now)) {
+        let Some(flow) = self.flows.get_or_add(&wire, place, sequence, now) else { return wire };
+        let flags = headers.flags(frame);
+        if flags & SYN != 0 {
+            flow.open(sequence, flags & ACK != 0, now);
+        }
+        if flow.send(sequence, numbers, now) {
             let host = &wire.remote.address;
             let most = self.paths.limit(host, now).map_or(mtu, |limit| limit.mtu);
             let size = (headers.end - ETHERNET_HEADER).min(most);
@@ -134,32 +145,45 @@ impl<'k> Guard<'k> {
     }
 
     /// Changes a frame that came from the network, which takes packets of `mtu` bytes, into what the stack
-    /// knows.
-    pub(super) fn incoming(&mut self, frame: &mut [u8], mtu: usize) {
+    /// knows. Returns how often the stack is to get it again.
+    pub(super) fn incoming(&mut self, frame: &mut [u8], mtu: usize) -> u8 {
         let Some(headers) = Headers::find(frame) else {
             if let Some(message) = TooBig::find(frame) {
                 self.heed(&message, mtu);
             }
-            return;
+            return 0;
         };
         let wire = headers.tuple(Direction::In);
+        let mut repeats = 0;
         if headers.protocol == TCP {
-            self.receive_segment(frame, &headers, &wire);
+            repeats = self.receive_segment(frame, &headers, &wire, mtu);
         } else {
             self.transactions.reveal(frame, &headers, &wire, &self.random);
         }
         let port = self.ports.of_wire(&wire, headers.is_reset(frame));
         headers.set_local_port(frame, Direction::In, port);
+        repeats
     }
 
-    fn receive_segment(&mut self, frame: &mut [u8], headers: &Headers, wire: &Tuple) {
+    fn receive_segment(&mut self, frame: &mut [u8], headers: &Headers, wire: &Tuple, mtu: usize) -> u8 {
         let Secret { offset, place } = self.random.of_connection(wire);
-        if let Some(flow) = self.flows.get(wire, place)
-            && headers.flags(frame) & (ACK | RST) == ACK
-        {
-            flow.acknowledge(headers.acknowledgement(frame));
+        let now = (self.now)();
+        let is_syn = headers.flags(frame) & SYN != 0;
+        let flow = match is_syn {
+            true => self.flows.get_or_add(wire, place, 0, now),
+            false => self.flows.get(wire, place),
+        };
+        let mut repeats = 0;
+        if let Some(flow) = flow {
+            if is_syn {
+                flow.meet(Peer::find(frame, headers, mtu));
+            }
+            let told = flow.receive(frame, headers, now);
+            headers.set_window(frame, told.window);
+            repeats = told.repeats;
         }
         sequence::reveal(frame, headers, offset);
+        repeats
     }
 
     /// Believes a router that a packet is too big if that is on its way. Who is not on the path does not know
@@ -170,7 +194,8 @@ impl<'k> Guard<'k> {
         let (wire, size) = (quoted.tuple(Direction::Out), quoted.end);
         let is_under_way = if quoted.protocol == TCP {
             let place = self.random.of_connection(&wire).place;
-            self.flows.get(&wire, place).is_some_and(|flow| flow.is_under_way(*sequence))
+            let flow = self.flows.get(&wire, place).filter(|flow| flow.is_under_way(*sequence));
+            flow.map(Flow::expect_again).is_some()
         } else {
             self.datagrams.has_sent(&wire, size, now)
         };

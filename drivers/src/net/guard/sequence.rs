@@ -11,7 +11,9 @@ use super::headers::{ACK, Headers, RST, get, set};
 /// Where in a TCP header the fields are.
 const SEQUENCE: usize = 4;
 const ACKNOWLEDGEMENT: usize = 8;
-const OPTIONS: usize = 20;
+
+/// The option for blocks that are acknowledged selectively, by their edges (RFC 2018, section 3).
+const SELECTIVE: u8 = 5;
 
 /// Moves the stack's numbers in a segment of its own by `offset`.
 pub(super) fn hide(frame: &mut [u8], headers: &Headers, offset: u32) {
@@ -32,10 +34,8 @@ pub(super) fn reveal(frame: &mut [u8], headers: &Headers, offset: u32) {
         return;
     }
     move_back(frame, headers.start + ACKNOWLEDGEMENT, offset);
-    let words = get(frame, headers.start + 12).map_or(0, |[words]: [u8; 1]| words >> 4);
-    let end = (headers.start + usize::from(words) * 4).min(headers.end);
-    if let Some((start, end)) = blocks(frame, headers.start + OPTIONS, end) {
-        (start..end).step_by(4).for_each(|place| move_back(frame, place, offset));
+    if let Some((start, length)) = headers.option(frame, SELECTIVE) {
+        (start..start + length / 8 * 8).step_by(4).for_each(|place| move_back(frame, place, offset));
     }
 }
 
@@ -43,29 +43,4 @@ fn move_back(frame: &mut [u8], place: usize, offset: u32) {
     if let Some(number) = get(frame, place).map(u32::from_be_bytes) {
         set(frame, place, number.wrapping_sub(offset).to_be_bytes());
     }
-}
-
-/// Where the edges of blocks that are acknowledged selectively are (RFC 2018, section 3), among the options
-/// from `place` to `end`.
-fn blocks(frame: &[u8], place: usize, end: usize) -> Option<(usize, usize)> {
-    const END: u8 = 0;
-    const NOTHING: u8 = 1;
-    const SELECTIVE: u8 = 5;
-    let mut place = place;
-    while place < end {
-        let next = match frame.get(place..end)? {
-            [END, ..] => return None,
-            [NOTHING, ..] => place + 1,
-            [kind, length, ..] => {
-                let behind = place + usize::from(*length).max(2);
-                if *kind == SELECTIVE {
-                    return (behind <= end).then_some((place + 2, place + 2 + (behind - place - 2) / 8 * 8));
-                }
-                behind
-            }
-            _ => return None,
-        };
-        place = next;
-    }
-    None
 }

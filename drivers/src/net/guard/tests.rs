@@ -387,3 +387,81 @@ fn messages_of_routers_that_are_cut_short_do_no_harm() {
         assert_eq!(after(&mut guard, ends, whole), 1280);
     }
 }
+
+#[test]
+fn a_window_is_no_larger_than_the_network_has_shown_to_take() {
+    let (mut guard, _) = guard();
+    let ends = Ends { ours: 80, theirs: 5000, ..ENDS };
+    // Segments of 1460, windows in units of 128.
+    into(&mut guard, segment(ends, Direction::In, SYN, [0, 0], &[2, 4, 5, 180, 1, 3, 3, 7]));
+    let answer = out(&mut guard, segment(ends, Direction::Out, SYN | ACK, [0, 1], &[]));
+    let begin = numbers(&answer)[0].wrapping_add(1);
+    // The peer acknowledges so much, and has a window of 8 MiB; the one that the stack sees, and how often.
+    let told = |guard: &mut Guard<'_>, acknowledged: u32| {
+        let mut ack = segment(ends, Direction::In, ACK, [1, begin.wrapping_add(acknowledged)], &[]);
+        let headers = Headers::find(&ack).unwrap();
+        headers.set_window(&mut ack, u16::MAX);
+        let repeats = guard.incoming(&mut ack, 1500);
+        (u32::from(headers.window(&ack)) * 128, repeats)
+    };
+    let segments = |count: u32| (count * 1460 / 128 * 128, 0);
+    assert_eq!(told(&mut guard, 0), segments(10));
+    send_data(&mut guard, ends, 1, 14600);
+    assert_eq!(told(&mut guard, 14600), segments(20));
+    send_data(&mut guard, ends, 14601, 29200);
+    for _ in 0..2 {
+        assert_eq!(told(&mut guard, 14600), segments(20), "duplicates to the stack, too");
+    }
+    assert_eq!(told(&mut guard, 14600), (segments(14).0, 3), "seven tenths, which it sees often enough");
+    assert_eq!(told(&mut guard, 14600), segments(14));
+    send_data(&mut guard, ends, 14601, 1460);
+    assert_eq!(told(&mut guard, 43800), segments(14));
+    send_data(&mut guard, ends, 43801, 14600);
+    send_data(&mut guard, ends, 43801, 1460);
+    assert_eq!(told(&mut guard, 43800 + 1460), segments(2), "a time-out");
+}
+
+#[test]
+fn a_peer_without_room_is_told_of_as_such() {
+    let (mut guard, _) = guard();
+    let ends = Ends { ours: 80, theirs: 5000, ..ENDS };
+    into(&mut guard, segment(ends, Direction::In, SYN, [0, 0], &[2, 4, 5, 180, 1, 3, 3, 14]));
+    let begin = numbers(&out(&mut guard, segment(ends, Direction::Out, SYN | ACK, [0, 1], &[])))[0];
+    for (window, expected) in [(0, 0), (1, 1), (3, 1)] {
+        let mut ack = segment(ends, Direction::In, ACK, [1, begin.wrapping_add(1)], &[]);
+        let headers = Headers::find(&ack).unwrap();
+        headers.set_window(&mut ack, window);
+        guard.incoming(&mut ack, 1500);
+        assert_eq!(headers.window(&ack), expected);
+    }
+}
+
+proptest::proptest! {
+    #[test]
+    fn no_frame_does_harm(
+        frames in proptest::collection::vec((0..6usize, 0..200usize, proptest::num::u8::ANY, proptest::num::u64::ANY), 1..60),
+    ) {
+        let (mut guard, clock) = guard();
+        let ends = Ends { ours: 80, theirs: 5000, ..ENDS };
+        let syn = segment(ends, Direction::In, SYN, [0, 0], &[2, 4, 5, 180, 1, 3, 3, 7]);
+        let data = send_data(&mut guard, ends, 1, 1440);
+        let kinds = [
+            syn,
+            data.clone(),
+            too_big(&data, 1280),
+            too_big(&send_data(&mut guard, Ends { is_ipv4: false, ..ends }, 1, 1440), 1280),
+            datagram(Ends { theirs: 53, ..ends }, Direction::In, b"id"),
+            segment(ends, Direction::In, ACK, [0, 0], &[1, 1, 5, 10, 0, 0, 0, 1, 0, 0, 0, 2]),
+        ];
+        for (kind, place, byte, time) in frames {
+            clock.store(time, Ordering::Relaxed);
+            let mut frame = kinds[kind].clone();
+            frame.get_mut(place).into_iter().for_each(|changed| *changed = byte);
+            let mut other = frame.clone();
+            guard.incoming(&mut frame, 1500);
+            let mtu = guard.outgoing(&mut other, 1500);
+            assert!((552..=1500).contains(&mtu));
+            assert_eq!((frame.len(), other.len()), (kinds[kind].len(), kinds[kind].len()));
+        }
+    }
+}

@@ -1,0 +1,224 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What of our data is on its way in a TCP connection, and how much may be.
+
+use super::congestion::Congestion;
+use super::headers::{ACK, Headers, RST, SYN, Tuple};
+use super::peer::Peer;
+
+/// Times that data is sent again before its size is suspected to be why none of it arrives.
+const SUSPECT: u32 = 2;
+
+/// Acknowledgements of the same data that mean a loss: RFC 5681, section 3.2.
+const DUPLICATES: u32 = 3;
+
+/// A TCP connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flow {
+    tuple: Tuple,
+    /// The number that ours began with.
+    begin: Option<u32>,
+    /// The first number that is not acknowledged.
+    first: u32,
+    /// The one behind the last that was sent.
+    next: u32,
+    /// The peer has acknowledged something.
+    is_alive: bool,
+    /// Times that what begins at `first` was sent again.
+    times: u32,
+    /// Of those, when it was not known why.
+    time_outs: u32,
+    /// It is known why the next one is sent again.
+    is_expected: bool,
+    /// When something was sent last, in nanoseconds.
+    used: u64,
+    /// What the peer said in its SYN.
+    peer: Option<Peer>,
+    congestion: Option<Congestion>,
+    /// Acknowledgements of nothing new since the last one of something.
+    duplicates: u32,
+    /// What was on its way when something got lost: up to here it is one loss.
+    recovery: Option<u32>,
+    /// The window that the peer told last, and the one that the stack was told.
+    windows: Option<(u16, u16)>,
+}
+
+/// What the stack is told of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Told {
+    /// The window.
+    pub(super) window: u16,
+    /// Times that it is told again.
+    pub(super) repeats: u8,
+}
+
+impl Flow {
+    pub(super) fn new(tuple: Tuple, sequence: u32, now: u64) -> Self {
+        Self {
+            tuple,
+            begin: None,
+            first: sequence,
+            next: sequence,
+            is_alive: false,
+            times: 0,
+            time_outs: 0,
+            is_expected: false,
+            used: now,
+            peer: None,
+            congestion: None,
+            duplicates: 0,
+            recovery: None,
+            windows: None,
+        }
+    }
+
+    /// Whether it is the connection of these ends.
+    pub(super) fn is_of(&self, tuple: &Tuple) -> bool {
+        self.tuple == *tuple
+    }
+
+    /// What makes one stay longer than others.
+    pub(super) fn worth(&self) -> (bool, bool, u64) {
+        (self.is_alive, self.first != self.next, self.used)
+    }
+
+    /// Our SYN begins it with `sequence`, or is sent again; it answers the peer's, if `is_answer`.
+    pub(super) fn open(&mut self, sequence: u32, is_answer: bool, now: u64) {
+        if self.begin != Some(sequence) {
+            let peer = self.peer;
+            *self = Self { begin: Some(sequence), peer, ..Self::new(self.tuple, sequence, now) };
+        }
+        if is_answer {
+            self.begin_control();
+        }
+    }
+
+    /// The peer's SYN says this of it, with segments for this network.
+    pub(super) fn meet(&mut self, peer: Peer) {
+        self.peer = Some(peer);
+    }
+
+    fn begin_control(&mut self) {
+        if self.congestion.is_none() {
+            self.congestion = self.peer.map(|peer| Congestion::new(peer.segment.into()));
+        }
+    }
+
+    /// `length` numbers from `sequence` on are sent. True if their beginning has been sent so often before,
+    /// without anything being acknowledged, that their size may be why.
+    pub(super) fn send(&mut self, sequence: u32, length: u32, now: u64) -> bool {
+        self.used = now;
+        let is_again = sequence == self.first && self.next != self.first;
+        if is_again {
+            self.send_again();
+        }
+        let end = sequence.wrapping_add(length);
+        if distance(end, self.next) > 0 {
+            self.next = end;
+        }
+        is_again && self.times >= SUSPECT
+    }
+
+    fn send_again(&mut self) {
+        self.times = self.times.saturating_add(1);
+        // A peer without room is asked again and again.
+        let has_room = self.windows.is_none_or(|(window, _)| window != 0);
+        if core::mem::take(&mut self.is_expected) || !has_room {
+            return;
+        }
+        if self.time_outs == 0
+            && let Some(congestion) = &mut self.congestion
+        {
+            congestion.time_out();
+            self.recovery = Some(self.next);
+        }
+        self.time_outs = self.time_outs.saturating_add(1);
+    }
+
+    /// A router has said why the stack will send what is on its way again: it is no congestion, and there is
+    /// nothing to suspect.
+    pub(super) fn expect_again(&mut self) {
+        self.is_expected = true;
+        self.times = 0;
+    }
+
+    /// The peer's segment is in `frame`; what the stack is told of it.
+    pub(super) fn receive(&mut self, frame: &[u8], headers: &Headers, now: u64) -> Told {
+        let raw = headers.window(frame);
+        let flags = headers.flags(frame);
+        if flags & (ACK | RST) != ACK {
+            return Told { window: raw, repeats: 0 };
+        }
+        let is_syn = flags & SYN != 0;
+        if is_syn && !self.is_alive {
+            self.begin_control();
+        }
+        let acknowledged = headers.acknowledgement(frame);
+        let is_same = self.windows.is_some_and(|(last, _)| last == raw);
+        let is_duplicate =
+            is_same && acknowledged == self.first && self.next != self.first && headers.numbers(frame) == 0;
+        self.acknowledge(acknowledged, now);
+        let before = self.windows.map_or(raw, |(_, told)| told);
+        let mut told = Told { window: self.told(raw, is_syn), repeats: 0 };
+        if is_duplicate {
+            told = self.receive_duplicate(raw, before);
+        }
+        self.windows = Some((raw, told.window));
+        told
+    }
+
+    /// The peer acknowledges all numbers before `sequence`.
+    fn acknowledge(&mut self, sequence: u32, now: u64) {
+        let in_flight = self.next.wrapping_sub(self.first);
+        let bytes = sequence.wrapping_sub(self.first);
+        if bytes == 0 || bytes > in_flight || in_flight > i32::MAX as u32 {
+            return;
+        }
+        self.first = sequence;
+        self.is_alive = true;
+        (self.times, self.time_outs, self.duplicates) = (0, 0, 0);
+        self.recovery = self.recovery.filter(|end| distance(*end, sequence) > 0);
+        if let Some(congestion) = &mut self.congestion
+            && (self.recovery.is_none() || congestion.is_slow())
+        {
+            congestion.acknowledge(bytes, in_flight, now);
+        }
+    }
+
+    /// The stack sends again what a third duplicate acknowledges the loss of, as far as its window goes. That
+    /// has to be smaller by then; but a segment with another window is no duplicate to it. So it sees the
+    /// third one again, as often as it takes.
+    fn receive_duplicate(&mut self, raw: u16, before: u16) -> Told {
+        let unchanged = Told { window: before.min(raw), repeats: 0 };
+        self.duplicates = self.duplicates.saturating_add(1);
+        if self.duplicates != DUPLICATES {
+            return unchanged;
+        }
+        self.is_expected = true;
+        let Some(congestion) = self.congestion.as_mut().filter(|_| self.recovery.is_none()) else {
+            return unchanged;
+        };
+        congestion.lose();
+        self.recovery = Some(self.next);
+        let window = self.told(raw, false);
+        Told { window, repeats: if window == before { 0 } else { DUPLICATES as u8 } }
+    }
+
+    /// The window that the stack is told, if the peer tells `raw`.
+    fn told(&self, raw: u16, is_syn: bool) -> u16 {
+        let (Some(congestion), Some(peer)) = (&self.congestion, &self.peer) else { return raw };
+        let shift = if is_syn { 0 } else { peer.shift };
+        let most = u16::try_from(congestion.window() >> shift).unwrap_or(u16::MAX);
+        // None at all would be another thing.
+        raw.min(most.max(1))
+    }
+
+    /// Whether `sequence` is on its way.
+    pub(super) fn is_under_way(&self, sequence: u32) -> bool {
+        distance(sequence, self.first) >= 0 && distance(self.next, sequence) > 0
+    }
+}
+
+/// By how much `a` is behind `b` (RFC 9293, section 3.4).
+fn distance(a: u32, b: u32) -> i32 {
+    a.wrapping_sub(b) as i32
+}
