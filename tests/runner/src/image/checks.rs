@@ -14,7 +14,7 @@ use super::{Image, command_line, disassembly, multiboot, symbols};
 pub type Check = (&'static str, fn(&Subject) -> Result<()>);
 
 /// All checks.
-pub const CHECKS: [Check; 14] = [
+pub const CHECKS: [Check; 15] = [
     ("pv_notes_are_present_and_right", pv_notes),
     ("pvh_note_leads_into_code", pvh_note),
     ("entry_point_is_in_code", entry_point),
@@ -26,6 +26,7 @@ pub const CHECKS: [Check; 14] = [
     ("nothing_is_left_for_a_dynamic_linker", statically_linked),
     ("nothing_lives_in_the_red_zone", no_red_zone),
     ("nothing_of_std_is_linked", no_std),
+    ("every_sleep_ends_with_interrupts_off", no_interrupts_after_sleep),
     ("only_what_is_loaded_is_left_in_the_file", stripped),
     ("the_symbol_table_names_the_entry_of_the_application", symbol_table),
     ("there_is_room_for_one_command_line", command_line_room),
@@ -167,6 +168,15 @@ fn no_red_zone(subject: &Subject) -> Result<()> {
     let accesses = disassembly::red_zone_accesses(&subject.image.file)?;
     if let [first, ..] = accesses.as_slice() {
         bail!("{} instructions use the red zone: {first}", accesses.len());
+    }
+    Ok(())
+}
+
+fn no_interrupts_after_sleep(subject: &Subject) -> Result<()> {
+    let sleeps = disassembly::after_sleeps(&subject.image.file)?;
+    ensure!(!sleeps.is_empty(), "nothing sleeps");
+    if let Some(next) = sleeps.iter().find(|next| *next != "cli") {
+        bail!("a sleep with interrupts on is followed by {next:?}");
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Looking for accesses to the red zone: an event or interrupt taken in kernel mode pushes its
-//! frame right below the stack pointer, so nothing may live there.
+//! What is looked for among the instructions of an image. Accesses to the red zone: an event or interrupt
+//! taken in kernel mode pushes its frame right below the stack pointer, so nothing may live there. Sleeps
+//! that end with interrupts on.
 
 use std::path::Path;
 use std::process::Command;
@@ -14,6 +15,20 @@ use crate::host::{self, Tool};
 /// # Errors
 /// If the image cannot be disassembled.
 pub fn red_zone_accesses(image: &Path) -> Result<Vec<String>> {
+    let text = disassemble(image)?;
+    Ok(text.lines().filter(|line| is_red_zone_access(line)).map(|line| line.trim().to_owned()).collect())
+}
+
+/// The instructions that follow each `hlt` with interrupts on. A vCPU that is saved while it sleeps may go on
+/// there without an interrupt.
+///
+/// # Errors
+/// If the image cannot be disassembled.
+pub fn after_sleeps(image: &Path) -> Result<Vec<String>> {
+    Ok(followers(&disassemble(image)?))
+}
+
+fn disassemble(image: &Path) -> Result<String> {
     let objdump = host::require(Tool::Objdump)?;
     let output = Command::new(objdump)
         .args(["--disassemble", "--no-show-raw-insn"])
@@ -24,7 +39,15 @@ pub fn red_zone_accesses(image: &Path) -> Result<Vec<String>> {
     if !output.status.success() || !text.contains("(%rsp") {
         bail!("objdump cannot disassemble {}", image.display());
     }
-    Ok(text.lines().filter(|line| is_red_zone_access(line)).map(|line| line.trim().to_owned()).collect())
+    Ok(text.into_owned())
+}
+
+/// What follows each `sti` and `hlt` of a disassembly.
+fn followers(text: &str) -> Vec<String> {
+    let instructions: Vec<&str> =
+        text.lines().filter_map(|line| Some(line.split_once(":\t")?.1.trim())).collect();
+    let sleeps = instructions.windows(3).filter(|window| window[..2] == ["sti", "hlt"]);
+    sleeps.map(|window| window[2].to_owned()).collect()
 }
 
 /// Whether a line of a disassembly uses a negative offset from the stack pointer, other than to
@@ -51,6 +74,12 @@ mod tests {
         assert!(is_red_zone_access("  10a000:\tmov    %rax,-0x8(%rsp)"));
         assert!(is_red_zone_access("  10a000:\tmovaps -0x18(%rsp,%rcx,1),%xmm0"));
         assert!(is_red_zone_access("  10a000:\tcall   *-0x10(%rsp)"));
+    }
+
+    #[test]
+    fn what_follows_a_sleep_is_found() {
+        let text = "  10a000:\tsti\n  10a001:\thlt\n  10a002:\tret\n  10a003:\tcli\n  10a004:\thlt\n";
+        assert_eq!(followers(text), ["ret"]);
     }
 
     #[test]
