@@ -104,7 +104,7 @@ impl Host {
         self.cable.raise();
     }
 
-    /// Has it send a datagram to a host that only a gateway reaches, and listen for 1 s.
+    /// Has it send a datagram to a host that only a gateway reaches, and listen for answers.
     pub(crate) fn send_far_away(&mut self) {
         let stack = self.stack;
         self.spawn(async move {
@@ -114,7 +114,7 @@ impl Host {
             socket.bind(1000).unwrap();
             let far = (IpAddr::V4(Ipv4Addr::new(198, 51, 100, 1)), 2000);
             let _ = socket.send_to(b"hello", far).await;
-            Timer::after_secs(2).await;
+            Timer::after_secs(100).await;
         });
     }
 

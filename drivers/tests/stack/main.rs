@@ -69,6 +69,24 @@ fn addresses_of_all_prefixes_answer() {
 }
 
 #[test]
+fn another_router_is_used_if_one_does_not_answer() {
+    let mut host = Host::new(by_hand(OWN, 24, None), Network::default());
+    host.receive(network::silent_router_advertisement(1800, 1800, &[7]));
+    host.run(SECOND);
+    host.receive(network::router_advertisement(1800, 1800, &[7]));
+    let (far, own) = (
+        Ipv6Addr::new(0x2001, 0xdb8, 9, 9, 0, 0, 0, 1),
+        Ipv6Addr::new(0x2001, 0xdb8, 0, 7, 0, 0xff, 0xfe00, 1),
+    );
+    for _ in 0..8 {
+        host.receive(network::echo_request(far, own));
+        host.run(SECOND * 2);
+    }
+    assert_eq!(host.stack.config_v6().unwrap().gateway, Some(network::ROUTER));
+    assert!(host.network().sent(Kind::EchoReply { source: own }) > 0);
+}
+
+#[test]
 fn a_gateway_outside_of_the_prefix_is_asked_for_and_used() {
     for prefix in [32, 24] {
         let mut host = Host::new(Config::default(), Network { gateway: Some(GATEWAY), ..Network::default() });
@@ -81,6 +99,16 @@ fn a_gateway_outside_of_the_prefix_is_asked_for_and_used() {
         assert_eq!(network.asked_for(GATEWAY), 1, "/{prefix}");
         assert_eq!(network.datagrams, 1, "/{prefix}");
     }
+}
+
+#[test]
+fn a_gateway_that_does_not_answer_is_asked_for_once_a_second() {
+    let mut host = Host::new(by_hand(OWN, 8, Some(GATEWAY)), Network::default());
+    host.send_far_away();
+    host.run(SECOND * 60);
+    let asked = host.network().asked_for(GATEWAY);
+    assert!((50..=61).contains(&asked), "asked {asked} times in a minute");
+    assert!(host.polls < 200, "{} polls", host.polls);
 }
 
 #[test]

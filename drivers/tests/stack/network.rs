@@ -12,6 +12,7 @@ const IPV6: [u8; 2] = [0x86, 0xdd];
 
 /// The router of IPv6.
 pub(crate) const ROUTER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 9);
+const SILENT_ROUTER: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 8);
 const ROUTER_MAC: [u8; 6] = [2, 0, 0, 0, 0, 9];
 
 const SERVER: Ipv4Addr = Ipv4Addr::new(10, 1, 2, 1);
@@ -171,6 +172,15 @@ fn dhcp(transaction: &[u8], address: Ipv4Addr, options: &[u8]) -> Vec<u8> {
 
 /// An advertisement of the router, for so many seconds, with prefixes that are valid for so many.
 pub(crate) fn router_advertisement(router: u16, valid: u32, prefixes: &[u16]) -> Vec<u8> {
+    advertisement_of(ROUTER, router, valid, prefixes)
+}
+
+/// The same of another router, which does not answer for its address.
+pub(crate) fn silent_router_advertisement(router: u16, valid: u32, prefixes: &[u16]) -> Vec<u8> {
+    advertisement_of(SILENT_ROUTER, router, valid, prefixes)
+}
+
+fn advertisement_of(source: Ipv6Addr, router: u16, valid: u32, prefixes: &[u16]) -> Vec<u8> {
     let mut message = vec![134, 0, 0, 0, 64, 0];
     message.extend(router.to_be_bytes());
     message.extend([0; 8]);
@@ -179,7 +189,7 @@ pub(crate) fn router_advertisement(router: u16, valid: u32, prefixes: &[u16]) ->
         message.extend([valid.to_be_bytes(), valid.to_be_bytes(), [0; 4]].concat());
         message.extend(Ipv6Addr::new(0x2001, 0xdb8, 0, *number, 0, 0, 0, 0).octets());
     }
-    icmpv6(ROUTER, Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), message)
+    icmpv6(source, Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), message)
 }
 
 /// A ping from `source`, passed on by the router.

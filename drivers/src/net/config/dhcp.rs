@@ -208,14 +208,14 @@ fn is_host(address: Ipv4Addr) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    const TRANSACTION: [u8; 4] = [1, 2, 3, 4];
+    pub(crate) const TRANSACTION: [u8; 4] = [1, 2, 3, 4];
     const SERVERS: [u8; 4] = [10, 0, 0, 1];
 
     /// A server's message with `options`, for 10.1.2.3.
-    fn ack(source: [u8; 4], options: &[&[u8]]) -> Vec<u8> {
+    pub(crate) fn ack(source: [u8; 4], options: &[&[u8]]) -> Vec<u8> {
         let mut frame = vec![0; 12];
         frame.extend([0x08, 0x00, 0x45, 0, 0, 0, 0, 0, 0, 0, 64, 17, 0, 0]);
         frame.extend(source);

@@ -39,6 +39,10 @@ const MOST_HEARD: usize = 8;
 /// Questions of neighbors that wait for an answer; they repeat theirs.
 const MOST_ASKED: usize = 8;
 
+/// Questions for a router that stay without an answer before another one is used: MAX_UNICAST_SOLICIT of RFC
+/// 4861, section 10.
+const MOST_UNANSWERED: u8 = 3;
+
 /// The stack is not configured more often: a router that says something else each time costs little.
 const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -85,6 +89,8 @@ struct Autoconf {
     heard: Vec<Advertisement>,
     applied: Ipv6Config,
     applied_at: Option<Duration>,
+    /// Questions for the router since it has answered one.
+    unanswered: u8,
 }
 
 impl HostConfig {
@@ -96,6 +102,7 @@ impl HostConfig {
             heard: Vec::new(),
             applied: Ipv6Config::default(),
             applied_at: None,
+            unanswered: 0,
         });
         self.is_new = true;
     }
@@ -141,6 +148,7 @@ impl HostConfig {
             self.dhcp = Some(transaction);
         } else if frame.get(12..14) == Some(&[0x86, 0xdd]) {
             self.renumbering.egress(frame);
+            self.count_question(frame);
         } else if let (Some(alias), Some(packet)) = (self.gateway, arp::addresses(frame)) {
             alias.egress(packet);
         }
@@ -160,8 +168,24 @@ impl HostConfig {
         self.hear_router(frame)
     }
 
+    /// Looks whether `frame`, which goes out, is one question for the router too many.
+    fn count_question(&mut self, frame: &[u8]) {
+        let Some(autoconf) = &mut self.autoconf else { return };
+        if Solicitation::parse(frame).is_some_and(|asked| Some(asked.target) == autoconf.applied.gateway) {
+            autoconf.unanswered = autoconf.unanswered.saturating_add(1);
+            if autoconf.unanswered == MOST_UNANSWERED {
+                // Who sends wakes the driver's task only.
+                self.news().into_iter().for_each(Waker::wake);
+            }
+        }
+    }
+
     fn hear_router(&mut self, frame: &[u8]) -> Option<Waker> {
         let autoconf = self.autoconf.as_mut()?;
+        if ndp::advertised(frame).is_some_and(|address| Some(address) == autoconf.applied.gateway) {
+            autoconf.unanswered = 0;
+            return None;
+        }
         let advertisement = Advertisement::parse(frame)?;
         if autoconf.heard.len() >= MOST_HEARD {
             return None;
@@ -234,6 +258,10 @@ impl Autoconf {
     /// Does what is due: calls `ask` if routers are to be asked, and returns what is new for the stack.
     fn poll(&mut self, is_new: bool, now: Duration, ask: impl FnOnce()) -> Option<Ipv6Config> {
         core::mem::take(&mut self.heard).iter().for_each(|said| self.slaac.hear(said, now));
+        if let Some(router) = self.applied.gateway.filter(|_| self.unanswered >= MOST_UNANSWERED) {
+            self.unanswered = 0;
+            self.slaac.avoid(router, now);
+        }
         let config = self.slaac.config(now).clone();
         match (is_new, self.slaac.has_router()) {
             (true, _) => self.solicitor.start(now),
@@ -276,6 +304,34 @@ mod tests {
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_that_comes_in_does_harm(
+            frames in proptest::collection::vec((0..6_u8, proptest::collection::vec(0..=u8::MAX, 0..120)), 0..60)
+        ) {
+            let mut config = HostConfig { dhcp: Some(dhcp::tests::TRANSACTION), ..HostConfig::default() };
+            config.autoconfigure(MAC, 7);
+            let mut now = SECOND;
+            for (kind, bytes) in frames {
+                let mut frame = match kind {
+                    0 => bytes,
+                    1 => advertisement(ROUTER, 60, &[&bytes]),
+                    2 => advertisement(ROUTER, 60, &[&prefix_option(u16::from(bytes.len() as u8), 900, 9)]),
+                    3 => dhcp::tests::ack([10, 0, 0, 1], &[&bytes]),
+                    4 => [&[0; 12][..], &[0x08, 0x06], &bytes[..]].concat(),
+                    _ => [&[0; 12][..], &[0x86, 0xdd, 0x60], &bytes[..]].concat(),
+                };
+                let length = frame.len();
+                config.ingress(&mut frame);
+                config.egress(&mut frame);
+                proptest::prop_assert_eq!(frame.len(), length);
+                let due = config.poll(MAC, &[], now, drop);
+                proptest::prop_assert!(due.next.is_none_or(|next| next > now));
+                now += SECOND / 7;
+            }
+        }
+    }
 
     /// An interface, and what became of it.
     #[derive(Default)]

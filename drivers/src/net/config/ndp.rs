@@ -194,6 +194,13 @@ fn neighbor_advertisement(mac: [u8; 6], target: Ipv6Addr, destination: Ipv6Addr,
     frame(mac, target, destination, message)
 }
 
+/// The address that `frame`, a neighbor's, tells of.
+pub(super) fn advertised(frame: &[u8]) -> Option<Ipv6Addr> {
+    let (_, message) = message(frame)?;
+    let [NEIGHBOR_ADVERTISEMENT, 0, _, _, _, _, _, _, target @ ..] = message else { return None };
+    Some(Ipv6Addr::from(*target.first_chunk::<16>()?))
+}
+
 /// A neighbor's question for an address (RFC 4861, section 4.3).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Solicitation {
@@ -372,6 +379,7 @@ pub(super) mod tests {
         let (from, body) = message(&answered).unwrap();
         assert_eq!((from, body[0], body[4], &answered[..6]), (target, 136, 0x60, &[2, 0, 0, 0, 0, 9][..]));
         assert_eq!(answered[38..54], ROUTER.octets());
+        assert_eq!(advertised(&answered), Some(target));
         let told = answer(MAC, &question(Ipv6Addr::UNSPECIFIED));
         let (_, body) = message(&told).unwrap();
         assert_eq!((body[4], &told[..6]), (0x20, &[0x33, 0x33, 0, 0, 0, 1][..]));

@@ -21,6 +21,9 @@ const SERVERS: usize = 3;
 /// section 5.5.3).
 const TWO_HOURS: Duration = Duration::from_secs(2 * 3600);
 
+/// How long a router that does not answer is avoided.
+const AVOIDED: Duration = Duration::from_secs(60);
+
 /// What the stack is to be configured with.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ipv6Config {
@@ -53,6 +56,8 @@ struct Router {
     address: Ipv6Addr,
     preference: i8,
     until: Duration,
+    /// It does not answer; until then it is used only if no other is there.
+    avoided_until: Duration,
 }
 
 #[derive(Debug)]
@@ -93,7 +98,9 @@ impl Slaac {
         let has_room = self.routers.len() < ROUTERS;
         match self.routers.iter_mut().find(|router| router.address == address) {
             Some(router) => (router.until, router.preference) = (until, preference),
-            None if has_room => self.routers.push(Router { address, preference, until }),
+            None if has_room => {
+                self.routers.push(Router { address, preference, until, avoided_until: Duration::ZERO });
+            }
             None => {}
         }
     }
@@ -149,7 +156,7 @@ impl Slaac {
         let rank = |known: &&Known| (is_deprecated(known), Some(self.own(known)) != current);
         let source = self.prefixes.iter().min_by_key(rank).map(|known| self.own(known));
         let servers = self.servers.iter().map(|server| server.address).collect();
-        self.chosen = Ipv6Config { address, others, source, gateway: self.gateway(), servers };
+        self.chosen = Ipv6Config { address, others, source, gateway: self.gateway(now), servers };
         &self.chosen
     }
 
@@ -158,9 +165,17 @@ impl Slaac {
         ndp::address(known.bits, self.mac)
     }
 
-    /// The router: that of before, as long as no other wants more to be it.
-    fn gateway(&self) -> Option<Ipv6Addr> {
-        let rank = |router: &&Router| (-router.preference, Some(router.address) != self.chosen.gateway);
+    /// The router `address` does not answer at time `now` (RFC 4861, section 6.3.6).
+    pub(super) fn avoid(&mut self, address: Ipv6Addr, now: Duration) {
+        if let Some(router) = self.routers.iter_mut().find(|router| router.address == address) {
+            router.avoided_until = now.saturating_add(AVOIDED);
+        }
+    }
+
+    /// The router: that of before, as long as it answers, and no other wants more to be it.
+    fn gateway(&self, now: Duration) -> Option<Ipv6Addr> {
+        let is_current = |router: &Router| Some(router.address) == self.chosen.gateway;
+        let rank = |router: &&Router| (router.avoided_until > now, -router.preference, !is_current(router));
         Some(self.routers.iter().min_by_key(rank)?.address)
     }
 
@@ -290,6 +305,17 @@ mod tests {
         assert_eq!(slaac.config(SECOND).gateway, Some(OTHER), "routes stay where they are");
         slaac.hear(&Advertisement { preference: 1, ..said(ROUTER, 1800, &[]) }, SECOND);
         assert_eq!(slaac.config(SECOND).gateway, Some(ROUTER));
+    }
+
+    #[test]
+    fn a_router_that_does_not_answer_is_used_if_there_is_no_other() {
+        let mut slaac = Slaac::new(MAC);
+        slaac.hear(&Advertisement { preference: 1, ..said(ROUTER, 1800, &[]) }, SECOND);
+        slaac.avoid(ROUTER, SECOND);
+        assert_eq!(slaac.config(SECOND).gateway, Some(ROUTER));
+        slaac.hear(&said(OTHER, 1800, &[]), SECOND);
+        assert_eq!(slaac.config(SECOND).gateway, Some(OTHER));
+        assert_eq!(slaac.config(SECOND * 61).gateway, Some(ROUTER), "it is given another chance");
     }
 
     #[test]
