@@ -36,6 +36,12 @@ impl core::fmt::Display for Failed {
 
 impl core::error::Error for Failed {}
 
+impl From<disks::Error> for Failed {
+    fn from(error: disks::Error) -> Self {
+        Self(error)
+    }
+}
+
 impl embedded_io::Error for Failed {
     fn kind(&self) -> embedded_io::ErrorKind {
         match self.0 {

@@ -5,34 +5,45 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::Cell;
 use core::fmt::Display;
 
-use hadris_fat::read::FileReader;
-use hadris_fat::{Error, FatVolume, FatVolumeWriteExt, SeekFrom};
+use hadris_fat::{Error, FatVolume, FatVolumeWriteExt};
+use prism::blocking::wait;
 use prism::disks::Bytes;
+use prism_fat::{BOOT_SECTOR, Layout, Runs};
 
+use crate::cached::Cached;
 use crate::cursor::Cursor;
 use crate::file_system::{FileSystem, OpenFile, tag_of};
 
 /// Mounts it.
 pub(crate) fn open(place: &Arc<Bytes>) -> prism::Result<Box<dyn FileSystem>> {
     let volume = FatVolume::open(Cursor::new(place)).map_err(failed)?;
-    Ok(Box::new(Mounted(volume)))
+    let mut boot = [0; BOOT_SECTOR];
+    wait(place.read(0, &mut boot))?;
+    let layout = Layout::parse(&boot).ok_or("the boot sector makes no sense")?;
+    Ok(Box::new(Mounted { volume, layout, place: Arc::clone(place), writes: Cell::new(0) }))
 }
 
 fn failed(error: impl Display) -> prism::Error {
     format!("{error}").into()
 }
 
-struct Mounted(FatVolume<Cursor>);
+struct Mounted {
+    volume: FatVolume<Cursor>,
+    layout: Layout,
+    place: Arc<Bytes>,
+    /// Files that were written: what is known of open ones may not be true any more.
+    writes: Cell<u64>,
+}
 
 impl FileSystem for Mounted {
     fn list(&self, path: &str) -> prism::Result<Vec<String>> {
         let directory = match path.trim_matches('/') {
-            "" => self.0.root_dir(),
-            path => self.0.open_dir_path(path).map_err(failed)?,
+            "" => self.volume.root_dir(),
+            path => self.volume.open_dir_path(path).map_err(failed)?,
         };
         let mut names = Vec::new();
         let mut entries = directory.entries();
@@ -44,26 +55,25 @@ impl FileSystem for Mounted {
     }
 
     fn read(&self, path: &str) -> prism::Result<Vec<u8>> {
-        let mut reader = self.0.open_file_path(path.trim_matches('/')).map_err(failed)?;
+        let mut file = self.open(path)?.ok_or("there is no such file")?;
+        let length = usize::try_from(file.length())?;
         let mut bytes = Vec::new();
-        let mut block = vec![0; 64 * 1024];
-        loop {
-            let count = reader.read(&mut block).map_err(failed)?;
-            if count == 0 {
-                return Ok(bytes);
-            }
-            bytes.extend_from_slice(block.get(..count).unwrap_or_default());
-        }
+        bytes.try_reserve_exact(length).map_err(|_| "no memory is left for the file")?;
+        bytes.resize(length, 0);
+        let count = file.read(0, &mut bytes)?;
+        bytes.truncate(count);
+        Ok(bytes)
     }
 
     fn write(&self, path: &str, bytes: &[u8]) -> prism::Result {
+        self.writes.set(self.writes.get() + 1);
         let path = path.trim_matches('/');
         let (directory, name) = match path.rsplit_once('/') {
-            Some((directory, name)) => (self.0.open_dir_path(directory).map_err(failed)?, name),
-            None => (self.0.root_dir(), path),
+            Some((directory, name)) => (self.volume.open_dir_path(directory).map_err(failed)?, name),
+            None => (self.volume.root_dir(), path),
         };
-        let entry = self.0.create_file(&directory, name).map_err(failed)?;
-        let mut writer = self.0.write_file(&entry).map_err(failed)?;
+        let entry = self.volume.create_file(&directory, name).map_err(failed)?;
+        let mut writer = self.volume.write_file(&entry).map_err(failed)?;
         let mut rest = bytes;
         while !rest.is_empty() {
             let count = writer.write(rest).map_err(failed)?;
@@ -71,30 +81,47 @@ impl FileSystem for Mounted {
         }
         writer.finish().map_err(failed)
     }
+
     fn open(&self, path: &str) -> prism::Result<Option<Box<dyn OpenFile + '_>>> {
-        let entry = match self.0.open_path(path.trim_matches('/')) {
+        let entry = match self.volume.open_path(path.trim_matches('/')) {
             Ok(entry) if entry.is_file() => entry,
             Ok(_) | Err(Error::EntryNotFound | Error::NotADirectory | Error::InvalidPath) => return Ok(None),
             Err(error) => return Err(failed(error)),
         };
-        let changed = entry.modified();
-        let tag = tag_of(&[entry.len(), changed.date.into(), changed.time.into()]);
-        let mut reader = FileReader::new(&self.0, &entry).map_err(failed)?;
-        if entry.len() <= MOST_CHAINED {
-            reader = reader.with_cached_chain().map_err(failed)?;
+        let length = entry.len();
+        if length > self.place.length() {
+            return Err("the file claims to be longer than the disk".into());
         }
-        Ok(Some(Box::new(Open { reader, length: entry.len(), tag })))
+        let clusters = self.layout.clusters(length).ok_or("the file claims to be too long")?;
+        let changed = entry.modified();
+        let tag = tag_of(&[length, changed.date.into(), changed.time.into()]);
+        let runs = Runs::new(u32::try_from(entry.cluster().0)?, clusters);
+        Ok(Some(Box::new(Open { mounted: self, runs, length, tag, writes: self.writes.get() })))
     }
 }
 
-/// The longest file whose place on the disk is kept in memory while it is open: a word for each of its
-/// clusters, which have 512 bytes or more.
-const MOST_CHAINED: u64 = 512 << 20;
-
+/// A file, of whose chain of clusters as much is known as was needed.
 struct Open<'v> {
-    reader: FileReader<'v, Cursor>,
+    mounted: &'v Mounted,
+    runs: Runs,
     length: u64,
     tag: u64,
+    /// [`Mounted::writes`] when it was opened.
+    writes: u64,
+}
+
+impl Open<'_> {
+    /// Where bytes from `offset` on lie on the disk, and how many of them, up to `wanted`, lie there.
+    fn place(&mut self, table: &mut Cached, offset: u64, wanted: u64) -> prism::Result<(u64, u64)> {
+        let Mounted { volume, layout, .. } = self.mounted;
+        let index = u32::try_from(offset / layout.cluster)?;
+        let skipped = offset % layout.cluster;
+        let clusters = layout.clusters(skipped + wanted).ok_or("there are not as many bytes")?;
+        let next = |cluster: u32| volume.fat().next_cluster(table, cluster as usize);
+        let piece = self.runs.find(index, clusters, next).map_err(failed)?;
+        let start = layout.offset(piece.cluster).ok_or("the file's chain leads to no cluster")?;
+        Ok((start + skipped, (u64::from(piece.count) * layout.cluster - skipped).min(wanted)))
+    }
 }
 
 impl OpenFile for Open<'_> {
@@ -107,15 +134,17 @@ impl OpenFile for Open<'_> {
     }
 
     fn read(&mut self, offset: u64, into: &mut [u8]) -> prism::Result<usize> {
-        if self.reader.position() != offset {
-            self.reader.seek(SeekFrom::Start(offset)).map_err(failed)?;
+        if self.writes != self.mounted.writes.get() {
+            return Err("something was written since the file was opened".into());
         }
+        let total = self.length.saturating_sub(offset).min(into.len() as u64) as usize;
+        let mut table = Cached::new(&self.mounted.place);
         let mut done = 0;
-        while let Some(rest @ [_, ..]) = into.get_mut(done..) {
-            match self.reader.read(rest).map_err(failed)? {
-                0 => break,
-                count => done += count,
-            }
+        while let Some(rest @ [_, ..]) = into.get_mut(done..total) {
+            let (place, count) = self.place(&mut table, offset + done as u64, rest.len() as u64)?;
+            let now = rest.get_mut(..count as usize).ok_or("there are not as many bytes")?;
+            wait(self.mounted.place.read(place, now))?;
+            done += count as usize;
         }
         Ok(done)
     }

@@ -5,6 +5,7 @@
 
 extern crate alloc;
 
+mod cached;
 mod cursor;
 mod ext4;
 mod fat;
