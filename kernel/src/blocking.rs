@@ -22,12 +22,14 @@ use core::task::{Context, Poll, Waker};
 
 use corosensei::stack::{Stack, StackPointer};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
+use log::warn;
 use prism_arch::machine::Machine;
 use prism_arch::vcpu;
 use prism_boot::PAGE_SIZE;
 use prism_boot::translations::{Epoch, Translations};
 use spin::{Mutex, Once};
 
+use crate::exec;
 use crate::memory::{self, Frames};
 
 /// Usable size of a stack.
@@ -52,8 +54,9 @@ pub(crate) fn begin(machine: &'static dyn Machine) {
 
 /// Runs `body`, in which [`wait`] can be called, on a stack of its own of 256 KiB.
 ///
-/// Dropping the future before it is ready leaves the stack, and all that is on it, where it is for
-/// ever: what runs there cannot be stopped.
+/// Dropping the future before it is ready does not stop `body`, as what is on its stack cannot be undone
+/// without unwinding: it goes on in a task of its own to its end, and its result is dropped. Until then it
+/// has its stack; a body that waits for what never comes has it for ever.
 ///
 /// # Errors
 ///
@@ -68,7 +71,7 @@ pub async fn run<T: 'static>(body: impl FnOnce() -> T + 'static) -> Result<T, No
         swap_running(own.get());
         body()
     });
-    Ok(Run { coroutine: Some(coroutine), exit }.await)
+    Ok(Run { coroutine: Some(coroutine), exit, detached: false }.await)
 }
 
 /// Waits for `future` in code that [`run`] runs; other tasks go on meanwhile.
@@ -124,6 +127,8 @@ fn swap_running(exit: *mut Exit) -> *mut Exit {
 struct Run<T: 'static> {
     coroutine: Option<Coroutine<Waker, (), T, OwnStack>>,
     exit: Rc<Cell<*mut Exit>>,
+    /// Nobody waits for it any more.
+    detached: bool,
 }
 
 impl<T: 'static> Future for Run<T> {
@@ -136,9 +141,7 @@ impl<T: 'static> Future for Run<T> {
         swap_running(before);
         match result {
             Some(CoroutineResult::Return(value)) => {
-                if let Some(coroutine) = self.coroutine.take() {
-                    STACKS.lock().push(coroutine.into_stack());
-                }
+                self.coroutine = None;
                 Poll::Ready(value)
             }
             Some(CoroutineResult::Yield(())) | None => Poll::Pending,
@@ -148,13 +151,19 @@ impl<T: 'static> Future for Run<T> {
 
 impl<T: 'static> Drop for Run<T> {
     fn drop(&mut self) {
-        if let Some(coroutine) = self.coroutine.take_if(|coroutine| coroutine.started()) {
-            core::mem::forget(coroutine);
+        let Some(coroutine) = self.coroutine.take_if(|coroutine| coroutine.started()) else { return };
+        if self.detached {
+            // There was no room for a task. What is on the stack may be in use elsewhere: it stays.
+            return core::mem::forget(coroutine);
+        }
+        let rest = Self { coroutine: Some(coroutine), exit: Rc::clone(&self.exit), detached: true };
+        if let Err(error) = exec::spawn(async { drop(rest.await) }) {
+            warn!("code that blocks was given up and never ends, its stack is lost: {error}");
         }
     }
 }
 
-/// Memory for a stack, with a page below it that is not mapped.
+/// Memory for a stack, with a page below it that is not mapped. Dropped, it is there for the next one.
 struct OwnStack {
     /// Address of that page.
     start: u64,
@@ -179,6 +188,12 @@ impl OwnStack {
             return None;
         }
         Some(Self { start, guarded: GUARDS.unmapped(vcpu::number()) })
+    }
+}
+
+impl Drop for OwnStack {
+    fn drop(&mut self) {
+        STACKS.lock().push(Self { start: self.start });
     }
 }
 
