@@ -169,8 +169,9 @@ impl<P: Platform> Disk<P::Page> for Vbd<'_, P> {
 
 fn job<P: xen::grant::Page>(request: Request<P>) -> Job<P> {
     let transfer = |operation, offset, buffer: Buffer<P>| {
+        let content = buffer.content();
         let (pages, length) = buffer.into_pages();
-        Job::new(operation, offset, pages, length as u64)
+        Job::new(operation, offset, pages, length as u64).holding(content)
     };
     match request {
         Request::Read { offset, buffer } => transfer(Operation::Read, offset, buffer),

@@ -23,6 +23,8 @@ pub enum Error {
     Violation(Violation),
     /// The backend broke the protocol time and again.
     Untrusted,
+    /// The backend's domain does not let go of so many pages of former connections.
+    Quarantine(u32),
 }
 
 impl fmt::Display for Error {
@@ -34,6 +36,10 @@ impl fmt::Display for Error {
             Self::Xenstore(error) => error.fmt(f),
             Self::SectorSize(bytes) => write!(f, "the backend says that sectors have {bytes} bytes"),
             Self::Violation(violation) => violation.fmt(f),
+            Self::Quarantine(pages) => write!(
+                f,
+                "the backend's domain keeps {pages} pages of former connections; not connected until it lets go"
+            ),
             Self::Untrusted => f.write_str("the backend broke the protocol time and again"),
         }
     }

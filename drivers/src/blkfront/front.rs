@@ -31,6 +31,9 @@ use crate::platform::{Channel, Platform};
 /// Violations after which a backend is not tried again.
 const MOST_VIOLATIONS: u32 = 3;
 
+/// Pages that a backend's domain may keep of former connections, and is connected to again: 2 MiB.
+const MOST_QUARANTINED: u32 = 512;
+
 /// The pauses between looks at whether the backend has let go are these and the doubles between: 4 s in
 /// all.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
@@ -151,7 +154,12 @@ impl<P: Platform> Frontend for Front<'_, '_, P> {
         if self.violations >= MOST_VIOLATIONS {
             return Err(Error::Untrusted);
         }
-        self.vbd.platform().grants().retry_quarantine();
+        let grants = self.vbd.platform().grants();
+        grants.retry_quarantine();
+        let quarantined = grants.quarantined_for(device.backend_id());
+        if quarantined > MOST_QUARANTINED {
+            return Err(Error::Quarantine(quarantined));
+        }
         let offer = Offer::read(device).await?;
         let count = offer.queues.min(self.queues);
         let mut links = Vec::new();

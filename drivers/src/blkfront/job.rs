@@ -6,7 +6,7 @@ use core::task::Waker;
 
 use xen::grant::PAGE_SIZE;
 
-use crate::block::{Buffer, Discard, Error};
+use crate::block::{Buffer, Content, Discard, Error};
 
 /// What is asked of the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,8 @@ pub(super) struct Job<P> {
     pub(super) offset: u64,
     /// The buffer's pages; those that the backend has are missing.
     pages: Vec<Option<P>>,
+    /// What they hold before a backend writes to them.
+    pub(super) content: Content,
     /// Bytes of the buffer, or of what is discarded.
     pub(super) length: u64,
     /// Pieces that have not been answered yet.
@@ -54,6 +56,7 @@ impl<P> Job<P> {
             operation,
             offset,
             pages,
+            content: Content::Unknown,
             length,
             pieces: 1,
             error: None,
@@ -61,6 +64,16 @@ impl<P> Job<P> {
             abandoned: false,
             covers: 0,
         }
+    }
+
+    /// The same job, whose pages hold this.
+    pub(super) fn holding(self, content: Content) -> Self {
+        Self { content, ..self }
+    }
+
+    /// What its pages hold when a backend has had them.
+    pub(super) fn content_after(&self) -> Content {
+        if self.operation == Operation::Write { self.content } else { Content::Unknown }
     }
 
     /// Whether there is no point in asking the backend for what it was not asked for yet.
@@ -118,10 +131,12 @@ impl<P> Job<P> {
 impl<P: xen::grant::Page> Job<P> {
     /// What came of it. A buffer of which the backend kept pages is lost.
     pub(super) fn into_result(self) -> Result<Buffer<P>, (Error, Buffer<P>)> {
+        let content = self.content_after();
         let pages: Option<Vec<P>> = self.pages.into_iter().collect();
-        match (pages, self.error) {
-            (Some(pages), None) => Ok(Buffer::from_pages(pages, self.length as usize)),
-            (Some(pages), Some(error)) => Err((error, Buffer::from_pages(pages, self.length as usize))),
+        let buffer = pages.map(|pages| Buffer::from_pages(pages, self.length as usize).holding(content));
+        match (buffer, self.error) {
+            (Some(buffer), None) => Ok(buffer),
+            (Some(buffer), Some(error)) => Err((error, buffer)),
             (None, error) => Err((error.unwrap_or(Error::Broken), Buffer::empty())),
         }
     }

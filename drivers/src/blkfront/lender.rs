@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use xen::DomainId;
 use xen::grant::{Error, Granted, PAGE_SIZE, Page, ReadOnly, ReadWrite, Reference};
 
-use super::job::Operation;
+use super::job::{Job, Operation};
+use crate::block::Content;
 use crate::platform::Platform;
 
 /// Hands pages to the backend and takes them back.
@@ -71,6 +72,20 @@ impl<'p, P: Platform> Lender<'p, P> {
     /// From now on, the backend keeps pages mapped, or does not.
     pub(super) fn be_persistent(&mut self, persistent: bool) {
         self.persistent = persistent;
+    }
+
+    /// Removes from a page what the backend is not to see: all of it, if it is to write it, and what lies behind
+    /// the `length` bytes in use, if it is to read it. It costs nothing for fresh pages. Those that stay granted
+    /// never hold anything that this backend has not seen.
+    pub(super) fn clear(&self, page: &mut P::Page, job: &Job<P::Page>, length: usize) {
+        let start = match (job.operation, job.content) {
+            (Operation::Read, Content::Own | Content::Unknown) => 0,
+            (Operation::Write, Content::Unknown) => length,
+            _ => return,
+        };
+        if !self.persistent {
+            page.bytes_mut().get_mut(start..).unwrap_or_default().fill(0);
+        }
     }
 
     /// Lends a page of which `length` bytes are in use.

@@ -177,8 +177,9 @@ impl<'p, P: Platform> Link<'p, P> {
             return Err(NotSent::NoMemory);
         }
         for start in starts {
-            let Some(page) = job.take_page(start) else { continue };
+            let Some(mut page) = job.take_page(start) else { continue };
             let length = (end - start).min(PAGE_SIZE as u64) as usize;
+            self.lender.clear(&mut page, job, length);
             match self.lender.lend(page, job.operation, length) {
                 Ok(lent) => pages.push((start, lent)),
                 Err((page, error)) => {

@@ -23,6 +23,8 @@
 //! | claims answers that nobody asked for, repeats an id, or answers another operation | the requests on their way fail with [`Broken`](crate::block::Error::Broken), and it is connected anew, twice at most |
 //! | answers, and keeps a page mapped | as above; the page is never used again |
 //! | leaves, and keeps pages mapped | their requests fail with [`Gone`](crate::block::Error::Gone); with the ring mapped, discards too |
+//! | keeps pages of each connection, and leaves time and again | it is not connected to while its domain keeps more than 512 |
+//! | looks at the pages of a read before it writes them | it finds zeros |
 //! | leaves without a word, with answered writes that were not flushed | the next flush fails with [`Lost`](crate::block::Error::Lost) |
 //! | reports an unknown status | that request fails |
 //! | does not know an operation that it offered | barriers for flushes; otherwise that request fails |

@@ -459,7 +459,13 @@ impl<'p, P: Platform> State<'p, P> {
                 let is_free = !link.is_at_work_on(&flight);
                 let whole = flight.land(&mut link.lender, self.jobs.get_mut(piece.job)) && is_free;
                 match (whole, self.blame) {
-                    (true, None) => self.put_back(index, piece),
+                    (true, None) => {
+                        if let Some(job) = self.jobs.get_mut(piece.job) {
+                            // What this backend wrote there is not for the next one.
+                            job.content = job.content_after();
+                        }
+                        self.put_back(index, piece);
+                    }
                     (true, blame) => self.finish(piece, blame, round),
                     (false, blame) => self.finish(piece, blame.or(Some(Error::Gone)), round),
                 }

@@ -12,16 +12,28 @@ pub struct Buffer<P> {
     /// All of them full but the last.
     pages: Vec<P>,
     length: usize,
+    content: Content,
+}
+
+/// What is known of what pages hold, which a device is perhaps not to see.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Content {
+    /// Zeros: they are fresh.
+    Zero,
+    /// Zeros behind the last byte of the buffer.
+    Own,
+    /// Anything.
+    Unknown,
 }
 
 impl<P: Page> Buffer<P> {
     /// A buffer without bytes.
     pub const fn empty() -> Self {
-        Self { pages: Vec::new(), length: 0 }
+        Self { pages: Vec::new(), length: 0, content: Content::Zero }
     }
 
     /// A buffer of `length` bytes in pages that `page` makes, as [`Platform::page`] does; `None` if
-    /// it has none left.
+    /// it has none left. They are all zero.
     ///
     /// [`Platform::page`]: crate::platform::Platform::page
     pub fn new(length: usize, mut page: impl FnMut() -> Option<P>) -> Option<Self> {
@@ -31,7 +43,7 @@ impl<P: Page> Buffer<P> {
         for _ in 0..count {
             pages.push(page()?);
         }
-        Some(Self { pages, length })
+        Some(Self { pages, length, content: Content::Zero })
     }
 
     /// Number of bytes.
@@ -52,6 +64,9 @@ impl<P: Page> Buffer<P> {
 
     /// The bytes, page by page, to be changed.
     pub fn pieces_mut(&mut self) -> impl Iterator<Item = &mut [u8]> {
+        if self.content == Content::Zero {
+            self.content = Content::Own;
+        }
         let lengths = lengths(self.length);
         self.pages.iter_mut().zip(lengths).filter_map(|(page, length)| page.bytes_mut().get_mut(..length))
     }
@@ -105,7 +120,17 @@ impl<P: Page> Buffer<P> {
     /// Puts a buffer together; bytes for which there is no page are left out.
     pub fn from_pages(pages: Vec<P>, length: usize) -> Self {
         let length = length.min(pages.len().saturating_mul(PAGE_SIZE));
-        Self { pages, length }
+        Self { pages, length, content: Content::Unknown }
+    }
+
+    /// What is known of what the pages hold.
+    pub(crate) fn content(&self) -> Content {
+        self.content
+    }
+
+    /// The same buffer, whose pages hold this.
+    pub(crate) fn holding(self, content: Content) -> Self {
+        Self { content, ..self }
     }
 }
 

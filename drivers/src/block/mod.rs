@@ -35,6 +35,7 @@ use core::pin::Pin;
 use xen::grant::Page;
 
 pub use buffer::Buffer;
+pub(crate) use buffer::Content;
 pub use bytes::{Bytes, Pages};
 pub use error::{Error, Failed, Result};
 pub use geometry::Geometry;

@@ -56,12 +56,16 @@ pub(crate) struct Guest {
     pub(crate) lie: Cell<Option<(u32, Lie)>>,
     /// Requests of this operation are answered with `BLKIF_RSP_EOPNOTSUPP`.
     pub(crate) refused: Cell<Option<u8>>,
+    /// A page of a request had something in it that was not for the backend.
+    pub(crate) saw_old_content: Cell<bool>,
     /// Requests that were answered.
     pub(crate) answered: Cell<u32>,
     /// Requests that it got, by their operation's number.
     pub(crate) operations: RefCell<HashMap<u8, u32>>,
     /// Events that it got.
     pub(crate) events: Cell<u64>,
+    /// Rings that it keeps.
+    pub(crate) kept_rings: RefCell<Vec<BackRing>>,
     /// Pages that it keeps.
     kept: RefCell<Vec<PeerMapping>>,
     /// Pages that it maps only once.
@@ -88,9 +92,11 @@ impl Guest {
             keys: RefCell::new(all),
             lie: Cell::new(None),
             refused: Cell::new(None),
+            saw_old_content: Cell::new(false),
             answered: Cell::new(0),
             operations: RefCell::default(),
             events: Cell::new(0),
+            kept_rings: RefCell::default(),
             kept: RefCell::default(),
             persistent: RefCell::default(),
             last: Cell::new(0),
@@ -359,6 +365,11 @@ impl Guest {
                 fresh = map();
                 &fresh
             };
+            if !persistent {
+                let start = if operation == BLKIF_OP_READ { 0 } else { start + length };
+                let seen = (start..4096).step_by(512).any(|at| page.read::<512>(at) != [0; 512]);
+                self.saw_old_content.set(self.saw_old_content.get() | seen);
+            }
             for (offset, sector) in bytes.chunks_mut(512).enumerate() {
                 match operation {
                     BLKIF_OP_READ => page.write(start + offset * 512, sector),

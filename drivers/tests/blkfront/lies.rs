@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Backends that break the protocol: the requests fail, and the disk works again when they stop to.
 
+use std::cell::Cell;
+
 use futures::future::Either;
-use prism_drivers::block::{Disk, Error};
+use prism_drivers::block::{Buffer, Disk, Error};
 use prism_drivers::platform::Platform;
 use xen::fake::FakePage;
 use xen::xenbus::State;
@@ -183,4 +185,48 @@ fn whoever_loses_patience_with_a_silent_backend_disturbs_nobody() {
         }
     });
     assert!(guest.xenstored.read(&format!("{BACKEND}/state")).is_some());
+}
+
+#[test]
+fn backend_never_sees_what_was_in_a_buffer_before() {
+    let guest = Guest::new(1 << 20, &[]);
+    guest.serve(async |disk| {
+        // All of it written to; then read into; then shorter than its page.
+        let buffer = disk.read(0, guest.buffer(8192, 7)).await.unwrap();
+        let mut buffer = disk.read(0, buffer).await.unwrap();
+        buffer.copy_from(&[9; 8192]);
+        let (pages, _) = buffer.into_pages();
+        let buffer = disk.write(0, Buffer::from_pages(pages, 512)).await.unwrap();
+        disk.read(0, buffer).await.unwrap();
+    });
+    assert_eq!(guest.answered.get(), 4);
+    assert!(!guest.saw_old_content.get());
+}
+
+#[test]
+fn backend_that_keeps_pages_of_each_connection_is_not_connected_for_ever() {
+    let guest = Guest::new(1 << 20, &[("max-ring-page-order", "2")]);
+    let most = 512 / 4 + 1;
+    let is_over = Cell::new(false);
+    let keeps = async {
+        for _ in 0..most {
+            let (ring, _) = guest.connect().await;
+            guest.kept_rings.borrow_mut().push(ring);
+            guest.be(State::Closing);
+            guest.until(State::Closed).await;
+            guest.be(State::Closed);
+            guest.until(State::Initialising).await;
+        }
+        guest.be(State::InitWait);
+        guest.until(State::Closed).await;
+        is_over.set(true);
+    };
+    guest.play(keeps, async |_| {
+        while !is_over.get() {
+            yield_now().await;
+        }
+    });
+    assert_eq!(guest.platform.grants().report().quarantined, 4 * most);
+    guest.kept_rings.borrow_mut().clear();
+    guest.let_go();
 }

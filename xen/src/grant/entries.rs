@@ -119,6 +119,12 @@ impl Entries {
         }
     }
 
+    /// The domain that an open entry is for.
+    pub(super) fn domain(&self, reference: Reference) -> Option<DomainId> {
+        let header = self.header(reference)?;
+        Some(DomainId((header.atomic().load(Ordering::Relaxed) >> 16) as u16)) // as `word` has it
+    }
+
     /// Whether somebody uses the entry at this moment.
     pub(super) fn is_in_use(&self, reference: Reference) -> bool {
         let marks = match self.version {

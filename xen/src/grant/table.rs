@@ -48,6 +48,7 @@ pub(super) struct State<P> {
 struct Held<P> {
     reference: Reference,
     page: P,
+    domain: Option<DomainId>,
 }
 
 impl<P: Page> Table<P> {
@@ -146,6 +147,12 @@ impl<P: Page> Table<P> {
         (0..held).rev().filter(|index| self.release_held(*index)).count() as u32
     }
 
+    /// Pages in quarantine that `domain` does not let go of. A driver that connects anew to a peer which keeps
+    /// pages each time uses this to stop.
+    pub fn quarantined_for(&self, domain: DomainId) -> u32 {
+        self.state().quarantine.iter().filter(|held| held.domain == Some(domain)).count() as u32
+    }
+
     /// Counts, for reports and for checks that nothing leaks.
     pub fn report(&self) -> Report {
         let state = self.state();
@@ -208,8 +215,9 @@ impl<P: Page> Table<P> {
     pub(super) fn close(&self, reference: Reference, page: P) -> core::result::Result<P, InUse> {
         let mut state = self.state();
         state.granted -= 1;
+        let domain = state.entries.domain(reference);
         if !state.entries.close(reference) {
-            state.hold(Held { reference, page });
+            state.hold(Held { reference, page, domain });
             return Err(InUse { reference });
         }
         let waiter = state.release(reference);
