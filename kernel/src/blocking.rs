@@ -193,7 +193,7 @@ impl OwnStack {
 
 impl Drop for OwnStack {
     fn drop(&mut self) {
-        STACKS.lock().push(Self { start: self.start });
+        STACKS.lock().push(Self { start: self.start, guarded: self.guarded });
     }
 }
 
