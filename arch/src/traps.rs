@@ -2,7 +2,7 @@
 //! CPU exceptions, the same for both machines once their stubs have straightened the frame.
 //!
 //! No exception returns: each is a bug, reported by the kernel with all registers. Non-maskable interrupts
-//! have stubs of their own ([`nmi`](crate::nmi)).
+//! have stubs of their own (the module `nmi`).
 
 use core::arch::global_asm;
 use core::fmt;

@@ -215,8 +215,8 @@ impl Context {
     }
 
     /// The disk that is meant by this name, and the number of the partition if it names one, such as
-    /// `xvda2` where no disk has that name; `None` if there is no such disk. Whether there is such a partition is
-    /// another question.
+    /// `xvda2` where no disk has that name; `None` if there is no such disk. Whether there is such a
+    /// partition is another question.
     pub async fn disk_or_partition(&self, name: &str) -> Option<(Arc<Disk>, Option<u32>)> {
         disks::find(name).await
     }

@@ -107,8 +107,8 @@ pub(crate) fn begin(surface: Surface, acpi: &Acpi, others: &[u32]) {
 }
 
 /// The numbers of the vCPUs to start of the `count` that there are, without the one that boots: those
-/// that the toolstack has switched on. A PV domain has no ACPI tables that would tell, and those of PVH domains do
-/// not any more from Xen 4.21 on.
+/// that the toolstack has switched on. A PV domain has no ACPI tables that would tell, and those of PVH
+/// domains do not any more from Xen 4.21 on.
 pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
     if count as usize > vcpu::MOST {
         log::warn!("vcpus: only the first {} of {count} are used", vcpu::MOST);

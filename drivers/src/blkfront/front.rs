@@ -82,8 +82,8 @@ impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
         }
     }
 
-    /// Waits until the backend is at work on nothing that was on its way, or has had its time. Linux's, when it
-    /// is unbound from a device, has no state that says so: its I/O may go on for a while. If it were sent
+    /// Waits until the backend is at work on nothing that was on its way, or has had its time. Linux's, when
+    /// it is unbound from a device, has no state that says so: its I/O may go on for a while. If it were sent
     /// again before, the old write could land on a newer one.
     async fn await_the_last_io(&mut self) {
         let mut pause = FIRST_PAUSE;

@@ -3,8 +3,8 @@
 //!
 //! A disk is named by its bus: a Xen toolstack says `hda`, `sda` or `xvda` and thereby gives a number
 //! (`docs/man/xen-vbd-interface.7`), and a name that a number was given by is the disk's name here. Linux has
-//! all of them under `xvd`, the letters unchanged (`xlvbd_alloc_gendisk` in `drivers/block/xen-blkfront.c`), and
-//! so configurations say `xvda` where the toolstack said `hda`, and the other way round. So a name of
+//! all of them under `xvd`, the letters unchanged (`xlvbd_alloc_gendisk` in `drivers/block/xen-blkfront.c`),
+//! and so configurations say `xvda` where the toolstack said `hda`, and the other way round. So a name of
 //! which there is no disk is looked for under the other prefixes, too.
 
 /// Whose disks have letters, in the order in which they stand in for each other.

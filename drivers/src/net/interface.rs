@@ -125,8 +125,9 @@ impl<'k> Interface<'k> {
         }
     }
 
-    /// Makes `gateway` reachable for a stack with `address`, and returns prefix and gateway that the stack is to be
-    /// given. They are others if the gateway is outside of `prefix`: the stack only knows it by an alias then.
+    /// Makes `gateway` reachable for a stack with `address`, and returns prefix and gateway that the stack is
+    /// to be given. They are others if the gateway is outside of `prefix`: the stack only knows it by an
+    /// alias then.
     #[must_use = "the stack does not know the gateway by its address"]
     pub fn reach_gateway(&self, address: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> (u8, Ipv4Addr) {
         self.state().config.reach(address, prefix, gateway)
@@ -137,8 +138,8 @@ impl<'k> Interface<'k> {
         self.state().config.reached()
     }
 
-    /// Does what is due of the configuration of an interface whose stack has `addresses`: asks for routers, tells
-    /// neighbors. `now` is the time since some start, the same each time.
+    /// Does what is due of the configuration of an interface whose stack has `addresses`: asks for routers,
+    /// tells neighbors. `now` is the time since some start, the same each time.
     pub fn configure(&self, addresses: &[IpAddr], now: Duration) -> Due {
         let mut state = self.state();
         let Some(mac) = state.properties.map(|properties| properties.mac) else { return Due::default() };

@@ -20,9 +20,9 @@ const BUDGET: u32 = 64;
 
 /// The network stack's end of an [`Interface`].
 ///
-/// While the interface is not connected what is sent is lost, but once its link was up it stays so: backends come
-/// back, and the stack gives up an address from DHCP, and with it all connections, when the link goes down. A
-/// card's cable that is pulled is another matter.
+/// While the interface is not connected what is sent is lost, but once its link was up it stays so: backends
+/// come back, and the stack gives up an address from DHCP, and with it all connections, when the link goes
+/// down. A card's cable that is pulled is another matter.
 pub struct Port<'k> {
     interface: Arc<Interface<'k>>,
     properties: Properties,

@@ -24,8 +24,8 @@ impl Throttle {
     /// How long a pause is, in nanoseconds.
     pub const PAUSE: u64 = 1_000_000;
 
-    /// Whether to pause before the next poll, after one that moved that many `packets` since the beginning, at
-    /// a time `now` in nanoseconds.
+    /// Whether to pause before the next poll, after one that moved that many `packets` since the beginning,
+    /// at a time `now` in nanoseconds.
     #[must_use]
     pub fn is_to_pause(&mut self, packets: u64, now: impl FnOnce() -> u64) -> bool {
         if packets != self.packets {
@@ -56,7 +56,8 @@ impl Throttle {
 mod tests {
     use super::*;
 
-    /// Polls in so many nanoseconds of a stack that is polled each `step`, and moves a packet each `useful` polls.
+    /// Polls in so many nanoseconds of a stack that is polled each `step`, and moves a packet each `useful`
+    /// polls.
     fn polls(time: u64, step: u64, useful: u64) -> u64 {
         let mut throttle = Throttle::default();
         let (mut now, mut polls) = (0, 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The GUID partition table (UEFI specification, chapter 5.3): a header in the second sector and one in the last,
-//! each with its own copy of the entries.
+//! The GUID partition table (UEFI specification, chapter 5.3): a header in the second sector and one in the
+//! last, each with its own copy of the entries.
 
 use alloc::vec::Vec;
 

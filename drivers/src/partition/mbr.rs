@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The table of a PC's BIOS: four entries in the first sector. One of them may be a chain of tables with more.
+//! The table of a PC's BIOS: four entries in the first sector. One of them may be a chain of tables with
+//! more.
 
 use alloc::vec::Vec;
 
@@ -83,8 +84,8 @@ fn entries(sector: &[u8]) -> impl Iterator<Item = Entry> + '_ {
     })
 }
 
-/// Logical partitions. Each link of the chain has one, relative to the link, and leads to the next, relative to
-/// the first.
+/// Logical partitions. Each link of the chain has one, relative to the link, and leads to the next, relative
+/// to the first.
 struct Logical<'t, 'd, P: Page> {
     table: &'t Table<'d, P>,
     found: Vec<Partition>,

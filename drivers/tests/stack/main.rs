@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The stack that images have, on an interface to a network that is played by a test, in a time that passes only
-//! when nobody has anything to do: how it is configured, and what that costs.
+//! The stack that images have, on an interface to a network that is played by a test, in a time that passes
+//! only when nobody has anything to do: how it is configured, and what that costs.
 
 mod clock;
 mod host;

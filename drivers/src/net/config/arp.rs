@@ -27,7 +27,8 @@ pub(super) fn addresses(frame: &mut [u8]) -> Option<Addresses<'_>> {
     Some(Addresses { sender, target: rest.first_chunk_mut::<4>()? })
 }
 
-/// A frame by which `mac` tells all that it has `address` (RFC 5227, section 2.3): a question that nobody answers.
+/// A frame by which `mac` tells all that it has `address` (RFC 5227, section 2.3): a question that nobody
+/// answers.
 pub(super) fn announcement(mac: [u8; 6], address: Ipv4Addr) -> Vec<u8> {
     const REQUEST: [u8; 2] = [0, 1];
     let mut frame = Vec::from([0xff; 6]);

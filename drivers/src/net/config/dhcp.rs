@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What DHCP servers send that smoltcp's client would stumble over (RFC 2131, RFC 2132): corrected on its way.
+//! What DHCP servers send that smoltcp's client would stumble over (RFC 2131, RFC 2132): corrected on its
+//! way.
 //!
 //! - Renewal after no time at all, or a lease of none, would have it renew all the time.
 //! - A router that is none is sent to, and that ends the program; of two it sees none.

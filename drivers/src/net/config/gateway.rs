@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A gateway outside of the interface's prefix, as hosts with a /32 have.
 //!
-//! smoltcp takes no ARP packet from a host that is not in its prefix, and so never learns where such a gateway is.
-//! It is given an alias inside the prefix instead, which is exchanged for the gateway's address in each ARP
-//! packet on its way. Other packets don't hold a gateway's address.
+//! smoltcp takes no ARP packet from a host that is not in its prefix, and so never learns where such a
+//! gateway is. It is given an alias inside the prefix instead, which is exchanged for the gateway's address
+//! in each ARP packet on its way. Other packets don't hold a gateway's address.
 
 use core::net::Ipv4Addr;
 
@@ -23,8 +23,8 @@ pub(super) struct GatewayAlias {
 impl GatewayAlias {
     /// What is needed by a host with `address` in a `prefix` to reach `gateway`; `None` if that is inside.
     ///
-    /// The alias is the address of the prefix itself, which no host has. One that is too narrow for that is made
-    /// a pair, of which the host is one: the other, should it exist, is reached through the gateway.
+    /// The alias is the address of the prefix itself, which no host has. One that is too narrow for that is
+    /// made a pair, of which the host is one: the other, should it exist, is reached through the gateway.
     pub(super) fn new(address: Ipv4Addr, prefix: u8, gateway: Ipv4Addr) -> Option<Self> {
         let mask = mask(prefix);
         let network = address.to_bits() & mask;

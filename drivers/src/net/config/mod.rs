@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An interface's addresses, as far as the stack cannot see to them: IPv6 by what routers advertise, and telling
-//! neighbors of addresses.
+//! An interface's addresses, as far as the stack cannot see to them: IPv6 by what routers advertise, and
+//! telling neighbors of addresses.
 //!
-//! smoltcp's own autoconfiguration asks to be polled all the time once it has asked for routers in vain, knows
-//! one prefix, and no name servers. So what routers say is taken in here, on its way to the stack, and
+//! smoltcp's own autoconfiguration asks to be polled all the time once it has asked for routers in vain,
+//! knows one prefix, and no name servers. So what routers say is taken in here, on its way to the stack, and
 //! the stack gets what follows from it as if it were given by hand.
 //!
-//! IPv4 the stack configures by itself; what its DHCP client and its ARP cannot cope with is changed on the way
-//! (the modules `dhcp` and `gateway`).
+//! IPv4 the stack configures by itself; what its DHCP client and its ARP cannot cope with is changed on the
+//! way (the modules `dhcp` and `gateway`).
 
 mod announcer;
 mod arp;
@@ -223,8 +223,8 @@ impl HostConfig {
         false
     }
 
-    /// Does what is due at time `now` of an interface that has `addresses`: calls `send` with frames that `mac`
-    /// is to send.
+    /// Does what is due at time `now` of an interface that has `addresses`: calls `send` with frames that
+    /// `mac` is to send.
     pub(super) fn poll(
         &mut self,
         mac: [u8; 6],

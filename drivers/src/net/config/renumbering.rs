@@ -3,7 +3,8 @@
 //!
 //! `embassy-net` has room for one address. It keeps the first as long as that is valid, so that connections
 //! last. In packets to or from our other addresses that one is exchanged for it, flow by flow.
-//! Checksums of TCP and UDP need no care: they are verified before packets get here, and filled in afterwards.
+//! Checksums of TCP and UDP need no care: they are verified before packets get here, and filled in
+//! afterwards.
 
 use alloc::vec::Vec;
 use core::net::Ipv6Addr;
@@ -11,8 +12,8 @@ use core::net::Ipv6Addr;
 use super::super::checksum::icmpv6;
 use super::slaac::Ipv6Config;
 
-/// Flows of other addresses that are kept: more than the stack has sockets. Of more, the one that was used least
-/// lately is forgotten.
+/// Flows of other addresses that are kept: more than the stack has sockets. Of more, the one that was used
+/// least lately is forgotten.
 const MOST_FLOWS: usize = 256;
 
 const TCP: u8 = 6;
