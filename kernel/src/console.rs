@@ -406,9 +406,11 @@ pub(crate) fn read(buffer: &mut [u8]) -> usize {
 
 /// Waits until the other side has read everything, but not for ever.
 pub(crate) fn drain() {
-    let Some(mut console) = CONSOLE.try_lock() else { return };
-    console.end();
-    console.settle();
+    wait_until_free();
+    if let Some(mut console) = CONSOLE.try_lock() {
+        console.end();
+        console.settle();
+    }
 }
 
 /// Bytes that were dropped because nobody read them in time.
@@ -419,17 +421,22 @@ pub fn lost() -> u64 {
 /// How often a crash looks whether another vCPU is done with the console.
 const PATIENCE_OF_CRASHES: u32 = 1 << 20;
 
+/// Waits until no vCPU has the console, but not for ever: it may be this one, or one that has crashed.
+fn wait_until_free() {
+    let mut looks = PATIENCE_OF_CRASHES;
+    while CONSOLE.is_locked() && looks > 0 {
+        looks -= 1;
+        cpu::relax();
+    }
+}
+
 /// A writer that reaches every sink that somebody may read, even if the console is in use: for
 /// crashes.
 pub(crate) struct Everywhere;
 
 impl Write for Everywhere {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        let mut looks = PATIENCE_OF_CRASHES;
-        while CONSOLE.is_locked() && looks > 0 {
-            looks -= 1;
-            cpu::relax();
-        }
+        wait_until_free();
         if CONSOLE.is_locked() {
             // SAFETY: whoever holds the lock is this vCPU, which has crashed and will not go on, or
             // another one that waits for the other side, and has had its time.
@@ -448,11 +455,7 @@ impl Write for Everywhere {
 /// Prints to the sinks in use from where nothing may be waited for: in a non-maskable interrupt. False
 /// if the console is in use, perhaps by what was interrupted. A virtio console gets nothing.
 pub(crate) fn try_print(text: fmt::Arguments<'_>) -> bool {
-    let mut looks = PATIENCE_OF_CRASHES;
-    while CONSOLE.is_locked() && looks > 0 {
-        looks -= 1;
-        cpu::relax();
-    }
+    wait_until_free();
     let Some(mut console) = CONSOLE.try_lock() else { return false };
     let phase = core::mem::replace(&mut console.phase, Phase::Running);
     let _ = Urgent(&mut console).write_fmt(text);
