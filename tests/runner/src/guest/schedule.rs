@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Running many jobs: those of one place share a machine and follow each other, two places work
-//! at a time, and outcomes are reported as they come.
+//! Running many jobs: they are parted into shares, each of which has a machine of its own in which jobs
+//! follow each other; two shares are worked on at a time, and outcomes are reported as they come.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
@@ -19,11 +19,18 @@ use crate::lab::Lab;
 use crate::lab::machine::{LOANS, Role};
 use crate::lab::snapshot::Snapshot;
 
-/// Places that work at the same time: a lab machine keeps one to two processors busy. Only one does if they
-/// are lent the same disk, which two machines must not write to.
+/// Shares that are worked on at the same time: a lab machine keeps one to two processors busy. Only one is if
+/// they are lent the same disk, which two machines must not write to.
 const WORKERS: usize = 2;
 
-/// One place's share of the work.
+/// Jobs of a share, but for those that must stay together: few enough that the last ones leave no worker
+/// without work for long, many enough that loading a machine for them costs little.
+const TOGETHER: usize = 24;
+
+/// A guest's memory in MiB that is much: two such guests do not run at the same time.
+const MUCH: u32 = 1024;
+
+/// A share of the work, in one place.
 struct Share<'a> {
     lab: &'a Lab,
     place: Place,
@@ -88,7 +95,8 @@ fn next<'a>(queue: &Mutex<VecDeque<Share<'a>>>) -> Option<Share<'a>> {
     queue.lock().ok()?.pop_front()
 }
 
-/// The work by place, the longest first, with everything built that it needs.
+/// The work by place, the longest first, with everything built that it needs. What uses a disk that another
+/// one uses too, or much memory, is one share.
 fn shares<'a>(lab: &'a Lab, jobs: &'a [Job]) -> Result<VecDeque<Share<'a>>> {
     lab.ensure_root()?;
     let mut places = Places::new(lab);
@@ -97,21 +105,29 @@ fn shares<'a>(lab: &'a Lab, jobs: &'a [Job]) -> Result<VecDeque<Share<'a>>> {
     let mut shares = VecDeque::new();
     for place in [Place::XenLab, Place::Direct, Place::KvmLab] {
         let mine = placed.iter().filter(|(other, ..)| *other == place);
-        let jobs: Vec<(usize, &Job)> = mine.map(|(_, index, job)| (*index, *job)).collect();
-        if !jobs.is_empty() {
-            shares.push_back(Share { lab, place, snapshot: snapshot(lab, place)?, jobs });
+        let (bound, free): (Vec<_>, Vec<_>) = mine
+            .map(|(_, index, job)| (*index, *job))
+            .partition(|(_, job)| job.memory >= MUCH || uses_anothers_disk(job, jobs));
+        let parts = [bound.as_slice()].into_iter().chain(free.chunks(TOGETHER));
+        for part in parts.filter(|part| !part.is_empty()) {
+            shares.push_back(Share { lab, place, snapshot: snapshot(lab, place)?, jobs: part.to_vec() });
         }
     }
     Ok(shares)
 }
 
-/// Whether a disk is used in two places.
+fn uses_anothers_disk(job: &Job, jobs: &[Job]) -> bool {
+    let users = |disk| jobs.iter().filter(|job| job.disks.contains(disk)).count();
+    job.disks.iter().any(|disk| users(disk) > 1)
+}
+
+/// Whether a disk is used in two shares.
 fn lends_twice(shares: &VecDeque<Share<'_>>) -> bool {
-    let mut seen: BTreeMap<&PathBuf, Place> = BTreeMap::new();
-    let mut disks = shares
-        .iter()
-        .flat_map(|share| share.jobs.iter().flat_map(|(_, job)| &job.disks).map(|disk| (disk, share.place)));
-    disks.any(|(disk, place)| *seen.entry(disk).or_insert(place) != place)
+    let mut seen: BTreeMap<&PathBuf, usize> = BTreeMap::new();
+    let mut disks = shares.iter().enumerate().flat_map(|(number, share)| {
+        share.jobs.iter().flat_map(|(_, job)| &job.disks).map(move |disk| (disk, number))
+    });
+    disks.any(|(disk, number)| *seen.entry(disk).or_insert(number) != number)
 }
 
 /// Where the job is done: in a lab machine if the guest has a network, or something is to be done beside
@@ -191,7 +207,7 @@ mod tests {
     use crate::image::Image;
 
     #[test]
-    fn a_disk_in_two_places_is_noticed() {
+    fn a_disk_in_two_shares_is_noticed() {
         let image = Image { name: "i".to_owned(), file: "i".into(), debug: None };
         let job = |env, disk: &str| Job { disks: vec![disk.into()], ..Job::new(env, image.clone()) };
         let lab = Lab::new("l".into());
@@ -200,7 +216,9 @@ mod tests {
         }
         let lends = |jobs: &[Job]| lends_twice(&jobs.iter().map(|job| share(&lab, job)).collect());
         assert!(lends(&[job(Env::Pv, "a"), job(Env::Kvm, "a")]));
-        assert!(!lends(&[job(Env::Pv, "a"), job(Env::Pvh, "a"), job(Env::Kvm, "b")]));
+        assert!(!lends(&[job(Env::Pv, "a"), job(Env::Kvm, "b")]));
+        let jobs = [job(Env::Pv, "a"), job(Env::Pvh, "a"), job(Env::Kvm, "b")];
+        assert!(uses_anothers_disk(&jobs[0], &jobs) && !uses_anothers_disk(&jobs[2], &jobs));
     }
 
     #[test]
