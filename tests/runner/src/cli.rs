@@ -95,8 +95,9 @@ pub struct Run {
     /// the lab machine has 192.0.2.1. Servers have one anyway.
     #[arg(long)]
     pub net: bool,
-    /// A shell command, to the end of the line, for the lab machine on the guest's network: run once
-    /// the guest says that it is ready. The guest is shut down after it. Implies --net.
+    /// A command, to the end of the line, for the lab machine on the guest's network: run once the guest
+    /// says that it is ready; its status counts. The guest is shut down after it. A single word is a
+    /// whole shell command: 'curl -s http://192.0.2.2/ | wc -c'. Implies --net.
     #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true, conflicts_with = "interactive")]
     pub visit: Vec<String>,
     /// Connect this terminal to the guest's console; needs one --env.

@@ -3,6 +3,7 @@
 
 use crate::env::Env;
 use crate::grid::{self, Level, ROWS, Row};
+use crate::guest::beside::Companion;
 use crate::guest::{Job, Outcome};
 use crate::image::Image;
 use crate::image::symbols::Symbols;
@@ -58,7 +59,7 @@ impl Report {
             (Some(rows), Detail::Grid) if line.verdict == Verdict::Success => self.print_grid(&line, &rows),
             _ => print!("{}", terminated(&outcome.console)),
         }
-        if let Some(companion) = &outcome.companion {
+        if let Some(companion) = outcome.companion.as_ref().filter(|_| !job.watched) {
             print!("-- beside it --\n{}", terminated(&companion.output));
         }
         if outcome.verdict == Verdict::Crash {
@@ -86,6 +87,10 @@ impl Report {
             verdict: outcome.verdict,
             reason: outcome.reason(),
         };
+        if let Some(fault) = outcome.companion.as_ref().and_then(Companion::fault) {
+            line.verdict = line.verdict.max(Verdict::Error);
+            line.reason = if line.reason.is_empty() { fault } else { format!("{}; {fault}", line.reason) };
+        }
         if self.judged_by_grid && line.verdict == Verdict::Success && line.levels != Some(env.grid().0) {
             line.verdict = Verdict::Failure;
             line.reason = match rows {
@@ -176,6 +181,7 @@ fn level_cells(levels: Option<[Level; 4]>, style: Style) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::Ending;
 
     fn line(env: Env, levels: Option<[Level; 4]>) -> Line {
         Line { env, levels, environment: "E".to_owned(), verdict: Verdict::Success, reason: String::new() }
@@ -193,6 +199,21 @@ mod tests {
     fn a_table_without_grids_has_no_columns_for_them() {
         let text = table(&[line(Env::Pv, None)], Style::plain());
         assert_eq!(text, "env            result   environment\npv             SUCCESS  E\n");
+    }
+
+    #[test]
+    fn a_run_fails_if_what_was_done_beside_its_guest_did() {
+        let image = Image { name: "i".to_owned(), file: "i".into(), debug: None };
+        let report = Report::new(&image, Detail::Console, false);
+        let verdict = |started, status| {
+            let guest = Outcome::new(Ending::Poweroff, "Test result: SUCCESS\n".to_owned(), String::new());
+            let companion = Companion { started, status, output: String::new() };
+            report.judge(Env::Pv, &guest.beside(Some(companion)), None)
+        };
+        assert_eq!(verdict(true, Some(0)).verdict, Verdict::Success);
+        assert_eq!(verdict(true, Some(1)).reason, "the command beside it ended with status 1");
+        assert_eq!(verdict(true, None).reason, "the command beside it did not end");
+        assert_eq!(verdict(false, None).verdict, Verdict::Error);
     }
 
     #[test]

@@ -18,6 +18,7 @@ use crate::guest::{Backend, Boot, Ending, Job, direct, schedule};
 use crate::image::disk::{self, Content};
 use crate::image::{Image, build};
 use crate::lab::Lab;
+use crate::lab::agent::quoted;
 use crate::lab::machine::{LOANS, Machine, Role};
 use crate::nearest;
 use crate::project::Project;
@@ -55,7 +56,8 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
         .map(|&env| {
             let words = env.command_line(&options.cmdline);
             let disks = options.boot.with_boot_disk(&image, &words, disks.clone(), scratch.path())?;
-            Ok(Job { network, ..job(env, &image, &disks, options) })
+            // Of guests that run at the same time, lines would be mixed.
+            Ok(Job { network, watched: envs.len() == 1, ..job(env, &image, &disks, options) })
         })
         .collect::<Result<Vec<Job>>>()?;
     if options.interactive {
@@ -185,6 +187,14 @@ fn disks(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
     files.iter().map(absolute).collect()
 }
 
+/// A single word is a whole shell command; of several each stays one word, whatever is in it.
+fn shell_command(words: &[String]) -> String {
+    match words {
+        [command] => command.clone(),
+        words => words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" "),
+    }
+}
+
 /// A command for the guest's neighbour, as long as this process lives.
 fn visit(command: &str) -> Beside {
     Beside { when: When::Said(": ready"), command: command.to_owned().leak(), ends_guest: true }
@@ -197,7 +207,7 @@ fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
         command_line: env.command_line(&options.cmdline),
         boot: options.boot,
         disks: disks.to_vec(),
-        beside: (!options.visit.is_empty()).then(|| visit(&options.visit.join(" "))),
+        beside: (!options.visit.is_empty()).then(|| visit(&shell_command(&options.visit))),
         backend: Backend::Kernel,
         limit: Duration::from_secs(options.timeout),
         ..Job::new(env, image.clone())
@@ -216,6 +226,14 @@ mod tests {
             cli::Command::Run(options) => envs(&options, network),
             other => bail!("{other:?} is not run"),
         }
+    }
+
+    #[test]
+    fn words_of_a_visit_stay_words() {
+        let command =
+            |words: &[&str]| shell_command(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
+        assert_eq!(command(&["sh", "-c", "a; b"]), "'sh' '-c' 'a; b'");
+        assert_eq!(command(&["curl x | sha256sum"]), "curl x | sha256sum");
     }
 
     #[test]

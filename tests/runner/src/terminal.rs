@@ -100,7 +100,11 @@ fn forward(mut sink: UnixStream, at_end: AtEnd, escaped: &AtomicBool) {
     }
 }
 
-fn show(bytes: &[u8]) -> Result<()> {
+/// Writes to standard output what was said elsewhere, at once.
+///
+/// # Errors
+/// If standard output takes nothing.
+pub fn show(bytes: &[u8]) -> Result<()> {
     let mut out = stdout().lock();
     out.write_all(bytes).and_then(|()| out.flush()).context("cannot write to standard output")
 }

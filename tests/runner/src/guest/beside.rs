@@ -7,7 +7,8 @@ use anyhow::Result;
 
 use super::Job;
 use super::session::Session;
-use crate::lab::agent::Agent;
+use crate::lab::agent::{Agent, Output};
+use crate::terminal;
 
 /// When a command beside a guest starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,10 +46,24 @@ impl Beside {
 /// What came of a command beside a guest.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Companion {
+    /// Whether its moment came.
+    pub started: bool,
     /// Exit status; `None` if it never started, or had to be ended.
     pub status: Option<i32>,
     /// What it wrote.
     pub output: String,
+}
+
+impl Companion {
+    /// What is wrong with its end, if anything is.
+    pub fn fault(&self) -> Option<String> {
+        match self.status {
+            Some(0) => None,
+            Some(status) => Some(format!("the command beside it ended with status {status}")),
+            None if self.started => Some("the command beside it did not end".to_owned()),
+            None => Some("the command beside it did not start: its moment never came".to_owned()),
+        }
+    }
 }
 
 /// Time that a command has beyond the end of its guest.
@@ -87,6 +102,11 @@ impl Launch {
         Ok(Some(launch))
     }
 
+    /// Where what it writes is kept.
+    pub(super) fn output(&self) -> String {
+        format!("{}.out", self.stem)
+    }
+
     /// What starts it in the background: to be put in front of the command that starts the guest.
     pub(super) fn prefix(&self) -> String {
         format!("setsid sh {}.sh </dev/null >/dev/null 2>&1 & ", self.stem)
@@ -105,11 +125,32 @@ impl Launch {
         ))?;
         let status = agent.get(&format!("{stem}.status"))?;
         let output = agent.get(&format!("{stem}.out"))?;
+        let started = agent.sh(&format!("[ -e {stem}.out ]"), GRACE)?.status == 0;
         agent.check(&format!("rm -f {stem}.*"))?;
         Ok(Companion {
+            started,
             status: String::from_utf8_lossy(&status).trim().parse().ok(),
             output: String::from_utf8_lossy(&output).into_owned(),
         })
+    }
+}
+
+/// Runs the command that starts the job's guest to its end; what is written beside it is shown as it comes,
+/// if somebody watches.
+///
+/// # Errors
+/// If the machine does not answer within the job's limit and `grace`.
+pub(super) fn watch(
+    agent: &mut Agent,
+    start: &str,
+    job: &Job,
+    launch: Option<&Launch>,
+    grace: Duration,
+) -> Result<Output> {
+    let limit = job.limit + grace;
+    match launch.filter(|_| job.watched) {
+        Some(launch) => agent.sh_watching(start, limit, &launch.output(), terminal::show),
+        None => agent.sh(start, limit),
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::beside::{Files, Launch};
+use super::beside::{Files, Launch, watch};
 use super::board::{Board, Console};
 use super::emulation::QUIET_PROCESSOR;
 use super::registers;
@@ -42,7 +42,7 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     // What is done beside the guest must not wait for what the one before it said.
     session.agent().check(&format!("rm -f {CONSOLE}"))?;
     let start = launch.as_ref().map(Launch::prefix).unwrap_or_default() + &with_limit(&qemu, job.limit);
-    let output = session.agent().sh(&start, job.limit + GRACE)?;
+    let output = watch(session.agent(), &start, job, launch.as_ref(), GRACE)?;
     let console = String::from_utf8_lossy(&session.agent().get(CONSOLE)?).replace('\r', "");
     let errors = session.agent().check("cat /tmp/errors")?;
     let registers = registers::concise(&session.agent().check("cat /tmp/monitor.out")?);

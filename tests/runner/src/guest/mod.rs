@@ -97,6 +97,8 @@ pub struct Job {
     pub typed: Option<Typed>,
     /// What its machine does beside it.
     pub beside: Option<Beside>,
+    /// Whether somebody watches what the command beside it writes.
+    pub watched: bool,
     /// The program of `tests/peer`, if what is done beside it uses that.
     pub peer: Option<PathBuf>,
     /// More lines for its `xl` configuration.
@@ -125,6 +127,7 @@ impl Job {
             network: false,
             typed: None,
             beside: None,
+            watched: false,
             peer: None,
             settings: &[],
             qemu: &[],

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::beside::{Files, Launch, When};
+use super::beside::{Files, Launch, When, watch};
 use super::emulation::QUIET_PROCESSOR;
 use super::session::Session;
 use super::shared_console;
@@ -88,7 +88,7 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
         job.limit.as_secs(),
         guest.name
     );
-    let created = agent.sh(&create, job.limit + GRACE)?;
+    let created = watch(agent, &create, job, launch.as_ref(), GRACE)?;
     let ending = ending(created.status, &created.text());
     let registers = match ending {
         Ending::Hang => guest.registers(agent)?,

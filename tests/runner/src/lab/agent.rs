@@ -7,6 +7,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -20,6 +21,9 @@ const LONGEST_END: usize = 32;
 
 /// Most that is read of a file at once: less than a socket holds unread.
 const PIECE: usize = 64 << 10;
+
+/// How often a file is looked at that somebody watches.
+const LOOK: Duration = Duration::from_millis(200);
 
 /// Longest time for a command that only touches files.
 const FILE_LIMIT: Duration = Duration::from_secs(60);
@@ -68,6 +72,41 @@ impl Agent {
     pub fn sh(&mut self, command: &str, limit: Duration) -> Result<Output> {
         let token = self.send(command)?;
         self.answer(&token, limit).with_context(|| format!("the lab machine did not finish `{command}`"))
+    }
+
+    /// The same, but what is written to `file` meanwhile is handed to `sink` as it comes.
+    ///
+    /// # Errors
+    /// Those of [`Self::sh`], and those of `sink`.
+    pub fn sh_watching(
+        &mut self,
+        command: &str,
+        limit: Duration,
+        file: &str,
+        mut sink: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<Output> {
+        const RESULT: &str = "/tmp/watched";
+        self.check(&format!(
+            "rm -f {RESULT}.*; (sh -c {} >{RESULT}.out 2>&1; echo $? >{RESULT}.status) </dev/null >/dev/null 2>&1 &",
+            quoted(command)
+        ))?;
+        let deadline = Instant::now() + limit;
+        let mut seen = 0;
+        loop {
+            let ended = !self.get(&format!("{RESULT}.status"))?.is_empty();
+            let news = self.sh(&format!("tail -c +{} {file} 2>/dev/null", seen + 1), FILE_LIMIT)?.bytes;
+            seen += news.len();
+            sink(&news)?;
+            if ended {
+                let status =
+                    String::from_utf8_lossy(&self.get(&format!("{RESULT}.status"))?).trim().parse()?;
+                return Ok(Output { bytes: self.get(&format!("{RESULT}.out"))?, status });
+            }
+            if Instant::now() > deadline {
+                bail!("the lab machine did not finish `{command}` within {} s", limit.as_secs());
+            }
+            thread::sleep(LOOK);
+        }
     }
 
     /// Runs a short shell command that must succeed, and gives what it wrote.

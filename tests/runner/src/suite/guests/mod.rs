@@ -364,6 +364,7 @@ impl GuestCase {
             network: self.test.network,
             typed: self.test.typed,
             beside: self.test.beside,
+            watched: false,
             peer: peer.filter(|_| self.needs_peer()).cloned(),
             settings: self.test.settings,
             qemu: &[],
@@ -572,11 +573,8 @@ fn faults(case: &GuestCase, outcome: &Outcome, explanation: &str) -> Vec<String>
 
 fn fault_beside(companion: Option<&Companion>) -> Option<String> {
     match companion {
-        Some(Companion { status: Some(0), .. }) => None,
-        Some(Companion { status: Some(status), .. }) => {
-            Some(format!("the command beside it ended with status {status}"))
-        }
-        _ => Some("the command beside it did not start, or did not end".to_owned()),
+        Some(companion) => companion.fault(),
+        None => Some("there is no command beside it".to_owned()),
     }
 }
 
@@ -628,7 +626,7 @@ mod tests {
             let guest = outcome(Ending::Poweroff, "Test result: SUCCESS\n");
             faults(&case, &Outcome { companion, ..guest }, "").len()
         };
-        let companion = |status| Some(Companion { status, output: "heard\n".to_owned() });
+        let companion = |status| Some(Companion { started: true, status, output: "heard\n".to_owned() });
         assert_eq!(faults(companion(Some(0))), 0);
         assert_eq!(faults(companion(Some(1))), 1);
         assert_eq!(faults(companion(None)), 1);
