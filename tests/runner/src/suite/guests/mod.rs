@@ -4,6 +4,7 @@
 //! Each topic has a file with a table of [`GuestTest`]s; a new topic is a new file in `TOPICS`.
 
 mod boards;
+mod conditions;
 mod console;
 mod core;
 mod disks;
@@ -56,6 +57,7 @@ const TOPICS: &[&[GuestTest]] = &[
     faults::TESTS,
     memory::TESTS,
     network::TESTS,
+    conditions::TESTS,
     vcpus::TESTS,
     peers::TESTS,
     rungs::TESTS,

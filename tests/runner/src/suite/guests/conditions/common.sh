@@ -1,0 +1,121 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# What tests of unkind conditions share: a bridge where nobody but dom0 itself speaks, a file on a loop device, and
+# checks that are all made, one after the other, and told by name.
+failed=0
+burners=
+said=/var/log/xen/guest-$GUEST.log
+
+check() {
+    what=$1
+    shift
+    if "$@" >/tmp/check 2>&1; then
+        echo "ok: $what"
+    else
+        echo "FAILED: $what"
+        tail -n 5 /tmp/check
+        failed=1
+    fi
+}
+
+# A bridge with these addresses of dom0's. It speaks IPv6 only if it has an address of its own.
+bridge() {
+    ip link delete plain 2>/dev/null
+    sysctl -qw net.ipv6.conf.default.disable_ipv6=1
+    ip link add plain type bridge
+    for address; do
+        case $address in *:*) sysctl -qw net.ipv6.conf.plain.disable_ipv6=0 net.ipv6.conf.plain.accept_dad=0 ;; esac
+        ip address add "$address" dev plain
+    done
+    ip link set plain up
+}
+
+# An ext4 with a file of 8 MiB and one of 1 MB, a disk of the guest's on a loop device.
+site() {
+    rm -rf /tmp/eight /tmp/eight.img
+    mkdir /tmp/eight
+    head -c 8388608 /dev/urandom >/tmp/eight/eight.bin
+    head -c 1000000 /tmp/eight/eight.bin >/tmp/eight/one.bin
+    eight=$(sha256sum </tmp/eight/eight.bin)
+    one=$(sha256sum </tmp/eight/one.bin)
+    truncate -s 24M /tmp/eight.img
+    mke2fs -q -t ext4 -d /tmp/eight /tmp/eight.img
+    rm -rf /tmp/eight
+    xl block-attach $DOMID format=raw,vdev=${1:-xvda},access=r,target="$(losetup -f --show /tmp/eight.img)"
+}
+
+connect() {
+    xl network-attach $DOMID mac=00:16:3e:00:00:02 bridge=plain
+}
+
+# Lets the guest, which has got its interface, run, and waits until it answers at this address.
+begin() {
+    xl unpause $DOMID
+    for second in $(seq 60); do
+        curl -gsS -m 2 -o /dev/null "http://$1/one.bin" && return
+        sleep 1
+    done
+    echo "it does not answer: $(tail -n 3 "$said")"
+    xl destroy $DOMID
+    exit 1
+}
+
+# Takes dom0's processor, and the guest's as far as the scheduler lets it.
+burn() {
+    for burner in 1 2; do
+        (while :; do :; done) &
+        burners="$burners $!"
+    done
+}
+
+# Ends the guest, and with it the test.
+end() {
+    [ -z "$burners" ] || kill $burners
+    if [ $failed -eq 0 ]; then xl shutdown $DOMID; else xl destroy $DOMID; fi
+    losetup -D
+    exit $failed
+}
+
+# Whether what a command fetches is whole that often.
+arrives() {
+    times=$1
+    sum=$2
+    shift 2
+    for time in $(seq "$times"); do
+        [ "$("$@" | sha256sum)" = "$sum" ] || { echo "not at time $time"; return 1; }
+    done
+}
+
+# Whether the guest has taken less than a tenth of the ten seconds that this lasts.
+is_idle() {
+    before=$(xl list $DOMID | awk 'END { print $NF }')
+    sleep 10
+    after=$(xl list $DOMID | awk 'END { print $NF }')
+    echo "$before s of CPU before, $after s after ten seconds"
+    awk "BEGIN { exit !($after - $before < 1) }"
+}
+
+# What the guest owes to whoever connects to it and is silent.
+bears_silence() {
+    python3 -c "$silence" idle "$1" >/tmp/idle 2>&1 &
+    idle=$!
+    sleep 1
+    check 'ten seconds with an idle connection cost nothing' is_idle
+    wait $idle
+    idle=$?
+    check 'an idle connection is closed after its limit' sh -c "cat /tmp/idle; exit $idle"
+    check 'half a request is answered by 408' python3 -c "$silence" half "$1"
+}
+
+# Its limits are 15 and 10 seconds; a busy machine has more.
+silence='
+import socket, sys
+peer = socket.create_connection((sys.argv[2], 80), 20)
+peer.settimeout(45)
+if sys.argv[1] == "half":
+    peer.sendall(b"GET / HTTP/1.1\r\nHo")
+    answer = peer.recv(1000)
+    assert answer.startswith(b"HTTP/1.1 408 "), answer
+else:
+    answer = peer.recv(1000)
+    assert answer == b"", answer
+'
