@@ -9,7 +9,7 @@ mod network;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::time::Duration;
 
-use embassy_net::{Config, ConfigV4, Ipv4Cidr, StaticConfigV4};
+use embassy_net::{Config, ConfigV4, ConfigV6, Ipv4Cidr, Ipv6Cidr, StaticConfigV4, StaticConfigV6};
 
 use host::Host;
 use network::{Kind, Network};
@@ -99,6 +99,23 @@ fn a_gateway_outside_of_the_prefix_is_asked_for_and_used() {
         assert_eq!(network.asked_for(GATEWAY), 1, "/{prefix}");
         assert_eq!(network.datagrams, 1, "/{prefix}");
     }
+}
+
+#[test]
+fn a_link_local_gateway_serves_an_address_without_a_prefix() {
+    let mut host = Host::new(Config::default(), Network::default());
+    let (far, own) =
+        (Ipv6Addr::new(0x2001, 0xdb8, 9, 9, 0, 0, 0, 1), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 2));
+    host.stack.set_config_v6(ConfigV6::Static(StaticConfigV6 {
+        address: Ipv6Cidr::new(own, 128),
+        gateway: Some(network::ROUTER),
+        dns_servers: Default::default(),
+    }));
+    for _ in 0..3 {
+        host.receive(network::echo_request(far, own));
+        host.run(SECOND * 2);
+    }
+    assert!(host.network().sent(Kind::EchoReply { source: own }) > 0);
 }
 
 #[test]
