@@ -40,8 +40,9 @@ pub enum Command {
     /// result into docs/.
     #[command(override_usage = "scripts/bench blk|net|spectrum [--quick]")]
     Bench(Bench),
-    /// Run the tests: `quick` = those of this machine alone; `long` = those that take very long;
-    /// `list`; or those whose name contains one of the words; all but the long ones by default.
+    /// Run the tests: `quick` = those of this machine alone; `long` = those that take very long; `list`; or
+    /// those whose name contains one of the words, or ends with it if it has a slash; all but the long ones
+    /// by default.
     #[command(override_usage = "scripts/test [quick|long|list|WORD...]")]
     Test {
         /// `quick`, `long`, `list`, or words of the names of tests.

@@ -35,7 +35,7 @@ pub enum Choice {
     /// The long ones: they repeat for many minutes what others do a few times, or do it in the environments
     /// where it is no different.
     Long,
-    /// Those whose name contains one of these words.
+    /// Those whose name contains one of these words, or ends with it if there is a slash in it.
     Matching(Vec<String>),
 }
 
@@ -56,9 +56,15 @@ impl Choice {
         match self {
             Self::Quick | Self::All => true,
             Self::Long => false,
-            Self::Matching(words) => words.iter().any(|word| name.contains(word.as_str())),
+            Self::Matching(words) => words.iter().any(|word| is_meant(name, word)),
         }
     }
+}
+
+/// Whether the word stands for the test: it is a part of its name, or its end if it has a slash, as `pv` is a
+/// part of `pvh`.
+fn is_meant(name: &str, word: &str) -> bool {
+    if word.contains('/') { name.ends_with(word) } else { name.contains(word) }
 }
 
 /// A test with a machine of its own.
@@ -156,7 +162,7 @@ fn names(project: &Project) -> Result<Vec<String>> {
 fn require_known(choice: &Choice, names: &[String]) -> Result<()> {
     let Choice::Matching(words) = choice else { return Ok(()) };
     for word in words {
-        if !names.iter().any(|name| name.contains(word.as_str())) {
+        if !names.iter().any(|name| is_meant(name, word)) {
             let guess = nearest(word, names.iter().map(String::as_str));
             let guess = guess.map(|guess| format!(", did you mean {guess}?")).unwrap_or_default();
             bail!("no test's name contains {word}{guess} (scripts/test list names all)");
@@ -210,6 +216,8 @@ mod tests {
         let choice = Choice::of_words(&["smoke".to_owned(), "grid".to_owned()]).unwrap();
         assert!(choice.has("the_grid_is_right/pv"));
         assert!(!choice.has("memory"));
+        let choice = Choice::of_words(&["grid/pv".to_owned()]).unwrap();
+        assert!(choice.has("the_grid/pv") && !choice.has("the_grid/pvh"));
         assert_eq!(Choice::of_words(&["list".to_owned()]), None);
     }
 

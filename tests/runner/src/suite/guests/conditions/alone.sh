@@ -5,7 +5,7 @@ bridge 10.0.0.1/24
 site
 connect
 begin 10.0.0.2
-sleep 15 # it has looked for routers in vain by now
+bears_half_a_request 10.0.0.2
 
 check 'twenty files of 8 MiB arrive whole' \
     arrives 20 "$eight" curl -sS -m 60 http://10.0.0.2/eight.bin

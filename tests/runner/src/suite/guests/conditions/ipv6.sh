@@ -5,7 +5,7 @@ bridge fd00::1/64
 site
 connect
 begin '[fd00::2]'
-sleep 15 # long enough for anybody who still looks for routers
+bears_half_a_request fd00::2
 
 check 'five files of 8 MiB arrive whole' arrives 5 "$eight" curl -gsS -m 60 'http://[fd00::2]/eight.bin'
 bears_silence fd00::2

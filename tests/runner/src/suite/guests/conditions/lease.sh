@@ -9,7 +9,7 @@ dnsmasq --interface=plain --bind-interfaces --except-interface=lo --no-resolv --
 site
 connect
 begin 10.0.0.2
-sleep 15 # it has looked for routers in vain by now
+bears_half_a_request 10.0.0.2
 
 check 'five files of 8 MiB arrive whole' arrives 5 "$eight" curl -sS -m 60 http://10.0.0.2/eight.bin
 bears_silence 10.0.0.2
