@@ -44,7 +44,8 @@ fn a_file_gets_through_a_network_that_takes_less_and_says_so() {
     for (is_ipv4, mtu) in [(true, 1280), (false, 1280), (true, 576), (true, 1499), (false, 1400)] {
         let (world, time) = send((mtu, Router::Tells), Opener::Peer, is_ipv4, 20 * SECOND);
         let network = world.network.lock().unwrap();
-        assert!(time < 3 * SECOND && network.dropped < 100, "{mtu}: {time} ms, {} dropped", network.dropped);
+        // Sooner than the stack's timer.
+        assert!(time < SECOND && network.dropped < 100, "{mtu}: {time} ms, {} dropped", network.dropped);
         assert_eq!(network.sizes.iter().max(), Some(&mtu), "no smaller than need be");
     }
 }

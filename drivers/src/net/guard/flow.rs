@@ -4,12 +4,13 @@
 use super::congestion::Congestion;
 use super::headers::{ACK, Headers, RST, SYN, Tuple};
 use super::peer::Peer;
+use super::prompt::Prompt;
 
 /// Times that data is sent again before its size is suspected to be why none of it arrives.
 const SUSPECT: u32 = 2;
 
 /// Acknowledgements of the same data that mean a loss: RFC 5681, section 3.2.
-const DUPLICATES: u32 = 3;
+pub(super) const DUPLICATES: u32 = 3;
 
 /// A TCP connection.
 #[derive(Clone, Copy, Debug)]
@@ -29,6 +30,8 @@ pub(super) struct Flow {
     time_outs: u32,
     /// It is known why the next one is sent again.
     is_expected: bool,
+    /// What of the peer's we acknowledged last.
+    received: u32,
     /// When something was sent last, in nanoseconds.
     used: u64,
     /// What the peer said in its SYN.
@@ -62,6 +65,7 @@ impl Flow {
             times: 0,
             time_outs: 0,
             is_expected: false,
+            received: 0,
             used: now,
             peer: None,
             congestion: None,
@@ -132,6 +136,19 @@ impl Flow {
             self.recovery = Some(self.next);
         }
         self.time_outs = self.time_outs.saturating_add(1);
+    }
+
+    /// We acknowledge the peer's numbers before `sequence`.
+    pub(super) fn note_received(&mut self, sequence: u32) {
+        self.received = sequence;
+    }
+
+    /// What has a `stack` send again at once, whose numbers are moved by `offset`; `None` before there is a
+    /// connection.
+    pub(super) fn prompt(&self, stack: Tuple, offset: u32) -> Option<Prompt> {
+        let (_, window) = self.windows.filter(|_| self.is_alive)?;
+        let acknowledged = self.first.wrapping_sub(offset);
+        Some(Prompt { stack, sequence: self.received, acknowledged, window })
     }
 
     /// A router has said why the stack will send what is on its way again: it is no congestion, and there is

@@ -239,6 +239,14 @@ pub(super) fn map([a, b, c, d]: [u8; 4]) -> Address {
     [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d]
 }
 
+/// The IPv4 address that is mapped into this one, if one is.
+pub(super) fn unmap(address: &Address) -> Option<[u8; 4]> {
+    match address {
+        [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d] => Some([*a, *b, *c, *d]),
+        _ => None,
+    }
+}
+
 /// Writes `bytes` at `place`, if that is in `frame`.
 pub(super) fn set<const LENGTH: usize>(frame: &mut [u8], place: usize, bytes: [u8; LENGTH]) {
     if let Some(field) = frame.get_mut(place..).and_then(<[u8]>::first_chunk_mut) {

@@ -29,6 +29,7 @@ mod headers;
 mod paths;
 mod peer;
 mod ports;
+mod prompt;
 mod random;
 mod sequence;
 mod siphash;
@@ -44,7 +45,7 @@ use alloc::boxed::Box;
 
 use datagrams::Datagrams;
 use errors::TooBig;
-use flow::Flow;
+use flow::DUPLICATES;
 use flows::Flows;
 use headers::{ACK, Direction, Headers, SYN, TCP, Tuple, destination};
 use paths::{Limit, Paths};
@@ -121,6 +122,7 @@ impl<'k> Guard<'k> {
         let sequence = headers.sequence(frame);
         let Some(flow) = self.flows.get_or_add(&wire, place, sequence, now) else { return wire };
         let flags = headers.flags(frame);
+        flow.note_received(headers.acknowledgement(frame));
         if flags & SYN != 0 {
             flow.open(sequence, flags & ACK != 0, now);
         }
@@ -149,7 +151,7 @@ impl<'k> Guard<'k> {
     pub(super) fn incoming(&mut self, frame: &mut [u8], mtu: usize) -> u8 {
         let Some(headers) = Headers::find(frame) else {
             if let Some(message) = TooBig::find(frame) {
-                self.heed(&message, mtu);
+                return self.heed(&message, frame, mtu);
             }
             return 0;
         };
@@ -187,20 +189,25 @@ impl<'k> Guard<'k> {
     }
 
     /// Believes a router that a packet is too big if that is on its way. Who is not on the path does not know
-    /// its numbers (RFC 5927, section 7).
-    fn heed(&mut self, message: &TooBig, mtu: usize) {
+    /// its numbers (RFC 5927, section 7). Then the message in `frame` becomes one to the stack to send it
+    /// again, which it is to get as often as returned again.
+    fn heed(&mut self, message: &TooBig, frame: &mut [u8], mtu: usize) -> u8 {
         let now = (self.now)();
         let TooBig { mtu: told, quoted, sequence } = message;
         let (wire, size) = (quoted.tuple(Direction::Out), quoted.end);
-        let is_under_way = if quoted.protocol == TCP {
-            let place = self.random.of_connection(&wire).place;
-            let flow = self.flows.get(&wire, place).filter(|flow| flow.is_under_way(*sequence));
-            flow.map(Flow::expect_again).is_some()
-        } else {
-            self.datagrams.has_sent(&wire, size, now)
+        let Secret { offset, place } = self.random.of_connection(&wire);
+        let flow = self.flows.get(&wire, place).filter(|flow| flow.is_under_way(*sequence));
+        let is_under_way = match quoted.protocol {
+            TCP => flow.is_some(),
+            _ => self.datagrams.has_sent(&wire, size, now),
         };
-        if is_under_way && size <= mtu {
-            self.paths.lower(&wire.remote.address, quoted.is_ipv4, size, *told, now);
-        }
+        let is_less = is_under_way
+            && size <= mtu
+            && self.paths.lower(&wire.remote.address, quoted.is_ipv4, size, *told, now);
+        let Some(flow) = flow.filter(|_| is_less) else { return 0 };
+        flow.expect_again();
+        let Some(prompt) = flow.prompt(self.ports.of_stack(&wire), offset) else { return 0 };
+        prompt.write(frame);
+        DUPLICATES as u8
     }
 }

@@ -60,19 +60,28 @@ impl Paths {
         Some(Limit { mtu: path.mtu, is_divided: path.is_divided })
     }
 
-    /// A router said that a packet of `size` bytes to `host` is too big, and that one of `told` would not be;
-    /// 0 if it did not say.
-    pub(super) fn lower(&mut self, host: &Address, is_ipv4: bool, size: usize, told: usize, now: u64) {
+    /// True if the path takes less than was known before: a router said that a packet of `size` bytes to
+    /// `host` is too big, and that one of `told` would not be; 0 if it did not say.
+    pub(super) fn lower(
+        &mut self,
+        host: &Address,
+        is_ipv4: bool,
+        size: usize,
+        told: usize,
+        now: u64,
+    ) -> bool {
         let told = match told {
             0 => PLATEAUS.into_iter().find(|plateau| *plateau < size).unwrap_or(LEAST_IPV4),
             told => told,
         };
         if told >= size {
-            return;
+            return false;
         }
         let least = if is_ipv4 { LEAST_IPV4 } else { LEAST_IPV6 };
         let known = self.limit(host, now).map_or(usize::MAX, |limit| limit.mtu);
-        self.set(host, told.max(least).min(known), told < least && is_ipv4, false, now);
+        let mtu = told.max(least);
+        self.set(host, mtu.min(known), told < least && is_ipv4, false, now);
+        mtu < known.min(size)
     }
 
     /// Packets of `size` bytes to `host` seem to get lost on their way, without anybody saying so: smaller

@@ -108,6 +108,11 @@ impl Ports {
         wire.local.port
     }
 
+    /// The ends as the stack has them, of those on the network.
+    pub(super) fn of_stack(&self, wire: &Tuple) -> Tuple {
+        self.wire.get(wire).map_or(*wire, |port| with_port(wire, *port))
+    }
+
     /// Whether the stack's datagram begins a connection.
     fn is_ours(&mut self, stack: &Tuple) -> bool {
         let (remote, local) = (stack.remote.port, stack.local.port);
