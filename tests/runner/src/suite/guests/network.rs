@@ -32,6 +32,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Pv, Env::Pvh, Env::Kvm, Env::Fv])
         .long_envs(&[Env::Pvhvm, Env::HvmPvDrivers, Env::QemuXen])
         .visited_by(include_str!("network/echo.sh")),
+    GuestTest::new("a_peer_behind_a_network_that_takes_less_gets_everything", "echo")
+        .envs(&[Env::Pv])
+        .long_envs(&[Env::Pvh, Env::Kvm])
+        .visited_by(include_str!("network/path.sh")),
     GuestTest::new("what_is_sent_comes_back_to_who_looks_for_it", "echo")
         .envs(&[Env::Pvh])
         .long_envs(&[Env::Pv, Env::QemuXen])
