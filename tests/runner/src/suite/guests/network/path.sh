@@ -4,15 +4,15 @@
 set -e
 ip netns add router
 ip netns add far
-ip link add near type veth peer name up netns router
-ip -n router link add down type veth peer name eth0 netns far
-ip address add 198.51.100.1/30 dev near
-ip -n router address add 198.51.100.2/30 dev up
-ip -n router address add 203.0.113.1/24 dev down
+ip link add near0 type veth peer name west0 netns router
+ip -n router link add east0 type veth peer name eth0 netns far
+ip address add 198.51.100.1/30 dev near0
+ip -n router address add 198.51.100.2/30 dev west0
+ip -n router address add 203.0.113.1/24 dev east0
 ip -n far address add 203.0.113.2/24 dev eth0
-ip link set near mtu 1280 up
-ip -n router link set up mtu 1280 up
-ip -n router link set down up
+ip link set near0 mtu 1280 up
+ip -n router link set west0 mtu 1280 up
+ip -n router link set east0 up
 ip -n far link set eth0 up
 ip route add 203.0.113.0/24 via 198.51.100.2
 ip -n router route add default via 198.51.100.1
