@@ -4,18 +4,35 @@
 //! A flush makes durable what was acknowledged before it, by whatever backend. One that goes to a new
 //! backend cannot vouch for what the old one had in its cache. If that one closed the device, it wrote its
 //! cache back, or left it with the device below, which the next flush reaches: Linux's backend and QEMU's do
-//! so. If it just vanished, with its process or its domain, that is not known. Linux's frontend ignores this
+//! so. A kernel's driver keeps nothing itself: if it is unbound and bound again without a word, as Linux's can
+//! be, what it answered is below it, in the same domain. If a process such as QEMU, which has caches of its
+//! own, or a whole domain has vanished, it is not known what is lost. Linux's frontend ignores this
 //! (`blkif_recover` in `drivers/block/xen-blkfront.c`); here the next flush fails once, as `fsync` does after
 //! a write-back that failed: then an application knows that it has to look at, or to write again, what it
 //! wrote since its last flush. Without unflushed writes nobody notices.
 
+use xen::xenbus::State;
+
 /// How a backend left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Departure {
-    /// It said that it has closed the device.
+    /// It has closed the device, or is a driver that left its cache with the device below.
     Orderly,
     /// It vanished, or began anew without a word.
     Abrupt,
+}
+
+impl Departure {
+    /// How the backend left whose directory is `backend`, and which is in this state since; `None` if the
+    /// directory is gone. Toolstacks name the directory by what serves it: `vbd` is a kernel's driver, `qdisk`
+    /// is QEMU.
+    pub(super) fn of(backend: &str, state: Option<State>) -> Self {
+        match state {
+            Some(State::Closed) => Self::Orderly,
+            Some(_) if backend.split('/').any(|part| part == "vbd") => Self::Orderly,
+            _ => Self::Abrupt,
+        }
+    }
 }
 
 /// Acknowledged writes, and what became of them.
@@ -94,6 +111,21 @@ mod tests {
         cache.forget();
         cache.left(Departure::Abrupt);
         assert!(!cache.is_lost(), "told once");
+    }
+
+    #[test]
+    fn what_is_lost_depends_on_who_left_and_how() {
+        let (kernel, qemu) = ("/local/domain/0/backend/vbd/1/51712", "/local/domain/0/backend/qdisk/1/51712");
+        for (backend, state, departure) in [
+            (kernel, Some(State::Closed), Departure::Orderly),
+            (kernel, Some(State::InitWait), Departure::Orderly),
+            (kernel, None, Departure::Abrupt),
+            (qemu, Some(State::Closed), Departure::Orderly),
+            (qemu, Some(State::InitWait), Departure::Abrupt),
+            (qemu, None, Departure::Abrupt),
+        ] {
+            assert_eq!(Departure::of(backend, state), departure, "{backend} {state:?}");
+        }
     }
 
     #[test]

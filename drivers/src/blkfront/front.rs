@@ -96,10 +96,8 @@ impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
     /// How the backend left. It stays closed until we begin again.
     async fn departure(&mut self) -> Departure {
         let Some(device) = &self.device else { return Departure::Abrupt };
-        match device.read("state").await {
-            Ok(Some(state)) if State::of(&state) == State::Closed => Departure::Orderly,
-            _ => Departure::Abrupt,
-        }
+        let state = device.read("state").await.ok().flatten();
+        Departure::of(device.backend(), state.map(|state| State::of(&state)))
     }
 
     /// A ring and an event channel for queue `number`, with the grants of the ring's pages.

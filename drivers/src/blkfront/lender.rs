@@ -74,9 +74,9 @@ impl<'p, P: Platform> Lender<'p, P> {
         self.persistent = persistent;
     }
 
-    /// Removes from a page what the backend is not to see: all of it, if it is to write it, and what lies behind
-    /// the `length` bytes in use, if it is to read it. It costs nothing for fresh pages. Those that stay granted
-    /// never hold anything that this backend has not seen.
+    /// Removes from a page what the backend is not to see: all of it, if it is to write it, and what lies
+    /// behind the `length` bytes in use, if it is to read it. It costs nothing for fresh pages. Those that
+    /// stay granted never hold anything that this backend has not seen.
     pub(super) fn clear(&self, page: &mut P::Page, job: &Job<P::Page>, length: usize) {
         let start = match (job.operation, job.content) {
             (Operation::Read, Content::Own | Content::Unknown) => 0,

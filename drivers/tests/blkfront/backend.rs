@@ -64,6 +64,8 @@ pub(crate) struct Guest {
     pub(crate) operations: RefCell<HashMap<u8, u32>>,
     /// Events that it got.
     pub(crate) events: Cell<u64>,
+    /// Its directory.
+    backend: Cell<&'static str>,
     /// Rings that it keeps.
     pub(crate) kept_rings: RefCell<Vec<BackRing>>,
     /// Pages that it keeps.
@@ -96,6 +98,7 @@ impl Guest {
             answered: Cell::new(0),
             operations: RefCell::default(),
             events: Cell::new(0),
+            backend: Cell::new(BACKEND),
             kept_rings: RefCell::default(),
             kept: RefCell::default(),
             persistent: RefCell::default(),
@@ -108,18 +111,25 @@ impl Guest {
     /// What the toolstack does for a new disk.
     pub(crate) fn plug_in(&self) {
         let write = |path: String, value: &str| self.xenstored.write(&path, value);
-        write(format!("{FRONTEND}/backend"), BACKEND);
+        let backend = self.backend.get();
+        write(format!("{FRONTEND}/backend"), backend);
         write(format!("{FRONTEND}/backend-id"), "3");
         write(format!("{FRONTEND}/state"), "1");
         self.xenstored.give(FRONTEND, 1);
         self.xenstored.give(&format!("{FRONTEND}/state"), 1);
-        write(format!("{BACKEND}/online"), "1");
+        write(format!("{backend}/online"), "1");
         self.be(State::Initialising);
+    }
+
+    /// Has the backend be in another directory.
+    pub(crate) fn serve_from(&self, backend: &'static str) {
+        self.backend.set(backend);
+        self.plug_in();
     }
 
     /// The backend's state.
     pub(crate) fn be(&self, state: State) {
-        self.xenstored.write(&format!("{BACKEND}/state"), state.number().to_string());
+        self.xenstored.write(&format!("{}/state", self.backend.get()), state.number().to_string());
     }
 
     pub(crate) fn front_state(&self) -> Option<State> {
@@ -229,7 +239,7 @@ impl Guest {
     /// and queues before there is a ring, and of all else when it connects.
     fn tell(&self, which: impl Fn(&str) -> bool) {
         for (key, value) in self.keys.borrow().iter().filter(|(key, _)| which(key)) {
-            self.xenstored.write(&format!("{BACKEND}/{key}"), value);
+            self.xenstored.write(&format!("{}/{key}", self.backend.get()), value);
         }
     }
 

@@ -103,12 +103,23 @@ async fn restart(guest: &Guest, leave: impl AsyncFnOnce()) {
 #[test]
 fn flush_fails_once_when_the_backend_vanished_with_unflushed_writes() {
     let guest = Guest::new(1 << 20, &[("feature-flush-cache", "1")]);
+    guest.serve_from("/local/domain/3/backend/qdisk/1/51712");
     let vanishes = restart(&guest, async || guest.be(State::InitWait));
     guest.play(vanishes, async |disk| {
         disk.write(0, guest.buffer(4096, 7)).await.unwrap();
         let both = join(disk.flush(), disk.flush()).await;
         assert_eq!(both, (Err(Error::Lost), Err(Error::Lost)), "each of them was asked for before");
         disk.flush().await.unwrap();
+    });
+}
+
+#[test]
+fn flush_succeeds_when_a_kernels_driver_is_unbound_and_bound() {
+    let guest = Guest::new(1 << 20, &[("feature-flush-cache", "1")]);
+    let rebound = restart(&guest, async || guest.be(State::InitWait));
+    guest.play(rebound, async |disk| {
+        disk.write(0, guest.buffer(4096, 7)).await.unwrap();
+        assert_eq!(join(disk.flush(), disk.flush()).await, (Ok(()), Ok(())));
     });
 }
 

@@ -147,8 +147,8 @@ impl<P: Page> Table<P> {
         (0..held).rev().filter(|index| self.release_held(*index)).count() as u32
     }
 
-    /// Pages in quarantine that `domain` does not let go of. A driver that connects anew to a peer which keeps
-    /// pages each time uses this to stop.
+    /// Pages in quarantine that `domain` does not let go of. A driver that connects anew to a peer which
+    /// keeps pages each time uses this to stop.
     pub fn quarantined_for(&self, domain: DomainId) -> u32 {
         self.state().quarantine.iter().filter(|held| held.domain == Some(domain)).count() as u32
     }
