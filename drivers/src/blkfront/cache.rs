@@ -4,9 +4,9 @@
 //! A flush makes durable what was acknowledged before it, by whatever backend. One that goes to a new
 //! backend cannot vouch for what the old one had in its cache. If that one closed the device, it wrote its
 //! cache back, or left it with the device below, which the next flush reaches: Linux's backend and QEMU's do
-//! so. A kernel's driver keeps nothing itself: if it is unbound and bound again without a word, as Linux's can
-//! be, what it answered is below it, in the same domain. If a process such as QEMU, which has caches of its
-//! own, or a whole domain has vanished, it is not known what is lost. Linux's frontend ignores this
+//! so. A kernel's driver keeps nothing itself: if it is unbound and bound again without a word, as Linux's
+//! can be, what it answered is below it, in the same domain. If a process such as QEMU, which has caches of
+//! its own, or a whole domain has vanished, it is not known what is lost. Linux's frontend ignores this
 //! (`blkif_recover` in `drivers/block/xen-blkfront.c`); here the next flush fails once, as `fsync` does after
 //! a write-back that failed: then an application knows that it has to look at, or to write again, what it
 //! wrote since its last flush. Without unflushed writes nobody notices.
@@ -24,8 +24,8 @@ pub(super) enum Departure {
 
 impl Departure {
     /// How the backend left whose directory is `backend`, and which is in this state since; `None` if the
-    /// directory is gone. Toolstacks name the directory by what serves it: `vbd` is a kernel's driver, `qdisk`
-    /// is QEMU.
+    /// directory is gone. Toolstacks name the directory by what serves it: `vbd` is a kernel's driver,
+    /// `qdisk` is QEMU.
     pub(super) fn of(backend: &str, state: Option<State>) -> Self {
         match state {
             Some(State::Closed) => Self::Orderly,

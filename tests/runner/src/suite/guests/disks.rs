@@ -189,7 +189,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["busybox", "hello"]),
     GuestTest::new("ext4_in_a_partition_is_read", "files")
         .in_pvh()
-        .words("partitions partition=1 ls=/ sha256=/deep/busybox")
+        .words("partitions disk=/dev/sda1 ro 4 ls=/ sha256=/deep/busybox")
         .after(EXT4)
         .telling(&["partition 1: 12582912 bytes at 1048576", "deep/"]),
 ];
