@@ -10,7 +10,7 @@ pub fn xl(image: &Image) -> String {
         "# Start it with: xl create -c {name}.cfg
 name = \"{name}\"
 memory = 64
-vcpus = 1
+vcpus = 1                    # do not leave this out: xl may refuse small guests then
 
 type = \"pvh\"                # or \"pv\"
 kernel = \"{file}\"
