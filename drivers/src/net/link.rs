@@ -155,7 +155,7 @@ impl<'k, K: Platform> Link<'k, K> {
     }
 
     /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in. What is too long for the
-    /// network leaves in pieces; if it is neither TCP nor IPv4 without options it is lost.
+    /// network leaves in pieces; if it has options of IPv4 or extension headers of IPv6 it is lost.
     pub fn send(&mut self, frame: &mut [u8]) {
         self.send_within(frame, self.mtu);
     }

@@ -32,6 +32,7 @@ mod channels;
 mod checksum;
 mod config;
 mod error;
+mod fragments;
 mod frontend;
 mod groups;
 mod guard;

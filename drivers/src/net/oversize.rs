@@ -13,6 +13,7 @@ use alloc::vec;
 use core::sync::atomic::{AtomicU16, Ordering};
 
 use super::checksum::{self, ETHERNET_HEADER, Transport};
+use super::fragments;
 use super::offer::MOST_MTU;
 use super::train::{LONGEST_HEADERS, Segment};
 
@@ -96,6 +97,10 @@ fn segment_size(frame: &mut [u8]) -> Option<(&mut [u8; 2], usize)> {
 pub(super) fn divide(frame: &mut [u8], segment: Option<&Segment>, mtu: usize, send: impl FnMut(&mut [u8])) {
     match segment {
         Some(segment) => cut(frame, segment, send),
+        None if frame.get(12..ETHERNET_HEADER) == Some(&[0x86, 0xdd]) => {
+            checksum::fill(frame);
+            fragments::divide(frame, mtu, NUMBER.fetch_add(1, Ordering::Relaxed).into(), send);
+        }
         None => fragment(frame, mtu, send),
     }
 }

@@ -349,6 +349,27 @@ fn a_long_fragment_leaves_as_fragments_of_the_same_packet() {
 }
 
 #[test]
+fn a_long_datagram_over_ipv6_leaves_as_fragments() {
+    let mut frame = tcp(false, 80, 0, ACK, &[1; 3000]);
+    frame[20] = 17;
+    frame.splice(58..60, (frame.len() as u16 - 54).to_be_bytes());
+    let platform = platform();
+    let (mut link, backend) = connected_with(&platform, OFFER, PAGES, 1500);
+    let sent = send(&mut link, &backend, &[frame.clone()]);
+    Transport::find(&frame).unwrap().fill(&mut frame);
+    assert_eq!(sent.len(), 3);
+    let payload: Vec<u8> = sent.iter().flat_map(|packet| &packet.bytes[62..]).copied().collect();
+    assert!(payload == frame[54..], "with its checksum");
+    for (index, packet) in sent.iter().enumerate() {
+        assert_eq!((packet.bytes[20], packet.bytes[54], packet.bytes[55]), (44, 17, 0));
+        assert_eq!(usize::from(word(packet, 18)), packet.bytes.len() - 54);
+        assert_eq!(usize::from(word(packet, 56)), index * 1448 + usize::from(index < 2));
+        assert_eq!(packet.bytes[58..62], sent[0].bytes[58..62]);
+        assert!(packet.bytes.len() <= 1514 && packet.flags == 0);
+    }
+}
+
+#[test]
 fn what_is_too_long_and_cannot_be_divided_does_not_leave() {
     let platform = platform();
     let (mut link, backend) = connected_with(&platform, OFFER, PAGES, 1500);
@@ -357,7 +378,7 @@ fn what_is_too_long_and_cannot_be_divided_does_not_leave() {
     let mut cut_short = datagram(2000, 0, 0);
     cut_short[16] = 0xff;
     let mut six = tcp(false, 80, 0, ACK, &[1; 2000]);
-    six[20] = 17;
+    six[20] = 0;
     for frame in [with_options, cut_short, six, vec![0x45; 3000]] {
         assert!(send(&mut link, &backend, &[frame]).is_empty());
     }
