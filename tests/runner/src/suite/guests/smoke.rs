@@ -12,8 +12,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Pv, Env::Pvh, Env::QemuXen])
         .long_envs(&[Env::Dom0Pv, Env::Dom0Pvh, Env::PvShim, Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm]),
     GuestTest::new("hello_says_hello_to_whom_it_is_told", "hello")
-        .envs(&[Env::Dom0Pv, Env::Pv, Env::Pvh, Env::Pvhvm, Env::Kvm, Env::Fv])
-        .long_envs(&[Env::Dom0Pvh, Env::PvShim, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen])
+        .envs(&[Env::Dom0Pv, Env::Pv, Env::Pvhvm, Env::Kvm])
+        .long_envs(&[Env::Dom0Pvh, Env::Pvh, Env::PvShim, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen, Env::Fv])
         .words("name=Xen")
         .telling(&["Hello, Xen"]),
 ];
