@@ -176,3 +176,25 @@ fn what_is_still_sent_when_a_connection_ends_does_not_cost_the_peer_the_last_wor
     });
     assert!(net.run(4, || heard.get()));
 }
+
+#[test]
+fn a_slow_peer_gets_the_last_bytes() {
+    let mut net = Net::new();
+    let listener: &Listener = Box::leak(Box::new(Listener::new(net.server, PORT, BUFFERS, 1)));
+    for _ in 0..listener.tasks() {
+        net.spawn(listener.serve(async |socket, _| drop(socket.write(&[7; 4000]).await)));
+    }
+    let heard = Rc::new(Cell::new(0));
+    let (mut socket, told) = (socket(&net), Rc::clone(&heard));
+    net.spawn(async move {
+        socket.connect((SERVER, PORT)).await.unwrap();
+        embassy_time::Timer::after_secs(6).await;
+        let mut bytes = [0; 1000];
+        while let Ok(length @ 1..) = socket.read(&mut bytes).await {
+            told.set(told.get() + length);
+        }
+        std::future::pending::<()>().await;
+    });
+    net.run(30, || false);
+    assert_eq!(heard.get(), 4000);
+}
