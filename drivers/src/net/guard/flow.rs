@@ -36,6 +36,8 @@ pub(super) struct Flow {
     used: u64,
     /// What the peer said in its SYN.
     peer: Option<Peer>,
+    /// The same of a SYN that came later: of the next connection between these ends, or from somebody else.
+    next_peer: Option<Peer>,
     congestion: Option<Congestion>,
     /// Acknowledgements of nothing new since the last one of something.
     duplicates: u32,
@@ -68,6 +70,7 @@ impl Flow {
             received: 0,
             used: now,
             peer: None,
+            next_peer: None,
             congestion: None,
             duplicates: 0,
             recovery: None,
@@ -88,7 +91,7 @@ impl Flow {
     /// Our SYN begins it with `sequence`, or is sent again; it answers the peer's, if `is_answer`.
     pub(super) fn open(&mut self, sequence: u32, is_answer: bool, now: u64) {
         if self.begin != Some(sequence) {
-            let peer = self.peer;
+            let peer = self.next_peer.or(self.peer);
             *self = Self { begin: Some(sequence), peer, ..Self::new(self.tuple, sequence, now) };
         }
         if is_answer {
@@ -98,7 +101,10 @@ impl Flow {
 
     /// The peer's SYN says this of it, with segments for this network.
     pub(super) fn meet(&mut self, peer: Peer) {
-        self.peer = Some(peer);
+        self.next_peer = Some(peer);
+        if !self.is_alive {
+            self.peer = self.next_peer;
+        }
     }
 
     fn begin_control(&mut self) {

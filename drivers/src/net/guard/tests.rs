@@ -408,6 +408,8 @@ fn a_window_is_no_larger_than_the_network_has_shown_to_take() {
     assert_eq!(told(&mut guard, 0), segments(10));
     send_data(&mut guard, ends, 1, 14600);
     assert_eq!(told(&mut guard, 14600), segments(20));
+    into(&mut guard, segment(ends, Direction::In, SYN, [77, 0], &[2, 4, 1, 0, 1, 3, 3, 14]));
+    assert_eq!(told(&mut guard, 14600), segments(20), "a SYN of somebody else's changes nothing");
     send_data(&mut guard, ends, 14601, 29200);
     for _ in 0..2 {
         assert_eq!(told(&mut guard, 14600), segments(20), "duplicates to the stack, too");
