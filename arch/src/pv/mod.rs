@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine made of hypercalls: a PV domain in ring 3.
 
+mod p2m;
 mod paging;
 mod secondary;
 mod traps;
@@ -93,7 +94,9 @@ impl Machine for Pv {
         let address = SHARED_INFO_PAGE.0.get().expose_provenance() as u64;
         paging::map_machine_address(address, machine_address)?;
         // SAFETY: just mapped there; the static is never used as what it was.
-        Ok(unsafe { Shared::at(address) })
+        let page = unsafe { Shared::at(address) };
+        p2m::publish(page);
+        Ok(page)
     }
 
     fn map_machine_frame(&self, address: u64, frame: u64) -> Result<(), MapError> {

@@ -46,12 +46,21 @@ pub(super) const TESTS: &[GuestTest] = &[
         .long_envs(&[Env::Pvh])
         .words("power=wait upcall=poll")
         .telling(&["upcall: event channels by polling"]),
+    WAITING.named("the_memory_of_a_guest_is_dumped").memory(16).beside("about to: wait", DUMP),
     WAITING
         .named("an_nmi_is_reported_and_the_guest_goes_on")
         .in_pv_and_pvh()
         .beside("about to: wait", NMIS)
         .telling(&["non-maskable interrupt on vCPU 0; the guest goes on", "prism_arch::entry::arrive"]),
 ];
+
+/// All memory in a file: of a PV guest `xl` has to find the list of its frames.
+const DUMP: &str = "set -e
+xl dump-core $DOMID /tmp/core.$DOMID
+bytes=$(stat -c %s /tmp/core.$DOMID)
+rm /tmp/core.$DOMID
+[ $bytes -gt 16000000 ] || { echo only $bytes bytes; exit 1; }
+xl shutdown $DOMID";
 
 /// Three non-maskable interrupts, and the question whether the guest still listens.
 const NMIS: &str = "for i in 1 2 3; do xl trigger $DOMID nmi || exit 1; done; xl shutdown $DOMID";
