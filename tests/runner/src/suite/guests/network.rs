@@ -63,6 +63,12 @@ pub(super) const TESTS: &[GuestTest] = &[
         .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm])
         .words("connections=24")
         .visited_by(include_str!("network/connections.sh")),
+    GuestTest::new("hosts_that_are_not_there_keep_nobody_out", "httpd")
+        .envs(&[Env::Pv])
+        .long_envs(&[Env::Pvh, Env::Pvhvm])
+        .visited_by(include_str!("network/flood.sh"))
+        .telling(&["served while "])
+        .lasting(3),
     GuestTest::new("web_clients_are_served_for_a_minute", "httpd")
         .envs(FAST)
         .visited_by(concat!("seconds=60\n", include_str!("network/web.sh")))
