@@ -46,7 +46,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .long_envs(&[Env::Pvh])
         .words("power=wait upcall=poll")
         .telling(&["upcall: event channels by polling"]),
-    WAITING.named("the_memory_of_a_guest_is_dumped").memory(16).beside("about to: wait", DUMP),
+    WAITING.named("the_memory_of_a_guest_is_dumped").in_pv().memory(16).beside("about to: wait", DUMP),
     WAITING
         .named("an_nmi_is_reported_and_the_guest_goes_on")
         .in_pv_and_pvh()
