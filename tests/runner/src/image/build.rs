@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Building an application and finishing its image.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -17,6 +18,20 @@ use crate::project::{App, Project};
 /// If there is none, or it cannot be built.
 pub fn build_by_name(project: &Project, name: &str) -> Result<Image> {
     build(project, &project.app(name)?)
+}
+
+/// Builds applications at a time, as many as there are processors, so that building each of them afterwards
+/// costs little. What cannot be built is for that to tell.
+///
+/// # Errors
+/// If cargo does not know its workspace, or cannot be run.
+pub fn prepare(project: &Project, names: &BTreeSet<&str>) -> Result<()> {
+    let apps = project.apps()?.into_iter().filter(|app| names.contains(app.name.as_str()));
+    let packages = apps.flat_map(|app| ["--package".to_owned(), app.package]);
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release", "--quiet", "--keep-going"]).args(packages).current_dir(project.root());
+    cargo.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    cargo.status().context("cannot run cargo").map(drop)
 }
 
 /// Builds an application's image, finishes it, and puts an `xl` configuration beside it.

@@ -425,6 +425,9 @@ fn case_in(test: &'static GuestTest, envs: &'static [Env], long: bool) -> impl I
 pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<()> {
     tally.begin("building guests");
     let peer = cases.iter().any(GuestCase::needs_peer).then(|| build::build_peer(project)).transpose()?;
+    if !cases.is_empty() {
+        build::prepare(project, &cases.iter().map(|case| case.test.app).collect())?;
+    }
     let (scratch, disks) = (Scratch::new()?, Scratch::new()?);
     let mut images = HashMap::new();
     let mut started = Vec::new();
