@@ -358,7 +358,7 @@ impl State<'_> {
     /// Sends a frame that is not the stack's, unless there is no room.
     fn send_if_room(&mut self, frame: &mut [u8]) -> Option<Waker> {
         match self.has_room(frame.len()) {
-            Ok(true) => self.send(frame, frame.len()),
+            Ok(true) => self.send(frame, usize::MAX),
             Ok(false) => None,
             Err(error) => self.fail(error),
         }

@@ -163,10 +163,13 @@ impl<'k, K: Platform> Link<'k, K> {
     /// The same for a path on which some network takes no more than `mtu`.
     pub fn send_within(&mut self, frame: &mut [u8], mtu: usize) {
         let mtu = mtu.min(self.mtu);
-        self.least_mtu = self.least_mtu.min(mtu);
         let transport = Transport::find(frame);
         let segment = transport.and_then(|transport| Segment::find(frame, transport, mtu));
         let is_short = frame.len() <= ETHERNET_HEADER + mtu;
+        if !is_short {
+            // Frames that come may become as many pieces: there has to be room for those.
+            self.least_mtu = self.least_mtu.min(mtu);
+        }
         match segment {
             Some(segment) if self.takes_trains(segment.is_ipv4()) => {
                 self.transmitter.send_segment(frame, segment);

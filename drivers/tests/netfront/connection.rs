@@ -536,6 +536,17 @@ fn what_is_sent_while_nobody_is_connected_is_lost_and_counted() {
 }
 
 #[test]
+fn short_frames_beside_the_stack_leave_room_for_its_long_ones() {
+    let guest = Guest::new();
+    guest.play(async |interface| {
+        let mut port = guest.connect(interface).await;
+        // The interface tells neighbors of the address by itself.
+        let _ = interface.configure(&["192.0.2.1".parse().unwrap()], Duration::ZERO);
+        assert!(port.transmit(&mut context()).is_some());
+    });
+}
+
+#[test]
 fn a_backend_that_lies_is_left_and_connected_anew() {
     let guest = Guest::new();
     let ended = guest.play(async |interface| {
