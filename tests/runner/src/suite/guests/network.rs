@@ -122,6 +122,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .in_pv_and_pvh()
         .words("ip=192.0.2.2/24,192.0.2.1")
         .visited_by(include_str!("network/plug.sh")),
+    GuestTest::new("a_lease_and_its_connections_outlive_a_restart_of_the_backend", "echo")
+        .in_pv()
+        .visited_by(include_str!("network/lease.sh"))
+        .telling(&["echoed on the same connection", "announced"]),
     GuestTest::new("without_an_interface_the_reason_is_told", "echo")
         .envs(&[Env::Pv])
         .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen])
