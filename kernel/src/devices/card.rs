@@ -69,10 +69,17 @@ pub(crate) fn begin(bus: DeviceBus) {
             info!("the network card at {place} is not used: there are too many interfaces");
             continue;
         };
-        if exec::spawn(drive(card, interface)).is_err() {
+        if start(card, interface).is_err() {
             warn!("the network card at {place} is not driven: there is no memory for its task");
         }
     }
+}
+
+/// Starts a card's task. A function of its own, as the task is large: its caller, an application that waits
+/// for networks, would keep room for it on the stack.
+#[inline(never)]
+fn start(card: Card, interface: Arc<Interface>) -> Result<(), exec::SpawnError> {
+    exec::spawn(drive(card, interface))
 }
 
 /// Drives a card, until it fails.
