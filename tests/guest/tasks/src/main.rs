@@ -141,7 +141,11 @@ async fn many_at_once(context: &Context) -> prism::Result<bool> {
 async fn too_many_are_refused(context: &Context) -> bool {
     let mut taken = Vec::new();
     while memory::usage().free > LITTLE && taken.try_reserve(1).is_ok() {
-        taken.push(Vec::<u8>::with_capacity(LITTLE as usize / 4));
+        let mut piece = Vec::<u8>::new();
+        if piece.try_reserve_exact(LITTLE as usize / 4).is_err() {
+            break;
+        }
+        taken.push(piece);
     }
     let (stop, running) = (Rc::new(Cell::new(false)), Rc::new(Cell::new(0)));
     let refusal = (0..100_000).find_map(|_| {

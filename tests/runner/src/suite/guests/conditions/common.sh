@@ -4,6 +4,8 @@
 failed=0
 burners=
 said=/var/log/xen/guest-$GUEST.log
+# A guest that is not let run would be there until its time limit.
+trap '[ $? -eq 0 ] || xl destroy $DOMID 2>/dev/null' EXIT
 
 check() {
     what=$1
