@@ -140,7 +140,6 @@ fn number(name: &str) -> Option<u32> {
 /// Drives a device for as long as it is there.
 async fn attend_one<C: Class>(class: &C, store: &Client, number: u32) -> xenstore::Result<()> {
     let path = format!("device/{}/{number}", C::DIRECTORY);
-    let mut changes = watch(store, &path).await?;
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
         let mut backend = None;
@@ -164,7 +163,7 @@ async fn attend_one<C: Class>(class: &C, store: &Client, number: u32) -> xenstor
         let lasted = begun.elapsed();
         let pause = backoff.after(lasted.into()).try_into().unwrap_or(Duration::MAX);
         Timer::after(pause).await;
-        if !until_anew(store, &path, backend, &mut changes, pause).await? {
+        if !until_anew(store, &path, backend, pause).await? {
             return Ok(());
         }
     }
@@ -176,9 +175,10 @@ async fn until_anew(
     store: &Client,
     path: &str,
     backend: Option<String>,
-    changes: &mut Option<xenstore::Watch>,
     pause: Duration,
 ) -> xenstore::Result<bool> {
+    // Only now: while the device works it has watches of its own, and a domain has a quota of them.
+    let mut changes = watch(store, path).await?;
     // What happens to the backend matters only if there is one to watch.
     let mut backend_changes = match &backend {
         Some(backend) => watch(store, &format!("{backend}/state")).await?,
@@ -197,7 +197,7 @@ async fn until_anew(
         }
         let unwatched = changes.is_none() || (backend.is_some() && backend_changes.is_none());
         let again = async { if unwatched { Timer::after(pause * 10).await } else { pending().await } };
-        match select3(change(changes), change(&mut backend_changes), again).await {
+        match select3(change(&mut changes), change(&mut backend_changes), again).await {
             Either3::First(changed) | Either3::Second(changed) => changed?,
             Either3::Third(()) => {}
         }
