@@ -10,8 +10,8 @@ use crate::vcpu;
 const PAGE: usize = 4096;
 
 /// Usable size of the stack that a vCPU runs its tasks on; the first one also boots on it. Boot, an
-/// application's task and one that it starts had 70 KiB of frames in one image: a future is on the stack, up to
-/// three times, before it is in its place.
+/// application's task and one that it starts had 70 KiB of frames in one image: a future is on the stack, up
+/// to three times, before it is in its place.
 pub const TASK_STACK_BYTES: usize = 128 * 1024;
 /// Usable size of each stack that exceptions are reported on (HVM only; a PV kernel has to take
 /// them on the stack where they happened).
