@@ -230,7 +230,8 @@ impl<'k, K: Platform> Link<'k, K> {
     /// [`Error`] if the backend broke the protocol.
     pub fn can_send(&mut self, length: usize) -> Result<bool, Error> {
         let pieces = oversize::most_pieces(length, self.least_mtu);
-        let pages = length.min(ETHERNET_HEADER + self.mtu).div_ceil(PAGE_SIZE) * pieces;
+        let longest = if pieces == 1 { self.mtu } else { self.least_mtu };
+        let pages = length.min(ETHERNET_HEADER + longest).div_ceil(PAGE_SIZE) * pieces;
         loop {
             if self.transmitter.has_room(pages) {
                 return Ok(true);

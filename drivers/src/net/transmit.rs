@@ -114,7 +114,9 @@ impl<'k, K: Platform> Transmitter<'k, K> {
 
     /// Whether there is room for frames in `parts` pages, or in all there are, if those are fewer.
     pub(super) fn has_room(&self, parts: usize) -> bool {
-        let parts = parts.min(self.pages.len());
+        // One entry of the ring is for extra information: what never has room would stop all traffic.
+        let most = (self.ring.capacity() as usize).saturating_sub(1);
+        let parts = parts.min(self.pages.len()).min(most);
         // With each train an entry of extra information; one for that of this frame too.
         let reserved: usize = self.waiting.iter().map(|waiting| waiting.pages.len() + 1).sum();
         parts <= self.free.len() && reserved + parts < self.ring.room() as usize

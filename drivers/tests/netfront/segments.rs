@@ -411,6 +411,17 @@ fn what_has_more_pieces_than_there_are_pages_does_not_block_the_rest() {
 }
 
 #[test]
+fn a_narrow_path_never_takes_the_room_of_an_idle_ring() {
+    for mtu in [1500, 9000, 20_000] {
+        let platform = platform();
+        let pages = Pages { transmit: 256, ..PAGES };
+        let (mut link, _backend) = connected_with(&platform, OFFER, pages, mtu);
+        link.send_within(&mut tcp(true, 80, 0, ACK, &[1; 600]), 552);
+        assert!(link.can_send(62_774).unwrap(), "{mtu}");
+    }
+}
+
+#[test]
 fn segments_are_no_longer_than_their_path_takes() {
     for offer in [OFFER, Offer { segments_ipv4: false, segments_ipv6: false, ..OFFER }] {
         for is_ipv4 in [true, false] {

@@ -13,7 +13,7 @@ use super::gateway::{GatewayAlias, mask};
 const SERVER: u16 = 67;
 const CLIENT: u16 = 68;
 
-/// Behind the headers of Ethernet, IPv4 (no options: a server that sends some is not understood) and UDP.
+/// Behind the headers of Ethernet, IPv4 (no options: a message behind some is refused) and UDP.
 const START: usize = 14 + 20 + 8;
 /// Bytes of a message in front of its options.
 const FIXED: usize = 240;
@@ -62,6 +62,9 @@ pub(super) fn transaction(frame: &mut [u8]) -> Option<[u8; 4]> {
 /// Corrects the message in `frame`, which comes in, if it belongs to `transaction`.
 pub(super) fn correct(frame: &mut [u8], transaction: [u8; 4]) -> Verdict {
     let source = frame.get(26..30).and_then(|source| <[u8; 4]>::try_from(source).ok()).map(Ipv4Addr::from);
+    if is_disguised(frame) {
+        return Verdict::Refused;
+    }
     let Some(Message { fixed, options }) = message(frame, SERVER, CLIENT) else { return Verdict::Other };
     // Leases are renewed with who gave them.
     if !source.is_some_and(is_host) {
@@ -77,6 +80,18 @@ pub(super) fn correct(frame: &mut [u8], transaction: [u8; 4]) -> Verdict {
     let alias = terms.alias(address.into());
     each_option(options, |option| terms.correct(option, alias));
     Verdict::Lease(alias)
+}
+
+/// Whether `frame` holds a server's message, or the first part of one, that [`message`] does not read, but the
+/// stack would: with options of IPv4, or in fragments.
+fn is_disguised(frame: &[u8]) -> bool {
+    let Some([0x08, 0x00, first, _, _, _, _, _, f0, f1, _, 17, ..]) = frame.get(12..) else { return false };
+    let start = 14 + usize::from(first & 0xf) * 4;
+    let [[s0, s1], [d0, d1]] = [SERVER, CLIENT].map(u16::to_be_bytes);
+    let is_whole = (f0 & 0x3f, *f1) == (0, 0);
+    let is_first = (f0 & 0x1f, *f1) == (0, 0);
+    let is_odd = *first != 0x45 || !is_whole;
+    is_odd && is_first && frame.get(start..start + 4) == Some(&[s0, s1, d0, d1])
 }
 
 /// The message in `frame`, if it goes from one of these ports to the other.
@@ -291,6 +306,22 @@ pub(super) mod tests {
         assert_eq!(kinds(10, 5), (10, true, true));
         assert_eq!(kinds(u32::MAX, 1), (u32::MAX, false, false));
         assert_eq!(kinds(u32::MAX, 60), (u32::MAX, true, true));
+    }
+
+    #[test]
+    fn messages_behind_options_of_ipv4_or_in_fragments_are_refused() {
+        let whole = ack([10, 9, 9, 1], &[]);
+        let mut fragment = whole.clone();
+        fragment[20] |= 0x20;
+        let mut with_options = whole.clone();
+        with_options[14] = 0x46;
+        with_options.splice(34..34, [1; 4]);
+        for mut frame in [fragment, with_options] {
+            assert_eq!(correct(&mut frame, TRANSACTION), Verdict::Refused);
+        }
+        for length in 0..whole.len() {
+            correct(&mut whole.clone()[..length], TRANSACTION);
+        }
     }
 
     #[test]
