@@ -82,8 +82,8 @@ pub(super) fn correct(frame: &mut [u8], transaction: [u8; 4]) -> Verdict {
     Verdict::Lease(alias)
 }
 
-/// Whether `frame` holds a server's message, or the first part of one, that [`message`] does not read, but the
-/// stack would: with options of IPv4, or in fragments.
+/// Whether `frame` holds a server's message, or the first part of one, that [`message`] does not read, but
+/// the stack would: with options of IPv4, or in fragments.
 fn is_disguised(frame: &[u8]) -> bool {
     let Some([0x08, 0x00, first, _, _, _, _, _, f0, f1, _, 17, ..]) = frame.get(12..) else { return false };
     let start = 14 + usize::from(first & 0xf) * 4;
