@@ -128,6 +128,22 @@ struct Host<D> {
     sockets: SocketSet<'static>,
 }
 
+impl<D> Host<D> {
+    /// Sends what there is room for; returns how much that is.
+    fn send(&mut self, socket: SocketHandle, bytes: &[u8]) -> usize {
+        let socket = self.sockets.get_mut::<Socket>(socket);
+        if socket.can_send() { socket.send_slice(bytes).unwrap() } else { 0 }
+    }
+
+    /// Takes all that has come.
+    fn take(&mut self, socket: SocketHandle, arrived: &mut Vec<u8>) {
+        let socket = self.sockets.get_mut::<Socket>(socket);
+        while socket.can_recv() {
+            socket.recv(|part| (part.len(), arrived.extend_from_slice(part))).unwrap();
+        }
+    }
+}
+
 impl<D: Device> Host<D> {
     fn new(mut device: D, number: u8) -> Self {
         let mac = EthernetAddress([2, 0, 0, 0, 0, number]);
@@ -232,19 +248,8 @@ impl World {
         bytes: &[u8],
         most: u64,
     ) -> Vec<u8> {
-        let (mut sent, mut arrived, end) = (0, Vec::new(), self.now() + most);
-        while arrived.len() < bytes.len() && self.now() < end {
-            let socket = self.ours.sockets.get_mut::<Socket>(ours);
-            if socket.can_send() {
-                sent += socket.send_slice(&bytes[sent..]).unwrap();
-            }
-            self.step();
-            let socket = self.theirs.sockets.get_mut::<Socket>(theirs);
-            while socket.can_recv() {
-                socket.recv(|part| (part.len(), arrived.extend_from_slice(part))).unwrap();
-            }
-        }
-        arrived
+        let take = |world: &mut Self, arrived: &mut Vec<u8>| world.theirs.take(theirs, arrived);
+        self.carry(bytes, most, |world, bytes| world.ours.send(ours, bytes), take)
     }
 
     /// The same in the other direction.
@@ -254,17 +259,23 @@ impl World {
         bytes: &[u8],
         most: u64,
     ) -> Vec<u8> {
+        let take = |world: &mut Self, arrived: &mut Vec<u8>| world.ours.take(ours, arrived);
+        self.carry(bytes, most, |world, bytes| world.theirs.send(theirs, bytes), take)
+    }
+
+    /// Has `send` send what it can of `bytes` again and again, and returns what `take` got.
+    fn carry(
+        &mut self,
+        bytes: &[u8],
+        most: u64,
+        send: impl Fn(&mut Self, &[u8]) -> usize,
+        take: impl Fn(&mut Self, &mut Vec<u8>),
+    ) -> Vec<u8> {
         let (mut sent, mut arrived, end) = (0, Vec::new(), self.now() + most);
         while arrived.len() < bytes.len() && self.now() < end {
-            let socket = self.theirs.sockets.get_mut::<Socket>(theirs);
-            if socket.can_send() {
-                sent += socket.send_slice(&bytes[sent..]).unwrap();
-            }
+            sent += send(self, &bytes[sent..]);
             self.step();
-            let socket = self.ours.sockets.get_mut::<Socket>(ours);
-            while socket.can_recv() {
-                socket.recv(|part| (part.len(), arrived.extend_from_slice(part))).unwrap();
-            }
+            take(self, &mut arrived);
         }
         arrived
     }
