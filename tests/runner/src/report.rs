@@ -180,6 +180,8 @@ fn level_cells(levels: Option<[Level; 4]>, style: Style) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::guest::Ending;
 
@@ -207,7 +209,7 @@ mod tests {
         let report = Report::new(&image, Detail::Console, false);
         let verdict = |started, status| {
             let guest = Outcome::new(Ending::Poweroff, "Test result: SUCCESS\n".to_owned(), String::new());
-            let companion = Companion { started, status, output: String::new() };
+            let companion = Companion { started, status, output: String::new(), took: Duration::ZERO };
             report.judge(Env::Pv, &guest.beside(Some(companion)), None)
         };
         assert_eq!(verdict(true, Some(0)).verdict, Verdict::Success);

@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use super::Job;
 use super::session::Session;
+use super::xl::MADE;
 use crate::lab::agent::{Agent, Output};
 use crate::terminal;
 
@@ -52,6 +53,8 @@ pub struct Companion {
     pub status: Option<i32>,
     /// What it wrote.
     pub output: String,
+    /// How long it ran.
+    pub took: Duration,
 }
 
 impl Companion {
@@ -123,15 +126,12 @@ impl Launch {
              [ -s {stem}.status ] || kill -KILL -$(cat {stem}.pid) 2>/dev/null; true",
             GRACE.as_secs() * 10
         ))?;
-        let status = agent.get(&format!("{stem}.status"))?;
+        let end = agent.get(&format!("{stem}.status"))?;
+        let (status, took) = status(&String::from_utf8_lossy(&end));
         let output = agent.get(&format!("{stem}.out"))?;
         let started = agent.sh(&format!("[ -e {stem}.out ]"), GRACE)?.status == 0;
         agent.check(&format!("rm -f {stem}.*"))?;
-        Ok(Companion {
-            started,
-            status: String::from_utf8_lossy(&status).trim().parse().ok(),
-            output: String::from_utf8_lossy(&output).into_owned(),
-        })
+        Ok(Companion { started, status, output: String::from_utf8_lossy(&output).into_owned(), took })
     }
 }
 
@@ -158,19 +158,33 @@ pub(super) fn watch(
 const END_GUEST: &str =
     "if [ -n \"$DOMID\" ]; then xl shutdown $DOMID || xl destroy $DOMID; else echo quit >/tmp/monitor.in; fi";
 
+/// The exit status that the script has noted down, and how long the command ran.
+fn status(note: &str) -> (Option<i32>, Duration) {
+    let mut words = note.split_whitespace();
+    let status = words.next().and_then(|word| word.parse().ok());
+    let [begun, ended] = [words.next(), words.next()].map(|word| word.and_then(uptime).unwrap_or_default());
+    (status, ended.saturating_sub(begun))
+}
+
+/// A time as `/proc/uptime` has it.
+pub(super) fn uptime(word: &str) -> Option<Duration> {
+    word.parse().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok())
+}
+
 /// The script that waits for its moment, runs the command, and notes down how it ended.
 fn script(beside: &Beside, stem: &str, peer: &str, files: &Files<'_>, limit: Duration) -> String {
     let Files { name, consoles, made } = files;
     let moment = match beside.when {
         When::Said(text) => format!("grep -qs '{text}' {consoles}"),
-        When::Paused => format!("grep -qs 'Waiting for domain' {made}"),
+        When::Paused => format!("grep -qs '{MADE}' {made}"),
     };
     format!(
         "echo $$ >{stem}.pid\n\
          i=0; until {moment}; do [ $i -lt {}0 ] || exit 1; sleep 0.1; i=$((i + 1)); done\n\
          export GUEST={name} PEER={peer} DOMID=$(xl domid {name} 2>/dev/null)\n\
+         read begun rest </proc/uptime\n\
          (\n{}\n) >{stem}.out 2>&1\n\
-         echo $? >{stem}.status\n\
+         status=$?; read ended rest </proc/uptime; echo $status $begun $ended >{stem}.status\n\
          {}\n",
         limit.as_secs(),
         beside.command,
@@ -187,6 +201,12 @@ mod tests {
         let beside = |command| Beside { when: When::Said("ready"), command, ends_guest: false };
         assert!(beside("$PEER events $DOMID").needs_peer());
         assert!(!beside("ping -c 1 10.0.0.2").needs_peer());
+    }
+
+    #[test]
+    fn a_note_tells_status_and_time() {
+        assert_eq!(status("3 10.25 12.50\n"), (Some(3), Duration::from_millis(2250)));
+        assert_eq!(status(""), (None, Duration::ZERO));
     }
 
     #[test]

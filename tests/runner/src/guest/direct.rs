@@ -63,8 +63,12 @@ pub fn run(lab: &Lab, job: &Job) -> Result<Outcome> {
     let registers = if ending == Ending::Hang { process.registers(job.env)? } else { String::new() };
     let mut outcome = outcome(ending, &process.serial(), job.env);
     outcome.machine.push_str(&registers);
-    outcome.companion =
-        process.screen.take().map(|output| Companion { started: true, status: Some(0), output });
+    outcome.companion = process.screen.take().map(|output| Companion {
+        started: true,
+        status: Some(0),
+        output,
+        took: Duration::ZERO,
+    });
     Ok(outcome)
 }
 

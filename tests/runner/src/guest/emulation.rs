@@ -5,6 +5,7 @@
 use anyhow::Result;
 
 use super::Outcome;
+use super::spent::Spent;
 
 /// How often a guest is run again.
 const MOST_FAULTS: u32 = 2;
@@ -18,11 +19,12 @@ pub const QUIET_PROCESSOR: u32 = 1;
 /// # Errors
 /// Those of `run`.
 pub fn outlast(mut run: impl FnMut() -> Result<Outcome>) -> Result<Outcome> {
-    let mut lab_faults = 0;
+    let (mut lab_faults, mut spent) = (0, Spent::default());
     loop {
         let outcome = run()?;
+        spent += outcome.spent;
         if lab_faults == MOST_FAULTS || !ran_as_the_hypervisor(&outcome.machine) {
-            return Ok(Outcome { lab_faults, ..outcome });
+            return Ok(Outcome { lab_faults, spent, ..outcome });
         }
         lab_faults += 1;
     }

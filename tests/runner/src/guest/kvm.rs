@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guests of a QEMU, as a rule of the one in the KVM machine, whose standard output is their console.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
@@ -10,6 +10,7 @@ use super::board::{Board, Console};
 use super::emulation::QUIET_PROCESSOR;
 use super::registers;
 use super::session::Session;
+use super::spent::{Part, Spent};
 use super::{Boot, Ending, Job, Outcome, emulation, neighbour};
 use crate::env::Env;
 use crate::lab::agent::quoted;
@@ -34,6 +35,7 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
 }
 
 fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
+    let (begun, mut spent) = (Instant::now(), Spent::default());
     let image = session.push_image(job)?;
     let qemu = command(job, &image, &session.disk_names(job));
     prepare_network(session, job)?;
@@ -42,7 +44,10 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     // What is done beside the guest must not wait for what the one before it said.
     session.agent().check(&format!("rm -f {CONSOLE}"))?;
     let start = launch.as_ref().map(Launch::prefix).unwrap_or_default() + &with_limit(&qemu, job.limit);
+    let begun = spent.until_now(Part::Bring, begun);
     let output = watch(session.agent(), &start, job, launch.as_ref(), GRACE)?;
+    let lived = begun.elapsed();
+    let begun = Instant::now();
     let console = String::from_utf8_lossy(&session.agent().get(CONSOLE)?).replace('\r', "");
     let errors = session.agent().check("cat /tmp/errors")?;
     let registers = registers::concise(&session.agent().check("cat /tmp/monitor.out")?);
@@ -53,7 +58,11 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
         _ => Ending::Poweroff,
     };
     let companion = launch.map(|launch| launch.collect(session.agent())).transpose()?;
-    Ok(Outcome::new(ending, console, errors + &registers).beside(companion))
+    spent.until_now(Part::Clear, begun);
+    let beside = companion.as_ref().map_or(Duration::ZERO, |companion| companion.took);
+    spent.add(Part::Beside, beside);
+    spent.add(Part::Run, lived.saturating_sub(beside));
+    Ok(Outcome { spent, ..Outcome::new(ending, console, errors + &registers).beside(companion) })
 }
 
 /// Makes the network, if the guest is to have one.

@@ -12,6 +12,7 @@ pub mod registers;
 pub mod schedule;
 pub mod session;
 pub mod shared_console;
+pub mod spent;
 pub mod xl;
 
 use std::path::{Path, PathBuf};
@@ -21,6 +22,7 @@ use anyhow::Result;
 use beside::{Beside, Companion};
 use board::Board;
 use sha2::{Digest, Sha256};
+use spent::{Part, Spent};
 
 use crate::env::Env;
 use crate::image::Image;
@@ -202,6 +204,8 @@ pub struct Outcome {
     pub lab_faults: u32,
     /// How long all that took, cleaning up included.
     pub took: Duration,
+    /// What of that went where.
+    pub spent: Spent,
 }
 
 impl Outcome {
@@ -215,7 +219,15 @@ impl Outcome {
             companion: None,
             lab_faults: 0,
             took: Duration::ZERO,
+            spent: Spent::default(),
         }
+    }
+
+    /// The same of a guest about which no more is known than that it ran so long.
+    #[must_use]
+    pub fn that_ran_for(mut self, time: Duration) -> Self {
+        self.spent.add(Part::Run, time);
+        self
     }
 
     /// The same with what came of the command beside it. One that ended its guest, which had no chance to

@@ -1,19 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Running many jobs: they are parted into shares, each of which has a machine of its own in which jobs
-//! follow each other; two shares are worked on at a time, and outcomes are reported as they come.
+//! Running many jobs: two workers take them one after another, the dearest first, each with a machine of its
+//! own that it keeps as long as it serves; outcomes are reported as they come.
 
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::sync::mpsc::{self, Sender};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 
 use super::session::Session;
-use super::{Job, Outcome, direct};
-use crate::env::Place;
+use super::spent::Part;
+use super::{Boot, Job, Outcome, direct};
+use crate::env::{Env, Place};
 use crate::guest::places::Places;
 use crate::lab::Lab;
 use crate::lab::machine::{LOANS, Role};
@@ -23,16 +25,15 @@ use crate::lab::snapshot::Snapshot;
 /// they are lent the same disk, which two machines must not write to.
 const WORKERS: usize = 2;
 
-/// Jobs of a share, but for those that must stay together: few enough that the last ones leave no worker
-/// without work for long, many enough that loading a machine for them costs little.
-const TOGETHER: usize = 24;
+/// Guests that a machine serves, but for those that must stay together: what one leaves behind must not add
+/// up, and loading another machine costs two seconds.
+const SERVED: usize = 40;
 
 /// A guest's memory in MiB that is much: two such guests do not run at the same time.
 const MUCH: u32 = 1024;
 
-/// A share of the work, in one place.
+/// A share of the work, in one place: a single job, or some that must use the same machine.
 struct Share<'a> {
-    lab: &'a Lab,
     place: Place,
     /// The machine to load, unless each guest is a process of its own.
     snapshot: Option<Snapshot>,
@@ -42,30 +43,38 @@ struct Share<'a> {
 /// Where outcomes are sent, with the indices of their jobs.
 type Outcomes = Sender<(usize, Result<Outcome>)>;
 
-/// Runs all jobs and reports each outcome with its job's index.
+/// The time of a worker.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Working {
+    /// It had something to do.
+    pub busy: Duration,
+    /// It had not, and others had.
+    pub idle: Duration,
+}
+
+/// Runs all jobs and reports each outcome with its job's index; gives the workers' times.
 ///
 /// # Errors
 /// If the lab cannot be built or its machines do not start.
-pub fn run(lab: &Lab, jobs: &[Job], mut report: impl FnMut(usize, Outcome)) -> Result<()> {
+pub fn run(lab: &Lab, jobs: &[Job], mut report: impl FnMut(usize, Outcome)) -> Result<Vec<Working>> {
     let shares = shares(lab, jobs)?;
     let workers = if lends_twice(&shares) { 1 } else { WORKERS };
     let queue = Mutex::new(shares);
+    let begun = Instant::now();
     let (sender, receiver) = mpsc::channel();
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            let (sender, queue) = (sender.clone(), &queue);
-            scope.spawn(move || {
-                while let Some(share) = next(queue) {
-                    share.work(&sender);
-                }
-            });
-        }
+    let busy = thread::scope(|scope| {
+        let start = |sender: Outcomes, queue| scope.spawn(move || Worker::new(lab).work(queue, &sender));
+        let workers: Vec<_> = (0..workers).map(|_| start(sender.clone(), &queue)).collect();
         drop(sender);
         receiver.into_iter().try_for_each(|(index, outcome)| {
             report(index, outcome?);
-            Ok(())
-        })
-    })
+            Ok::<(), anyhow::Error>(())
+        })?;
+        let ends = workers.into_iter().filter_map(|worker| worker.join().ok());
+        Ok::<Vec<Duration>, anyhow::Error>(ends.map(|end| end - begun).collect())
+    })?;
+    let last = busy.iter().max().copied().unwrap_or_default();
+    Ok(busy.into_iter().map(|busy| Working { busy, idle: last - busy }).collect())
 }
 
 /// Puts outcomes back into the order of their jobs.
@@ -95,7 +104,7 @@ fn next<'a>(queue: &Mutex<VecDeque<Share<'a>>>) -> Option<Share<'a>> {
     queue.lock().ok()?.pop_front()
 }
 
-/// The work by place, the longest first, with everything built that it needs. What uses a disk that another
+/// The work by place, the dearest first, with everything built that it needs. What uses a disk that another
 /// one uses too, or much memory, is one share.
 fn shares<'a>(lab: &'a Lab, jobs: &'a [Job]) -> Result<VecDeque<Share<'a>>> {
     lab.ensure_root()?;
@@ -103,17 +112,40 @@ fn shares<'a>(lab: &'a Lab, jobs: &'a [Job]) -> Result<VecDeque<Share<'a>>> {
     let placed: Vec<(Place, usize, &Job)> =
         jobs.iter().enumerate().map(|(index, job)| (place(&mut places, job), index, job)).collect();
     let mut shares = VecDeque::new();
-    for place in [Place::XenLab, Place::Direct, Place::KvmLab] {
-        let mine = placed.iter().filter(|(other, ..)| *other == place);
-        let (bound, free): (Vec<_>, Vec<_>) = mine
+    for place in [Place::XenLab, Place::KvmLab, Place::Direct] {
+        let mine: Vec<(usize, &Job)> = placed
+            .iter()
+            .filter(|(other, ..)| *other == place)
             .map(|(_, index, job)| (*index, *job))
-            .partition(|(_, job)| job.memory >= MUCH || uses_anothers_disk(job, jobs));
-        let parts = [bound.as_slice()].into_iter().chain(free.chunks(TOGETHER));
-        for part in parts.filter(|part| !part.is_empty()) {
-            shares.push_back(Share { lab, place, snapshot: snapshot(lab, place)?, jobs: part.to_vec() });
-        }
+            .collect();
+        let snapshot = if mine.is_empty() { None } else { snapshot(lab, place)? };
+        let share = |jobs| Share { place, snapshot: snapshot.clone(), jobs };
+        shares.extend(parted(mine, jobs).into_iter().map(share));
     }
     Ok(shares)
+}
+
+/// The jobs of a place in parts, the dearest first: those that use common disks or much memory are one, those
+/// with disks of their own are together as many as a machine can be lent disks, others are on their own.
+fn parted<'a>(mine: Vec<(usize, &'a Job)>, all: &[Job]) -> Vec<Vec<(usize, &'a Job)>> {
+    let (bound, free): (Vec<_>, Vec<_>) =
+        mine.into_iter().partition(|(_, job)| job.memory >= MUCH || uses_anothers_disk(job, all));
+    let (lent, plain): (Vec<_>, Vec<_>) = free.into_iter().partition(|(_, job)| !job.disks.is_empty());
+    let mut parts: Vec<Vec<(usize, &Job)>> = lent.chunks(LOANS).map(<[_]>::to_vec).collect();
+    parts.extend(plain.into_iter().map(|job| vec![job]));
+    parts.extend((!bound.is_empty()).then_some(bound));
+    parts.sort_by_key(|part| Reverse(part.iter().map(|(_, job)| cost(job)).sum::<u64>()));
+    parts
+}
+
+/// About how many seconds the job takes, to be told before it runs.
+fn cost(job: &Job) -> u64 {
+    let emulated = matches!(job.env, Env::Pvhvm | Env::HvmPvDrivers | Env::Hvm);
+    let firmware = if job.boot == Boot::Direct { 0 } else { 20 };
+    let beside = if job.beside.is_some() { 10 } else { 0 };
+    // Who is given more time than usual needs it.
+    let patience = job.limit.as_secs() / 10;
+    3 + firmware + beside + patience + if emulated { 5 } else { 0 }
 }
 
 fn uses_anothers_disk(job: &Job, jobs: &[Job]) -> bool {
@@ -148,41 +180,66 @@ fn snapshot(lab: &Lab, place: Place) -> Result<Option<Snapshot>> {
     }
 }
 
-impl Share<'_> {
-    fn work(&self, outcomes: &Outcomes) {
-        let mut session = None;
-        for (position, &(index, job)) in self.jobs.iter().enumerate() {
-            let begun = Instant::now();
-            let outcome = match &self.snapshot {
-                None => direct::run(self.lab, job),
-                Some(snapshot) => self.run_in(&mut session, snapshot, position),
-            };
-            let outcome = outcome.with_context(|| format!("{}: {:?} failed", job.env.name(), self.place));
-            let outcome = outcome.map(|outcome| Outcome { took: begun.elapsed(), ..outcome });
-            // Nobody listens any more once something has failed.
-            if outcomes.send((index, outcome)).is_err() {
-                return;
-            }
-        }
+/// Who works on shares, and the machine that it has loaded.
+struct Worker<'a> {
+    lab: &'a Lab,
+    held: Option<Held>,
+}
+
+/// A loaded machine.
+struct Held {
+    place: Place,
+    session: Session,
+    served: usize,
+}
+
+impl<'a> Worker<'a> {
+    const fn new(lab: &'a Lab) -> Self {
+        Self { lab, held: None }
     }
 
-    /// Runs a job in the open session or in a new one; a broken machine is replaced once.
-    fn run_in(&self, session: &mut Option<Session>, snapshot: &Snapshot, position: usize) -> Result<Outcome> {
-        let (_, job) = self.jobs[position];
-        if let Some(mut open) = session.take().filter(|open| open.has_disks_of(job))
-            && let Ok(outcome) = open.run(job)
+    /// Works on shares until there are none, and gives the time at which it has done so.
+    fn work(mut self, queue: &Mutex<VecDeque<Share<'_>>>, outcomes: &Outcomes) -> Instant {
+        while let Some(share) = next(queue) {
+            self.held = self.held.filter(|held| held.place == share.place && held.served < SERVED);
+            for (position, &(index, job)) in share.jobs.iter().enumerate() {
+                let begun = Instant::now();
+                let outcome = match &share.snapshot {
+                    None => direct::run(self.lab, job).map(|outcome| outcome.that_ran_for(begun.elapsed())),
+                    Some(snapshot) => self.run_in_machine(snapshot, &share, position),
+                };
+                let outcome =
+                    outcome.with_context(|| format!("{}: {:?} failed", job.env.name(), share.place));
+                let outcome = outcome.map(|outcome| Outcome { took: begun.elapsed(), ..outcome });
+                // Nobody listens any more once something has failed.
+                if outcomes.send((index, outcome)).is_err() {
+                    return Instant::now();
+                }
+            }
+        }
+        Instant::now()
+    }
+
+    /// Runs a job in the held machine or in a new one; a broken machine is replaced once.
+    fn run_in_machine(&mut self, snapshot: &Snapshot, share: &Share<'_>, position: usize) -> Result<Outcome> {
+        let (_, job) = share.jobs[position];
+        if let Some(mut held) = self.held.take().filter(|held| held.session.has_disks_of(job))
+            && let Ok(outcome) = held.session.run(job)
         {
-            *session = Some(open);
+            self.held = Some(Held { served: held.served + 1, ..held });
             return Ok(outcome);
         }
-        let mut fresh = Session::open(self.lab, snapshot, &disks(&self.jobs[position..]))?;
-        match fresh.run(job) {
-            Ok(outcome) => {
-                *session = Some(fresh);
+        let begun = Instant::now();
+        let mut session = Session::open(self.lab, snapshot, &disks(&share.jobs[position..]))?;
+        let load = begun.elapsed();
+        match session.run(job) {
+            Ok(mut outcome) => {
+                outcome.spent.add(Part::Load, load);
+                self.held = Some(Held { place: share.place, session, served: 1 });
                 Ok(outcome)
             }
             // The guest took the machine beneath it down: that is an outcome.
-            Err(error) => Ok(Outcome::not_started(format!("{error:#}\n{}", fresh.last_words()))),
+            Err(error) => Ok(Outcome::not_started(format!("{error:#}\n{}", session.last_words()))),
         }
     }
 }
@@ -210,15 +267,33 @@ mod tests {
     fn a_disk_in_two_shares_is_noticed() {
         let image = Image { name: "i".to_owned(), file: "i".into(), debug: None };
         let job = |env, disk: &str| Job { disks: vec![disk.into()], ..Job::new(env, image.clone()) };
-        let lab = Lab::new("l".into());
-        fn share<'a>(lab: &'a Lab, job: &'a Job) -> Share<'a> {
-            Share { lab, place: job.env.place(), snapshot: None, jobs: vec![(0, job)] }
+        fn share(job: &Job) -> Share<'_> {
+            Share { place: job.env.place(), snapshot: None, jobs: vec![(0, job)] }
         }
-        let lends = |jobs: &[Job]| lends_twice(&jobs.iter().map(|job| share(&lab, job)).collect());
+        let lends = |jobs: &[Job]| lends_twice(&jobs.iter().map(share).collect());
         assert!(lends(&[job(Env::Pv, "a"), job(Env::Kvm, "a")]));
         assert!(!lends(&[job(Env::Pv, "a"), job(Env::Kvm, "b")]));
         let jobs = [job(Env::Pv, "a"), job(Env::Pvh, "a"), job(Env::Kvm, "b")];
         assert!(uses_anothers_disk(&jobs[0], &jobs) && !uses_anothers_disk(&jobs[2], &jobs));
+    }
+
+    #[test]
+    fn the_dearest_part_comes_first_and_what_shares_a_disk_is_one() {
+        let image = Image { name: "i".to_owned(), file: "i".into(), debug: None };
+        let plain = Job::new(Env::Pv, image);
+        let disk = |disk: &str| Job { disks: vec![disk.into()], ..plain.clone() };
+        let jobs = [
+            plain.clone(),
+            Job { limit: Duration::from_secs(400), ..plain.clone() },
+            disk("a"),
+            disk("a"),
+            Job { boot: Boot::Disk, ..disk("b") },
+            disk("c"),
+        ];
+        let parts = parted(jobs.iter().enumerate().collect(), &jobs);
+        let indices: Vec<Vec<usize>> =
+            parts.iter().map(|part| part.iter().map(|(index, _)| *index).collect()).collect();
+        assert_eq!(indices, [vec![1], vec![4, 5], vec![2, 3], vec![0]]);
     }
 
     #[test]

@@ -1,14 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guests of the lab's Xen, started by `xl` in its dom0.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::beside::{Files, Launch, When, watch};
+use super::beside::{Files, Launch, When, uptime, watch};
 use super::emulation::QUIET_PROCESSOR;
 use super::session::Session;
 use super::shared_console;
+use super::spent::{Part, Spent};
 use super::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, emulation, neighbour};
 use crate::env::Env;
 use crate::image::command_line;
@@ -76,20 +77,26 @@ pub fn run(session: &mut Session, job: &Job) -> Result<Outcome> {
 }
 
 fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
+    let (begun, mut spent) = (Instant::now(), Spent::default());
     let guest = Guest::prepare(session, job, AfterLife::Preserve)?;
     let launch = guest.launch(session, job)?;
     let agent = session.agent();
     agent.check("xl dmesg -c >/dev/null")?;
     let paused = if job.beside.is_some_and(|beside| beside.when == When::Paused) { "-p" } else { "" };
     let create = format!(
-        "{}{} timeout -k 5 {} xl create -F {paused} /tmp/{3}.cfg >/tmp/{3}.xl 2>&1; s=$?; cat /tmp/{3}.xl; exit $s",
+        "{}{} {{ echo; timeout -k 5 {} xl create -F {paused} /tmp/{3}.cfg 2>&1; echo \"{STATUS}$?\"; }} | \
+         while IFS= read -r line; do read -r now rest </proc/uptime; echo \"$now $line\"; done >/tmp/{3}.xl; \
+         cat /tmp/{3}.xl",
         launch.as_ref().map(Launch::prefix).unwrap_or_default(),
         guest.typist(job),
         job.limit.as_secs(),
         guest.name
     );
-    let created = watch(agent, &create, job, launch.as_ref(), GRACE)?;
-    let ending = ending(created.status, &created.text());
+    let begun = spent.until_now(Part::Bring, begun);
+    let life = Life::of(&watch(agent, &create, job, launch.as_ref(), GRACE)?.text());
+    let lived = begun.elapsed();
+    let begun = Instant::now();
+    let ending = ending(life.status, &life.text);
     let registers = match ending {
         Ending::Hang => guest.registers(agent)?,
         _ => String::new(),
@@ -97,7 +104,38 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     let (console, xen) = guest.consoles(agent)?;
     let companion = launch.map(|launch| launch.collect(agent)).transpose()?;
     guest.destroy(agent)?;
-    Ok(Outcome::new(ending, console, xen + &registers).beside(companion))
+    spent.until_now(Part::Clear, begun);
+    let beside = companion.as_ref().map_or(Duration::ZERO, |companion| companion.took);
+    spent.add(Part::Create, life.made.min(lived));
+    spent.add(Part::Beside, beside);
+    spent.add(Part::Run, lived.saturating_sub(life.made).saturating_sub(beside));
+    Ok(Outcome { spent, ..Outcome::new(ending, console, xen + &registers).beside(companion) })
+}
+
+/// What `xl`'s exit status is told by.
+const STATUS: &str = "xl ended with status ";
+
+/// What `xl create -F` said.
+#[derive(Debug, PartialEq, Eq)]
+struct Life {
+    /// Its lines.
+    text: String,
+    /// Its exit status.
+    status: i32,
+    /// How long it took to make the domain.
+    made: Duration,
+}
+
+impl Life {
+    /// From its lines, each with the time at which it came in front.
+    fn of(told: &str) -> Self {
+        let lines: Vec<(&str, &str)> = told.lines().filter_map(|line| line.split_once(' ')).collect();
+        let text: String = lines.iter().map(|(_, line)| format!("{line}\n")).collect();
+        let status = text.lines().find_map(|line| line.strip_prefix(STATUS)?.parse().ok());
+        let time = |line: Option<&(&str, &str)>| line.and_then(|(time, _)| uptime(time)).unwrap_or_default();
+        let made = lines.iter().find(|(_, line)| line.contains(MADE)).or(lines.last());
+        Self { status: status.unwrap_or(-1), made: time(made).saturating_sub(time(lines.first())), text }
+    }
 }
 
 /// Runs the job to its end while Xen traces, and gives `xenalyze`'s summary of the trace too.
@@ -121,6 +159,9 @@ const TRACE: &str = "/tmp/trace";
 
 /// What is traced: all but the most frequent events of the scheduler's inside.
 const TRACED: &str = "0x0ffff000";
+
+/// What `xl` says when it has made a domain.
+pub(super) const MADE: &str = "Waiting for domain";
 
 /// How `xl create -F` says the guest ended.
 fn ending(status: i32, text: &str) -> Ending {
@@ -348,6 +389,15 @@ mod tests {
         assert_eq!(ending(0, "Domain 3 has been destroyed.\n"), Ending::Destroyed);
         assert_eq!(ending(TIMED_OUT, "Waiting for domain\n"), Ending::Hang);
         assert_eq!(ending(3, "no such kernel\n"), Ending::NotStarted("no such kernel".to_owned()));
+    }
+
+    #[test]
+    fn xls_lines_are_told_from_their_times() {
+        let told = "5.10 \n5.20 Parsing config\n7.60 Waiting for domain g\n9.00 Domain 3\n9.10 xl ended with status 7\n";
+        let life = Life::of(told);
+        assert_eq!((life.status, life.made), (7, Duration::from_millis(2500)));
+        assert!(life.text.contains("\nParsing config\nWaiting for domain g\n"));
+        assert_eq!(Life::of("").status, -1);
     }
 
     #[test]

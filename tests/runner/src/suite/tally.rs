@@ -4,6 +4,8 @@
 use std::time::Duration;
 
 use super::times::{Times, seconds};
+use crate::guest::schedule::Working;
+use crate::guest::spent::Spent;
 use crate::style::Style;
 use crate::verdict::Verdict;
 
@@ -65,6 +67,16 @@ impl Tally {
         self.times.add(name, took);
         let verdict = self.style.verdict(Verdict::Success, "ok     ");
         println!("{verdict} {name}{remark} {}", self.style.faint(&seconds(took)));
+    }
+
+    /// A guest's time went to this.
+    pub fn spend(&mut self, name: &str, spent: Spent) {
+        self.times.spend(name, spent);
+    }
+
+    /// Those who ran the guests were so busy.
+    pub fn work(&mut self, workers: Vec<Working>) {
+        self.times.work(workers);
     }
 
     /// A test failed in so much time, and why.

@@ -2,7 +2,11 @@
 //! Where the time of a run goes: to its parts, and to its dearest tests.
 
 use std::cmp::Reverse;
+use std::collections::HashMap;
 use std::time::{Duration, Instant};
+
+use crate::guest::schedule::Working;
+use crate::guest::spent::Spent;
 
 /// Tests that the report names.
 const DEAREST: usize = 20;
@@ -20,6 +24,10 @@ struct Phase {
 pub(super) struct Times {
     phases: Vec<Phase>,
     tests: Vec<(Duration, String)>,
+    boots: usize,
+    spent: Spent,
+    spent_by: HashMap<String, Spent>,
+    workers: Vec<Working>,
 }
 
 impl Times {
@@ -41,6 +49,18 @@ impl Times {
         self.tests.push((took, name.to_owned()));
     }
 
+    /// A guest has run, and its time went to this.
+    pub(super) fn spend(&mut self, name: &str, spent: Spent) {
+        self.boots += 1;
+        self.spent += spent;
+        self.spent_by.insert(name.to_owned(), spent);
+    }
+
+    /// Those who ran the guests were so busy.
+    pub(super) fn work(&mut self, workers: Vec<Working>) {
+        self.workers = workers;
+    }
+
     /// A line for each part, by the clock on the wall, and one for each of the dearest tests.
     pub(super) fn report(mut self) -> Vec<String> {
         let ends = self.phases.iter().skip(1).map(|phase| phase.begun).chain([Instant::now()]);
@@ -49,8 +69,21 @@ impl Times {
             .map(|(phase, end)| line("time", end - phase.begun, &format!("{}: {}", phase.name, phase.tests)))
             .collect();
         self.tests.sort_by_key(|(took, _)| Reverse(*took));
-        lines.extend(self.tests.iter().take(DEAREST).map(|(took, name)| line("dear", *took, name)));
+        if self.boots > 0 {
+            lines.push(format!("{:7} {:>9} boots: {}", "spent", self.boots, self.spent));
+        }
+        for (number, worker) in self.workers.iter().enumerate() {
+            let idle = seconds(worker.idle);
+            lines.push(line("busy", worker.busy, &format!("worker {}, then idle for {idle}", number + 1)));
+        }
+        let dearest = self.tests.iter().take(DEAREST);
+        lines.extend(dearest.map(|(took, name)| line("dear", *took, &self.with_parts(name))));
         lines
+    }
+
+    /// The name of a test, and what its time went to if it is a guest.
+    fn with_parts(&self, name: &str) -> String {
+        self.spent_by.get(name).map_or_else(|| name.to_owned(), |spent| format!("{name} ({spent})"))
     }
 }
 
@@ -66,6 +99,7 @@ pub(super) fn seconds(took: Duration) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::guest::spent::Part;
 
     #[test]
     fn parts_of_a_run_and_its_dearest_tests_are_told() {
@@ -75,9 +109,15 @@ mod tests {
         for took in 0..30 {
             times.add(&format!("t{took}"), Duration::from_millis(took * 1000 + 300));
         }
+        let mut spent = Spent::default();
+        spent.add(Part::Create, Duration::from_secs(3));
+        times.spend("t29", spent);
+        times.work(vec![Working { busy: Duration::from_secs(9), idle: Duration::from_secs(1) }]);
         let lines = times.report();
-        assert_eq!(lines.len(), 1 + DEAREST);
+        assert_eq!(lines.len(), 3 + DEAREST);
         assert!(lines[0].starts_with("time") && lines[0].ends_with("guests: 30"));
-        assert_eq!(lines[1], "dear       29.3 s t29");
+        assert_eq!(lines[1], "spent           1 boots: create 3.0");
+        assert_eq!(lines[2], "busy        9.0 s worker 1, then idle for 1.0 s");
+        assert_eq!(lines[3], "dear       29.3 s t29 (create 3.0)");
     }
 }

@@ -452,9 +452,12 @@ pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<
         }
     }
     tally.begin("guests");
-    schedule::run(&project.lab(), &jobs, |index, outcome| {
+    let workers = schedule::run(&project.lab(), &jobs, |index, outcome| {
+        tally.spend(&started[index].name(), outcome.spent);
         count(started[index], &jobs[index], &outcome, tally);
-    })
+    })?;
+    tally.work(workers);
+    Ok(())
 }
 
 /// Size of the disk that tests get.
@@ -631,7 +634,8 @@ mod tests {
             let guest = outcome(Ending::Poweroff, "Test result: SUCCESS\n");
             faults(&case, &Outcome { companion, ..guest }, "").len()
         };
-        let companion = |status| Some(Companion { started: true, status, output: "heard\n".to_owned() });
+        let (output, took) = ("heard\n".to_owned(), Duration::ZERO);
+        let companion = |status| Some(Companion { started: true, status, output: output.clone(), took });
         assert_eq!(faults(companion(Some(0))), 0);
         assert_eq!(faults(companion(Some(1))), 1);
         assert_eq!(faults(companion(None)), 1);
