@@ -45,6 +45,3 @@ pub mod sim;
 pub mod unplug;
 pub mod vga;
 pub mod virtio;
-pub mod virtio_console;
-pub mod virtio_mmio;
-pub mod virtio_pci;

@@ -22,7 +22,7 @@ use prism_drivers::keyboard::Keyboard;
 use prism_drivers::output::{Budget, Output, Sink};
 use prism_drivers::serial::Serial;
 use prism_drivers::vga::Screen;
-use prism_drivers::virtio_console::VirtioConsole;
+use prism_drivers::virtio::console::VirtioConsole;
 use spin::{Mutex, Once};
 use uart_16550::backend::PioBackend;
 

@@ -2,7 +2,7 @@
 //! The queues of a virtio console (Virtual I/O Device 1.2, 5.3.2), of which one port is used. Nothing is
 //! heard of it: it is looked at.
 
-use prism_drivers::virtio_console::{BUFFER, Broken, Queues};
+use prism_drivers::virtio::console::{BUFFER, Broken, Queues};
 use virtio_drivers::Error;
 use virtio_drivers::queue::VirtQueue;
 use virtio_drivers::transport::Transport;

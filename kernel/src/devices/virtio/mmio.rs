@@ -10,7 +10,7 @@ use prism_boot::capabilities::Devices;
 use prism_boot::virtio_mmio::{MOST_SLOTS, Slot};
 use prism_boot::{Acpi, BootInfo};
 use prism_drivers::virtio::Kind;
-use prism_drivers::virtio_mmio;
+use prism_drivers::virtio::mmio as registers_in_memory;
 use spin::Once;
 use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 
@@ -44,7 +44,7 @@ pub(crate) fn find(info: &BootInfo, acpi: &Acpi, devices: &mut Devices) {
                 continue;
             }
         };
-        match virtio_mmio::kind(&registers) {
+        match registers_in_memory::kind(&registers) {
             Ok(Some(kind)) => {
                 count(devices, kind);
                 found.push((slot, kind));

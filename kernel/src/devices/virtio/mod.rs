@@ -23,7 +23,7 @@ use prism_boot::virtio_mmio::Slot;
 use prism_drivers::intx;
 use prism_drivers::pci::{Function, NO_INTERRUPT, functions};
 use prism_drivers::virtio::Kind;
-use prism_drivers::virtio_pci::Missing;
+use prism_drivers::virtio::pci::Missing;
 use virtio_drivers::transport::mmio::MmioError;
 
 use crate::line::Line;

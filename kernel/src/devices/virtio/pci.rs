@@ -10,7 +10,7 @@ use prism_arch::registers::DeviceRegisters;
 use prism_boot::PAGE_SIZE;
 use prism_drivers::pci::{ANSWER_MEMORY, Configuration, Function, USE_MEMORY};
 use prism_drivers::virtio::Kind;
-use prism_drivers::virtio_pci::{Layout, Region};
+use prism_drivers::virtio::pci::{Layout, Region};
 use virtio_drivers::transport::{DeviceStatus, DeviceType, InterruptStatus, Transport};
 use virtio_drivers::{Error, PhysAddr, Result};
 use zerocopy::{FromBytes, Immutable, IntoBytes};
