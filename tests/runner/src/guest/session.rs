@@ -30,7 +30,11 @@ impl Session {
     /// # Errors
     /// If the machine does not start.
     pub fn open(lab: &Lab, snapshot: &Snapshot, disks: &[PathBuf]) -> Result<Self> {
-        let machine = Machine::load(lab, snapshot, disks)?;
+        let mut machine = Machine::load(lab, snapshot, disks)?;
+        if snapshot.role == Role::Xen {
+            // What Xen says from now on is about guests.
+            machine.agent.check("xl dmesg -c >/dev/null")?;
+        }
         Ok(Self {
             machine,
             role: snapshot.role,

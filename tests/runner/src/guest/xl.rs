@@ -52,7 +52,6 @@ pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
     let guest = Guest::prepare(session, job, AfterLife::Destroy)?;
     let console = if job.env == Env::Hvm { "serial" } else { "pv" };
     let agent = session.agent();
-    agent.check("xl dmesg -c >/dev/null")?;
     // The guest starts once the console listens; it may be over within a tenth of a second.
     let create = format!(
         "xl create -q -p /tmp/{0}.cfg && {{ (sleep 0.5; xl unpause {0}) & xl console -t {console} {0}; }}",
@@ -62,9 +61,9 @@ pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
     if closed.escaped {
         return Ok(Outcome::new(Ending::Left, text(&closed.bytes), String::new()));
     }
-    let (console, xen) = guest.consoles(agent)?;
+    let consoles = guest.consoles(agent, &Ending::Poweroff)?;
+    let (console, xen) = told_apart(consoles, &guest.destroy(agent)?);
     let console = best_console([console, text(&closed.bytes), String::new()]);
-    guest.destroy(agent)?;
     Ok(Outcome::new(Ending::Poweroff, console, xen))
 }
 
@@ -81,7 +80,6 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     let guest = Guest::prepare(session, job, AfterLife::Preserve)?;
     let launch = guest.launch(session, job)?;
     let agent = session.agent();
-    agent.check("xl dmesg -c >/dev/null")?;
     let paused = if job.beside.is_some_and(|beside| beside.when == When::Paused) { "-p" } else { "" };
     let create = format!(
         "{}{} {{ echo; timeout -k 5 {} xl create -F {paused} /tmp/{3}.cfg 2>&1; echo \"{STATUS}$?\"; }} | \
@@ -101,9 +99,9 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
         Ending::Hang => guest.registers(agent)?,
         _ => String::new(),
     };
-    let (console, xen) = guest.consoles(agent)?;
+    let consoles = guest.consoles(agent, &ending)?;
     let companion = launch.map(|launch| launch.collect(agent)).transpose()?;
-    guest.destroy(agent)?;
+    let (console, xen) = told_apart(consoles, &guest.destroy(agent)?);
     spent.until_now(Part::Clear, begun);
     let beside = companion.as_ref().map_or(Duration::ZERO, |companion| companion.took);
     spent.add(Part::Create, life.made.min(lived));
@@ -226,20 +224,18 @@ impl Guest {
         Ok(copy)
     }
 
-    /// The guest's console and Xen's, as soon as the console holds a verdict or time has passed:
-    /// the daemon that drains the ring may lag behind the guest's end.
-    fn consoles(&self, agent: &mut Agent) -> Result<(String, String)> {
+    /// The guest's console and its serial port, as soon as one of them holds a verdict or a report of a
+    /// crash, or time has passed: the daemon that drains the ring may lag behind the guest's end.
+    fn consoles(&self, agent: &mut Agent, ending: &Ending) -> Result<[String; 2]> {
+        let last = if *ending == Ending::Crash { CRASHED } else { JUDGED };
         agent.check(&format!(
-            "i=0; until cat /var/log/xen/guest-{0}.log /tmp/{0}.serial 2>/dev/null | grep -q '^Test result: ' || \
+            "i=0; until grep -qs '{last}' /var/log/xen/guest-{0}.log /tmp/{0}.serial || \
              [ $i -ge 10 ]; do sleep 0.03; i=$((i + 1)); done",
             self.name
         ))?;
         let ring = text(&agent.get(&format!("/var/log/xen/guest-{}.log", self.name))?);
         let serial = text(&agent.get(&format!("/tmp/{}.serial", self.name))?);
-        let xen = shared_console::split(&agent.check("xl dmesg")?);
-        // A shim speaks on its guest's console.
-        let console = shared_console::split(&best_console([ring, serial, xen.guest]));
-        Ok((console.guest, console.hypervisor + &xen.hypervisor))
+        Ok([ring, serial])
     }
 
     /// A command in the background that types on the PV console when the guest asks for it. `xl
@@ -267,11 +263,27 @@ impl Guest {
         Ok(agent.sh(&format!("xenctx -C $(xl domid {}) 2>&1", self.name), GRACE)?.text())
     }
 
-    fn destroy(&self, agent: &mut Agent) -> Result<()> {
+    /// Destroys the guest, and gives what Xen has said since the one before it was destroyed.
+    fn destroy(&self, agent: &mut Agent) -> Result<String> {
         // The guest may be gone already; that is as good.
-        agent.sh(&format!("xl destroy {} 2>/dev/null", self.name), GRACE)?;
-        agent.check(&format!("rm -f /tmp/{0}.* /var/log/xen/guest-{0}.log", self.name)).map(drop)
+        let command = format!(
+            "xl destroy {0} >/dev/null 2>&1; rm -f /tmp/{0}.* /var/log/xen/guest-{0}.log; xl dmesg -c",
+            self.name
+        );
+        Ok(agent.sh(&command, GRACE)?.text())
     }
+}
+
+/// What a guest says last of all, a pattern of `grep`: one that ends by itself, and one that crashes.
+const JUDGED: &str = "^Test result: ";
+const CRASHED: &str = "^Test result: \\|--- end of report ---";
+
+/// What the guest said and what Xen did, given the guest's consoles and Xen's.
+fn told_apart([ring, serial]: [String; 2], xen: &str) -> (String, String) {
+    let xen = shared_console::split(xen);
+    // A shim speaks on its guest's console.
+    let console = shared_console::split(&best_console([ring, serial, xen.guest]));
+    (console.guest, console.hypervisor + &xen.hypervisor)
 }
 
 const fn is_hvm(env: Env) -> bool {

@@ -5,9 +5,6 @@ use super::GuestTest;
 use crate::env::Env;
 use crate::guest::Backend;
 
-/// Where there are paravirtual disks.
-const ENVS: &[Env] = &[Env::Pv, Env::Pvh, Env::PvShim, Env::Pvhvm, Env::QemuXen];
-
 /// Where `xl` is.
 const XL: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
 
@@ -93,7 +90,8 @@ const SAME_RAMDISK: &str = "f=/bin/busybox; l=/var/log/xen/guest-$GUEST.log; \
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("linux_reads_what_the_guest_wrote", "disk")
-        .envs(ENVS)
+        .envs(&[Env::Pv, Env::Pvh])
+        .long_envs(&[Env::PvShim, Env::Pvhvm, Env::QemuXen])
         .disk(Backend::Kernel)
         .words("mix=xvda,1,64 fill=xvda,7 verify=xvda,7 mix=xvda,2,16 sha256=xvda")
         .beside("sha256 xvda", SAME_TO_LINUX)
@@ -101,9 +99,9 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("linux_reads_what_the_guest_wrote_through_qemu", "disk")
         .in_pvh()
         .disk(Backend::Qemu)
-        .words("mix=xvda,3,256 fill=xvda,8 verify=xvda,8 mix=xvda,4,16 sha256=xvda")
+        .words("mix=xvda,3,64 fill=xvda,8 verify=xvda,8 mix=xvda,4,16 sha256=xvda")
         .beside("sha256 xvda", SAME_TO_LINUX)
-        .telling(&["256 MiB, all checked", "verified 16777216 bytes"]),
+        .telling(&["64 MiB, all checked", "verified 16777216 bytes"]),
     GuestTest::new("the_guest_reads_what_linux_wrote", "disk")
         .in_pv()
         .disk(Backend::Kernel)
@@ -115,7 +113,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("sha256=xvda")
         .after(FILL_BEFORE),
     GuestTest::new("io_survives_a_restart_of_the_backend", "disk")
-        .in_pv_and_pvh()
+        .in_pvh()
         .disk(Backend::Kernel)
         .words("mix=xvda,9,256")
         .beside("mixing", RESTART_BACKEND)
@@ -139,7 +137,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .beside("sha256 xvda", SAME_TO_LINUX)
         .telling(&["256 MiB, all checked"]),
     GuestTest::new("each_vcpu_has_a_queue_of_its_own", "disk")
-        .envs(&[Env::Pv, Env::Pvh])
+        .envs(&[Env::Pv])
+        .long_envs(&[Env::Pvh])
         .vcpus(4)
         .words("await=xvda spread=xvda,200 mix=xvda,11,16 mark=done")
         .after(FOUR_QUEUES)

@@ -4,21 +4,19 @@
 use super::GuestTest;
 use crate::env::Env;
 
-/// Where Xen does not offer the FIFO ABI.
-const TWO_LEVEL: &[Env] = &[Env::PvShim, Env::QemuXen];
-
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("no_event_is_lost_and_no_timer_is_early", "events")
-        .envs(&[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers])
-        .long_envs(&[Env::Dom0Pv, Env::Dom0Pvh])
+        .envs(&[Env::Pv, Env::Pvh, Env::HvmPvDrivers])
+        .long_envs(&[Env::Dom0Pv, Env::Dom0Pvh, Env::Pvhvm])
         .telling(&["events: FIFO", "10000 events sent, 10000 echoed, 0 lost"]),
     GuestTest::new("no_event_is_lost_where_there_is_no_fifo_abi", "events")
-        .envs(TWO_LEVEL)
+        .envs(&[Env::QemuXen])
+        .long_envs(&[Env::PvShim])
         .words("events=fifo")
         .telling(&["events: 2-level", "10000 events sent, 10000 echoed, 0 lost"]),
     GuestTest::new("no_event_is_lost_in_the_2_level_abi", "events")
-        .in_pv_and_pvh()
+        .in_pv()
         .words("events=2l")
         .telling(&["events: 2-level", "10000 events sent, 10000 echoed, 0 lost"]),
     GuestTest::new("a_domain_with_few_ports_lives", "events")

@@ -555,13 +555,8 @@ fn faults(case: &GuestCase, outcome: &Outcome, explanation: &str) -> Vec<String>
     if outcome.ending == Ending::Hang && expected.ending != Some(&Ending::Hang) {
         faults.push("it was still running at its time limit".to_owned());
     }
-    let knows_crashes = case.env.place() == Place::XenLab;
-    if expected.verdict == Verdict::Crash
-        && expected.ending.is_none()
-        && knows_crashes
-        && outcome.ending != Ending::Crash
-    {
-        faults.push(format!("Xen should have seen a crash, but saw {:?}", outcome.ending));
+    if expected.ending.is_none() && case.env.place() == Place::XenLab {
+        faults.extend(wrong_ending(expected.verdict, &outcome.ending));
     }
     if expected.grid {
         faults.extend(wrong_grid(case, &outcome.console));
@@ -577,6 +572,17 @@ fn faults(case: &GuestCase, outcome: &Outcome, explanation: &str) -> Vec<String>
     faults
         .extend(expected.forbidden.iter().filter(|text| told(text)).map(|text| format!("it tells: {text}")));
     faults
+}
+
+/// What is wrong with how a guest ended in the eyes of Xen: by a crash as it should, or by switching itself
+/// off when it has given its verdict.
+fn wrong_ending(expected: Verdict, ending: &Ending) -> Option<String> {
+    match (expected, ending) {
+        (Verdict::Crash, Ending::Crash) => None,
+        (Verdict::Crash, ending) => Some(format!("Xen should have seen a crash, but saw {ending:?}")),
+        (_, Ending::Reboot) => Some("it should have switched itself off, but started again".to_owned()),
+        _ => None,
+    }
 }
 
 fn fault_beside(companion: Option<&Companion>) -> Option<String> {
@@ -640,6 +646,14 @@ mod tests {
         assert_eq!(faults(companion(Some(1))), 1);
         assert_eq!(faults(companion(None)), 1);
         assert_eq!(faults(None), 2);
+    }
+
+    #[test]
+    fn a_guest_that_starts_again_with_its_verdict_has_a_fault() {
+        let case = GuestCase { test: &ACCOMPANIED, env: Env::Pv, long: false };
+        let told = "Test result: SUCCESS\nheard\n";
+        let count = |ending| faults(&case, &outcome(ending, told), "").len();
+        assert_eq!(count(Ending::Reboot), count(Ending::Poweroff) + 1);
     }
 
     #[test]

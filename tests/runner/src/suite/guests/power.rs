@@ -15,8 +15,8 @@ const WAITING: GuestTest = GuestTest::new("", "power")
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("switching_off_is_a_poweroff", "power")
         .words("power=off")
-        .envs(&[Env::Pv, Env::Pvh, Env::PvShim, Env::Hvm])
-        .long_envs(&[Env::Pvhvm])
+        .envs(&[Env::Pv, Env::Pvh])
+        .long_envs(&[Env::PvShim, Env::Pvhvm, Env::Hvm])
         .ending_by(&Ending::Poweroff),
     GuestTest::new("starting_again_is_a_reboot", "power")
         .words("power=reboot")

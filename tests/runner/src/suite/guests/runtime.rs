@@ -7,8 +7,8 @@ use crate::env::Env;
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("tasks_wait_yield_and_end_as_documented", "tasks")
-        .envs(&[Env::Pv, Env::Pvh])
-        .long_envs(&[Env::PvShim, Env::Pvhvm, Env::QemuXen])
+        .envs(&[Env::Pv])
+        .long_envs(&[Env::Pvh, Env::PvShim, Env::Pvhvm, Env::QemuXen])
         .words("loglevel=debug")
         .telling(&[
             "a task kept the vCPU for long",

@@ -24,11 +24,13 @@ pub(super) const TESTS: &[GuestTest] = &[
     FOUR.named("four_vcpus_work_together_behind_a_bios")
         .envs(&[Env::Hvm])
         .long_envs(&[Env::Pvhvm])
+        .settings(&["hdtype = \"ahci\""])
         .booting_from(Boot::Disk),
     SWITCHED_OFF.named("vcpus_that_are_switched_off_stay_so").envs(&[Env::Pv, Env::Pvh, Env::PvShim]),
     SWITCHED_OFF
         .named("vcpus_that_are_switched_off_stay_so_behind_a_bios")
         .envs(&[Env::Pvhvm])
+        .settings(&["maxvcpus = 4", "hdtype = \"ahci\""])
         .booting_from(Boot::Disk),
     GuestTest::new("four_vcpus_exchange_a_million_messages", "vcpus")
         .envs(&[Env::Pv])
