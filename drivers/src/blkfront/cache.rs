@@ -10,6 +10,13 @@
 //! (`blkif_recover` in `drivers/block/xen-blkfront.c`); here the next flush fails once, as `fsync` does after
 //! a write-back that failed: then an application knows that it has to look at, or to write again, what it
 //! wrote since its last flush. Without unflushed writes nobody notices.
+//!
+//! A backend that offers no flush says that nothing below it is volatile. So what its predecessor left there in
+//! an orderly way is durable when it connects, without a flush: Linux's `blkback` sends none when it closes a
+//! device (`xen_blkif_disconnect` waits for I/O, `xen_vbd_free` puts the device down), and offers flushes as
+//! long as the queue below has a cache. Whoever tells it that there is none, by the queue's `write_cache` or by
+//! a switch of the drive, vouches for what is there, as to Linux's frontend, which sends no flushes then either.
+//! What a backend lost that left abruptly is not found again by that: the next flush fails all the same.
 
 use xen::xenbus::State;
 
@@ -52,6 +59,9 @@ impl WriteCache {
     /// A backend has connected, which has a volatile cache or none.
     pub(super) fn connected(&mut self, is_volatile: bool) {
         self.is_volatile = is_volatile;
+        if !is_volatile {
+            self.durable = self.written;
+        }
     }
 
     /// A write was acknowledged.
@@ -160,5 +170,22 @@ mod tests {
         cache.wrote();
         cache.left(Departure::Abrupt);
         assert!(!cache.is_lost());
+    }
+
+    #[test]
+    fn what_was_left_with_a_device_without_a_volatile_cache_is_durable() {
+        let mut cache = unflushed();
+        cache.left(Departure::Orderly);
+        cache.connected(false);
+        cache.left(Departure::Abrupt);
+        assert!(!cache.is_lost());
+    }
+
+    #[test]
+    fn what_is_lost_stays_so_without_a_volatile_cache() {
+        let mut cache = unflushed();
+        cache.left(Departure::Abrupt);
+        cache.connected(false);
+        assert!(cache.is_lost());
     }
 }

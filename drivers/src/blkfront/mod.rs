@@ -25,7 +25,7 @@
 //! | leaves, and keeps pages mapped | their requests fail with [`Gone`](crate::block::Error::Gone); with the ring mapped, discards too |
 //! | keeps pages of each connection, and leaves time and again | it is not connected to while its domain keeps more than 512 |
 //! | looks at the pages of a read before it writes them | it finds zeros |
-//! | leaves without a word, with answered writes that were not flushed | the next flush fails with [`Lost`](crate::block::Error::Lost) |
+//! | leaves without a word, with answered writes that were not flushed | the next flush fails with [`Lost`](crate::block::Error::Lost), whether the next backend has a volatile cache or none |
 //! | reports an unknown status | that request fails |
 //! | does not know an operation that it offered | barriers for flushes; otherwise that request fails |
 //! | describes a disk that cannot be | the disk is not used |

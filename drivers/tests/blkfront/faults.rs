@@ -138,6 +138,35 @@ fn flush_succeeds_when_the_backend_closed_the_disk_before_it_restarted() {
 }
 
 #[test]
+fn flush_succeeds_when_the_last_backend_but_one_had_a_volatile_cache() {
+    let guest = Guest::new(1 << 20, &[("feature-flush-cache", "1")]);
+    guest.serve_from("/local/domain/3/backend/qdisk/1/51712");
+    let backends = async {
+        let (ring, channel) = guest.connect().await;
+        guest.answer(&ring, &channel, 1).await;
+        guest.be(State::Closing);
+        guest.until(State::Closed).await;
+        drop(ring);
+        guest.let_go();
+        guest.keys.borrow_mut().push(("feature-flush-cache", "0".to_owned()));
+        guest.be(State::Closed);
+        let (ring, channel) = guest.connect().await;
+        guest.answer(&ring, &channel, 1).await;
+        drop(ring);
+        guest.let_go();
+        guest.be(State::InitWait);
+        guest.live().await;
+    };
+    guest.play(backends, async |disk| {
+        disk.write(0, guest.buffer(4096, 7)).await.unwrap();
+        disk.read(0, guest.buffer(4096, 0)).await.unwrap();
+        // Served by the third one: the second has vanished.
+        disk.read(0, guest.buffer(4096, 0)).await.unwrap();
+        disk.flush().await.unwrap();
+    });
+}
+
+#[test]
 fn discard_is_sent_again_only_when_the_last_backend_has_let_go_of_the_ring() {
     for lets_go in [true, false] {
         let guest = Guest::new(1 << 20, &[("feature-discard", "1")]);
