@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The last piece of a disk that was read, for a table that is asked entry by entry.
 
+use alloc::rc::Rc;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::cell::Cell;
 
 use embedded_io::{ErrorType, Read, Seek, SeekFrom};
 use prism::blocking::wait;
@@ -23,7 +25,12 @@ pub(crate) struct Cached {
 
 impl Cached {
     pub(crate) fn new(place: &Arc<Bytes>) -> Self {
-        Self { place: Arc::clone(place), cursor: Cursor::new(place), block: Vec::new(), start: 0 }
+        Self {
+            place: Arc::clone(place),
+            cursor: Cursor::new(place, &Rc::new(Cell::new(u64::MAX))),
+            block: Vec::new(),
+            start: 0,
+        }
     }
 
     /// What there is in the block from `at` on.

@@ -13,6 +13,7 @@ use prism::blocking::wait;
 use prism::disks::Bytes;
 
 use crate::file_system::{FileSystem, OpenFile, tag_of};
+use crate::turns::Turns;
 
 /// Where the superblock has its magic number, and which.
 const MAGIC: (u64, [u8; 2]) = (1024 + 0x38, [0x53, 0xef]);
@@ -40,11 +41,12 @@ struct Reader {
     /// What was read ahead, and where it begins.
     ahead: Vec<u8>,
     start: u64,
+    turns: Turns,
 }
 
 impl Reader {
     fn new(place: &Arc<Bytes>) -> Self {
-        Self { place: Arc::clone(place), ahead: Vec::new(), start: 0 }
+        Self { place: Arc::clone(place), ahead: Vec::new(), start: 0, turns: Turns::default() }
     }
 
     /// What was read ahead from `start` on, if it is as much as that.
@@ -56,6 +58,7 @@ impl Reader {
 
 impl Ext4Read for Reader {
     fn read(&mut self, start: u64, into: &mut [u8]) -> Result<(), Box<dyn Error + Send + Sync>> {
+        self.turns.pass();
         if let Some(found) = self.found(start, into.len()) {
             into.copy_from_slice(found);
             return Ok(());
@@ -97,6 +100,7 @@ impl FileSystem for Mounted {
     fn write(&self, _: &str, _: &[u8]) -> prism::Result {
         Err("this file system can only be read".into())
     }
+
     fn open(&self, path: &str) -> prism::Result<Option<Box<dyn OpenFile + '_>>> {
         let file = match self.0.open(format!("/{}", path.trim_start_matches('/')).as_str()) {
             Ok(file) => file,

@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::format;
+use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -12,35 +13,46 @@ use core::fmt::Display;
 use hadris_fat::{Error, FatVolume, FatVolumeWriteExt};
 use prism::blocking::wait;
 use prism::disks::Bytes;
+use prism::task::yield_now;
 use prism_fat::{BOOT_SECTOR, Layout, Runs};
 
 use crate::cached::Cached;
 use crate::cursor::Cursor;
 use crate::file_system::{FileSystem, OpenFile, tag_of};
+use crate::turns::Turns;
 
 /// Mounts it.
 pub(crate) fn open(place: &Arc<Bytes>) -> prism::Result<Box<dyn FileSystem>> {
-    let volume = FatVolume::open(Cursor::new(place)).map_err(failed)?;
+    let budget = Rc::new(Cell::new(u64::MAX));
+    let volume = FatVolume::open(Cursor::new(place, &budget)).map_err(failed)?;
     let mut boot = [0; BOOT_SECTOR];
     wait(place.read(0, &mut boot))?;
     let layout = Layout::parse(&boot).ok_or("the boot sector makes no sense")?;
-    Ok(Box::new(Mounted { volume, layout, place: Arc::clone(place), writes: Cell::new(0) }))
+    Ok(Box::new(Mounted { volume, layout, place: Arc::clone(place), budget, writes: Cell::new(0) }))
 }
 
 fn failed(error: impl Display) -> prism::Error {
     format!("{error}").into()
 }
 
+/// Bytes that are read at most to find a file or to list a directory: thirty directories of the greatest
+/// length, which is 2 MiB. One that leads back to itself ends no sooner than after as many clusters as the
+/// volume has.
+const LOOKUP: u64 = 64 << 20;
+
 struct Mounted {
     volume: FatVolume<Cursor>,
     layout: Layout,
     place: Arc<Bytes>,
+    /// What may be read until it is set anew.
+    budget: Rc<Cell<u64>>,
     /// Files that were written: what is known of open ones may not be true any more.
     writes: Cell<u64>,
 }
 
 impl FileSystem for Mounted {
     fn list(&self, path: &str) -> prism::Result<Vec<String>> {
+        self.budget.set(LOOKUP);
         let directory = match path.trim_matches('/') {
             "" => self.volume.root_dir(),
             path => self.volume.open_dir_path(path).map_err(failed)?,
@@ -66,6 +78,7 @@ impl FileSystem for Mounted {
     }
 
     fn write(&self, path: &str, bytes: &[u8]) -> prism::Result {
+        self.budget.set(u64::MAX);
         self.writes.set(self.writes.get() + 1);
         let path = path.trim_matches('/');
         let (directory, name) = match path.rsplit_once('/') {
@@ -83,6 +96,7 @@ impl FileSystem for Mounted {
     }
 
     fn open(&self, path: &str) -> prism::Result<Option<Box<dyn OpenFile + '_>>> {
+        self.budget.set(LOOKUP);
         let entry = match self.volume.open_path(path.trim_matches('/')) {
             Ok(entry) if entry.is_file() => entry,
             Ok(_) | Err(Error::EntryNotFound | Error::NotADirectory | Error::InvalidPath) => return Ok(None),
@@ -96,7 +110,14 @@ impl FileSystem for Mounted {
         let changed = entry.modified();
         let tag = tag_of(&[length, changed.date.into(), changed.time.into()]);
         let runs = Runs::new(u32::try_from(entry.cluster().0)?, clusters);
-        Ok(Some(Box::new(Open { mounted: self, runs, length, tag, writes: self.writes.get() })))
+        Ok(Some(Box::new(Open {
+            mounted: self,
+            runs,
+            length,
+            tag,
+            writes: self.writes.get(),
+            turns: Turns::default(),
+        })))
     }
 }
 
@@ -108,6 +129,7 @@ struct Open<'v> {
     tag: u64,
     /// [`Mounted::writes`] when it was opened.
     writes: u64,
+    turns: Turns,
 }
 
 impl Open<'_> {
@@ -117,8 +139,13 @@ impl Open<'_> {
         let index = u32::try_from(offset / layout.cluster)?;
         let skipped = offset % layout.cluster;
         let clusters = layout.clusters(skipped + wanted).ok_or("there are not as many bytes")?;
-        let next = |cluster: u32| volume.fat().next_cluster(table, cluster as usize);
-        let piece = self.runs.find(index, clusters, next).map_err(failed)?;
+        let mut next = |cluster: u32| volume.fat().next_cluster(table, cluster as usize);
+        let piece = loop {
+            match self.runs.find(index, clusters, &mut next).map_err(failed)? {
+                Some(piece) => break piece,
+                None => wait(yield_now()),
+            }
+        };
         let start = layout.offset(piece.cluster).ok_or("the file's chain leads to no cluster")?;
         Ok((start + skipped, (u64::from(piece.count) * layout.cluster - skipped).min(wanted)))
     }
@@ -142,6 +169,7 @@ impl OpenFile for Open<'_> {
         let mut done = 0;
         while let Some(rest @ [_, ..]) = into.get_mut(done..total) {
             let (place, count) = self.place(&mut table, offset + done as u64, rest.len() as u64)?;
+            self.turns.pass();
             let now = rest.get_mut(..count as usize).ok_or("there are not as many bytes")?;
             wait(self.mounted.place.read(place, now))?;
             done += count as usize;

@@ -11,6 +11,7 @@ mod ext4;
 mod fat;
 mod file_system;
 mod partition;
+mod turns;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;

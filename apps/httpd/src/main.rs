@@ -47,7 +47,7 @@ async fn main(context: prism::Context) -> prism::Result {
         Some("builtin") => offer(context, Files::new(BUILTIN), 0).await,
         Some("ramdisk") => {
             let archive = context.ramdisk().ok_or("root=ramdisk: the loader gave no ramdisk")?;
-            offer(context, Files::of_tar(archive)?, 0).await
+            offer(context, Files::of_tar(archive).await?, 0).await
         }
         Some(root) => offer(context, Volume::mount(&context, root).await?, volume::WINDOW as u64).await,
         None => match Volume::mount_any(&context, None).await? {

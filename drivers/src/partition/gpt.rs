@@ -4,6 +4,7 @@
 
 use alloc::vec::Vec;
 
+use embassy_futures::yield_now;
 use xen::grant::Page;
 
 use super::{Error, MOST, Partition, Table, number};
@@ -32,7 +33,7 @@ async fn copy<P: Page>(table: &Table<'_, P>, place: u64) -> Result<Option<Vec<Pa
         Err(Error::Disk(crate::block::Error::OutOfRange { .. })) => return Ok(None),
         entries => entries?,
     };
-    if crc32(&entries) != header.sum {
+    if patient_crc32(&entries).await != header.sum {
         return Ok(None);
     }
     let entries = (1..MOST).zip(entries.chunks_exact(header.entry));
@@ -85,8 +86,25 @@ impl Header {
 
 /// The checksum of ISO 3309, by bits: tables are small.
 fn crc32(bytes: &[u8]) -> u64 {
+    u64::from(!add_to_sum(!0, bytes))
+}
+
+/// The same, with turns of others: a table may claim to be a large one.
+async fn patient_crc32(bytes: &[u8]) -> u64 {
+    let mut sum = !0;
+    for piece in bytes.chunks(PATIENCE) {
+        sum = add_to_sum(sum, piece);
+        yield_now().await;
+    }
+    u64::from(!sum)
+}
+
+/// Bytes between two turns of others: as many as usual tables have.
+const PATIENCE: usize = 32 << 10;
+
+fn add_to_sum(sum: u32, bytes: &[u8]) -> u32 {
     let step = |sum: u32, _| (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg());
-    u64::from(!bytes.iter().fold(!0, |sum: u32, byte| (0..8).fold(sum ^ u32::from(*byte), step)))
+    bytes.iter().fold(sum, |sum: u32, byte| (0..8).fold(sum ^ u32::from(*byte), step))
 }
 
 #[cfg(test)]
@@ -129,6 +147,16 @@ mod tests {
     #[test]
     fn checksum_is_that_of_the_standard() {
         assert_eq!(crc32(b"123456789"), 0xcbf4_3926);
+    }
+
+    #[test]
+    fn others_have_their_turn_while_a_long_table_is_summed() {
+        let bytes = vec![7; MOST_BYTES as usize];
+        let mut sum = std::pin::pin!(patient_crc32(&bytes));
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        let turns = (0..).find(|_| sum.as_mut().poll(&mut context).is_ready()).unwrap();
+        assert_eq!(turns, MOST_BYTES as usize / PATIENCE);
+        assert_eq!(futures::executor::block_on(patient_crc32(b"123456789")), 0xcbf4_3926);
     }
 
     #[test]

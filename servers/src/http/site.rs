@@ -6,7 +6,8 @@ use alloc::string::{String, ToString};
 use core::fmt;
 use core::future::{Future, ready};
 
-use tar_no_std::{ArchiveEntry, CorruptDataError, TarArchiveRef};
+use embassy_futures::yield_now;
+use tar_no_std::{CorruptDataError, TarArchiveRef};
 
 /// Files by paths such as `images/logo.png`.
 pub trait Site {
@@ -94,21 +95,24 @@ impl Files {
     }
 
     /// The regular files of a tar archive. Of two with the same path the later one counts, as when
-    /// the archive is unpacked.
+    /// the archive is unpacked. All of it is read; others have their turn meanwhile.
     ///
     /// # Errors
     ///
     /// What is wrong with the archive.
-    pub fn of_tar(archive: &'static [u8]) -> Result<Self, CorruptDataError> {
+    pub async fn of_tar(archive: &'static [u8]) -> Result<Self, CorruptDataError> {
         // Loaders may leave it with a few bytes more.
         let (blocks, _) = archive.as_chunks::<512>();
         let archive = TarArchiveRef::new(blocks.as_flattened())?;
-        let file = |entry: ArchiveEntry<'static>| {
-            let path = entry.filename();
-            let path = path.as_str().ok()?;
-            Some((path.strip_prefix("./").unwrap_or(path).to_string(), Page::new(entry.data())))
-        };
-        Ok(Self(archive.entries().filter_map(file).collect()))
+        let mut files = BTreeMap::new();
+        for entry in archive.entries() {
+            yield_now().await;
+            if let Ok(path) = entry.filename().as_str() {
+                let page = Page { content: entry.data(), tag: patient_tag_of(entry.data()).await };
+                files.insert(path.strip_prefix("./").unwrap_or(path).to_string(), page);
+            }
+        }
+        Ok(Self(files))
     }
 
     /// How many there are.
@@ -132,7 +136,25 @@ impl Site for Files {
 
 /// A number made of all bytes: FNV-1a, 64 bits. No protection against forgery.
 fn tag_of(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |tag, byte| (tag ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+    add_to_tag(NO_BYTES, bytes)
+}
+
+/// The same, with turns of others.
+async fn patient_tag_of(bytes: &[u8]) -> u64 {
+    let mut tag = NO_BYTES;
+    for piece in bytes.chunks(PATIENCE) {
+        tag = add_to_tag(tag, piece);
+        yield_now().await;
+    }
+    tag
+}
+
+/// The tag of nothing.
+const NO_BYTES: u64 = 0xcbf2_9ce4_8422_2325;
+
+/// Bytes between two turns of others.
+const PATIENCE: usize = 1 << 20;
+
+fn add_to_tag(tag: u64, bytes: &[u8]) -> u64 {
+    bytes.iter().fold(tag, |tag, byte| (tag ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

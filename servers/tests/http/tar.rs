@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+use std::task::{Context, Poll, Waker};
+
 use prism_servers::http::{File, Files, Site};
 
 /// A tar archive of these files, as RFC-less as they are: POSIX.1-1988 (ustar).
@@ -25,6 +27,10 @@ fn tar(files: &[(&str, &[u8])]) -> Vec<u8> {
     archive
 }
 
+fn of_tar(archive: &'static [u8]) -> Result<Files, impl std::fmt::Debug> {
+    futures::executor::block_on(Files::of_tar(archive))
+}
+
 fn read(files: &Files, path: &str) -> Option<Vec<u8>> {
     futures::executor::block_on(async {
         let file = files.open(path).await.unwrap()?;
@@ -39,7 +45,7 @@ fn read(files: &Files, path: &str) -> Option<Vec<u8>> {
 #[test]
 fn files_of_an_archive_are_served_by_their_paths() {
     let archive = tar(&[("./index.html", b"hello"), ("a/b.bin", &[1; 1000]), ("empty", b"")]);
-    let files = Files::of_tar(archive.leak()).unwrap();
+    let files = of_tar(archive.leak()).unwrap();
     assert_eq!(files.len(), 3);
     assert_eq!(read(&files, "index.html").unwrap(), b"hello");
     assert_eq!(read(&files, "a/b.bin").unwrap(), [1; 1000]);
@@ -51,14 +57,26 @@ fn files_of_an_archive_are_served_by_their_paths() {
 fn an_archive_that_is_damaged_is_refused_whole() {
     let good = tar(&[("a", &[1; 2000])]);
     for length in [0, 511, 512, 1024, 2048] {
-        assert!(Files::of_tar(good[..length].to_vec().leak()).is_err(), "{length}");
+        assert!(of_tar(good[..length].to_vec().leak()).is_err(), "{length}");
     }
     let mut longer = good.clone();
     longer.extend([9; 100]);
-    assert!(Files::of_tar(longer.leak()).is_ok(), "what a loader adds does not matter");
+    assert!(of_tar(longer.leak()).is_ok(), "what a loader adds does not matter");
     for place in [0, 130, 150] {
         let mut bad = good.clone();
         bad[place] ^= 1;
-        assert!(Files::of_tar(bad.leak()).is_err(), "byte {place}");
+        assert!(of_tar(bad.leak()).is_err(), "byte {place}");
     }
+}
+
+#[test]
+fn others_have_their_turn_while_a_long_archive_is_read() {
+    let archive = tar(&[("a", &[1; 3 << 20]), ("b", b""), ("c", b"")]).leak();
+    let mut reading = std::pin::pin!(Files::of_tar(archive));
+    let mut context = Context::from_waker(Waker::noop());
+    let mut turns = 0;
+    while let Poll::Pending = reading.as_mut().poll(&mut context) {
+        turns += 1;
+    }
+    assert_eq!(turns, 3 + 3, "one for each file, and for each MiB");
 }

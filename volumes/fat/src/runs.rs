@@ -8,6 +8,10 @@ use core::fmt;
 /// when they are needed again.
 const MOST: usize = 512;
 
+/// Entries of the table that are looked at before whoever asked may do something else. A file can have millions,
+/// each far from the next.
+const STEPS: u32 = 4096;
+
 /// A file's clusters, as runs of neighbours: those that were needed so far.
 pub struct Runs {
     first: u32,
@@ -15,6 +19,7 @@ pub struct Runs {
     clusters: u32,
     /// In order, without gaps.
     runs: Vec<Run>,
+    jumps: Jumps,
 }
 
 /// Clusters that are neighbours.
@@ -24,6 +29,27 @@ struct Run {
     index: u32,
     start: u32,
     count: u32,
+}
+
+/// What tells a chain that loops: where a jump led, which is compared with those that follow, and replaced when
+/// there were twice as many (Brent's algorithm). It costs the same however long the chain is, and a loop is found
+/// after a few rounds: until then the file is one that repeats itself.
+#[derive(Default)]
+struct Jumps {
+    count: u32,
+    remembered: u32,
+}
+
+impl Jumps {
+    /// Whether the chain was here before, as far as can be told now.
+    fn is_known(&mut self, start: u32) -> bool {
+        let is_known = self.remembered == start;
+        self.count = self.count.saturating_add(1);
+        if self.count.is_power_of_two() {
+            self.remembered = start;
+        }
+        is_known
+    }
 }
 
 /// Neighbours among a file's clusters.
@@ -62,11 +88,12 @@ impl<E: fmt::Display> fmt::Display for Error<E> {
 impl Runs {
     /// Those of a file that begins with cluster `first` and has so many of them.
     pub fn new(first: u32, clusters: u32) -> Self {
-        Self { first, clusters, runs: Vec::new() }
+        Self { first, clusters, runs: Vec::new(), jumps: Jumps::default() }
     }
 
     /// Cluster `index` of the file, counted from 0, and up to `wanted` with the neighbours behind it. `next`
-    /// tells what the table has for a cluster: the next one, or `None` at the end.
+    /// tells what the table has for a cluster: the next one, or `None` at the end. It is asked a few thousand
+    /// times at most; `None` is the answer if that was not enough, and the next call goes on from there.
     ///
     /// # Errors
     ///
@@ -76,28 +103,32 @@ impl Runs {
         index: u32,
         wanted: u32,
         mut next: impl FnMut(u32) -> Result<Option<u32>, E>,
-    ) -> Result<Piece, Error<E>> {
+    ) -> Result<Option<Piece>, Error<E>> {
         if index >= self.clusters {
             return Err(Error::Short);
         }
         if self.runs.first().is_none_or(|run| run.index > index) {
             self.runs.clear();
+            self.jumps = Jumps { count: 0, remembered: self.first };
             self.push(Run { index: 0, start: self.first, count: 1 })?;
         }
-        while self.known() <= index {
-            self.step(&mut next)?;
-        }
-        loop {
+        for _ in 0..STEPS {
+            if self.known() <= index {
+                self.step(&mut next)?;
+                continue;
+            }
             let (at, piece) = self.piece(index).ok_or(Error::Short)?;
             let is_last = at + 1 == self.runs.len();
             if !is_last || piece.count >= wanted || self.known() == self.clusters {
-                return Ok(Piece { count: piece.count.min(wanted.max(1)), ..piece });
+                return Ok(Some(Piece { count: piece.count.min(wanted.max(1)), ..piece }));
             }
             // What is wrong behind what was asked for is told when that is asked for.
             if self.step(&mut next).is_err() {
-                return Ok(piece);
+                return Ok(Some(piece));
             }
         }
+        // What there is of it is enough.
+        Ok(self.piece(index).map(|(_, piece)| Piece { count: piece.count.min(wanted.max(1)), ..piece }))
     }
 
     /// Clusters of the file that are known, from the first run that is remembered on.
@@ -125,9 +156,7 @@ impl Runs {
             }
             Some(start) => {
                 let index = last.index + last.count;
-                // A chain that grows into itself arrives where it left, which is a jump.
-                let mut known = self.runs.iter().map(|run| run.start..run.start.saturating_add(run.count));
-                if known.any(|run| run.contains(&start)) {
+                if self.jumps.is_known(start) {
                     return Err(Error::Loop);
                 }
                 self.push(Run { index, start, count: 1 })
@@ -163,15 +192,31 @@ mod tests {
         Ok(Piece { cluster, count })
     }
 
+    impl Runs {
+        /// What [`find`](Self::find) finds in the end.
+        fn found(
+            &mut self,
+            index: u32,
+            wanted: u32,
+            mut next: impl FnMut(u32) -> Result<Option<u32>, ()>,
+        ) -> Found {
+            loop {
+                if let Some(piece) = self.find(index, wanted, &mut next)? {
+                    return Ok(piece);
+                }
+            }
+        }
+    }
+
     #[test]
     fn neighbours_are_one_piece() {
         let chain = [10, 11, 12, 20, 21, 5];
         let mut runs = Runs::new(10, 6);
-        assert_eq!(runs.find(0, 100, table(&chain)), piece(10, 3));
-        assert_eq!(runs.find(4, 100, table(&chain)), piece(21, 1));
-        assert_eq!(runs.find(5, 1, table(&chain)), piece(5, 1));
-        assert_eq!(runs.find(1, 1, table(&chain)), piece(11, 1));
-        assert_eq!(runs.find(6, 1, table(&chain)), Err(Error::Short));
+        assert_eq!(runs.found(0, 100, table(&chain)), piece(10, 3));
+        assert_eq!(runs.found(4, 100, table(&chain)), piece(21, 1));
+        assert_eq!(runs.found(5, 1, table(&chain)), piece(5, 1));
+        assert_eq!(runs.found(1, 1, table(&chain)), piece(11, 1));
+        assert_eq!(runs.found(6, 1, table(&chain)), Err(Error::Short));
     }
 
     #[test]
@@ -182,28 +227,58 @@ mod tests {
             reads += 1;
             Ok(Some(cluster + 1))
         };
-        assert_eq!(runs.find(0, 16, next), piece(2, 16));
+        assert_eq!(runs.found(0, 16, next), piece(2, 16));
         assert_eq!((reads, runs.runs.len()), (15, 1));
     }
 
     #[test]
-    fn a_chain_that_loops_is_an_error_where_it_leads_back() {
+    fn a_chain_that_loops_is_an_error_soon_after_it_leads_back() {
         let next = |cluster: u32| -> Result<Option<u32>, ()> {
             Ok(Some(if cluster == 14 { 12 } else { cluster + 1 }))
         };
         let mut runs = Runs::new(10, 1000);
-        assert_eq!(runs.find(0, 1000, next), piece(10, 5));
-        assert_eq!(runs.find(5, 1, next), Err(Error::Loop));
-        assert_eq!(Runs::new(7, 2).find(1, 1, |_| Ok::<_, ()>(Some(7))), Err(Error::Loop));
+        assert_eq!(runs.found(0, 1000, next), piece(10, 5));
+        assert_eq!(runs.found(5, 1000, next), piece(12, 3), "it may be a file that repeats itself, so far");
+        assert_eq!(runs.found(8, 1, next), Err(Error::Loop));
+        assert_eq!(Runs::new(7, 2).found(1, 1, |_| Ok(Some(7))), Err(Error::Loop));
+    }
+
+    #[test]
+    fn a_loop_of_more_runs_than_are_remembered_is_an_error() {
+        // No two clusters are neighbours.
+        let next = |cluster: u32| -> Result<Option<u32>, ()> { Ok(Some((cluster + 2) % 10_000)) };
+        assert_eq!(Runs::new(2, u32::MAX).found(1_000_000, 1, next), Err(Error::Loop));
+    }
+
+    #[test]
+    fn the_way_to_a_far_cluster_is_gone_in_pieces() {
+        for distance in [1, 2] {
+            let mut runs = Runs::new(2, u32::MAX);
+            let mut rests = 0;
+            let piece = loop {
+                let mut reads = 0;
+                let next = |cluster: u32| -> Result<Option<u32>, ()> {
+                    reads += 1;
+                    Ok(Some(cluster + distance))
+                };
+                let piece = runs.find(1_000_000, 1, next).unwrap();
+                assert!(reads <= STEPS);
+                match piece {
+                    Some(piece) => break piece,
+                    None => rests += 1,
+                }
+            };
+            assert_eq!((piece.cluster, rests), (2 + distance * 1_000_000, 1_000_000 / STEPS));
+        }
     }
 
     #[test]
     fn a_chain_that_is_too_short_is_an_error_where_it_ends() {
         let chain = [10, 11];
         let mut runs = Runs::new(10, 5);
-        assert_eq!(runs.find(0, 5, table(&chain)), piece(10, 2));
-        assert_eq!(runs.find(2, 1, table(&chain)), Err(Error::Short));
-        assert_eq!(runs.find(0, 1, table(&[])), piece(10, 1));
+        assert_eq!(runs.found(0, 5, table(&chain)), piece(10, 2));
+        assert_eq!(runs.found(2, 1, table(&chain)), Err(Error::Short));
+        assert_eq!(runs.found(0, 1, table(&[])), piece(10, 1));
     }
 
     #[test]
@@ -211,9 +286,9 @@ mod tests {
         // No two clusters are neighbours.
         let next = |cluster: u32| -> Result<Option<u32>, ()> { Ok(Some(cluster + 2)) };
         let mut runs = Runs::new(2, 12_000);
-        assert_eq!(runs.find(11_999, 1, next), piece(2 + 2 * 11_999, 1));
+        assert_eq!(runs.found(11_999, 1, next), piece(2 + 2 * 11_999, 1));
         assert!(runs.runs.len() <= MOST);
-        assert_eq!(runs.find(0, 1, next), piece(2, 1));
-        assert_eq!(runs.find(5_000, 1, next), piece(10_002, 1));
+        assert_eq!(runs.found(0, 1, next), piece(2, 1));
+        assert_eq!(runs.found(5_000, 1, next), piece(10_002, 1));
     }
 }
