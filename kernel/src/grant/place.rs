@@ -2,9 +2,11 @@
 //! Room in the address space for pages of other domains.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
+use prism_arch::cpuid;
 use prism_arch::machine::Machine;
-use prism_boot::{MemoryMap, PAGE_SIZE};
+use prism_boot::{MAPPED_LIMIT, MemoryMap, PAGE_SIZE};
 use spin::Mutex;
 use xen::grant::{Error, Result, foreign};
 
@@ -14,7 +16,7 @@ use crate::memory::{self, Frames};
 /// Room for one page.
 ///
 /// In a PV domain, where Xen writes the page-table entry, it is the address of a frame of ours,
-/// which lies idle meanwhile. Elsewhere it is an address behind all memory.
+/// which lies idle meanwhile. Elsewhere it is an address that no memory and no device has.
 pub struct Place {
     address: u64,
     /// The frame that lies idle.
@@ -32,7 +34,7 @@ impl Place {
         let mapper = MAPPER.get().ok_or(Error::NoRoom)?;
         let machine = mapper.machine;
         if machine.chooses_places() {
-            let address = FREE.lock().take(mapper.map);
+            let address = FREE.lock().take(mapper.map).ok_or(Error::NoRoom)?;
             machine.map_special_page(address, &mut Frames).map_err(|_| Error::NoRoom)?;
             return Ok(Self { address, idle: None, machine });
         }
@@ -51,7 +53,7 @@ impl Place {
 }
 
 // SAFETY: the address is that of a frame taken from the allocator and not mapped any more, or one
-// behind all memory that is handed out once; it is given back when the value is dropped. All
+// outside of all memory that is handed out once; it is given back when the value is dropped. All
 // memory of a PV domain has page tables; others are made by `map_special_page`, at the same
 // address.
 unsafe impl foreign::Place for Place {
@@ -78,30 +80,39 @@ impl Drop for Place {
     }
 }
 
-static FREE: Mutex<Behind> = Mutex::new(Behind { next: 0, free: Vec::new() });
+static FREE: Mutex<Outside> = Mutex::new(Outside { fresh: None, free: Vec::new() });
 
-/// Addresses behind all memory.
-struct Behind {
-    next: u64,
+/// Addresses outside of all memory.
+struct Outside {
+    /// Those that were never handed out, once it is known where they are.
+    fresh: Option<Range<u64>>,
     free: Vec<u64>,
 }
 
-/// The least address that is handed out: 32 GiB, which the least processors that Xen runs on can
-/// address, and behind where firmware puts devices of small machines.
+/// The least address that is handed out: 32 GiB, behind where firmware puts devices of small machines.
 const LEAST: u64 = 32 << 30;
 
-impl Behind {
-    fn take(&mut self, map: &MemoryMap) -> u64 {
+/// Room for pages that are mapped at the same time; the tables of the hypervisor's that translate them come out
+/// of a pool that the toolstack sizes by the guest's memory, so they are to lie together.
+const ROOM: u64 = 1 << 30;
+
+impl Outside {
+    fn take(&mut self, map: &MemoryMap) -> Option<u64> {
         if let Some(address) = self.free.pop() {
-            return address;
+            return Some(address);
         }
-        if self.next == 0 {
-            let end = map.iter().map(|region| region.range.end()).max().unwrap_or_default();
-            self.next = end.max(LEAST).next_power_of_two();
+        if self.fresh.is_none() {
+            // An address that the processor does not have is a page fault, or worse, another one.
+            let limit = MAPPED_LIMIT.min(1 << cpuid::physical_address_bits().min(63));
+            self.fresh = map.gap(ROOM, LEAST, limit).map(|gap| gap.start()..gap.end());
         }
-        let address = self.next;
-        self.next += PAGE_SIZE;
-        address
+        let fresh = self.fresh.as_mut()?;
+        let address = fresh.start;
+        if fresh.end - address < PAGE_SIZE {
+            return None;
+        }
+        fresh.start += PAGE_SIZE;
+        Some(address)
     }
 
     fn give_back(&mut self, address: u64) {

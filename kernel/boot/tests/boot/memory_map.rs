@@ -219,3 +219,21 @@ proptest! {
         prop_assert_eq!(pages(&map), expected);
     }
 }
+
+#[test]
+fn a_gap_lies_outside_of_all_regions_and_below_the_limit() {
+    const GIB: u64 = 1 << 30;
+    let gap = |regions: &[(PhysRange, Kind)], bits: u32| {
+        map::<8>(regions).gap(GIB, 32 * GIB, 1 << bits).map(|gap| gap.start() / GIB)
+    };
+    let usable = |start, end| (range(start * GIB, end * GIB), Kind::Usable);
+    let reserved = |start, end| (range(start * GIB, end * GIB), Kind::Reserved);
+    assert_eq!(gap(&[usable(0, 4)], 36), Some(32));
+    assert_eq!(gap(&[usable(0, 40)], 36), Some(40), "and not 64, which no 36 bits hold");
+    assert_eq!(gap(&[usable(0, 64)], 36), None);
+    assert_eq!(gap(&[(range(0, 33 * GIB + 4096), Kind::Usable)], 36), Some(34));
+    // What AMD's processors keep for HyperTransport ends at 2 to the power of 40.
+    assert_eq!(gap(&[usable(0, 4), reserved(1012, 1024)], 40), Some(32));
+    assert_eq!(gap(&[usable(0, 33), reserved(32, 35), usable(35, 36)], 40), Some(36));
+    assert_eq!(gap(&[(range(0, 1 << 52), Kind::Reserved)], 52), None);
+}
