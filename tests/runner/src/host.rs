@@ -5,6 +5,7 @@ use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, Result, bail};
 
@@ -92,6 +93,9 @@ fn can_install() -> bool {
 }
 
 fn install(package: &str) -> Result<()> {
+    // One at a time: apt-get does not wait for another one.
+    static TURN: Mutex<()> = Mutex::new(());
+    let _turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
     let step = Step::begin(&format!("sure that {package} is installed"));
     // A fresh machine has no package lists yet.
     for arguments in [&["install", "-y", package][..], &["update"], &["install", "-y", package]] {

@@ -202,6 +202,8 @@ pub struct Outcome {
     pub companion: Option<Companion>,
     /// How often it was run before this, and the lab's emulated processor failed it.
     pub lab_faults: u32,
+    /// Why the machine of the guests before it did not serve it, so that it was run in a fresh one.
+    pub lost_machine: Option<String>,
     /// How long all that took, cleaning up included.
     pub took: Duration,
     /// What of that went where.
@@ -218,6 +220,7 @@ impl Outcome {
             machine,
             companion: None,
             lab_faults: 0,
+            lost_machine: None,
             took: Duration::ZERO,
             spent: Spent::default(),
         }
@@ -246,6 +249,16 @@ impl Outcome {
     /// The outcome of a guest that never ran.
     pub fn not_started(reason: String) -> Self {
         Self::new(Ending::NotStarted(reason), String::new(), String::new())
+    }
+
+    /// Why it took more than one try, if it did.
+    pub fn second_try(&self) -> Option<String> {
+        let lost = self
+            .lost_machine
+            .as_ref()
+            .map(|why| format!("its machine was lost, {}", why.replace('\n', " ").trim_end()));
+        let faults = self.lab_faults;
+        lost.or_else(|| (faults > 0).then(|| format!("the emulated processor failed {faults} times")))
     }
 
     /// Why there is no verdict, in a few words; empty if there is one.

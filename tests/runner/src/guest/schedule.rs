@@ -223,11 +223,15 @@ impl<'a> Worker<'a> {
     /// Runs a job in the held machine or in a new one; a broken machine is replaced once.
     fn run_in_machine(&mut self, snapshot: &Snapshot, share: &Share<'_>, position: usize) -> Result<Outcome> {
         let (_, job) = share.jobs[position];
-        if let Some(mut held) = self.held.take().filter(|held| held.session.has_disks_of(job))
-            && let Ok(outcome) = held.session.run(job)
-        {
-            self.held = Some(Held { served: held.served + 1, ..held });
-            return Ok(outcome);
+        let mut lost_machine = None;
+        if let Some(mut held) = self.held.take().filter(|held| held.session.has_disks_of(job)) {
+            match held.session.run(job) {
+                Ok(outcome) => {
+                    self.held = Some(Held { served: held.served + 1, ..held });
+                    return Ok(outcome);
+                }
+                Err(error) => lost_machine = Some(format!("{error:#} {}", held.session.last_words())),
+            }
         }
         let begun = Instant::now();
         let mut session = Session::open(self.lab, snapshot, &disks(&share.jobs[position..]))?;
@@ -235,6 +239,7 @@ impl<'a> Worker<'a> {
         match session.run(job) {
             Ok(mut outcome) => {
                 outcome.spent.add(Part::Load, load);
+                outcome.lost_machine = lost_machine;
                 self.held = Some(Held { place: share.place, session, served: 1 });
                 Ok(outcome)
             }
@@ -294,6 +299,16 @@ mod tests {
         let indices: Vec<Vec<usize>> =
             parts.iter().map(|part| part.iter().map(|(index, _)| *index).collect()).collect();
         assert_eq!(indices, [vec![1], vec![4, 5], vec![2, 3], vec![0]]);
+    }
+
+    #[test]
+    fn a_second_try_is_told_with_its_reason() {
+        let outcome = || Outcome::not_started(String::new());
+        assert_eq!(outcome().second_try(), None);
+        let failed = Outcome { lab_faults: 2, ..outcome() };
+        assert_eq!(failed.second_try().as_deref(), Some("the emulated processor failed 2 times"));
+        let lost = Outcome { lost_machine: Some("no answer\nqemu: gone\n".to_owned()), ..failed };
+        assert_eq!(lost.second_try().as_deref(), Some("its machine was lost, no answer qemu: gone"));
     }
 
     #[test]

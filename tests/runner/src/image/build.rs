@@ -34,6 +34,15 @@ pub fn prepare(project: &Project, names: &BTreeSet<&str>) -> Result<()> {
     cargo.status().context("cannot run cargo").map(drop)
 }
 
+/// The same for all of them.
+///
+/// # Errors
+/// Those of [`prepare`].
+pub fn prepare_all(project: &Project) -> Result<()> {
+    let apps = project.apps()?;
+    prepare(project, &apps.iter().map(|app| app.name.as_str()).collect())
+}
+
 /// Builds an application's image, finishes it, and puts an `xl` configuration beside it.
 ///
 /// # Errors

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The tests: those of this machine alone, and guests in every environment.
 
+mod ahead;
 pub mod clock;
 pub mod disk_cost;
 pub mod fuzz;
@@ -19,8 +20,10 @@ use std::time::Instant;
 
 use anyhow::{Result, bail};
 
+use crate::image::build;
 use crate::nearest::nearest;
 use crate::project::Project;
+use ahead::Ahead;
 use guests::GuestCase;
 use host::HostTest;
 use tally::Tally;
@@ -105,12 +108,24 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
     };
     require_known(&choice, &names(project)?)?;
     let mut tally = Tally::new();
+    let needs_lab = matches!(choice, Choice::All | Choice::Long);
+    let lab = needs_lab.then(|| Ahead::begin(project.lab()));
+    let chosen = host::TESTS.iter().filter(|test| test.is_chosen(&choice));
+    let (in_lab, alone): (Vec<&HostTest>, Vec<&HostTest>) = chosen.partition(|test| test.needs_lab);
     tally.begin("host tests");
-    for test in host::TESTS.iter().filter(|test| test.is_chosen(&choice)) {
-        test.run(project, &mut tally);
+    host::run(project, &alone, &mut tally);
+    if choice == Choice::All {
+        let begun = Instant::now();
+        build::prepare_all(project)?;
+        tally.beside("building images", begun.elapsed());
     }
     tally.begin("checks of images");
     images::run(project, &choice, &mut tally);
+    tally.begin("tests of the lab");
+    if let Some(lab) = lab {
+        lab.end(&mut tally);
+    }
+    host::run(project, &in_lab, &mut tally);
     if choice != Choice::Quick {
         run_more(project, &choice, &mut tally)?;
     }

@@ -55,11 +55,26 @@ impl Tally {
         self.pass_with(name, count, took, &remark);
     }
 
-    /// A test passed when it was run again, as the lab's emulated processor had failed it so often.
-    pub fn pass_again(&mut self, name: &str, lab_faults: u32, took: Duration) {
-        let remark = format!(" (run {lab_faults} times more: the emulated processor failed)");
-        self.again.push(format!("{name}{remark}"));
+    /// A test passed when it was run again, and why that was needed.
+    pub fn pass_again(&mut self, name: &str, why: &str, took: Duration) {
+        let remark = format!(" (run again: {why})");
+        self.tell_again(&format!("{name}{remark}"));
         self.pass_with(name, 1, took, &remark);
+    }
+
+    /// Something took more than one try.
+    pub fn tell_again(&mut self, what: &str) {
+        self.again.push(what.to_owned());
+    }
+
+    /// A test of this kind took so long.
+    pub fn add_kind(&mut self, kind: &'static str, took: Duration) {
+        self.times.add_kind(kind, took);
+    }
+
+    /// Something that is no test took so long, within a part of the run or beside it.
+    pub fn beside(&mut self, what: &'static str, took: Duration) {
+        self.times.add_kind(what, took);
     }
 
     fn pass_with(&mut self, name: &str, count: usize, took: Duration, remark: &str) {

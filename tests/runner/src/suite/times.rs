@@ -23,6 +23,8 @@ struct Phase {
 #[derive(Debug, Default)]
 pub(super) struct Times {
     phases: Vec<Phase>,
+    /// Kinds of work, in the order in which they were first met.
+    kinds: Vec<(&'static str, Duration, usize)>,
     tests: Vec<(Duration, String)>,
     boots: usize,
     spent: Spent,
@@ -49,6 +51,16 @@ impl Times {
         self.tests.push((took, name.to_owned()));
     }
 
+    /// Work of this kind took so long; it is told in sum, beside the parts.
+    pub(super) fn add_kind(&mut self, kind: &'static str, took: Duration) {
+        if let Some(known) = self.kinds.iter_mut().find(|known| known.0 == kind) {
+            known.1 += took;
+            known.2 += 1;
+        } else {
+            self.kinds.push((kind, took, 1));
+        }
+    }
+
     /// A guest has run, and its time went to this.
     pub(super) fn spend(&mut self, name: &str, spent: Spent) {
         self.boots += 1;
@@ -68,6 +80,9 @@ impl Times {
         let mut lines: Vec<String> = phases
             .map(|(phase, end)| line("time", end - phase.begun, &format!("{}: {}", phase.name, phase.tests)))
             .collect();
+        lines.extend(
+            self.kinds.iter().map(|(kind, took, count)| line("sum", *took, &format!("{kind}: {count}"))),
+        );
         self.tests.sort_by_key(|(took, _)| Reverse(*took));
         if self.boots > 0 {
             lines.push(format!("{:7} {:>9} boots: {}", "spent", self.boots, self.spent));
@@ -109,15 +124,18 @@ mod tests {
         for took in 0..30 {
             times.add(&format!("t{took}"), Duration::from_millis(took * 1000 + 300));
         }
+        times.add_kind("lints", Duration::from_secs(2));
+        times.add_kind("lints", Duration::from_secs(3));
         let mut spent = Spent::default();
         spent.add(Part::Create, Duration::from_secs(3));
         times.spend("t29", spent);
         times.work(vec![Working { busy: Duration::from_secs(9), idle: Duration::from_secs(1) }]);
         let lines = times.report();
-        assert_eq!(lines.len(), 3 + DEAREST);
+        assert_eq!(lines.len(), 4 + DEAREST);
         assert!(lines[0].starts_with("time") && lines[0].ends_with("guests: 30"));
-        assert_eq!(lines[1], "spent           1 boots: create 3.0");
-        assert_eq!(lines[2], "busy        9.0 s worker 1, then idle for 1.0 s");
-        assert_eq!(lines[3], "dear       29.3 s t29 (create 3.0)");
+        assert_eq!(lines[1], "sum         5.0 s lints: 2");
+        assert_eq!(lines[2], "spent           1 boots: create 3.0");
+        assert_eq!(lines[3], "busy        9.0 s worker 1, then idle for 1.0 s");
+        assert_eq!(lines[4], "dear       29.3 s t29 (create 3.0)");
     }
 }

@@ -529,8 +529,8 @@ fn count(case: &GuestCase, job: &Job, outcome: &Outcome, tally: &mut Tally) {
     let faults = faults(case, outcome, &explanation);
     if outcome.verdict == Verdict::Skip && case.test.expected.verdict == Verdict::Success {
         tally.skip(&name, "the guest found that it does not apply here");
-    } else if faults.is_empty() && outcome.lab_faults > 0 {
-        tally.pass_again(&name, outcome.lab_faults, outcome.took);
+    } else if let (true, Some(why)) = (faults.is_empty(), outcome.second_try()) {
+        tally.pass_again(&name, &why, outcome.took);
     } else if faults.is_empty() {
         tally.pass(&name, 1, outcome.took);
     } else {
