@@ -63,7 +63,7 @@ fn what_was_pending_before_the_switch_is_found_after_it() {
 
 #[test]
 fn the_array_grows_with_the_ports() {
-    let xen = FakeXen::with(Config { max_event_channels: 3000, ..Config::default() });
+    let xen = FakeXen::with(Config { max_event_channels: 2100, ..Config::default() });
     let events = Events::fifo(&xen, 1, || Some(xen.page())).unwrap();
     let ports: Vec<Port> = core::iter::from_fn(|| event::bind_ipi(&xen, 0).ok()).collect();
     for port in &ports {
