@@ -20,8 +20,8 @@ pub(crate) struct Cursor {
 }
 
 impl Cursor {
-    /// The start of a disk, of which no more than `budget` is read: it is reduced by each read, and may be set
-    /// anew at any time.
+    /// The start of a disk, of which no more than `budget` is read: it is reduced by each read, and may be
+    /// set anew at any time.
     pub(crate) fn new(bytes: &Arc<Bytes>, budget: &Rc<Cell<u64>>) -> Self {
         Self { bytes: Arc::clone(bytes), at: 0, budget: Rc::clone(budget), turns: Turns::default() }
     }

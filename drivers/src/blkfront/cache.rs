@@ -11,12 +11,13 @@
 //! a write-back that failed: then an application knows that it has to look at, or to write again, what it
 //! wrote since its last flush. Without unflushed writes nobody notices.
 //!
-//! A backend that offers no flush says that nothing below it is volatile. So what its predecessor left there in
-//! an orderly way is durable when it connects, without a flush: Linux's `blkback` sends none when it closes a
-//! device (`xen_blkif_disconnect` waits for I/O, `xen_vbd_free` puts the device down), and offers flushes as
-//! long as the queue below has a cache. Whoever tells it that there is none, by the queue's `write_cache` or by
-//! a switch of the drive, vouches for what is there, as to Linux's frontend, which sends no flushes then either.
-//! What a backend lost that left abruptly is not found again by that: the next flush fails all the same.
+//! A backend that offers no flush says that nothing below it is volatile. So what its predecessor left there
+//! in an orderly way is durable when it connects, without a flush: Linux's `blkback` sends none when it
+//! closes a device (`xen_blkif_disconnect` waits for I/O, `xen_vbd_free` puts the device down), and offers
+//! flushes as long as the queue below has a cache. Whoever tells it that there is none, by the queue's
+//! `write_cache` or by a switch of the drive, vouches for what is there, as to Linux's frontend, which sends
+//! no flushes then either. What a backend lost that left abruptly is not found again by that: the next flush
+//! fails all the same.
 
 use xen::xenbus::State;
 

@@ -89,8 +89,8 @@ impl<const N: usize> MemoryMap<N> {
             .find(|want| want.end() <= limit)
     }
 
-    /// The lowest place for `bytes` bytes, a multiple of that from `least` on, that ends at or below `limit` and
-    /// is in no region: neither memory nor what is reserved, as for devices or by the processor.
+    /// The lowest place for `bytes` bytes, a multiple of that from `least` on, that ends at or below `limit`
+    /// and is in no region: neither memory nor what is reserved, as for devices or by the processor.
     #[must_use]
     pub fn gap(&self, bytes: u64, least: u64, limit: u64) -> Option<PhysRange> {
         let mut start = least.checked_next_multiple_of(bytes)?;

@@ -92,8 +92,8 @@ struct Outside {
 /// The least address that is handed out: 32 GiB, behind where firmware puts devices of small machines.
 const LEAST: u64 = 32 << 30;
 
-/// Room for pages that are mapped at the same time; the tables of the hypervisor's that translate them come out
-/// of a pool that the toolstack sizes by the guest's memory, so they are to lie together.
+/// Room for pages that are mapped at the same time; the tables of the hypervisor's that translate them come
+/// out of a pool that the toolstack sizes by the guest's memory, so they are to lie together.
 const ROOM: u64 = 1 << 30;
 
 impl Outside {

@@ -8,8 +8,8 @@ use core::fmt;
 /// when they are needed again.
 const MOST: usize = 512;
 
-/// Entries of the table that are looked at before whoever asked may do something else. A file can have millions,
-/// each far from the next.
+/// Entries of the table that are looked at before whoever asked may do something else. A file can have
+/// millions, each far from the next.
 const STEPS: u32 = 4096;
 
 /// A file's clusters, as runs of neighbours: those that were needed so far.
@@ -31,9 +31,9 @@ struct Run {
     count: u32,
 }
 
-/// What tells a chain that loops: where a jump led, which is compared with those that follow, and replaced when
-/// there were twice as many (Brent's algorithm). It costs the same however long the chain is, and a loop is found
-/// after a few rounds: until then the file is one that repeats itself.
+/// What tells a chain that loops: where a jump led, which is compared with those that follow, and replaced
+/// when there were twice as many (Brent's algorithm). It costs the same however long the chain is, and a loop
+/// is found after a few rounds: until then the file is one that repeats itself.
 #[derive(Default)]
 struct Jumps {
     count: u32,
