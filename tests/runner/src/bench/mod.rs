@@ -70,6 +70,24 @@ fn chosen(options: &Bench, all: &[Env]) -> Result<(Vec<Env>, u32)> {
     Ok((if asked.is_empty() { usual.to_vec() } else { asked }, rounds))
 }
 
+/// How often a guest may fail, but for the last time: on a busy machine a backend, or Linux, may not be ready in
+/// time.
+const TRIES: u32 = 3;
+
+/// What comes of something that is tried that often.
+///
+/// # Errors
+/// Those of the last time.
+fn again<T>(mut attempt: impl FnMut() -> Result<T>) -> Result<T> {
+    for _ in 1..TRIES {
+        match attempt() {
+            Err(error) => eprintln!("tried again, as it failed: {error:#}"),
+            done => return done,
+        }
+    }
+    attempt()
+}
+
 /// Measures, and prints the table, or writes it and the picture into `docs/`.
 ///
 /// # Errors
@@ -92,9 +110,12 @@ pub fn run(project: &Project, options: &Bench) -> Result<u8> {
         let mut pairs = Vec::new();
         for round in 1..=rounds {
             eprintln!("{}: round {round} of {rounds}", env.name());
-            pairs.push(Pair { ours: ours.run(&mut session, env)?, linux: linux.run(&mut session, env)? });
+            let mut run = |contender: &dyn Contender| again(|| contender.run(&mut session, env));
+            pairs.push(Pair { ours: run(&*ours)?, linux: run(&*linux)? });
         }
         comparisons.push(Comparison { env, pairs });
+        // What is known by now is not lost if an environment after it fails.
+        eprintln!("{}", page::table(&comparisons[comparisons.len() - 1..]));
     }
     let table = page::table(&comparisons);
     println!("{table}");
@@ -102,4 +123,24 @@ pub fn run(project: &Project, options: &Bench) -> Result<u8> {
         page::publish(project, options.what.name(), &table, &chart::svg(title, &comparisons))?;
     }
     Ok(0)
+}
+
+#[cfg(test)]
+mod tests {
+    use anyhow::bail;
+
+    use super::*;
+
+    #[test]
+    fn what_fails_now_and_then_is_tried_again_and_what_always_fails_is_an_error() {
+        let run = |good: u32| {
+            let mut times = 0;
+            let result = again(|| {
+                times += 1;
+                if times < good { bail!("not yet") } else { Ok(()) }
+            });
+            (result.is_ok(), times)
+        };
+        assert_eq!([run(1), run(TRIES), run(TRIES + 1)], [(true, 1), (true, TRIES), (false, TRIES)]);
+    }
 }

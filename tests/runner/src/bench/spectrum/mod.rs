@@ -34,9 +34,6 @@ const ENVS: [Env; 9] = Env::WITH_DEVICES;
 /// Bytes of the disk that is read.
 const DISK_SIZE: usize = 16 << 20;
 
-/// How often a guest may fail, but for the last time: on a busy machine a backend may not come in time.
-const TRIES: u32 = 3;
-
 /// How often a thing is done in a run: never, and so often.
 const OFTEN: u64 = 400;
 
@@ -164,14 +161,7 @@ impl<'a> Bencher<'a> {
         };
         let job = Job { disks: vec![self.disk.clone()], limit: counter::LIMIT, ..job };
         let session = self.session(role)?;
-        let mut left = TRIES;
-        loop {
-            left -= 1;
-            match counter::count(session, &job) {
-                Err(error) if left > 0 => eprintln!("tried again, as it failed: {error:#}"),
-                counted => return counted,
-            }
-        }
+        super::again(|| counter::count(session, &job))
     }
 
     /// The machine of this role, which is started if the last guest was in another.
