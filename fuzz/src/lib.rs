@@ -1,14 +1,41 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What every fuzz target of the boot code checks.
+//! What fuzz targets are, and what each one of the boot code checks.
 
 #![forbid(unsafe_code)]
 
 use std::fmt::Display;
 
+use arbitrary::{Arbitrary, Unstructured};
 use prism_boot::{
     BootError, BootInfo, FrameAllocator, Kind, MemoryMap, PAGE_SIZE, PhysMemory, PhysRange, SliceMemory,
     frames,
 };
+
+/// A target: takes an input, and returns whether it was one.
+pub type Run = fn(&[u8]) -> bool;
+
+/// Makes the target of a file: what is done with an input that `arbitrary` makes of the fuzzer's bytes.
+#[macro_export]
+macro_rules! fuzz_target {
+    (|$input:ident: $kind:ty| $body:block) => {
+        pub(crate) fn fuzz(bytes: &[u8]) -> bool {
+            fn fuzz_target($input: $kind) $body
+            match $crate::input(bytes) {
+                Some(input) => {
+                    fuzz_target(input);
+                    true
+                }
+                None => false,
+            }
+        }
+    };
+}
+
+/// What the fuzzer's bytes stand for; `None` if there are too few.
+pub fn input<'a, T: Arbitrary<'a>>(bytes: &'a [u8]) -> Option<T> {
+    let is_enough = bytes.len() >= T::size_hint(0).0;
+    is_enough.then(|| T::arbitrary_take_rest(Unstructured::new(bytes)).ok())?
+}
 
 /// Memory that a fuzzer has written.
 pub struct Memory {

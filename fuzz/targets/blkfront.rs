@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use futures::FutureExt;
 use futures::future::join;
-use libfuzzer_sys::fuzz_target;
 use prism_drivers::blkfront::{Front, Vbd};
 use prism_drivers::block::{Buffer, Discard, Disk, Error, Request, Submission};
 use prism_drivers::platform::Platform;
 use prism_drivers::sim::{Clock, FarEnd, SimPlatform};
+use prism_fuzz::fuzz_target;
 use xen::DomainId;
 use xen::fake::{BackRing, FakePage, PeerMapping};
 use xen::grant::Reference;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
 use prism_boot::{Acpi, Notes, SliceMemory};
 use prism_fuzz::check_line;
+use prism_fuzz::fuzz_target;
 
 /// Tables as a firmware might leave them. Most have a right checksum: else nothing behind it would
 /// ever be looked at.

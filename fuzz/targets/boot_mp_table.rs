@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use prism_boot::controllers::PIC_LINES;
 use prism_boot::{Notes, SliceMemory, mp_table};
 use prism_fuzz::check_line;
+use prism_fuzz::fuzz_target;
 
 /// The last KiB of 640, where the pointer lies, and the table behind it.
 const POINTER: u64 = 0x9_fc00;

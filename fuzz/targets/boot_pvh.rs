@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use prism_boot::door::pvh;
+use prism_fuzz::fuzz_target;
 use prism_fuzz::{Memory, check_outcome};
 
 fuzz_target!(|input: &[u8]| {

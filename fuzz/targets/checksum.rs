@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
 use prism_drivers::net::Transport;
+use prism_fuzz::fuzz_target;
 
 fuzz_target!(|input: Vec<u8>| {
     let Some(transport) = Transport::find(&input) else { return };

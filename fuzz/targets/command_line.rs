@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
 use std::net::IpAddr;
 
-use libfuzzer_sys::fuzz_target;
 use prism_boot::command_line::{Addressing, INTERFACES, KERNEL_OPTIONS, Word};
 use prism_boot::{CommandLine, Text};
 use prism_fuzz::check_line;
+use prism_fuzz::fuzz_target;
 
 fuzz_target!(|input: (&[u8], &str)| {
     let (bytes, more) = input;

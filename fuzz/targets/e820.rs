@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
 use std::collections::BTreeMap;
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
 use prism_boot::{BootInfo, Door, Kind, PAGE_SIZE, PhysRange, e820};
 use prism_fuzz::check_boot_info;
+use prism_fuzz::fuzz_target;
 
 /// Either any bytes, or entries in the lowest MiB, where a model can follow page by page.
 #[derive(Arbitrary, Debug)]

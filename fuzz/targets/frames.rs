@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
 use prism_boot::frames::{FreeError, required_words};
 use prism_boot::{FrameAllocator, FrameNumber, Kind, MemoryMap, PhysRange};
+use prism_fuzz::fuzz_target;
 
 #[derive(Arbitrary, Debug)]
 struct Input {

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
-use libfuzzer_sys::fuzz_target;
+use prism_fuzz::fuzz_target;
 use xen::fake::exercise::{Operation, machines, run};
 
 /// More only takes longer.

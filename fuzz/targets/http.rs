@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -7,7 +6,7 @@ use std::time::Duration;
 
 use embedded_io_async::{ErrorType, Read, Write};
 use futures::executor::block_on;
-use libfuzzer_sys::fuzz_target;
+use prism_fuzz::fuzz_target;
 use prism_listener::Places;
 use prism_servers::clock::Clock;
 use prism_servers::http::{Files, Request, Server, Status};

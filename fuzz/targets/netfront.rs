@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
 use prism_drivers::net::packet::LONGEST;
 use prism_drivers::net::{Link, Offer, Pages};
 use prism_drivers::sim::{Clock, SimPlatform};
+use prism_fuzz::fuzz_target;
 use xen::DomainId;
 use xen::fake::{BackRing, Peer};
 use xen::grant::Reference;

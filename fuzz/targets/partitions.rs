@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
 use std::sync::Arc;
 
 use futures::executor::block_on;
-use libfuzzer_sys::fuzz_target;
 use prism_drivers::block::Bytes;
 use prism_drivers::partition::partitions;
 use prism_drivers::ramdisk::RamDisk;
+use prism_fuzz::fuzz_target;
 use xen::fake::FakeXen;
 
 fuzz_target!(|input: (bool, Vec<u8>)| {

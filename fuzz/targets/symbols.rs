@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
 use prism_boot::SymbolTable;
 use prism_boot::symbols::MAGIC;
+use prism_fuzz::fuzz_target;
 
 /// Either any bytes behind the magic, or a table whose header is right.
 #[derive(Arbitrary, Debug)]

@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
 use std::collections::VecDeque;
 use std::future::{Future, ready};
@@ -9,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
+use prism_fuzz::fuzz_target;
 use xen::DomainId;
 use xen::xenbus::{self, Device, Frontend};
 use xen::xenstore::wire::{Header, Kind};

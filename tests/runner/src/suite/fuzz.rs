@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The fuzzers, some seconds each: long enough to find what a change broke at once, not what has been there
-//! for long. Among the long tests they take minutes, and `fuzz/run` is for hours.
+//! The fuzzers: what they found before is replayed, which shows at once what a change broke, and they look for
+//! a second on for more. Among the long tests they take minutes, and `fuzz/run` is for hours.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -15,8 +15,8 @@ use super::tally::Tally;
 use crate::host;
 use crate::project::Project;
 
-/// Seconds for each target.
-const SECONDS: u32 = 3;
+/// Seconds for each target, the inputs that are replayed among them.
+const SECONDS: u32 = 1;
 
 /// The same among the long tests.
 const LONG_SECONDS: u32 = 600;
@@ -68,7 +68,9 @@ pub fn run(project: &Project, choice: &Choice, tally: &mut Tally) -> Result<()> 
         let begun = Instant::now();
         let started: Vec<_> = together.iter().map(|target| start(&folder, target, seconds)).collect();
         for (target, child) in together.iter().zip(started) {
-            let judged = child.and_then(|child| Ok(child.wait_with_output()?)).and_then(judge);
+            let judged = child
+                .and_then(|child| Ok(child.wait_with_output()?))
+                .and_then(|output| judge(output, corpus(&folder, target)?));
             match judged {
                 Ok(()) => tally.pass(&name(target), 1, begun.elapsed()),
                 Err(error) => tally.fail(&name(target), &format!("{error:#}"), begun.elapsed()),
@@ -90,26 +92,42 @@ fn build(folder: &Path) -> Result<()> {
 
 fn start(folder: &Path, target: &str, seconds: u32) -> Result<Child> {
     let corpus = format!("corpus/{target}");
-    for needed in [&corpus, "artifacts"] {
+    // New inputs go to the first folder: what is committed stays as it is.
+    let finds = format!("target/finds/{target}");
+    for needed in [&finds, "artifacts"] {
         fs::create_dir_all(folder.join(needed)).context("cannot make a folder for inputs")?;
     }
     let mut cargo = Command::new("cargo");
-    cargo.args(["run", "--quiet", "--release", "--bin", target, "--", "-max_len=8192", "-timeout=10"]);
+    cargo.args(["run", "--quiet", "--release", "--", "-max_len=8192", "-timeout=10"]);
     cargo.args(["-verbosity=0", "-print_final_stats=1"]);
     cargo.args([
         format!("-max_total_time={seconds}"),
         format!("-artifact_prefix=artifacts/{target}-"),
+        finds,
         corpus,
     ]);
-    cargo.current_dir(folder).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+    cargo
+        .env("FUZZ", target)
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped());
     cargo.spawn().context("cannot run cargo")
 }
 
-/// A fuzzer that ran no input has found nothing either.
-fn judge(output: Output) -> Result<()> {
+/// How many inputs of a target are committed.
+fn corpus(folder: &Path, target: &str) -> Result<u64> {
+    let corpus = folder.join("corpus").join(target);
+    let entries = fs::read_dir(&corpus).with_context(|| format!("cannot read {}", corpus.display()))?;
+    Ok(entries.count() as u64)
+}
+
+/// A fuzzer that ran no inputs, or not even those that are committed, has found nothing either.
+fn judge(output: Output, committed: u64) -> Result<()> {
     let text = String::from_utf8_lossy(&output.stderr);
     ensure!(output.status.success(), "{text}");
-    ensure!(runs(&text).is_some_and(|runs| runs > 0), "it ran no input:\n{text}");
+    ensure!(committed > 0, "no inputs for it are committed");
+    ensure!(runs(&text).is_some_and(|runs| runs >= committed), "it did not run {committed} inputs:\n{text}");
     Ok(())
 }
 
@@ -130,10 +148,31 @@ mod tests {
     }
 
     #[test]
-    fn a_fuzzer_passes_if_it_ran_inputs_and_ended_well() {
-        assert!(judge(ended(0, "x\nstat::number_of_executed_units: 1234\n")).is_ok());
-        assert!(judge(ended(0, "stat::number_of_executed_units: 0\n")).is_err());
-        assert!(judge(ended(0, "")).is_err());
-        assert!(judge(ended(77 << 8, "stat::number_of_executed_units: 9\n")).is_err());
+    fn a_fuzzer_passes_if_it_ran_what_is_committed_and_ended_well() {
+        let ran = |runs: u64| format!("x\nstat::number_of_executed_units: {runs}\n");
+        assert!(judge(ended(0, &ran(30)), 30).is_ok());
+        assert!(judge(ended(0, &ran(29)), 30).is_err());
+        assert!(judge(ended(0, &ran(30)), 0).is_err());
+        assert!(judge(ended(0, ""), 30).is_err());
+        assert!(judge(ended(77 << 8, &ran(99)), 30).is_err());
+    }
+
+    #[test]
+    fn each_target_has_inputs_that_are_small() {
+        let folder = Project::find().unwrap().root().join("fuzz");
+        let targets = targets(&Project::find().unwrap()).unwrap();
+        for target in &targets {
+            assert!(corpus(&folder, target).is_ok_and(|count| (1..=100).contains(&count)), "{target}");
+        }
+        let known = fs::read_dir(folder.join("corpus")).unwrap().map(|entry| entry.unwrap().path());
+        let (mut names, mut bytes) = (Vec::new(), 0);
+        for target in known {
+            names.push(target.file_name().unwrap().to_str().unwrap().to_owned());
+            let inputs = fs::read_dir(&target).unwrap().map(|input| input.unwrap().metadata().unwrap());
+            bytes += inputs.map(|input| input.len()).sum::<u64>();
+        }
+        names.sort();
+        assert_eq!(names, targets, "whose inputs there are");
+        assert!(bytes <= 1 << 20, "{bytes} bytes of inputs: fuzz/run merge makes them fewer");
     }
 }
