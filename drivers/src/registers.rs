@@ -9,3 +9,17 @@ pub trait Registers {
     /// Writes four bytes.
     fn write_u32(&self, offset: usize, value: u32);
 }
+
+/// Registers that are also read and written by one byte and by two, as those of virtio devices.
+pub trait NarrowRegisters: Registers + Send {
+    /// How many bytes of registers there are.
+    fn length(&self) -> usize;
+    /// Reads a byte.
+    fn read_u8(&self, offset: usize) -> u8;
+    /// Reads two bytes.
+    fn read_u16(&self, offset: usize) -> u16;
+    /// Writes a byte.
+    fn write_u8(&self, offset: usize, value: u8);
+    /// Writes two bytes.
+    fn write_u16(&self, offset: usize, value: u16);
+}

@@ -3,9 +3,10 @@
 
 use alloc::vec::Vec;
 use core::iter;
+use core::sync::atomic::Ordering;
 
 use prism_boot::PAGE_SIZE;
-use prism_drivers::dma::DeviceMemory;
+use prism_drivers::dma::{DeviceMemory, RingMemory};
 use xen::shared::Shared;
 
 use crate::memory;
@@ -32,6 +33,11 @@ impl Pages {
         // only, for good.
         pages.extend(places.map(|place| unsafe { Shared::at(place) }));
         Some(Self { address, pages })
+    }
+
+    /// The two bytes at `offset`, if they are there, and at a multiple of two.
+    fn word(&self, offset: usize) -> Option<Shared<u16>> {
+        self.pages.get(offset / PAGE)?.field(offset % PAGE)
     }
 
     /// The page where `offset` lies and the place in it, and those behind it from their starts on.
@@ -65,6 +71,18 @@ impl DeviceMemory for Pages {
         for ((page, start), part) in self.pages_from(offset).zip(firsts.chain(others)) {
             // It lies in the page.
             let _ = page.copy_from(start, part);
+        }
+    }
+}
+
+impl RingMemory for Pages {
+    fn load(&self, offset: usize) -> u16 {
+        self.word(offset).map_or(0, |word| word.atomic().load(Ordering::Acquire))
+    }
+
+    fn store(&self, offset: usize, value: u16) {
+        if let Some(word) = self.word(offset) {
+            word.atomic().store(value, Ordering::Release);
         }
     }
 }

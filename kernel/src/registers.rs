@@ -9,7 +9,7 @@ use prism_arch::machine::{Machine, MapError};
 use prism_arch::registers::DeviceRegisters;
 use prism_boot::{MAPPED_LIMIT, MemoryMap, PAGE_SIZE, PhysRange};
 use prism_drivers::pci::{Configuration, Function};
-use prism_drivers::registers::Registers;
+use prism_drivers::registers::{NarrowRegisters, Registers};
 use spin::Once;
 
 use crate::memory::Frames;
@@ -37,6 +37,24 @@ impl Registers for MappedRegisters {
     }
     fn write_u32(&self, offset: usize, value: u32) {
         self.0.write_u32(offset, value);
+    }
+}
+
+impl NarrowRegisters for MappedRegisters {
+    fn length(&self) -> usize {
+        self.0.length()
+    }
+    fn read_u8(&self, offset: usize) -> u8 {
+        self.0.read_u8(offset)
+    }
+    fn read_u16(&self, offset: usize) -> u16 {
+        self.0.read_u16(offset)
+    }
+    fn write_u8(&self, offset: usize, value: u8) {
+        self.0.write_u8(offset, value);
+    }
+    fn write_u16(&self, offset: usize, value: u16) {
+        self.0.write_u16(offset, value);
     }
 }
 

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where the registers of a virtio device on PCI are (Virtual I/O Device 1.2, 4.1.4).
+//! The registers of a virtio device on PCI, and where they are (Virtual I/O Device 1.2, 4.1.4).
 
 use core::fmt;
 
 use crate::pci::{Configuration, Memory, VENDOR_SPECIFIC};
 use crate::ports::Ports;
+use crate::registers::NarrowRegisters;
+use crate::virtio::queue::Areas;
+use crate::virtio::transport::{Error, Transport};
 
 /// The most of a part's registers that is used, in bytes, whatever a device says; no kind that is driven
 /// has more. The specification allows that.
@@ -13,6 +16,24 @@ const MOST: u64 = 64 << 10;
 /// Bytes of a capability that tells of a part, and of the one for notifications.
 const CAPABILITY: u8 = 16;
 const NOTIFY_CAPABILITY: u8 = 20;
+
+/// Places of the registers that all devices have (4.1.4.3).
+const DEVICE_FEATURE_SELECT: usize = 0;
+const DEVICE_FEATURE: usize = 4;
+const DRIVER_FEATURE_SELECT: usize = 8;
+const DRIVER_FEATURE: usize = 12;
+const STATUS: usize = 20;
+const GENERATION: usize = 21;
+const QUEUE_SELECT: usize = 22;
+const QUEUE_SIZE: usize = 24;
+const QUEUE_ENABLE: usize = 28;
+const QUEUE_DOORBELL: usize = 30;
+const QUEUE_DESCRIPTORS: usize = 32;
+const QUEUE_DRIVER: usize = 40;
+const QUEUE_DEVICE: usize = 48;
+
+/// Queues that a driver here uses, from the first one on.
+const QUEUES: usize = 2;
 
 /// Registers of a device, by what they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,6 +171,119 @@ fn region<P: Ports + ?Sized>(
     let is_inside = offset + length <= memory.length;
     let address = memory.address.checked_add(offset)?;
     (is_inside && length >= part.least()).then_some(Region { address, length: length.min(MOST) })
+}
+
+/// The registers of a device.
+pub struct Device<R> {
+    layout: Layout,
+    common: R,
+    notify: R,
+    interrupt: R,
+    device: Option<R>,
+    /// Of each queue that there is, where among `notify` its register is. The device is asked once.
+    doorbells: [Option<usize>; QUEUES],
+}
+
+impl<R: NarrowRegisters> Device<R> {
+    /// The registers that are laid out so, each part mapped by `map`.
+    ///
+    /// # Errors
+    ///
+    /// Those of `map`.
+    pub fn open<E>(layout: Layout, map: impl Fn(Region) -> Result<R, E>) -> Result<Self, E> {
+        Ok(Self {
+            layout,
+            common: map(layout.common)?,
+            notify: map(layout.notify)?,
+            interrupt: map(layout.interrupt)?,
+            device: layout.device.map(&map).transpose()?,
+            doorbells: [None; QUEUES],
+        })
+    }
+
+    /// Writes an address, as two registers: so the specification has it.
+    fn write_address(&self, register: usize, address: u64) {
+        self.common.write_u32(register, address as u32);
+        self.common.write_u32(register + 4, (address >> 32) as u32);
+    }
+}
+
+impl<R: NarrowRegisters> Transport for Device<R> {
+    fn is_legacy(&self) -> bool {
+        false
+    }
+
+    fn features(&self) -> u64 {
+        let [low, high] = [0, 1].map(|half| {
+            self.common.write_u32(DEVICE_FEATURE_SELECT, half);
+            u64::from(self.common.read_u32(DEVICE_FEATURE))
+        });
+        high << 32 | low
+    }
+
+    fn accept(&self, features: u64) {
+        for (half, bits) in [(0, features as u32), (1, (features >> 32) as u32)] {
+            self.common.write_u32(DRIVER_FEATURE_SELECT, half);
+            self.common.write_u32(DRIVER_FEATURE, bits);
+        }
+    }
+
+    fn status(&self) -> u8 {
+        self.common.read_u8(STATUS)
+    }
+
+    fn set_status(&self, status: u8) {
+        self.common.write_u8(STATUS, status);
+    }
+
+    /// None, for a queue that the device could not be told about.
+    fn allowed(&mut self, queue: u16) -> u32 {
+        self.common.write_u16(QUEUE_SELECT, queue);
+        let Some(doorbell) = self.doorbells.get_mut(usize::from(queue)) else { return 0 };
+        *doorbell = self.layout.doorbell(self.common.read_u16(QUEUE_DOORBELL));
+        if doorbell.is_some() { self.common.read_u16(QUEUE_SIZE).into() } else { 0 }
+    }
+
+    fn place(&self, queue: u16, size: u16, areas: Areas) -> Result<(), Error> {
+        self.common.write_u16(QUEUE_SELECT, queue);
+        self.common.write_u16(QUEUE_SIZE, size);
+        self.write_address(QUEUE_DESCRIPTORS, areas.descriptors);
+        self.write_address(QUEUE_DRIVER, areas.driver);
+        self.write_address(QUEUE_DEVICE, areas.device);
+        self.common.write_u16(QUEUE_ENABLE, 1);
+        Ok(())
+    }
+
+    fn notify(&self, queue: u16) {
+        if let Some(Some(doorbell)) = self.doorbells.get(usize::from(queue)) {
+            self.notify.write_u16(*doorbell, queue);
+        }
+    }
+
+    fn take_causes(&self) -> u8 {
+        // Reading clears it.
+        self.interrupt.read_u8(0)
+    }
+
+    fn generation(&self) -> u32 {
+        self.common.read_u8(GENERATION).into()
+    }
+
+    fn configuration_length(&self) -> usize {
+        self.device.as_ref().map_or(0, NarrowRegisters::length)
+    }
+
+    fn configuration_u8(&self, offset: usize) -> u8 {
+        self.device.as_ref().map_or(!0, |device| device.read_u8(offset))
+    }
+
+    fn configuration_u16(&self, offset: usize) -> u16 {
+        self.device.as_ref().map_or(!0, |device| device.read_u16(offset))
+    }
+
+    fn configuration_u32(&self, offset: usize) -> u32 {
+        self.device.as_ref().map_or(!0, |device| device.read_u32(offset))
+    }
 }
 
 #[cfg(test)]

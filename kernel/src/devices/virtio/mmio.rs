@@ -3,19 +3,17 @@
 //! that there may be some.
 
 use alloc::vec::Vec;
-use core::ptr::NonNull;
 
 use log::warn;
 use prism_boot::capabilities::Devices;
 use prism_boot::virtio_mmio::{MOST_SLOTS, Slot};
 use prism_boot::{Acpi, BootInfo};
 use prism_drivers::virtio::Kind;
-use prism_drivers::virtio::mmio as registers_in_memory;
+use prism_drivers::virtio::mmio::{self, Device};
 use spin::Once;
-use virtio_drivers::transport::mmio::{MmioTransport, VirtIOHeader};
 
 use super::{Unreachable, count};
-use crate::registers;
+use crate::registers::{self, MappedRegisters};
 
 /// The slots that are not empty.
 static FOUND: Once<Vec<(Slot, Kind)>> = Once::new();
@@ -44,7 +42,7 @@ pub(crate) fn find(info: &BootInfo, acpi: &Acpi, devices: &mut Devices) {
                 continue;
             }
         };
-        match registers_in_memory::kind(&registers) {
+        match mmio::kind(&registers) {
             Ok(Some(kind)) => {
                 count(devices, kind);
                 found.push((slot, kind));
@@ -63,12 +61,7 @@ pub(super) fn devices(kind: Kind) -> impl Iterator<Item = Slot> {
 }
 
 /// A device's registers.
-pub(super) fn open(slot: &Slot) -> Result<MmioTransport<'static>, Unreachable> {
-    let (place, length) = (slot.range.start(), slot.range.len());
-    let _mapped = registers::map(place, length).map_err(Unreachable::NoRegisters)?;
-    let header = NonNull::new(core::ptr::with_exposed_provenance_mut::<VirtIOHeader>(place as usize));
-    let header = header.ok_or(Unreachable::NoRegisters(registers::Error::NoPlace))?;
-    // SAFETY: just mapped, for good, and no memory of ours; each device is opened once.
-    let transport = unsafe { MmioTransport::new(header, length as usize) };
-    transport.map_err(Unreachable::Registers)
+pub(super) fn open(slot: &Slot) -> Result<Device<MappedRegisters>, Unreachable> {
+    let mapped = registers::map(slot.range.start(), slot.range.len()).map_err(Unreachable::NoRegisters)?;
+    Ok(Device::new(mapped))
 }

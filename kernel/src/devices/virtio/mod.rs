@@ -1,36 +1,40 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Virtio devices (Virtual I/O Device 1.2) on PCI, as KVM's and others' machines have them, and with their
-//! registers in memory, as smaller machines have. Queues, and registers in memory, are the `virtio-drivers`
-//! crate's; what that believes of a device is checked here, or done without it.
+//! registers in memory, as smaller machines have. They are found here, and given memory, time and interrupts;
+//! the drivers are `prism_drivers::virtio`'s.
 
-mod console;
 mod disk;
-mod hal;
 pub(crate) mod mmio;
 pub(super) mod network;
-mod notify;
-mod pci;
-mod registers;
 
+use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use core::fmt;
-use core::mem::ManuallyDrop;
 
 use log::{info, warn};
+use prism_arch::cpu;
+use prism_boot::PAGE_SIZE;
 use prism_boot::capabilities::Devices;
 use prism_boot::virtio_mmio::Slot;
 use prism_drivers::intx;
-use prism_drivers::pci::{Function, NO_INTERRUPT, functions};
-use prism_drivers::virtio::Kind;
-use prism_drivers::virtio::pci::Missing;
-use virtio_drivers::transport::mmio::MmioError;
+use prism_drivers::pci::{ANSWER_MEMORY, Configuration, Function, NO_INTERRUPT, USE_MEMORY, functions};
+use prism_drivers::virtio::console;
+use prism_drivers::virtio::pci::{self, Layout, Missing, Region};
+use prism_drivers::virtio::{Kind, Registers, queue, transport};
 
+use crate::dma::Pages;
 use crate::line::Line;
 use crate::ports::CpuPorts;
+use crate::registers::{self, MappedRegisters};
+use crate::time::Deadline;
 use crate::{disks, exec};
-pub(crate) use console::Port;
-use registers::Registers;
+
+/// A console's first port.
+pub(crate) type Port = console::Port<Pages>;
+
+/// How long a reset may take, in nanoseconds.
+const RESET_LIMIT: u64 = 1_000_000_000;
 
 /// Disks that are looked for: they have a letter each.
 const MOST_DISKS: u8 = 26;
@@ -68,11 +72,24 @@ pub(crate) fn open_console() -> Option<Port> {
         // line.
         let transport = device.registers(NO_INTERRUPT);
         transport
-            .and_then(|transport| Port::open(transport).map_err(Unreachable::Device))
+            .and_then(|transport| open_port(transport).map_err(Unreachable::Device))
             .inspect(|_| info!("console at {device}: virtio"))
             .inspect_err(|error| warn!("the virtio console at {device} is not used: {error}"))
             .ok()
     })
+}
+
+fn open_port(transport: Registers) -> Result<Port, transport::Error> {
+    Port::open(transport, [0; 2].map(|_| Pages::new(queue::MEMORY)), &mut moments())
+}
+
+/// Moments to wait for a reset in, until there were enough.
+fn moments() -> impl FnMut() -> bool {
+    let mut deadline = Deadline::after(RESET_LIMIT);
+    move || {
+        cpu::relax();
+        !deadline.passed()
+    }
 }
 
 /// All devices of a kind.
@@ -116,21 +133,16 @@ impl fmt::Display for Device {
 /// Why a device cannot be reached.
 enum Unreachable {
     Pci(Missing),
-    Registers(MmioError),
-    NoRegisters(crate::registers::Error),
-    /// Nobody here knows its kind.
-    NoDriver,
-    /// It refuses to be driven.
-    Device(virtio_drivers::Error),
+    NoRegisters(registers::Error),
+    /// It cannot be used.
+    Device(transport::Error),
 }
 
 impl fmt::Display for Unreachable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Pci(error) => error.fmt(f),
-            Self::Registers(error) => error.fmt(f),
             Self::NoRegisters(error) => error.fmt(f),
-            Self::NoDriver => f.write_str("there is no driver for its kind"),
             Self::Device(error) => error.fmt(f),
         }
     }
@@ -154,8 +166,21 @@ impl Device {
     /// The device's registers. A function of PCI is switched on, with `more` bits of its command register.
     fn registers(&self, more: u32) -> Result<Registers, Unreachable> {
         Ok(match self {
-            Self::OnPci(function) => Registers::OnPci(pci::Registers::open(function, more)?),
-            Self::InMemory(slot) => Registers::InMemory(ManuallyDrop::new(mmio::open(slot)?)),
+            Self::OnPci(function) => {
+                let configuration = Configuration::new(&CpuPorts, function.place);
+                let layout = Layout::read(&configuration).map_err(Unreachable::Pci)?;
+                let device = pci::Device::open(layout, map).map_err(Unreachable::NoRegisters)?;
+                configuration.command(ANSWER_MEMORY | USE_MEMORY | more);
+                Box::new(device)
+            }
+            Self::InMemory(slot) => Box::new(mmio::open(slot)?),
         })
     }
+}
+
+/// Maps registers, wherever they begin.
+fn map(region: Region) -> Result<MappedRegisters, registers::Error> {
+    let before = region.address % PAGE_SIZE;
+    let mapped = registers::map(region.address - before, before + region.length)?;
+    mapped.0.after(before as usize).map(MappedRegisters).ok_or(registers::Error::NoPlace)
 }

@@ -120,14 +120,3 @@ fn documents_are_wrapped() {
     });
     assert_eq!(long.collect::<Vec<_>>().join("\n"), "");
 }
-
-/// A device's flags are read behind a fence only, see `notify.rs`; no test on a host could see one missing.
-#[test]
-fn no_virtio_driver_asks_a_queue_for_notifications_without_a_fence() {
-    let folder = root().join("kernel/src/devices/virtio");
-    let asks = |file: &String| {
-        let text = fs::read_to_string(folder.join(file)).unwrap();
-        text.contains(".should_notify(") || text.contains(".set_dev_notify(true")
-    };
-    assert_eq!(files(&folder, ".rs").into_iter().filter(asks).collect::<Vec<_>>(), ["notify.rs"]);
-}

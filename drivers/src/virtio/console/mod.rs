@@ -5,9 +5,12 @@
 //! Text is collected, and handed over in one buffer; the next one has to wait until that has come back.
 //! Nobody waits for that here: the device is looked at.
 
+pub(crate) mod port;
+
 use core::ops::Range;
 
 use crate::output::Sink;
+pub use port::Port;
 
 /// Length of a buffer, in bytes.
 pub const BUFFER: usize = 512;

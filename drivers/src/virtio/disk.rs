@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Disks (Virtual I/O Device 1.2, 5.2): many requests at a time, each a command after the other.
+
+use alloc::vec::Vec;
+use core::fmt;
+use core::future::pending;
+
+use embassy_futures::select::{Either, select};
+use xen::grant::{PAGE_SIZE, Page};
+
+use super::Registers;
+use super::queue::{self, Access, Piece, Queue, Used, Violation};
+use super::transport::{self, Error, VERSION_1};
+use crate::block::{self, Buffer, Done, Failed, Geometry, Request};
+use crate::dma::RingMemory;
+use crate::interrupt::Interrupt;
+
+/// Features of a disk.
+pub(super) const READ_ONLY: u64 = 1 << 5;
+pub(super) const SECTOR_SIZE: u64 = 1 << 6;
+pub(super) const FLUSH: u64 = 1 << 9;
+/// Where its configuration has the size of a sector, and the end of what is read of it.
+const SECTOR_SIZE_PLACE: usize = 20;
+const CONFIGURATION: usize = 24;
+
+/// Descriptors of the queue, at least and at most: header and status take one each.
+const DESCRIPTORS: [u16; 2] = [4, queue::MOST];
+/// Pages that are moved by one command at most.
+const MOST_PAGES: usize = 32;
+/// Requests that are under way at most.
+const SLOTS: u16 = 32;
+/// The unit of addresses and sizes, whatever the sector size is.
+const UNIT: u64 = 512;
+/// How long a device may take for one command, and how long a wait for its interrupt lasts at most, in
+/// nanoseconds.
+pub(super) const LIMIT: u64 = 30_000_000_000;
+const SLICE: u64 = 10_000_000;
+
+/// What a device is told to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Operation {
+    Read,
+    Write,
+    Flush,
+}
+
+impl Operation {
+    const fn number(self) -> u32 {
+        match self {
+            Self::Read => 0,
+            Self::Write => 1,
+            Self::Flush => 4,
+        }
+    }
+}
+
+/// Length of a command's header, behind which its status is, and how far apart they are.
+const HEADER: usize = 16;
+const STEP: usize = 32;
+const _: () = assert!(queue::SPARE + SLOTS as usize * STEP <= queue::MEMORY);
+
+/// What the status is: all is well, a failure, an unknown command; and before the device has written it.
+pub(super) const GOOD: u8 = 0;
+pub(super) const FAILED: u8 = 1;
+pub(super) const UNSUPPORTED: u8 = 2;
+const UNWRITTEN: u8 = !0;
+
+/// What went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Trouble {
+    /// A request failed.
+    Request(block::Error),
+    /// The queue is broken: the disk is given up.
+    Queue(Violation),
+    /// A command's status makes no sense: the disk is given up.
+    Status(u8),
+    /// The device did nothing for too long: the disk is given up.
+    Silent,
+    /// The device has been reset, or asks for that: the disk is given up.
+    Reset,
+}
+
+impl fmt::Display for Trouble {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(error) => return error.fmt(f),
+            Self::Queue(violation) => violation.fmt(f),
+            Self::Status(status) => write!(f, "it ends a command with the status {status:#x}"),
+            Self::Silent => write!(f, "it did not end a command within {} s", LIMIT / 1_000_000_000),
+            Self::Reset => f.write_str("it has been reset, or needs to be"),
+        }?;
+        f.write_str("; it is disabled")
+    }
+}
+
+/// A request that is under way.
+struct Job<P: Page> {
+    operation: Operation,
+    offset: u64,
+    pages: Vec<P>,
+    length: usize,
+    /// Bytes that were moved, and those that the command at work moves.
+    moved: usize,
+    moving: usize,
+    /// When the command has to be done.
+    end: u64,
+    done: Done<P>,
+}
+
+impl<P: Page> Job<P> {
+    fn tell(self, outcome: Result<(), block::Error>) {
+        let buffer = Buffer::from_pages(self.pages, self.length);
+        self.done.tell(match outcome {
+            Ok(()) => Ok(buffer),
+            Err(error) => Err(Failed { buffer, error }),
+        });
+    }
+
+    /// Nobody knows what the device does with its pages: they are lost.
+    fn give_up(self) {
+        core::mem::forget(self.pages);
+        self.done.tell(Err(Failed { buffer: Buffer::empty(), error: block::Error::Broken }));
+    }
+}
+
+/// A disk.
+pub struct Disk<M, I, P: Page> {
+    transport: Registers,
+    queue: Queue<M>,
+    interrupt: I,
+    geometry: Geometry,
+    features: u64,
+    jobs: Vec<Option<Job<P>>>,
+    running: usize,
+    pieces: Vec<Piece>,
+}
+
+impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
+    /// Brings up the disk behind `transport`, with [`queue::MEMORY`] bytes of memory. `moment` lets some time
+    /// pass; false says that there has been enough of it.
+    ///
+    /// # Errors
+    ///
+    /// [`Error`]: it cannot be used.
+    pub fn open(
+        mut transport: Registers,
+        memory: Option<M>,
+        interrupt: I,
+        moment: &mut dyn FnMut() -> bool,
+    ) -> Result<Self, Error> {
+        let features = transport.negotiate(READ_ONLY | SECTOR_SIZE | FLUSH, moment)?;
+        let geometry = geometry(&transport, features)?;
+        let (mut jobs, mut pieces) = (Vec::new(), Vec::new());
+        jobs.try_reserve_exact(SLOTS.into()).map_err(|_| Error::NoMemory)?;
+        pieces.try_reserve_exact(MOST_PAGES + 2).map_err(|_| Error::NoMemory)?;
+        jobs.extend((0..SLOTS).map(|_| None));
+        let queue = transport.queue(0, memory, DESCRIPTORS)?;
+        transport.start();
+        Ok(Self { transport, queue, interrupt, geometry, features, jobs, running: 0, pieces })
+    }
+
+    /// What the disk is like.
+    pub fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    /// Does the requests of `requests`, for ever. `report` is told of each failure.
+    pub async fn serve(mut self, requests: &block::Queue<P>, report: impl Fn(Trouble)) -> ! {
+        let trouble = loop {
+            if let Err(trouble) = self.round(requests, &report).await {
+                break trouble;
+            }
+        };
+        report(trouble);
+        self.transport.set_status(transport::status::FAILED);
+        self.jobs.iter_mut().filter_map(Option::take).for_each(Job::give_up);
+        loop {
+            let (_, request, done) = requests.next().await;
+            done.tell(Err(request.failed(block::Error::Broken)));
+        }
+    }
+
+    /// Waits for a request or the device, and does what there is to do. An error is the end of the disk.
+    async fn round(&mut self, requests: &block::Queue<P>, report: &impl Fn(Trouble)) -> Result<(), Trouble> {
+        let (is_idle, has_room) = (self.running == 0, self.has_room());
+        let next = async { if has_room { requests.next().await } else { pending().await } };
+        let found =
+            if is_idle { Either::First(next.await) } else { select(next, self.interrupt.wait(SLICE)).await };
+        match found {
+            Either::First((_, request, done)) => {
+                self.accept(request, done);
+                if self.queue.has_used() { self.look(report) } else { Ok(()) }
+            }
+            Either::Second(()) => self.look(report),
+        }
+    }
+
+    /// Pages that one command can move.
+    fn most_pages(&self) -> usize {
+        MOST_PAGES.min(usize::from(self.queue.size()) - 2)
+    }
+
+    /// Whether any request can be begun. Its later commands take the descriptors of the earlier.
+    fn has_room(&self) -> bool {
+        self.running < SLOTS.into() && self.queue.free() >= self.most_pages() + 2
+    }
+
+    fn accept(&mut self, request: Request<P>, done: Done<P>) {
+        let (operation, offset, buffer) = match request {
+            Request::Read { offset, buffer } => (Operation::Read, offset, buffer),
+            Request::Write { offset, buffer } => (Operation::Write, offset, buffer),
+            Request::Flush if self.features & FLUSH != 0 => (Operation::Flush, 0, Buffer::empty()),
+            // Without that feature nothing is cached; discards are refused before they get here.
+            Request::Flush | Request::Discard { .. } => return done.tell(Ok(Buffer::empty())),
+        };
+        let (pages, length) = buffer.into_pages();
+        let job = Job { operation, offset, pages, length, moved: 0, moving: 0, end: 0, done };
+        if let Some(slot) = self.jobs.iter().position(Option::is_none) {
+            self.begin(slot, job);
+        }
+    }
+
+    /// Has the device carry out the next command of a job.
+    fn begin(&mut self, slot: usize, mut job: Job<P>) {
+        job.moving = (job.length - job.moved).min(self.most_pages() * PAGE_SIZE);
+        job.end = self.interrupt.now().saturating_add(LIMIT);
+        let place = queue::SPARE + slot * STEP;
+        let sector = job.offset.saturating_add(job.moved as u64) / UNIT;
+        let header = u128::from(job.operation.number()) | u128::from(sector) << 64;
+        self.queue.memory().write(place, &header.to_le_bytes());
+        self.queue.memory().write(place + HEADER, &[UNWRITTEN]);
+        self.list_pieces(place, &job);
+        if self.queue.add(&self.pieces, slot as u16).is_err() {
+            // Never: there is room for each job's commands.
+            return job.tell(Err(block::Error::NoMemory));
+        }
+        if let Some(free) = self.jobs.get_mut(slot) {
+            *free = Some(job);
+            self.running += 1;
+        }
+        if self.queue.wants_notification() {
+            self.transport.notify(0);
+        }
+    }
+
+    /// Lists the command's header, its data, and its status.
+    fn list_pieces(&mut self, place: usize, job: &Job<P>) {
+        let access = if job.operation == Operation::Read { Access::Write } else { Access::Read };
+        let control = self.queue.memory().address().wrapping_add(place as u64);
+        let first = job.moved / PAGE_SIZE;
+        let starts = (0..job.moving).step_by(PAGE_SIZE);
+        self.pieces.clear();
+        self.pieces.push(Piece { address: control, length: HEADER as u32, access: Access::Read });
+        self.pieces.extend(job.pages.iter().skip(first).zip(starts).map(|(page, start)| Piece {
+            // Frames are the device's own addresses: nothing translates.
+            address: page.frame().0.saturating_mul(PAGE_SIZE as u64),
+            length: (job.moving - start).min(PAGE_SIZE) as u32,
+            access,
+        }));
+        let status = control.wrapping_add(HEADER as u64);
+        self.pieces.push(Piece { address: status, length: 1, access: Access::Write });
+    }
+
+    /// Looks what the device has done.
+    fn look(&mut self, report: &impl Fn(Trouble)) -> Result<(), Trouble> {
+        self.take_all(report)?;
+        // The line must not stay up, be it for what was just taken, or for a change of the configuration.
+        let causes = self.transport.take_causes();
+        self.take_all(report)?;
+        if causes & transport::CONFIGURATION != 0 && !self.transport.is_alive() {
+            return Err(Trouble::Reset);
+        }
+        let now = self.interrupt.now();
+        if !self.jobs.iter().flatten().any(|job| job.end <= now) {
+            return Ok(());
+        }
+        Err(if self.transport.is_alive() { Trouble::Silent } else { Trouble::Reset })
+    }
+
+    fn take_all(&mut self, report: &impl Fn(Trouble)) -> Result<(), Trouble> {
+        // As often as there are commands: the device may do those as quickly that begin here.
+        for _ in 0..SLOTS {
+            let Some(used) = self.queue.take().map_err(Trouble::Queue)? else { break };
+            self.end(used, report)?;
+        }
+        Ok(())
+    }
+
+    /// A command is done.
+    fn end(&mut self, used: Used, report: &impl Fn(Trouble)) -> Result<(), Trouble> {
+        let slot = usize::from(used.tag);
+        let mut status = [UNWRITTEN];
+        self.queue.memory().read(queue::SPARE + slot * STEP + HEADER, &mut status);
+        let [status] = status;
+        // Before version 1, many told wrong lengths (2.7.8.1).
+        let told = if self.features & VERSION_1 == 0 { usize::MAX } else { used.written as usize };
+        if told == 0 || ![GOOD, FAILED, UNSUPPORTED].contains(&status) {
+            return Err(Trouble::Status(status));
+        }
+        let Some(mut job) = self.jobs.get_mut(slot).and_then(Option::take) else { return Ok(()) };
+        self.running -= 1;
+        let is_short = job.operation == Operation::Read && told <= job.moving;
+        let error = match status {
+            GOOD if !is_short => {
+                job.moved += job.moving;
+                if job.moved < job.length {
+                    self.begin(slot, job);
+                } else {
+                    job.tell(Ok(()));
+                }
+                return Ok(());
+            }
+            UNSUPPORTED => block::Error::Unsupported,
+            _ => block::Error::Device,
+        };
+        report(Trouble::Request(error));
+        job.tell(Err(error));
+        Ok(())
+    }
+}
+
+/// What a disk's configuration tells of it.
+fn geometry(transport: &Registers, features: u64) -> Result<Geometry, Error> {
+    let told = features & SECTOR_SIZE != 0;
+    let length = if told { CONFIGURATION } else { 8 };
+    let (sectors, size) = transport.configuration(length, |transport| {
+        let sectors = [0, 4].map(|offset| u64::from(transport.configuration_u32(offset)));
+        let [low, high] = sectors;
+        (high << 32 | low, if told { transport.configuration_u32(SECTOR_SIZE_PLACE) } else { 0 })
+    })?;
+    // What is no size of sectors does not matter: it is a hint, all disks take units of 512 bytes.
+    let sector_size: u32 = if [1024, 2048, 4096].contains(&size) { size } else { 512 };
+    let bytes = sectors.min(u64::MAX / UNIT) * UNIT;
+    Ok(Geometry {
+        bytes: bytes - bytes % u64::from(sector_size),
+        sector_size,
+        read_only: features & READ_ONLY != 0,
+        removable: false,
+        optical: false,
+        discards: false,
+    })
+}
