@@ -154,7 +154,7 @@ fn drive_disk(device: &SimDevice, registers: Registers, steps: &[Step]) {
         assert!(poll.is_pending());
     };
     let mut submitted = Vec::new();
-    // The driver's waits give the device its turns: it plays the steps between two times that the driver runs.
+    // The driver's waits give the device its turns: it plays the steps between two runs of the driver.
     let chunks: Vec<&[Step]> = steps.split_inclusive(|step| matches!(step, Step::Run)).collect();
     for chunk in chunks {
         for step in chunk {

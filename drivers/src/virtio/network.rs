@@ -61,8 +61,7 @@ pub struct Card<M, B> {
 
 impl<M: RingMemory, B: DeviceMemory> Card<M, B> {
     /// Brings up the card behind `transport`, with [`MEMORY`](super::queue::MEMORY) bytes for each queue, and
-    /// [`MEMORY`] for frames, all zero. `moment` lets some time pass; false says that there has been enough of
-    /// it.
+    /// [`MEMORY`] for frames, all zero. `moment` lets some time pass; false says that there has been enough.
     ///
     /// # Errors
     ///
