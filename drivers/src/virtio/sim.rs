@@ -94,6 +94,8 @@ struct State {
     halves: [u32; 2],
     selected: usize,
     rings: [Ring; QUEUES],
+    /// What the entries were that the driver showed, when it showed them.
+    heads: [VecDeque<u16>; QUEUES],
     causes: u8,
     generation: u32,
     regions: Vec<Vec<u8>>,
@@ -141,6 +143,7 @@ impl SimDevice {
             halves: [0; 2],
             selected: 0,
             rings: [Ring::default(); QUEUES],
+            heads: Default::default(),
             causes: 0,
             generation: 0,
             regions: Vec::new(),
@@ -240,7 +243,13 @@ impl SimDevice {
             return None;
         }
         state.rings[usize::from(queue)].taken = ring.taken.wrapping_add(1);
-        Some(state.chain(ring, ring.taken))
+        let chain = state.chain(ring, ring.taken);
+        let heads = &mut state.heads[usize::from(queue)];
+        // A device that gives back what it did not look at has it overwritten.
+        let is_there = heads.len() <= usize::from(ring.size);
+        let shown = heads.pop_front();
+        assert!(!is_there || shown == Some(chain.head), "it was shown before it was written");
+        Some(chain)
     }
 
     /// What the device reads of a chain.
@@ -408,6 +417,7 @@ impl State {
         let mut checked = ring.checked;
         while checked != shown {
             let chain = self.chain(ring, checked);
+            self.heads[number].push_back(chain.head);
             assert!(!chain.pieces.is_empty() && chain.pieces.iter().all(|(_, length, _)| *length != 0));
             for (address, length, _) in chain.pieces {
                 // Panics if nothing is there.
@@ -443,7 +453,7 @@ impl State {
         if told == 0 {
             if !self.config.is_stuck {
                 (self.status, self.accepted, self.causes) = (0, 0, 0);
-                self.rings = [Ring::default(); QUEUES];
+                (self.rings, self.heads) = ([Ring::default(); QUEUES], Default::default());
             }
             return;
         }

@@ -397,9 +397,9 @@ fn a_full_card_tells_when_there_is_room() {
         card.send(&mut frame(100, 0));
         sent += 1;
     }
-    card.publish(0);
     assert_eq!(sent, 64);
     assert!(device.is_listened_to(TRANSMIT), "the card knows that we wait");
+    card.publish(0);
     let chain = device.take(TRANSMIT).unwrap();
     device.give(TRANSMIT, chain.head.into(), 0);
     assert!(card.has_news(true).unwrap() && card.can_send(100).unwrap());
