@@ -29,6 +29,7 @@ mod targets {
     pub(crate) mod partitions;
     pub(crate) mod ring;
     pub(crate) mod symbols;
+    pub(crate) mod virtio;
     pub(crate) mod xenstore;
 }
 
@@ -52,6 +53,7 @@ const TARGETS: &[(&str, Run)] = &[
     ("partitions", targets::partitions::fuzz),
     ("ring", targets::ring::fuzz),
     ("symbols", targets::symbols::fuzz),
+    ("virtio", targets::virtio::fuzz),
     ("xenstore", targets::xenstore::fuzz),
 ];
 

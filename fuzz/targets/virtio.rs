@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-#![no_main]
 
 use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use arbitrary::Arbitrary;
-use libfuzzer_sys::fuzz_target;
 use prism_drivers::block::{Buffer, Disk as _, Queue, Request, Served, Submission};
 use prism_drivers::net::Wire;
 use prism_drivers::net::packet::LONGEST;
@@ -16,6 +14,7 @@ use prism_drivers::virtio::disk::Disk;
 use prism_drivers::virtio::network::{self, Card};
 use prism_drivers::virtio::sim::{Chain, Config, SimDevice, SimMemory};
 use prism_drivers::virtio::{Registers, queue};
+use prism_fuzz::fuzz_target;
 use xen::fake::FakePage;
 
 /// Of the disk, whatever it says of itself.
