@@ -18,6 +18,7 @@ pub mod blkfront;
 pub mod block;
 pub mod dma;
 pub mod e1000;
+pub mod ending;
 pub mod hpet;
 pub mod ide;
 pub mod interrupt;

@@ -15,6 +15,10 @@ const TAIL: usize = 1024;
 /// What a look at a clock takes at least, in nanoseconds: it may stand still.
 const LOOK: u64 = 100;
 
+/// A clock, in nanoseconds, for those who wait for a console; `None` tells them to wait no more, as somebody
+/// else has the last word.
+pub type Now = fn() -> Option<u64>;
+
 /// Where text goes, a console. It never waits.
 pub trait Sink {
     /// Takes as many of `bytes` as it can just now, and says how many; `None` if it is broken for good.
@@ -46,14 +50,12 @@ impl Budget {
         Self { left: nanoseconds }
     }
 
-    /// Has `sink` nap, by the clock `now`; false if there is no time left.
-    fn nap(&mut self, sink: &mut impl Sink, now: fn() -> u64) -> bool {
-        if self.left == 0 {
-            return false;
-        }
-        let start = now();
+    /// Has `sink` nap, by the clock `now`; false if there is no time left, or it is not the time to wait.
+    fn nap(&mut self, sink: &mut impl Sink, now: Now) -> bool {
+        let Some(start) = now().filter(|_| self.left != 0) else { return false };
         sink.nap();
-        self.left = self.left.saturating_sub(now().saturating_sub(start).max(LOOK));
+        let end = now().unwrap_or(start);
+        self.left = self.left.saturating_sub(end.saturating_sub(start).max(LOOK));
         true
     }
 }
@@ -137,7 +139,7 @@ impl<S: Sink> Output<S> {
 
     /// Hands `bytes` over behind what waits, and waits for the console meanwhile as long as `budget` lasts;
     /// drops what it does not take.
-    pub fn write_waiting(&mut self, bytes: &[u8], budget: &mut Budget, now: fn() -> u64) {
+    pub fn write_waiting(&mut self, bytes: &[u8], budget: &mut Budget, now: Now) {
         if !self.flush(budget, now) {
             return self.write(bytes);
         }
@@ -157,7 +159,7 @@ impl<S: Sink> Output<S> {
     }
 
     /// Waits until all that waits is taken, as long as `budget` lasts; says whether it is.
-    pub fn flush(&mut self, budget: &mut Budget, now: fn() -> u64) -> bool {
+    pub fn flush(&mut self, budget: &mut Budget, now: Now) -> bool {
         loop {
             self.drain();
             if self.backlog.is_empty() {
@@ -171,14 +173,14 @@ impl<S: Sink> Output<S> {
     }
 
     /// Waits until all that was taken has been read, as long as `budget` lasts.
-    pub fn settle(&mut self, budget: &mut Budget, now: fn() -> u64) {
+    pub fn settle(&mut self, budget: &mut Budget, now: Now) {
         self.flush(budget, now);
         while !self.sink.is_read() && budget.nap(&mut self.sink, now) {}
     }
 
     /// Makes way for the last words: waits for what waits as long as `budget` lasts, and then drops all but
     /// the end of it.
-    pub fn make_way(&mut self, budget: &mut Budget, now: fn() -> u64) {
+    pub fn make_way(&mut self, budget: &mut Budget, now: Now) {
         if self.flush(budget, now) || self.backlog.len() <= TAIL {
             return;
         }
@@ -243,8 +245,8 @@ mod tests {
         static NOW: Cell<u64> = const { Cell::new(0) };
     }
 
-    fn now() -> u64 {
-        NOW.get()
+    fn now() -> Option<u64> {
+        Some(NOW.get())
     }
 
     const SECOND: u64 = 1_000_000_000;
@@ -317,7 +319,7 @@ mod tests {
         for _ in 0..100 {
             output.write_waiting(b"a line of text\r\n", &mut budget, now);
         }
-        assert!(now() <= 10 * SECOND, "it took {} ns", now());
+        assert!(NOW.get() <= 10 * SECOND, "it took {} ns", NOW.get());
         assert_eq!(output.lost() as usize + output.sink.got.len(), 1600);
     }
 
@@ -327,6 +329,21 @@ mod tests {
         output.sink.nap = 0;
         output.write_waiting(b"x", &mut Budget::new(1000), now);
         assert_eq!((output.sink.naps, output.lost()), (10, 1));
+    }
+
+    #[test]
+    fn who_is_told_to_wait_no_more_gives_up_after_one_nap() {
+        fn now_until_one() -> Option<u64> {
+            (NOW.get() < SECOND).then(|| NOW.get())
+        }
+        NOW.set(0);
+        let mut output = output(0, 100);
+        output.sink.nap = SECOND;
+        let mut budget = Budget::new(60 * SECOND);
+        output.write_waiting(b"one", &mut budget, now_until_one);
+        output.write_waiting(b"two", &mut budget, now_until_one);
+        output.settle(&mut budget, now_until_one);
+        assert_eq!((output.sink.naps, output.waiting()), (1, 6));
     }
 
     #[test]

@@ -7,35 +7,45 @@
 //!
 //! Nobody waits for a console that is slow (`prism_drivers::output`): what it does not take at once is handed
 //! over by a task. Only before tasks run, and at the end, is it waited for, for a few seconds in all.
+//!
+//! At the end one vCPU has the last word (`prism_drivers::ending`): what others write then is dropped.
 
+mod lock;
 mod ring;
 
 use core::fmt::{self, Write};
 use core::future::poll_fn;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::task::{Poll, Waker};
 
 use embassy_time::{Duration, Timer};
-use prism_arch::cpu;
 use prism_arch::hypercall::Hypervisor;
+use prism_arch::{cpu, vcpu};
 use prism_boot::command_line::ConsoleSinks;
+use prism_drivers::ending::Ending;
 use prism_drivers::keyboard::Keyboard;
 use prism_drivers::output::{Budget, Output, Sink};
 use prism_drivers::serial::Serial;
 use prism_drivers::vga::Screen;
 use prism_drivers::virtio::console::VirtioConsole;
-use spin::{Mutex, Once};
+use spin::Once;
 use uart_16550::backend::PioBackend;
 
 use crate::devices::virtio;
 use crate::event::EventChannel;
 use crate::ports::CpuPorts;
 use crate::registers::MappedRegisters;
+use crate::time::Deadline;
 use crate::{memory, time};
 
+use lock::{Held, Lock};
 pub(crate) use ring::RingEnd;
 
 /// How long consoles are waited for at boot, in all, and twice as long at the end, in nanoseconds.
 const PATIENCE: u64 = 5_000_000_000;
+/// How long the vCPU that has the last word waits until it has the console, in nanoseconds: longer than any
+/// other one waits while it has it.
+const PATIENCE_AT_THE_END: u64 = 2 * PATIENCE;
 /// Text that is kept for a console that is slow, in bytes; in a small domain less.
 const BACKLOG: usize = 64 * 1024;
 const SMALL_BACKLOG: usize = 16 * 1024;
@@ -48,7 +58,9 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How often a port that does not tell is looked at for what was typed: as fast as anybody types.
 const KEY: Duration = Duration::from_millis(20);
 
-static CONSOLE: Mutex<Console> = Mutex::new(Console::nowhere());
+static CONSOLE: Lock = Lock::new(Console::nowhere());
+/// Which vCPU has the last word.
+static ENDING: Ending = Ending::new();
 /// The event that tells that something was typed into the ring.
 static INPUT: Once<EventChannel> = Once::new();
 
@@ -76,8 +88,8 @@ enum Phase {
     Boot,
     /// No.
     Running,
-    /// Yes: there is no later.
-    Ending,
+    /// Yes: there is no later. This vCPU has the last word.
+    Ending(u32),
 }
 
 /// The first text that was written, as much as there is room for: a sink that is found late gets it
@@ -149,35 +161,36 @@ impl Console {
         self.phase = Phase::Running;
     }
 
-    /// Has consoles waited for from now on, and makes way for the last words.
+    /// Has consoles waited for from now on, and makes way for the last words of the vCPU that calls.
     fn end(&mut self) {
-        if self.phase == Phase::Ending {
+        let ending = Phase::Ending(vcpu::number());
+        if self.phase == ending {
             return;
         }
-        self.phase = Phase::Ending;
+        self.phase = ending;
         self.budget = Budget::new(PATIENCE);
         let mut budget = Budget::new(PATIENCE);
         if let Some(ring) = &mut self.ring {
-            ring.make_way(&mut budget, time::nanoseconds);
+            ring.make_way(&mut budget, now);
         }
         if let Some(serial) = &mut self.serial {
-            serial.make_way(&mut budget, time::nanoseconds);
+            serial.make_way(&mut budget, now);
         }
         if let Some(virtio) = &mut self.virtio {
-            virtio.make_way(&mut budget, time::nanoseconds);
+            virtio.make_way(&mut budget, now);
         }
     }
 
     /// Waits until everything is read.
     fn settle(&mut self) {
         if let Some(ring) = self.ring.as_mut().filter(|_| self.used.contains(ConsoleSinks::PV)) {
-            ring.settle(&mut self.budget, time::nanoseconds);
+            ring.settle(&mut self.budget, now);
         }
         if let Some(serial) = &mut self.serial {
-            serial.settle(&mut self.budget, time::nanoseconds);
+            serial.settle(&mut self.budget, now);
         }
         if let Some(virtio) = &mut self.virtio {
-            virtio.settle(&mut self.budget, time::nanoseconds);
+            virtio.settle(&mut self.budget, now);
         }
     }
 
@@ -236,13 +249,23 @@ fn put<S: Sink>(output: &mut Output<S>, text: &[u8], waits: bool, budget: &mut B
     for (line, end) in lines(text) {
         for part in [line, if end { b"\r\n".as_slice() } else { b"" }] {
             if waits {
-                output.write_waiting(part, budget, time::nanoseconds);
+                output.write_waiting(part, budget, now);
             } else {
                 output.write(part);
             }
         }
     }
     output.sink().tell();
+}
+
+/// The time, for who waits for a console. It waits no more when another vCPU has the last word.
+fn now() -> Option<u64> {
+    may_write().then(time::nanoseconds)
+}
+
+/// Whether the vCPU that calls may write: no other one has the last word.
+fn may_write() -> bool {
+    ENDING.lets_write(vcpu::number())
 }
 
 fn hand_over<S: Sink>(output: &mut Output<S>) -> usize {
@@ -263,6 +286,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
 
 /// What can be used from the first instruction on: Xen's own console, or the debug port.
 pub(crate) fn begin(ports: bool) {
+    PORTS.store(ports, Ordering::Relaxed);
     let mut console = CONSOLE.lock();
     console.available = if ports { ConsoleSinks::DEBUG } else { ConsoleSinks::XEN };
     console.used = console.available;
@@ -343,9 +367,9 @@ pub(crate) fn choose(wanted: ConsoleSinks) {
 
 /// Writes text to the sinks in use. What a slow one does not take at once is kept, up to 64 KiB (16 KiB in a
 /// small domain), and handed over while tasks wait; what is more is dropped, and a line tells how much that
-/// was.
+/// was. While another vCPU writes the last words of the domain, nothing is written.
 pub fn write(text: &str) {
-    let mut console = CONSOLE.lock();
+    let Some(mut console) = CONSOLE.lock_while(may_write).filter(|_| may_write()) else { return };
     let used = console.used;
     console.beginning.add(text.as_bytes());
     console.write(text.as_bytes(), used);
@@ -390,9 +414,11 @@ pub(crate) async fn serve() {
 }
 
 /// Has consoles waited for from now on, as what follows are the last words: what was kept is handed over, as
-/// far as it is taken within some seconds.
+/// far as it is taken within some seconds. What other vCPUs write is dropped.
 pub(crate) fn end() {
-    CONSOLE.lock().end();
+    if let Some(mut console) = lock_to_end() {
+        console.end();
+    }
 }
 
 /// Takes what has been typed, up to the size of `buffer`, and returns how much that was.
@@ -404,30 +430,34 @@ pub(crate) fn read(buffer: &mut [u8]) -> usize {
     count
 }
 
-/// Waits until the other side has read everything, but not for ever.
-pub(crate) fn drain() {
-    wait_until_free();
-    if let Some(mut console) = CONSOLE.try_lock() {
+/// Waits until the other side has read everything, but not for ever. False if another vCPU has the last word:
+/// it ends the domain.
+pub(crate) fn drain() -> bool {
+    if let Some(mut console) = lock_to_end() {
         console.end();
         console.settle();
     }
+    may_write()
+}
+
+/// The console, for the vCPU that calls to write its last words; not if another one writes them, or does not
+/// give the console up.
+fn lock_to_end() -> Option<Held> {
+    if !ENDING.begin(vcpu::number()) {
+        return None;
+    }
+    let mut deadline = Deadline::after(PATIENCE_AT_THE_END);
+    CONSOLE.lock_while(|| may_write() && !deadline.passed())
+}
+
+/// To be told before the vCPU that calls stops wherever it is, perhaps in the middle of a text.
+pub(crate) fn abandon() {
+    CONSOLE.abandon();
 }
 
 /// Bytes that were dropped because nobody read them in time.
 pub fn lost() -> u64 {
     CONSOLE.lock().lost()
-}
-
-/// How often a crash looks whether another vCPU is done with the console.
-const PATIENCE_OF_CRASHES: u32 = 1 << 20;
-
-/// Waits until no vCPU has the console, but not for ever: it may be this one, or one that has crashed.
-fn wait_until_free() {
-    let mut looks = PATIENCE_OF_CRASHES;
-    while CONSOLE.is_locked() && looks > 0 {
-        looks -= 1;
-        cpu::relax();
-    }
 }
 
 /// A writer that reaches every sink that somebody may read, even if the console is in use: for
@@ -436,27 +466,55 @@ pub(crate) struct Everywhere;
 
 impl Write for Everywhere {
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        wait_until_free();
-        if CONSOLE.is_locked() {
-            // SAFETY: whoever holds the lock is this vCPU, which has crashed and will not go on, or
-            // another one that waits for the other side, and has had its time.
-            unsafe { CONSOLE.force_unlock() };
+        match lock_after_crash() {
+            Some(mut console) => {
+                console.end();
+                let mut sinks = ConsoleSinks::all();
+                // Each byte to an emulated port is a trip to another process: only where nobody else reads.
+                sinks.set(ConsoleSinks::SERIAL, !console.used.contains(ConsoleSinks::PV));
+                console.write(text.as_bytes(), sinks);
+            }
+            None => write_without_console(text.as_bytes()),
         }
-        let mut console = CONSOLE.lock();
-        console.end();
-        let mut sinks = ConsoleSinks::all();
-        // Each byte to an emulated port is a trip to another process: only where nobody else reads.
-        sinks.set(ConsoleSinks::SERIAL, !console.used.contains(ConsoleSinks::PV));
-        console.write(text.as_bytes(), sinks);
         Ok(())
     }
 }
 
+/// Whether there are I/O ports.
+static PORTS: AtomicBool = AtomicBool::new(false);
+/// Whether a vCPU that crashed has waited for the console in vain.
+static GIVEN_UP: AtomicBool = AtomicBool::new(false);
+
+/// The console, for the report of a crash; not if a vCPU that goes on has it, and does not give it up.
+fn lock_after_crash() -> Option<Held> {
+    ENDING.take_over(vcpu::number());
+    let mut deadline = Deadline::after(PATIENCE_AT_THE_END);
+    let held = CONSOLE.lock_after_crash(|| !GIVEN_UP.load(Ordering::Relaxed) && !deadline.passed());
+    GIVEN_UP.store(held.is_none(), Ordering::Relaxed);
+    held
+}
+
+/// Writes to where nothing has to be remembered: better than to nowhere.
+fn write_without_console(text: &[u8]) {
+    if PORTS.load(Ordering::Relaxed) {
+        cpu::debug_port_write(text);
+    }
+    // Where there is no Xen this does nothing.
+    let _ = xen::console::write_to_xen(&Hypervisor, text);
+}
+
+/// How often a non-maskable interrupt looks whether another vCPU is done with the console: some milliseconds.
+const LOOKS: u32 = 1 << 16;
+
 /// Prints to the sinks in use from where nothing may be waited for: in a non-maskable interrupt. False
 /// if the console is in use, perhaps by what was interrupted. A virtio console gets nothing.
 pub(crate) fn try_print(text: fmt::Arguments<'_>) -> bool {
-    wait_until_free();
-    let Some(mut console) = CONSOLE.try_lock() else { return false };
+    let mut looks = LOOKS;
+    let console = CONSOLE.lock_while(|| {
+        looks -= 1;
+        looks != 0 && may_write()
+    });
+    let Some(mut console) = console.filter(|_| may_write()) else { return false };
     let phase = core::mem::replace(&mut console.phase, Phase::Running);
     let _ = Urgent(&mut console).write_fmt(text);
     console.phase = phase;

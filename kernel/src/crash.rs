@@ -10,7 +10,7 @@ use prism_arch::traps::{Access, DOUBLE_FAULT, Fault, PAGE_FAULT};
 use prism_arch::{cpu, image, stack, vcpu};
 use prism_boot::symbols::SymbolTable;
 
-use crate::console::Everywhere;
+use crate::console::{self, Everywhere};
 use crate::power;
 
 /// Crashes so far: a crash while reporting one must not be reported the same way again.
@@ -60,6 +60,7 @@ fn report(what: impl FnOnce(&mut Everywhere) -> fmt::Result, backtrace: Backtrac
         FIRST.compare_exchange(0, own, Ordering::AcqRel, Ordering::Acquire).unwrap_or_else(|first| first);
     if first != 0 && first != own {
         // The first report is the one that counts; its end is the end of this vCPU too.
+        console::abandon();
         cpu::stop();
     }
     let mut out = Everywhere;

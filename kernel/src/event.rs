@@ -85,9 +85,23 @@ pub(crate) fn take_one(port: Port) -> bool {
 pub(crate) fn nap(port: Port, nanoseconds: u64) {
     // What is pending and not masked would end the sleep at once, again and again.
     take_all();
-    let slept = take_one(port)
-        || time::xen_deadline(nanoseconds)
-            .is_some_and(|deadline| sched::poll(&Hypervisor, port.0, deadline).is_ok());
+    if !take_one(port) {
+        poll(port, nanoseconds);
+    }
+}
+
+/// The same for the console, which may be waited for while the kernel reports its own crash: takes no lock
+/// and wakes no task. Whoever waits for the port inside the executor may miss an event.
+pub(crate) fn nap_quietly(port: Port, nanoseconds: u64) {
+    if !EVENTS.get().is_some_and(|events| events.take_pending(port)) {
+        poll(port, nanoseconds);
+    }
+}
+
+/// Sleeps until the event of `port`, or as long; where that cannot be, gives way once.
+fn poll(port: Port, nanoseconds: u64) {
+    let slept = time::xen_deadline(nanoseconds)
+        .is_some_and(|deadline| sched::poll(&Hypervisor, port.0, deadline).is_ok());
     if !slept && sched::yield_now(&Hypervisor).is_err() {
         cpu::relax();
     }
@@ -176,7 +190,7 @@ impl EventChannel {
     }
 
     fn new(port: Port, vcpu: u32, close_on_drop: bool) -> Result<Self> {
-        let channel = Self { port, slot: TABLE.open(port), pace: Mutex::default(), close_on_drop };
+        let channel = Self { port, slot: TABLE.open(port)?, pace: Mutex::default(), close_on_drop };
         if let Some(events) = EVENTS.get() {
             events.grow(&Hypervisor, port, OwnPage::new)?;
             events.mask(port);

@@ -39,7 +39,7 @@ pub(crate) fn use_acpi(acpi: &Acpi) {
 
 /// Switches the machine off; a debugging QEMU gets `status` as its exit status.
 pub(crate) fn off_with(status: u8) -> ! {
-    console::drain();
+    finish_console();
     end(Shutdown::Poweroff, |ports| {
         power::debug_exit(ports, status);
         if let Some((Some(how), _)) = ACPI.get() {
@@ -49,6 +49,14 @@ pub(crate) fn off_with(status: u8) -> ! {
     })
 }
 
+/// Has the console's last words read. If they are another vCPU's, that one ends the domain, and this one
+/// stops.
+fn finish_console() {
+    if !console::drain() {
+        cpu::stop();
+    }
+}
+
 /// Switches the machine off.
 pub fn off() -> ! {
     off_with(0)
@@ -56,7 +64,7 @@ pub fn off() -> ! {
 
 /// Starts the machine again.
 pub fn reboot() -> ! {
-    console::drain();
+    finish_console();
     end(Shutdown::Reboot, |_| ())
 }
 

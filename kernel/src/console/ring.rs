@@ -49,6 +49,7 @@ impl Sink for RingEnd {
     }
 
     fn nap(&mut self) {
-        event::nap(self.port, NAP);
+        // Only at boot, where input has been told of anyway, and at the end, where nobody waits for it.
+        event::nap_quietly(self.port, NAP);
     }
 }

@@ -8,8 +8,9 @@ use core::task::Waker;
 
 use spin::Mutex;
 
-use super::Port;
 use super::atomic::{AtomicBool, Mutex as SlotMutex};
+use super::{FIFO_PORTS, Port};
+use crate::error::{Errno, Result};
 
 /// What is known of an open port: whether its event has arrived, and which task waits for it.
 #[derive(Default)]
@@ -56,17 +57,27 @@ impl Table {
     }
 
     /// Adds a port. Whatever was known of an earlier port of this number is forgotten.
-    pub fn open(&self, port: Port) -> Arc<Slot> {
+    ///
+    /// # Errors
+    ///
+    /// `INVAL` if there can be no such port; `NOMEM` if there is no memory for it.
+    pub fn open(&self, port: Port) -> Result<Arc<Slot>> {
+        if port.0 >= FIFO_PORTS {
+            return Err(Errno::INVAL);
+        }
         let slot = Arc::new(Slot::default());
-        let mut slots = self.slots.lock();
         let index = port.0 as usize;
-        if slots.len() <= index {
+        let mut slots = self.slots.lock();
+        // Nothing may end in a crash while the table is locked: its report may need the table.
+        let more = (index + 1).saturating_sub(slots.len());
+        slots.try_reserve(more).map_err(|_| Errno::NOMEM)?;
+        if more != 0 {
             slots.resize(index + 1, None);
         }
         if let Some(place) = slots.get_mut(index) {
             *place = Some(Arc::clone(&slot));
         }
-        slot
+        Ok(slot)
     }
 
     /// Removes a port: late events of it are ignored.
@@ -109,7 +120,7 @@ mod tests {
     #[test]
     fn an_event_wakes_its_waiter_and_is_taken_once() {
         let table = Table::new();
-        let slot = table.open(Port(3));
+        let slot = table.open(Port(3)).unwrap();
         let count = Arc::new(Count::default());
         slot.wait(&Waker::from(Arc::clone(&count)));
         table.arrived(Port(3));
@@ -122,7 +133,7 @@ mod tests {
     #[test]
     fn events_of_closed_and_unknown_ports_are_ignored() {
         let table = Table::new();
-        let slot = table.open(Port(3));
+        let slot = table.open(Port(3)).unwrap();
         table.close(Port(3));
         table.arrived(Port(3));
         table.arrived(Port(u32::MAX));
@@ -131,9 +142,19 @@ mod tests {
     }
 
     #[test]
+    fn a_port_that_there_cannot_be_is_refused() {
+        let table = Table::new();
+        for port in [FIFO_PORTS, u32::MAX] {
+            assert_eq!(table.open(Port(port)).err(), Some(Errno::INVAL));
+        }
+        assert!(table.open(Port(FIFO_PORTS - 1)).is_ok());
+        assert_eq!(table.open_ports(), 1);
+    }
+
+    #[test]
     fn an_event_that_comes_before_its_waiter_is_kept() {
         let table = Table::new();
-        let slot = table.open(Port(3));
+        let slot = table.open(Port(3)).unwrap();
         table.arrived(Port(3));
         assert!(slot.take());
     }

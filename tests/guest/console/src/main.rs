@@ -1,14 +1,19 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The console, both ways: greets everybody who is typed in, until a line says "bye". `flood=` is a
-//! number of lines to write first, for readers that are slow or absent.
+//! number of lines to write first, for readers that are slow or absent. With `unread` all vCPUs but the first
+//! write and write, and the verdict comes when `data/unread` of xenstore says that nobody reads.
 #![no_std]
 #![no_main]
 
-use prism::{Verdict, console, println};
+use prism::embassy_time::{Duration, Timer};
+use prism::{Context, Verdict, console, println};
 
-prism::app!(main, words: ["flood"]);
+prism::app!(main, words: ["flood", "unread"]);
 
-async fn main(context: prism::Context) -> prism::Result<Verdict> {
+async fn main(context: Context) -> prism::Result<Verdict> {
+    if context.command_line().get("unread").is_some() {
+        return end_unread(&context).await;
+    }
     let lines = context.command_line().number("flood").map_err(|_| "flood= is no number")?.unwrap_or(0);
     for line in 0..lines {
         println!("line {line:06} of {lines}: 0123456789 abcdefghijklmnopqrstuvwxyz");
@@ -28,4 +33,27 @@ async fn main(context: prism::Context) -> prism::Result<Verdict> {
             name => println!("Hello, {name}!"),
         }
     }
+}
+
+/// Ends while the other vCPUs write more than anybody reads.
+async fn end_unread(context: &Context) -> prism::Result<Verdict> {
+    let store = context.store().ok_or("there is no xenstore here")?;
+    let mut told = store.watch("data/unread").await?;
+    println!("about to be unread");
+    while store.read_str("data/unread").await.is_err() {
+        told.next().await?;
+    }
+    let before = console::lost();
+    for vcpu in context.vcpus().filter(|vcpu| *vcpu != context.vcpu()) {
+        context.spawn_on(vcpu, async {
+            loop {
+                println!("more than anybody reads: 0123456789 abcdefghijklmnopqrstuvwxyz");
+                prism::futures::yield_now().await;
+            }
+        })?;
+    }
+    while console::lost() == before {
+        Timer::after(Duration::from_millis(1)).await;
+    }
+    Ok(Verdict::Success)
 }

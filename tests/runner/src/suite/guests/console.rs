@@ -4,6 +4,10 @@
 use super::GuestTest;
 use crate::env::Env;
 
+/// Has nobody read the guest's console for some seconds.
+const UNREAD: &str = "reader=$(pidof xenconsoled) && kill -STOP $reader && \
+    xenstore-write /local/domain/$DOMID/data/unread 1; status=$?; sleep 7; kill -CONT $reader && exit $status";
+
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("who_types_on_the_console_is_greeted", "console")
@@ -21,6 +25,13 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Pv, Env::QemuXen, Env::Fv])
         .long_envs(&[Env::Pvh, Env::Pvhvm, Env::Kvm])
         .telling(&["line 000000 of 2000:", "line 001999 of 2000:", "\n0 bytes were dropped"]),
+    // The last words take ten seconds if need be; nobody reads for seven.
+    GuestTest::new("the_verdict_of_one_vcpu_arrives_though_others_write_and_nobody_reads", "console")
+        .words("unread")
+        .in_pv_and_pvh()
+        .vcpus(4)
+        .beside("about to be unread", UNREAD)
+        .telling(&["about to be unread"]),
     GuestTest::new("words_that_nobody_knows_are_warned_of_and_ignored", "hello")
         .words("loglevel=chatty zebra=7 name=all")
         .envs(&[Env::Pv])
