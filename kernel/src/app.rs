@@ -196,7 +196,8 @@ impl Context {
     }
 
     /// Waits until the toolstack asks the domain to switch off or to start again. Who waits for
-    /// this has 10 seconds to let main return; otherwise the domain ends at once.
+    /// this at that moment has 10 seconds to let main return; otherwise the domain ends at once. So does one
+    /// whose application has dropped the future: keep it while other things are done, by `select`.
     pub async fn asked_to_end(&self) {
         lifecycle::asked_to_end().await;
     }

@@ -15,7 +15,7 @@ use core::any::type_name;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::task::{Context, Poll};
 
 use embassy_executor::raw::Executor;
@@ -23,6 +23,7 @@ use prism_arch::machine::Machine;
 use prism_arch::{cpu, vcpu};
 use prism_boot::services::{Timer, Upcall};
 use prism_executor::round::{Vcpu, round};
+use prism_executor::sleep::{Kick, Sleep};
 use prism_executor::spin::{Credit, LIMIT, Watch};
 use prism_executor::timers::Timers;
 use spin::Once;
@@ -55,10 +56,8 @@ static CORES: [Once<Box<Core>>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST
 /// A vCPU, as far as tasks are concerned.
 struct Core {
     executor: Executor,
-    /// A task became ready.
-    ready: AtomicBool,
-    /// It sleeps, or is about to: the bell has to be rung.
-    asleep: AtomicBool,
+    /// Whether it sleeps, and may.
+    sleep: Sleep,
     /// Tasks that run on it.
     tasks: AtomicU32,
     /// What its tasks are polled for.
@@ -93,11 +92,15 @@ impl Core {
 
     /// Tells it that a task became ready.
     fn wake(&self, number: u32) {
-        self.ready.store(true, Ordering::SeqCst);
-        if number != vcpu::number()
-            && self.asleep.swap(false, Ordering::SeqCst)
-            && let Some(bell) = &self.bell
-        {
+        self.sleep.make_ready();
+        if number != vcpu::number() {
+            self.kick();
+        }
+    }
+
+    /// Ends its sleep, or keeps it from falling asleep.
+    fn kick(&self) {
+        if let (Kick::Needed, Some(bell)) = (self.sleep.kick(), &self.bell) {
             bell.ring();
         }
     }
@@ -113,12 +116,7 @@ impl Core {
         if let Some(bell) = &self.bell {
             bell.listen();
         }
-        // Either the one who wakes sees that we are asleep, or we see that there is something to do.
-        self.asleep.store(true, Ordering::SeqCst);
-        if !self.ready.load(Ordering::SeqCst) {
-            machine.idle();
-        }
-        self.asleep.store(false, Ordering::SeqCst);
+        self.sleep.sleep(nmi::is_deferred, || machine.idle());
         self.credit.rested();
     }
 }
@@ -140,7 +138,7 @@ impl Vcpu for Own {
     }
 
     fn take_ready(&self) -> bool {
-        self.0.ready.swap(false, Ordering::SeqCst)
+        self.0.sleep.take_ready()
     }
 
     fn poll(&self) {
@@ -226,6 +224,13 @@ pub(crate) fn found_work() {
     }
 }
 
+/// Keeps the vCPU that calls from falling asleep, from within a non-maskable interrupt.
+pub(crate) fn keep_awake() {
+    if let Some(core) = Core::of(vcpu::number()) {
+        core.kick();
+    }
+}
+
 /// Why a task was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpawnError {
@@ -280,8 +285,7 @@ pub(crate) fn begin(bell: Option<Bell>) {
         core.call_once(|| {
             Box::new(Core {
                 executor: Executor::new(core::ptr::without_provenance_mut(number as usize)),
-                ready: AtomicBool::new(false),
-                asleep: AtomicBool::new(false),
+                sleep: Sleep::new(),
                 tasks: AtomicU32::new(0),
                 credit: Credit::new(),
                 bell,

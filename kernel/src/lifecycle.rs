@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the toolstack asks of the domain as a whole ([`xen::control`]). Suspending is not offered.
 
-use alloc::vec::Vec;
 use core::convert::Infallible;
-use core::future::{Future, poll_fn};
-use core::task::{Poll, Waker};
+use core::future::Future;
 
 use embassy_time::{Duration, Timer};
 use log::{info, warn};
-use spin::Mutex;
+use prism_executor::request::Request as Asked;
 use xen::control::{self, Request, SHUTDOWN, Shutdown};
 use xen::xenstore::{Client, Result};
 
@@ -21,12 +19,7 @@ const FEATURES: [&str; 2] = ["control/feature-poweroff", "control/feature-reboot
 const GRACE: Duration = Duration::from_secs(10);
 
 /// What has been asked for, and who wants to know.
-static STATE: Mutex<State> = Mutex::new(State { asked: None, waiting: Vec::new() });
-
-struct State {
-    asked: Option<Ending>,
-    waiting: Vec<Waker>,
-}
+static ASKED: Asked<Ending> = Asked::new();
 
 /// How the domain is to end.
 #[derive(Clone, Copy)]
@@ -35,24 +28,14 @@ enum Ending {
     Again,
 }
 
-/// Waits until the domain is asked to end. Whoever waits has [`GRACE`] to do so.
+/// Waits until the domain is asked to end. Whoever waits has [`GRACE`] to do so; who drops this does not.
 pub(crate) fn asked_to_end() -> impl Future<Output = ()> + Send {
-    poll_fn(|context| {
-        let mut state = STATE.lock();
-        if state.asked.is_some() {
-            return Poll::Ready(());
-        }
-        if !state.waiting.iter().any(|waker| waker.will_wake(context.waker())) {
-            state.waiting.push(context.waker().clone());
-        }
-        Poll::Pending
-    })
+    ASKED.wait()
 }
 
 /// Ends as was asked, or by switching off; a debugging QEMU gets `status` as its exit status.
 pub(crate) fn end(status: u8) -> ! {
-    let asked = STATE.lock().asked;
-    match asked {
+    match ASKED.asked() {
         Some(Ending::Again) => power::reboot(),
         _ => power::off_with(status),
     }
@@ -60,12 +43,7 @@ pub(crate) fn end(status: u8) -> ! {
 
 /// Ends at once if nobody waits for that, or else when they had time for it.
 async fn end_in_time(ending: Ending) {
-    let mut state = STATE.lock();
-    state.asked = Some(ending);
-    let waiting = core::mem::take(&mut state.waiting);
-    drop(state);
-    if !waiting.is_empty() {
-        waiting.into_iter().for_each(Waker::wake);
+    if ASKED.ask(ending) {
         Timer::after(GRACE).await;
         warn!("the application did not end within {} s", GRACE.as_secs());
     }

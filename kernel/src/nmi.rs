@@ -14,8 +14,8 @@ use prism_arch::traps::Registers;
 use prism_arch::vcpu;
 use spin::Mutex;
 
-use crate::console;
 use crate::crash::Place;
+use crate::{console, exec};
 
 /// Callers that are named at most: as many as fit into a console's ring with the registers.
 const LONGEST_BACKTRACE: usize = 12;
@@ -37,8 +37,14 @@ fn prism_nmi(registers: &Registers) {
     }
     if let Some(mut deferred) = DEFERRED.try_lock() {
         *deferred = Some((vcpu, *registers));
-        IS_DEFERRED.store(true, Ordering::Release);
+        IS_DEFERRED.store(true, Ordering::SeqCst);
+        exec::keep_awake();
     }
+}
+
+/// Whether a report waits for the run loop.
+pub(crate) fn is_deferred() -> bool {
+    IS_DEFERRED.load(Ordering::SeqCst)
 }
 
 /// Reports what could not be reported at once. The stack is another one by now: nobody knows who called.

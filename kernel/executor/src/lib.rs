@@ -9,6 +9,8 @@
 
 extern crate alloc;
 
+pub mod request;
 pub mod round;
+pub mod sleep;
 pub mod spin;
 pub mod timers;

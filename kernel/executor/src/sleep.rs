@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Falling asleep without missing what is to be done.
+//!
+//! Whoever has something for a vCPU says so first and then looks whether it sleeps; the vCPU says first that
+//! it sleeps and then looks whether there is something to do. So at least one of the two sees the other.
+
+use core::sync::atomic::{AtomicBool, Ordering};
+
+/// Whether a vCPU sleeps, and whether it has a task to run.
+#[derive(Debug, Default)]
+pub struct Sleep {
+    /// A task became ready.
+    ready: AtomicBool,
+    /// It sleeps, or is about to.
+    asleep: AtomicBool,
+}
+
+/// Whether a vCPU has to be interrupted, so that it sees what there is to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Kick {
+    /// It sleeps, or is about to.
+    Needed,
+    /// It looks by itself.
+    Needless,
+}
+
+impl Sleep {
+    /// A vCPU that is awake, and has nothing to do.
+    pub const fn new() -> Self {
+        Self { ready: AtomicBool::new(false), asleep: AtomicBool::new(false) }
+    }
+
+    /// A task became ready.
+    pub fn make_ready(&self) {
+        self.ready.store(true, Ordering::SeqCst);
+    }
+
+    /// Whether a task became ready since this was asked last.
+    pub fn take_ready(&self) -> bool {
+        self.ready.swap(false, Ordering::SeqCst)
+    }
+
+    /// To be asked after something was made ready, by another vCPU or an interrupt. Of several that ask, one
+    /// is told to kick.
+    pub fn kick(&self) -> Kick {
+        if self.asleep.swap(false, Ordering::SeqCst) { Kick::Needed } else { Kick::Needless }
+    }
+
+    /// Has the vCPU that calls `idle`, unless a task is ready or `has_news`. A kick must end `idle` also if
+    /// it comes before that.
+    pub fn sleep(&self, has_news: impl FnOnce() -> bool, idle: impl FnOnce()) {
+        self.asleep.store(true, Ordering::SeqCst);
+        if !self.ready.load(Ordering::SeqCst) && !has_news() {
+            idle();
+        }
+        self.asleep.store(false, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use core::cell::Cell;
+    use std::sync::mpsc::channel;
+
+    use super::*;
+
+    #[test]
+    fn who_has_something_to_do_does_not_sleep() {
+        let (sleep, idled) = (Sleep::new(), Cell::new(0));
+        let idle = || idled.set(idled.get() + 1);
+        sleep.make_ready();
+        sleep.sleep(|| false, idle);
+        assert!(sleep.take_ready() && !sleep.take_ready());
+        sleep.sleep(|| true, idle);
+        assert_eq!(idled.get(), 0);
+        sleep.sleep(|| false, idle);
+        assert_eq!(idled.get(), 1);
+    }
+
+    #[test]
+    fn what_comes_after_the_last_look_kicks() {
+        let sleep = Sleep::new();
+        let kick = Cell::new(Kick::Needless);
+        // As a non-maskable interrupt does, in the last moment.
+        sleep.sleep(|| false, || kick.set(sleep.kick()));
+        assert_eq!(kick.get(), Kick::Needed);
+    }
+
+    #[test]
+    fn what_comes_between_the_looks_is_seen_or_kicks() {
+        let (sleep, deferred) = (Sleep::new(), Cell::new(false));
+        let (kick, idled) = (Cell::new(Kick::Needless), Cell::new(false));
+        let interrupt = || {
+            deferred.set(true);
+            kick.set(sleep.kick());
+        };
+        // Just after the look at what was deferred.
+        let look = || {
+            let seen = deferred.get();
+            interrupt();
+            seen
+        };
+        sleep.sleep(look, || idled.set(true));
+        assert_eq!((kick.get(), idled.get()), (Kick::Needed, true));
+    }
+
+    #[test]
+    fn one_of_many_kicks_and_nobody_kicks_who_is_awake() {
+        let sleep = Sleep::new();
+        assert_eq!(sleep.kick(), Kick::Needless);
+        let kicks = Cell::new(None);
+        sleep.sleep(|| false, || kicks.set(Some([sleep.kick(), sleep.kick()])));
+        assert_eq!(kicks.get(), Some([Kick::Needed, Kick::Needless]));
+        assert_eq!(sleep.kick(), Kick::Needless);
+    }
+
+    #[test]
+    fn no_wake_up_is_lost_between_two_threads() {
+        const ROUNDS: u32 = 10_000;
+        let sleep = Sleep::new();
+        let (bell, rings) = channel();
+        std::thread::scope(|scope| {
+            let (done, next) = channel();
+            scope.spawn({
+                let sleep = &sleep;
+                move || {
+                    for _ in 0..ROUNDS {
+                        sleep.make_ready();
+                        if sleep.kick() == Kick::Needed {
+                            bell.send(()).unwrap();
+                        }
+                        next.recv().unwrap();
+                    }
+                }
+            });
+            for _ in 0..ROUNDS {
+                while !sleep.take_ready() {
+                    // A ring of before ends it early, as a pending interrupt does.
+                    sleep.sleep(|| false, || rings.recv().unwrap());
+                }
+                done.send(()).unwrap();
+            }
+        });
+    }
+}
