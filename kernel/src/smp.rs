@@ -88,11 +88,13 @@ pub(crate) fn take_events(page: Shared<shared_info>) {
     }
 }
 
-/// Makes the vCPU that boots one that runs tasks, and starts the `others`; says of those that don't start
-/// why.
+/// Makes the vCPU that boots one that runs tasks, and starts the `others`, if they can wake it; says of those
+/// that don't start why.
 pub(crate) fn begin(surface: Surface, acpi: &Acpi, others: &[u32]) {
     SURFACE.call_once(|| surface);
-    exec::begin(if others.is_empty() { None } else { bell(surface) });
+    let bell = if others.is_empty() { None } else { bell(surface) };
+    let others = if bell.is_some() { others } else { &[] };
+    exec::begin(bell);
     let mut starter = Starter::Xen;
     for &number in others {
         if let Err(reason) = start(surface, acpi, &mut starter, number) {
@@ -130,9 +132,6 @@ pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
 
 /// What others wake the vCPU that calls by.
 fn bell(surface: Surface) -> Option<Bell> {
-    if surface.page.is_none() && apic::get().is_none() {
-        return None;
-    }
     let bell = Bell::new(surface.page.is_some());
     bell.inspect_err(|errno| log::warn!("vCPU {} cannot be woken ({errno})", vcpu::number())).ok()
 }
