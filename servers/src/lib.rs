@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod buffer;
 pub mod clock;
 pub mod echo;
 pub mod http;

@@ -10,7 +10,6 @@ use alloc::format;
 use alloc::rc::Rc;
 use alloc::string::String;
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::cell::RefCell;
 
@@ -20,6 +19,7 @@ use prism::sync::blocking_mutex::raw::NoopRawMutex;
 use prism::sync::channel::Channel;
 use prism::sync::signal::Signal;
 use prism::{Context, println};
+use prism_servers::buffer::zeroed;
 use prism_servers::http::{File, ReadError, Site};
 use prism_volumes::OpenFile;
 
@@ -182,7 +182,7 @@ fn serve(volume: &dyn prism_volumes::FileSystem, shared: &Rc<Shared>) {
 
 fn read(file: &mut dyn OpenFile, offset: u64) -> Result<Vec<u8>, ReadError> {
     let rest = usize::try_from(file.length().saturating_sub(offset)).unwrap_or(WINDOW);
-    let mut window = vec![0; rest.min(WINDOW)];
+    let mut window = zeroed(rest.min(WINDOW)).ok_or(ReadError)?;
     let count = file.read(offset, &mut window).map_err(|error| failed("a file", &error))?;
     window.truncate(count);
     Ok(window)

@@ -2,7 +2,6 @@
 //! A connection: requests, one after the other, and their answers.
 
 use alloc::string::String;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::fmt;
 use core::time::Duration;
@@ -15,6 +14,7 @@ use super::request::{Method, Request};
 use super::response::{Connection, Head, Status};
 use super::server::Server;
 use super::site::{File, ReadError, Site};
+use crate::buffer::zeroed;
 use crate::clock::{Clock, within};
 
 /// Bytes that the head of a request can have.
@@ -202,7 +202,8 @@ impl<S: Site, C: Clock, T: Read + Write> Exchange<'_, S, C, T> {
         length: u64,
         patience: &mut Patience,
     ) -> Result<(), Broken> {
-        let mut buffer = vec![0; usize::try_from(length).unwrap_or(PIECE).min(PIECE)];
+        let buffer = zeroed(usize::try_from(length).unwrap_or(PIECE).min(PIECE));
+        let mut buffer = buffer.ok_or(Broken::File)?;
         let mut sent = 0;
         while sent < length {
             let most = usize::try_from(length - sent).unwrap_or(PIECE).min(buffer.len());

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the parties tell each other.
 
-use alloc::vec;
 use alloc::vec::Vec;
 
 use embedded_io_async::{Read, Write};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+
+use crate::buffer::zeroed;
 
 /// Bytes of a cookie.
 pub(super) const COOKIE: usize = 37;
@@ -205,7 +206,7 @@ pub(super) async fn read_json<T: DeserializeOwned>(stream: &mut impl Read) -> Re
     if length > MOST_TEXT {
         return Err(Broken);
     }
-    let mut text = vec![0; length as usize];
+    let mut text = zeroed(length as usize).ok_or(Broken)?;
     read(stream, &mut text).await?;
     serde_json::from_slice(&text).map_err(|_| Broken)
 }
