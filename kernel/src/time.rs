@@ -9,6 +9,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use prism_arch::{cpu, vcpu};
+use prism_executor::rate::Rate;
 use spin::Once;
 use xen::time::{Clock, Monotonic, WallClock};
 
@@ -116,7 +117,7 @@ pub(crate) fn timestamp_khz() -> Option<u64> {
 fn read(source: Source) -> Option<u64> {
     match source {
         Source::Paravirtual(first) => own(&first).nanoseconds(cpu::timestamp),
-        Source::Timestamp { khz } => Some(scale(cpu::timestamp(), khz)),
+        Source::Timestamp { khz } => Some(Rate::of_khz(khz).nanoseconds(cpu::timestamp())),
     }
 }
 
@@ -126,11 +127,6 @@ fn own(first: &Clock) -> &Clock {
         0 => first,
         number => OTHERS.get(number as usize).and_then(Once::get).unwrap_or(first),
     }
-}
-
-/// Ticks of a counter of `khz` in nanoseconds.
-fn scale(ticks: u64, khz: u64) -> u64 {
-    (u128::from(ticks) * 1_000_000 / u128::from(khz.max(1))) as u64
 }
 
 /// A point in time that something must not outlast.

@@ -4,6 +4,7 @@
 use prism_arch::cpu;
 use prism_boot::services::Timer;
 use prism_drivers::{pic, pit};
+use prism_executor::rate::Rate;
 
 use super::XenAlarm;
 use crate::ports::CpuPorts;
@@ -76,23 +77,17 @@ impl Alarm {
         match self {
             Self::Xen(_) => {}
             Self::Deadline { khz } => {
-                let deadline = cpu::timestamp().saturating_add(ticks(wait, *khz));
+                let deadline = cpu::timestamp().saturating_add(Rate::of_khz(*khz).ticks(wait));
                 if let Some(apic) = apic::get() {
                     apic.fire_at(deadline);
                 }
             }
             Self::Count { khz } => {
                 if let Some(apic) = apic::get() {
-                    apic.fire_after(ticks(wait, *khz));
+                    apic.fire_after(Rate::of_khz(*khz).ticks(wait));
                 }
             }
             Self::IntervalTimer => pit::fire_after(&CpuPorts, wait),
         }
     }
-}
-
-/// Ticks of `khz` in so many nanoseconds, and one more: rather late than early.
-fn ticks(nanoseconds: u64, khz: u64) -> u64 {
-    let ticks = u128::from(nanoseconds) * u128::from(khz) / 1_000_000 + 1;
-    u64::try_from(ticks).unwrap_or(u64::MAX)
 }
