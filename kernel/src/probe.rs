@@ -3,8 +3,8 @@
 
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, cpuid};
-use prism_boot::Acpi;
 use prism_boot::capabilities::{Devices, Platform};
+use prism_boot::{Acpi, vcpus};
 use prism_drivers::{e1000, intx, pci, pic, pit, power, rtl8139};
 use xen::hvm::{self, Parameter};
 use xen::{Errno, vcpu};
@@ -77,8 +77,7 @@ pub(crate) fn single_shot_timer(vcpu: u32) -> bool {
 /// the one that asks. (CPUID tells how many there is room for.)
 pub(crate) fn vcpus(xen: bool, acpi: &Acpi) -> u32 {
     let made = if xen { count_by_xen() } else { None };
-    let on = Some(acpi.controllers.cpus.len() as u32).filter(|count| *count != 0);
-    made.into_iter().chain(on).min().unwrap_or(1)
+    vcpus::count(made, acpi.controllers.cpus.len())
 }
 
 /// Xen says for each number whether that vCPU runs, and for the first too large one that it does

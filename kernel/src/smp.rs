@@ -12,7 +12,7 @@ use prism_arch::machine::{Machine, StartError};
 use prism_arch::startup;
 use prism_arch::vcpu::{self, Vcpu};
 use prism_boot::services::{Timer, Upcall};
-use prism_boot::{Acpi, PAGE_SIZE, SharedRing};
+use prism_boot::{Acpi, PAGE_SIZE, SharedRing, vcpus};
 use spin::Once;
 use xen::event::Port;
 use xen::shared::Shared;
@@ -93,7 +93,7 @@ pub(crate) fn take_events(page: Shared<shared_info>) {
 pub(crate) fn begin(surface: Surface, acpi: &Acpi, others: &[u32]) {
     SURFACE.call_once(|| surface);
     let bell = if others.is_empty() { None } else { bell(surface) };
-    let others = if bell.is_some() { others } else { &[] };
+    let others = vcpus::startable(others, bell.is_some());
     exec::begin(bell);
     let mut starter = Starter::Xen;
     for &number in others {
@@ -125,9 +125,7 @@ pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
         }
         None
     });
-    (1..count)
-        .filter(|number| online.as_ref().is_none_or(|online| online.get(*number as usize) != Some(&false)))
-        .collect()
+    vcpus::others(count, online.as_deref()).collect()
 }
 
 /// What others wake the vCPU that calls by.

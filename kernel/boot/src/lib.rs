@@ -30,6 +30,7 @@ pub mod mp_table;
 pub mod services;
 pub mod symbols;
 pub mod translations;
+pub mod vcpus;
 pub mod virtio_mmio;
 
 mod boot_error;
