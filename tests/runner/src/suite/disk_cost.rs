@@ -1,19 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What reading a disk costs, counted by Xen's own trace.
 
-use std::fs;
-
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::LabTest;
+use super::shared::Shared;
 use super::traced::{Cost, NATIVE_TSC};
 use crate::env::Env;
 use crate::guest::Job;
-use crate::guest::session::Session;
 use crate::image::build;
-use crate::lab::machine::Role;
-use crate::project::Project;
-use crate::scratch::Scratch;
 
 /// A test of what requests to a disk cost.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +36,9 @@ pub const TESTS: [DiskCostTest; 4] = [
     test("reads_at_once_share_notifications/pvh", Env::Pvh, 32, 100),
 ];
 
+/// Requests on their way at once, of all tests.
+const DEPTHS: [u32; 2] = [1, 32];
+
 /// Requests of the shorter and of the longer run.
 const REQUESTS: [u64; 2] = [100, 1100];
 
@@ -53,33 +51,29 @@ impl LabTest for DiskCostTest {
         false
     }
 
-    fn run(&self, project: &Project) -> Result<()> {
-        self.compare(project)
+    fn run(&self, shared: &mut Shared<'_>) -> Result<()> {
+        self.compare(shared)
     }
 }
 
 impl DiskCostTest {
     /// What 1000 requests more cost.
-    fn compare(&self, project: &Project) -> Result<()> {
-        let image = build::build_by_name(project, "disk")?;
-        let scratch = Scratch::new()?;
-        let disk = scratch.path().join("disk");
-        fs::write(&disk, vec![0; 16 << 20]).context("cannot write a disk")?;
-        let lab = project.lab();
-        let mut session = Session::open(&lab, &lab.ensure(Role::Xen)?, std::slice::from_ref(&disk))?;
-        let mut cost = |requests: u64| {
+    fn compare(&self, shared: &mut Shared<'_>) -> Result<()> {
+        let image = build::build_by_name(shared.project, "disk")?;
+        let mut cost = |words: &[String]| {
             let job = Job {
-                command_line: format!("read=xvda,{},{requests}", self.depth),
-                disks: vec![disk.clone()],
+                command_line: words.join(" "),
+                disks: vec![shared.disk()?],
                 settings: NATIVE_TSC,
                 ..Job::new(self.env, image.clone())
             };
-            Cost::of_run(&mut session, &job)
+            shared.cost(&job)
         };
-        // The first guest of a machine meets a toolstack and a xenstored that are not warm yet.
-        cost(1)?;
-        let [short, long] = REQUESTS;
-        let (short, long) = (cost(short)?, cost(long)?);
+        // All of the environment's tests compare with one guest, which reads little at each depth.
+        let [few, many] = REQUESTS;
+        let read = |depth, requests| format!("read=xvda,{depth},{requests}");
+        let words = |more| DEPTHS.map(|depth| read(depth, if more == Some(depth) { many } else { few }));
+        let (short, long) = (cost(&words(None))?, cost(&words(Some(self.depth)))?);
         let entries = self.entries(long).saturating_sub(self.entries(short));
         ensure!(
             entries <= self.limit,

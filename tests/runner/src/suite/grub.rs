@@ -8,6 +8,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail, ensure};
 
 use super::LabTest;
+use super::shared::Shared;
 use crate::host;
 use crate::image::build;
 use crate::lab::qemu;
@@ -52,8 +53,8 @@ impl LabTest for GrubTest {
         false
     }
 
-    fn run(&self, project: &Project) -> Result<()> {
-        self.boot(project)
+    fn run(&self, shared: &mut Shared<'_>) -> Result<()> {
+        self.boot(shared.project)
     }
 }
 

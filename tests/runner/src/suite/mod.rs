@@ -10,6 +10,7 @@ pub mod guests;
 pub mod host;
 pub mod images;
 pub mod network_cost;
+pub mod shared;
 #[cfg(test)]
 mod sources;
 pub mod tally;
@@ -26,6 +27,7 @@ use crate::project::Project;
 use ahead::Ahead;
 use guests::GuestCase;
 use host::HostTest;
+use shared::Shared;
 use tally::Tally;
 
 /// Which tests to run.
@@ -70,7 +72,7 @@ fn is_meant(name: &str, word: &str) -> bool {
     if word.contains('/') { name.ends_with(word) } else { name.contains(word) }
 }
 
-/// A test with a machine of its own.
+/// A test with a machine of its own, or one that it shares with other such tests, after each other.
 trait LabTest {
     /// Its name.
     fn name(&self) -> &str;
@@ -82,7 +84,7 @@ trait LabTest {
     ///
     /// # Errors
     /// What was not as it must be.
-    fn run(&self, project: &Project) -> Result<()>;
+    fn run(&self, shared: &mut Shared<'_>) -> Result<()>;
 }
 
 /// All of them, in the order in which they run.
@@ -137,7 +139,10 @@ fn run_more(project: &Project, choice: &Choice, tally: &mut Tally) -> Result<()>
     tally.begin("fuzzing");
     fuzz::run(project, choice, tally)?;
     tally.begin("tests with machines of their own");
-    lab_tests().filter(|test| is_chosen(*test, choice)).for_each(|test| run_lab_test(project, test, tally));
+    let mut shared = Shared::new(project);
+    let chosen = lab_tests().filter(|test| is_chosen(*test, choice));
+    chosen.for_each(|test| run_lab_test(&mut shared, test, tally));
+    drop(shared);
     let all = guests::cases();
     let cases: Vec<GuestCase> = all.iter().filter(|case| case.is_chosen(choice)).copied().collect();
     guests::run(project, &cases, tally)?;
@@ -149,12 +154,14 @@ fn run_more(project: &Project, choice: &Choice, tally: &mut Tally) -> Result<()>
     Ok(())
 }
 
-fn run_lab_test(project: &Project, test: &dyn LabTest, tally: &mut Tally) {
+fn run_lab_test(shared: &mut Shared<'_>, test: &dyn LabTest, tally: &mut Tally) {
     let begun = Instant::now();
-    let result = test.run(project);
-    match result {
+    match test.run(shared) {
         Ok(()) => tally.pass(test.name(), 1, begun.elapsed()),
-        Err(error) => tally.fail(test.name(), &format!("{error:#}"), begun.elapsed()),
+        Err(error) => {
+            shared.forget();
+            tally.fail(test.name(), &format!("{error:#}"), begun.elapsed());
+        }
     }
 }
 

@@ -4,14 +4,13 @@
 use anyhow::{Context, Result, ensure};
 
 use super::LabTest;
+use super::shared::Shared;
 use super::traced::{Cost, NATIVE_TSC};
 use crate::env::Env;
 use crate::guest::Job;
 use crate::guest::beside::{Beside, When};
 use crate::guest::session::Session;
 use crate::image::{Image, build};
-use crate::lab::machine::Role;
-use crate::project::Project;
 
 /// A test of what a MiB of TCP costs.
 #[derive(Clone, Copy, Debug)]
@@ -43,22 +42,18 @@ impl LabTest for NetworkCostTest {
         false
     }
 
-    fn run(&self, project: &Project) -> Result<()> {
-        self.compare(project)
+    fn run(&self, shared: &mut Shared<'_>) -> Result<()> {
+        self.compare(shared)
     }
 }
 
 impl NetworkCostTest {
     /// What the bytes cost that the longer run moves more.
-    fn compare(&self, project: &Project) -> Result<()> {
-        let image = build::build_by_name(project, "iperf")?;
-        let lab = project.lab();
-        let mut session = Session::open(&lab, &lab.ensure(Role::Xen)?, &[])?;
+    fn compare(&self, shared: &mut Shared<'_>) -> Result<()> {
+        let image = build::build_by_name(shared.project, "iperf")?;
+        let session = shared.session()?;
         let [short, long] = SECONDS;
-        // The first guest of a machine meets a toolstack and a xenstored that are not warm yet.
-        self.stream(&mut session, &image, short)?;
-        let (short, long) =
-            (self.stream(&mut session, &image, short)?, self.stream(&mut session, &image, long)?);
+        let (short, long) = (self.stream(session, &image, short)?, self.stream(session, &image, long)?);
         let entries = self.entries(long.cost).saturating_sub(self.entries(short.cost));
         let bytes = long.bytes.saturating_sub(short.bytes);
         ensure!(bytes >= 10 << 20, "too few bytes to tell: {short:?} {long:?}");
