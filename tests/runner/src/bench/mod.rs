@@ -70,8 +70,8 @@ fn chosen(options: &Bench, all: &[Env]) -> Result<(Vec<Env>, u32)> {
     Ok((if asked.is_empty() { usual.to_vec() } else { asked }, rounds))
 }
 
-/// How often a guest may fail, but for the last time: on a busy machine a backend, or Linux, may not be ready in
-/// time.
+/// How often a guest may fail, but for the last time: on a busy machine a backend, or Linux, may not be ready
+/// in time.
 const TRIES: u32 = 3;
 
 /// What comes of something that is tried that often.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The fuzzers: what they found before is replayed, which shows at once what a change broke, and they look for
-//! a second on for more. Among the long tests they take minutes, and `fuzz/run` is for hours.
+//! The fuzzers: what they found before is replayed, which shows at once what a change broke, and they look
+//! for a second on for more. Among the long tests they take minutes, and `fuzz/run` is for hours.
 
 use std::fs;
 use std::path::{Path, PathBuf};

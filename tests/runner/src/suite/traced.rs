@@ -52,7 +52,8 @@ impl LabTest for IdleTest {
 }
 
 impl IdleTest {
-    /// A guest that sleeps enters Xen for nothing in ten seconds; and then it awakes, which shows that Xen tells.
+    /// A guest that sleeps enters Xen for nothing in ten seconds; and then it awakes, which shows that Xen
+    /// tells.
     fn compare(&self, shared: &mut Shared<'_>) -> Result<()> {
         let image = build::build_by_name(shared.project, "idle")?;
         let job = Job {

@@ -6,8 +6,8 @@
 use super::GuestTest;
 use crate::suite::traced::NATIVE_TSC;
 
-/// A server of files off a disk, which gets its disk and its interface before it runs. Its scripts count what it
-/// asks of Xen.
+/// A server of files off a disk, which gets its disk and its interface before it runs. Its scripts count what
+/// it asks of Xen.
 const SERVER: GuestTest = GuestTest::new("", "httpd").seconds(400).settings(NATIVE_TSC);
 
 /// What the scripts below have in common; put in front of each.
