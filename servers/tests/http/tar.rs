@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 
 use prism_servers::http::{File, Files, Site};
 
@@ -75,7 +75,7 @@ fn others_have_their_turn_while_a_long_archive_is_read() {
     let mut reading = std::pin::pin!(Files::of_tar(archive));
     let mut context = Context::from_waker(Waker::noop());
     let mut turns = 0;
-    while let Poll::Pending = reading.as_mut().poll(&mut context) {
+    while reading.as_mut().poll(&mut context).is_pending() {
         turns += 1;
     }
     assert_eq!(turns, 3 + 3, "one for each file, and for each MiB");
