@@ -11,7 +11,7 @@ use prism::{Context, Verdict, console, println};
 prism::app!(main, words: ["flood", "unread"]);
 
 async fn main(context: Context) -> prism::Result<Verdict> {
-    if context.command_line().get("unread").is_some() {
+    if context.command_line().has("unread") {
         return end_unread(&context).await;
     }
     let lines = context.command_line().number("flood").map_err(|_| "flood= is no number")?.unwrap_or(0);
