@@ -5,6 +5,9 @@
 //! last. In packets to or from our other addresses that one is exchanged for it, flow by flow.
 //! Checksums of TCP and UDP need no care: they are verified before packets get here, and filled in
 //! afterwards.
+//!
+//! Others can send what seems to belong to a flow. So one of TCP keeps its address once we have sent
+//! something else in it than the answer to a SYN: only with our answer to another SYN is it a new one.
 
 use alloc::vec::Vec;
 use core::net::Ipv6Addr;
@@ -12,8 +15,8 @@ use core::net::Ipv6Addr;
 use super::super::checksum::icmpv6;
 use super::slaac::Ipv6Config;
 
-/// Flows of other addresses that are kept: more than the stack has sockets. Of more, the one that was used
-/// least lately is forgotten.
+/// Flows that are remembered: more than the stack has sockets. Of more, the one that was used least lately is
+/// forgotten, connections last.
 const MOST_FLOWS: usize = 256;
 
 const TCP: u8 = 6;
@@ -21,6 +24,11 @@ const UDP: u8 = 17;
 const ICMPV6: u8 = 58;
 const ECHO_REQUEST: u8 = 128;
 const ECHO_REPLY: u8 = 129;
+
+const FIN: u8 = 0x01;
+const SYN: u8 = 0x02;
+const RST: u8 = 0x04;
+const ACK: u8 = 0x10;
 
 /// Our addresses but the stack's, and their flows.
 #[derive(Debug, Default)]
@@ -53,8 +61,26 @@ impl Addresses {
 #[derive(Debug)]
 struct Flow {
     ends: Ends,
+    /// Our address, the stack's or another one.
     local: Ipv6Addr,
+    /// Where the last SYN came to, of a connection that there may be next.
+    asked: Ipv6Addr,
+    /// We have sent data in it, or an acknowledgement, and not ended it since.
+    is_connection: bool,
+    /// We have ended it.
+    is_over: bool,
     used: u64,
+}
+
+impl Flow {
+    /// We send a TCP segment with these flags.
+    fn note_sent(&mut self, flags: u8) {
+        if flags & (SYN | ACK) == SYN | ACK {
+            self.local = self.asked;
+        }
+        self.is_over = flags & SYN == 0 && self.is_over || flags & (FIN | RST) != 0;
+        self.is_connection = flags & SYN == 0 && !self.is_over;
+    }
 }
 
 /// What packets of a flow have in common.
@@ -77,9 +103,10 @@ struct Packet<'a> {
 impl Renumbering {
     /// These are our addresses; `None` if the stack has all.
     pub(super) fn set(&mut self, addresses: Option<Addresses>) {
-        let others = addresses.as_ref().map_or(&[][..], |addresses| &addresses.others);
-        self.flows.retain(|flow| others.contains(&flow.local));
         self.addresses = addresses;
+        let mut flows = core::mem::take(&mut self.flows);
+        flows.retain(|flow| self.is_ours(flow.local));
+        self.flows = flows;
     }
 
     /// Whether we have `address`, and the stack does not know.
@@ -87,17 +114,46 @@ impl Renumbering {
         self.addresses.as_ref().is_some_and(|addresses| addresses.others.contains(&address))
     }
 
+    fn is_ours(&self, address: Ipv6Addr) -> bool {
+        self.addresses.as_ref().is_some_and(|addresses| addresses.inside == address) || self.has(address)
+    }
+
     /// Changes a frame that comes in.
     pub(super) fn ingress(&mut self, frame: &mut [u8]) {
-        let Some(inside) = self.addresses.as_ref().map(|addresses| addresses.inside) else { return };
+        let Some(addresses) = &self.addresses else { return };
+        let (inside, source) = (addresses.inside, addresses.source);
         let Some(packet) = Packet::find(frame) else { return };
         let local = Ipv6Addr::from(*packet.destination);
-        let Some(ends) = packet.ends(*packet.source, |[remote, local]| [remote, local]) else { return };
-        if self.has(local) {
-            self.remember(ends, local);
-            packet.readdress(|packet| *packet.destination = inside.octets());
-        } else if local == inside {
-            self.flows.retain(|flow| flow.ends != ends);
+        if !self.is_ours(local) {
+            return;
+        }
+        match packet.ends(*packet.source, |[remote, local]| [remote, local]) {
+            Some(ends) => {
+                // An answer would leave from the address for what is new.
+                let is_mistaken = source != inside && ends.protocol != TCP;
+                self.hear(ends, local, packet.begins(), local != inside || is_mistaken);
+            }
+            None if packet.is_error() => {}
+            None => return,
+        }
+        if local != inside {
+            packet.readdress(|packet| {
+                packet.requote(local, inside);
+                *packet.destination = inside.octets();
+            });
+        }
+    }
+
+    /// A packet of a flow came to `local`; one that is not known yet is remembered, if it `is_to_be`.
+    fn hear(&mut self, ends: Ends, local: Ipv6Addr, begins: bool, is_to_be: bool) {
+        self.clock += 1;
+        match self.flows.iter_mut().find(|flow| flow.ends == ends) {
+            Some(flow) if !flow.is_connection => {
+                (flow.local, flow.asked, flow.used) = (local, local, self.clock);
+            }
+            Some(flow) if begins => flow.asked = local,
+            None if is_to_be => self.remember(ends, local),
+            _ => {}
         }
     }
 
@@ -109,31 +165,37 @@ impl Renumbering {
             return;
         };
         let Some(ends) = packet.ends(*packet.destination, |[local, remote]| [remote, local]) else { return };
+        let begins = packet.begins() && !ends.remote.is_multicast();
+        let local = self.source_of(ends, packet.flags(), if begins { source } else { inside });
+        if local != inside {
+            packet.readdress(|packet| *packet.source = local.octets());
+        }
+    }
+
+    /// Our address in a flow in which we send a packet with these flags of TCP; `new` if it is not known.
+    fn source_of(&mut self, ends: Ends, flags: Option<u8>, new: Ipv6Addr) -> Ipv6Addr {
         self.clock += 1;
-        let known = self.flows.iter_mut().find(|flow| flow.ends == ends);
-        let local = match known {
-            Some(flow) => {
-                flow.used = self.clock;
-                flow.local
+        let is_in_connection = flags.is_some_and(|flags| flags & (SYN | RST | FIN) == 0);
+        if !self.flows.iter().any(|flow| flow.ends == ends) {
+            if !is_in_connection && !self.has(new) {
+                return new;
             }
-            None if source != inside && packet.begins() && !ends.remote.is_multicast() => {
-                self.remember(ends, source);
-                source
-            }
-            None => return,
-        };
-        packet.readdress(|packet| *packet.source = local.octets());
+            self.remember(ends, new);
+        }
+        let Some(flow) = self.flows.iter_mut().find(|flow| flow.ends == ends) else { return new };
+        flow.used = self.clock;
+        if let Some(flags) = flags {
+            flow.note_sent(flags);
+        }
+        flow.local
     }
 
     fn remember(&mut self, ends: Ends, local: Ipv6Addr) {
-        self.clock += 1;
-        let flow = Flow { ends, local, used: self.clock };
-        if let Some(known) = self.flows.iter_mut().find(|known| known.ends == ends) {
-            *known = flow;
-        } else if self.flows.len() < MOST_FLOWS {
+        let flow = Flow { ends, local, asked: local, is_connection: false, is_over: false, used: self.clock };
+        if self.flows.len() < MOST_FLOWS {
             self.flows.push(flow);
-        } else if let Some(oldest) = self.flows.iter_mut().min_by_key(|flow| flow.used) {
-            *oldest = flow;
+        } else if let Some(least) = self.flows.iter_mut().min_by_key(|flow| (flow.is_connection, flow.used)) {
+            *least = flow;
         }
     }
 }
@@ -161,12 +223,33 @@ impl<'a> Packet<'a> {
         Some(Ends { protocol: self.protocol, remote: remote.into(), remote_port, local_port })
     }
 
+    /// The flags of a TCP segment.
+    fn flags(&self) -> Option<u8> {
+        if self.protocol == TCP { Some(self.payload.get(13).copied().unwrap_or_default()) } else { None }
+    }
+
     /// Whether it may be the first of its flow.
     fn begins(&self) -> bool {
         match (self.protocol, &*self.payload) {
-            (TCP, [_, _, _, _, _, _, _, _, _, _, _, _, _, flags, ..]) => flags & 0x12 == 0x02, // SYN without ACK
+            (TCP, _) => self.flags().is_some_and(|flags| flags & (SYN | ACK) == SYN),
             (ICMPV6, [kind, ..]) => *kind == ECHO_REQUEST,
             (protocol, _) => protocol == UDP,
+        }
+    }
+
+    /// Whether it says that something is wrong with a packet of ours (RFC 4443, section 2.1).
+    fn is_error(&self) -> bool {
+        self.protocol == ICMPV6 && self.payload.first().is_some_and(|kind| *kind < ECHO_REQUEST)
+    }
+
+    /// Has an error quote a packet from `new` instead of `old`.
+    fn requote(&mut self, old: Ipv6Addr, new: Ipv6Addr) {
+        const SOURCE: usize = 8 + 8;
+        if self.is_error()
+            && let Some(source) = self.payload.get_mut(SOURCE..).and_then(<[u8]>::first_chunk_mut::<16>)
+            && *source == old.octets()
+        {
+            *source = new.octets();
         }
     }
 
@@ -198,8 +281,6 @@ mod tests {
     const INSIDE: Ipv6Addr = address(1);
     const OTHER: Ipv6Addr = address(2);
     const REMOTE: Ipv6Addr = address(9);
-    const SYN: u8 = 2;
-    const ACK: u8 = 0x10;
 
     fn packet(protocol: u8, source: Ipv6Addr, destination: Ipv6Addr, payload: &[u8]) -> Vec<u8> {
         let mut frame = vec![2; 12];
@@ -289,6 +370,84 @@ mod tests {
         assert_eq!(both.flows.len(), MOST_FLOWS);
         both.set(None);
         assert_eq!((both.flows.len(), goes_out(&mut both, answer.clone())), (0, answer));
+    }
+
+    #[test]
+    fn a_connection_keeps_its_address_whatever_others_send() {
+        let mut both = two(INSIDE);
+        let [data, other_data] = [80, 81].map(|port| segment((INSIDE, port), (REMOTE, 7), ACK));
+        comes_in(&mut both, segment((REMOTE, 7), (OTHER, 80), SYN));
+        goes_out(&mut both, segment((INSIDE, 80), (REMOTE, 7), SYN | ACK));
+        goes_out(&mut both, data.clone());
+        assert_eq!(goes_out(&mut both, other_data.clone()), other_data, "one by the stack's address");
+        for number in 100..2000 {
+            comes_in(&mut both, segment((address(number), 7), (OTHER, 80), SYN));
+        }
+        for flags in [SYN, ACK, RST, FIN] {
+            for to in [INSIDE, OTHER] {
+                for port in [80, 81] {
+                    comes_in(&mut both, segment((REMOTE, 7), (to, port), flags));
+                }
+            }
+            let sent = goes_out(&mut both, data.clone());
+            assert_eq!(sent, segment((OTHER, 80), (REMOTE, 7), ACK), "after {flags:#x}");
+            assert_eq!(goes_out(&mut both, other_data.clone()), other_data, "after {flags:#x}");
+        }
+    }
+
+    #[test]
+    fn the_next_connection_between_the_same_ports_has_the_address_that_it_came_to() {
+        let mut both = two(INSIDE);
+        for (to, flags) in [(OTHER, FIN | ACK), (INSIDE, ACK), (OTHER, ACK), (INSIDE, RST), (OTHER, ACK)] {
+            comes_in(&mut both, segment((REMOTE, 7), (to, 80), SYN));
+            for flags in [SYN | ACK, ACK, flags] {
+                let sent = goes_out(&mut both, segment((INSIDE, 80), (REMOTE, 7), flags));
+                assert_eq!(sent, segment((to, 80), (REMOTE, 7), flags));
+            }
+        }
+    }
+
+    #[test]
+    fn connections_that_were_ended_make_room_for_others() {
+        let mut both = two(INSIDE);
+        for number in 100..400 {
+            comes_in(&mut both, segment((address(number), 7), (OTHER, 80), SYN));
+            for flags in [SYN | ACK, ACK, FIN | ACK, ACK] {
+                goes_out(&mut both, segment((INSIDE, 80), (address(number), 7), flags));
+            }
+        }
+        assert!(both.flows.iter().all(|flow| !flow.is_connection));
+    }
+
+    #[test]
+    fn a_server_of_datagrams_answers_from_the_address_that_was_asked() {
+        let mut deprecated = two(OTHER);
+        let datagram = |source: (Ipv6Addr, u8), destination: (Ipv6Addr, u8)| {
+            packet(UDP, source.0, destination.0, &[0, source.1, 0, destination.1, 0, 8, 0, 0])
+        };
+        for to in [INSIDE, OTHER, INSIDE] {
+            let asked = comes_in(&mut deprecated, datagram((REMOTE, 7), (to, 53)));
+            assert_eq!(asked, datagram((REMOTE, 7), (INSIDE, 53)));
+            let answer = goes_out(&mut deprecated, datagram((INSIDE, 53), (REMOTE, 7)));
+            assert_eq!(answer, datagram((to, 53), (REMOTE, 7)));
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_packets_from_another_address_is_told_of_the_stacks() {
+        let mut both = two(INSIDE);
+        let error = |to: Ipv6Addr| {
+            let quoted = segment((to, 80), (REMOTE, 7), ACK);
+            let mut payload = [&[2, 0, 0, 0, 0, 0, 5, 0], &quoted[14..]].concat();
+            let sum = icmpv6([REMOTE.octets(), to.octets()].as_flattened(), &payload);
+            payload[2..4].copy_from_slice(&sum.to_be_bytes());
+            packet(ICMPV6, REMOTE, to, &payload)
+        };
+        assert_eq!(comes_in(&mut both, error(OTHER)), error(INSIDE));
+        assert_eq!(comes_in(&mut both, error(INSIDE)), error(INSIDE));
+        assert_eq!(comes_in(&mut both, error(REMOTE)), error(REMOTE));
+        let neighbors = packet(ICMPV6, REMOTE, OTHER, &[135; 40]);
+        assert_eq!(comes_in(&mut both, neighbors.clone()), neighbors);
     }
 
     #[test]
