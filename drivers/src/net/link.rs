@@ -57,8 +57,33 @@ pub struct Link<'k, K: Platform> {
     transmitter: Transmitter<'k, K>,
     offer: Offer,
     mtu: usize,
-    /// The smallest MTU that a frame was sent within.
-    least_mtu: usize,
+    narrowest: Narrowest,
+}
+
+/// How long the smallest MTU counts, in nanoseconds: as long again if nothing was sent within it meanwhile.
+const LIFETIME: u64 = 60_000_000_000;
+
+/// The smallest MTU that frames were sent within lately.
+#[derive(Clone, Copy, Debug)]
+struct Narrowest {
+    mtu: usize,
+    /// That since `since`, in nanoseconds.
+    recent: usize,
+    since: u64,
+}
+
+impl Narrowest {
+    fn note(&mut self, mtu: usize) {
+        self.mtu = self.mtu.min(mtu);
+        self.recent = self.recent.min(mtu);
+    }
+
+    /// Forgets at time `now` what was long ago, on a network of `mtu`.
+    fn forget(&mut self, mtu: usize, now: u64) {
+        if now.saturating_sub(self.since) >= LIFETIME {
+            *self = Self { mtu: self.recent, recent: mtu, since: now };
+        }
+    }
 }
 
 impl<'k, K: Platform> Link<'k, K> {
@@ -79,7 +104,7 @@ impl<'k, K: Platform> Link<'k, K> {
             transmitter: Transmitter::new(kernel, domain, pages.transmit)?,
             offer,
             mtu,
-            least_mtu: mtu,
+            narrowest: Narrowest { mtu, recent: mtu, since: 0 },
         })
     }
 
@@ -168,7 +193,7 @@ impl<'k, K: Platform> Link<'k, K> {
         let is_short = frame.len() <= ETHERNET_HEADER + mtu;
         if !is_short {
             // Frames that come may become as many pieces: there has to be room for those.
-            self.least_mtu = self.least_mtu.min(mtu);
+            self.narrowest.note(mtu);
         }
         match segment {
             Some(segment) if self.takes_trains(segment.is_ipv4()) => {
@@ -229,8 +254,8 @@ impl<'k, K: Platform> Link<'k, K> {
     ///
     /// [`Error`] if the backend broke the protocol.
     pub fn can_send(&mut self, length: usize) -> Result<bool, Error> {
-        let pieces = oversize::most_pieces(length, self.least_mtu);
-        let longest = if pieces == 1 { self.mtu } else { self.least_mtu };
+        let pieces = oversize::most_pieces(length, self.narrowest.mtu);
+        let longest = if pieces == 1 { self.mtu } else { self.narrowest.mtu };
         let pages = length.min(ETHERNET_HEADER + longest).div_ceil(PAGE_SIZE) * pieces;
         loop {
             if self.transmitter.has_room(pages) {
@@ -247,8 +272,9 @@ impl<'k, K: Platform> Link<'k, K> {
     }
 
     /// Whether the backend should be told again of packets to transmit, about which it has been silent
-    /// for a second at time `now`, in nanoseconds.
+    /// for a second at time `now`, in nanoseconds. Also forgets narrow paths in time.
     pub fn is_ignored(&mut self, now: u64) -> bool {
+        self.narrowest.forget(self.mtu, now);
         self.transmitter.is_ignored(now)
     }
 

@@ -299,7 +299,7 @@ fn segments_that_the_stack_made_as_one_are_cut_for_a_backend_that_does_not() {
 }
 
 /// A datagram over IPv4, without checksums, in a packet whose number, flags and offset these are.
-fn datagram(length: usize, number: u16, place: u16) -> Vec<u8> {
+pub(crate) fn datagram(length: usize, number: u16, place: u16) -> Vec<u8> {
     let mut frame = vec![2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2, 8, 0, 0x45, 0];
     frame.extend((28 + length as u16).to_be_bytes());
     frame.extend(number.to_be_bytes());
@@ -387,7 +387,7 @@ fn what_is_too_long_and_cannot_be_divided_does_not_leave() {
 
 #[test]
 fn there_is_room_for_all_pieces_of_what_can_be_sent() {
-    for mtu in [1280, 1500, 4000, 4083, 8190, 9000, 20_000] {
+    for mtu in [68, 576, 1280, 1500, 4000, 4083, 8190, 9000, 20_000] {
         for transmit in [32, 40] {
             let platform = platform();
             let offer = Offer { segments_ipv4: false, ..OFFER };
@@ -419,6 +419,30 @@ fn a_narrow_path_never_takes_the_room_of_an_idle_ring() {
         link.send_within(&mut tcp(true, 80, 0, ACK, &[1; 600]), 552);
         assert!(link.can_send(62_774).unwrap(), "{mtu}");
     }
+}
+
+#[test]
+fn a_narrow_path_asks_for_more_room_only_as_long_as_something_is_sent_there() {
+    const MINUTE: u64 = 60_000_000_000;
+    let platform = platform();
+    let (mut link, backend) = connected_with(&platform, OFFER, Pages { transmit: 16, ..PAGES }, 1500);
+    send(&mut link, &backend, &[frame(b"on its way")]);
+    // All pieces of what the stack sends at most, in narrow ones as many as there are pages.
+    let has_room = |link: &mut Link<'_, SimPlatform>, now| {
+        link.is_ignored(now);
+        link.can_send(14 + 40 + 8 * 1460).unwrap()
+    };
+    assert!(has_room(&mut link, 0));
+    let mut answered = 0;
+    for minute in 1..10 {
+        link.send_within(&mut datagram(600, 0, 0), 552);
+        for sent in send(&mut link, &backend, &[]) {
+            backend.answer(answered, sent.ids[0], NETIF_RSP_OKAY);
+            answered += 1;
+        }
+        assert!(!has_room(&mut link, minute * MINUTE));
+    }
+    assert!(has_room(&mut link, 11 * MINUTE));
 }
 
 #[test]
