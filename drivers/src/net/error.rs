@@ -29,6 +29,8 @@ pub enum Error {
     Violation(Violation),
     /// The backend said what cannot be.
     Lie(Lie),
+    /// The backend's domain keeps so many pages of former connections.
+    Quarantine(u32),
     /// The card broke its protocol: how.
     Card(&'static str),
 }
@@ -45,6 +47,9 @@ impl fmt::Display for Error {
             Self::Store(error) => error.fmt(f),
             Self::Violation(violation) => violation.fmt(f),
             Self::Lie(lie) => lie.fmt(f),
+            Self::Quarantine(pages) => {
+                write!(f, "the backend's domain keeps {pages} pages of former connections")
+            }
             Self::Card(how) => f.write_str(how),
         }
     }

@@ -38,6 +38,10 @@ pub struct NetFront<'k, K: Platform> {
     wire: Option<Box<dyn Wire + 'k>>,
 }
 
+/// Pages that a backend's domain may keep of former connections, and is connected to again: 4 MiB. One
+/// connection has 2 MiB.
+const MOST_QUARANTINED: u32 = 1024;
+
 /// The backend is told of the number of queues here, if there are several.
 const QUEUES: &str = "multi-queue-num-queues";
 /// And here, that it is to pass on packets of those multicast groups only that it is asked for.
@@ -103,6 +107,12 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
     const PUBLISHED: State = State::Connected;
 
     async fn publish(&mut self, device: &Device) -> Result<(), Error> {
+        let grants = self.kernel.grants();
+        grants.retry_quarantine();
+        let quarantined = grants.quarantined_for(device.backend_id());
+        if quarantined > MOST_QUARANTINED {
+            return Err(Error::Quarantine(quarantined));
+        }
         let properties = Properties::read(device).await?;
         let offer = Offer::read(device).await?;
         if !offer.copies {

@@ -12,7 +12,7 @@ use super::error::Error;
 pub struct Properties {
     /// Its Ethernet address.
     pub mac: [u8; 6],
-    /// Largest IP packet on its network, in bytes: 1280 (what IPv6 demands) to 65521.
+    /// Largest IP packet on its network, in bytes: 68 to 65521.
     pub mtu: usize,
     /// TCP segments that the stack may make as one: 1 if it must make each for itself.
     pub segments: usize,
@@ -20,8 +20,10 @@ pub struct Properties {
 
 /// The MTU of a network of which nothing else is said.
 const USUAL_MTU: usize = 1500;
-/// The smallest that the stack can work with: RFC 8200 section 5.
-const LEAST_MTU: u64 = 1280;
+/// The smallest that IPv4 works with: RFC 791, section 3.2.
+const LEAST_MTU: u64 = 68;
+/// The smallest that IPv6 does: RFC 8200, section 5.
+const LEAST_MTU_IPV6: usize = 1280;
 pub(super) const MOST_MTU: usize = XEN_NETIF_MAX_TX_SIZE - super::checksum::ETHERNET_HEADER;
 
 /// TCP segments that the stack makes as one. It believes that peers make them as long, and acknowledges what
@@ -31,6 +33,12 @@ pub(super) const MOST_MTU: usize = XEN_NETIF_MAX_TX_SIZE - super::checksum::ETHE
 const SEGMENTS: usize = 8;
 
 impl Properties {
+    /// Whether the network takes packets that are long enough for IPv6.
+    #[must_use]
+    pub fn takes_ipv6(&self) -> bool {
+        self.mtu >= LEAST_MTU_IPV6
+    }
+
     /// Reads `mac` and `mtu`.
     ///
     /// # Errors

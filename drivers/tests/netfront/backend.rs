@@ -7,7 +7,7 @@ use prism_drivers::net::packet::LONGEST;
 use prism_drivers::net::{ETHERNET_HEADER, Error, Link, Offer, Pages};
 use prism_drivers::sim::{Clock, SimPlatform};
 use xen::DomainId;
-use xen::fake::{BackRing, Peer};
+use xen::fake::{BackRing, Peer, PeerMapping};
 use xen::grant::Reference;
 use xen_sys::io::netif::*;
 
@@ -84,6 +84,13 @@ impl Backend {
     /// The request whose turn it is to be answered.
     pub(crate) fn asked(&self) -> netif_rx_request {
         self.receive.request(self.received.get())
+    }
+
+    /// Maps all pages that it may receive into.
+    pub(crate) fn keep_pages(&self) -> Vec<PeerMapping> {
+        let requests = self.received.get()..self.receive.requests();
+        let grant = |index| Reference::new(self.receive.request::<netif_rx_request>(index).gref).unwrap();
+        requests.map(|index| self.peer.map_to_write(grant(index)).unwrap()).collect()
     }
 
     /// Writes `bytes` at `offset` of the next page, and answers by `answer`, which is made of what

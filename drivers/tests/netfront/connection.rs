@@ -8,6 +8,7 @@ use std::time::Duration;
 use embassy_net_driver::{Driver, LinkState, RxToken, TxToken};
 use futures::future::{Either, select};
 use prism_drivers::net::{Error, Guard, Interface, NetFront, Pages, Port, Properties};
+use prism_drivers::platform::Platform;
 use prism_drivers::sim::SimPlatform;
 use xen::grant::Reference;
 use xen::xenbus::{self, Device, Ended, Failure, State};
@@ -16,6 +17,7 @@ use xen::xenstore::fake::{Xenstored, page};
 use xen_sys::io::netif::{NETIF_RSP_OKAY, NETRXF_more_data, XEN_NETIF_EXTRA_TYPE_MCAST_ADD};
 
 use crate::backend::{Backend, DOMAIN, PAGES, frame, platform};
+use crate::segments::datagram;
 
 const FRONTEND: &str = "/local/domain/1/device/vif/0";
 const BACKEND: &str = "/local/domain/3/backend/vif/1/0";
@@ -577,6 +579,56 @@ fn a_backend_that_lies_is_left_and_connected_anew() {
         a_while().await;
     });
     assert_eq!(ended, Some(Ended::Gone));
+}
+
+#[test]
+fn a_backend_that_keeps_pages_of_each_connection_is_not_connected_for_ever() {
+    let guest = Guest::new();
+    let mut kept = Vec::new();
+    let ended = guest.play(async |interface| {
+        for round in 1..=33 {
+            guest.until(State::Connected).await;
+            guest.be(State::Connected);
+            while interface.counters().connections < round {
+                yield_now().await;
+            }
+            a_while().await;
+            kept.extend(guest.backend().keep_pages());
+            guest.be(State::Closing);
+            guest.until(State::Closed).await;
+            guest.be(State::Closed);
+            guest.until(State::Initialising).await;
+            guest.be(State::InitWait);
+        }
+        for _ in 0..5000 {
+            let is_closed = guest.read("state") == Some(State::Closed.number().to_string());
+            guest.be(if is_closed { State::Closed } else { State::InitWait });
+            yield_now().await;
+        }
+    });
+    let pages = 1056;
+    assert_eq!(ended, Some(Ended::Failed(Failure::Driver(Error::Quarantine(pages)))));
+    drop(kept);
+    assert_eq!(guest.platform.grants().retry_quarantine(), pages);
+}
+
+#[test]
+fn an_interface_of_a_network_with_a_small_mtu_is_connected() {
+    for mtu in [68, 576, 1279] {
+        let guest = Guest::new();
+        guest.xenstored.write(&format!("{FRONTEND}/mtu"), mtu.to_string());
+        guest.play(async |interface| {
+            guest.until(State::Connected).await;
+            let backend = guest.backend();
+            let mut port = guest.connect(interface).await;
+            assert!(!interface.connected().await.takes_ipv6());
+            send_frame(&mut port, &datagram(220, 0, 0));
+            a_while().await;
+            let sent: Vec<_> = std::iter::from_fn(|| backend.take()).collect();
+            assert!(sent.iter().all(|sent| sent.bytes.len() <= 14 + mtu));
+            assert_eq!(sent.len(), 208_usize.div_ceil((mtu - 20) / 8 * 8));
+        });
+    }
 }
 
 #[test]

@@ -10,7 +10,7 @@ use embassy_futures::select::select;
 use embassy_net::{Config, ConfigV4, ConfigV6, Ipv4Cidr, Ipv6Cidr, Stack, StaticConfigV4, StaticConfigV6};
 use embassy_time::{Instant, Timer};
 use prism_boot::command_line::{Addressing, StaticAddress};
-use prism_drivers::net::Ipv6Config;
+use prism_drivers::net::{Ipv6Config, Properties};
 
 use super::interfaces::Interface;
 use crate::time;
@@ -23,13 +23,21 @@ pub(super) fn asks_routers(addressing: &Addressing) -> bool {
     }
 }
 
+/// Whether the stack is given an address of IPv6.
+pub(super) fn is_ipv6(addressing: &Addressing) -> bool {
+    matches!(addressing, Addressing::Static(given) if given.address.is_ipv6())
+}
+
 /// What the stack on `interface` begins with.
-pub(super) fn initial(interface: &Interface, addressing: &Addressing) -> Config {
+pub(super) fn initial(interface: &Interface, properties: Properties, addressing: &Addressing) -> Config {
     let mut config = Config::default();
     (config.ipv4, config.ipv6) = match addressing {
         Addressing::Dynamic => (ConfigV4::Dhcp(Default::default()), ConfigV6::None),
         Addressing::Static(given) => of_family(interface, given),
     };
+    if !properties.takes_ipv6() {
+        config.ipv6 = ConfigV6::None;
+    }
     config
 }
 

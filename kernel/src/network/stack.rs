@@ -31,14 +31,18 @@ pub(super) async fn start(
     properties: Properties,
     addressing: &Addressing,
 ) -> Result<Stack<'static>, NetworkError> {
-    let config = configure::initial(&interface, addressing);
+    let has_ipv6 = configure::asks_routers(addressing) || configure::is_ipv6(addressing);
+    if has_ipv6 && !properties.takes_ipv6() {
+        log::warn!("network: no IPv6, as packets of {} bytes are too short for it", properties.mtu);
+    }
+    let config = configure::initial(&interface, properties, addressing);
     let port = Port::new(Arc::clone(&interface), properties, guard());
     let made = blocking::run(move || {
         let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
         embassy_net::new(port, config, resources, seed())
     });
     let (stack, runner) = made.await.map_err(|_| NetworkError::NoMemory)?;
-    if configure::asks_routers(addressing) {
+    if configure::asks_routers(addressing) && properties.takes_ipv6() {
         interface.autoconfigure_ipv6(u64::from_ne_bytes(random()));
     }
     exec::spawn(run(runner, Arc::clone(&interface))).map_err(|_| NetworkError::Busy)?;
