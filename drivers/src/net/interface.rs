@@ -12,7 +12,7 @@ use core::time::Duration;
 use spin::{Mutex, MutexGuard};
 
 use super::checksum::{ETHERNET_HEADER, Transport};
-use super::config::{Due, HostConfig};
+use super::config::{self, Due, HostConfig};
 use super::error::Error;
 use super::groups::Groups;
 use super::offer::Properties;
@@ -43,6 +43,9 @@ pub struct Counters {
     /// Times that the interface was connected.
     pub connections: u64,
 }
+
+/// What is to be woken once nobody holds the lock.
+pub(super) type Wakers = [Option<Waker>; 2];
 
 /// What the lock guards.
 pub(super) struct State<'k> {
@@ -142,12 +145,13 @@ impl<'k> Interface<'k> {
     /// tells neighbors. `now` is the time since some start, the same each time.
     pub fn configure(&self, addresses: &[IpAddr], now: Duration) -> Due {
         let mut state = self.state();
-        let Some(mac) = state.properties.map(|properties| properties.mac) else { return Due::default() };
+        let Some(properties) = state.properties else { return Due::default() };
         let mut frames = Vec::new();
-        let due = state.config.poll(mac, addresses, now, |frame| frames.push(frame));
-        let driver = frames.iter_mut().filter_map(|frame| state.send_if_room(frame)).last();
+        let due = state.config.poll(properties.mac, addresses, now, |frame| frames.push(frame));
+        frames.retain(|frame: &Vec<u8>| properties.takes_ipv6() || !config::is_ipv6(frame));
+        let wakers: Vec<_> = frames.iter_mut().flat_map(|frame| state.send_if_room(frame)).collect();
         drop(state);
-        driver.into_iter().for_each(Waker::wake);
+        wakers.into_iter().flatten().for_each(Waker::wake);
         due
     }
 
@@ -217,8 +221,9 @@ impl<'k> Interface<'k> {
         if let Some(error) = state.error.take() {
             return Err(error);
         }
+        state.send_pieces_left()?;
         state.unpublished = false;
-        let is_full = state.is_full;
+        let is_full = state.waits_for_room();
         let Some(wire) = &mut state.wire else { return Ok(false) };
         wire.publish(now);
         let news = wire.has_news(is_full)?;
@@ -246,7 +251,7 @@ impl<'k> Interface<'k> {
     /// [`Error`] if the other side broke the protocol.
     pub(super) fn has_work(&self) -> Result<bool, Error> {
         let mut state = self.state();
-        let (called, is_full) = (state.is_called(), state.is_full);
+        let (called, is_full) = (state.is_called(), state.waits_for_room());
         Ok(called || state.wire.as_mut().map_or(Ok(false), |wire| wire.has_news(is_full))?)
     }
 
@@ -308,9 +313,9 @@ impl Default for Interface<'_> {
 
 impl State<'_> {
     /// Sends a frame, if there is something to send it with, in pieces if it is longer than the `mtu` of its
-    /// path; what it returns then wakes the driver's task.
-    pub(super) fn send(&mut self, frame: &mut [u8], mtu: usize) -> Option<Waker> {
-        self.config.egress(frame);
+    /// path; what it returns is to be woken, the driver's task among them.
+    pub(super) fn send(&mut self, frame: &mut [u8], mtu: usize) -> Wakers {
+        let config = self.config.egress(frame);
         let wire = &mut self.wire;
         self.groups.hear(frame, |group| {
             if let Some(wire) = wire {
@@ -319,7 +324,7 @@ impl State<'_> {
         });
         let Some(wire) = wire else {
             self.counters.lost += 1;
-            return None;
+            return [config, None];
         };
         let is_long = frame.len().saturating_sub(ETHERNET_HEADER) > mtu;
         if is_long && !wire.divides() {
@@ -328,12 +333,19 @@ impl State<'_> {
             wire.send_within(frame, mtu);
         }
         self.counters.sent += 1;
-        self.call_driver()
+        [config, self.call_driver()]
     }
 
     /// Whether a frame of `length` bytes can be sent now, see [`Wire::can_send`]; or lost, if there is no
     /// wire.
     pub(super) fn has_room(&mut self, length: usize) -> Result<bool, Error> {
+        let is_next = self.send_pieces_left()?;
+        let Some(wire) = &mut self.wire else { return Ok(true) };
+        Ok(is_next && wire.can_send(length)?)
+    }
+
+    /// Sends the pieces that are left of a frame, as far as there is room for them; whether all of them.
+    fn send_pieces_left(&mut self) -> Result<bool, Error> {
         let Some(wire) = &mut self.wire else { return Ok(true) };
         while let Some(piece) = self.pieces.front_mut() {
             if !wire.can_send(piece.len())? {
@@ -343,7 +355,7 @@ impl State<'_> {
             self.pieces.pop_front();
             self.unpublished = true;
         }
-        wire.can_send(length)
+        Ok(true)
     }
 
     /// Sends a frame in pieces; those for which there is no room go before the next frame.
@@ -352,16 +364,21 @@ impl State<'_> {
         let pieces = &mut self.pieces;
         oversize::divide(frame, segment.as_ref(), mtu, |piece| pieces.push_back(piece.to_vec()));
         // What is wrong is found when the next frame is to be sent.
-        let _ = self.has_room(0);
+        let _ = self.send_pieces_left();
     }
 
     /// Sends a frame that is not the stack's, unless there is no room.
-    fn send_if_room(&mut self, frame: &mut [u8]) -> Option<Waker> {
+    fn send_if_room(&mut self, frame: &mut [u8]) -> Wakers {
         match self.has_room(frame.len()) {
             Ok(true) => self.send(frame, usize::MAX),
-            Ok(false) => None,
-            Err(error) => self.fail(error),
+            Ok(false) => [None, None],
+            Err(error) => [None, self.fail(error)],
         }
+    }
+
+    /// Whether somebody waits for room to send: the stack, or pieces of what it has sent.
+    fn waits_for_room(&self) -> bool {
+        self.is_full || !self.pieces.is_empty()
     }
 
     /// The driver's task has something to do.
@@ -375,9 +392,184 @@ impl State<'_> {
         self.driver.take()
     }
 
+    /// The same if something was put into the wire that nobody has been told of.
+    pub(super) fn call_driver_if_needed(&mut self) -> Option<Waker> {
+        if self.unpublished { self.driver.take() } else { None }
+    }
+
     /// Has the driver's task give the wire up.
     pub(super) fn fail(&mut self, error: Error) -> Option<Waker> {
         self.error = Some(error);
         self.driver.take()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::task::Wake;
+
+    use core::pin::pin;
+    use core::task::Context;
+
+    use embassy_net_driver::Driver as _;
+
+    use super::super::config::tests::router;
+    use super::super::{Guard, Port};
+    use super::*;
+
+    const PROPERTIES: Properties = Properties { mac: [2, 0, 0, 0, 0, 1], mtu: 1500, segments: 1 };
+
+    /// A card that has room for so many frames, and receives so many that are damaged.
+    #[derive(Default)]
+    struct Card {
+        room: AtomicUsize,
+        sent: AtomicUsize,
+        damaged: AtomicUsize,
+    }
+
+    impl Card {
+        fn takes(&self, count: &AtomicUsize) -> bool {
+            count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
+        }
+    }
+
+    impl Wire for Arc<Card> {
+        fn receive(&mut self, _buffer: &mut [u8]) -> Result<Option<usize>, Error> {
+            Ok(self.takes(&self.damaged).then_some(0))
+        }
+
+        fn listen(&mut self) -> Result<bool, Error> {
+            Ok(false)
+        }
+
+        fn can_send(&mut self, _length: usize) -> Result<bool, Error> {
+            Ok(self.room.load(Ordering::Relaxed) != 0)
+        }
+
+        fn send(&mut self, _frame: &mut [u8]) {
+            assert!(self.takes(&self.room));
+            self.sent.fetch_add(1, Ordering::Relaxed);
+        }
+
+        fn publish(&mut self, _now: u64) {}
+
+        fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
+            Ok(is_full && self.room.load(Ordering::Relaxed) != 0)
+        }
+
+        fn failed(&self) -> u64 {
+            0
+        }
+    }
+
+    /// Counts how often it is woken, and looks whether the interface's lock is free then.
+    struct Flag {
+        interface: Arc<Interface<'static>>,
+        woken: AtomicUsize,
+    }
+
+    impl Flag {
+        fn on(interface: &Arc<Interface<'static>>) -> Arc<Self> {
+            Arc::new(Self { interface: Arc::clone(interface), woken: AtomicUsize::new(0) })
+        }
+
+        fn woken(&self) -> usize {
+            self.woken.load(Ordering::Relaxed)
+        }
+    }
+
+    impl Wake for Flag {
+        fn wake(self: Arc<Self>) {
+            assert!(self.interface.state.try_lock().is_some(), "it is woken with the lock held");
+            self.woken.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn connected() -> (Arc<Interface<'static>>, Arc<Card>) {
+        let (interface, card) = (Arc::new(Interface::new()), Arc::new(Card::default()));
+        interface.connect(Box::new(Arc::clone(&card)), PROPERTIES);
+        interface.exchange(0).unwrap();
+        (interface, card)
+    }
+
+    fn port(interface: &Arc<Interface<'static>>) -> Port<'static> {
+        Port::new(Arc::clone(interface), PROPERTIES, Guard::new([7; 16], || 0))
+    }
+
+    /// A datagram over IPv4 of 1400 bytes: three pieces of 600.
+    fn datagram() -> Vec<u8> {
+        let mut frame = vec![2; 12];
+        frame.extend([8, 0, 0x45, 0, 5, 0x78, 0, 0, 0, 0, 64, 17, 0, 0, 192, 0, 2, 1, 192, 0, 2, 2]);
+        frame.extend([0, 7, 0, 9, 5, 0x64, 0, 0]);
+        frame.resize(14 + 1400, 1);
+        frame
+    }
+
+    #[test]
+    fn pieces_that_are_left_leave_when_there_is_room_without_the_stack() {
+        let (interface, card) = connected();
+        card.room.store(1, Ordering::Relaxed);
+        drop(interface.state().send(&mut datagram(), 600));
+        assert_eq!(card.sent.load(Ordering::Relaxed), 1);
+        assert!(!interface.exchange(0).unwrap());
+        card.room.store(10, Ordering::Relaxed);
+        assert!(interface.has_work().unwrap(), "there is room for what waits");
+        interface.exchange(0).unwrap();
+        assert_eq!(card.sent.load(Ordering::Relaxed), 3);
+        assert!(!interface.has_work().unwrap());
+    }
+
+    #[test]
+    fn pieces_that_leave_as_the_stack_looks_for_frames_are_told_of() {
+        for looks in [
+            |port: &mut Port<'static>| port.receive(&mut Context::from_waker(Waker::noop())).is_some(),
+            |port: &mut Port<'static>| port.transmit(&mut Context::from_waker(Waker::noop())).is_some(),
+        ] {
+            let (interface, card) = connected();
+            let mut port = port(&interface);
+            card.room.store(1, Ordering::Relaxed);
+            drop(interface.state().send(&mut datagram(), 600));
+            interface.exchange(0).unwrap();
+            let driver = Flag::on(&interface);
+            let waker = Waker::from(Arc::clone(&driver));
+            assert!(pin!(interface.stack_work()).poll(&mut Context::from_waker(&waker)).is_pending());
+            card.room.store(10, Ordering::Relaxed);
+            looks(&mut port);
+            assert_eq!((card.sent.load(Ordering::Relaxed), driver.woken()), (3, 1));
+        }
+    }
+
+    #[test]
+    fn a_stack_with_nothing_but_damaged_frames_is_woken_with_the_lock_free() {
+        let (interface, card) = connected();
+        card.damaged.store(1000, Ordering::Relaxed);
+        card.room.store(10, Ordering::Relaxed);
+        let stack = Flag::on(&interface);
+        let waker = Waker::from(Arc::clone(&stack));
+        assert!(port(&interface).receive(&mut Context::from_waker(&waker)).is_none());
+        assert_eq!(stack.woken(), 1);
+    }
+
+    #[test]
+    fn who_waits_for_news_of_a_router_is_woken_with_the_lock_free() {
+        let (interface, card) = connected();
+        card.room.store(10, Ordering::Relaxed);
+        interface.autoconfigure_ipv6(7);
+        let (mut advertisement, question) = router();
+        interface.state().config.ingress(&mut advertisement);
+        drop(interface.configure(&[], Duration::from_secs(1)));
+        let news = Flag::on(&interface);
+        let waker = Waker::from(Arc::clone(&news));
+        assert!(pin!(interface.configuration_news()).poll(&mut Context::from_waker(&waker)).is_pending());
+        let mut port = port(&interface);
+        for _ in 0..3 {
+            let sent = port.transmit(&mut Context::from_waker(Waker::noop())).unwrap();
+            embassy_net_driver::TxToken::consume(sent, question.len(), |frame| {
+                frame.copy_from_slice(&question);
+            });
+        }
+        assert_eq!(news.woken(), 1);
     }
 }

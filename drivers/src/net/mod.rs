@@ -31,6 +31,7 @@ mod card;
 mod channels;
 mod checksum;
 mod config;
+mod discard;
 mod error;
 mod fragments;
 mod frontend;

@@ -40,7 +40,8 @@ impl<'k> Port<'k> {
     /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; what is too long
     /// for the next device's leaves in pieces, as [`Link::send`](super::Link::send) says. All packets pass
     /// `guard`.
-    pub fn new(interface: Arc<Interface<'k>>, properties: Properties, guard: Guard<'k>) -> Self {
+    pub fn new(interface: Arc<Interface<'k>>, properties: Properties, mut guard: Guard<'k>) -> Self {
+        guard.allow_segments(properties.segments);
         let sent = vec![0; longest(properties)];
         Self {
             interface,
@@ -62,7 +63,6 @@ impl<'k> Port<'k> {
         state.stack = Some(waker.clone());
         state.is_full = false;
         let polls = state.polls;
-        let mut damaged = false;
         let wake = loop {
             // The stack may answer at once.
             let room = state.has_room(longest);
@@ -78,10 +78,10 @@ impl<'k> Port<'k> {
             match found {
                 Ok(Some(0)) => {
                     state.counters.damaged += 1;
-                    damaged = true;
+                    // The other side gets back what it was in.
+                    state.unpublished = true;
                     self.budget = self.budget.saturating_sub(1);
                     if self.budget == 0 {
-                        waker.wake_by_ref();
                         break None;
                     }
                 }
@@ -104,10 +104,12 @@ impl<'k> Port<'k> {
                 Err(error) => break state.fail(error),
             }
         };
-        // The other side gets back what a damaged packet was in.
-        let wake = if damaged && wake.is_none() { state.call_driver() } else { wake };
+        let wake = wake.or_else(|| state.call_driver_if_needed());
         drop(state);
         wake.into_iter().for_each(Waker::wake);
+        if self.budget == 0 {
+            waker.wake_by_ref();
+        }
         None
     }
 
@@ -119,10 +121,8 @@ impl<'k> Port<'k> {
             return Some(length);
         }
         let length = self.next(waker)?;
-        let Properties { mtu, segments, .. } = self.properties;
         let frame = self.received.get_mut(..length)?;
-        self.again = (self.guard.incoming(frame, mtu), length);
-        oversize::raise_segment_size(frame, mtu, segments);
+        self.again = (self.guard.incoming(frame, self.properties.mtu), length);
         Some(length)
     }
 
@@ -132,17 +132,18 @@ impl<'k> Port<'k> {
         let mut state = self.interface.state();
         let room = state.has_room(longest);
         state.is_full = !matches!(room, Ok(true));
-        if !state.is_full {
-            return true;
-        }
-        state.stack = Some(waker.clone());
+        let has_room = !state.is_full;
         let driver = match room {
+            Ok(true) => state.call_driver_if_needed(),
+            Ok(false) => state.call_driver(),
             Err(error) => state.fail(error),
-            Ok(_) => state.call_driver(),
         };
+        if !has_room {
+            state.stack = Some(waker.clone());
+        }
         drop(state);
         driver.into_iter().for_each(Waker::wake);
-        false
+        has_room
     }
 }
 
@@ -236,12 +237,11 @@ impl TxToken for Outgoing<'_, '_> {
         }
         let frame = self.buffer.get_mut(..length).unwrap_or_default();
         let result = make(frame);
-        oversize::lower_segment_size(frame, self.mtu);
-        let mtu = self.guard.outgoing(frame, self.mtu);
+        let Some(mtu) = self.guard.outgoing(frame, self.mtu) else { return result };
         let mut state = self.interface.state();
-        let driver = state.send(frame, mtu);
+        let wakers = state.send(frame, mtu);
         drop(state);
-        driver.into_iter().for_each(Waker::wake);
+        wakers.into_iter().flatten().for_each(Waker::wake);
         result
     }
 }

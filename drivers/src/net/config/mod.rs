@@ -23,6 +23,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::task::Waker;
 use core::time::Duration;
 
+use super::discard::discard;
 use announcer::Announcer;
 use dhcp::Verdict;
 use gateway::GatewayAlias;
@@ -142,16 +143,26 @@ impl HostConfig {
         }
     }
 
-    /// Changes `frame`, which goes out, to what is meant.
-    pub(super) fn egress(&mut self, frame: &mut [u8]) {
-        if let Some(transaction) = dhcp::transaction(frame) {
-            self.dhcp = Some(transaction);
-        } else if frame.get(12..14) == Some(&[0x86, 0xdd]) {
-            self.renumbering.egress(frame);
-            self.count_question(frame);
-        } else if let (Some(alias), Some(packet)) = (self.gateway, arp::addresses(frame)) {
-            alias.egress(packet);
+    /// Changes `frame`, which goes out, to what is meant; what it returns is to be woken.
+    pub(super) fn egress(&mut self, frame: &mut [u8]) -> Option<Waker> {
+        match frame.get(12..14)? {
+            [0x86, 0xdd] => {
+                self.renumbering.egress(frame);
+                return self.count_question(frame);
+            }
+            [0x08, 0x00] => {
+                if let Some(transaction) = dhcp::transaction(frame) {
+                    self.dhcp = Some(transaction);
+                }
+            }
+            [0x08, 0x06] => {
+                if let (Some(alias), Some(packet)) = (self.gateway, arp::addresses(frame)) {
+                    alias.egress(packet);
+                }
+            }
+            _ => {}
         }
+        None
     }
 
     fn hear_ipv6(&mut self, frame: &mut [u8]) -> Option<Waker> {
@@ -169,15 +180,14 @@ impl HostConfig {
     }
 
     /// Looks whether `frame`, which goes out, is one question for the router too many.
-    fn count_question(&mut self, frame: &[u8]) {
-        let Some(autoconf) = &mut self.autoconf else { return };
-        if Solicitation::parse(frame).is_some_and(|asked| Some(asked.target) == autoconf.applied.gateway) {
-            autoconf.unanswered = autoconf.unanswered.saturating_add(1);
-            if autoconf.unanswered == MOST_UNANSWERED {
-                // Who sends wakes the driver's task only.
-                self.news().into_iter().for_each(Waker::wake);
-            }
+    fn count_question(&mut self, frame: &[u8]) -> Option<Waker> {
+        let autoconf = self.autoconf.as_mut()?;
+        let asked = Solicitation::parse(frame)?;
+        if Some(asked.target) != autoconf.applied.gateway {
+            return None;
         }
+        autoconf.unanswered = autoconf.unanswered.saturating_add(1);
+        if autoconf.unanswered == MOST_UNANSWERED { self.news() } else { None }
     }
 
     fn hear_router(&mut self, frame: &[u8]) -> Option<Waker> {
@@ -291,15 +301,13 @@ impl Autoconf {
     }
 }
 
-/// Makes `frame` one that the stack does not look at.
-fn discard(frame: &mut [u8]) {
-    if let Some(kind) = frame.get_mut(12..14) {
-        kind.fill(0);
-    }
+/// Whether `frame` holds a packet of IPv6.
+pub(super) fn is_ipv6(frame: &[u8]) -> bool {
+    frame.get(12..14) == Some(&[0x86, 0xdd])
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::ndp::tests::{MAC, ROUTER, advertisement, prefix_option};
     use super::*;
 
@@ -331,6 +339,12 @@ mod tests {
                 now += SECOND / 7;
             }
         }
+    }
+
+    /// A router's advertisement, and a question for it.
+    pub(crate) fn router() -> (Vec<u8>, Vec<u8>) {
+        let advertisement = advertisement(ROUTER, 600, &[&prefix_option(7, 900, 900)]);
+        (advertisement, ndp::tests::neighbor_solicitation(ndp::link_local(MAC), ROUTER))
     }
 
     /// An interface, and what became of it.

@@ -30,11 +30,11 @@ struct Datagram {
 
 impl Datagrams {
     /// A packet of `size` bytes is sent.
-    pub(super) fn send(&mut self, tuple: &Tuple, size: usize, time: u64) {
+    pub(super) fn send(&mut self, tuple: &Tuple, size: usize, now: impl FnOnce() -> u64) {
         if size <= LEAST {
             return;
         }
-        let datagram = Datagram { tuple: *tuple, size, time };
+        let datagram = Datagram { tuple: *tuple, size, time: now() };
         match self.sent.get_mut(self.next) {
             Some(place) => *place = datagram,
             None => self.sent.push(datagram),

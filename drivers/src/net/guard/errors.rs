@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Messages of routers that a packet is too big for the next network.
+//! Messages that packets do not arrive: of routers, that one is too big for the next network, and of the
+//! stack, that nobody has a port.
 
 use super::super::checksum::{ETHERNET_HEADER, is_sum_right};
-use super::headers::Headers;
+use super::headers::{Direction, Headers, Tuple};
 
 /// A router's message that a packet of ours is too big.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,6 +18,22 @@ pub(super) struct TooBig {
 
 /// Bytes of an ICMP message in front of what it quotes.
 const HEADER: usize = 8;
+
+/// Whose datagram, and to which port, the stack refuses in `frame`; `None` if that is something else.
+pub(super) fn refused(frame: &[u8]) -> Option<Tuple> {
+    let packet = frame.get(ETHERNET_HEADER..)?;
+    let message = match packet.first()? >> 4 {
+        4 if packet.get(9) == Some(&1) => packet.get(20..)?,
+        6 if packet.get(6) == Some(&58) => packet.get(40..)?,
+        _ => return None,
+    };
+    // Port unreachable: RFC 792, and RFC 4443, section 3.1.
+    match (packet.first()? >> 4, message.first_chunk::<HEADER>()?) {
+        (4, [3, 3, ..]) | (6, [1, 4, ..]) => {}
+        _ => return None,
+    }
+    Some(Headers::of_quoted(message.get(HEADER..)?)?.tuple(Direction::In))
+}
 
 impl TooBig {
     /// The message in `frame`; `None` if that is something else, or damaged.

@@ -165,7 +165,7 @@ impl Flow {
     }
 
     /// The peer's segment is in `frame`; what the stack is told of it.
-    pub(super) fn receive(&mut self, frame: &[u8], headers: &Headers, now: u64) -> Told {
+    pub(super) fn receive(&mut self, frame: &[u8], headers: &Headers, now: impl FnOnce() -> u64) -> Told {
         let raw = headers.window(frame);
         let flags = headers.flags(frame);
         if flags & (ACK | RST) != ACK {
@@ -190,7 +190,7 @@ impl Flow {
     }
 
     /// The peer acknowledges all numbers before `sequence`.
-    fn acknowledge(&mut self, sequence: u32, now: u64) {
+    fn acknowledge(&mut self, sequence: u32, now: impl FnOnce() -> u64) {
         let in_flight = self.next.wrapping_sub(self.first);
         let bytes = sequence.wrapping_sub(self.first);
         if bytes == 0 || bytes > in_flight || in_flight > i32::MAX as u32 {
@@ -203,7 +203,7 @@ impl Flow {
         if let Some(congestion) = &mut self.congestion
             && (self.recovery.is_none() || congestion.is_slow())
         {
-            congestion.acknowledge(bytes, in_flight, now);
+            congestion.acknowledge(bytes, in_flight, now());
         }
     }
 

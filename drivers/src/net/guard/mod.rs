@@ -16,7 +16,7 @@
 //! It also learns what the paths to hosts take, from routers and from what gets lost (`paths`, `errors`,
 //! `flow`): the stack knows of one MTU only, and frames are divided behind it. And it keeps connections from
 //! sending more than the network takes (`congestion`, `flow`): the stack is told of a smaller window than the
-//! peer has.
+//! peer has. A client for whom no socket is free is not refused, and asks again (`listened`).
 //!
 //! Checksums need no care: they are verified before packets get here, and filled in after they have left.
 
@@ -26,6 +26,7 @@ mod errors;
 mod flow;
 mod flows;
 mod headers;
+mod listened;
 mod paths;
 mod peer;
 mod ports;
@@ -44,10 +45,11 @@ mod too_big;
 use alloc::boxed::Box;
 
 use datagrams::Datagrams;
-use errors::TooBig;
+use errors::{TooBig, refused};
 use flow::DUPLICATES;
 use flows::Flows;
-use headers::{ACK, Direction, Headers, SYN, TCP, Tuple, destination};
+use headers::{ACK, Direction, Headers, RST, SYN, TCP, Tuple, destination};
+use listened::Listened;
 use paths::{Limit, Paths};
 use peer::Peer;
 use ports::{Ports, is_group};
@@ -55,7 +57,11 @@ use random::{Random, Secret};
 use transactions::Transactions;
 
 use super::checksum::ETHERNET_HEADER;
+use super::discard::discard;
 use super::oversize;
+
+const SYN_ACK: u8 = SYN | ACK;
+const RST_ACK: u8 = RST | ACK;
 
 /// What guards a port's connections.
 pub struct Guard<'k> {
@@ -66,6 +72,9 @@ pub struct Guard<'k> {
     flows: Flows,
     datagrams: Datagrams,
     paths: Paths,
+    listened: Listened,
+    /// TCP segments that the stack may make as one.
+    segments: usize,
 }
 
 impl<'k> Guard<'k> {
@@ -79,49 +88,72 @@ impl<'k> Guard<'k> {
             flows: Flows::new(),
             datagrams: Datagrams::default(),
             paths: Paths::default(),
+            listened: Listened::default(),
+            segments: 1,
         }
+    }
+
+    /// The stack may make so many TCP segments as one.
+    pub(super) fn allow_segments(&mut self, segments: usize) {
+        self.segments = segments;
     }
 
     /// Changes a frame that the stack sends into what the network sees, which takes packets of `mtu` bytes.
-    /// Returns what the path to where it goes takes.
-    pub(super) fn outgoing(&mut self, frame: &mut [u8], mtu: usize) -> usize {
-        let now = (self.now)();
+    /// Returns what the path to where it goes takes; `None` if the network is not to see it.
+    pub(super) fn outgoing(&mut self, frame: &mut [u8], mtu: usize) -> Option<usize> {
         if let Some(headers) = Headers::find(frame) {
             let wire = match headers.protocol {
-                TCP => self.send_segment(frame, &headers, mtu, now),
-                _ => self.send_datagram(frame, &headers, now),
+                TCP if self.refuses_for_want_of_room(frame, &headers) => return None,
+                TCP => self.send_segment(frame, &headers, mtu),
+                _ => self.send_datagram(frame, &headers),
             };
             headers.set_local_port(frame, Direction::Out, wire.local.port);
+        } else if let Some(wire) = refused(frame) {
+            self.ports.refuse(&wire);
         }
-        let Some(limit) = self.limit(frame, now) else { return mtu };
+        let Some(limit) = self.limit(frame) else { return Some(mtu) };
         if limit.is_divided {
             oversize::allow_fragments(frame);
         }
-        limit.mtu.min(mtu)
+        Some(limit.mtu.min(mtu))
+    }
+
+    /// Whether the stack's segment answers a SYN by a reset as no socket is free.
+    fn refuses_for_want_of_room(&mut self, frame: &[u8], headers: &Headers) -> bool {
+        let port = || headers.tuple(Direction::Out).local.port;
+        match headers.flags(frame) & (SYN | RST | ACK) {
+            SYN_ACK => self.listened.note(port(), (self.now)()),
+            RST_ACK => return headers.sequence(frame) == 0 && self.listened.has(port(), (self.now)()),
+            _ => {}
+        }
+        false
     }
 
     /// What is known of the path to where a frame goes.
-    fn limit(&self, frame: &[u8], now: u64) -> Option<Limit> {
+    fn limit(&self, frame: &[u8]) -> Option<Limit> {
         if self.paths.is_empty() {
             return None;
         }
-        self.paths.limit(&destination(frame)?, now)
+        self.paths.limit(&destination(frame)?, (self.now)())
     }
 
     /// The ends on the network of a segment that the stack sends.
-    fn send_segment(&mut self, frame: &mut [u8], headers: &Headers, mtu: usize, now: u64) -> Tuple {
+    fn send_segment(&mut self, frame: &mut [u8], headers: &Headers, mtu: usize) -> Tuple {
+        let flags = headers.flags(frame);
+        if flags & SYN != 0 {
+            oversize::lower_segment_size(frame, mtu);
+        }
         let mut wire = headers.tuple(Direction::Out);
         let begin = headers.sequence(frame);
-        wire.local.port = self.ports.of_segment(&wire, headers.flags(frame), begin, now, &mut self.random);
+        wire.local.port = self.ports.of_segment(&wire, flags, begin, &self.now, &mut self.random);
         let Secret { offset, place } = self.random.of_connection(&wire);
         sequence::hide(frame, headers, offset);
         let numbers = headers.numbers(frame);
         if numbers == 0 || headers.is_reset(frame) {
             return wire;
         }
-        let sequence = headers.sequence(frame);
+        let (sequence, now) = (headers.sequence(frame), (self.now)());
         let Some(flow) = self.flows.get_or_add(&wire, place, sequence, now) else { return wire };
-        let flags = headers.flags(frame);
         flow.note_received(headers.acknowledgement(frame));
         if flags & SYN != 0 {
             flow.open(sequence, flags & ACK != 0, now);
@@ -136,18 +168,18 @@ impl<'k> Guard<'k> {
     }
 
     /// The ends on the network of a datagram that the stack sends.
-    fn send_datagram(&mut self, frame: &mut [u8], headers: &Headers, now: u64) -> Tuple {
+    fn send_datagram(&mut self, frame: &mut [u8], headers: &Headers) -> Tuple {
         let mut wire = headers.tuple(Direction::Out);
         if !is_group(&wire.remote.address) {
-            wire.local.port = self.ports.of_datagram(&wire, now, &mut self.random);
+            wire.local.port = self.ports.of_datagram(&wire, &self.now, &mut self.random);
         }
         self.transactions.hide(frame, headers, &wire, &mut self.random);
-        self.datagrams.send(&wire, headers.end - ETHERNET_HEADER, now);
+        self.datagrams.send(&wire, headers.end - ETHERNET_HEADER, &self.now);
         wire
     }
 
     /// Changes a frame that came from the network, which takes packets of `mtu` bytes, into what the stack
-    /// knows. Returns how often the stack is to get it again.
+    /// knows; one that it must not see is discarded. Returns how often the stack is to get it again.
     pub(super) fn incoming(&mut self, frame: &mut [u8], mtu: usize) -> u8 {
         let Some(headers) = Headers::find(frame) else {
             if let Some(message) = TooBig::find(frame) {
@@ -162,17 +194,18 @@ impl<'k> Guard<'k> {
         } else {
             self.transactions.reveal(frame, &headers, &wire, &self.random);
         }
-        let port = self.ports.of_wire(&wire, headers.is_reset(frame));
-        headers.set_local_port(frame, Direction::In, port);
+        match self.ports.of_wire(&wire, headers.is_reset(frame), &self.now) {
+            Some(port) => headers.set_local_port(frame, Direction::In, port),
+            None => discard(frame),
+        }
         repeats
     }
 
     fn receive_segment(&mut self, frame: &mut [u8], headers: &Headers, wire: &Tuple, mtu: usize) -> u8 {
         let Secret { offset, place } = self.random.of_connection(wire);
-        let now = (self.now)();
         let is_syn = headers.flags(frame) & SYN != 0;
         let flow = match is_syn {
-            true => self.flows.get_or_add(wire, place, 0, now),
+            true => self.flows.get_or_add(wire, place, 0, (self.now)()),
             false => self.flows.get(wire, place),
         };
         let mut repeats = 0;
@@ -180,11 +213,14 @@ impl<'k> Guard<'k> {
             if is_syn {
                 flow.meet(Peer::find(frame, headers, mtu));
             }
-            let told = flow.receive(frame, headers, now);
+            let told = flow.receive(frame, headers, &self.now);
             headers.set_window(frame, told.window);
             repeats = told.repeats;
         }
         sequence::reveal(frame, headers, offset);
+        if is_syn {
+            oversize::raise_segment_size(frame, mtu, self.segments);
+        }
         repeats
     }
 

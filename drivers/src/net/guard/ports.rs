@@ -3,7 +3,11 @@
 //!
 //! A connection of TCP is ours if it begins with a SYN without an acknowledgement. UDP does not say who
 //! begins: ours are questions to DNS servers, and what leaves from a dynamic port (RFC 6335, section 6) to
-//! somebody who has not sent anything there before. Other ports are an application's choice, and stay.
+//! somebody who has not sent anything there before, or to a port that nobody had. Other ports are an
+//! application's choice, and stay.
+//!
+//! The stack's own port of such a connection is no secret. What comes there, and not to the one on the
+//! network, is from somebody who guesses.
 
 use alloc::collections::BTreeMap;
 use alloc::vec;
@@ -54,6 +58,13 @@ struct Mapping {
     used: u64,
 }
 
+impl Mapping {
+    /// Whether it says nothing of a packet that comes now.
+    fn is_forgotten(&self, protocol: u8, now: u64) -> bool {
+        (protocol == UDP || self.is_over) && now.saturating_sub(self.used) >= IDLE
+    }
+}
+
 impl Ports {
     /// Our port on the network for a segment with these flags and sequence number that the stack sends.
     pub(super) fn of_segment(
@@ -61,7 +72,7 @@ impl Ports {
         stack: &Tuple,
         flags: u8,
         sequence: u32,
-        now: u64,
+        now: impl FnOnce() -> u64,
         random: &mut Random,
     ) -> u16 {
         let begins = flags & (SYN | ACK) == SYN;
@@ -69,24 +80,24 @@ impl Ports {
         match known {
             Some(mapping) => {
                 mapping.is_over |= flags & (FIN | RST) != 0;
-                mapping.used = now;
+                mapping.used = now();
                 mapping.port
             }
-            None if begins => self.open(stack, sequence, now, random),
+            None if begins => self.open(stack, sequence, now(), random),
             None => stack.local.port,
         }
     }
 
     /// Our port on the network for a datagram that the stack sends to one host.
-    pub(super) fn of_datagram(&mut self, stack: &Tuple, now: u64, random: &mut Random) -> u16 {
-        let known = self.stack.get_mut(stack).filter(|mapping| now.saturating_sub(mapping.used) < IDLE);
+    pub(super) fn of_datagram(&mut self, stack: &Tuple, now: impl Fn() -> u64, random: &mut Random) -> u16 {
+        let known = self.stack.get_mut(stack).filter(|mapping| !mapping.is_forgotten(UDP, now()));
         let known = known.map(|mapping| {
-            mapping.used = now;
+            mapping.used = now();
             mapping.port
         });
         match known {
             Some(port) => port,
-            None if self.is_ours(stack) => self.open(stack, 0, now, random),
+            None if self.is_ours(stack, &now) => self.open(stack, 0, now(), random),
             None => {
                 self.close(stack);
                 stack.local.port
@@ -94,18 +105,28 @@ impl Ports {
         }
     }
 
-    /// The stack's port for a packet that came from the network, or for a reset.
-    pub(super) fn of_wire(&mut self, wire: &Tuple, is_reset: bool) -> u16 {
+    /// The stack's port for a packet that came from the network, or for a reset; `None` if it has a
+    /// connection between these ends that is another one on the network.
+    pub(super) fn of_wire(&mut self, wire: &Tuple, is_reset: bool, now: impl FnOnce() -> u64) -> Option<u16> {
         if let Some(port) = self.wire.get(wire).copied() {
             if is_reset && let Some(mapping) = self.stack.get_mut(&with_port(wire, port)) {
                 mapping.is_over = true;
             }
-            return port;
+            return Some(port);
+        }
+        if self.stack.get(wire).is_some_and(|mapping| !mapping.is_forgotten(wire.protocol, now())) {
+            return None;
         }
         if wire.protocol == UDP {
             self.hear(wire);
         }
-        wire.local.port
+        Some(wire.local.port)
+    }
+
+    /// Nobody has the port that a datagram came to.
+    pub(super) fn refuse(&mut self, wire: &Tuple) {
+        self.heard.0.retain(|heard| heard != wire);
+        self.heard.1 = self.heard.0.len() % HEARD;
     }
 
     /// The ends as the stack has them, of those on the network.
@@ -114,7 +135,7 @@ impl Ports {
     }
 
     /// Whether the stack's datagram begins a connection.
-    fn is_ours(&mut self, stack: &Tuple) -> bool {
+    fn is_ours(&mut self, stack: &Tuple, now: impl FnOnce() -> u64) -> bool {
         let (remote, local) = (stack.remote.port, stack.local.port);
         if remote == local {
             return false;
@@ -126,10 +147,17 @@ impl Ports {
             return false;
         }
         let answers = self.heard.0.contains(stack);
-        if answers {
+        if answers && !self.is_client(local, now()) {
             self.set_server(local);
         }
         !answers
+    }
+
+    /// Whether somebody asks from this port of the stack's.
+    fn is_client(&self, port: u16, now: u64) -> bool {
+        self.stack.iter().any(|(stack, mapping)| {
+            (stack.protocol, stack.local.port) == (UDP, port) && !mapping.is_forgotten(UDP, now)
+        })
     }
 
     fn hear(&mut self, wire: &Tuple) {

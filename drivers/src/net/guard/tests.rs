@@ -262,6 +262,77 @@ fn an_application_that_answers_datagrams_does_so_from_the_port_where_they_came()
 }
 
 #[test]
+fn what_comes_to_the_stacks_port_of_a_connection_with_another_one_is_discarded() {
+    let (mut guard, clock) = guard();
+    let is_discarded = |frame: &[u8]| Headers::find(frame).is_none();
+    out(&mut guard, segment(ENDS, Direction::Out, SYN, [100, 0], &[]));
+    let client = Ends { ours: 50001, theirs: 123, ..ENDS };
+    out(&mut guard, datagram(client, Direction::Out, b"question"));
+    for flags in [SYN, SYN | ACK, ACK, RST] {
+        assert!(is_discarded(&into(&mut guard, segment(ENDS, Direction::In, flags, [5, 0], &[]))));
+    }
+    assert!(is_discarded(&into(&mut guard, datagram(client, Direction::In, b"forged"))));
+    for other in [Ends { peer: 10, ..client }, Ends { theirs: 124, ..client }] {
+        assert!(!is_discarded(&into(&mut guard, datagram(other, Direction::In, b"question"))));
+    }
+    clock.fetch_add(6 * MINUTE, Ordering::Relaxed);
+    assert!(is_discarded(&into(&mut guard, segment(ENDS, Direction::In, ACK, [5, 0], &[]))));
+    assert!(!is_discarded(&into(&mut guard, datagram(client, Direction::In, b"question"))), "it is over");
+}
+
+/// The stack's message that nobody has the port of the datagram in `frame`.
+fn refusal(frame: &[u8], is_ipv4: bool) -> Vec<u8> {
+    let (header, protocol, kind) = if is_ipv4 { (20, 1, [3, 3]) } else { (40, 58, [1, 4]) };
+    let mut message = frame[..14 + header].to_vec();
+    message[14 + if is_ipv4 { 9 } else { 6 }] = protocol;
+    message.extend(kind);
+    message.extend([0; 6]);
+    message.extend(&frame[14..]);
+    message
+}
+
+#[test]
+fn a_datagram_to_a_port_that_nobody_has_makes_no_server_of_it() {
+    for is_ipv4 in [true, false] {
+        let (mut guard, _) = guard();
+        let client = Ends { ours: 50001, theirs: 123, is_ipv4, ..ENDS };
+        let forged = into(&mut guard, datagram(client, Direction::In, b"forged"));
+        out(&mut guard, refusal(&forged, is_ipv4));
+        let question = out(&mut guard, datagram(client, Direction::Out, b"question"));
+        assert_ne!(port(&question, Direction::Out), 50001);
+    }
+}
+
+#[test]
+fn a_datagram_to_a_port_that_asks_somebody_else_makes_no_server_of_it() {
+    let (mut guard, _) = guard();
+    let client = Ends { ours: 50001, theirs: 123, ..ENDS };
+    out(&mut guard, datagram(client, Direction::Out, b"question"));
+    let other = Ends { peer: 10, ..client };
+    into(&mut guard, datagram(other, Direction::In, b"question"));
+    assert_eq!(port(&out(&mut guard, datagram(other, Direction::Out, b"answer")), Direction::Out), 50001);
+    let third = out(&mut guard, datagram(Ends { peer: 11, ..client }, Direction::Out, b"question"));
+    assert_ne!(port(&third, Direction::Out), 50001);
+}
+
+#[test]
+fn a_client_is_refused_by_a_port_that_nobody_listens_to_and_no_other() {
+    let (mut guard, clock) = guard();
+    let to = |ours, theirs| Ends { ours, theirs, ..ENDS };
+    let refuses = |guard: &mut Guard<'_>, ends| {
+        let mut reset = segment(ends, Direction::Out, RST | ACK, [0, 6], &[]);
+        guard.outgoing(&mut reset, 1500).is_some()
+    };
+    assert!(refuses(&mut guard, to(80, 5000)));
+    out(&mut guard, segment(to(80, 5000), Direction::Out, SYN | ACK, [1000, 6], &[]));
+    assert!(!refuses(&mut guard, to(80, 5001)) && refuses(&mut guard, to(81, 5001)));
+    let mut reset = segment(to(80, 5000), Direction::Out, RST | ACK, [1001, 6], &[]);
+    assert!(guard.outgoing(&mut reset, 1500).is_some(), "a connection can be ended");
+    clock.fetch_add(2 * MINUTE, Ordering::Relaxed);
+    assert!(refuses(&mut guard, to(80, 5002)));
+}
+
+#[test]
 fn datagrams_to_groups_and_between_equal_ports_stay_as_they_are() {
     let (mut guard, _) = guard();
     let mut to_group = datagram(Ends { ours: 60000, theirs: 1900, ..ENDS }, Direction::Out, b"who");
@@ -295,7 +366,7 @@ fn send_data(guard: &mut Guard<'_>, ends: Ends, sequence: u32, length: usize) ->
 
 /// What the guard makes of the path to the peer.
 fn path(guard: &mut Guard<'_>, ends: Ends) -> usize {
-    guard.outgoing(&mut datagram(Ends { theirs: 9, ..ends }, Direction::Out, b""), 1500)
+    guard.outgoing(&mut datagram(Ends { theirs: 9, ..ends }, Direction::Out, b""), 1500).unwrap()
 }
 
 /// The same after this message.
@@ -462,7 +533,7 @@ proptest::proptest! {
             let mut other = frame.clone();
             guard.incoming(&mut frame, 1500);
             let mtu = guard.outgoing(&mut other, 1500);
-            assert!((552..=1500).contains(&mtu));
+            assert!(mtu.is_none_or(|mtu| (552..=1500).contains(&mtu)));
             assert_eq!((frame.len(), other.len()), (kinds[kind].len(), kinds[kind].len()));
         }
     }
