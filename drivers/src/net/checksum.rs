@@ -154,11 +154,21 @@ impl Transport {
     }
 }
 
-/// The sum of `bytes` as big-endian 16-bit words; at most 64 KiB of them do not overflow it.
+/// The sum of `bytes` as big-endian 16-bit words, in 17 bits: carries are added at the other end, as in
+/// [`fold`]. Eight bytes are added at a time, of which no number of them in memory overflows the sum.
 fn sum(bytes: &[u8]) -> u32 {
-    let (words, rest) = bytes.as_chunks::<2>();
-    let sum: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
-    sum + rest.first().map_or(0, |last| u32::from(*last) << 8)
+    let (eights, rest) = bytes.as_chunks::<8>();
+    let long = |eight: &[u8; 8]| {
+        let word = u64::from_be_bytes(*eight);
+        (word >> 32) + (word & 0xffff_ffff)
+    };
+    let sum: u64 = eights.iter().map(long).sum();
+    let (words, rest) = rest.as_chunks::<2>();
+    let words: u64 = words.iter().map(|word| u64::from(u16::from_be_bytes(*word))).sum();
+    let sum = sum + words + rest.first().map_or(0, |last| u64::from(*last) << 8);
+    let once = (sum >> 32) + (sum & 0xffff_ffff);
+    let twice = (once >> 16) + (once & 0xffff);
+    ((twice >> 16) + (twice & 0xffff)) as u32
 }
 
 /// Whether the checksum in an ICMP `message` is right, whose pseudo header has `addresses` and `protocol`, if
@@ -221,6 +231,22 @@ mod tests {
         transport.fill(&mut frame);
         assert_eq!(frame[40..42], (!0x489eu16).to_be_bytes());
         assert!(transport.is_right(&frame));
+    }
+
+    #[test]
+    fn many_bytes_are_summed_as_word_by_word() {
+        let bytes: Vec<u8> = (0..=u16::MAX).map(|number| (number.wrapping_mul(40503) >> 8) as u8).collect();
+        for length in (0..64).chain([1448, 65535, 65536]) {
+            for bytes in [&bytes[..length], &vec![0xff; length]] {
+                let word =
+                    |word: &[u8]| u64::from(word[0]) << 8 | word.get(1).map_or(0, |low| u64::from(*low));
+                let mut expected: u64 = bytes.chunks(2).map(word).sum();
+                while expected >> 16 != 0 {
+                    expected = (expected >> 16) + (expected & 0xffff);
+                }
+                assert_eq!(u64::from(fold(sum(bytes))), expected, "{length}");
+            }
+        }
     }
 
     #[test]
