@@ -26,6 +26,7 @@ mod targets {
     pub(crate) mod grants;
     pub(crate) mod http;
     pub(crate) mod netfront;
+    pub(crate) mod network_boundary;
     pub(crate) mod partitions;
     pub(crate) mod ring;
     pub(crate) mod symbols;
@@ -50,6 +51,7 @@ const TARGETS: &[(&str, Run)] = &[
     ("grants", targets::grants::fuzz),
     ("http", targets::http::fuzz),
     ("netfront", targets::netfront::fuzz),
+    ("network_boundary", targets::network_boundary::fuzz),
     ("partitions", targets::partitions::fuzz),
     ("ring", targets::ring::fuzz),
     ("symbols", targets::symbols::fuzz),
