@@ -559,7 +559,7 @@ mod tests {
         interface.autoconfigure_ipv6(7);
         let (mut advertisement, question) = router();
         interface.state().config.ingress(&mut advertisement);
-        drop(interface.configure(&[], Duration::from_secs(1)));
+        (1..3).for_each(|second| drop(interface.configure(&[], Duration::from_secs(second))));
         let news = Flag::on(&interface);
         let waker = Waker::from(Arc::clone(&news));
         assert!(pin!(interface.configuration_news()).poll(&mut Context::from_waker(&waker)).is_pending());

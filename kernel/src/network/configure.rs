@@ -78,6 +78,9 @@ fn ipv6(address: IpAddr) -> Option<core::net::Ipv6Addr> {
 pub(super) async fn keep(interface: Arc<Interface>, stack: Stack<'static>) {
     loop {
         let due = interface.configure(&addresses(stack), Duration::from_nanos(time::nanoseconds()));
+        for address in due.taken {
+            log::warn!("network: {address} is not used, as somebody else on the network has it");
+        }
         if let Some(ipv6) = due.ipv6 {
             if !ipv6.others.is_empty() {
                 log::info!("network: further addresses: {:?}", ipv6.others);

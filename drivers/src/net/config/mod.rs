@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An interface's addresses, as far as the stack cannot see to them: IPv6 by what routers advertise, and
-//! telling neighbors of addresses.
+//! An interface's addresses, as far as the stack cannot see to them: IPv6 by what routers advertise, unless a
+//! neighbor has the address already, and telling neighbors of addresses.
 //!
 //! smoltcp's own autoconfiguration asks to be polled all the time once it has asked for routers in vain,
 //! knows one prefix, and no name servers. So what routers say is taken in here, on its way to the stack, and
@@ -12,6 +12,7 @@
 mod announcer;
 mod arp;
 mod dhcp;
+mod duplicates;
 mod gateway;
 mod ndp;
 mod renumbering;
@@ -26,6 +27,7 @@ use core::time::Duration;
 use super::discard::discard;
 use announcer::Announcer;
 use dhcp::Verdict;
+use duplicates::Duplicates;
 use gateway::GatewayAlias;
 use ndp::{Advertisement, Solicitation};
 use renumbering::{Addresses, Renumbering};
@@ -53,6 +55,8 @@ const LEAST_INTERVAL: Duration = Duration::from_secs(1);
 pub struct Due {
     /// What the stack is to be configured with from now on, if that has changed.
     pub ipv6: Option<Ipv6Config>,
+    /// Addresses that somebody else on the network has, and that are not used: told once.
+    pub taken: Vec<Ipv6Addr>,
     /// When to look again at the latest: a time since the start that [`Interface::configure`] knows;
     /// `None` if nothing happens by itself.
     ///
@@ -87,6 +91,9 @@ pub(super) struct HostConfig {
 struct Autoconf {
     slaac: Slaac,
     solicitor: Solicitor,
+    duplicates: Duplicates,
+    /// Addresses that somebody else has, of which nobody was told yet.
+    taken: Vec<Ipv6Addr>,
     heard: Vec<Advertisement>,
     applied: Ipv6Config,
     applied_at: Option<Duration>,
@@ -100,6 +107,8 @@ impl HostConfig {
         self.autoconf.get_or_insert_with(|| Autoconf {
             slaac: Slaac::new(mac),
             solicitor: Solicitor::new(seed),
+            duplicates: Duplicates::default(),
+            taken: Vec::new(),
             heard: Vec::new(),
             applied: Ipv6Config::default(),
             applied_at: None,
@@ -167,6 +176,9 @@ impl HostConfig {
 
     fn hear_ipv6(&mut self, frame: &mut [u8]) -> Option<Waker> {
         self.renumbering.ingress(frame);
+        if self.autoconf.as_mut().is_some_and(|autoconf| autoconf.hear_duplicate(frame)) {
+            return self.news();
+        }
         if let Some(asked) = Solicitation::parse(frame).filter(|asked| self.renumbering.has(asked.target)) {
             // The stack would not answer.
             return if self.asked.len() < MOST_ASKED {
@@ -254,20 +266,59 @@ impl HostConfig {
             self.announcer.start(now);
         }
         self.announcer.due(mac, now).into_iter().for_each(&mut send);
-        let ask = || send(ndp::router_solicitation(mac, link_local));
-        let ipv6 = self.autoconf.as_mut().and_then(|autoconf| autoconf.poll(is_new, now, ask));
+        let mut ipv6 = None;
+        let mut taken = Vec::new();
+        if let Some(autoconf) = &mut self.autoconf {
+            autoconf.hear(is_new, now);
+            autoconf.want(now).iter().for_each(|address| send(ndp::duplicate_solicitation(mac, *address)));
+            taken = core::mem::take(&mut autoconf.taken);
+            ipv6 = autoconf.poll(is_new, now, || send(ndp::router_solicitation(mac, link_local)));
+        }
         if let Some(config) = &ipv6 {
             self.renumbering.set(Addresses::of(config));
         }
         let next = self.autoconf.as_ref().and_then(|autoconf| autoconf.next(now));
-        Due { ipv6, next: [next, self.announcer.next()].into_iter().flatten().min() }
+        Due { ipv6, taken, next: [next, self.announcer.next()].into_iter().flatten().min() }
     }
 }
 
 impl Autoconf {
+    /// Takes in what was heard.
+    fn hear(&mut self, is_new: bool, now: Duration) {
+        core::mem::take(&mut self.heard).iter().for_each(|said| self.slaac.hear(said, now));
+        if is_new {
+            self.duplicates.restart();
+        }
+    }
+
+    /// Looks which addresses can be used; returns those for which neighbors are to be asked.
+    fn want(&mut self, now: Duration) -> Vec<Ipv6Addr> {
+        let new = self.duplicates.set(&self.slaac.addresses(now), now);
+        self.slaac.set_unusable(self.duplicates.unusable());
+        new
+    }
+
+    /// Hears whether `frame` is of somebody who has, or would like, an address that we would like; true if it
+    /// is.
+    fn hear_duplicate(&mut self, frame: &[u8]) -> bool {
+        if !self.duplicates.waits() {
+            return false;
+        }
+        let wanted = Solicitation::parse(frame).filter(|asked| asked.asker.is_unspecified());
+        let Some(address) = wanted.map(|asked| asked.target).or_else(|| ndp::advertised(frame)) else {
+            return false;
+        };
+        // Some networks hand our questions back.
+        let is_ours = frame.get(6..12) == Some(&self.slaac.mac());
+        let is_taken = !is_ours && self.duplicates.hear(address);
+        if is_taken {
+            self.taken.push(address);
+        }
+        is_taken
+    }
+
     /// Does what is due: calls `ask` if routers are to be asked, and returns what is new for the stack.
     fn poll(&mut self, is_new: bool, now: Duration, ask: impl FnOnce()) -> Option<Ipv6Config> {
-        core::mem::take(&mut self.heard).iter().for_each(|said| self.slaac.hear(said, now));
         if let Some(router) = self.applied.gateway.filter(|_| self.unanswered >= MOST_UNANSWERED) {
             self.unanswered = 0;
             self.slaac.avoid(router, now);
@@ -284,6 +335,11 @@ impl Autoconf {
         if config == self.applied || self.pause(now).is_some() {
             return None;
         }
+        // What there is besides is of no use without.
+        let has_none = config.address.is_none() && self.applied.address.is_none();
+        if has_none && self.duplicates.waits() {
+            return None;
+        }
         self.applied = config.clone();
         self.applied_at = Some(now);
         Some(config)
@@ -296,7 +352,8 @@ impl Autoconf {
     }
 
     fn next(&self, now: Duration) -> Option<Duration> {
-        let ends = [self.solicitor.next(), self.slaac.deadline(now), self.pause(now)];
+        let ends =
+            [self.solicitor.next(), self.slaac.deadline(now), self.pause(now), self.duplicates.next(now)];
         ends.into_iter().flatten().min()
     }
 }
@@ -354,6 +411,7 @@ pub(super) mod tests {
         sent: Vec<Vec<u8>>,
         looks: usize,
         ipv6: Vec<Ipv6Config>,
+        taken: Vec<Ipv6Addr>,
     }
 
     impl Host {
@@ -370,6 +428,7 @@ pub(super) mod tests {
                 let due = self.config.poll(MAC, &[], now, |frame| sent.push(frame));
                 self.looks += 1;
                 self.ipv6.extend(due.ipv6);
+                self.taken.extend(due.taken);
                 let Some(next) = due.next else { break };
                 assert!(next > now, "time goes on");
                 now = next;
@@ -394,7 +453,7 @@ pub(super) mod tests {
         let mut frame = advertisement(ROUTER, 600, &[&prefix_option(7, 900, 900)]);
         assert!(host.config.ingress(&mut frame).is_none() && host.config.has_news);
         host.run(SECOND * 1000, SECOND * 1599);
-        assert_eq!(host.sent.len(), asked, "nobody is asked while there is one");
+        assert_eq!(host.sent.len(), asked + 1, "whether somebody has its address: routers are not asked");
         assert_eq!(host.ipv6[0].gateway, Some(ROUTER));
         host.run(SECOND * 1600, SECOND * 2000);
         assert!(host.sent.len() > asked);
@@ -436,7 +495,7 @@ pub(super) mod tests {
             sent
         };
         let first = [1, 2, 3, 4].map(|second| look(&mut host.config, second));
-        assert_eq!(first, [3, 2, 0, 0], "a solicitation, two announcements of each address");
+        assert_eq!(first, [4, 2, 0, 0], "a solicitation, a question, two announcements of each address");
         assert!(host.config.connected().is_none());
         assert!(host.config.poll_news(Waker::noop()));
         assert_eq!([5, 6, 7].map(|second| look(&mut host.config, second)), [3, 2, 0]);
@@ -458,6 +517,41 @@ pub(super) mod tests {
         host.run(SECOND * 10, SECOND * 11);
         assert_eq!(host.sent.len(), MOST_ASKED);
         assert_eq!(host.sent[0][..6], [2, 0, 0, 0, 0, 9]);
+    }
+
+    #[test]
+    fn an_address_that_somebody_else_has_or_would_like_is_not_used() {
+        let address = ndp::address([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 7], MAC);
+        for told in [
+            ndp::tests::neighbors_advertisement(address),
+            ndp::tests::neighbors_duplicate_solicitation(address),
+        ] {
+            let mut host = Host::autoconfigured();
+            let options: [&[u8]; 2] = [&prefix_option(7, 900, 900), &prefix_option(8, 900, 900)];
+            host.config.ingress(&mut advertisement(ROUTER, 600, &options));
+            host.run(SECOND, SECOND + SECOND / 2);
+            assert_eq!(host.ipv6, []);
+            assert!(host.sent.contains(&ndp::duplicate_solicitation(MAC, address)));
+            (0..100).for_each(|_| drop(host.config.ingress(&mut told.clone())));
+            host.run(SECOND + SECOND / 2, SECOND * 100);
+            assert_eq!(host.taken, [address]);
+            let [config] = &host.ipv6[..] else { panic!("{:?}", host.ipv6) };
+            assert!(config.others.is_empty() && config.address.is_some_and(|used| used.0 != address));
+        }
+    }
+
+    #[test]
+    fn our_own_questions_and_what_comes_late_take_no_address_away() {
+        let address = ndp::address([0x20, 0x01, 0x0d, 0xb8, 0, 0, 0, 7], MAC);
+        let mut host = Host::autoconfigured();
+        host.config.ingress(&mut advertisement(ROUTER, 600, &[&prefix_option(7, 900, 900)]));
+        host.run(SECOND, SECOND + SECOND / 2);
+        host.config.ingress(&mut ndp::duplicate_solicitation(MAC, address));
+        host.run(SECOND + SECOND / 2, SECOND * 10);
+        host.config.ingress(&mut ndp::tests::neighbors_advertisement(address));
+        host.run(SECOND * 10, SECOND * 20);
+        assert_eq!(host.ipv6.iter().map(|config| config.address).collect::<Vec<_>>(), [Some((address, 64))]);
+        assert!(host.taken.is_empty());
     }
 
     #[test]

@@ -174,6 +174,16 @@ pub(super) fn unsolicited_advertisement(mac: [u8; 6], target: Ipv6Addr) -> Vec<u
     neighbor_advertisement(mac, target, ALL_NODES, OVERRIDE)
 }
 
+/// A frame by which `mac` asks whether somebody has `target`, which it would like to have (RFC 4862, section
+/// 5.4.2).
+pub(super) fn duplicate_solicitation(mac: [u8; 6], target: Ipv6Addr) -> Vec<u8> {
+    let [.., a, b, c] = target.octets();
+    let [high, low] = [u16::from_be_bytes([0xff, a]), u16::from_be_bytes([b, c])];
+    let mut message = Vec::from([NEIGHBOR_SOLICITATION, 0, 0, 0, 0, 0, 0, 0]);
+    message.extend(target.octets());
+    frame(mac, Ipv6Addr::UNSPECIFIED, Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, high, low), message)
+}
+
 /// A frame by which `mac` answers [`Solicitation`].
 pub(super) fn answer(mac: [u8; 6], solicitation: &Solicitation) -> Vec<u8> {
     let Solicitation { asker, asker_mac, target } = *solicitation;
@@ -277,6 +287,16 @@ pub(super) mod tests {
         let mut message = vec![NEIGHBOR_SOLICITATION, 0, 0, 0, 0, 0, 0, 0];
         message.extend(target.octets());
         frame([2, 0, 0, 0, 0, 9], asker, ALL_NODES, message)
+    }
+
+    /// A frame by which somebody else tells that he has `target`.
+    pub(crate) fn neighbors_advertisement(target: Ipv6Addr) -> Vec<u8> {
+        unsolicited_advertisement([2, 0, 0, 0, 0, 9], target)
+    }
+
+    /// A frame by which somebody else asks for `target`, which he would like to have.
+    pub(crate) fn neighbors_duplicate_solicitation(target: Ipv6Addr) -> Vec<u8> {
+        duplicate_solicitation([2, 0, 0, 0, 0, 9], target)
     }
 
     pub(crate) fn server(number: u16) -> Ipv6Addr {

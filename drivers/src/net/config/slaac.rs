@@ -47,6 +47,8 @@ pub(super) struct Slaac {
     routers: Vec<Router>,
     prefixes: Vec<Known>,
     servers: Vec<Server>,
+    /// Addresses that must not be used, or not yet.
+    unusable: Vec<Ipv6Addr>,
     /// What follows: routers and prefixes that do are kept as long as they can be.
     chosen: Ipv6Config,
 }
@@ -78,7 +80,7 @@ impl Slaac {
     /// Nothing was said yet to the interface with this Ethernet address.
     pub(super) fn new(mac: [u8; 6]) -> Self {
         let (routers, prefixes, servers) = (Vec::new(), Vec::new(), Vec::new());
-        Self { mac, routers, prefixes, servers, chosen: Ipv6Config::default() }
+        Self { mac, routers, prefixes, servers, unusable: Vec::new(), chosen: Ipv6Config::default() }
     }
 
     /// Takes in what a router says at time `now`.
@@ -137,6 +139,22 @@ impl Slaac {
         self.servers.retain(|server| server.until > now);
     }
 
+    /// The addresses that we can have at time `now`.
+    pub(super) fn addresses(&mut self, now: Duration) -> Vec<Ipv6Addr> {
+        self.expire(now);
+        self.prefixes.iter().map(|known| self.own(known)).collect()
+    }
+
+    /// These addresses must not be used, or not yet.
+    pub(super) fn set_unusable(&mut self, addresses: Vec<Ipv6Addr>) {
+        self.unusable = addresses;
+    }
+
+    /// The prefixes whose addresses can be used.
+    fn usable(&self) -> impl Iterator<Item = &Known> {
+        self.prefixes.iter().filter(|known| !self.unusable.contains(&self.own(known)))
+    }
+
     /// Whether there is a default router.
     pub(super) fn has_router(&self) -> bool {
         !self.routers.is_empty()
@@ -149,15 +167,20 @@ impl Slaac {
         // Of several that are equal the first is taken.
         let is_deprecated = |known: &Known| known.preferred_until <= now;
         let rank = |known: &&Known| (Some(self.own(known)) != current, is_deprecated(known));
-        let best = self.prefixes.iter().min_by_key(rank);
+        let best = self.usable().min_by_key(rank);
         let address = best.map(|best| (self.own(best), if best.on_link { 64 } else { 128 }));
         let is_other = |own: &Ipv6Addr| address.is_some_and(|(address, _)| address != *own);
-        let others = self.prefixes.iter().map(|known| self.own(known)).filter(is_other).collect();
+        let others = self.usable().map(|known| self.own(known)).filter(is_other).collect();
         let rank = |known: &&Known| (is_deprecated(known), Some(self.own(known)) != current);
-        let source = self.prefixes.iter().min_by_key(rank).map(|known| self.own(known));
+        let source = self.usable().min_by_key(rank).map(|known| self.own(known));
         let servers = self.servers.iter().map(|server| server.address).collect();
         self.chosen = Ipv6Config { address, others, source, gateway: self.gateway(now), servers };
         &self.chosen
+    }
+
+    /// The Ethernet address that addresses are made from.
+    pub(super) fn mac(&self) -> [u8; 6] {
+        self.mac
     }
 
     /// The address that we have in a prefix.
