@@ -2,20 +2,21 @@
 //! Paravirtual disks, served by Linux and by QEMU.
 
 use super::GuestTest;
+use super::part::Part;
 use crate::env::Env;
 use crate::guest::Backend;
 
 /// Where `xl` is.
 const XL: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
 
-/// Status 0 if the guest has printed the checksum that Linux finds.
+/// Status 0 if the last checksum that the guest has printed is what Linux finds.
 const SAME_TO_LINUX: &str = "h=$(dd if=/dev/vda iflag=direct bs=1M 2>/dev/null | sha256sum | cut -c-64); \
-     echo \"Linux finds $h\"; grep -qs \"sha256 xvda $h\" /var/log/xen/guest-$GUEST.log /tmp/console";
+     echo \"Linux finds $h\"; grep -hs 'sha256 xvda' /var/log/xen/guest-$GUEST.log /tmp/console | tail -n 1 | grep -q \"$h\"";
 
 /// Fills the disk from dom0 before the guest runs, and compares when it is done.
 const FILL_BEFORE: &str = "dd if=/dev/urandom of=/dev/vda oflag=direct bs=1M count=16 2>/dev/null; \
      h=$(dd if=/dev/vda iflag=direct bs=1M 2>/dev/null | sha256sum | cut -c-64); xl unpause $DOMID; \
-     i=0; until grep -qs 'Test result' /var/log/xen/guest-$GUEST.log || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
+     i=0; until grep -qs 'Test result' /var/log/xen/guest-$GUEST.log || [ $i -gt 500 ]; do sleep 0.2; i=$((i + 1)); done; \
      grep -qs \"sha256 xvda $h\" /var/log/xen/guest-$GUEST.log";
 
 /// Has Linux's driver let go of the disk while the guest writes, and take it again.
@@ -61,21 +62,21 @@ const FOUR_QUEUES: &str = "m=/sys/module/xen_blkback/parameters/max_queues; old=
 /// A disk of 4 KiB sectors, the same to Linux when the guest is done with it.
 const LARGE_SECTORS: &str = "f=/tmp/large.img; rm -f $f; truncate -s 16M $f; d=$(losetup -f --show -b 4096 $f) || exit 1; \
      xl block-attach $DOMID format=raw,vdev=xvda,target=$d && xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
-     i=0; until grep -qs 'Test result' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
+     i=0; until grep -qs 'sha256 xvda' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
      h=$(dd if=$d iflag=direct bs=1M 2>/dev/null | sha256sum | cut -c-64); losetup -d $d; \
      grep -q \"sha256 xvda $h\" $l";
 
 /// Makes a disk larger while the guest reads it.
 const GROW: &str = "f=/tmp/grow.img; rm -f $f; truncate -s 8M $f; d=$(losetup -f --show $f) || exit 1; \
-     xl block-attach $DOMID format=raw,vdev=xvda,target=$d && xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
+     xl block-attach $DOMID format=raw,vdev=xvdc,target=$d; l=/var/log/xen/guest-$GUEST.log; \
      i=0; until grep -qs 'to grow' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
      truncate -s 12M $f && losetup -c $d; \
-     i=0; until grep -qs 'Test result' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; losetup -d $d";
+     i=0; until grep -qs 'xvdc grew' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; losetup -d $d";
 
 /// Gives the guest a file full of data; after it has discarded all, the file takes no room.
 const DISCARD: &str = "f=/tmp/discard.img; dd if=/dev/urandom of=$f bs=1M count=8 2>/dev/null; \
-     xl block-attach $DOMID format=raw,vdev=xvda,target=$f && xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
-     i=0; until grep -qs 'Test result' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
+     xl block-attach $DOMID format=raw,vdev=xvdb,target=$f; l=/var/log/xen/guest-$GUEST.log; \
+     i=0; until grep -qs 'mark discarded' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
      echo \"KiB left: $(du -k $f | cut -f1)\"";
 
 /// Status 0 if the guest has read what Linux has in the file that is its CD.
@@ -84,34 +85,41 @@ const SAME_CD: &str = "f=/bin/busybox; h=$(head -c $(($(stat -c %s $f) / 512 * 5
 
 /// The same for what the loader put into memory; in a PV domain that is whole pages.
 const SAME_RAMDISK: &str = "f=/bin/busybox; l=/var/log/xen/guest-$GUEST.log; \
+     i=0; until grep -qs 'sha256 ram0' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
      n=$(sed -n 's/^ram0: \\([0-9]*\\) bytes.*/\\1/p' $l); [ $n -gt 500000 ] || exit 1; \
      h=$(cat $f /dev/zero | head -c $n | sha256sum | cut -c-64); grep -q \"sha256 ram0 $h\" $l";
+
+/// What a guest says that has written all of its disk, in pieces of all sizes and from end to end.
+const WRITTEN: &[&str] = &["64 MiB, all checked", "verified 16777216 bytes"];
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("linux_reads_what_the_guest_wrote", "disk")
-        .envs(&[Env::Pv, Env::Pvh])
+        .envs(&[Env::Pvh])
         .long_envs(&[Env::PvShim, Env::Pvhvm, Env::QemuXen])
         .disk(Backend::Kernel)
         .words("mix=xvda,1,64 fill=xvda,7 verify=xvda,7 mix=xvda,2,16 sha256=xvda")
         .beside("sha256 xvda", SAME_TO_LINUX)
-        .telling(&["64 MiB, all checked", "verified 16777216 bytes"]),
-    GuestTest::new("linux_reads_what_the_guest_wrote_through_qemu", "disk")
-        .in_pvh()
-        .disk(Backend::Qemu)
-        .words("mix=xvda,3,64 fill=xvda,8 verify=xvda,8 mix=xvda,4,16 sha256=xvda")
-        .beside("sha256 xvda", SAME_TO_LINUX)
-        .telling(&["64 MiB, all checked", "verified 16777216 bytes"]),
+        .telling(WRITTEN),
     GuestTest::new("the_guest_reads_what_linux_wrote", "disk")
         .in_pv()
         .disk(Backend::Kernel)
         .words("sha256=xvda")
-        .after(FILL_BEFORE),
+        .after(FILL_BEFORE)
+        .showing(&[Part::new("linux_reads_what_the_guest_wrote", &[Env::Pv])
+            .words("mix=xvda,1,64 fill=xvda,7 verify=xvda,7 mix=xvda,2,16 sha256=xvda")
+            .script(SAME_TO_LINUX)
+            .telling(WRITTEN)]),
     GuestTest::new("the_guest_reads_what_linux_wrote_through_qemu", "disk")
         .in_pvh()
         .disk(Backend::Qemu)
         .words("sha256=xvda")
-        .after(FILL_BEFORE),
+        .after(FILL_BEFORE)
+        .showing(&[Part::new("linux_reads_what_the_guest_wrote_through_qemu", &[Env::Pvh])
+            .long_envs(&[Env::Pv, Env::Pvhvm])
+            .words("mix=xvda,3,64 fill=xvda,8 verify=xvda,8 mix=xvda,4,16 sha256=xvda")
+            .script(SAME_TO_LINUX)
+            .telling(WRITTEN)]),
     GuestTest::new("io_survives_a_restart_of_the_backend", "disk")
         .in_pvh()
         .disk(Backend::Kernel)
@@ -147,25 +155,32 @@ pub(super) const TESTS: &[GuestTest] = &[
         .in_pv()
         .words("await=xvda list mix=xvda,6,32 fill=xvda,7 verify=xvda,7 sha256=xvda")
         .after(LARGE_SECTORS)
-        .telling(&["sectors of 4096", "32 MiB, all checked", "verified 16777216 bytes"]),
-    GuestTest::new("a_disk_grows_while_it_is_read", "disk")
-        .in_pvh()
-        .words("await=xvda grow=xvda")
-        .after(GROW)
-        .telling(&["xvda grew from 8388608 to 12582912 bytes"]),
-    GuestTest::new("what_is_discarded_takes_no_room", "disk")
-        .in_pv()
-        .words("await=xvda list discard=xvda")
-        .after(DISCARD)
-        .telling(&["discards", "KiB left: 0"]),
+        .telling(&["sectors of 4096", "32 MiB, all checked", "verified 16777216 bytes"])
+        .showing(&[
+            Part::new("what_is_discarded_takes_no_room", &[Env::Pv])
+                .long_envs(&[Env::Pvh, Env::Pvhvm])
+                .words("await=xvdb list discard=xvdb mark=discarded")
+                .script(DISCARD)
+                .telling(&["discards", "KiB left: 0"]),
+            Part::new("a_disk_grows_while_it_is_read", &[Env::Pv])
+                .long_envs(&[Env::Pvh, Env::Pvhvm])
+                .words("await=xvdc grow=xvdc")
+                .script(GROW)
+                .telling(&["xvdc grew from 8388608 to 12582912 bytes"]),
+        ]),
     GuestTest::new("a_cd_is_read", "disk")
-        .envs(&[Env::Pvh]).long_envs(&[Env::Pv])
-        .settings(&["disk = [ \"/bin/busybox,raw,xvda,cdrom\" ]"])
+        .envs(&[Env::Pvh])
+        .long_envs(&[Env::Pv])
+        .settings(&["disk = [ \"/bin/busybox,raw,xvda,cdrom\" ]", "ramdisk = \"/bin/busybox\""])
         .words("list sha256=xvda")
         .beside("sha256 xvda", SAME_CD)
-        .telling(&["read-only", "CD-ROM"]),
+        .telling(&["read-only", "CD-ROM"])
+        .showing(&[Part::new("a_ramdisk_is_a_disk", &[Env::Pvh])
+            .words("sha256=ram0")
+            .script(SAME_RAMDISK)
+            .telling(&["ram0"])]),
     GuestTest::new("a_ramdisk_is_a_disk", "disk")
-        .envs(&[Env::Pv, Env::Pvh])
+        .envs(&[Env::Pv])
         .settings(&["ramdisk = \"/bin/busybox\""])
         .words("list sha256=ram0")
         .beside("sha256 ram0", SAME_RAMDISK)

@@ -12,6 +12,7 @@ mod events;
 mod faults;
 mod memory;
 mod network;
+mod part;
 mod peers;
 mod power;
 mod rungs;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use part::Part;
 
 use super::Choice;
 use super::tally::Tally;
@@ -103,6 +105,8 @@ pub struct GuestTest {
     pub long: bool,
     /// What must come of it.
     pub expected: Expected,
+    /// What it shows beside.
+    pub parts: &'static [Part],
 }
 
 /// What is on a disk.
@@ -156,6 +160,7 @@ impl GuestTest {
             limit: LIMIT,
             long: false,
             expected,
+            parts: &[],
         }
     }
 
@@ -315,18 +320,24 @@ impl GuestTest {
         Self { expected: Expected { texts, ..self.expected }, ..self }
     }
 
+    /// The same, but it shows this, too.
+    pub const fn showing(self, parts: &'static [Part]) -> Self {
+        Self { parts, ..self }
+    }
+
     /// The same, but these texts must not be told.
     pub const fn not_telling(self, forbidden: &'static [&'static str]) -> Self {
         Self { expected: Expected { forbidden, ..self.expected }, ..self }
     }
 }
 
-/// A guest test in one environment.
-#[derive(Clone, Copy, Debug)]
+/// A guest test in one environment: one boot.
+#[derive(Clone, Debug)]
 pub struct GuestCase {
     test: &'static GuestTest,
     env: Env,
     long: bool,
+    parts: Vec<&'static Part>,
 }
 
 impl GuestCase {
@@ -335,13 +346,36 @@ impl GuestCase {
         format!("{}/{}", self.test.name, self.env.name())
     }
 
-    /// Whether it is to run.
-    pub fn is_chosen(&self, choice: &Choice) -> bool {
-        match choice {
+    /// Its own name, and those of the parts that it is to show.
+    pub fn names(&self) -> Vec<String> {
+        let parts = self.parts.iter().map(|part| part.name_in(self.env));
+        std::iter::once(self.name()).chain(parts).collect()
+    }
+
+    /// The same with those parts only that are chosen; `None` if it is not to run.
+    pub fn chosen_by(mut self, choice: &Choice) -> Option<Self> {
+        let own = match choice {
             Choice::Long => self.long,
             Choice::All | Choice::Quick => !self.long,
             Choice::Matching(_) => choice.has(&self.name()),
-        }
+        };
+        let (env, long) = (self.env, self.long);
+        self.parts.retain(|part| part.is_chosen(env, choice, own, long));
+        (own || !self.parts.is_empty()).then_some(self)
+    }
+
+    /// Words for the kernel.
+    fn words(&self) -> String {
+        let words = std::iter::once(self.test.words).chain(self.parts.iter().map(|part| part.words));
+        words.filter(|words| !words.is_empty()).collect::<Vec<_>>().join(" ")
+    }
+
+    /// What is done beside it: its own command, and those of its parts.
+    fn beside(&self) -> Option<Beside> {
+        let beside = self.test.beside?;
+        let mut scripts = self.parts.iter().copied().filter(|part| !part.script.is_empty()).peekable();
+        let Some(_) = scripts.peek() else { return Some(beside) };
+        Some(Beside { command: part::together(beside.command, scripts).leak(), ..beside })
     }
 
     fn needs_peer(&self) -> bool {
@@ -351,6 +385,7 @@ impl GuestCase {
     /// The job, for which a disk to boot from is made in `dir` if need be; one for data is in `disks`.
     fn job(&self, image: &Image, peer: Option<&PathBuf>, dir: &Path, disks: &Path) -> Result<Job> {
         let boot = self.test.boot;
+        let words = self.env.command_line(&self.words());
         let data: Vec<PathBuf> = self.test.disk.map(|_| self.disk(disks)).into_iter().collect();
         data.iter().try_for_each(|disk| make_disk(disk, self.test.content))?;
         Ok(Job {
@@ -358,14 +393,14 @@ impl GuestCase {
             image: image.clone(),
             memory: self.test.memory,
             vcpus: self.test.vcpus,
-            command_line: self.env.command_line(self.test.words),
+            command_line: words.clone(),
             boot,
             ramdisk: None,
-            disks: boot.with_boot_disk(image, &self.env.command_line(self.test.words), data, dir)?,
+            disks: boot.with_boot_disk(image, &words, data, dir)?,
             backend: self.test.disk.unwrap_or(Backend::Kernel),
             network: self.test.network,
             typed: self.test.typed,
-            beside: self.test.beside,
+            beside: self.beside(),
             watched: false,
             peer: peer.filter(|_| self.needs_peer()).cloned(),
             settings: self.test.settings,
@@ -415,7 +450,8 @@ pub fn cases() -> Vec<GuestCase> {
 }
 
 fn case_in(test: &'static GuestTest, envs: &'static [Env], long: bool) -> impl Iterator<Item = GuestCase> {
-    envs.iter().map(move |&env| GuestCase { test, env, long })
+    let parts = |env| test.parts.iter().filter(move |part| part.is_in(env)).collect();
+    envs.iter().map(move |&env| GuestCase { test, env, long, parts: parts(env) })
 }
 
 /// Runs the cases and counts their results.
@@ -527,6 +563,9 @@ fn count(case: &GuestCase, job: &Job, outcome: &Outcome, tally: &mut Tally) {
     let name = case.name();
     let explanation = report::explanation(outcome, &Symbols::of_image(&job.image));
     let faults = faults(case, outcome, &explanation);
+    for part in &case.parts {
+        count_part(part, case, outcome, &faults, tally);
+    }
     if outcome.verdict == Verdict::Skip && case.test.expected.verdict == Verdict::Success {
         tally.skip(&name, "the guest found that it does not apply here");
     } else if let (true, Some(why)) = (faults.is_empty(), outcome.second_try()) {
@@ -538,6 +577,23 @@ fn count(case: &GuestCase, job: &Job, outcome: &Outcome, tally: &mut Tally) {
         let reason = format!("{}\n{}{explanation}{beside}", faults.join("\n"), outcome.console);
         tally.fail(&name, &reason, outcome.took);
     }
+}
+
+/// Counts a part. Why it is not as it must be stands with its boot, if that is not as it must be either.
+fn count_part(part: &Part, case: &GuestCase, outcome: &Outcome, of_boot: &[String], tally: &mut Tally) {
+    let faults = part.faults(|text| told(outcome, text));
+    let name = part.name_in(case.env);
+    match (faults.is_empty(), of_boot.is_empty()) {
+        (true, _) => tally.pass(&name, 1, Duration::ZERO),
+        (false, true) => tally.fail(&name, &(faults.join("\n") + "\n" + &outcome.console), Duration::ZERO),
+        (false, false) => tally.fail(&name, &faults.join("\n"), Duration::ZERO),
+    }
+}
+
+/// Whether the guest or the command beside it has told this.
+fn told(outcome: &Outcome, text: &str) -> bool {
+    let beside = outcome.companion.as_ref().is_some_and(|companion| companion.output.contains(text));
+    beside || outcome.console.contains(text)
 }
 
 /// What is not as it must be.
@@ -564,8 +620,7 @@ fn faults(case: &GuestCase, outcome: &Outcome, explanation: &str) -> Vec<String>
     if case.test.beside.is_some() {
         faults.extend(fault_beside(outcome.companion.as_ref()));
     }
-    let beside = outcome.companion.as_ref().map(|it| it.output.as_str()).unwrap_or_default();
-    let told = |text: &str| [&outcome.console, explanation, beside].iter().any(|told| told.contains(text));
+    let told = |text: &str| told(outcome, text) || explanation.contains(text);
     faults.extend(
         expected.texts.iter().filter(|text| !told(text)).map(|text| format!("it does not tell: {text}")),
     );
@@ -610,7 +665,7 @@ mod tests {
     static CRASH: GuestTest = GuestTest::new("t", "fault").crashing().telling(&["stack overflow"]);
 
     fn case(env: Env) -> GuestCase {
-        GuestCase { test: &CRASH, env, long: false }
+        GuestCase { test: &CRASH, env, long: false, parts: Vec::new() }
     }
 
     fn outcome(ending: Ending, console: &str) -> Outcome {
@@ -635,7 +690,7 @@ mod tests {
 
     #[test]
     fn a_command_beside_a_guest_has_to_end_well_and_its_words_count() {
-        let case = GuestCase { test: &ACCOMPANIED, env: Env::Pv, long: false };
+        let case = GuestCase { test: &ACCOMPANIED, env: Env::Pv, long: false, parts: Vec::new() };
         let faults = |companion| {
             let guest = outcome(Ending::Poweroff, "Test result: SUCCESS\n");
             faults(&case, &Outcome { companion, ..guest }, "").len()
@@ -650,7 +705,7 @@ mod tests {
 
     #[test]
     fn a_guest_that_starts_again_with_its_verdict_has_a_fault() {
-        let case = GuestCase { test: &ACCOMPANIED, env: Env::Pv, long: false };
+        let case = GuestCase { test: &ACCOMPANIED, env: Env::Pv, long: false, parts: Vec::new() };
         let told = "Test result: SUCCESS\nheard\n";
         let count = |ending| faults(&case, &outcome(ending, told), "").len();
         assert_eq!(count(Ending::Reboot), count(Ending::Poweroff) + 1);

@@ -2,6 +2,7 @@
 //! Networks: real clients in the machine that the guest's interface leads to.
 
 use super::GuestTest;
+use super::part::Part;
 use crate::env::Env;
 
 /// Where there is a fast one.
@@ -21,21 +22,50 @@ const FETCH: &str = "curl -sS -m 100 http://192.0.2.2/file.bin | sha256sum";
 /// What that says, if it is what is on the disk.
 const FETCHED: &[&str] = &["7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a  -"];
 
+/// What an echo server off DHCP is asked beside.
+const ECHO: &[Part] = &[
+    Part::new("pings_of_all_sizes_are_answered", &[Env::Pv, Env::Kvm])
+        .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen])
+        .script(include_str!("network/ping.sh")),
+    Part::new("a_peer_behind_a_network_that_takes_less_gets_everything", &[Env::Pv])
+        .long_envs(&[Env::Pvh, Env::Kvm])
+        .script(include_str!("network/path.sh")),
+    Part::new("two_guests_find_each_other_by_name_and_talk", &[Env::Pv])
+        .long_envs(&[Env::Pvh, Env::Pvhvm])
+        .script(include_str!("network/pair.sh"))
+        .telling(&["guest.test is 192.0.2.2", "256 of 256 blocks", "5 of 5 datagrams"]),
+    Part::new("a_lease_and_its_connections_outlive_a_restart_of_the_backend", &[Env::Pv])
+        .long_envs(&[Env::Pvh, Env::Pvhvm])
+        .script(include_str!("network/lease.sh"))
+        .telling(&["echoed on the same connection", "announced"]),
+];
+
+/// What a web server is asked beside.
+const WEB: &[Part] = &[
+    Part::new("two_hundred_connections_in_turn_are_served", &[Env::Pv])
+        .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm])
+        .words("connections=24")
+        .script(include_str!("network/connections.sh"))
+        .telling(&["200 connections, 8 others all the time"]),
+    Part::new("packets_of_other_groups_stay_away", &[Env::Pv])
+        .long_envs(&[Env::Pvh, Env::Pvhvm])
+        .script(include_str!("network/groups.sh"))
+        .telling(&["only its own groups"]),
+];
+
+/// What is found out about an interface that came back.
+const CHECKSUMS: &[Part] = &[Part::new("checksums_are_right_where_nobody_else_fills_them_in", &[Env::Pvh])
+    .long_envs(&[Env::Pv, Env::Pvhvm])
+    .script(include_str!("network/checksums.sh"))
+    .telling(&["blank at first", "right without offload"])];
+
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
-    GuestTest::new("pings_of_all_sizes_are_answered", "echo")
-        .envs(&[Env::Pv, Env::Kvm])
-        .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen])
-        .words("ip=192.0.2.2/24,192.0.2.1")
-        .visited_by(include_str!("network/ping.sh")),
     GuestTest::new("what_is_sent_comes_back", "echo")
         .envs(&[Env::Pv, Env::Kvm, Env::Fv])
         .long_envs(&[Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::QemuXen])
-        .visited_by(include_str!("network/echo.sh")),
-    GuestTest::new("a_peer_behind_a_network_that_takes_less_gets_everything", "echo")
-        .envs(&[Env::Pv])
-        .long_envs(&[Env::Pvh, Env::Kvm])
-        .visited_by(include_str!("network/path.sh")),
+        .visited_by(include_str!("network/echo.sh"))
+        .showing(ECHO),
     GuestTest::new("what_is_sent_comes_back_to_who_looks_for_it", "echo")
         .envs(&[Env::Pvh])
         .long_envs(&[Env::Pv, Env::QemuXen])
@@ -50,20 +80,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .vcpus(4)
         .visited_by(concat!(include_str!("network/queues.sh"), include_str!("network/echo.sh")))
         .telling(&["4 queues"]),
-    GuestTest::new("packets_of_other_groups_stay_away", "httpd")
-        .in_pvh()
-        .visited_by(include_str!("network/groups.sh"))
-        .telling(&["only its own groups"]),
     GuestTest::new("web_clients_are_served", "httpd")
         .envs(&[Env::Pv, Env::Kvm])
         .long_envs(&[Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm, Env::QemuXen, Env::Fv])
-        .visited_by(include_str!("network/web.sh")),
-    GuestTest::new("two_hundred_connections_in_turn_are_served", "httpd")
-        .envs(&[Env::Pv])
-        .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm])
-        .words("connections=24")
-        .visited_by(include_str!("network/connections.sh"))
-        .telling(&["200 connections, 8 others all the time"]),
+        .visited_by(include_str!("network/web.sh"))
+        .showing(WEB),
     GuestTest::new("hosts_that_are_not_there_keep_nobody_out", "httpd")
         .envs(&[Env::Pv])
         .long_envs(&[Env::Pvh, Env::Pvhvm])
@@ -110,23 +131,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("client=192.0.2.1 time=3")
         .met_by(include_str!("network/iperf_server.sh"))
         .telling(&["iperf: sent ", "iperf: received ", "the server has received"]),
-    GuestTest::new("two_guests_find_each_other_by_name_and_talk", "echo")
-        .in_pv()
-        .visited_by(include_str!("network/pair.sh"))
-        .telling(&["guest.test is 192.0.2.2", "256 of 256 blocks", "5 of 5 datagrams"]),
-    GuestTest::new("checksums_are_right_where_nobody_else_fills_them_in", "echo")
-        .in_pvh()
-        .words("ip=192.0.2.2/24,192.0.2.1")
-        .visited_by(include_str!("network/checksums.sh"))
-        .telling(&["blank at first", "right without offload"]),
     GuestTest::new("an_interface_comes_back_under_load", "echo")
         .in_pvh()
         .words("ip=192.0.2.2/24,192.0.2.1")
-        .visited_by(include_str!("network/plug.sh")),
-    GuestTest::new("a_lease_and_its_connections_outlive_a_restart_of_the_backend", "echo")
-        .in_pv()
-        .visited_by(include_str!("network/lease.sh"))
-        .telling(&["echoed on the same connection", "announced"]),
+        .visited_by(include_str!("network/plug.sh"))
+        .showing(CHECKSUMS),
     GuestTest::new("without_an_interface_the_reason_is_told", "echo")
         .envs(&[Env::Pv])
         .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen])

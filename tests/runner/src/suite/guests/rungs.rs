@@ -56,8 +56,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["verified 1048576 bytes of hda"]),
     GuestTest::new("smoke_finds_everything_in_order_on_an_ahci_disk", "smoke")
         .booting_from(Boot::Disk)
-        .envs(&[Env::Pvhvm, Env::Hvm])
-        .long_envs(&[Env::HvmPvDrivers])
+        .envs(&[Env::Hvm])
+        .long_envs(&[Env::Pvhvm, Env::HvmPvDrivers])
         .settings(AHCI)
         .telling(&["entered by Multiboot2"]),
     // Not in guests of a lab machine: UEFI makes the machine's QEMU 10 end with an assertion of its own
@@ -71,6 +71,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .booting_from(Boot::Disk)
         .words("lines=ioapic loglevel=debug")
         .envs(&[Env::HvmPvDrivers])
+        .settings(AHCI)
         .telling(&["lines: I/O APIC", "upcall: event channels by interrupt line", ": interrupt 1"]),
     GuestTest::new("a_virtio_disk_is_read", "disk")
         .words("list sha256=vda flush=vda")

@@ -31,6 +31,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("vcpus_that_are_switched_off_stay_so_behind_a_bios")
         .envs(&[Env::Pvhvm])
         .settings(&["maxvcpus = 4", "hdtype = \"ahci\""])
+        .telling(&["entered by Multiboot2", "prism::boot: vcpus: 2\n"])
         .booting_from(Boot::Disk),
     GuestTest::new("four_vcpus_exchange_a_million_messages", "vcpus")
         .envs(&[Env::Pv])

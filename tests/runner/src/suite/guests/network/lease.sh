@@ -8,7 +8,7 @@ awaited() { # WHAT COMMAND...
     done
     echo "$what"
 }
-mkfifo /tmp/forth
+rm -f /tmp/forth; mkfifo /tmp/forth
 : >/tmp/back; : >/tmp/arp
 busybox nc 192.0.2.2 7 </tmp/forth >/tmp/back &
 exec 3>/tmp/forth
