@@ -17,31 +17,58 @@ macro_rules! with_common {
     };
 }
 
+/// What a server owes to its clients, of which the texts say how they reach it.
+macro_rules! served {
+    ($($text:expr),*) => {
+        with_common!($($text),*, include_str!("conditions/served.sh"))
+    };
+}
+
+/// Addresses of IPv4 for `served.sh`: the guest's, dom0's, and along a path that ends at these.
+macro_rules! ipv4 {
+    ($behind:literal) => {
+        concat!(
+            "length=24 guest=10.0.0.2 host=10.0.0.1 near=10.6.0.1 middle=10.6.0.2 wide=10.7.0.1 far=10.",
+            $behind,
+            ".200 hidden=10.",
+            $behind,
+            ".201 other=10.",
+            $behind,
+            ".202 behind=10.",
+            $behind,
+            ".200/30\n"
+        )
+    };
+}
+
+/// Addresses of IPv6 for `served.sh`.
+macro_rules! ipv6 {
+    () => {
+        "length=64 guest=fd00::2 host=fd00::1 near=fd06::1 middle=fd06::2 wide=fd07::1 far=fd07::2 \
+         hidden=fd07::3 other=fd07::4 behind=fd07::/64\n"
+    };
+}
+
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     SERVER
         .named("nobody_else_speaks_on_the_network")
         .in_pv_and_pvh()
         .words("ip=10.0.0.2/24,10.0.0.1")
-        .after(with_common!(include_str!("conditions/alone.sh"))),
-    SERVER
-        .named("nobody_else_speaks_on_the_network_and_the_host_is_busy")
-        .in_pvh()
-        .words("ip=10.0.0.2/24,10.0.0.1")
-        .after(with_common!("burn\n", include_str!("conditions/alone.sh"))),
+        .after(served!(ipv4!("7.0"), "blind=yes\n")),
     SERVER
         .named("the_network_has_ipv6_only")
-        .in_pv()
+        .in_pv_and_pvh()
         .words("ip=fd00::2/64,fd00::1")
-        .after(with_common!(include_str!("conditions/ipv6.sh"))),
+        .after(served!(ipv6!())),
     SERVER
         .named("dhcp_tells_of_a_router_that_does_not_advertise_itself")
-        .in_pvh()
-        .after(with_common!("router=,10.0.0.1\n", include_str!("conditions/lease.sh"))),
+        .in_pv_and_pvh()
+        .after(served!(ipv4!("7.0"), "lease=option:router,10.0.0.1 comes_and_goes=yes\n")),
     SERVER
         .named("dhcp_tells_of_no_router")
-        .in_pv()
-        .after(with_common!("router=\n", include_str!("conditions/lease.sh"))),
+        .in_pv_and_pvh()
+        .after(served!(ipv4!("0.0"), "lease=option:router\n")),
     SERVER
         .named("the_gateway_is_outside_of_the_prefix")
         .in_pvh()
@@ -53,4 +80,9 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("ip=10.0.0.2/24,10.0.0.1")
         .memory(128)
         .after(with_common!(include_str!("conditions/many.sh"))),
+    GuestTest::new("disks_are_slow_or_without_a_cache_and_the_guest_is_held_up", "disk")
+        .in_pv_and_pvh()
+        .seconds(240)
+        .words("await=xvda await=xvdb await=xvdc mix=xvda,1,32 mix=xvdb,2,8 mix=xvdc,3,16")
+        .after(with_common!(include_str!("conditions/disks.sh"))),
 ];

@@ -4,6 +4,6 @@ bridge 10.9.9.1/32
 ip route add 10.1.2.3/32 dev plain
 site
 connect
-begin 10.1.2.3
+begin http://10.1.2.3
 check 'a file of 8 MiB arrives whole' arrives 1 "$eight" curl -sS -m 60 http://10.1.2.3/eight.bin
 end

@@ -4,8 +4,8 @@
 failed=0
 burners=
 said=/var/log/xen/guest-$GUEST.log
-# A guest that is not let run would be there until its time limit.
-trap '[ $? -eq 0 ] || xl destroy $DOMID 2>/dev/null' EXIT
+# A guest that is not let run would be there until its time limit, and what keeps the host busy for ever.
+trap 'status=$?; leave_the_host_alone; [ $status -eq 0 ] || xl destroy $DOMID 2>/dev/null' EXIT
 
 check() {
     what=$1
@@ -53,7 +53,7 @@ connect() {
 begin() {
     xl unpause $DOMID
     for second in $(seq 60); do
-        curl -gsI -m 2 "http://$1/one.bin" >/dev/null && return
+        curl -gsI -m 2 "$1/one.bin" >/dev/null && return
         sleep 1
     done
     echo "it does not answer: $(tail -n 3 "$said")"
@@ -61,17 +61,64 @@ begin() {
     exit 1
 }
 
-# Takes dom0's processor, and the guest's as far as the scheduler lets it.
+# Takes dom0's processor by two loops, and the guest's by another domain, which does nothing else.
 burn() {
     for burner in 1 2; do
         (while :; do :; done) &
         burners="$burners $!"
     done
+    python3 -c "$spinner" >/tmp/spinner.elf
+    echo 'name="spinner" type="pv" memory=8 vcpus=1 cpus="1" kernel="/tmp/spinner.elf"' | tr ' ' '\n' >/tmp/spinner.cfg
+    xl create -q /tmp/spinner.cfg || exit 1
 }
+
+# Gives the processors back.
+leave_the_host_alone() {
+    [ -z "$burners" ] || { kill $burners; xl destroy spinner; } 2>/dev/null
+    burners=
+}
+
+# Whether the other domain has taken more time than it could have without running all along.
+is_spinning() {
+    xl list spinner
+    [ "$(xl list spinner | awk 'END { printf "%d", $NF }')" -ge 10 ]
+}
+
+# Has the guest not run for two seconds.
+rests() {
+    xl pause $DOMID
+    sleep 2
+    xl unpause $DOMID
+}
+
+# Sets dom0's date ahead by a day, then back by two, and then right.
+changes_the_date() {
+    for days in 1 -2 1; do
+        date -s "@$(($(date +%s) + 86400 * days))"
+        sleep 0.5
+    done
+}
+
+# A PV kernel of one instruction, which jumps to itself: an ELF header, a segment, the notes that Xen asks for.
+spinner='
+import struct, sys
+def note(kind, value):
+    return struct.pack("<III4s", 4, len(value), kind, b"Xen") + value
+base, code = 0x100000, 64 + 2 * 56
+number = lambda value: struct.pack("<Q", value)
+notes = note(1, number(base + code)) + note(3, number(0)) + note(4, number(0))
+notes += note(5, b"xen-3.0\0") + note(8, b"generic\0")
+size = code + 8 + len(notes)
+def segment(kind, start, size):
+    return struct.pack("<IIQQQQQQ", kind, 7, start, base + start, base + start, size, size, 8)
+head = b"\x7fELF" + bytes([2, 1, 1]) + bytes(9)
+head += struct.pack("<HHIQQQIHHHHHH", 2, 62, 1, base + code, 64, 0, 0, 64, 56, 2, 64, 0, 0)
+sys.stdout.buffer.write(head + segment(1, 0, size) + segment(4, code + 8, len(notes)) + b"\xeb\xfe" + bytes(6) + notes)
+'
 
 # Ends the guest, and with it the test.
 end() {
-    [ -z "$burners" ] || kill $burners
+    leave_the_host_alone
     if [ $failed -eq 0 ]; then xl shutdown $DOMID; else xl destroy $DOMID; fi
     losetup -D
     exit $failed
@@ -118,32 +165,82 @@ is_idle() {
     [ "$served" -gt 0 ] && [ "$idled" -le "${2:-12}" ]
 }
 
-# What the guest owes to whoever connects to it and says too little. This lasts until it has looked for routers in vain.
-bears_half_a_request() {
-    check 'half a request is answered by 408' python3 -c "$silence" half "$1"
-}
-
-# What it owes to whoever says nothing. It may be told how many entries into Xen more than usual is due meanwhile.
-bears_silence() {
-    python3 -c "$silence" idle "$1" >/tmp/idle 2>&1 &
+# What a connection costs on which nothing is said, by the entries into Xen.
+bears_idleness() {
+    python3 -c 'import socket, sys; socket.create_connection((sys.argv[1], 80), 20).recv(1)' "$1" &
     idle=$!
     sleep 1
-    check 'ten seconds with an idle connection cost nothing' is_idle "$@"
+    check 'ten seconds with an idle connection take no more entries than neighbours ask for' is_idle "$@"
     wait $idle
-    idle=$?
-    check 'an idle connection is closed after its limit' sh -c "cat /tmp/idle; exit $idle"
 }
 
-# Its limits are 15 and 10 seconds; a busy machine has more.
+# What the guest owes to whoever connects to it and says too little or nothing, while nothing else is asked of it.
+# This lasts until it has looked for routers in vain.
+bears_silence() {
+    python3 -c "$silence" "$1" $DOMID >/tmp/silence 2>&1
+    for owed in half idle cost; do
+        check "$2: $(sed -n "s/^$owed: //p" /tmp/silence)" owes $owed
+    done
+}
+owes() {
+    grep -q "^$1 holds" /tmp/silence || { cat /tmp/silence; return 1; }
+}
+
+# The limits are 15 and 10 seconds, to which a busy host adds; what it costs is taken from the ten seconds between
+# the fourth and the fourteenth.
 silence='
-import socket, sys
-peer = socket.create_connection((sys.argv[2], 80), 20)
-peer.settimeout(45)
-if sys.argv[1] == "half":
-    peer.sendall(b"GET / HTTP/1.1\r\nHo")
-    answer = peer.recv(1000)
-    assert answer.startswith(b"HTTP/1.1 408 "), answer
-else:
-    answer = peer.recv(1000)
-    assert answer == b"", answer
+import ctypes, socket, sys, time
+stat = ctypes.CDLL("libxenstat.so.4.20")
+stat.xenstat_init.restype = stat.xenstat_get_node.restype = stat.xenstat_node_domain.restype = ctypes.c_void_p
+stat.xenstat_domain_cpu_ns.restype = ctypes.c_ulonglong
+stat.xenstat_get_node.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+stat.xenstat_node_domain.argtypes = [ctypes.c_void_p, ctypes.c_uint]
+stat.xenstat_domain_cpu_ns.argtypes = [ctypes.c_void_p]
+handle = stat.xenstat_init()
+def taken():
+    domain = stat.xenstat_node_domain(stat.xenstat_get_node(handle, 0), int(sys.argv[2]))
+    return stat.xenstat_domain_cpu_ns(domain) / 1e9
+def tell(name, what, holds):
+    print("%s: %s" % (name, what))
+    if holds: print(name, "holds", flush=True)
+half, idle = (socket.create_connection((sys.argv[1], 80), 20) for time_of in range(2))
+begun = time.monotonic()
+passed = lambda: time.monotonic() - begun
+half.sendall(b"GET / HTTP/1.1\r\nHo")
+for peer in half, idle: peer.settimeout(45)
+time.sleep(4)
+before, since = taken(), passed()
+answer = half.recv(1000)
+is_right = answer.startswith(b"HTTP/1.1 408 ") and 9 < passed() < 15
+tell("half", "half a request is answered by 408 after %.1f s" % passed(), is_right)
+time.sleep(max(0, since + 10 - passed()))
+cost, lasted = taken() - before, passed() - since
+tell("cost", "%.1f s with an idle connection cost %.3f s of CPU" % (lasted, cost), cost < 0.2)
+answer = idle.recv(1000)
+tell("idle", "an idle connection is closed after %.1f s" % passed(), answer == b"" and 14 < passed() < 20)
+'
+
+# Half of those who ask for a connection seem to be on the link, half behind the router. None is there.
+flood='
+import socket, struct, sys
+def checksum(data):
+    total = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    while total >> 16:
+        total = (total & 0xffff) + (total >> 16)
+    return ~total & 0xffff
+wire = socket.socket(socket.AF_PACKET, socket.SOCK_RAW)
+wire.bind(("plain", 0))
+six = ":" in sys.argv[1]
+family, places = (socket.AF_INET6, ("fd00::1:%x", "fd99::%x")) if six else (socket.AF_INET, ("10.0.0.%d", "10.99.0.%d"))
+guest = socket.inet_pton(family, sys.argv[1])
+for host in range(80):
+    source = socket.inet_pton(family, places[host % 2] % (100 + host))
+    tcp = struct.pack("!HHIIHHHH", 5000 + host, 80, 77 * host, 0, 0x5002, 64240, 0, 0)
+    tcp = tcp[:16] + struct.pack("!H", checksum(source + guest + struct.pack("!II", len(tcp), 6) + tcp)) + tcp[18:]
+    ip = struct.pack("!IHBB", 0x60000000, len(tcp), 6, 64)
+    if not six:
+        ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), host, 0, 64, 6, 0)
+        ip = ip[:10] + struct.pack("!H", checksum(ip + source + guest))
+    kind = b"\x86\xdd" if six else b"\x08\0"
+    wire.send(bytes.fromhex("00163e000002") + b"\2\0\0\0\0" + bytes([host]) + kind + ip + source + guest + tcp)
 '
