@@ -327,7 +327,8 @@ impl State<'_> {
             return [config, None];
         };
         let is_long = frame.len().saturating_sub(ETHERNET_HEADER) > mtu;
-        if is_long && !wire.divides() {
+        // The stack asked for less room than a long datagram takes. What is wrong is found at the next frame.
+        if is_long && !(wire.divides() && wire.can_send(frame.len()).unwrap_or(false)) {
             self.send_pieces(frame, mtu);
         } else {
             wire.send_within(frame, mtu);

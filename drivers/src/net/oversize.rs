@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Frames that are longer than the network takes. The stack is told of an MTU some times as large as the
-//! network's, and makes so many TCP segments as one: what it does for each, it does less often. They leave as
-//! such where the backend takes them apart (the module `train`), and else are taken apart here, like long
-//! packets of other kinds.
+//! Frames that are longer than the network takes. The stack is told of the largest MTU that there can be, and
+//! divides nothing itself. (smoltcp can make fragments of IPv4, but puts a wrong checksum into ICMP messages
+//! that it divides: it also sums what longer ones have left behind in its buffer.)
+//!
+//! It makes several TCP segments as one: what it does for each, it does less often. They leave as such where
+//! the backend takes them apart (the module `train`), and else are taken apart here, like long packets of
+//! other kinds.
 //!
 //! Peers never see that MTU, but that DHCP's option for the longest message tells it. The segment size in our
 //! SYNs is the network's, and one that peers' SYNs allow is raised for the stack only if it is at least that.
@@ -21,9 +24,9 @@ use super::train::{LONGEST_HEADERS, Segment};
 const HEADERS_IPV4: usize = 20 + 20;
 const HEADERS_IPV6: usize = 40 + 20;
 
-/// The MTU that the stack is told of on a network of `mtu`, if it may make `segments` as one. Headers of IPv6
-/// are longer, but each of its segments is shorter by as much.
-pub(super) fn mtu_for_stack(mtu: usize, segments: usize) -> usize {
+/// The longest packet of TCP segments on a network of `mtu`, if the stack may make `segments` as one. Headers
+/// of IPv6 are longer, but each of its segments is shorter by as much.
+pub(super) fn most_of_segments(mtu: usize, segments: usize) -> usize {
     HEADERS_IPV4 + size_on(mtu, HEADERS_IPV4) * most_segments(mtu, segments)
 }
 
@@ -264,11 +267,11 @@ mod tests {
     }
 
     #[test]
-    fn the_stack_is_told_of_what_segments_fit_into() {
-        assert_eq!(mtu_for_stack(1500, 8), 40 + 8 * 1460);
-        assert_eq!(mtu_for_stack(1500, 1), 1500);
+    fn segments_fit_into_what_room_is_asked_for() {
+        assert_eq!(most_of_segments(1500, 8), 40 + 8 * 1460);
+        assert_eq!(most_of_segments(1500, 1), 1500);
         for mtu in 68..=MOST_MTU {
-            let most = mtu_for_stack(mtu, 8);
+            let most = most_of_segments(mtu, 8);
             assert!((mtu..=MOST_MTU).contains(&most), "{mtu}");
             for (is_ipv4, headers) in [(true, HEADERS_IPV4), (false, HEADERS_IPV6)] {
                 let mut frame = syn(is_ipv4, &with_size(u16::MAX));

@@ -42,13 +42,12 @@ impl<'k> Port<'k> {
     /// `guard`.
     pub fn new(interface: Arc<Interface<'k>>, properties: Properties, mut guard: Guard<'k>) -> Self {
         guard.allow_segments(properties.segments);
-        let sent = vec![0; longest(properties)];
         Self {
             interface,
             properties,
             guard,
             received: vec![0; LONGEST],
-            sent,
+            sent: vec![0; LONGEST],
             budget: BUDGET,
             again: (0, 0),
             was_up: false,
@@ -58,7 +57,7 @@ impl<'k> Port<'k> {
     /// Puts the next packet into the buffer, and returns its length; or else has `waker` woken
     /// when there is one.
     fn next(&mut self, waker: &Waker) -> Option<usize> {
-        let longest = longest(self.properties);
+        let longest = most_at_once(self.properties);
         let mut state = self.interface.state();
         state.stack = Some(waker.clone());
         state.is_full = false;
@@ -126,9 +125,9 @@ impl<'k> Port<'k> {
         Some(length)
     }
 
-    /// Whether there is room for the longest frame; if not, has `waker` woken when there is.
+    /// Whether there is room for the longest frame of TCP segments; if not, has `waker` woken when there is.
     fn has_room(&mut self, waker: &Waker) -> bool {
-        let longest = longest(self.properties);
+        let longest = most_at_once(self.properties);
         let mut state = self.interface.state();
         let room = state.has_room(longest);
         state.is_full = !matches!(room, Ok(true));
@@ -193,7 +192,8 @@ impl<'k> Driver for Port<'k> {
 
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
-        capabilities.max_transmission_unit = longest(self.properties);
+        // The stack divides nothing: what is too long is divided behind it.
+        capabilities.max_transmission_unit = LONGEST;
         // Done here, or by the backend.
         capabilities.checksum.tcp = Checksum::None;
         capabilities.checksum.udp = Checksum::None;
@@ -206,9 +206,10 @@ impl<'k> Driver for Port<'k> {
     }
 }
 
-/// The longest frame that the stack makes.
-fn longest(Properties { mtu, segments, .. }: Properties) -> usize {
-    ETHERNET_HEADER + oversize::mtu_for_stack(mtu, segments)
+/// The longest frame of TCP segments that the stack makes. For a longer one, of another kind, there need not be
+/// room: its pieces wait.
+fn most_at_once(Properties { mtu, segments, .. }: Properties) -> usize {
+    ETHERNET_HEADER + oversize::most_of_segments(mtu, segments)
 }
 
 /// A packet that came in: a copy, which nobody else can change.
@@ -232,9 +233,6 @@ pub struct Outgoing<'a, 'k> {
 
 impl TxToken for Outgoing<'_, '_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, make: F) -> R {
-        if length > self.buffer.len() {
-            self.buffer.resize(length, 0);
-        }
         let frame = self.buffer.get_mut(..length).unwrap_or_default();
         let result = make(frame);
         let Some(mtu) = self.guard.outgoing(frame, self.mtu) else { return result };
