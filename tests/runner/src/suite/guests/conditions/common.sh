@@ -10,8 +10,9 @@ trap 'status=$?; leave_the_host_alone; [ $status -eq 0 ] || xl destroy $DOMID 2>
 check() {
     what=$1
     shift
+    asked=$(cut -d. -f1 /proc/uptime)
     if "$@" >/tmp/check 2>&1; then
-        echo "ok: $what"
+        echo "ok: $what ($(($(cut -d. -f1 /proc/uptime) - asked)) s)"
     else
         echo "FAILED: $what"
         tail -n 5 /tmp/check
