@@ -5,6 +5,7 @@ pub mod beside;
 pub mod board;
 pub mod direct;
 pub mod emulation;
+pub mod hotplug;
 pub mod kvm;
 pub mod neighbour;
 pub mod places;
@@ -21,6 +22,7 @@ use std::time::Duration;
 use anyhow::Result;
 use beside::{Beside, Companion};
 use board::Board;
+use hotplug::Hotplug;
 use sha2::{Digest, Sha256};
 use spent::{Part, Spent};
 
@@ -95,6 +97,8 @@ pub struct Job {
     pub backend: Backend,
     /// Whether it has a network interface.
     pub network: bool,
+    /// Whose scripts connect these devices of a guest of `xl`.
+    pub hotplug: Hotplug,
     /// What is typed on its console.
     pub typed: Option<Typed>,
     /// What its machine does beside it.
@@ -127,6 +131,7 @@ impl Job {
             disks: Vec::new(),
             backend: Backend::Kernel,
             network: false,
+            hotplug: Hotplug::Distribution,
             typed: None,
             beside: None,
             watched: false,

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{Job, Outcome, kvm, xl};
+use super::{Job, Outcome, hotplug, kvm, xl};
 use crate::lab::Lab;
 use crate::lab::agent::Agent;
 use crate::lab::machine::{Machine, Role};
@@ -34,6 +34,7 @@ impl Session {
         if snapshot.role == Role::Xen {
             // What Xen says from now on is about guests.
             machine.agent.check("xl dmesg -c >/dev/null")?;
+            hotplug::prepare(&mut machine.agent)?;
         }
         Ok(Self {
             machine,

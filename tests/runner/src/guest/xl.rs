@@ -326,7 +326,8 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
             Env::Pvhvm | Env::HvmPvDrivers => ",model=e1000",
             _ => "",
         };
-        lines.push(format!("vif = [ \"mac={mac},bridge={bridge}{kind}\" ]"));
+        let script = job.hotplug.of_network();
+        lines.push(format!("vif = [ \"mac={mac},bridge={bridge}{kind}{script}\" ]"));
     }
     let disks = disk_words(job, disks);
     if !disks.is_empty() {
@@ -365,8 +366,10 @@ fn disk_words(job: &Job, disks: &[String]) -> Vec<String> {
     }
     let prefix = if job.env == Env::Hvm { "hd" } else { "xvd" };
     let backend = match job.backend {
-        Backend::Kernel => "",
-        Backend::Qemu => ",backendtype=qdisk",
+        // A device model opens the disk by itself.
+        Backend::Kernel if is_hvm(job.env) => String::new(),
+        Backend::Kernel => job.hotplug.of_disk(),
+        Backend::Qemu => ",backendtype=qdisk".to_owned(),
     };
     let letters = 'a'..='d';
     disks

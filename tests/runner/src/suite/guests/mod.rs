@@ -35,6 +35,7 @@ use crate::env::{Env, Place};
 use crate::grid::{self, Grid};
 use crate::guest::beside::{Beside, Companion, When};
 use crate::guest::board::Board;
+use crate::guest::hotplug::Hotplug;
 use crate::guest::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, schedule};
 use crate::host;
 use crate::image::symbols::Symbols;
@@ -399,6 +400,7 @@ impl GuestCase {
             disks: boot.with_boot_disk(image, &words, data, dir)?,
             backend: self.test.disk.unwrap_or(Backend::Kernel),
             network: self.test.network,
+            hotplug: Hotplug::Lab,
             typed: self.test.typed,
             beside: self.beside(),
             watched: false,
