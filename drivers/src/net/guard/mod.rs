@@ -230,7 +230,9 @@ impl<'k> Guard<'k> {
     fn heed(&mut self, message: &TooBig, frame: &mut [u8], mtu: usize) -> u8 {
         let now = (self.now)();
         let TooBig { mtu: told, quoted, sequence } = message;
-        let (wire, size) = (quoted.tuple(Direction::Out), quoted.end);
+        let wire = quoted.tuple(Direction::Out);
+        // A host that routes may have been given several segments as one, and quote their common header.
+        let size = if quoted.protocol == TCP { quoted.end.min(mtu) } else { quoted.end };
         let Secret { offset, place } = self.random.of_connection(&wire);
         let flow = self.flows.get(&wire, place).filter(|flow| flow.is_under_way(*sequence));
         let is_under_way = match quoted.protocol {

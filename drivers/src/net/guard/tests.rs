@@ -391,6 +391,17 @@ fn who_knows_what_is_on_its_way_is_believed() {
 }
 
 #[test]
+fn a_router_that_is_given_several_segments_as_one_is_believed() {
+    for is_ipv4 in [true, false] {
+        let (mut guard, _) = guard();
+        let ends = Ends { ours: 80, theirs: 5000, is_ipv4, ..ENDS };
+        let sent = send_data(&mut guard, ends, 1000, 8 * 1440);
+        assert_eq!(after(&mut guard, ends, too_big(&sent, 1500)), 1500, "a segment would have got through");
+        assert_eq!(after(&mut guard, ends, too_big(&sent, 1400)), 1400);
+    }
+}
+
+#[test]
 fn who_does_not_know_what_is_on_its_way_changes_nothing() {
     for is_ipv4 in [true, false] {
         let (mut guard, _) = guard();
