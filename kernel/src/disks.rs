@@ -59,7 +59,8 @@ pub(crate) async fn all() -> Vec<Arc<Disk>> {
         Ok(disks) => disks,
         Err(TimeoutError) => {
             let pending = DISKS.pending();
-            warn!("disks are still looked for after {LONGEST_SCAN}; going on without those: {pending:?}");
+            let seconds = LONGEST_SCAN.as_secs();
+            warn!("disks are still looked for after {seconds} seconds; going on without those: {pending:?}");
             DISKS.working()
         }
     }

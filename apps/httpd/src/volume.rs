@@ -15,6 +15,7 @@ use core::cell::RefCell;
 
 use prism::blocking::{self, wait};
 use prism::disks::{self, Bytes, Disk};
+use prism::embassy_time::{Duration, Instant, TimeoutError, with_deadline};
 use prism::sync::blocking_mutex::raw::NoopRawMutex;
 use prism::sync::channel::Channel;
 use prism::sync::signal::Signal;
@@ -28,6 +29,10 @@ pub(crate) const WINDOW: usize = 64 << 10;
 
 /// Instead of a disk's name: the first that has a file system.
 const ANY: &str = "disk";
+
+/// Seconds for disks to be read as far as it takes to know their file systems: those whose backends never answer
+/// must not keep others from being served, which have a second each by then.
+const LONGEST_MOUNT: u64 = 60;
 
 /// Requests that wait; more wait to be put there.
 const REQUESTS: usize = 4;
@@ -77,15 +82,18 @@ impl Volume {
         };
         let (disk, number) = context.disk_or_partition(root).await.ok_or_else(missing)?;
         let number = number.and_then(|number| number.try_into().ok());
-        let mounted = Self::mount_disk(context, disk, number).await?;
+        let end = Instant::now() + Duration::from_secs(LONGEST_MOUNT);
+        let mounted = Self::mount_disk(context, disk, number, end).await?;
         Ok(mounted.map_err(|error| format!("root={root}: {error}"))?)
     }
 
     /// The volume of the first disk that has one, as a whole or in the partition of this number; `None` if
     /// none has.
     pub(crate) async fn mount_any(context: &Context, number: Option<usize>) -> prism::Result<Option<Self>> {
-        for disk in context.disks().await {
-            match Self::mount_disk(context, Arc::clone(&disk), number).await? {
+        let disks = context.disks().await;
+        let end = Instant::now() + Duration::from_secs(LONGEST_MOUNT);
+        for disk in disks {
+            match Self::mount_disk(context, Arc::clone(&disk), number, end).await? {
                 Ok(volume) => {
                     println!("httpd: the files are those of {}", disk.name());
                     return Ok(Some(volume));
@@ -96,11 +104,12 @@ impl Volume {
         Ok(None)
     }
 
-    /// The volume of a disk, or what is wrong with it.
+    /// The volume of a disk, or what is wrong with it, which is known at `end`.
     async fn mount_disk(
         context: &Context,
         disk: Arc<Disk>,
         number: Option<usize>,
+        end: Instant,
     ) -> prism::Result<prism::Result<Self>> {
         let sector_size = disk.geometry().sector_size as usize;
         let disk = Arc::new(disks::bytes(disk));
@@ -119,7 +128,9 @@ impl Volume {
                 failed.signal(Err(format!("{error}").into()));
             }
         })?;
-        Ok(told.wait().await.map(|()| volume))
+        let end = end.max(Instant::now() + Duration::from_secs(1));
+        let silent = |TimeoutError| Err("it does not answer; look at its backend".into());
+        Ok(with_deadline(end, told.wait()).await.unwrap_or_else(silent).map(|()| volume))
     }
 
     async fn ask<T>(&self, request: impl FnOnce(Answer<T>) -> Request) -> T {

@@ -17,7 +17,8 @@ def ask(kind, payload, transaction=0):
     if words == b"EAGAIN\0": raise BlockingIOError
     assert answer == kind, (payload, words)
     return words
-# The backend looks at a device when its directory is there: all of it has to come at once.
+# The backend looks at a device when its directory is there: all of it has to come at once. Without a name for its
+# thread a disk is connected, and served by nobody.
 def add(*device):
     while True:
         transaction = int(ask(6, b"\0").strip(b"\0"))
@@ -40,11 +41,12 @@ def write(transaction, kind, number, front, back):
             ask(11, ("%s/%s" % (path, name)).encode() + b"\0" + str(word).encode(), transaction)
 for disk in range(39):
     number = 202 << 8 | disk << 4 if disk < 16 else 1 << 28 | disk << 8
+    name = "xvd" + (chr(97 + disk) if disk < 26 else "a" + chr(97 + disk - 26))
     disk = {"virtual-device": number, "device-type": "disk"}
-    add("vbd", number, disk, {"physical-device": "%x:%x" % (os.major(device), os.minor(device)), "mode": "r"})
+    add("vbd", number, disk, {"dev": name, "physical-device": "%x:%x" % (os.major(device), os.minor(device)), "mode": "r"})
 for interface in range(1, 16):
     mac = "00:16:3e:00:01:%02x" % interface
-    add("vif", interface, {"handle": interface, "mac": mac}, {"handle": interface, "mac": mac})
+    add("vif", interface, {"handle": interface, "mac": mac}, {"handle": interface, "mac": mac, "script": "none"})
 '
 python3 -c "$devices" $DOMID "$empty" || exit 1
 site xvdan
