@@ -2,13 +2,13 @@
 //! How long reads take, for those who compare.
 
 use prism::disks::Disk;
-use prism::task::{Duration, sleep};
-use prism::{println, time};
+use prism::embassy_time::{Duration, with_timeout};
+use prism::{Context, println, time};
 
 use crate::pipeline::{Order, Reads};
 
-/// How long a [`mark`] lasts: who sees it on the console may have to start something.
-const PAUSE: Duration = Duration::from_secs(2);
+/// How long a [`mark`] lasts at most: who sees it on the console may have to start something.
+const LONGEST_MARK: Duration = Duration::from_secs(10);
 
 /// The order that a word means.
 pub(crate) fn order(word: &str) -> prism::Result<Order> {
@@ -27,9 +27,10 @@ pub(crate) async fn run(disk: &Disk, reads: Reads) -> prism::Result<bool> {
     Ok(true)
 }
 
-/// Says something, and sleeps for two seconds.
-pub(crate) async fn mark(text: &str) -> bool {
+/// Says something, and waits for a line on the console, for ten seconds at most.
+pub(crate) async fn mark(context: &Context, text: &str) -> bool {
     println!("mark {text}");
-    sleep(PAUSE).await;
+    // Nobody has to answer.
+    let _ = with_timeout(LONGEST_MARK, context.read_line(80)).await;
     true
 }

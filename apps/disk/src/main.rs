@@ -11,7 +11,7 @@
 //! - `read=xvda,DEPTH,COUNT`: reads COUNT blocks of 4 KiB at random places, so many at once
 //! - `bench=xvda,random,DEPTH,SIZE,COUNT`: reads COUNT blocks of SIZE bytes (or `sequential`), so many
 //!   at once, and says how long that took
-//! - `mark=TEXT`: says so, and sleeps for two seconds
+//! - `mark=TEXT`: says so, and waits for a line on the console, for ten seconds at most
 //! - `spread=xvda,COUNT`: reads COUNT blocks of 4 KiB on each vCPU
 //! - `grow=xvda`: reads until the disk is larger, and then its end
 //! - `hammer=xvda`: reads again and again, until the disk is taken away
@@ -75,7 +75,7 @@ async fn main(context: Context) -> prism::Result<Verdict> {
                 watch::spread(&context, find(&context, disk).await?, count.parse()?).await?
             }
             ("grow", [disk]) => watch::grow(&*find(&context, disk).await?).await?,
-            ("mark", [text]) => bench::mark(text).await,
+            ("mark", [text]) => bench::mark(&context, text).await,
             ("hammer", [disk]) => hammer(&*find(&context, disk).await?).await?,
             ("await", [disk]) => {
                 drop(context.wait_for_disk(disk).await);

@@ -4,16 +4,12 @@
 mod reads;
 
 use std::process::ExitCode;
-use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 use std::{env, io::Write};
 
 use anyhow::{Context, Result, bail};
 
 use reads::{Order, Reads};
-
-/// How long a mark lasts.
-const PAUSE: Duration = Duration::from_secs(2);
 
 fn main() -> ExitCode {
     let result = env::args().skip(1).try_for_each(|word| run(&word));
@@ -29,7 +25,8 @@ fn run(word: &str) -> Result<()> {
     match word.split_once('=') {
         Some(("mark", text)) => {
             say(&format!("mark {text}"));
-            sleep(PAUSE);
+            // Who traces says when that has begun, or ended.
+            std::io::stdin().read_line(&mut String::new())?;
         }
         Some(("bench", value)) => {
             let arguments: Vec<&str> = value.split(',').collect();

@@ -5,6 +5,14 @@ trace() {
     xentrace -D -S 256 -e 0x0ffff000 "$1" >/dev/null 2>&1 &
     tracer=$!
 }
+# Waits until there is something in the trace, for five seconds at most.
+traces() {
+    i=0
+    until [ -s "$1" ] || [ $i -ge 50 ]; do
+        sleep 0.1
+        i=$((i + 1))
+    done
+}
 trace_end() {
     kill -INT $tracer
     wait $tracer

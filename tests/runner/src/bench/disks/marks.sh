@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Traces what lies between the marks on the guest's console.
+# Traces what lies between the marks on the guest's console, and answers each when that has begun, or ended.
+answer() {
+    echo >"$(xenstore-read /local/domain/$DOMID/console/tty)"
+}
 n=0
 rm -f /tmp/bench* /tmp/lines
 mkfifo /tmp/lines
@@ -7,8 +10,16 @@ tail -n +1 -f "/var/log/xen/guest-$GUEST.log" >/tmp/lines &
 tail=$!
 while read -r line; do
     case "$line" in
-    'mark begin'*) n=$((n + 1)); trace /tmp/bench$n ;;
-    'mark end'*) trace_end ;;
+    'mark begin'*)
+        n=$((n + 1))
+        trace /tmp/bench$n
+        traces /tmp/bench$n
+        answer
+        ;;
+    'mark end'*)
+        trace_end
+        answer
+        ;;
     'Test result'*) break ;;
     esac
 done </tmp/lines

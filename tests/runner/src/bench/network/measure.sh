@@ -7,11 +7,7 @@ measure() {
     "$@" || exit 1
     echo '--- traced'
     trace /tmp/traced
-    i=0
-    until [ -s /tmp/traced ] || [ $i -ge 50 ]; do
-        sleep 0.1
-        i=$((i + 1))
-    done
+    traces /tmp/traced
     "$@" || exit 1
     trace_end
     echo '--- trace'

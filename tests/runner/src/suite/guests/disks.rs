@@ -77,7 +77,7 @@ const GROW: &str = "f=/tmp/grow.img; rm -f $f; truncate -s 8M $f; d=$(losetup -f
 const DISCARD: &str = "f=/tmp/discard.img; dd if=/dev/urandom of=$f bs=1M count=8 2>/dev/null; \
      xl block-attach $DOMID format=raw,vdev=xvdb,target=$f; l=/var/log/xen/guest-$GUEST.log; \
      i=0; until grep -qs 'mark discarded' $l || [ $i -gt 300 ]; do sleep 0.2; i=$((i + 1)); done; \
-     echo \"KiB left: $(du -k $f | cut -f1)\"";
+     echo \"KiB left: $(du -k $f | cut -f1)\"; echo >$(xenstore-read /local/domain/$DOMID/console/tty)";
 
 /// Status 0 if the guest has read what Linux has in the file that is its CD.
 const SAME_CD: &str = "f=/bin/busybox; h=$(head -c $(($(stat -c %s $f) / 512 * 512)) $f | sha256sum | cut -c-64); \
