@@ -52,20 +52,29 @@ pub struct Working {
     pub idle: Duration,
 }
 
-/// Runs all jobs and reports each outcome with its job's index; gives the workers' times.
+/// Runs all jobs and reports each outcome with its job's index; gives the workers' times. The last worker does
+/// something else first, which takes as much of the machine as its jobs do.
 ///
 /// # Errors
 /// If the lab cannot be built or its machines do not start.
-pub fn run(lab: &Lab, jobs: &[Job], mut report: impl FnMut(usize, Outcome)) -> Result<Vec<Working>> {
+pub fn run(
+    lab: &Lab,
+    jobs: &[Job],
+    first: impl FnOnce() + Send,
+    mut report: impl FnMut(usize, Outcome),
+) -> Result<Vec<Working>> {
     let shares = shares(lab, jobs)?;
-    let workers = if lends_twice(&shares) { 1 } else { WORKERS };
-    let queue = Mutex::new(shares);
+    let others = if lends_twice(&shares) { 0 } else { WORKERS - 1 };
+    let queue = &Mutex::new(shares);
     let begun = Instant::now();
     let (sender, receiver) = mpsc::channel();
     let busy = thread::scope(|scope| {
-        let start = |sender: Outcomes, queue| scope.spawn(move || Worker::new(lab).work(queue, &sender));
-        let workers: Vec<_> = (0..workers).map(|_| start(sender.clone(), &queue)).collect();
-        drop(sender);
+        let start = |sender: Outcomes| scope.spawn(move || Worker::new(lab).work(queue, &sender));
+        let mut workers: Vec<_> = (0..others).map(|_| start(sender.clone())).collect();
+        workers.push(scope.spawn(move || {
+            first();
+            Worker::new(lab).work(queue, &sender)
+        }));
         receiver.into_iter().try_for_each(|(index, outcome)| {
             report(index, outcome?);
             Ok::<(), anyhow::Error>(())

@@ -107,6 +107,19 @@ pub const TESTS: &[HostTest] = &[
     HostTest::new("the_lab_keeps_its_promises", RUNNER, TEST_LAB).needing_lab(),
 ];
 
+/// A test that has run: what came of it, and how long it took.
+type Ended<'t> = (&'t HostTest, Result<(bool, String)>, Duration);
+
+/// Runs them, one after the other, in a place of its own beside something else.
+pub fn run_beside<'t>(project: &Project, tests: &[&'t HostTest]) -> Vec<Ended<'t>> {
+    tests.iter().map(|test| test.run(project)).collect()
+}
+
+/// Counts tests that have run.
+pub fn count(ended: Vec<Ended<'_>>, tally: &mut Tally) {
+    ended.into_iter().for_each(|(test, output, took)| test.count(output, took, tally));
+}
+
 /// Runs them, two at a time, and counts their results. Those that build in the same folder follow each other,
 /// as cargo would have them wait; while one of them links or runs, the others have a processor.
 pub fn run(project: &Project, tests: &[&HostTest], tally: &mut Tally) {
@@ -117,10 +130,8 @@ pub fn run(project: &Project, tests: &[&HostTest], tally: &mut Tally) {
             let mine = tests.iter().filter(move |test| test.builds_beside() == beside);
             scope.spawn(move || {
                 for test in mine {
-                    let begun = Instant::now();
-                    let output = test.output(project);
                     // Whoever receives it lives as long.
-                    let _ = sender.send((test, output, begun.elapsed()));
+                    let _ = sender.send(test.run(project));
                 }
             });
         }
@@ -143,6 +154,12 @@ impl HostTest {
             Some(&"doc") => "documents",
             _ => "tests",
         }
+    }
+
+    fn run(&self, project: &Project) -> Ended<'_> {
+        let begun = Instant::now();
+        let output = self.output(project);
+        (self, output, begun.elapsed())
     }
 
     fn count(&self, output: Result<(bool, String)>, took: Duration, tally: &mut Tally) {

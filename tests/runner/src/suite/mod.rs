@@ -123,19 +123,18 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
     }
     tally.begin("checks of images");
     images::run(project, &choice, &mut tally);
-    tally.begin("tests of the lab");
     if let Some(lab) = lab {
+        tally.begin("the rest of the lab's build");
         lab.end(&mut tally);
     }
-    host::run(project, &in_lab, &mut tally);
     if choice != Choice::Quick {
-        run_more(project, &choice, &mut tally)?;
+        run_more(project, &choice, &in_lab, &mut tally)?;
     }
     Ok(tally.finish())
 }
 
 /// Runs the tests that take more than this machine's compiler.
-fn run_more(project: &Project, choice: &Choice, tally: &mut Tally) -> Result<()> {
+fn run_more(project: &Project, choice: &Choice, in_lab: &[&HostTest], tally: &mut Tally) -> Result<()> {
     tally.begin("fuzzing");
     fuzz::run(project, choice, tally)?;
     tally.begin("tests with machines of their own");
@@ -145,7 +144,10 @@ fn run_more(project: &Project, choice: &Choice, tally: &mut Tally) -> Result<()>
     drop(shared);
     let all = guests::cases();
     let cases: Vec<GuestCase> = all.iter().cloned().filter_map(|case| case.chosen_by(choice)).collect();
-    guests::run(project, &cases, tally)?;
+    // They run one guest at a time: beside others.
+    let mut ended = Vec::new();
+    guests::run(project, &cases, || ended = host::run_beside(project, in_lab), tally)?;
+    host::count(ended, tally);
     if *choice == Choice::All {
         let long: Vec<GuestCase> = all.into_iter().filter_map(|case| case.chosen_by(&Choice::Long)).collect();
         let long: usize = long.iter().map(|case| case.names().len()).sum();

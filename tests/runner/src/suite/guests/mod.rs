@@ -460,7 +460,12 @@ fn case_in(test: &'static GuestTest, envs: &'static [Env], long: bool) -> impl I
 ///
 /// # Errors
 /// If the lab fails.
-pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<()> {
+pub fn run(
+    project: &Project,
+    cases: &[GuestCase],
+    first: impl FnOnce() + Send,
+    tally: &mut Tally,
+) -> Result<()> {
     tally.begin("building guests");
     let peer = cases.iter().any(GuestCase::needs_peer).then(|| build::build_peer(project)).transpose()?;
     if !cases.is_empty() {
@@ -490,7 +495,7 @@ pub fn run(project: &Project, cases: &[GuestCase], tally: &mut Tally) -> Result<
         }
     }
     tally.begin("guests");
-    let workers = schedule::run(&project.lab(), &jobs, |index, outcome| {
+    let workers = schedule::run(&project.lab(), &jobs, first, |index, outcome| {
         tally.spend(&started[index].name(), outcome.spent);
         count(started[index], &jobs[index], &outcome, tally);
     })?;
