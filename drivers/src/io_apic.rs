@@ -2,6 +2,8 @@
 //! An I/O APIC: leads devices' interrupt lines to the local APICs of CPUs (Intel 82093AA datasheet,
 //! chapter 3).
 
+use alloc::vec::Vec;
+
 use crate::registers::Registers;
 
 /// Bytes of registers that are used: the select register and the window (section 3.1).
@@ -88,6 +90,38 @@ impl<R: Registers> IoApic<R> {
     }
 }
 
+/// The I/O APICs of a machine, whose inputs are counted through.
+#[derive(Debug)]
+pub struct IoApics<R: Registers>(Vec<(u32, IoApic<R>)>);
+
+impl<R: Registers> Default for IoApics<R> {
+    fn default() -> Self {
+        Self(Vec::new())
+    }
+}
+
+/// Of each, the number of its first input.
+impl<R: Registers> FromIterator<(u32, IoApic<R>)> for IoApics<R> {
+    fn from_iter<I: IntoIterator<Item = (u32, IoApic<R>)>>(apics: I) -> Self {
+        Self(apics.into_iter().collect())
+    }
+}
+
+impl<R: Registers> IoApics<R> {
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Leads the input of this number among all of them there from now on; false if there is no such input.
+    pub fn lead(&self, number: u32, route: Route) -> bool {
+        let leads = |(first, apic): &(u32, IoApic<R>)| {
+            number.checked_sub(*first).is_some_and(|input| apic.lead(input, route))
+        };
+        self.0.iter().any(leads)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::cell::{Cell, RefCell};
@@ -155,6 +189,24 @@ mod tests {
         assert_eq!(apic.inputs(), 120);
         assert!(apic.registers.written.borrow().iter().all(|(register, _)| *register <= 0xff));
         assert!(apic.lead(119, ROUTE) && !apic.lead(120, ROUTE));
+    }
+
+    #[test]
+    fn inputs_are_counted_through_several_of_them() {
+        let apics: IoApics<_> = [24, 0, 60]
+            .map(|first| (first, IoApic::new(Fake::new(0x0017_0011)).unwrap()))
+            .into_iter()
+            .collect();
+        let written = |index: usize| std::mem::take(&mut *apics.0[index].1.registers.written.borrow_mut());
+        (0..3).for_each(|index| drop(written(index)));
+        assert!(apics.lead(23, ROUTE) && apics.lead(25, ROUTE));
+        assert_eq!(
+            [0, 1, 2].map(|index| written(index).last().copied()),
+            [Some((0x12, 0x35)), Some((0x3e, 0x35)), None]
+        );
+        assert!(!apics.lead(48, ROUTE) && !apics.lead(59, ROUTE) && !apics.lead(u32::MAX, ROUTE));
+        assert!(apics.lead(83, ROUTE) && !apics.lead(84, ROUTE));
+        assert!(!apics.is_empty() && IoApics::<Fake>::default().is_empty());
     }
 
     #[test]

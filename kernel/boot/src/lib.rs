@@ -26,6 +26,7 @@ pub mod door;
 pub mod e820;
 pub mod frames;
 pub mod grid;
+pub mod lines;
 pub mod mp_table;
 pub mod services;
 pub mod symbols;

@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod lines;
 pub mod rate;
 pub mod request;
 pub mod round;

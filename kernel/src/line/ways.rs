@@ -1,36 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! By which interrupt controllers lines arrive.
-//!
-//! A line below 16 comes through a PC's 8259s where there are any, as firmware leads PCI's lines
-//! there, and only ACPI's methods tell what else they are led to. Any other comes through an I/O APIC.
+//! The interrupt controllers that lines arrive by, each the [way](prism_boot::lines) that was chosen for it.
 
 use alloc::format;
 use alloc::string::{String, ToString};
-use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
 
 use log::warn;
 use prism_arch::lines::{FIRST_VECTOR, LINES, PIC_LINES};
 use prism_boot::controllers::{Controllers, Input, Polarity, Signal, Trigger};
+use prism_boot::lines::{self, Places, Way};
 use prism_boot::services::Lines;
 use prism_drivers::io_apic::{self, IoApic, Route};
 use prism_drivers::pic;
 use spin::Mutex;
 
-use super::OPEN;
+use super::PLACES;
 use crate::apic;
 use crate::ports::CpuPorts;
 use crate::registers::{self, MappedRegisters};
 
 /// The I/O APICs there are.
-#[derive(Default)]
-pub(crate) struct IoApics(Vec<Placed>);
-
-/// An I/O APIC, and the number of its first input.
-struct Placed {
-    first: u32,
-    apic: IoApic<MappedRegisters>,
-}
+pub(crate) type IoApics = io_apic::IoApics<MappedRegisters>;
 
 /// Finds the I/O APICs that firmware tells of, and closes their inputs.
 pub(crate) fn find(controllers: &Controllers) -> IoApics {
@@ -40,16 +29,9 @@ pub(crate) fn find(controllers: &Controllers) -> IoApics {
             .map_err(|error| error.to_string())
             .and_then(|registers| IoApic::new(registers).ok_or_else(|| "nothing answers".into()));
         let warn = |reason: &String| warn!("the I/O APIC at {:#x} is not used: {reason}", told.address);
-        Some(Placed { first: told.first, apic: apic.inspect_err(warn).ok()? })
+        Some((told.first, apic.inspect_err(warn).ok()?))
     });
-    IoApics(placed.collect())
-}
-
-impl IoApics {
-    /// Whether there are none.
-    pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
+    placed.collect()
 }
 
 /// By what lines arrive.
@@ -57,8 +39,7 @@ pub(crate) struct Ways {
     chosen: Lines,
     controllers: Controllers,
     io_apics: IoApics,
-    /// Input number `led[i]` arrives at place `PIC_LINES + i`.
-    led: Mutex<Vec<u32>>,
+    led: Mutex<Places<{ LINES - PIC_LINES }>>,
 }
 
 impl Ways {
@@ -70,61 +51,39 @@ impl Ways {
     /// The place at which interrupts of line `number` arrive from now on; `None` if they cannot. What counts
     /// as a signal is what the line's device tells, else what firmware does.
     pub(super) fn open(&self, number: u32, signal: Option<Signal>) -> Option<usize> {
-        let (pic, io_apic) = match self.chosen {
-            Lines::Both => (true, true),
-            Lines::Pic => (true, false),
-            Lines::IoApic => (false, true),
-            Lines::None => (false, false),
-        };
-        match u8::try_from(number) {
-            Ok(line) if pic && usize::from(line) < PIC_LINES => Some(open_pic(line)),
-            _ if io_apic => {
-                let told = self.controllers.input(number);
-                self.lead(Input { signal: signal.unwrap_or(told.signal), ..told })
-            }
-            _ => None,
+        match lines::way(self.chosen, &self.controllers, number, signal)? {
+            Way::Pic(line) => Some(open_pic(line)),
+            Way::IoApic(input) => self.led.lock().of(input.number, |place| self.lead(input, place).is_some()),
         }
     }
 
     /// What leads to a place, in words.
     pub(super) fn name(&self, place: u8) -> String {
-        let input = usize::from(place).checked_sub(PIC_LINES);
-        match input.and_then(|index| self.led.lock().get(index).copied()) {
+        match self.led.lock().input(place.into()) {
             Some(input) => format!("I/O APIC, input {input}"),
             None => format!("8259, line {place}"),
         }
     }
 
-    /// Leads an input to a place, unless it is led to one.
-    fn lead(&self, input: Input) -> Option<usize> {
-        let mut led = self.led.lock();
-        if let Some(index) = led.iter().position(|number| *number == input.number) {
-            return Some(PIC_LINES + index);
-        }
-        let place = PIC_LINES + led.len();
-        let vector = u8::try_from(place).ok().filter(|_| place < LINES)?.checked_add(FIRST_VECTOR)?;
-        let apic_id = u8::try_from(apic::get()?.own_id()).ok()?;
+    /// Leads an input to a place, if there is such an input.
+    fn lead(&self, input: Input, place: usize) -> Option<()> {
+        let place = u8::try_from(place).ok()?;
         let route = Route {
-            vector,
-            apic_id,
+            vector: place.checked_add(FIRST_VECTOR)?,
+            apic_id: u8::try_from(apic::get()?.own_id()).ok()?,
             level: input.signal.trigger == Trigger::Level,
             low: input.signal.polarity == Polarity::Low,
         };
-        let leads = |Placed { first, apic }: &Placed| {
-            input.number.checked_sub(*first).is_some_and(|input| apic.lead(input, route))
-        };
-        self.io_apics.0.iter().any(leads).then(|| {
+        self.io_apics.lead(input.number, route).then(|| {
             // What came before this is still noted.
-            OPEN.fetch_or(1 << place, Ordering::Relaxed);
-            led.push(input.number);
-            place
+            PLACES.open(place);
         })
     }
 }
 
 /// Opens a line of the 8259s.
 fn open_pic(line: u8) -> usize {
-    if OPEN.fetch_or(1 << line, Ordering::Relaxed) & 1 << line == 0 {
+    if PLACES.open(line) {
         if let Some(apic) = apic::get() {
             apic.let_pic_through();
         }
