@@ -9,67 +9,39 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use prism_arch::{cpu, vcpu};
-use prism_executor::rate::Rate;
-use spin::Once;
-use xen::time::{Clock, Monotonic, WallClock};
+use prism_executor::deadline;
+use prism_executor::time::{NoDate, Time};
+pub(crate) use prism_executor::time::{Source, Wall};
+use xen::time::Clock;
 
-/// The clock in use.
-#[derive(Clone, Copy)]
-pub(crate) enum Source {
-    /// Xen's or KVM's: numbers in shared memory that turn time stamps into nanoseconds.
-    Paravirtual(Clock),
-    /// The time-stamp counter of known frequency.
-    Timestamp { khz: u64 },
-}
-
-/// What makes a time a date.
-#[derive(Clone, Copy)]
-pub(crate) enum Wall {
-    /// The date at which the paravirtual clock, which must be the one in use, showed zero.
-    Paravirtual(WallClock),
-    /// The date at which [`nanoseconds`] was zero.
-    AtStart(Duration),
-}
-
-static SOURCE: Once<Source> = Once::new();
-/// The paravirtual clocks of vCPUs from 1 on: what one shows holds on its own vCPU only.
-static OTHERS: [Once<Clock>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
-/// The time since the clock was chosen.
-static TIME: Monotonic<{ vcpu::MOST }> = Monotonic::new();
-/// What makes a time a date.
-static WALL: Once<Wall> = Once::new();
+static TIME: Time<{ vcpu::MOST }> = Time::new();
 /// Whether the wall clock was asked for and could not be read, to say it once.
 static WALL_FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Uses `source` from now on.
 pub(crate) fn choose(source: Source) {
-    TIME.start(read(source).unwrap_or(0));
-    SOURCE.call_once(|| source);
+    TIME.start(source, vcpu::number(), cpu::timestamp);
 }
 
 /// Uses `clock` on vCPU `number`, if the source is of its kind.
 pub(crate) fn add_vcpu(number: u32, clock: Clock) {
-    if let Some(place) = OTHERS.get(number as usize) {
-        place.call_once(|| clock);
-    }
+    TIME.add_vcpu(number, clock);
 }
 
 /// Makes the clock of the vCPU that calls one with those of the others, while another vCPU looks at its own.
 pub(crate) fn join() {
-    if let Some(source) = SOURCE.get() {
-        TIME.join(vcpu::number(), || read(*source));
-    }
+    TIME.join(vcpu::number(), cpu::timestamp);
 }
 
 /// Tells the date from `wall` on.
 pub(crate) fn choose_wall_clock(wall: Wall) {
-    WALL.call_once(|| wall);
+    TIME.choose_wall_clock(wall);
 }
 
 /// Nanoseconds since the clock was chosen, early in boot. Never goes back, on whatever vCPU it is
 /// asked.
 pub fn nanoseconds() -> u64 {
-    SOURCE.get().map_or(0, |source| TIME.now(vcpu::number(), || read(*source)))
+    TIME.now(vcpu::number(), cpu::timestamp)
 }
 
 /// Time since 1970-01-01 00:00 UTC, as the host has it. `None` where nobody tells: no hypervisor, or one
@@ -79,25 +51,17 @@ pub fn nanoseconds() -> u64 {
 /// counts 32 up to its start, which end in the year 2106, and tells of its clock as it was at boot; a
 /// PC's own clock is read at boot too, and is exact to the second.
 pub fn wall_clock() -> Option<Duration> {
-    let now = match (WALL.get()?, SOURCE.get()?) {
-        (Wall::Paravirtual(base), source) => read(*source).and_then(|reading| base.at(reading)),
-        (Wall::AtStart(date), _) => date.checked_add(Duration::from_nanos(nanoseconds())),
-    };
-    if now.is_none() && !WALL_FAILED.swap(true, Ordering::Relaxed) {
+    let date = TIME.date(vcpu::number(), cpu::timestamp);
+    if date == Err(NoDate::Unreadable) && !WALL_FAILED.swap(true, Ordering::Relaxed) {
         log::warn!("the wall clock cannot be read: the hypervisor never finishes changing it");
     }
-    now
+    date.ok()
 }
 
 /// The paravirtual clock's own reading `from_now` nanoseconds ahead, as hypercalls take it;
 /// `None` if another clock is in use.
 pub fn xen_deadline(from_now: u64) -> Option<u64> {
-    match SOURCE.get() {
-        Some(Source::Paravirtual(first)) => {
-            own(first).nanoseconds(cpu::timestamp).map(|now| now.saturating_add(from_now))
-        }
-        _ => None,
-    }
+    TIME.reading_in(vcpu::number(), cpu::timestamp, from_now)
 }
 
 /// A time of [`nanoseconds`] as the paravirtual clock of the vCPU that calls shows it, which is how
@@ -108,44 +72,20 @@ pub(crate) fn to_xen(time: u64) -> u64 {
 
 /// Frequency of the time-stamp counter in kHz, if that is known.
 pub(crate) fn timestamp_khz() -> Option<u64> {
-    match SOURCE.get()? {
-        Source::Paravirtual(clock) => clock.timestamp_khz(),
-        Source::Timestamp { khz } => Some(*khz),
-    }
+    TIME.timestamp_khz()
 }
 
-fn read(source: Source) -> Option<u64> {
-    match source {
-        Source::Paravirtual(first) => own(&first).nanoseconds(cpu::timestamp),
-        Source::Timestamp { khz } => Some(Rate::of_khz(khz).nanoseconds(cpu::timestamp())),
-    }
-}
-
-/// The clock of the vCPU that calls; `first` is vCPU 0's.
-fn own(first: &Clock) -> &Clock {
-    match vcpu::number() {
-        0 => first,
-        number => OTHERS.get(number as usize).and_then(Once::get).unwrap_or(first),
-    }
-}
-
-/// A point in time that something must not outlast.
-///
-/// Before there is a clock, a deadline is a number of looks at it instead.
-pub(crate) struct Deadline {
-    end: u64,
-    looks: u64,
-}
+/// A point in time that something must not outlast: the clock's, as soon as there is one.
+pub(crate) struct Deadline(deadline::Deadline);
 
 impl Deadline {
     /// `nanoseconds` from now.
     pub(crate) fn after(nanoseconds: u64) -> Self {
-        Self { end: self::nanoseconds().saturating_add(nanoseconds), looks: nanoseconds / 100 }
+        Self(deadline::Deadline::after(self::nanoseconds(), nanoseconds))
     }
 
     /// Whether it has passed.
     pub(crate) fn passed(&mut self) -> bool {
-        self.looks = self.looks.saturating_sub(1);
-        if SOURCE.get().is_some() { nanoseconds() >= self.end } else { self.looks == 0 }
+        self.0.passed(TIME.has_begun().then(nanoseconds))
     }
 }

@@ -8,6 +8,7 @@ use core::task::Waker;
 use embassy_time_driver::Driver;
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::vcpu;
+use prism_executor::alarm::OneShot;
 use prism_executor::timers::Timers;
 use spin::Mutex;
 use xen::vcpu::set_singleshot_timer;
@@ -50,25 +51,21 @@ pub(crate) fn next() -> Option<u64> {
 pub(crate) struct XenAlarm {
     channel: EventChannel,
     vcpu: u32,
-    /// When it goes off; `u64::MAX` if it isn't set.
-    at: u64,
+    set: OneShot,
 }
 
 impl XenAlarm {
     /// The alarm of `vcpu`, if Xen has one.
     pub(crate) fn new(vcpu: u32) -> Option<Self> {
         let channel = EventChannel::virtual_interrupt(VIRQ_TIMER, vcpu).ok()?;
-        Some(Self { channel, vcpu, at: u64::MAX })
+        Some(Self { channel, vcpu, set: OneShot::new() })
     }
 
     /// Makes sure that it goes off at `at` or before. Only for the vCPU whose alarm it is.
     pub(crate) fn set(&mut self, at: u64) {
         if self.channel.take_and_open() {
-            self.at = u64::MAX;
+            self.set.gone_off();
         }
-        // One that is set for an earlier time goes off too early, which is cheaper than two calls.
-        if at < self.at && set_singleshot_timer(&Hypervisor, self.vcpu, time::to_xen(at)).is_ok() {
-            self.at = at;
-        }
+        self.set.set(at, || set_singleshot_timer(&Hypervisor, self.vcpu, time::to_xen(at)).is_ok());
     }
 }

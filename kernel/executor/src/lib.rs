@@ -9,10 +9,13 @@
 
 extern crate alloc;
 
+pub mod alarm;
+pub mod deadline;
 pub mod lines;
 pub mod rate;
 pub mod request;
 pub mod round;
 pub mod sleep;
 pub mod spin;
+pub mod time;
 pub mod timers;

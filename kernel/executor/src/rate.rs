@@ -25,8 +25,18 @@ impl Rate {
     }
 }
 
+/// Watches something for `nanoseconds` by the clock `now`, and says how many have passed. A clock that stands
+/// still does not keep us: each of so many looks takes some time.
+pub fn watch(nanoseconds: u64, now: impl Fn() -> u64) -> u64 {
+    let start = now();
+    let mut passed = (0..nanoseconds).map(|_| now().saturating_sub(start));
+    passed.find(|passed| *passed >= nanoseconds).unwrap_or(nanoseconds)
+}
+
 #[cfg(test)]
 mod tests {
+    use core::cell::Cell;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -42,6 +52,23 @@ mod tests {
     fn three_ghz_are_three_ticks_a_nanosecond() {
         let rate = Rate::of_khz(3_000_000);
         assert_eq!((rate.nanoseconds(3_000_000_000), rate.ticks(1000)), (1_000_000_000, 3001));
+    }
+
+    #[test]
+    fn what_is_watched_lasts_as_long_as_the_clock_says() {
+        let clock = Cell::new(500);
+        let slow = || clock.replace(clock.get() + 300);
+        assert_eq!(watch(1_000, slow), 1_200);
+    }
+
+    #[test]
+    fn a_clock_that_stands_still_is_not_watched_for_ever() {
+        let looks = Cell::new(0);
+        let still = || {
+            looks.set(looks.get() + 1);
+            7
+        };
+        assert_eq!((watch(1_000, still), looks.get()), (1_000, 1_001));
     }
 
     proptest! {

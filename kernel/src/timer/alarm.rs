@@ -4,7 +4,7 @@
 use prism_arch::cpu;
 use prism_boot::services::Timer;
 use prism_drivers::{pic, pit};
-use prism_executor::rate::Rate;
+use prism_executor::rate::{self, Rate};
 
 use super::XenAlarm;
 use crate::ports::CpuPorts;
@@ -48,11 +48,7 @@ impl Alarm {
 
     fn by_counts() -> Option<Self> {
         let apic = apic::get()?;
-        let khz = apic.measure_khz(|| {
-            let start = time::nanoseconds();
-            // A clock that stands still does not keep us: each look takes some time.
-            (0..WATCH).map(|_| time::nanoseconds() - start).find(|passed| *passed >= WATCH).unwrap_or(WATCH)
-        })?;
+        let khz = apic.measure_khz(|| rate::watch(WATCH, time::nanoseconds))?;
         apic.use_counts(TIMER_VECTOR);
         Some(Self::Count { khz })
     }

@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A time limit that holds before there is a clock.
+
+/// A point in time that something must not outlast.
+///
+/// Before there is a clock, a deadline is a number of looks at it instead.
+#[derive(Clone, Copy, Debug)]
+pub struct Deadline {
+    end: u64,
+    looks: u64,
+}
+
+/// Nanoseconds that a look is taken to last.
+const LOOK: u64 = 100;
+
+impl Deadline {
+    /// `nanoseconds` from `now`, which is zero before there is a clock.
+    pub const fn after(now: u64, nanoseconds: u64) -> Self {
+        Self { end: now.saturating_add(nanoseconds), looks: nanoseconds / LOOK }
+    }
+
+    /// Looks whether it has passed; `now` is the time, if there is a clock.
+    pub const fn passed(&mut self, now: Option<u64>) -> bool {
+        self.looks = self.looks.saturating_sub(1);
+        match now {
+            Some(now) => now >= self.end,
+            None => self.looks == 0,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn with_a_clock_it_passes_when_its_time_has_come_however_often_it_is_looked_at() {
+        let mut deadline = Deadline::after(5_000, 1_000);
+        assert!((0..100).all(|_| !deadline.passed(Some(5_999))));
+        assert!(deadline.passed(Some(6_000)) && deadline.passed(Some(7_000)));
+        assert!(Deadline::after(5_000, 0).passed(Some(5_000)));
+    }
+
+    #[test]
+    fn without_a_clock_it_passes_after_so_many_looks() {
+        let mut deadline = Deadline::after(0, 1_000);
+        assert_eq!([(); 11].map(|()| deadline.passed(None)).iter().position(|passed| *passed), Some(9));
+        assert!(deadline.passed(None), "and stays so");
+        assert!(Deadline::after(0, 0).passed(None));
+    }
+
+    #[test]
+    fn a_clock_that_begins_meanwhile_counts_from_then_on() {
+        let mut deadline = Deadline::after(0, 1_000);
+        assert!((0..5).all(|_| !deadline.passed(None)));
+        assert!((0..100).all(|_| !deadline.passed(Some(999))));
+        assert!(deadline.passed(Some(1_000)));
+    }
+
+    #[test]
+    fn one_without_end_never_passes() {
+        let mut deadline = Deadline::after(u64::MAX - 1, u64::MAX);
+        assert!(!deadline.passed(Some(u64::MAX - 1)) && !deadline.passed(None));
+    }
+}
