@@ -3,7 +3,8 @@
 //!
 //! An event is a bit that another domain, Xen or a vCPU of ours sets, at a [`Port`]. Here events
 //! are data, not interrupts: [`Events`] is the memory in which they arrive, a vCPU that has nothing
-//! else to do waits for them, and [`Table`] wakes the task that waits for each.
+//! else to do waits for them, and [`Table`] wakes the task that waits for each. [`Dispatch`] is both, for all
+//! vCPUs of a domain.
 //!
 //! # A port's life
 //!
@@ -19,7 +20,7 @@
 //! A port is open only while somebody waits for it. Whoever is woken by an event looks at all there
 //! is to do before it opens the port again: an event that comes meanwhile is found by
 //! [`open`](Events::open), and one that comes again and again interrupts nobody. A waiter that finds
-//! nothing, again and again, opens its port later and later: [`Backoff`] says when (XSA-332, XSA-391).
+//! nothing, again and again, opens its port later and later: [`Pace`] says when (XSA-332, XSA-391).
 //!
 //! # Two ways of keeping events
 //!
@@ -70,10 +71,12 @@
 
 mod atomic;
 mod backoff;
+mod dispatch;
 mod events;
 mod fifo;
 #[cfg(all(test, loom))]
 mod model;
+mod pace;
 mod queues;
 mod table;
 mod two_level;
@@ -87,8 +90,10 @@ use crate::error::Result;
 use crate::hypercall::{Hypercall, command};
 
 pub use backoff::Backoff;
+pub use dispatch::{Dispatch, Earlier};
 pub use events::{Abi, Events};
 pub use fifo::{FIFO_PORTS, Fifo};
+pub use pace::Pace;
 pub use table::{Slot, Table};
 pub use two_level::{Bits, PORTS, TwoLevel};
 

@@ -2,6 +2,7 @@
 //! Events in both ABIs against the fake hypervisor.
 
 mod abis;
+mod dispatch;
 mod fifo;
 mod lists;
 mod threads;

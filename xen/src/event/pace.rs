@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! When a port is opened again.
+
+use super::Backoff;
+
+/// When a port is opened again, by what its events came with. Times are nanoseconds of any clock.
+///
+/// ```
+/// use xen::event::Pace;
+///
+/// let mut pace = Pace::new();
+/// pace.found_nothing(1_000_000);
+/// assert_eq!(pace.open_at(), None);
+/// (0..2).for_each(|_| pace.found_nothing(5_000_000));
+/// assert_eq!(pace.open_at(), Some(6_000_000));
+/// pace.found_work();
+/// assert_eq!(pace.open_at(), None);
+/// ```
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Pace {
+    backoff: Backoff,
+    open_at: Option<u64>,
+}
+
+impl Pace {
+    /// It may be opened.
+    pub const fn new() -> Self {
+        Self { backoff: Backoff::new(), open_at: None }
+    }
+
+    /// The time before which it is not to be opened; `None` if it may be now.
+    pub const fn open_at(&self) -> Option<u64> {
+        self.open_at
+    }
+
+    /// That time has come.
+    pub const fn waited(&mut self) {
+        self.open_at = None;
+    }
+
+    /// The last event came with work.
+    pub const fn found_work(&mut self) {
+        self.backoff.found_work();
+        self.open_at = None;
+    }
+
+    /// The last event came without, and it is `now`: of many in a row each has the port opened later.
+    pub const fn found_nothing(&mut self, now: u64) {
+        let hold = self.backoff.found_nothing();
+        self.open_at = if hold == 0 { None } else { Some(now.saturating_add(hold)) };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_peer_that_only_raises_events_is_listened_to_eight_times_a_second() {
+        let (mut pace, mut now, mut opened) = (Pace::new(), 0, 0);
+        while now < 10_000_000_000 {
+            pace.found_nothing(now);
+            now = pace.open_at().unwrap_or(now);
+            pace.waited();
+            assert_eq!(pace.open_at(), None);
+            opened += 1;
+        }
+        assert!((80..=90).contains(&opened), "{opened}");
+    }
+
+    #[test]
+    fn a_time_beyond_all_clocks_is_the_last_one() {
+        let mut pace = Pace::new();
+        (0..20).for_each(|_| pace.found_nothing(u64::MAX - 1));
+        assert_eq!(pace.open_at(), Some(u64::MAX));
+    }
+}
