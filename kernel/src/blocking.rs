@@ -11,14 +11,12 @@
 //! ```
 
 use alloc::rc::Rc;
-use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::fmt;
 use core::future::Future;
 use core::num::NonZeroUsize;
-use core::pin::{Pin, pin};
 use core::sync::atomic::{AtomicPtr, Ordering};
-use core::task::{Context, Poll, Waker};
+use core::task::Waker;
 
 use corosensei::stack::{Stack, StackPointer};
 use corosensei::{Coroutine, CoroutineResult, Yielder};
@@ -26,8 +24,8 @@ use log::warn;
 use prism_arch::machine::Machine;
 use prism_arch::vcpu;
 use prism_boot::PAGE_SIZE;
-use prism_boot::translations::{Epoch, Translations};
-use spin::{Mutex, Once};
+use prism_executor::blocking::{self, Body, Pages, Run, Stacks};
+use spin::Once;
 
 use crate::exec;
 use crate::memory::{self, Frames};
@@ -40,12 +38,8 @@ static MACHINE: Once<&'static dyn Machine> = Once::new();
 /// What runs on a stack of its own on each vCPU now, if anything.
 static RUNNING: [AtomicPtr<Exit>; vcpu::MOST] = [const { AtomicPtr::new(core::ptr::null_mut()) }; vcpu::MOST];
 
-/// Stacks that are not in use. They are never given back: below each lies a page that is not mapped
-/// any more.
-static STACKS: Mutex<Vec<OwnStack>> = Mutex::new(Vec::new());
-
-/// Who may remember their guard pages as mapped: vCPUs share stacks.
-static GUARDS: Translations<{ vcpu::MOST }> = Translations::new();
+/// Stacks that are not in use.
+static STACKS: Stacks<{ vcpu::MOST }> = Stacks::new();
 
 /// Makes stacks possible.
 pub(crate) fn begin(machine: &'static dyn Machine) {
@@ -71,7 +65,7 @@ pub async fn run<T: 'static>(body: impl FnOnce() -> T + 'static) -> Result<T, No
         swap_running(own.get());
         body()
     });
-    Ok(Run { coroutine: Some(coroutine), exit, detached: false }.await)
+    Ok(Run::new(OnStack { coroutine, exit }).await)
 }
 
 /// Waits for `future` in code that [`run`] runs; other tasks go on meanwhile.
@@ -85,16 +79,7 @@ pub fn wait<F: Future>(future: F) -> F::Output {
     let exit = running.and_then(|exit| unsafe { exit.as_ref() }).expect("called by what `run` runs");
     // SAFETY: the coroutine's own, alive as long as it runs.
     let yielder = unsafe { &*exit.yielder };
-    let mut future = pin!(future);
-    loop {
-        let waker = exit.waker.borrow().clone();
-        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            return output;
-        }
-        drop(waker);
-        let waker = yielder.suspend(());
-        exit.waker.replace(waker);
-    }
+    blocking::wait(future, &exit.waker, || yielder.suspend(()))
 }
 
 /// There is no memory for another stack.
@@ -123,40 +108,30 @@ fn swap_running(exit: *mut Exit) -> *mut Exit {
     }
 }
 
-/// A body on its way.
-struct Run<T: 'static> {
-    coroutine: Option<Coroutine<Waker, (), T, OwnStack>>,
+/// A body, and what it leaves its stack by.
+struct OnStack<T: 'static> {
+    coroutine: Coroutine<Waker, (), T, OwnStack>,
     exit: Rc<Cell<*mut Exit>>,
-    /// Nobody waits for it any more.
-    detached: bool,
 }
 
-impl<T: 'static> Future for Run<T> {
+impl<T: 'static> Body for OnStack<T> {
     type Output = T;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+    fn resume(&mut self, waker: Waker) -> Option<T> {
         let before = swap_running(self.exit.get());
-        let waker = context.waker().clone();
-        let result = self.coroutine.as_mut().map(|coroutine| coroutine.resume(waker));
+        let result = self.coroutine.resume(waker);
         swap_running(before);
         match result {
-            Some(CoroutineResult::Return(value)) => {
-                self.coroutine = None;
-                Poll::Ready(value)
-            }
-            Some(CoroutineResult::Yield(())) | None => Poll::Pending,
+            CoroutineResult::Return(value) => Some(value),
+            CoroutineResult::Yield(()) => None,
         }
     }
-}
 
-impl<T: 'static> Drop for Run<T> {
-    fn drop(&mut self) {
-        let Some(coroutine) = self.coroutine.take_if(|coroutine| coroutine.started()) else { return };
-        if self.detached {
-            // There was no room for a task. What is on the stack may be in use elsewhere: it stays.
-            return core::mem::forget(coroutine);
-        }
-        let rest = Self { coroutine: Some(coroutine), exit: Rc::clone(&self.exit), detached: true };
+    fn has_started(&self) -> bool {
+        self.coroutine.started()
+    }
+
+    fn detach(rest: Run<Self>) {
         if let Err(error) = exec::spawn(async { drop(rest.await) }) {
             warn!("code that blocks was given up and never ends, its stack is lost: {error}");
         }
@@ -164,36 +139,44 @@ impl<T: 'static> Drop for Run<T> {
 }
 
 /// Memory for a stack, with a page below it that is not mapped. Dropped, it is there for the next one.
-struct OwnStack {
-    /// Address of that page.
-    start: u64,
-    /// When it was unmapped.
-    guarded: Epoch,
-}
+struct OwnStack(Option<blocking::Stack>);
 
 impl OwnStack {
     fn take() -> Option<Self> {
         let machine = MACHINE.get()?;
-        if let Some(stack) = STACKS.lock().pop() {
-            if GUARDS.must_flush(vcpu::number(), stack.guarded) {
-                machine.flush_translations();
-            }
-            return Some(stack);
-        }
-        let start = memory::take_zeroed(PAGE_SIZE + STACK_BYTES)?;
-        // A stack without a guard would end in somebody else's memory: rather none.
-        if let Err(error) = machine.unmap_page(start, &mut Frames) {
-            log::warn!("no stack, as it would have no guard page: {error}");
-            memory::give_back(start, PAGE_SIZE + STACK_BYTES);
-            return None;
-        }
-        Some(Self { start, guarded: GUARDS.unmapped(vcpu::number()) })
+        STACKS.take(vcpu::number(), &Mapped(*machine)).map(|stack| Self(Some(stack)))
+    }
+
+    fn start(&self) -> u64 {
+        self.0.as_ref().map_or(0, blocking::Stack::start)
     }
 }
 
 impl Drop for OwnStack {
     fn drop(&mut self) {
-        STACKS.lock().push(Self { start: self.start, guarded: self.guarded });
+        self.0.take().into_iter().for_each(|stack| STACKS.keep(stack));
+    }
+}
+
+/// The allocator's memory, mapped by the machine.
+struct Mapped(&'static dyn Machine);
+
+impl Pages for Mapped {
+    fn take(&self) -> Option<u64> {
+        memory::take_zeroed(PAGE_SIZE + STACK_BYTES)
+    }
+
+    fn give_back(&self, start: u64) {
+        memory::give_back(start, PAGE_SIZE + STACK_BYTES);
+    }
+
+    fn guard(&self, start: u64) -> bool {
+        let unmapped = self.0.unmap_page(start, &mut Frames);
+        unmapped.inspect_err(|error| warn!("no stack, as it would have no guard page: {error}")).is_ok()
+    }
+
+    fn forget(&self) {
+        self.0.flush_translations();
     }
 }
 
@@ -201,11 +184,11 @@ impl Drop for OwnStack {
 // coroutine at a time: whoever has the value.
 unsafe impl Stack for OwnStack {
     fn base(&self) -> StackPointer {
-        pointer(self.start + PAGE_SIZE + STACK_BYTES)
+        pointer(self.start() + PAGE_SIZE + STACK_BYTES)
     }
 
     fn limit(&self) -> StackPointer {
-        pointer(self.start)
+        pointer(self.start())
     }
 }
 

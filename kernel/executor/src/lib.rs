@@ -10,6 +10,7 @@
 extern crate alloc;
 
 pub mod alarm;
+pub mod blocking;
 pub mod deadline;
 pub mod lines;
 pub mod rate;

@@ -1,0 +1,364 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Code that blocks, made to wait like a task: on which stack it runs, and what becomes of it when nobody
+//! waits for it any more.
+//!
+//! What is on a stack cannot be undone without unwinding: a body that has started runs to its end.
+
+use alloc::vec::Vec;
+use core::cell::RefCell;
+use core::future::Future;
+use core::pin::{Pin, pin};
+use core::task::{Context, Poll, Waker};
+
+use prism_boot::translations::{Epoch, Translations};
+use spin::Mutex;
+
+/// Code on a stack of its own.
+pub trait Body: Unpin + Sized {
+    /// What it returns.
+    type Output;
+
+    /// Has it go on until it waits, with a `waker` for that; returns what it returned, if it has ended.
+    fn resume(&mut self, waker: Waker) -> Option<Self::Output>;
+
+    /// Whether it has ever gone on: there is something on its stack.
+    fn has_started(&self) -> bool;
+
+    /// Has the rest of one that nobody waits for run in a task of its own. If there is no room for that,
+    /// `rest` is dropped.
+    fn detach(rest: Run<Self>);
+}
+
+/// A body on its way.
+#[derive(Debug)]
+pub struct Run<B: Body> {
+    body: Option<B>,
+    /// Nobody waits for it any more.
+    detached: bool,
+}
+
+impl<B: Body> Run<B> {
+    /// One that has not started.
+    pub const fn new(body: B) -> Self {
+        Self { body: Some(body), detached: false }
+    }
+}
+
+impl<B: Body> Future for Run<B> {
+    type Output = B::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<B::Output> {
+        match self.body.as_mut().and_then(|body| body.resume(context.waker().clone())) {
+            Some(output) => {
+                self.body = None;
+                Poll::Ready(output)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<B: Body> Drop for Run<B> {
+    fn drop(&mut self) {
+        let Some(body) = self.body.take_if(|body| body.has_started()) else { return };
+        if self.detached {
+            // There was no room for a task. What is on the stack may be in use elsewhere: it stays.
+            return core::mem::forget(body);
+        }
+        B::detach(Self { body: Some(body), detached: true });
+    }
+}
+
+/// Waits for `future` in a body: has the body `leave` its stack until it is resumed, which returns the waker
+/// that it is resumed with. `waker` is the one that it was resumed with last.
+pub fn wait<F: Future>(future: F, waker: &RefCell<Waker>, mut leave: impl FnMut() -> Waker) -> F::Output {
+    let mut future = pin!(future);
+    loop {
+        let current = waker.borrow().clone();
+        if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&current)) {
+            return output;
+        }
+        // Whoever never comes back does not keep it.
+        drop(current);
+        waker.replace(leave());
+    }
+}
+
+/// Memory for stacks.
+pub trait Pages {
+    /// Takes memory for a stack, and for a page below it: its address.
+    fn take(&self) -> Option<u64>;
+
+    /// Gives memory back that was just taken.
+    fn give_back(&self, start: u64);
+
+    /// Unmaps the page below the stack for the vCPU that calls; says whether it could.
+    fn guard(&self, start: u64) -> bool;
+
+    /// Has the vCPU that calls forget which pages were mapped.
+    fn forget(&self);
+}
+
+/// Stacks that are not in use, and which of `VCPUS` vCPUs may take their guard pages for mapped: vCPUs share
+/// stacks. They are never given back, as below each lies a page that is not mapped any more.
+#[derive(Debug)]
+pub struct Stacks<const VCPUS: usize> {
+    free: Mutex<Vec<Stack>>,
+    guards: Translations<VCPUS>,
+}
+
+/// A stack with a page below it that is not mapped.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stack {
+    start: u64,
+    /// When that page was unmapped.
+    guarded: Epoch,
+}
+
+impl Stack {
+    /// The address of the page below it.
+    pub const fn start(&self) -> u64 {
+        self.start
+    }
+}
+
+impl<const VCPUS: usize> Default for Stacks<VCPUS> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<const VCPUS: usize> Stacks<VCPUS> {
+    /// There are none yet.
+    pub const fn new() -> Self {
+        Self { free: Mutex::new(Vec::new()), guards: Translations::new() }
+    }
+
+    /// A stack for code on `vcpu`, which calls: the one that was used last, or else a new one of memory from
+    /// `pages`. `None` if there is no memory, or no guard.
+    pub fn take(&self, vcpu: u32, pages: &impl Pages) -> Option<Stack> {
+        let free = self.free.lock().pop();
+        if let Some(stack) = free {
+            if self.guards.must_flush(vcpu, stack.guarded) {
+                pages.forget();
+            }
+            return Some(stack);
+        }
+        let start = pages.take()?;
+        // A stack without a guard would end in somebody else's memory: rather none.
+        if !pages.guard(start) {
+            pages.give_back(start);
+            return None;
+        }
+        Some(Stack { start, guarded: self.guards.unmapped(vcpu) })
+    }
+
+    /// Keeps a stack that nothing runs on any more.
+    pub fn keep(&self, stack: Stack) {
+        self.free.lock().push(stack);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    extern crate std;
+
+    use core::cell::Cell;
+    use std::rc::Rc;
+    use std::sync::Arc;
+    use std::task::Wake;
+    use std::vec;
+
+    use super::*;
+
+    /// What has become of a body, and of what it left behind.
+    #[derive(Default)]
+    struct Fate {
+        resumed: Cell<u32>,
+        dropped: Cell<bool>,
+        detached: RefCell<Option<Run<Script>>>,
+        has_room: Cell<bool>,
+    }
+
+    /// A body that waits so often, and then returns 7.
+    struct Script {
+        waits: u32,
+        fate: Rc<Fate>,
+    }
+
+    impl Drop for Script {
+        fn drop(&mut self) {
+            self.fate.dropped.set(true);
+        }
+    }
+
+    impl Body for Script {
+        type Output = u32;
+
+        fn resume(&mut self, _waker: Waker) -> Option<u32> {
+            self.fate.resumed.set(self.fate.resumed.get() + 1);
+            (self.fate.resumed.get() > self.waits).then_some(7)
+        }
+
+        fn has_started(&self) -> bool {
+            self.fate.resumed.get() != 0
+        }
+
+        fn detach(rest: Run<Self>) {
+            let fate = Rc::clone(&rest.body.as_ref().expect("it has not ended").fate);
+            if fate.has_room.get() {
+                fate.detached.replace(Some(rest));
+            }
+        }
+    }
+
+    fn script(waits: u32, has_room: bool) -> (Run<Script>, Rc<Fate>) {
+        let fate = Rc::new(Fate { has_room: Cell::new(has_room), ..Fate::default() });
+        (Run::new(Script { waits, fate: Rc::clone(&fate) }), fate)
+    }
+
+    fn poll<B: Body>(run: &mut Run<B>) -> Poll<B::Output> {
+        Pin::new(run).poll(&mut Context::from_waker(Waker::noop()))
+    }
+
+    #[test]
+    fn a_body_goes_on_at_each_poll_and_leaves_its_stack_when_it_has_ended() {
+        let (mut run, fate) = script(2, true);
+        assert!(poll(&mut run).is_pending() && poll(&mut run).is_pending());
+        assert!(!fate.dropped.get());
+        assert_eq!(poll(&mut run), Poll::Ready(7));
+        assert!(fate.dropped.get());
+        assert!(poll(&mut run).is_pending(), "there is nothing left to go on");
+        assert_eq!(fate.resumed.get(), 3);
+        drop(run);
+        assert!(fate.detached.borrow().is_none());
+    }
+
+    #[test]
+    fn one_that_is_given_up_before_it_starts_never_runs() {
+        let (run, fate) = script(2, true);
+        drop(run);
+        assert!(fate.dropped.get() && fate.detached.borrow().is_none());
+        assert_eq!(fate.resumed.get(), 0);
+    }
+
+    #[test]
+    fn one_that_is_given_up_on_its_way_goes_on_to_its_end() {
+        let (mut run, fate) = script(2, true);
+        assert!(poll(&mut run).is_pending());
+        drop(run);
+        assert!(!fate.dropped.get());
+        let mut rest = fate.detached.take().expect("it goes on");
+        assert!(poll(&mut rest).is_pending());
+        assert_eq!(poll(&mut rest), Poll::Ready(7));
+        assert!(fate.dropped.get());
+    }
+
+    #[test]
+    fn what_nobody_can_go_on_with_stays_on_its_stack_for_ever() {
+        let (mut run, fate) = script(2, false);
+        assert!(poll(&mut run).is_pending());
+        drop(run);
+        assert!(!fate.dropped.get());
+        assert_eq!(fate.resumed.get(), 1);
+    }
+
+    struct Named;
+
+    impl Wake for Named {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_wait_polls_with_the_waker_of_the_latest_poll_and_keeps_none() {
+        let wakers = [(); 3].map(|()| Arc::new(Named));
+        let waker = |index: usize| Waker::from(Arc::clone(&wakers[index]));
+        let (current, left) = (RefCell::new(waker(0)), Cell::new(0));
+        let seen = RefCell::new(vec![]);
+        let future = core::future::poll_fn(|context| {
+            let index = (0..3).find(|index| waker(*index).will_wake(context.waker()));
+            seen.borrow_mut().push(index);
+            if index == Some(2) { Poll::Ready(5) } else { Poll::Pending }
+        });
+        let leave = || {
+            let before = left.replace(left.get() + 1);
+            assert_eq!(Arc::strong_count(&wakers[before]), 2, "but the one to be replaced");
+            waker(left.get())
+        };
+        assert_eq!(wait(future, &current, leave), 5);
+        assert_eq!(*seen.borrow(), [Some(0), Some(1), Some(2)]);
+        assert!(current.borrow().will_wake(&waker(2)), "it is there for the next wait");
+    }
+
+    #[test]
+    fn what_is_ready_is_not_waited_for() {
+        let waker = RefCell::new(Waker::noop().clone());
+        assert_eq!(wait(async { 5 }, &waker, || panic!("there is no need to leave")), 5);
+    }
+
+    /// Memory that begins at 0x10000, a stack each.
+    struct Memory {
+        left: Cell<u64>,
+        can_guard: Cell<bool>,
+        flushed: Cell<u32>,
+    }
+
+    impl Memory {
+        fn of(stacks: u64) -> Self {
+            Self { left: Cell::new(stacks), can_guard: Cell::new(true), flushed: Cell::new(0) }
+        }
+    }
+
+    impl Pages for Memory {
+        fn take(&self) -> Option<u64> {
+            let left = self.left.get().checked_sub(1)?;
+            self.left.set(left);
+            Some(0x10000 * (left + 1))
+        }
+
+        fn give_back(&self, start: u64) {
+            assert_eq!(start, 0x10000 * (self.left.get() + 1));
+            self.left.set(self.left.get() + 1);
+        }
+
+        fn guard(&self, _start: u64) -> bool {
+            self.can_guard.get()
+        }
+
+        fn forget(&self) {
+            self.flushed.set(self.flushed.get() + 1);
+        }
+    }
+
+    #[test]
+    fn each_body_has_a_stack_of_its_own_and_the_last_one_is_used_again() {
+        let (stacks, memory) = (Stacks::<2>::new(), Memory::of(2));
+        let [first, second] = [(); 2].map(|()| stacks.take(0, &memory).expect("there is memory"));
+        assert_eq!((first.start(), second.start()), (0x20000, 0x10000));
+        assert_eq!(stacks.take(0, &memory), None);
+        stacks.keep(first);
+        stacks.keep(second);
+        assert_eq!(stacks.take(0, &memory).map(|stack| stack.start()), Some(0x10000));
+        assert_eq!(stacks.take(0, &memory).map(|stack| stack.start()), Some(0x20000));
+        assert_eq!((stacks.take(0, &memory), memory.flushed.get()), (None, 0));
+    }
+
+    #[test]
+    fn a_stack_without_a_guard_is_none_and_its_memory_is_given_back() {
+        let (stacks, memory) = (Stacks::<2>::new(), Memory::of(1));
+        memory.can_guard.set(false);
+        assert_eq!((stacks.take(0, &memory), memory.left.get()), (None, 1));
+        memory.can_guard.set(true);
+        assert!(stacks.take(0, &memory).is_some());
+    }
+
+    #[test]
+    fn a_vcpu_forgets_the_guard_of_anothers_stack_before_it_runs_on_it() {
+        let (stacks, memory) = (Stacks::<3>::new(), Memory::of(1));
+        let again = |vcpu| {
+            stacks.keep(stacks.take(vcpu, &memory).expect("there is one"));
+            memory.flushed.take()
+        };
+        assert_eq!([0, 0, 1, 1, 2, 0].map(again), [0, 0, 1, 0, 1, 0]);
+    }
+}
