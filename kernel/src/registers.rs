@@ -2,12 +2,12 @@
 //! Devices' registers in memory, mapped for drivers.
 
 use core::fmt;
-use core::sync::atomic::{AtomicU32, Ordering};
 
 use prism_arch::cpuid;
 use prism_arch::machine::{Machine, MapError};
 use prism_arch::registers::DeviceRegisters;
-use prism_boot::{MAPPED_LIMIT, MemoryMap, PAGE_SIZE, PhysRange};
+use prism_boot::MemoryMap;
+use prism_boot::registers::{Free, Unfit, pages, reach};
 use prism_drivers::pci::{Configuration, Function};
 use prism_drivers::registers::{NarrowRegisters, Registers};
 use spin::Once;
@@ -24,9 +24,6 @@ struct Surface {
     /// Where addresses end that a CPU and a pointer reach.
     limit: u64,
 }
-
-/// The most that is mapped for one device, in bytes.
-const MOST: u64 = 1 << 20;
 
 /// Registers of a device, mapped for good.
 pub(crate) struct MappedRegisters(pub(crate) DeviceRegisters);
@@ -60,7 +57,7 @@ impl NarrowRegisters for MappedRegisters {
 
 /// Remembers what registers are mapped with.
 pub(crate) fn begin(machine: &'static dyn Machine, memory: &'static MemoryMap) {
-    let limit = MAPPED_LIMIT.min(1 << cpuid::physical_address_bits().min(63));
+    let limit = reach(cpuid::physical_address_bits());
     SURFACE.call_once(|| Surface { machine, memory, limit });
 }
 
@@ -69,14 +66,8 @@ pub(crate) fn begin(machine: &'static dyn Machine, memory: &'static MemoryMap) {
 pub(crate) enum Error {
     /// The device is placed nowhere.
     NoPlace,
-    /// They do not begin at a multiple of 8.
-    Unaligned,
-    /// They are more than any device has.
-    TooLarge,
-    /// No CPU, or no pointer, gets there.
-    OutOfReach,
-    /// There is memory of ours.
-    Memory,
+    /// No registers can be there.
+    Unfit(Unfit),
     /// They are asked for before there are drivers.
     TooEarly,
     /// The page tables do not take them.
@@ -87,10 +78,7 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NoPlace => f.write_str("its registers are nowhere"),
-            Self::Unaligned => f.write_str("registers lie at multiples of 8"),
-            Self::TooLarge => write!(f, "registers have {MOST:#x} bytes at most"),
-            Self::OutOfReach => f.write_str("the CPU does not reach registers there"),
-            Self::Memory => f.write_str("memory is there, and no registers"),
+            Self::Unfit(reason) => reason.fmt(f),
             Self::TooEarly => f.write_str("nothing can be mapped yet"),
             Self::Map(error) => write!(f, "its registers cannot be mapped: {error}"),
         }
@@ -100,15 +88,13 @@ impl fmt::Display for Error {
 impl core::error::Error for Error {}
 
 /// Where registers are placed if nobody has: where firmware puts them in Xen's domains.
-static FREE: AtomicU32 = AtomicU32::new(0xf100_0000);
+static FREE: Free = Free::from(0xf100_0000);
 
 /// [Maps](map) the registers that base address register `index` of a PCI function tells of, and switches
 /// the function on. Not for PV domains, which have no ports.
 pub(crate) fn of_function(function: &Function, index: u8, length: u64) -> Result<MappedRegisters, Error> {
     let configuration = Configuration::new(&CpuPorts, function.place);
-    let room = u32::try_from(length.next_power_of_two()).map_err(|_| Error::TooLarge)?;
-    // What is not placed here leaves a hole: there is room for many.
-    let free = FREE.fetch_add(2 * room, Ordering::Relaxed).next_multiple_of(room);
+    let free = FREE.take(length).ok_or(Error::Unfit(Unfit::TooLarge))?;
     let address = configuration.registers(index, free);
     configuration.switch_on();
     map(address.ok_or(Error::NoPlace)?, length)
@@ -118,18 +104,7 @@ pub(crate) fn of_function(function: &Function, index: u8, length: u64) -> Result
 /// be wrong: whatever they say is an error at worst.
 pub(crate) fn map(address: u64, length: u64) -> Result<MappedRegisters, Error> {
     let Surface { machine, memory, limit } = SURFACE.get().ok_or(Error::TooEarly)?;
-    let range = PhysRange::with_length(address, length).filter(|range| range.end() <= *limit);
-    let range = range.ok_or(Error::OutOfReach)?;
-    match () {
-        () if !address.is_multiple_of(8) => return Err(Error::Unaligned),
-        () if length > MOST => return Err(Error::TooLarge),
-        () if address < PAGE_SIZE || memory.usable().any(|usable| usable.overlaps(range)) => {
-            return Err(Error::Memory);
-        }
-        () => {}
-    }
-    let first = address - address % PAGE_SIZE;
-    for page in (first..range.end()).step_by(PAGE_SIZE as usize) {
+    for page in pages(address, length, *limit, memory).map_err(Error::Unfit)? {
         machine.map_special_page(page, &mut Frames).map_err(Error::Map)?;
     }
     // SAFETY: just mapped, for good; not memory of ours.

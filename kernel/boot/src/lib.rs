@@ -28,6 +28,7 @@ pub mod frames;
 pub mod grid;
 pub mod lines;
 pub mod mp_table;
+pub mod registers;
 pub mod services;
 pub mod symbols;
 pub mod translations;
