@@ -3,6 +3,7 @@
 //! (`docs/misc/hvm-emulated-unplug.pandoc`).
 
 use core::fmt;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::ports::Ports;
 
@@ -52,6 +53,52 @@ impl fmt::Display for Refused {
 }
 
 impl core::error::Error for Refused {}
+
+/// What becomes of emulated devices beside paravirtual ones.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// They are used.
+    Use,
+    /// They are taken away.
+    Unplug,
+}
+
+/// Emulated devices that nothing has been decided about. Each kind is decided about once.
+#[derive(Debug, Default)]
+pub struct Undecided {
+    disks: AtomicBool,
+    cards: AtomicBool,
+}
+
+impl Undecided {
+    /// There are none.
+    pub const fn new() -> Self {
+        Self { disks: AtomicBool::new(false), cards: AtomicBool::new(false) }
+    }
+
+    /// There is an emulated platform beside Xen's devices.
+    pub fn begin(&self) {
+        self.disks.store(true, Ordering::Relaxed);
+        self.cards.store(true, Ordering::Relaxed);
+    }
+
+    /// Decides about the disks, once it is known how many paravirtual ones there are: they are the same.
+    pub fn disks(&self, paravirtual: usize) -> Option<Choice> {
+        let choice = if paravirtual == 0 { Choice::Use } else { Choice::Unplug };
+        self.disks.swap(false, Ordering::Relaxed).then_some(choice)
+    }
+
+    /// Decides about the network cards, once it is known how many paravirtual interfaces there are. If there
+    /// are any, the cards stay until [one of those works](Self::interface_works).
+    pub fn cards(&self, paravirtual: usize) -> Option<Choice> {
+        (paravirtual == 0 && self.cards.swap(false, Ordering::Relaxed)).then_some(Choice::Use)
+    }
+
+    /// A paravirtual interface works: the cards are not needed.
+    pub fn interface_works(&self) -> Option<Choice> {
+        self.cards.swap(false, Ordering::Relaxed).then_some(Choice::Unplug)
+    }
+}
 
 /// Takes the devices away for good: until the machine is reset.
 ///
@@ -114,6 +161,40 @@ mod tests {
                 self.magic.set(0);
             }
         }
+    }
+
+    #[test]
+    fn without_an_emulated_platform_there_is_nothing_to_decide() {
+        let undecided = Undecided::new();
+        assert_eq!((undecided.disks(0), undecided.cards(0), undecided.interface_works()), (None, None, None));
+    }
+
+    #[test]
+    fn disks_are_used_or_unplugged_once() {
+        for (paravirtual, choice) in [(0, Choice::Use), (1, Choice::Unplug)] {
+            let undecided = Undecided::new();
+            undecided.begin();
+            assert_eq!(undecided.disks(paravirtual), Some(choice));
+            assert_eq!((undecided.disks(0), undecided.disks(1)), (None, None));
+            assert_eq!(undecided.cards(0), Some(Choice::Use), "each kind by itself");
+        }
+    }
+
+    #[test]
+    fn cards_stay_until_a_paravirtual_interface_works() {
+        let undecided = Undecided::new();
+        undecided.begin();
+        assert_eq!(undecided.cards(2), None);
+        assert_eq!(undecided.interface_works(), Some(Choice::Unplug));
+        assert_eq!((undecided.interface_works(), undecided.cards(0)), (None, None));
+    }
+
+    #[test]
+    fn cards_that_are_used_are_not_unplugged_later() {
+        let undecided = Undecided::new();
+        undecided.begin();
+        assert_eq!(undecided.cards(0), Some(Choice::Use));
+        assert_eq!((undecided.cards(0), undecided.interface_works()), (None, None));
     }
 
     #[test]

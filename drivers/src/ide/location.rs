@@ -3,6 +3,7 @@
 
 use alloc::format;
 use alloc::string::String;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::pci::{Configuration, Function};
 use crate::ports::Ports;
@@ -65,6 +66,29 @@ pub fn number(position: u8) -> u32 {
     major << 8 | u32::from(drive) << 6
 }
 
+/// Positions that there are for emulated disks: hda to hdt.
+const MOST: u8 = 20;
+
+/// The positions that emulated disks have, whatever their controllers.
+#[derive(Debug, Default)]
+pub struct Positions(AtomicU32);
+
+impl Positions {
+    /// None is taken.
+    pub const fn new() -> Self {
+        Self(AtomicU32::new(0))
+    }
+
+    /// The position of a disk that its controller has at `own`: that one, as toolstacks name it so; if
+    /// another controller has a disk there too, the first one behind IDE's four. `None` if there are too
+    /// many.
+    pub fn take(&self, own: u8) -> Option<u8> {
+        let take = |position: &u8| self.0.fetch_or(1 << position, Ordering::Relaxed) & 1 << position == 0;
+        let mut positions = core::iter::once(own).chain(4..MOST).filter(|position| *position < MOST);
+        positions.find(take)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +100,21 @@ mod tests {
         let disks = [0, 1, 2, 3, 5].map(|position| (name(position), number(position)));
         let expected = [("hda", 0x300), ("hdb", 0x340), ("hdc", 0x1600), ("hdd", 0x1640), ("hdf", 0x2140)];
         assert_eq!(disks, expected.map(|(name, number)| (name.to_owned(), number)));
+    }
+
+    #[test]
+    fn a_disk_has_the_position_that_its_controller_gives_it_or_one_behind_ides() {
+        let positions = Positions::new();
+        assert_eq!([0, 1, 0, 1, 5, 5, 4].map(|own| positions.take(own)), [0, 1, 4, 5, 6, 7, 8].map(Some));
+        assert_eq!(positions.take(3), Some(3));
+    }
+
+    #[test]
+    fn there_are_twenty_positions() {
+        let positions = Positions::new();
+        assert_eq!([19, 20, 255].map(|own| positions.take(own)), [19, 4, 5].map(Some));
+        let more = (0..20).map_while(|_| positions.take(u8::MAX)).last();
+        assert_eq!((more, positions.take(7), positions.take(2)), (Some(18), None, Some(2)));
     }
 
     fn bus_master(register: u32) -> [Option<u16>; 2] {

@@ -22,4 +22,4 @@ mod tests;
 pub use crate::ata::{Failure, Identity, PATIENCE};
 pub use channel::{Channel, Places};
 pub use drive::Drive;
-pub use location::{name, number, places};
+pub use location::{Positions, name, number, places};

@@ -6,42 +6,29 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
-use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
 use log::{debug, info, warn};
 use prism_boot::services::DeviceBus;
 use prism_drivers::block::{Geometry, Served};
-use prism_drivers::ide::{self as ide_disks, Identity};
-use prism_drivers::unplug::{Emulated, unplug};
+use prism_drivers::ide::{self as ide_disks, Identity, Positions};
+use prism_drivers::unplug::{Choice, Emulated, Undecided, unplug};
 
 use super::{ahci, card, ide};
 use crate::disks;
 use crate::grant::OwnPage;
 use crate::ports::CpuPorts;
 
-/// There is an emulated platform, whose disks have not been decided about.
-static DISKS: AtomicBool = AtomicBool::new(false);
-/// The same about its network cards.
-static CARDS: AtomicBool = AtomicBool::new(false);
+static UNDECIDED: Undecided = Undecided::new();
+static POSITIONS: Positions = Positions::new();
 
 /// There is an emulated platform beside Xen's devices.
 pub(crate) fn begin() {
-    DISKS.store(true, Ordering::Relaxed);
-    CARDS.store(true, Ordering::Relaxed);
+    UNDECIDED.begin();
 }
 
-/// Positions that there are for emulated disks: hda to hdt.
-const MOST: u8 = 20;
-/// Those that are taken, a bit each.
-static POSITIONS: AtomicU32 = AtomicU32::new(0);
-
-/// Adds an emulated disk, which `make` makes with its name. Toolstacks name it by the position that its
-/// controller has it in; if another controller has a disk there too, it gets the first one behind IDE's
-/// four.
+/// Adds an emulated disk, which its controller has at `position`, and which `make` makes with its name.
 pub(super) fn add(position: u8, identity: &Identity, make: impl FnOnce(String, Geometry) -> Served<OwnPage>) {
-    let take = |position: &u8| POSITIONS.fetch_or(1 << position, Ordering::Relaxed) & 1 << position == 0;
-    let mut positions = core::iter::once(position).chain(4..MOST).filter(|position| *position < MOST);
-    let Some(position) = positions.find(take) else {
+    let Some(position) = POSITIONS.take(position) else {
         return warn!("the disk {} is not used: there are too many", identity.model);
     };
     let (name, geometry) = (ide_disks::name(position), identity.geometry());
@@ -57,20 +44,19 @@ pub(crate) fn find_disks() {
 
 /// Decides about the emulated disks, once it is known which paravirtual ones there are.
 pub(super) fn decide_about_disks(paravirtual_disks: usize) {
-    if !DISKS.swap(false, Ordering::Relaxed) {
-        return;
+    match UNDECIDED.disks(paravirtual_disks) {
+        Some(Choice::Use) => {
+            debug!("no paravirtual disks: looking for emulated ones");
+            find_disks();
+        }
+        Some(Choice::Unplug) => take_away(Emulated::Disks, "disks"),
+        None => {}
     }
-    if paravirtual_disks == 0 {
-        debug!("no paravirtual disks: looking for emulated ones");
-        return find_disks();
-    }
-    take_away(Emulated::Disks, "disks");
 }
 
-/// Decides about the network cards, once it is known which paravirtual interfaces there are. If there
-/// are any, the cards stay until one of those works.
+/// Decides about the network cards, once it is known which paravirtual interfaces there are.
 pub(super) fn decide_about_cards(paravirtual_interfaces: usize) {
-    if paravirtual_interfaces == 0 && CARDS.swap(false, Ordering::Relaxed) {
+    if UNDECIDED.cards(paravirtual_interfaces) == Some(Choice::Use) {
         debug!("no paravirtual interfaces: looking for network cards");
         card::begin(DeviceBus::Xenbus);
     }
@@ -78,7 +64,7 @@ pub(super) fn decide_about_cards(paravirtual_interfaces: usize) {
 
 /// A paravirtual interface works: the emulated cards are not needed.
 pub(crate) fn take_cards_away() {
-    if CARDS.swap(false, Ordering::Relaxed) {
+    if UNDECIDED.interface_works() == Some(Choice::Unplug) {
         take_away(Emulated::NetworkCards, "network cards");
     }
 }
