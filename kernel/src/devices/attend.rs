@@ -3,29 +3,28 @@
 
 use alloc::collections::BTreeSet;
 use alloc::format;
-use alloc::string::{String, ToString};
+use alloc::string::ToString;
 use alloc::sync::Arc;
-use alloc::vec::Vec;
 use core::convert::Infallible;
 use core::fmt;
-use core::future::{Future, pending};
+use core::future::Future;
+use core::time::Duration;
 
-use embassy_futures::select::{Either3, select3};
-use embassy_time::{Duration, Instant, Timer};
+use embassy_time::{Instant, Timer};
 use log::{debug, info, warn};
 use prism_drivers::backoff::Backoff;
 use spin::Mutex;
-use xen::xenbus::{Device, Ended, Failure, State};
-use xen::xenstore::{self, Client};
+use xen::xenbus::{self, Device, Ended, Failure};
+use xen::xenstore::{self, Client, Refusal};
 
 use crate::{exec, store};
 
 /// The pauses before a device is driven again: one that always fails must not keep us busy.
-const FIRST_PAUSE: core::time::Duration = core::time::Duration::from_millis(100);
-const LONGEST_PAUSE: core::time::Duration = core::time::Duration::from_secs(60);
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Time that each step of the handshake with a device's backend may take.
-pub(super) const STEP: core::time::Duration = core::time::Duration::from_secs(10);
+pub(super) const STEP: Duration = Duration::from_secs(10);
 
 /// A class of devices, and how one is driven.
 pub(crate) trait Class: Sync {
@@ -90,7 +89,7 @@ async fn find<C: Class>(
     let mut changes = store.watch(&directory).await?;
     loop {
         changes.next().await?;
-        let devices = list(store, &directory).await?;
+        let devices = xenbus::list(store, &directory).await?;
         class.found(&devices, *listed);
         *listed = Listed::Again;
         for number in devices {
@@ -121,22 +120,6 @@ async fn find<C: Class>(
     }
 }
 
-/// The numbers in a directory, in order. Names that are none are ignored.
-async fn list(store: &Client, directory: &str) -> xenstore::Result<Vec<u32>> {
-    let names = match store.directory(directory).await {
-        Err(error) if error.is_not_found() => Vec::new(),
-        names => names?,
-    };
-    let mut numbers: Vec<u32> = names.iter().filter_map(|name| number(name)).collect();
-    numbers.sort_unstable();
-    Ok(numbers)
-}
-
-/// A device's number, as it is a directory's name: digits, without a superfluous zero.
-fn number(name: &str) -> Option<u32> {
-    name.parse().ok().filter(|number: &u32| number.to_string() == name)
-}
-
 /// Drives a device for as long as it is there.
 async fn attend_one<C: Class>(class: &C, store: &Client, number: u32) -> xenstore::Result<()> {
     let path = format!("device/{}/{number}", C::DIRECTORY);
@@ -161,75 +144,14 @@ async fn attend_one<C: Class>(class: &C, store: &Client, number: u32) -> xenstor
             }
         }
         let lasted = begun.elapsed();
-        let pause = backoff.after(lasted.into()).try_into().unwrap_or(Duration::MAX);
-        Timer::after(pause).await;
-        if !until_anew(store, &path, backend, pause).await? {
+        let delay = |time: Duration| Timer::after(time.try_into().unwrap_or(embassy_time::Duration::MAX));
+        let pause = backoff.after(lasted.into());
+        delay(pause).await;
+        let report = |path: &str, refusal: Refusal| {
+            debug!("changes of {path} are looked for now and then: {refusal}");
+        };
+        if !xenbus::until_anew(store, &path, backend.as_deref(), &delay, pause, report).await? {
             return Ok(());
         }
-    }
-}
-
-/// Waits until the device begins again, because the toolstack or its backend made it anew; false
-/// if it is no more.
-async fn until_anew(
-    store: &Client,
-    path: &str,
-    backend: Option<String>,
-    pause: Duration,
-) -> xenstore::Result<bool> {
-    // Only now: while the device works it has watches of its own, and a domain has a quota of them.
-    let mut changes = watch(store, path).await?;
-    // What happens to the backend matters only if there is one to watch.
-    let mut backend_changes = match &backend {
-        Some(backend) => watch(store, &format!("{backend}/state")).await?,
-        None => None,
-    };
-    loop {
-        let own = state(store, &format!("{path}/state")).await?;
-        let theirs = match &backend {
-            Some(backend) => state(store, &format!("{backend}/state")).await?,
-            None => None,
-        };
-        match (own, theirs) {
-            (None, _) => return Ok(false),
-            (Some(State::Initialising), _) | (_, Some(State::InitWait)) => return Ok(true),
-            _ => {}
-        }
-        let unwatched = changes.is_none() || (backend.is_some() && backend_changes.is_none());
-        let again = async { if unwatched { Timer::after(pause * 10).await } else { pending().await } };
-        match select3(change(&mut changes), change(&mut backend_changes), again).await {
-            Either3::First(changed) | Either3::Second(changed) => changed?,
-            Either3::Third(()) => {}
-        }
-    }
-}
-
-/// A watch; `None` if xenstored refuses it: a domain has a quota of them, which many devices use up. Then it
-/// is looked now and then.
-async fn watch(store: &Client, path: &str) -> xenstore::Result<Option<xenstore::Watch>> {
-    match store.watch(path).await {
-        Ok(watch) => Ok(Some(watch)),
-        Err(xenstore::Error::Refused(refusal)) => {
-            debug!("changes of {path} are looked for now and then: {refusal}");
-            Ok(None)
-        }
-        Err(error) => Err(error),
-    }
-}
-
-/// Waits until something changes: for ever without a watch.
-async fn change(watch: &mut Option<xenstore::Watch>) -> xenstore::Result<()> {
-    match watch {
-        Some(watch) => watch.next().await.map(drop),
-        None => pending().await,
-    }
-}
-
-/// A side's state; `None` if it has none, or does not let us see it.
-async fn state(store: &Client, path: &str) -> xenstore::Result<Option<State>> {
-    match store.value(path).await {
-        Ok(value) => Ok(Some(State::of(&value))),
-        Err(xenstore::Error::Refused(_)) => Ok(None),
-        Err(error) => Err(error),
     }
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The handshake of devices: the pure machine, and a driver with a backend played by the test.
+//! Finding devices, and their handshake: the pure machine, and a driver with a backend played by the test.
 
+mod discovery;
 mod handshake;
 mod machine;
