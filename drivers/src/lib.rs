@@ -25,6 +25,7 @@ pub mod interrupt;
 pub mod intx;
 pub mod io_apic;
 pub mod keyboard;
+pub mod known;
 pub mod net;
 pub mod output;
 pub mod partition;

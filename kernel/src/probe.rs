@@ -5,7 +5,8 @@ use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, cpuid};
 use prism_boot::capabilities::{Devices, Platform};
 use prism_boot::{Acpi, vcpus};
-use prism_drivers::{e1000, intx, pci, pic, pit, power, rtl8139};
+use prism_drivers::known::Known;
+use prism_drivers::{intx, pci, pic, pit, power};
 use xen::hvm::{self, Parameter};
 use xen::{Errno, vcpu};
 
@@ -43,17 +44,15 @@ pub(crate) fn platform() -> (Platform, Devices) {
 
 /// Adds a function to the devices of its kind.
 fn count(devices: &mut Devices, function: &pci::Function) {
-    if let Some(kind) = function.virtio_kind() {
-        return virtio::count(devices, kind);
-    }
-    let counter = match function.class >> 8 {
-        0x01 if function.class == 0x0106 => &mut devices.ahci,
-        0x01 if function.is_ide() => &mut devices.ide,
-        0x01 => &mut devices.storage,
-        0x02 if e1000::is_one(function) => &mut devices.e1000,
-        0x02 if rtl8139::is_one(function) => &mut devices.rtl8139,
-        0x02 => &mut devices.ethernet,
-        _ => return,
+    let counter = match Known::of(function) {
+        Some(Known::Virtio(kind)) => return virtio::count(devices, kind),
+        Some(Known::Ahci) => &mut devices.ahci,
+        Some(Known::Ide) => &mut devices.ide,
+        Some(Known::OtherStorage) => &mut devices.storage,
+        Some(Known::E1000) => &mut devices.e1000,
+        Some(Known::Rtl8139) => &mut devices.rtl8139,
+        Some(Known::OtherNetwork) => &mut devices.ethernet,
+        None => return,
     };
     *counter += 1;
 }

@@ -2,6 +2,8 @@
 //! Virtio devices whose registers are in memory (Virtual I/O Device 1.2, 4.2): where monitors of small
 //! machines say that there may be one.
 
+use arrayvec::ArrayVec;
+
 use crate::PhysRange;
 use crate::controllers::Signal;
 
@@ -50,4 +52,17 @@ impl Slot {
         number(id)?;
         Self::new(number(address)?, size(length)?, u32::try_from(number(line)?).ok()?)
     }
+}
+
+/// The slots that are looked at of those that were `told` of, and whether there are more. Of several that
+/// overlap it is the first.
+pub fn distinct(told: impl IntoIterator<Item = Slot>) -> (ArrayVec<Slot, MOST_SLOTS>, bool) {
+    let mut slots: ArrayVec<Slot, MOST_SLOTS> = ArrayVec::new();
+    for slot in told {
+        let is_known = slots.iter().any(|other| other.range.overlaps(slot.range));
+        if !is_known && slots.try_push(slot).is_err() {
+            return (slots, true);
+        }
+    }
+    (slots, false)
 }

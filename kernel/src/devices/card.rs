@@ -8,6 +8,7 @@ use core::sync::atomic::{AtomicU16, Ordering};
 
 use log::{info, warn};
 use prism_boot::services::DeviceBus;
+use prism_drivers::known::Known;
 use prism_drivers::net::{self, Error, Properties, Wire};
 use prism_drivers::pci::{self, Configuration, Function};
 use prism_drivers::virtio::Kind;
@@ -30,13 +31,11 @@ enum Card {
 impl Card {
     /// The card that a function is; `None` if it is none, or one that nobody here knows.
     fn of(function: Function) -> Option<Self> {
-        match function.virtio_kind() {
-            Some(Kind::Network) => Some(Self::Virtio(virtio::Device::OnPci(function))),
-            Some(_) => None,
-            None if function.class >> 8 != 2 => None,
-            None if e1000::is_one(&function) => Some(Self::E1000(function)),
-            None if rtl8139::is_one(&function) => Some(Self::Rtl8139(function)),
-            None => None,
+        match Known::of(&function)? {
+            Known::Virtio(Kind::Network) => Some(Self::Virtio(virtio::Device::OnPci(function))),
+            Known::E1000 => Some(Self::E1000(function)),
+            Known::Rtl8139 => Some(Self::Rtl8139(function)),
+            _ => None,
         }
     }
 

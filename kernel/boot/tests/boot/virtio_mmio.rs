@@ -1,10 +1,28 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use prism_boot::CommandLine;
-use prism_boot::virtio_mmio::Slot;
+use prism_boot::virtio_mmio::{MOST_SLOTS, Slot, distinct};
 use proptest::prelude::*;
 
 fn slots(text: &str) -> Vec<Option<Slot>> {
     CommandLine::from(text).virtio_slots().map(Result::ok).collect()
+}
+
+#[test]
+fn of_slots_that_overlap_the_first_one_is_looked_at() {
+    let slot = |address, line| Slot::new(address, 0x200, line).unwrap();
+    let told = [slot(0x1000, 1), slot(0x1100, 2), slot(0x1000, 3), slot(0x1200, 4), slot(0xe00, 5)];
+    let (slots, more) = distinct(told);
+    assert_eq!((slots.as_slice(), more), (&[told[0], told[3], told[4]][..], false));
+}
+
+#[test]
+fn so_many_slots_are_looked_at_and_more_are_told_of() {
+    let slots = |count| (1..=count).map(|index| Slot::new(index << 12, 0x200, 5).unwrap());
+    let most = MOST_SLOTS as u64;
+    let again = distinct(slots(most).chain(slots(most)));
+    assert_eq!((again.0.len(), again.1), (MOST_SLOTS, false), "the same again are no more");
+    let (looked_at, more) = distinct(slots(most + 1));
+    assert!(looked_at.iter().copied().eq(slots(most)) && more);
 }
 
 #[test]

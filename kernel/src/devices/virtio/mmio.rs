@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use log::warn;
 use prism_boot::capabilities::Devices;
 use prism_boot::virtio_mmio::{MOST_SLOTS, Slot};
-use prism_boot::{Acpi, BootInfo};
+use prism_boot::{Acpi, BootInfo, virtio_mmio};
 use prism_drivers::virtio::Kind;
 use prism_drivers::virtio::mmio::{self, Device};
 use spin::Once;
@@ -24,16 +24,8 @@ pub(crate) fn find(info: &BootInfo, acpi: &Acpi, devices: &mut Devices) {
     let mut found = Vec::new();
     // ACPI tells more of the same devices.
     let told = acpi.virtio.iter().copied().chain(info.command_line.virtio_slots().filter_map(Result::ok));
-    let mut looked_at: Vec<Slot> = Vec::new();
-    for slot in told {
-        if looked_at.iter().any(|other| other.range.overlaps(slot.range)) {
-            continue;
-        }
-        if looked_at.len() == MOST_SLOTS {
-            warn!("virtio: more than {MOST_SLOTS} slots are told of; the others are not looked at");
-            break;
-        }
-        looked_at.push(slot);
+    let (slots, more) = virtio_mmio::distinct(told);
+    for slot in slots {
         let place = slot.range.start();
         let registers = match registers::map(place, slot.range.len()) {
             Ok(registers) => registers,
@@ -50,6 +42,9 @@ pub(crate) fn find(info: &BootInfo, acpi: &Acpi, devices: &mut Devices) {
             Ok(None) => {}
             Err(reason) => warn!("virtio: the slot at {place:#x} is not used: {reason}"),
         }
+    }
+    if more {
+        warn!("virtio: more than {MOST_SLOTS} slots are told of; the others are not looked at");
     }
     FOUND.call_once(|| found);
 }
