@@ -22,9 +22,10 @@ use log::warn;
 use prism_arch::cpu;
 use prism_arch::cpuid::Reader;
 use prism_arch::random::RandomInstructions;
-use prism_boot::capabilities::{EntropySources, Randomness};
+use prism_boot::capabilities::EntropySources;
 use prism_boot::command_line::EntropyLimit;
 pub use prism_entropy::NoSource;
+use prism_entropy::news::{is_weak, limited, news};
 use prism_entropy::{Machine, Pool};
 pub use rand_core;
 use rand_core::{TryCryptoRng, TryRng};
@@ -53,16 +54,10 @@ static POOL: Once<Mutex<Pool<Cpu>>> = Once::new();
 /// what each source is worth.
 pub(crate) fn begin(reader: Reader, limit: Option<EntropyLimit>) -> EntropySources {
     let cpu = Cpu(RandomInstructions::detect(reader));
-    let mut sources = prism_entropy::examine(&cpu);
-    if limit.is_some() {
-        sources.rdseed = Randomness::Refused;
-    }
-    if limit == Some(EntropyLimit::Jitter) {
-        sources.rdrand = Randomness::Refused;
-    }
+    let sources = limited(prism_entropy::examine(&cpu), limit);
     POOL.call_once(|| Mutex::new(Pool::new(cpu, sources, &[])));
     warn_of(EntropySources::default(), sources);
-    if sources.rdseed != Randomness::Good && sources.rdrand != Randomness::Good && sources.is_any_good() {
+    if is_weak(sources) {
         warn!("random numbers are weak: they come from jitter alone");
     }
     sources
@@ -70,19 +65,7 @@ pub(crate) fn begin(reader: Reader, limit: Option<EntropyLimit>) -> EntropySourc
 
 /// Warns of sources that have turned out to be broken, and if none is left.
 fn warn_of(before: EntropySources, now: EntropySources) {
-    let sources = [
-        ("RDSEED", before.rdseed, now.rdseed),
-        ("RDRAND", before.rdrand, now.rdrand),
-        ("jitter", before.jitter, now.jitter),
-    ];
-    for (name, before, now) in sources {
-        if before != now && now == Randomness::Broken {
-            warn!("{name} is not used any more for random numbers: it fails or repeats itself");
-        }
-    }
-    if before != now && !now.is_any_good() {
-        warn!("random numbers can be guessed: no source works");
-    }
+    news(before, now).for_each(|news| warn!("{news}"));
 }
 
 /// Does something with the pool, and warns if sources broke meanwhile.

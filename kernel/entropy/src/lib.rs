@@ -7,6 +7,7 @@
 mod health;
 mod instruction;
 mod jitter;
+pub mod news;
 mod pool;
 
 use prism_boot::capabilities::{EntropySources, Randomness};

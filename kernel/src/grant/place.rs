@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Room in the address space for pages of other domains.
 
-use alloc::vec::Vec;
 use core::ops::Range;
 
 use prism_arch::cpuid;
 use prism_arch::machine::Machine;
-use prism_boot::{MAPPED_LIMIT, MemoryMap, PAGE_SIZE};
+use prism_boot::registers::reach;
+use prism_boot::{MemoryMap, PAGE_SIZE};
 use spin::Mutex;
-use xen::grant::{Error, Result, foreign};
+use xen::grant::{Addresses, Error, Result, foreign};
 
 use super::MAPPER;
 use crate::memory::{self, Frames};
@@ -34,7 +34,7 @@ impl Place {
         let mapper = MAPPER.get().ok_or(Error::NoRoom)?;
         let machine = mapper.machine;
         if machine.chooses_places() {
-            let address = FREE.lock().take(mapper.map).ok_or(Error::NoRoom)?;
+            let address = FREE.lock().take(|| room(mapper.map)).ok_or(Error::NoRoom)?;
             machine.map_special_page(address, &mut Frames).map_err(|_| Error::NoRoom)?;
             return Ok(Self { address, idle: None, machine });
         }
@@ -80,14 +80,7 @@ impl Drop for Place {
     }
 }
 
-static FREE: Mutex<Outside> = Mutex::new(Outside { fresh: None, free: Vec::new() });
-
-/// Addresses outside of all memory.
-struct Outside {
-    /// Those that were never handed out, once it is known where they are.
-    fresh: Option<Range<u64>>,
-    free: Vec<u64>,
-}
+static FREE: Mutex<Addresses> = Mutex::new(Addresses::new());
 
 /// The least address that is handed out: 32 GiB, behind where firmware puts devices of small machines.
 const LEAST: u64 = 32 << 30;
@@ -96,29 +89,9 @@ const LEAST: u64 = 32 << 30;
 /// out of a pool that the toolstack sizes by the guest's memory, so they are to lie together.
 const ROOM: u64 = 1 << 30;
 
-impl Outside {
-    fn take(&mut self, map: &MemoryMap) -> Option<u64> {
-        if let Some(address) = self.free.pop() {
-            return Some(address);
-        }
-        if self.fresh.is_none() {
-            // An address that the processor does not have is a page fault, or worse, another one.
-            let limit = MAPPED_LIMIT.min(1 << cpuid::physical_address_bits().min(63));
-            self.fresh = map.gap(ROOM, LEAST, limit).map(|gap| gap.start()..gap.end());
-        }
-        let fresh = self.fresh.as_mut()?;
-        let address = fresh.start;
-        if fresh.end - address < PAGE_SIZE {
-            return None;
-        }
-        fresh.start += PAGE_SIZE;
-        Some(address)
-    }
-
-    fn give_back(&mut self, address: u64) {
-        // Without memory to note it down it is lost; there are plenty.
-        if self.free.try_reserve(1).is_ok() {
-            self.free.push(address);
-        }
-    }
+/// Where that room is.
+fn room(map: &MemoryMap) -> Option<Range<u64>> {
+    // An address that the processor does not have is a page fault, or worse, another one.
+    let gap = map.gap(ROOM, LEAST, reach(cpuid::physical_address_bits()))?;
+    Some(gap.start()..gap.end())
 }

@@ -60,6 +60,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod addresses;
 mod close;
 pub mod copy;
 mod entries;
@@ -78,6 +79,7 @@ use core::num::NonZeroU32;
 
 use xen_sys::grant_table::GTF_readonly;
 
+pub use addresses::Addresses;
 pub use entries::Version;
 pub use error::{Error, Result, Status};
 pub use granted::{Granted, InUse, NotGranted, Vacancy};
