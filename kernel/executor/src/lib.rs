@@ -11,6 +11,7 @@ extern crate alloc;
 
 pub mod alarm;
 pub mod blocking;
+pub mod claim;
 pub mod deadline;
 pub mod lines;
 pub mod rate;

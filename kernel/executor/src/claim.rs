@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What there is once, belongs to the vCPU that made it, and is handed out once.
+
+use core::marker::PhantomData;
+
+use spin::Mutex;
+
+/// Something that there is once, to be made by who claims it. Whoever claimed it in vain may do so again, and
+/// gets what was made for him.
+#[derive(Debug)]
+pub struct Only<T>(Mutex<State<T>>);
+
+/// What has become of it.
+#[derive(Debug)]
+enum State<T> {
+    /// It was not made.
+    Free,
+    /// Somebody waits for it.
+    Claimed,
+    /// It was made on this vCPU, and nobody has it.
+    Kept(u32, T),
+    /// It was handed out.
+    HandedOut,
+}
+
+impl<T> Default for Only<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Only<T> {
+    /// It was not made.
+    pub const fn new() -> Self {
+        Self(Mutex::new(State::Free))
+    }
+}
+
+impl<T: Copy> Only<T> {
+    /// The right to it for who runs on `vcpu`, which calls. `None` if somebody has it or waits for it, or if
+    /// it was made on another vCPU.
+    pub fn claim(&self, vcpu: u32) -> Option<Claim<'_, T>> {
+        let mut now = self.0.lock();
+        let made = match *now {
+            State::Free => None,
+            State::Kept(owner, made) if owner == vcpu => Some(made),
+            State::Claimed | State::Kept(..) | State::HandedOut => return None,
+        };
+        *now = State::Claimed;
+        Some(Claim { of: self, vcpu, made, stays: PhantomData })
+    }
+}
+
+/// The right to something, on one vCPU. If it is dropped, somebody else may ask.
+#[derive(Debug)]
+pub struct Claim<'a, T: Copy> {
+    of: &'a Only<T>,
+    vcpu: u32,
+    made: Option<T>,
+    /// It is not sent to another vCPU.
+    stays: PhantomData<*const ()>,
+}
+
+impl<T: Copy> Claim<'_, T> {
+    /// What was made, if it was.
+    pub fn made(&self) -> Option<T> {
+        self.made
+    }
+
+    /// Keeps what was made for who asks next, and returns it.
+    pub fn keep(&mut self, made: T) -> T {
+        *self.made.insert(made)
+    }
+
+    /// It is handed out.
+    pub fn hand_out(self) {
+        *self.of.0.lock() = State::HandedOut;
+    }
+}
+
+impl<T: Copy> Drop for Claim<'_, T> {
+    fn drop(&mut self) {
+        let mut now = self.of.0.lock();
+        if let State::Claimed = *now {
+            *now = self.made.map_or(State::Free, |made| State::Kept(self.vcpu, made));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_has_it_for_good() {
+        let only = Only::new();
+        let mut claim = only.claim(0).expect("it is free");
+        assert_eq!((claim.made(), claim.keep(7)), (None, 7));
+        assert!(only.claim(0).is_none(), "somebody waits for it");
+        claim.hand_out();
+        assert!(only.claim(0).is_none() && only.claim(1).is_none());
+    }
+
+    #[test]
+    fn who_gives_up_before_it_was_made_lets_anybody_ask() {
+        let only = Only::<u8>::new();
+        drop(only.claim(0));
+        assert!(only.claim(1).is_some_and(|claim| claim.made().is_none()));
+    }
+
+    #[test]
+    fn what_was_made_in_vain_is_for_its_own_vcpu() {
+        let only = Only::new();
+        only.claim(2).expect("it is free").keep(7);
+        assert!(only.claim(0).is_none());
+        let again = only.claim(2).expect("it was made here");
+        assert_eq!(again.made(), Some(7));
+        drop(again);
+        assert!(only.claim(0).is_none(), "it stays there");
+        only.claim(2).expect("it was made here").hand_out();
+        assert!(only.claim(2).is_none());
+    }
+}
