@@ -44,9 +44,11 @@ mod offer;
 mod pace;
 mod server;
 mod slab;
+mod spread;
 mod state;
 mod wire;
 
 pub use disk::Vbd;
 pub use error::Error;
 pub use front::Front;
+pub use spread::spread;

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use embassy_futures::select::{Either, select};
 use log::{info, warn};
-use prism_drivers::blkfront::{Error, Front, Vbd};
+use prism_drivers::blkfront::{Error, Front, Vbd, spread};
 use prism_drivers::block::{self, Disk};
 use spin::Mutex;
 use xen::xenbus::{self, Device, Ended};
@@ -53,10 +53,8 @@ impl Vbds {
             let (vbd, poll) = (Arc::clone(&vbd), self.poll);
             exec::spawn_on(vcpu, async move { vbd.serve(vcpu as usize, poll).await })
         };
-        // The first vCPUs have the first numbers, unless one did not start.
-        let served = (1..).zip(vcpus.iter().skip(1));
-        let served = served.take_while(|(queue, vcpu)| queue == *vcpu && serve(**vcpu).is_ok()).count();
-        (vbd, 1 + served as u32)
+        let served = spread(&vcpus, |vcpu| serve(vcpu).is_ok());
+        (vbd, served)
     }
 }
 
