@@ -23,7 +23,7 @@ use prism_arch::machine::Machine;
 use prism_arch::{cpu, vcpu};
 use prism_boot::services::{Timer, Upcall};
 use prism_executor::round::{Vcpu, round};
-use prism_executor::sleep::{Kick, Sleep};
+use prism_executor::sleep::{Kick, Rest, Sleep};
 use prism_executor::spin::{Credit, LIMIT, Watch};
 use prism_executor::timers::Timers;
 use spin::Once;
@@ -107,11 +107,10 @@ impl Core {
 
     /// Sleeps until something happens, but not beyond `latest`, unless a task is ready.
     fn sleep(&self, machine: &dyn Machine, alarm: &mut Option<Alarm>, latest: Option<u64>) {
-        match (alarm, timer::next().into_iter().chain(latest).min()) {
-            (Some(_), None) => {}
-            (Some(alarm), Some(at)) => alarm.set(at),
-            // Without an alarm nothing would end a sleep: look again and again.
-            (None, _) => return cpu::relax(),
+        match (Rest::of(alarm.is_some(), timer::next(), latest), alarm) {
+            (Rest::UntilNews, _) => {}
+            (Rest::Until(at), Some(alarm)) => alarm.set(at),
+            (Rest::Until(_), None) | (Rest::Awake, _) => return cpu::relax(),
         }
         if let Some(bell) = &self.bell {
             bell.listen();

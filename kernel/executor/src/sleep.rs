@@ -58,6 +58,29 @@ impl Sleep {
     }
 }
 
+/// What a vCPU does that has nothing to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rest {
+    /// It sleeps until something happens.
+    UntilNews,
+    /// It sleeps until something happens, but not beyond this time.
+    Until(u64),
+    /// It looks again and again: nothing would end a sleep in time.
+    Awake,
+}
+
+impl Rest {
+    /// That of a vCPU with an alarm or none, whose next task wants to be woken at `timer`, and which has to
+    /// look by itself whether something happens at `look`.
+    pub fn of(has_alarm: bool, timer: Option<u64>, look: Option<u64>) -> Self {
+        match timer.into_iter().chain(look).min() {
+            _ if !has_alarm => Self::Awake,
+            Some(at) => Self::Until(at),
+            None => Self::UntilNews,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     extern crate std;
@@ -66,6 +89,20 @@ mod tests {
     use std::sync::mpsc::channel;
 
     use super::*;
+
+    #[test]
+    fn a_sleep_ends_by_whatever_comes_first() {
+        assert_eq!(Rest::of(true, None, None), Rest::UntilNews);
+        assert_eq!([Rest::of(true, Some(5), None), Rest::of(true, None, Some(5))], [Rest::Until(5); 2]);
+        assert_eq!([Rest::of(true, Some(5), Some(9)), Rest::of(true, Some(9), Some(5))], [Rest::Until(5); 2]);
+    }
+
+    #[test]
+    fn without_an_alarm_nobody_sleeps() {
+        for (timer, look) in [(None, None), (Some(5), None), (None, Some(5))] {
+            assert_eq!(Rest::of(false, timer, look), Rest::Awake);
+        }
+    }
 
     #[test]
     fn who_has_something_to_do_does_not_sleep() {
