@@ -206,8 +206,8 @@ impl<'k> Driver for Port<'k> {
     }
 }
 
-/// The longest frame of TCP segments that the stack makes. For a longer one, of another kind, there need not be
-/// room: its pieces wait.
+/// The longest frame of TCP segments that the stack makes. For a longer one, of another kind, there need not
+/// be room: its pieces wait.
 fn most_at_once(Properties { mtu, segments, .. }: Properties) -> usize {
     ETHERNET_HEADER + oversize::most_of_segments(mtu, segments)
 }

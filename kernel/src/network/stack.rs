@@ -24,8 +24,8 @@ const SOCKETS: usize = 160;
 
 /// Starts a stack on `interface`.
 ///
-/// It is made on a stack of its own, in the other sense: smoltcp's tables are handed from function to function
-/// by value, which is more than tasks have room for.
+/// It is made on a stack of its own, in the other sense: smoltcp's tables are handed from function to
+/// function by value, which is more than tasks have room for.
 pub(super) async fn start(
     interface: Arc<Interface>,
     properties: Properties,
