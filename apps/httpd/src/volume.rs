@@ -30,8 +30,8 @@ pub(crate) const WINDOW: usize = 64 << 10;
 /// Instead of a disk's name: the first that has a file system.
 const ANY: &str = "disk";
 
-/// Seconds for disks to be read as far as it takes to know their file systems: those whose backends never answer
-/// must not keep others from being served, which have a second each by then.
+/// Seconds for disks to be read as far as it takes to know their file systems: those whose backends never
+/// answer must not keep others from being served, which have a second each by then.
 const LONGEST_MOUNT: u64 = 60;
 
 /// Requests that wait; more wait to be put there.

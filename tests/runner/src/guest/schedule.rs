@@ -52,8 +52,8 @@ pub struct Working {
     pub idle: Duration,
 }
 
-/// Runs all jobs and reports each outcome with its job's index; gives the workers' times. The last worker does
-/// something else first, which takes as much of the machine as its jobs do.
+/// Runs all jobs and reports each outcome with its job's index; gives the workers' times. The last worker
+/// does something else first, which takes as much of the machine as its jobs do.
 ///
 /// # Errors
 /// If the lab cannot be built or its machines do not start.
