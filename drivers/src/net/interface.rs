@@ -149,7 +149,11 @@ impl<'k> Interface<'k> {
         let mut frames = Vec::new();
         let due = state.config.poll(properties.mac, addresses, now, |frame| frames.push(frame));
         frames.retain(|frame: &Vec<u8>| properties.takes_ipv6() || !config::is_ipv6(frame));
-        let wakers: Vec<_> = frames.iter_mut().flat_map(|frame| state.send_if_room(frame)).collect();
+        let mut wakers: Vec<_> = frames.iter_mut().flat_map(|frame| state.send_if_room(frame)).collect();
+        if state.is_full && !frames.is_empty() {
+            // Room was asked for less than the stack waits for: it has to ask again.
+            wakers.push(state.stack.take());
+        }
         drop(state);
         wakers.into_iter().flatten().for_each(Waker::wake);
         due
@@ -221,12 +225,14 @@ impl<'k> Interface<'k> {
         if let Some(error) = state.error.take() {
             return Err(error);
         }
-        state.send_pieces_left()?;
+        // Room was asked for and found for the pieces: nothing else tells the stack, which waits behind them.
+        let had_pieces = !state.pieces.is_empty();
+        let is_next = state.send_pieces_left()? && had_pieces && state.is_full;
         state.unpublished = false;
         let is_full = state.waits_for_room();
         let Some(wire) = &mut state.wire else { return Ok(false) };
         wire.publish(now);
-        let news = wire.has_news(is_full)?;
+        let news = wire.has_news(is_full)? || is_next;
         let stack = if news { state.stack.take() } else { None };
         drop(state);
         stack.into_iter().for_each(Waker::wake);
@@ -327,8 +333,9 @@ impl State<'_> {
             return [config, None];
         };
         let is_long = frame.len().saturating_sub(ETHERNET_HEADER) > mtu;
-        // The stack asked for less room than a long datagram takes. What is wrong is found at the next frame.
-        if is_long && !(wire.divides() && wire.can_send(frame.len()).unwrap_or(false)) {
+        // Room was asked for TCP segments. What is longer takes more, whatever the ring has.
+        let is_tcp = || Transport::find(frame).is_some_and(|transport| transport.is_tcp());
+        if is_long && !(wire.divides() && is_tcp()) {
             self.send_pieces(frame, mtu);
         } else {
             wire.send_within(frame, mtu);
@@ -408,7 +415,7 @@ impl State<'_> {
 #[cfg(test)]
 mod tests {
     use std::sync::Arc;
-    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
     use std::task::Wake;
 
     use core::pin::pin;
@@ -422,10 +429,13 @@ mod tests {
 
     const PROPERTIES: Properties = Properties { mac: [2, 0, 0, 0, 0, 1], mtu: 1500, segments: 1 };
 
-    /// A card that has room for so many frames, and receives so many that are damaged.
+    /// A card that has room for so many frames, and receives so many that are damaged. It tells of room once,
+    /// to who has found none.
     #[derive(Default)]
     struct Card {
         room: AtomicUsize,
+        is_asked: AtomicBool,
+        divides: AtomicBool,
         sent: AtomicUsize,
         damaged: AtomicUsize,
     }
@@ -446,7 +456,13 @@ mod tests {
         }
 
         fn can_send(&mut self, _length: usize) -> Result<bool, Error> {
-            Ok(self.room.load(Ordering::Relaxed) != 0)
+            let has_room = self.room.load(Ordering::Relaxed) != 0;
+            self.is_asked.store(!has_room, Ordering::Relaxed);
+            Ok(has_room)
+        }
+
+        fn divides(&self) -> bool {
+            self.divides.load(Ordering::Relaxed)
         }
 
         fn send(&mut self, _frame: &mut [u8]) {
@@ -457,7 +473,8 @@ mod tests {
         fn publish(&mut self, _now: u64) {}
 
         fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
-            Ok(is_full && self.room.load(Ordering::Relaxed) != 0)
+            let is_asked = is_full && self.is_asked.load(Ordering::Relaxed);
+            Ok(is_asked && self.room.load(Ordering::Relaxed) != 0)
         }
 
         fn failed(&self) -> u64 {
@@ -520,6 +537,45 @@ mod tests {
         interface.exchange(0).unwrap();
         assert_eq!(card.sent.load(Ordering::Relaxed), 3);
         assert!(!interface.has_work().unwrap());
+    }
+
+    #[test]
+    fn a_stack_that_waits_behind_pieces_is_woken_when_they_have_left() {
+        let (interface, card) = connected();
+        card.room.store(1, Ordering::Relaxed);
+        drop(interface.state().send(&mut datagram(), 600));
+        let stack = Flag::on(&interface);
+        let waker = Waker::from(Arc::clone(&stack));
+        assert!(port(&interface).transmit(&mut Context::from_waker(&waker)).is_none());
+        interface.exchange(0).unwrap();
+        assert_eq!(stack.woken(), 0);
+        card.room.store(10, Ordering::Relaxed);
+        assert!(interface.exchange(0).unwrap());
+        assert_eq!(stack.woken(), 1);
+    }
+
+    #[test]
+    fn a_stack_that_waits_is_woken_when_somebody_else_has_found_room() {
+        let (interface, card) = connected();
+        interface.autoconfigure_ipv6(7);
+        let stack = Flag::on(&interface);
+        let waker = Waker::from(Arc::clone(&stack));
+        assert!(port(&interface).transmit(&mut Context::from_waker(&waker)).is_none());
+        card.room.store(10, Ordering::Relaxed);
+        (1..3).for_each(|second| drop(interface.configure(&[], Duration::from_secs(second))));
+        assert_ne!(card.sent.load(Ordering::Relaxed), 0, "it asks for routers");
+        assert_eq!(stack.woken(), 1);
+    }
+
+    #[test]
+    fn a_long_datagram_waits_for_room_piece_by_piece_whoever_divides_segments() {
+        let (interface, card) = connected();
+        card.divides.store(true, Ordering::Relaxed);
+        card.room.store(1, Ordering::Relaxed);
+        drop(interface.state().send(&mut datagram(), 600));
+        card.room.store(10, Ordering::Relaxed);
+        interface.exchange(0).unwrap();
+        assert_eq!(card.sent.load(Ordering::Relaxed), 3);
     }
 
     #[test]

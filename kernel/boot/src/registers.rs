@@ -82,7 +82,8 @@ impl Free {
     /// be none. What is not placed there leaves a hole: there is room for many.
     pub fn take(&self, length: u64) -> Option<u32> {
         let room = u32::try_from(length.checked_next_power_of_two()?).ok()?;
-        let before = self.0.fetch_add(room.checked_mul(2)?, Ordering::Relaxed);
+        let reach = |from: u32| from.checked_add(room.checked_mul(2)?);
+        let before = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, reach).ok()?;
         before.checked_next_multiple_of(room)
     }
 }
@@ -159,6 +160,7 @@ mod tests {
         for length in [1 << 31, 1 << 32, u64::MAX] {
             assert_eq!(free.take(length), None);
         }
+        assert_eq!(free.take(1 << 30), None);
         assert_eq!(free.take(0x1000), Some(0xf100_0000), "who asks in vain takes nothing");
     }
 }

@@ -34,6 +34,11 @@ impl Announcer {
         }
     }
 
+    /// Whether this is one of them.
+    pub(super) fn has(&self, address: IpAddr) -> bool {
+        self.addresses.iter().any(|known| known.0 == address)
+    }
+
     /// Announces all from `now` on.
     pub(super) fn start(&mut self, now: Duration) {
         self.addresses.iter_mut().for_each(|(_, left)| *left = TIMES);

@@ -179,8 +179,7 @@ impl HostConfig {
         if self.autoconf.as_mut().is_some_and(|autoconf| autoconf.hear_duplicate(frame)) {
             return self.news();
         }
-        if let Some(asked) = Solicitation::parse(frame).filter(|asked| self.renumbering.has(asked.target)) {
-            // The stack would not answer.
+        if let Some(asked) = Solicitation::parse(frame).filter(|asked| self.has_to_answer(asked)) {
             return if self.asked.len() < MOST_ASKED {
                 self.asked.push(asked);
                 self.news()
@@ -189,6 +188,13 @@ impl HostConfig {
             };
         }
         self.hear_router(frame)
+    }
+
+    /// Whether the stack would not answer, who does not know the address, or that somebody may ask who has
+    /// none yet.
+    fn has_to_answer(&self, asked: &Solicitation) -> bool {
+        let is_wanted = asked.asker.is_unspecified() && self.announcer.has(asked.target.into());
+        is_wanted || self.renumbering.has(asked.target)
     }
 
     /// Looks whether `frame`, which goes out, is one question for the router too many.
@@ -305,11 +311,12 @@ impl Autoconf {
             return false;
         }
         let wanted = Solicitation::parse(frame).filter(|asked| asked.asker.is_unspecified());
+        // Some networks hand our questions back. What we would like we do not advertise: who does may have
+        // our Ethernet address, too.
+        let is_ours = wanted.is_some() && frame.get(6..12) == Some(&self.slaac.mac());
         let Some(address) = wanted.map(|asked| asked.target).or_else(|| ndp::advertised(frame)) else {
             return false;
         };
-        // Some networks hand our questions back.
-        let is_ours = frame.get(6..12) == Some(&self.slaac.mac());
         let is_taken = !is_ours && self.duplicates.hear(address);
         if is_taken {
             self.taken.push(address);
@@ -525,6 +532,8 @@ pub(super) mod tests {
         for told in [
             ndp::tests::neighbors_advertisement(address),
             ndp::tests::neighbors_duplicate_solicitation(address),
+            // Who has the address that is made from our Ethernet address has that one, too.
+            ndp::unsolicited_advertisement(MAC, address),
         ] {
             let mut host = Host::autoconfigured();
             let options: [&[u8]; 2] = [&prefix_option(7, 900, 900), &prefix_option(8, 900, 900)];
@@ -552,6 +561,30 @@ pub(super) mod tests {
         host.run(SECOND * 10, SECOND * 20);
         assert_eq!(host.ipv6.iter().map(|config| config.address).collect::<Vec<_>>(), [Some((address, 64))]);
         assert!(host.taken.is_empty());
+    }
+
+    #[test]
+    fn who_would_like_an_address_of_ours_is_told_that_it_is_taken() {
+        let mut host = Host::autoconfigured();
+        host.config.ingress(&mut advertisement(ROUTER, 600, &[&prefix_option(7, 900, 900)]));
+        host.run(SECOND, SECOND * 10);
+        let [Ipv6Config { address: Some((address, _)), .. }] = host.ipv6[..] else {
+            panic!("{:?}", host.ipv6)
+        };
+        let told = |config: &mut HostConfig, second, ours| {
+            let mut count = 0;
+            let send = |frame: Vec<u8>| count += usize::from(ndp::advertised(&frame) == Some(ours));
+            let _ = config.poll(MAC, &[address.into()], SECOND * second, send);
+            count
+        };
+        // It is announced first.
+        for second in 10..20 {
+            told(&mut host.config, second, address);
+        }
+        for (asked, count) in [(address, 1), (ndp::link_local(MAC), 1), (ROUTER, 0)] {
+            host.config.ingress(&mut ndp::tests::neighbors_duplicate_solicitation(asked));
+            assert_eq!(told(&mut host.config, 20, asked), count, "{asked}");
+        }
     }
 
     #[test]

@@ -73,6 +73,11 @@ struct Flow {
 }
 
 impl Flow {
+    /// What makes one be remembered for longer than others.
+    fn worth(&self) -> (bool, bool, u64) {
+        (self.is_connection, self.is_over, self.used)
+    }
+
     /// We send a TCP segment with these flags.
     fn note_sent(&mut self, flags: u8) {
         if flags & (SYN | ACK) == SYN | ACK {
@@ -148,7 +153,7 @@ impl Renumbering {
     fn hear(&mut self, ends: Ends, local: Ipv6Addr, begins: bool, is_to_be: bool) {
         self.clock += 1;
         match self.flows.iter_mut().find(|flow| flow.ends == ends) {
-            Some(flow) if !flow.is_connection => {
+            Some(flow) if !flow.is_connection && !flow.is_over => {
                 (flow.local, flow.asked, flow.used) = (local, local, self.clock);
             }
             Some(flow) if begins => flow.asked = local,
@@ -194,7 +199,7 @@ impl Renumbering {
         let flow = Flow { ends, local, asked: local, is_connection: false, is_over: false, used: self.clock };
         if self.flows.len() < MOST_FLOWS {
             self.flows.push(flow);
-        } else if let Some(least) = self.flows.iter_mut().min_by_key(|flow| (flow.is_connection, flow.used)) {
+        } else if let Some(least) = self.flows.iter_mut().min_by_key(|flow| flow.worth()) {
             *least = flow;
         }
     }
@@ -392,6 +397,23 @@ mod tests {
             let sent = goes_out(&mut both, data.clone());
             assert_eq!(sent, segment((OTHER, 80), (REMOTE, 7), ACK), "after {flags:#x}");
             assert_eq!(goes_out(&mut both, other_data.clone()), other_data, "after {flags:#x}");
+        }
+    }
+
+    #[test]
+    fn what_is_left_to_send_of_a_connection_that_we_ended_has_its_address() {
+        let mut both = two(INSIDE);
+        comes_in(&mut both, segment((REMOTE, 7), (OTHER, 80), SYN));
+        for flags in [SYN | ACK, ACK, FIN | ACK] {
+            goes_out(&mut both, segment((INSIDE, 80), (REMOTE, 7), flags));
+        }
+        for number in 100..2000 {
+            comes_in(&mut both, segment((address(number), 7), (OTHER, 80), SYN));
+        }
+        for flags in [SYN, ACK, RST, FIN] {
+            comes_in(&mut both, segment((REMOTE, 7), (INSIDE, 80), flags));
+            let sent = goes_out(&mut both, segment((INSIDE, 80), (REMOTE, 7), ACK));
+            assert_eq!(sent, segment((OTHER, 80), (REMOTE, 7), ACK), "after {flags:#x}");
         }
     }
 

@@ -125,8 +125,11 @@ impl Ports {
 
     /// Nobody has the port that a datagram came to.
     pub(super) fn refuse(&mut self, wire: &Tuple) {
+        let before = self.heard.0.len();
         self.heard.0.retain(|heard| heard != wire);
-        self.heard.1 = self.heard.0.len() % HEARD;
+        if self.heard.0.len() != before {
+            self.heard.1 = self.heard.0.len() % HEARD;
+        }
     }
 
     /// The ends as the stack has them, of those on the network.

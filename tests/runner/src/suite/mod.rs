@@ -146,8 +146,9 @@ fn run_more(project: &Project, choice: &Choice, in_lab: &[&HostTest], tally: &mu
     let cases: Vec<GuestCase> = all.iter().cloned().filter_map(|case| case.chosen_by(choice)).collect();
     // They run one guest at a time: beside others.
     let mut ended = Vec::new();
-    guests::run(project, &cases, || ended = host::run_beside(project, in_lab), tally)?;
+    let run = guests::run(project, &cases, || ended = host::run_beside(project, in_lab), tally);
     host::count(ended, tally);
+    run?;
     if *choice == Choice::All {
         let long: Vec<GuestCase> = all.into_iter().filter_map(|case| case.chosen_by(&Choice::Long)).collect();
         let long: usize = long.iter().map(|case| case.names().len()).sum();
