@@ -228,7 +228,8 @@ answer = idle.recv(1000)
 tell("idle", "an idle connection is closed after %.1f s" % passed(), answer == b"" and 14 < passed() < 20)
 '
 
-# Half of those who ask for a connection seem to be on the link, half behind the router. None is there.
+# Half of those who ask for a connection seem to be on the link, half behind the router. None is there. They are more
+# than twice as many as the guest has places for, those that wait included.
 flood='
 import socket, struct, sys
 def checksum(data):
@@ -241,8 +242,8 @@ wire.bind(("plain", 0))
 six = ":" in sys.argv[1]
 family, places = (socket.AF_INET6, ("fd00::1:%x", "fd99::%x")) if six else (socket.AF_INET, ("10.0.0.%d", "10.99.0.%d"))
 guest = socket.inet_pton(family, sys.argv[1])
-for host in range(80):
-    source = socket.inet_pton(family, places[host % 2] % (100 + host))
+for host in range(300):
+    source = socket.inet_pton(family, places[host % 2] % (100 + host // 2))
     tcp = struct.pack("!HHIIHHHH", 5000 + host, 80, 77 * host, 0, 0x5002, 64240, 0, 0)
     tcp = tcp[:16] + struct.pack("!H", checksum(source + guest + struct.pack("!II", len(tcp), 6) + tcp)) + tcp[18:]
     ip = struct.pack("!IHBB", 0x60000000, len(tcp), 6, 64)
@@ -250,5 +251,5 @@ for host in range(80):
         ip = struct.pack("!BBHHHBBH", 0x45, 0, 20 + len(tcp), host, 0, 64, 6, 0)
         ip = ip[:10] + struct.pack("!H", checksum(ip + source + guest))
     kind = b"\x86\xdd" if six else b"\x08\0"
-    wire.send(bytes.fromhex("00163e000002") + b"\2\0\0\0\0" + bytes([host]) + kind + ip + source + guest + tcp)
+    wire.send(bytes.fromhex("00163e000002") + b"\2\0\0\0\0" + bytes([host % 256]) + kind + ip + source + guest + tcp)
 '

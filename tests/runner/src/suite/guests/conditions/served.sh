@@ -86,7 +86,7 @@ round() {
     [ -z "$blind" ] || [ "$2" = busy ] || bears_idleness "$guest"
     check "$2: a file goes through a narrow path at its speed" goes_at_the_speed_of_its_path "$3"
     # After these others may have to ask again for some seconds, and the guest answers who is not there.
-    check "$2: eighty who ask for a connection and are not there keep nobody out" is_served_soon
+    check "$2: three hundred who ask for a connection and are not there keep nobody out" is_served_soon
 }
 round 20 quiet "$far"
 burn
