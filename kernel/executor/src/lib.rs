@@ -21,3 +21,5 @@ pub mod sleep;
 pub mod spin;
 pub mod time;
 pub mod timers;
+#[cfg(test)]
+mod woken;

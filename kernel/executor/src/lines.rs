@@ -131,25 +131,10 @@ mod tests {
     use core::pin::pin;
     use core::task::Context;
     use std::sync::Arc;
-    use std::task::Wake;
     use std::vec;
 
     use super::*;
-
-    #[derive(Default)]
-    struct Count(AtomicU32);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
-
-    impl Count {
-        fn get(&self) -> u32 {
-            self.0.load(Ordering::Relaxed)
-        }
-    }
+    use crate::woken::Count;
 
     fn poll(arrivals: &Arrivals<'_>, task: &Arc<Count>) -> Poll<()> {
         pin!(arrivals.next()).poll(&mut Context::from_waker(&Waker::from(Arc::clone(task))))

@@ -110,20 +110,10 @@ mod tests {
     extern crate std;
 
     use core::pin::pin;
-    use core::sync::atomic::{AtomicU32, Ordering};
     use std::sync::Arc;
-    use std::task::Wake;
 
     use super::*;
-
-    #[derive(Default)]
-    struct Count(AtomicU32);
-
-    impl Wake for Count {
-        fn wake(self: Arc<Self>) {
-            self.0.fetch_add(1, Ordering::Relaxed);
-        }
-    }
+    use crate::woken::Count;
 
     fn poll(wait: Pin<&mut Wait<'_, u8>>, waker: &Arc<Count>) -> Poll<()> {
         wait.poll(&mut Context::from_waker(&Waker::from(Arc::clone(waker))))
@@ -136,7 +126,7 @@ mod tests {
         assert!(poll(wait.as_mut(), &count).is_pending() && poll(wait.as_mut(), &count).is_pending());
         assert_eq!(request.asked(), None);
         assert!(request.ask(7));
-        assert_eq!((count.0.load(Ordering::Relaxed), request.asked()), (1, Some(7)));
+        assert_eq!((count.get(), request.asked()), (1, Some(7)));
         assert!(poll(wait, &count).is_ready());
         assert!(poll(pin!(request.wait()), &count).is_ready(), "who comes late need not wait");
     }
@@ -149,7 +139,7 @@ mod tests {
             assert!(poll(wait.as_mut(), &count).is_pending());
         }
         assert!(!request.ask(7));
-        assert_eq!(count.0.load(Ordering::Relaxed), 0);
+        assert_eq!(count.get(), 0);
     }
 
     #[test]
@@ -162,6 +152,6 @@ mod tests {
             assert!(poll(second.as_mut(), &count).is_pending());
         }
         assert!(request.ask(7));
-        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert_eq!(count.get(), 1);
     }
 }
