@@ -30,9 +30,9 @@ pub(crate) const WINDOW: usize = 64 << 10;
 /// Instead of a disk's name: the first that has a file system.
 const ANY: &str = "disk";
 
-/// Seconds for disks to be read as far as it takes to know their file systems: those whose backends never
+/// Time for disks to be read as far as it takes to know their file systems: those whose backends never
 /// answer must not keep others from being served, which have a second each by then.
-const LONGEST_MOUNT: u64 = 60;
+const LONGEST_MOUNT: Duration = Duration::from_secs(60);
 
 /// Requests that wait; more wait to be put there.
 const REQUESTS: usize = 4;
@@ -82,7 +82,7 @@ impl Volume {
         };
         let (disk, number) = context.disk_or_partition(root).await.ok_or_else(missing)?;
         let number = number.and_then(|number| number.try_into().ok());
-        let end = Instant::now() + Duration::from_secs(LONGEST_MOUNT);
+        let end = Instant::now() + LONGEST_MOUNT;
         let mounted = Self::mount_disk(context, disk, number, end).await?;
         Ok(mounted.map_err(|error| format!("root={root}: {error}"))?)
     }
@@ -91,7 +91,7 @@ impl Volume {
     /// none has.
     pub(crate) async fn mount_any(context: &Context, number: Option<usize>) -> prism::Result<Option<Self>> {
         let disks = context.disks().await;
-        let end = Instant::now() + Duration::from_secs(LONGEST_MOUNT);
+        let end = Instant::now() + LONGEST_MOUNT;
         for disk in disks {
             match Self::mount_disk(context, Arc::clone(&disk), number, end).await? {
                 Ok(volume) => {
