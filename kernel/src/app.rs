@@ -13,10 +13,11 @@ use core::time::Duration;
 use embassy_futures::yield_now;
 use prism_boot::{BootInfo, CommandLine, Module};
 
-use crate::disks::{self, Disk};
-use crate::exec::{self, SpawnError};
-use crate::surroundings::Surroundings;
-use crate::{console, entropy, lifecycle, memory, store, time};
+use crate::boot::environment::Surroundings;
+use crate::devices::disks::{self, Disk};
+use crate::hypervisor::{lifecycle, xenstore};
+use crate::task::executor::{self, SpawnError};
+use crate::{console, entropy, memory, time};
 
 /// Makes an image out of an `async fn main(context: Context)`.
 ///
@@ -178,7 +179,7 @@ impl Context {
 
     /// Xenstore, if the toolstack gave this domain one.
     pub fn store(&self) -> Option<&'static xen::xenstore::Client> {
-        store::client()
+        xenstore::client()
     }
 
     /// The TCP/IP stack on network interface `index`, from 0, once it has an address. It is handed out
@@ -249,7 +250,7 @@ impl Context {
     ///
     /// [`SpawnError::NoMemory`].
     pub fn spawn(&self, task: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
-        exec::spawn(task)
+        executor::spawn(task)
     }
 
     /// Starts a task on vCPU `vcpu`.
@@ -262,7 +263,7 @@ impl Context {
         vcpu: u32,
         task: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), SpawnError> {
-        exec::spawn_on(vcpu, task)
+        executor::spawn_on(vcpu, task)
     }
 
     /// Starts a task on the vCPU that has the fewest.
@@ -271,12 +272,12 @@ impl Context {
     ///
     /// [`SpawnError::NoMemory`].
     pub fn spawn_anywhere(&self, task: impl Future<Output = ()> + Send + 'static) -> Result<(), SpawnError> {
-        exec::spawn_anywhere(task)
+        executor::spawn_anywhere(task)
     }
 
     /// The numbers of the vCPUs that run tasks, from 0.
     pub fn vcpus(&self) -> impl Iterator<Item = u32> + use<> {
-        exec::running()
+        executor::running()
     }
 
     /// The number of the vCPU that the calling task runs on.

@@ -4,48 +4,31 @@
 
 extern crate alloc;
 
-mod apic;
 pub mod app;
-mod bell;
-pub mod blocking;
 mod boot;
-mod clocks;
 pub mod console;
-mod crash;
-mod critical;
 mod devices;
-pub mod disks;
-mod dma;
 pub mod entropy;
-pub mod event;
-mod exec;
-pub mod grant;
 mod hypervisor;
-mod lifecycle;
-mod line;
-mod logger;
+mod irq;
 pub mod memory;
 pub mod network;
-mod nmi;
 mod ports;
 pub mod power;
-mod probe;
-mod registers;
-mod smp;
-mod store;
-pub mod surroundings;
-pub mod sync;
 pub mod task;
 pub mod time;
-mod timer;
 
 pub use ::log;
 pub use app::{Context, Outcome, Verdict};
-pub use crash::panicked;
+pub use boot::environment as surroundings;
+pub use console::panic::panicked;
+pub use devices::disks;
 pub use embassy_futures as futures;
 pub use embassy_time;
-pub use exec::{SpawnError, long_polls, spins};
+pub use hypervisor::{event, grant};
 pub use network::embassy_net;
+pub use task::executor::{SpawnError, long_polls, spins};
+pub use task::{blocking, sync};
 pub use xen;
 
 /// The error that an application's main may return: anything that can be displayed.

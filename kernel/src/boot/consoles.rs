@@ -13,8 +13,9 @@ use xen::event::Port;
 use xen::shared::Shared;
 
 use crate::console::{self, RingEnd};
+use crate::devices;
+use crate::memory::registers;
 use crate::ports::CpuPorts;
-use crate::{devices, registers};
 
 /// Opens every console that takes neither page tables nor memory of ours, and uses the best one, or those
 /// that the command line names.

@@ -7,8 +7,10 @@ use log::{info, warn};
 use prism_boot::BootInfo;
 
 use crate::app::Application;
-use crate::surroundings::Surroundings;
-use crate::{event, exec, memory};
+use crate::boot::environment::Surroundings;
+use crate::hypervisor::event;
+use crate::memory;
+use crate::task::executor;
 
 const BOOT: &str = "prism::boot";
 
@@ -22,7 +24,7 @@ pub(super) fn report(info: &BootInfo, found: &Surroundings, application: &Applic
         (Err(reason), _) => info!(target: BOOT, "Xen: not used ({})", reason.reason()),
     }
     info!(target: BOOT, "memory: {} KiB, {} KiB free", found.memory / 1024, memory::usage().free / 1024);
-    match exec::running().count() {
+    match executor::running().count() {
         running if running == found.vcpus as usize => info!(target: BOOT, "vcpus: {running}"),
         running => info!(target: BOOT, "vcpus: {running} of {}", found.vcpus),
     }

@@ -14,9 +14,13 @@ use xen::shared::Shared;
 use xen::version::Features;
 use xen_sys::xen::shared_info;
 
-use crate::hypervisor::Found;
+use crate::boot::probe;
+use crate::console::{self, panic};
+use crate::hypervisor::detect::Found;
+use crate::hypervisor::event;
+use crate::irq::apic;
 use crate::memory::{self, Frames};
-use crate::{apic, console, crash, event, probe, smp};
+use crate::task::smp;
 
 /// HVM and PVH domains ask where their rings are; a PV domain is told.
 pub(super) fn ask_for_rings(info: &mut BootInfo) {
@@ -58,7 +62,7 @@ pub(super) fn join_xen(info: &BootInfo, machine: &dyn Machine, vcpus: u32) -> Op
             .guest_frame(ring.mfn)
             .map(|frame| machine.map_special_page(frame * PAGE_SIZE, &mut Frames));
         if !matches!(mapped, Some(Ok(()))) {
-            crash::give_up(&"a ring that the toolstack set up cannot be mapped");
+            panic::give_up(&"a ring that the toolstack set up cannot be mapped");
         }
     }
     let place = if machine.chooses_places() { memory::take_zeroed_frame() } else { Some(0) };

@@ -6,7 +6,7 @@ use prism_drivers::output::Sink;
 use xen::console::Ring;
 use xen::event::Port;
 
-use crate::event;
+use crate::hypervisor::event;
 
 /// How long one wait for the other side may last, in nanoseconds.
 const NAP: u64 = 10_000_000;

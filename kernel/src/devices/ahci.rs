@@ -11,17 +11,19 @@ use prism_drivers::intx;
 use prism_drivers::pci::{self, Function};
 
 use super::emulated;
-use crate::dma::Pages;
-use crate::grant::OwnPage;
-use crate::line::Line;
+use crate::devices::disks;
+use crate::hypervisor::grant::OwnPage;
+use crate::irq::Line;
+use crate::memory::dma::Pages;
+use crate::memory::registers;
 use crate::ports::CpuPorts;
-use crate::{disks, exec, registers};
+use crate::task::executor;
 
 /// Finds and drives all AHCI disks. Not for PV domains, which have no ports.
 pub(crate) fn begin() {
     for function in pci::functions(&CpuPorts).filter(ahci::is_one) {
         disks::begin_search();
-        if exec::spawn(drive(function)).is_err() {
+        if executor::spawn(drive(function)).is_err() {
             disks::end_search();
             warn!("the AHCI controller at {} is not driven: there is no memory for its task", function.place);
         }

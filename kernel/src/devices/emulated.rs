@@ -13,9 +13,9 @@ use prism_drivers::block::{Geometry, Served};
 use prism_drivers::ide::{self as ide_disks, Identity, Positions};
 use prism_drivers::unplug::{Choice, Emulated, Undecided, unplug};
 
-use super::{ahci, card, ide};
-use crate::disks;
-use crate::grant::OwnPage;
+use super::{ahci, ide, nic};
+use crate::devices::disks;
+use crate::hypervisor::grant::OwnPage;
 use crate::ports::CpuPorts;
 
 static UNDECIDED: Undecided = Undecided::new();
@@ -58,7 +58,7 @@ pub(super) fn decide_about_disks(paravirtual_disks: usize) {
 pub(super) fn decide_about_cards(paravirtual_interfaces: usize) {
     if UNDECIDED.cards(paravirtual_interfaces) == Some(Choice::Use) {
         debug!("no paravirtual interfaces: looking for network cards");
-        card::begin(DeviceBus::Xenbus);
+        nic::begin(DeviceBus::Xenbus);
     }
 }
 

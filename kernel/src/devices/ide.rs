@@ -9,10 +9,11 @@ use prism_drivers::ide::{self, Channel, Places};
 use prism_drivers::pci;
 
 use super::emulated;
-use crate::grant::OwnPage;
-use crate::line::Line;
+use crate::devices::disks;
+use crate::hypervisor::grant::OwnPage;
+use crate::irq::Line;
 use crate::ports::CpuPorts;
-use crate::{disks, exec};
+use crate::task::executor;
 
 /// Finds and drives all IDE disks. Not for PV domains, which have no ports.
 pub(crate) fn begin() {
@@ -20,7 +21,7 @@ pub(crate) fn begin() {
     let Some(controller) = pci::functions(&CpuPorts).find(pci::Function::is_ide) else { return };
     for (channel, places) in (0..).zip(ide::places(&CpuPorts, &controller)) {
         disks::begin_search();
-        if exec::spawn(drive(channel, places)).is_err() {
+        if executor::spawn(drive(channel, places)).is_err() {
             disks::end_search();
             warn!("IDE channel {channel} is not driven: there is no memory for its task");
         }

@@ -9,21 +9,22 @@
 //!
 //! - for any device of a PC: a variant of `prism_drivers::known::Known`, and a counter in
 //!   `prism_boot::capabilities::Devices`, counted by `probe::count`;
-//! - for a card: a variant of `card::Card` with its arms, and a place in `choose_network` of
+//! - for a card: a variant of `nic::Card` with its arms, and a place in `choose_network` of
 //!   `prism_boot::services`, where the reason names the cards that are known;
 //! - for a disk controller: a module beside `ahci`, begun by `emulated::find_disks`, and a place in
 //!   `choose_disk`, also with the reason;
-//! - for a class of the toolstack's devices: a [`Class`](attend::Class), for which [`attend`] is spawned.
+//! - for a class of the toolstack's devices: a [`Class`](xenbus::Class), for which [`attend`] is spawned.
 
 mod ahci;
-mod attend;
-mod card;
+mod blkfront;
+pub mod disks;
 pub(crate) mod emulated;
 mod ide;
+mod netfront;
+mod nic;
 mod platform;
-mod vbd;
-mod vif;
 pub(crate) mod virtio;
+mod xenbus;
 
 use log::warn;
 use prism_boot::CommandLine;
@@ -31,12 +32,13 @@ use prism_boot::services::DeviceBus;
 use spin::Once;
 use xen::xenstore::Client;
 
+use crate::hypervisor::xenstore;
 use crate::network::{NetworkError, interfaces};
-use crate::{disks, exec, store};
-use attend::attend;
+use crate::task::executor;
+use blkfront::Vbds;
+use netfront::Vifs;
 use platform::XenPlatform;
-use vbd::Vbds;
-use vif::Vifs;
+use xenbus::attend;
 
 static VBDS: Once<Vbds> = Once::new();
 static VIFS: Once<Vifs> = Once::new();
@@ -45,7 +47,7 @@ static VIFS: Once<Vifs> = Once::new();
 pub(crate) fn begin(store: &'static Client, line: &CommandLine) {
     let Some(platform) = XenPlatform::get() else { return };
     let poll = line.block_poll().ok().flatten().unwrap_or_default();
-    if let Err(error) = exec::spawn(attend(VBDS.call_once(|| Vbds::new(platform, poll)), store)) {
+    if let Err(error) = executor::spawn(attend(VBDS.call_once(|| Vbds::new(platform, poll)), store)) {
         warn!("paravirtual disks are not looked for: {error}");
         disks::end_search();
     }
@@ -59,14 +61,14 @@ pub(crate) fn begin(store: &'static Client, line: &CommandLine) {
 pub(crate) fn begin_network(bus: DeviceBus, line: &CommandLine) -> Result<(), NetworkError> {
     match bus {
         DeviceBus::Xenbus => {
-            let store = store::client().ok_or(NetworkError::NoDevices)?;
+            let store = xenstore::client().ok_or(NetworkError::NoDevices)?;
             let platform = XenPlatform::get().ok_or(NetworkError::NoDevices)?;
             let poll = line.network_poll().ok().flatten().unwrap_or_default();
             let vifs = VIFS.call_once(|| Vifs::new(platform, poll));
-            exec::spawn(attend(vifs, store)).map_err(|_| NetworkError::Busy)
+            executor::spawn(attend(vifs, store)).map_err(|_| NetworkError::Busy)
         }
         DeviceBus::Virtio | DeviceBus::Emulated => {
-            card::begin(bus);
+            nic::begin(bus);
             interfaces::settle();
             Ok(())
         }

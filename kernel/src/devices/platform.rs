@@ -13,9 +13,10 @@ use xen::event::Port;
 use xen::grant::Table;
 use xen::xenstore::Delay;
 
-use crate::event::EventChannel;
-use crate::grant::{self, OwnPage};
-use crate::{exec, time};
+use crate::hypervisor::event::EventChannel;
+use crate::hypervisor::grant::{self, OwnPage};
+use crate::task::executor;
+use crate::time;
 
 /// Xen, as drivers see it.
 pub(crate) struct XenPlatform {
@@ -71,7 +72,7 @@ impl Platform for XenPlatform {
     }
 
     fn found_by_looking(&self) {
-        exec::found_work();
+        executor::found_work();
     }
 }
 

@@ -17,7 +17,8 @@ use prism_drivers::net::{Guard, Port, Properties, Throttle};
 use super::configure;
 use super::error::NetworkError;
 use super::interfaces::Interface;
-use crate::{blocking, entropy, exec, time};
+use crate::task::{blocking, executor};
+use crate::{entropy, time};
 
 /// Sockets that a stack can have, those of DHCP and DNS included.
 const SOCKETS: usize = 160;
@@ -45,8 +46,8 @@ pub(super) async fn start(
     if configure::asks_routers(addressing) && properties.takes_ipv6() {
         interface.autoconfigure_ipv6(u64::from_ne_bytes(random()));
     }
-    exec::spawn(run(runner, Arc::clone(&interface))).map_err(|_| NetworkError::Busy)?;
-    exec::spawn(configure::keep(interface, stack)).map_err(|_| NetworkError::Busy)?;
+    executor::spawn(run(runner, Arc::clone(&interface))).map_err(|_| NetworkError::Busy)?;
+    executor::spawn(configure::keep(interface, stack)).map_err(|_| NetworkError::Busy)?;
     Ok(stack)
 }
 

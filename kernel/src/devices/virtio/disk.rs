@@ -9,10 +9,10 @@ use prism_drivers::block::{Queue, Served};
 use prism_drivers::virtio::{Registers, disk, queue};
 
 use super::moments;
+use crate::devices::disks;
 use crate::devices::virtio::Pages;
-use crate::disks;
-use crate::grant::OwnPage;
-use crate::line::Line;
+use crate::hypervisor::grant::OwnPage;
+use crate::irq::Line;
 
 /// Drives a disk, for ever.
 pub(super) async fn drive(name: String, number: u8, transport: Registers, line: Line) {

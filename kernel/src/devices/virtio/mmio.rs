@@ -13,7 +13,7 @@ use prism_drivers::virtio::mmio::{self, Device};
 use spin::Once;
 
 use super::{Unreachable, count};
-use crate::registers::{self, MappedRegisters};
+use crate::memory::registers::{self, MappedRegisters};
 
 /// The slots that are not empty.
 static FOUND: Once<Vec<(Slot, Kind)>> = Once::new();

@@ -23,12 +23,13 @@ use prism_drivers::virtio::console;
 use prism_drivers::virtio::pci::{self, Layout, Missing, Region};
 use prism_drivers::virtio::{Kind, Registers, queue, transport};
 
-use crate::dma::Pages;
-use crate::line::Line;
+use crate::devices::disks;
+use crate::irq::Line;
+use crate::memory::dma::Pages;
+use crate::memory::registers::{self, MappedRegisters};
 use crate::ports::CpuPorts;
-use crate::registers::{self, MappedRegisters};
+use crate::task::executor;
 use crate::time::Deadline;
-use crate::{disks, exec};
 
 /// A console's first port.
 pub(crate) type Port = console::Port<Pages>;
@@ -58,7 +59,7 @@ pub(crate) fn begin_disks() {
                 }
             }
         };
-        if exec::spawn(task).is_err() {
+        if executor::spawn(task).is_err() {
             warn!("the virtio disk at {place} is not driven: there is no memory for its task");
             disks::end_search();
         }

@@ -6,7 +6,7 @@ use prism_drivers::net;
 use prism_drivers::virtio::{network, queue};
 
 use super::{Device, Pages, moments};
-use crate::devices::card::Ended;
+use crate::devices::nic::Ended;
 use crate::network::interfaces::Interface;
 
 /// Drives a card, until it fails.

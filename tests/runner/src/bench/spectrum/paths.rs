@@ -62,7 +62,7 @@ mod tests {
                    prism::boot: upcall: vector\nprism::boot: disk: xenbus\nprism::boot: network: xenbus\n";
         assert_eq!(of_consoles(xen, xen), ["PVH", "vector", "one-shot", "blkfront", "netfront"]);
         let emulated = "prism::boot: disk: emulated\nprism::boot: network: emulated\n\
-                        prism::devices::card: network card at 0:3.0: e1000\n";
+                        prism::devices::nic: network card at 0:3.0: e1000\n";
         assert_eq!(of_consoles(emulated, emulated), ["", "", "", "IDE", "e1000"]);
     }
 }

@@ -4,8 +4,8 @@
 use prism_arch::apic::WAKE_VECTOR;
 use prism_arch::vcpu;
 
-use crate::apic;
-use crate::event::EventChannel;
+use crate::hypervisor::event::EventChannel;
+use crate::irq::apic;
 
 /// The bell of a vCPU, rung by others.
 pub(crate) enum Bell {

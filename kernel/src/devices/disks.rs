@@ -8,7 +8,7 @@ use embassy_time::{Duration, TimeoutError, with_timeout};
 use log::warn;
 use prism_drivers::block::{Registry, names};
 
-use crate::grant::OwnPage;
+use crate::hypervisor::grant::OwnPage;
 
 /// A disk, whatever is behind it.
 pub type Disk = dyn prism_drivers::block::Disk<OwnPage>;

@@ -11,6 +11,9 @@
 //! At the end one vCPU has the last word (`prism_drivers::ending`): what others write then is dropped.
 
 mod lock;
+pub(crate) mod logger;
+pub(crate) mod nmi;
+pub(crate) mod panic;
 mod ring;
 
 use core::fmt::{self, Write};
@@ -32,11 +35,11 @@ use spin::Once;
 use uart_16550::backend::PioBackend;
 
 use crate::devices::virtio;
-use crate::event::EventChannel;
+use crate::hypervisor::event::EventChannel;
+use crate::memory;
+use crate::memory::registers::MappedRegisters;
 use crate::ports::CpuPorts;
-use crate::registers::MappedRegisters;
-use crate::time::Deadline;
-use crate::{memory, time};
+use crate::time::{self, Deadline};
 
 use lock::{Held, Lock};
 pub(crate) use ring::RingEnd;

@@ -14,8 +14,8 @@ use xen::shared::Shared;
 use xen::time::{Clock, WallClock};
 use xen_sys::xen::{shared_info, vcpu_info};
 
+use crate::memory::registers::MappedRegisters;
 use crate::ports::CpuPorts;
-use crate::registers::MappedRegisters;
 use crate::time::{self, Source, Wall};
 
 /// Where the CPUID leaves of KVM begin, if its clock is the one in use.

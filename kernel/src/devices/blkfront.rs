@@ -14,9 +14,10 @@ use spin::Mutex;
 use xen::xenbus::{self, Device, Ended};
 use xen::xenstore::Delay;
 
-use super::attend::{Class, Listed, STEP};
+use super::xenbus::{Class, Listed, STEP};
 use super::{XenPlatform, emulated};
-use crate::{disks, exec};
+use crate::devices::disks;
+use crate::task::executor;
 
 /// Queues of a disk at most: each has a task, a ring and an event channel.
 const MOST_QUEUES: usize = 8;
@@ -47,11 +48,11 @@ impl Vbds {
 
     /// Begins to serve a disk's queues, but for the first one: each on the vCPU whose requests it takes.
     fn begin(&self, number: u32) -> Known {
-        let vcpus: Vec<u32> = exec::running().take(MOST_QUEUES).collect();
+        let vcpus: Vec<u32> = executor::running().take(MOST_QUEUES).collect();
         let vbd = Arc::new(Vbd::with_queues(self.platform, number, vcpus.len() as u32));
         let serve = |vcpu: u32| {
             let (vbd, poll) = (Arc::clone(&vbd), self.poll);
-            exec::spawn_on(vcpu, async move { vbd.serve(vcpu as usize, poll).await })
+            executor::spawn_on(vcpu, async move { vbd.serve(vcpu as usize, poll).await })
         };
         let served = spread(&vcpus, |vcpu| serve(vcpu).is_ok());
         (vbd, served)

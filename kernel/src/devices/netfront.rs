@@ -8,10 +8,11 @@ use prism_boot::command_line::INTERFACES;
 use prism_drivers::net::{Error, NetFront, Pages};
 use xen::xenbus::{self, Device, Ended};
 
-use super::attend::{Class, Listed, STEP};
+use super::xenbus::{Class, Listed, STEP};
 use super::{XenPlatform, emulated};
+use crate::memory;
 use crate::network::interfaces;
-use crate::{exec, memory};
+use crate::task::executor;
 
 /// The class of paravirtual network interfaces.
 pub(crate) struct Vifs {
@@ -44,7 +45,7 @@ impl Class for Vifs {
             info!("device/vif/{number} is not used: there can be {INTERFACES} interfaces, cards included");
             return Ended::Stopped;
         };
-        let queues = (exec::running().count() as u32).min(MOST_QUEUES);
+        let queues = (executor::running().count() as u32).min(MOST_QUEUES);
         let frontend = NetFront::new(self.platform, interface, pages());
         let mut frontend = frontend.with_queues(queues).with_poll(self.poll);
         xenbus::run(&device, &mut frontend, self.platform, STEP).await

@@ -17,7 +17,8 @@ use spin::Mutex;
 use xen::xenbus::{self, Device, Ended, Failure};
 use xen::xenstore::{self, Client, Refusal};
 
-use crate::{exec, store};
+use crate::hypervisor::xenstore::persist;
+use crate::task::executor;
 
 /// The pauses before a device is driven again: one that always fails must not keep us busy.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
@@ -71,7 +72,7 @@ pub(crate) async fn attend<C: Class>(class: &'static C, store: &'static Client) 
         }
         ended
     };
-    let Err(error) = store::persist(store, search).await;
+    let Err(error) = persist(store, search).await;
     warn!("no more devices will be found in device/{}: {error}", C::DIRECTORY);
     class.found(&[], Listed::Again);
 }
@@ -104,13 +105,13 @@ async fn find<C: Class>(
                     class.unusable(number);
                     ended
                 };
-                if let Err(error) = store::persist(store, attention).await {
+                if let Err(error) = persist(store, attention).await {
                     warn!("device/{}/{number} is given up: {error}", C::DIRECTORY);
                 }
                 ended.lock().remove(&number);
                 class.gone(number);
             };
-            if let Err(error) = exec::spawn(task) {
+            if let Err(error) = executor::spawn(task) {
                 warn!("device/{}/{number} is not driven: {error}", C::DIRECTORY);
                 // The next change is an occasion to try again.
                 attended.lock().remove(&number);

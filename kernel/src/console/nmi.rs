@@ -14,8 +14,9 @@ use prism_arch::traps::Registers;
 use prism_arch::vcpu;
 use spin::Mutex;
 
-use crate::crash::Place;
-use crate::{console, exec};
+use crate::console;
+use crate::console::panic::Place;
+use crate::task::executor;
 
 /// Callers that are named at most: as many as fit into a console's ring with the registers.
 const LONGEST_BACKTRACE: usize = 12;
@@ -38,7 +39,7 @@ fn prism_nmi(registers: &Registers) {
     if let Some(mut deferred) = DEFERRED.try_lock() {
         *deferred = Some((vcpu, *registers));
         IS_DEFERRED.store(true, Ordering::SeqCst);
-        exec::keep_awake();
+        executor::keep_awake();
     }
 }
 

@@ -15,11 +15,12 @@ use prism_drivers::virtio::Kind;
 use prism_drivers::{e1000, intx, rtl8139};
 
 use super::virtio;
-use crate::dma::Pages;
-use crate::line::Line;
+use crate::irq::Line;
+use crate::memory::dma::Pages;
+use crate::memory::registers;
 use crate::network::interfaces::{self, Interface};
 use crate::ports::CpuPorts;
-use crate::{exec, registers};
+use crate::task::executor;
 
 /// A card that can be driven.
 enum Card {
@@ -77,8 +78,8 @@ pub(crate) fn begin(bus: DeviceBus) {
 /// Starts a card's task. A function of its own, as the task is large: its caller, an application that waits
 /// for networks, would keep room for it on the stack.
 #[inline(never)]
-fn start(card: Card, interface: Arc<Interface>) -> Result<(), exec::SpawnError> {
-    exec::spawn(drive(card, interface))
+fn start(card: Card, interface: Arc<Interface>) -> Result<(), executor::SpawnError> {
+    executor::spawn(drive(card, interface))
 }
 
 /// Drives a card, until it fails.

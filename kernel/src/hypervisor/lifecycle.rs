@@ -10,7 +10,8 @@ use prism_executor::request::Request as Asked;
 use xen::control::{self, Request, SHUTDOWN, Shutdown};
 use xen::xenstore::{Client, Result};
 
-use crate::{power, store};
+use crate::hypervisor::xenstore;
+use crate::power;
 
 /// What we understand, as the toolstack wants it announced.
 const FEATURES: [&str; 2] = ["control/feature-poweroff", "control/feature-reboot"];
@@ -52,7 +53,7 @@ async fn end_in_time(ending: Ending) {
 
 /// Carries out the toolstack's requests, for ever, or until xenstored refuses.
 pub(crate) async fn obey(store: &'static Client) {
-    let Err(error) = store::persist(store, async || watch(store).await).await;
+    let Err(error) = xenstore::persist(store, async || watch(store).await).await;
     warn!("requests to shut down will not be heard: {error}");
 }
 

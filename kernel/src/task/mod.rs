@@ -14,14 +14,21 @@
 //! # Waiting
 //!
 //! ```ignore
-#![doc = include_str!("../../tests/guest/tasks/src/examples/waiting.rs")]
+#![doc = include_str!("../../../tests/guest/tasks/src/examples/waiting.rs")]
 //! ```
 //!
 //! # Tasks beside main
 //!
 //! ```ignore
-#![doc = include_str!("../../tests/guest/tasks/src/examples/spawning.rs")]
+#![doc = include_str!("../../../tests/guest/tasks/src/examples/spawning.rs")]
 //! ```
+
+pub mod blocking;
+mod critical;
+pub(crate) mod executor;
+pub(crate) mod kick;
+pub(crate) mod smp;
+pub mod sync;
 
 use core::future::Future;
 
@@ -30,7 +37,7 @@ pub use embassy_futures::select::{Either, Either3, Either4, select, select_array
 pub use embassy_futures::yield_now;
 pub use embassy_time::{Duration, Instant, Ticker, TimeoutError, Timer, with_deadline, with_timeout};
 
-pub use crate::exec::{long_polls, spins};
+pub use self::executor::{long_polls, spins};
 
 /// Waits for `duration`, or a little longer; never shorter.
 pub fn sleep(duration: Duration) -> impl Future<Output = ()> {

@@ -2,6 +2,9 @@
 //! The guest's memory: early frames for page tables, then a frame allocator and a heap over all
 //! of it.
 
+pub(crate) mod dma;
+pub(crate) mod registers;
+
 use core::alloc::{GlobalAlloc, Layout};
 use core::fmt;
 

@@ -14,9 +14,9 @@ use prism_drivers::pic;
 use spin::Mutex;
 
 use super::PLACES;
-use crate::apic;
+use crate::irq::apic;
+use crate::memory::registers::{self, MappedRegisters};
 use crate::ports::CpuPorts;
-use crate::registers::{self, MappedRegisters};
 
 /// The I/O APICs there are.
 pub(crate) type IoApics = io_apic::IoApics<MappedRegisters>;

@@ -30,9 +30,12 @@ use spin::Once;
 
 use storage::{Places, try_box};
 
-use crate::bell::Bell;
-use crate::timer::{self, Alarm};
-use crate::{event, line, nmi, time};
+use crate::console::nmi;
+use crate::hypervisor::event;
+use crate::irq;
+use crate::task::kick::Bell;
+use crate::time::alarm::Alarm;
+use crate::time::{self, timer};
 
 /// A poll that takes longer than so many ticks of the time-stamp counter keeps events waiting for
 /// about a tenth of a second, and is worth a warning.
@@ -125,7 +128,7 @@ struct Own(&'static Core);
 
 impl Vcpu for Own {
     fn take_events(&self) -> u64 {
-        event::take_all() + line::take_all()
+        event::take_all() + irq::take_all()
     }
 
     fn timers<R>(&self, using: impl FnOnce(&mut Timers) -> R) -> R {

@@ -27,8 +27,8 @@ use prism_boot::PAGE_SIZE;
 use prism_executor::blocking::{self, Body, Pages, Run, Stacks};
 use spin::Once;
 
-use crate::exec;
 use crate::memory::{self, Frames};
+use crate::task::executor;
 
 /// Usable size of a stack.
 const STACK_BYTES: u64 = 256 * 1024;
@@ -132,7 +132,7 @@ impl<T: 'static> Body for OnStack<T> {
     }
 
     fn detach(rest: Run<Self>) {
-        if let Err(error) = exec::spawn(async { drop(rest.await) }) {
+        if let Err(error) = executor::spawn(async { drop(rest.await) }) {
             warn!("code that blocks was given up and never ends, its stack is lost: {error}");
         }
     }

@@ -2,7 +2,8 @@
 //! Interrupt lines of devices, for tasks: an interrupt is awaited. They arrive at the vCPU that boots;
 //! devices may share one.
 
-mod ways;
+pub(crate) mod apic;
+mod router;
 
 use embassy_futures::select::select;
 use embassy_time::{Duration, Timer};
@@ -16,7 +17,7 @@ use spin::Once;
 
 use crate::ports::CpuPorts;
 use crate::time;
-pub(crate) use ways::{Ways, find};
+pub(crate) use router::{Ways, find};
 
 // The crates that know of the 8259s do not know each other.
 const _: () = assert!(

@@ -9,7 +9,7 @@ use prism_boot::capabilities::{Capabilities, Hypervisor, Machine};
 use prism_boot::grid::Grid;
 use prism_boot::services::Services;
 
-use crate::hypervisor::XenFound;
+use crate::hypervisor::detect::XenFound;
 
 /// What the kernel found.
 pub struct Surroundings {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The domain's grant table, pages that can be granted, and pages that others granted.
 
-mod place;
+mod map_slot;
 
 use alloc::boxed::Box;
 
@@ -16,7 +16,7 @@ use xen::grant::setup::{self, FrameMapper, TableFrame};
 use xen::grant::{Access, Error, Frame, Memory, Page, Reference, Table};
 use xen::shared::Shared;
 
-pub use place::Place;
+pub use map_slot::Place;
 
 use crate::memory;
 

@@ -15,7 +15,7 @@ use xen::sched;
 use xen::shared::Shared;
 use xen_sys::xen::{shared_info, vcpu_info};
 
-use crate::grant::OwnPage;
+use crate::hypervisor::grant::OwnPage;
 use crate::time;
 
 static DISPATCH: Dispatch<{ vcpu::MOST }> = Dispatch::new();

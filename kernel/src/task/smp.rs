@@ -21,10 +21,13 @@ use xen::{Errno, control, sched};
 use xen_sys::arch_x86::xen::XEN_LEGACY_MAX_VCPUS;
 use xen_sys::xen::{shared_info, vcpu_info};
 
-use crate::bell::Bell;
+use crate::boot::probe;
+use crate::hypervisor::{event, xenstore};
+use crate::irq::apic;
 use crate::memory::{self, Frames};
-use crate::time::{self, Deadline};
-use crate::{apic, clocks, event, exec, probe, store};
+use crate::task::executor;
+use crate::task::kick::Bell;
+use crate::time::{self, Deadline, clocks};
 
 /// How long a vCPU may take to arrive, in nanoseconds.
 const PATIENCE: u64 = 5_000_000_000;
@@ -94,7 +97,7 @@ pub(crate) fn begin(surface: Surface, acpi: &Acpi, others: &[u32]) {
     SURFACE.call_once(|| surface);
     let bell = if others.is_empty() { None } else { bell(surface) };
     let others = vcpus::startable(others, bell.is_some());
-    exec::begin(bell);
+    executor::begin(bell);
     let mut starter = Starter::Xen;
     for &number in others {
         if let Err(reason) = start(surface, acpi, &mut starter, number) {
@@ -116,9 +119,9 @@ pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
         log::warn!("vcpus: only the first {} of {count} are used", vcpu::MOST);
     }
     let count = count.min(vcpu::MOST as u32);
-    let asked = store::client().zip(store).filter(|_| count > 1);
+    let asked = xenstore::client().zip(store).filter(|_| count > 1);
     let online = asked.and_then(|(client, ring)| {
-        match store::run_at_boot(client, Port(ring.port), control::online_vcpus(client, count)) {
+        match xenstore::run_at_boot(client, Port(ring.port), control::online_vcpus(client, count)) {
             Some(Ok(online)) => return Some(online),
             Some(Err(error)) => log::warn!("all vcpus are started, as xenstore does not tell which: {error}"),
             None => log::warn!("all vcpus are started, as xenstore does not tell which in time"),
@@ -162,7 +165,7 @@ fn start(surface: Surface, acpi: &Acpi, starter: &mut Starter, number: u32) -> R
     if let Starter::Apic { page } = *starter {
         start_by_apic(acpi, number, page)?;
     }
-    wait(PATIENCE, || exec::running().any(|running| running == number)).then_some(()).ok_or(Unused::Late)
+    wait(PATIENCE, || executor::running().any(|running| running == number)).then_some(()).ok_or(Unused::Late)
 }
 
 fn add_memory(machine: &dyn Machine, number: u32) -> Result<(), Unused> {
@@ -213,7 +216,7 @@ fn start_by_apic(acpi: &Acpi, number: u32, page: u64) -> Result<(), Unused> {
     // Page numbers below 1 MiB have 8 bits. The second one is for CPUs that miss the first.
     for _ in 0..2 {
         apic.send_startup(id, (page / PAGE_SIZE) as u8).map_err(|_| Unused::Unknown)?;
-        if wait(RESET, || exec::running().any(|running| running == number)) {
+        if wait(RESET, || executor::running().any(|running| running == number)) {
             break;
         }
     }
@@ -264,11 +267,11 @@ fn prism_join(number: u32) -> ! {
         probe::single_shot_timer(number);
     }
     match bell(*surface) {
-        Some(bell) => exec::begin(Some(bell)),
+        Some(bell) => executor::begin(Some(bell)),
         None => {
             let _ = xen::vcpu::down(&Hypervisor, number);
             prism_arch::cpu::stop()
         }
     }
-    exec::run(surface.machine, surface.timer, surface.upcall)
+    executor::run(surface.machine, surface.timer, surface.upcall)
 }

@@ -2,6 +2,8 @@
 //! From the front door to the application's main, once, top to bottom.
 
 mod consoles;
+pub mod environment;
+pub(crate) mod probe;
 mod report;
 mod xen_services;
 
@@ -26,17 +28,18 @@ use report::{report, warn_of};
 use xen_services::{ask_for_memory_map, ask_for_rings, ask_for_services, join_xen, leave_unpopulated};
 
 use crate::app::{Application, Context};
-use crate::clocks::Clocks;
-use crate::hypervisor::{self, Found};
-use crate::line::{self, Line, Ways};
-use crate::memory::{self, IdentityMemory};
+use crate::boot::environment::Surroundings;
+use crate::console::{self, panic};
+use crate::devices::{self, disks};
+use crate::hypervisor::detect::{self, Found};
+use crate::hypervisor::{grant, lifecycle, xenstore};
+use crate::irq::{self, Line, Ways, apic};
+use crate::memory::{self, IdentityMemory, registers};
 use crate::ports::CpuPorts;
-use crate::smp::{self, Surface};
-use crate::surroundings::Surroundings;
-use crate::{
-    apic, blocking, console, crash, devices, disks, entropy, exec, grant, lifecycle, power, println, probe,
-    registers, store, time,
-};
+use crate::task::smp::{self, Surface};
+use crate::task::{blocking, executor};
+use crate::time::clocks::Clocks;
+use crate::{entropy, power, println, time};
 
 unsafe extern "Rust" {
     /// The application; its image defines it with [`app!`](crate::app!).
@@ -48,17 +51,17 @@ unsafe extern "Rust" {
 fn prism_boot(entry: Entry) -> ! {
     let machine = machine::machine(entry);
     let ports = entry.door != Door::Pv;
-    hypervisor::begin(entry.door);
+    detect::begin(entry.door);
     console::begin(ports);
     power::set_ways(entry.door == Door::Pv, ports);
     machine.join(0);
 
-    let info = read_boot_info(entry, machine).unwrap_or_else(|error| crash::give_up(&error));
+    let info = read_boot_info(entry, machine).unwrap_or_else(|error| panic::give_up(&error));
     let application = prism_application();
     let (info, surroundings) = settle(info, entry, machine);
     report(info, surroundings, &application);
     start_tasks(application, Context { info, surroundings });
-    exec::run(machine, surroundings.services.timer.chosen, surroundings.services.upcall.chosen)
+    executor::run(machine, surroundings.services.timer.chosen, surroundings.services.upcall.chosen)
 }
 
 /// Starts the kernel's own tasks and the application's. Without memory for these nothing works.
@@ -66,8 +69,8 @@ fn start_tasks(application: Application, context: Context) {
     start(console::serve());
     console::run();
     if let Some(ring) = context.info.store {
-        start(store::pump(ring));
-        if let Some(store) = store::client() {
+        start(xenstore::pump(ring));
+        if let Some(store) = xenstore::client() {
             start(lifecycle::obey(store));
             devices::begin(store, &context.info.command_line);
         }
@@ -87,7 +90,7 @@ fn start_tasks(application: Application, context: Context) {
 }
 
 fn start(task: impl Future<Output = ()> + 'static) {
-    exec::spawn(task).unwrap_or_else(|error| crash::give_up(&error));
+    executor::spawn(task).unwrap_or_else(|error| panic::give_up(&error));
 }
 
 /// Reads what the loader left. Texts and lists are copied; pages stay where they are, reserved.
@@ -111,9 +114,9 @@ fn settle(
     entry: Entry,
     machine: &'static dyn Machine,
 ) -> (&'static BootInfo, &'static Surroundings) {
-    crate::logger::begin(info.command_line.log_level().ok().flatten());
+    crate::console::logger::begin(info.command_line.log_level().ok().flatten());
     let wanted = info.command_line.hypercall_method().ok().flatten().unwrap_or(HypercallMethod::Inline);
-    let found = hypervisor::find(entry.door, wanted);
+    let found = detect::find(entry.door, wanted);
     let acpi = read_acpi(&mut info, machine);
     let mut capabilities = probe_machine(&info, entry.door, &found, &acpi);
     let paravirtual = capabilities.paravirtual().is_ok();
@@ -135,7 +138,7 @@ fn settle(
     }
     memory::initialise(&info, machine).unwrap_or_else(|error| {
         warn_of(&info);
-        crash::give_up(&error)
+        panic::give_up(&error)
     });
     let info: &'static BootInfo = Box::leak(Box::new(info));
     registers::begin(machine, &info.memory);
@@ -165,7 +168,7 @@ fn settle(
     }
     let (upcall, timer) = (services.upcall.chosen, services.timer.chosen);
     if let Some(frame) = info.store.filter(|_| paravirtual).and_then(|ring| machine.guest_frame(ring.mfn)) {
-        store::begin(frame);
+        xenstore::begin(frame);
     }
     let others = smp::others(info.store, vcpus);
     start_vcpus(Surface { machine, page, upcall, timer }, &acpi, &others, line);
@@ -204,10 +207,10 @@ fn read_acpi(info: &mut BootInfo, machine: &dyn Machine) -> Acpi {
 fn probe_machine(info: &BootInfo, door: Door, found: &Found, acpi: &Acpi) -> Capabilities {
     let kind = if door == Door::Pv { MachineKind::Pv } else { MachineKind::Hvm };
     let mut capabilities = Capabilities::new(info.door, kind);
-    capabilities.vendor = hypervisor::vendor();
+    capabilities.vendor = detect::vendor();
     capabilities.lines = info.command_line.line_limit().ok().flatten();
     capabilities.rung = info.command_line.rung().ok().flatten();
-    capabilities.hypervisor = hypervisor::name(found);
+    capabilities.hypervisor = detect::name(found);
     capabilities.tsc_frequency = cpuid::timestamp_khz().is_some();
     capabilities.xen = found.xen.map(|xen| XenCapabilities {
         version: (xen.version.major, xen.version.minor),
@@ -232,13 +235,13 @@ fn lead_lines(info: &BootInfo, machine: &dyn Machine, acpi: &Acpi, capabilities:
         return;
     }
     let told = capabilities.platform.io_apic.then_some(&acpi.controllers);
-    let io_apics = told.map(line::find).unwrap_or_default();
+    let io_apics = told.map(irq::find).unwrap_or_default();
     capabilities.platform.io_apic = !io_apics.is_empty();
     let chosen = Services::choose(capabilities).lines.chosen;
     if matches!(chosen, Lines::Both | Lines::IoApic) {
         apic::begin(machine);
     }
-    line::begin(Ways::new(chosen, acpi.controllers.clone(), io_apics));
+    irq::begin(Ways::new(chosen, acpi.controllers.clone(), io_apics));
     devices::virtio::mmio::find(info, acpi, &mut capabilities.devices);
 }
 

@@ -5,6 +5,10 @@
 //! durations and deadlines, and what `embassy_time` is built on. [`wall_clock`] is what the host believes
 //! the date to be: for people and protocols. It changes when the host's clock is set.
 
+pub(crate) mod alarm;
+pub(crate) mod clocks;
+pub(crate) mod timer;
+
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 

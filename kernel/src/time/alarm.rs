@@ -6,9 +6,10 @@ use prism_boot::services::Timer;
 use prism_drivers::{pic, pit};
 use prism_executor::rate::{self, Rate};
 
-use super::XenAlarm;
+use super::timer::XenAlarm;
+use crate::irq::apic;
 use crate::ports::CpuPorts;
-use crate::{apic, time};
+use crate::time;
 
 use prism_arch::apic::TIMER_VECTOR;
 

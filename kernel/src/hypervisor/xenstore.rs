@@ -15,7 +15,7 @@ use xen::event::{self, Port};
 use xen::shared::Shared;
 use xen::xenstore::{Client, Death, Error, Result};
 
-use crate::event::EventChannel;
+use crate::hypervisor::event::EventChannel;
 use crate::time::Deadline;
 
 static CLIENT: Once<Client> = Once::new();
@@ -89,7 +89,7 @@ pub(crate) fn run_at_boot<T>(client: &Client, port: Port, work: impl Future<Outp
             return None;
         }
         if !pumped.progress {
-            crate::event::nap(port, NAP);
+            crate::hypervisor::event::nap(port, NAP);
         }
     }
 }

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Timers: what `embassy-time` asks for, and what the vCPU is woken by.
 
-mod alarm;
-
 use core::task::Waker;
 
 use embassy_time_driver::Driver;
@@ -14,10 +12,8 @@ use spin::Mutex;
 use xen::vcpu::set_singleshot_timer;
 use xen_sys::xen::VIRQ_TIMER;
 
-use crate::event::EventChannel;
+use crate::hypervisor::event::EventChannel;
 use crate::time;
-
-pub(crate) use alarm::Alarm;
 
 /// Each vCPU's queue: a task asks on the vCPU that it runs on.
 static QUEUES: [Mutex<Timers>; vcpu::MOST] = [const { Mutex::new(Timers::new()) }; vcpu::MOST];
