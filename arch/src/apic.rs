@@ -8,8 +8,8 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use x86_64::registers::model_specific::Msr;
 
 use crate::cpuid;
-use crate::hvm::sleep::end_sleep;
 use crate::machine::{FrameSource, Machine, MapError};
+use crate::sleep::end_sleep;
 
 /// Vector of a CPU's own timer.
 pub const TIMER_VECTOR: u8 = 0xf0;

@@ -18,6 +18,7 @@ mod nmi;
 mod pv;
 pub mod random;
 pub mod registers;
+mod sleep;
 pub mod stack;
 pub mod traps;
 pub mod vcpu;
@@ -25,3 +26,17 @@ pub mod vcpu;
 pub use entry::{Door, Entry};
 pub use hvm::startup;
 pub use machine::Machine;
+
+use hvm::Hvm;
+use pv::Pv;
+
+/// The machine behind the door that was used.
+pub fn machine(entry: Entry) -> &'static dyn Machine {
+    match entry.door {
+        Door::Pv => {
+            Pv::remember_layout(entry.information);
+            &Pv
+        }
+        Door::Pvh | Door::Multiboot1 | Door::Multiboot2 => &Hvm,
+    }
+}

@@ -6,7 +6,7 @@ use core::arch::naked_asm;
 use core::sync::atomic::{AtomicBool, Ordering};
 
 use crate::apic::apic_stub;
-use crate::hvm::sleep::end_sleep;
+use crate::sleep::end_sleep;
 
 /// Lines of the 8259s.
 pub const PIC_LINES: usize = 16;

@@ -2,17 +2,13 @@
 //! How privileged things are done: one interface, two machines.
 //!
 //! PVH and HVM are the same machine behind different doors. The choice is made once, by
-//! [`machine`]; nothing after it asks which one it is, except to tell people.
+//! [`machine`](crate::machine()); nothing after it asks which one it is, except to tell people.
 
 use core::fmt;
 use core::ops::Range;
 
 use xen::shared::Shared;
 use xen_sys::xen::shared_info;
-
-use crate::entry::{Door, Entry};
-use crate::hvm::Hvm;
-use crate::pv::Pv;
 
 /// What may be done with a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -200,15 +196,4 @@ pub trait Machine: Sync {
     /// The guest frame of a machine frame that a start-of-day structure names; the same number on
     /// HVM. `None` if it is not a frame of this guest's.
     fn guest_frame(&self, machine_frame: u64) -> Option<u64>;
-}
-
-/// The machine behind the door that was used.
-pub fn machine(entry: Entry) -> &'static dyn Machine {
-    match entry.door {
-        Door::Pv => {
-            Pv::remember_layout(entry.information);
-            &Pv
-        }
-        Door::Pvh | Door::Multiboot1 | Door::Multiboot2 => &Hvm,
-    }
 }

@@ -9,7 +9,7 @@ use core::arch::naked_asm;
 
 use xen_sys::xen::__HYPERVISOR_iret;
 
-use crate::hvm::sleep::end_sleep;
+use crate::sleep::end_sleep;
 use crate::traps::Registers;
 
 /// Vector of a non-maskable interrupt.

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-use prism_boot::controllers::PIC_LINES;
-use prism_boot::{Notes, SliceMemory, mp_table};
+use prism_boot::firmware::controllers::PIC_LINES;
+use prism_boot::firmware::mp_table;
+use prism_boot::{Notes, SliceMemory};
 use prism_fuzz::check_line;
 use prism_fuzz::fuzz_target;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-use prism_boot::door::multiboot2;
+use prism_boot::protocol::multiboot2;
 use prism_fuzz::fuzz_target;
 use prism_fuzz::{Memory, check_outcome};
 

@@ -6,7 +6,7 @@ use core::sync::atomic::{AtomicU8, Ordering};
 use prism_arch::cpu;
 use prism_arch::hypercall::Hypervisor;
 use prism_boot::Acpi;
-use prism_boot::acpi::{PowerOff, Reset};
+use prism_boot::firmware::acpi::{PowerOff, Reset};
 use prism_drivers::ports::Ports;
 use prism_drivers::power;
 use spin::Once;

@@ -3,7 +3,6 @@
 
 mod paging;
 mod secondary;
-pub(crate) mod sleep;
 pub mod startup;
 mod traps;
 
@@ -16,7 +15,7 @@ use xen_sys::xen::shared_info;
 
 use crate::hypercall::Hypervisor;
 use crate::machine::{FrameSource, Machine, MapError, SharedInfoError, StartError};
-use crate::vcpu;
+use crate::{sleep, vcpu};
 
 pub(crate) use traps::Descriptors;
 

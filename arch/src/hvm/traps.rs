@@ -9,8 +9,8 @@ use x86_64::structures::gdt::{Descriptor, GlobalDescriptorTable, SegmentSelector
 use x86_64::structures::idt::InterruptDescriptorTable;
 use x86_64::structures::tss::TaskStateSegment;
 
-use super::sleep::end_sleep;
 use crate::apic::{self, apic_stub};
+use crate::sleep::end_sleep;
 use crate::stack::Stacks;
 use crate::traps::{EVENT_VECTOR, hvm_stubs};
 use crate::vcpu::Vcpu;

@@ -20,7 +20,7 @@ pub use value_error::ValueError;
 pub use words::{Word, Words};
 
 use crate::Text;
-use crate::virtio_mmio::Slot;
+use crate::firmware::virtio_mmio::Slot;
 
 /// Bytes of the command line that are kept.
 pub const COMMAND_LINE_LIMIT: usize = 2048;

@@ -17,42 +17,37 @@
 #[cfg(test)]
 extern crate std;
 
-pub mod acpi;
-mod bios;
 pub mod capabilities;
 pub mod command_line;
-pub mod controllers;
-pub mod door;
 pub mod e820;
+pub mod firmware;
 pub mod frames;
 pub mod grid;
 pub mod lines;
-pub mod mp_table;
+pub mod protocol;
 pub mod registers;
 pub mod services;
 pub mod symbols;
 pub mod translations;
 pub mod vcpus;
-pub mod virtio_mmio;
 
 mod boot_error;
 mod boot_info;
 mod boot_note;
 mod bytes;
-mod checksum;
 mod memory_map;
 mod phys_memory;
 mod phys_range;
 mod region;
 mod text;
 
-pub use acpi::Acpi;
 pub use boot_error::BootError;
 pub use boot_info::{BootInfo, Dom0Console, Door, Module, PvLayout, SharedRing};
 pub use boot_note::{BootNote, Notes};
 pub use capabilities::Capabilities;
 pub use command_line::CommandLine;
-pub use controllers::Controllers;
+pub use firmware::acpi::Acpi;
+pub use firmware::controllers::Controllers;
 pub use frames::{FrameAllocator, FrameNumber};
 pub use grid::Grid;
 pub use memory_map::MemoryMap;

@@ -6,7 +6,7 @@
 
 use arrayvec::ArrayVec;
 
-use crate::controllers::{Controllers, Input, PIC_LINES, Signal};
+use crate::firmware::controllers::{Controllers, Input, PIC_LINES, Signal};
 use crate::services::Lines;
 
 /// By what a line arrives.
@@ -79,7 +79,7 @@ mod tests {
     use std::vec::Vec;
 
     use super::*;
-    use crate::controllers::{Polarity, Trigger};
+    use crate::firmware::controllers::{Polarity, Trigger};
 
     const FALLING: Signal = Signal { trigger: Trigger::Level, polarity: Polarity::Low };
 

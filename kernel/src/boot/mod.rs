@@ -15,13 +15,13 @@ use core::future::Future;
 use consoles::{open_console, open_screen, open_virtio_console};
 use log::{debug, warn};
 use prism_arch::cpuid::Reader;
-use prism_arch::machine::{self, Machine};
-use prism_arch::{Door, Entry, cpuid, entry, hypercall};
+use prism_arch::{Door, Entry, Machine, cpuid, entry, hypercall};
 use prism_boot::capabilities::{Capabilities, EntropySources, Machine as MachineKind, XenCapabilities};
 use prism_boot::command_line::HypercallMethod;
+use prism_boot::firmware::mp_table;
 use prism_boot::grid::Grid;
 use prism_boot::services::{DeviceBus, Lines, Services, Upcall};
-use prism_boot::{Acpi, BootError, BootInfo, Controllers, door, mp_table};
+use prism_boot::{Acpi, BootError, BootInfo, Controllers, protocol};
 use prism_drivers::romdisk::RomDisk;
 use prism_drivers::rtc;
 use report::{report, warn_of};
@@ -49,7 +49,7 @@ unsafe extern "Rust" {
 /// Called by every front door.
 #[unsafe(no_mangle)]
 fn prism_boot(entry: Entry) -> ! {
-    let machine = machine::machine(entry);
+    let machine = prism_arch::machine(entry);
     let ports = entry.door != Door::Pv;
     detect::begin(entry.door);
     console::begin(ports);
@@ -97,10 +97,10 @@ fn start(task: impl Future<Output = ()> + 'static) {
 fn read_boot_info(entry: Entry, machine: &dyn Machine) -> Result<BootInfo, BootError> {
     let memory = IdentityMemory { limit: machine.mapped_at_boot() };
     let mut info = match entry.door {
-        Door::Pv => door::pv::parse(&memory, entry.information),
-        Door::Pvh => door::pvh::parse(&memory, entry.information),
-        Door::Multiboot1 => door::multiboot1::parse(&memory, entry.information),
-        Door::Multiboot2 => door::multiboot2::parse(&memory, entry.information),
+        Door::Pv => protocol::pv::parse(&memory, entry.information),
+        Door::Pvh => protocol::pvh::parse(&memory, entry.information),
+        Door::Multiboot1 => protocol::multiboot1::parse(&memory, entry.information),
+        Door::Multiboot2 => protocol::multiboot2::parse(&memory, entry.information),
     }?;
     let embedded = entry::embedded_command_line();
     let text = embedded.split(|byte| *byte == 0).next().unwrap_or_default();

@@ -9,7 +9,7 @@ use embassy_futures::select::select;
 use embassy_time::{Duration, Timer};
 use log::debug;
 use prism_arch::lines;
-use prism_boot::controllers::{self, Signal};
+use prism_boot::firmware::controllers::{self, Signal};
 use prism_drivers::interrupt::Interrupt;
 use prism_drivers::pic;
 use prism_executor::lines::{Arrivals, Lines};

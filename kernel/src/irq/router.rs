@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 
 use log::warn;
 use prism_arch::lines::{FIRST_VECTOR, LINES, PIC_LINES};
-use prism_boot::controllers::{Controllers, Input, Polarity, Signal, Trigger};
+use prism_boot::firmware::controllers::{Controllers, Input, Polarity, Signal, Trigger};
 use prism_boot::lines::{self, Places, Way};
 use prism_boot::services::Lines;
 use prism_drivers::io_apic::{self, IoApic, Route};

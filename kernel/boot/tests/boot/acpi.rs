@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_boot::acpi::{PowerOff, Reset};
-use prism_boot::controllers::{Input, IoApic, Polarity, Signal, Trigger};
-use prism_boot::virtio_mmio::Slot;
+use prism_boot::firmware::acpi::{PowerOff, Reset};
+use prism_boot::firmware::controllers::{Input, IoApic, Polarity, Signal, Trigger};
+use prism_boot::firmware::virtio_mmio::Slot;
 use prism_boot::{Acpi, BootNote, Notes};
 
 use crate::image::Image;

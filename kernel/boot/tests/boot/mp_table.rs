@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_boot::controllers::{Input, IoApic, Polarity, Signal, Trigger};
-use prism_boot::{BootNote, Controllers, Notes, mp_table};
+use prism_boot::firmware::controllers::{Input, IoApic, Polarity, Signal, Trigger};
+use prism_boot::firmware::mp_table;
+use prism_boot::{BootNote, Controllers, Notes};
 
 use crate::image::Image;
 

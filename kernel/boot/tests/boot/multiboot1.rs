@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_boot::door::multiboot1;
+use prism_boot::protocol::multiboot1;
 use prism_boot::{BootError, BootInfo, BootNote, Door};
 
 use crate::image::{Image, is_reserved, notes, usable};

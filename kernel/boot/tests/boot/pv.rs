@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use core::mem::offset_of;
 
-use prism_boot::door::pv;
+use prism_boot::protocol::pv;
 use prism_boot::{BootError, BootInfo, BootNote, Dom0Console, Door, SharedRing};
 use xen_sys::xen::{SIF_INITDOMAIN, SIF_MOD_START_PFN, SIF_MULTIBOOT_MOD, SIF_PRIVILEGED, start_info};
 

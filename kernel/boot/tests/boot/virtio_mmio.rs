@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use prism_boot::CommandLine;
-use prism_boot::virtio_mmio::{MOST_SLOTS, Slot, distinct};
+use prism_boot::firmware::virtio_mmio::{MOST_SLOTS, Slot, distinct};
 use proptest::prelude::*;
 
 fn slots(text: &str) -> Vec<Option<Slot>> {

@@ -6,8 +6,9 @@ use alloc::vec::Vec;
 
 use log::warn;
 use prism_boot::capabilities::Devices;
-use prism_boot::virtio_mmio::{MOST_SLOTS, Slot};
-use prism_boot::{Acpi, BootInfo, virtio_mmio};
+use prism_boot::firmware::virtio_mmio;
+use prism_boot::firmware::virtio_mmio::{MOST_SLOTS, Slot};
+use prism_boot::{Acpi, BootInfo};
 use prism_drivers::virtio::Kind;
 use prism_drivers::virtio::mmio::{self, Device};
 use spin::Once;

@@ -12,7 +12,7 @@ use core::arch::naked_asm;
 /// (`struct hvm_hw_cpu`, xen/include/public/arch-x86/hvm/save.h), and it goes on behind `hlt`, with
 /// interrupts on. Hence `cli`.
 #[unsafe(naked)]
-pub(super) extern "C" fn sleep() {
+pub(crate) extern "C" fn sleep() {
     naked_asm!("sti", "hlt", "cli", "ret")
 }
 

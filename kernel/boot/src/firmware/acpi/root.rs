@@ -4,9 +4,9 @@
 use core::ops::Range;
 
 use super::table::{HEADER, Table};
-use crate::bios;
 use crate::bytes::Record;
-use crate::checksum::checksum;
+use crate::firmware::bios;
+use crate::firmware::checksum::checksum;
 use crate::{BootNote, Notes, PhysMemory};
 
 const SIGNATURE: &[u8; 8] = b"RSD PTR ";

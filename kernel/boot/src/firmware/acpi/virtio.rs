@@ -7,8 +7,8 @@ use arrayvec::ArrayVec;
 use super::table::{HEADER, Table};
 use crate::PhysMemory;
 use crate::bytes::{Record, u32_at};
-use crate::controllers::{Polarity, Signal, Trigger};
-use crate::virtio_mmio::{MOST_SLOTS, Slot};
+use crate::firmware::controllers::{Polarity, Signal, Trigger};
+use crate::firmware::virtio_mmio::{MOST_SLOTS, Slot};
 
 /// What such a device calls itself (`_HID`), with the zero that ends it.
 const NAME: &[u8; 9] = b"LNRO0005\0";

@@ -14,8 +14,8 @@ mod virtio;
 
 use arrayvec::ArrayVec;
 
-use crate::controllers::{Controllers, Input, IoApic, Signal};
-use crate::virtio_mmio::{MOST_SLOTS, Slot};
+use crate::firmware::controllers::{Controllers, Input, IoApic, Signal};
+use crate::firmware::virtio_mmio::{MOST_SLOTS, Slot};
 use crate::{Notes, PhysMemory};
 
 pub use fadt::{PowerOff, Reset};

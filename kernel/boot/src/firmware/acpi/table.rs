@@ -2,7 +2,7 @@
 //! One table: a header with a checksum, and what follows.
 
 use crate::bytes::Record;
-use crate::checksum::checksum;
+use crate::firmware::checksum::checksum;
 use crate::{BootNote, Notes, PhysMemory};
 
 /// Length of the header that every table begins with (section 5.2.6).

@@ -6,10 +6,10 @@
 
 use core::ops::Range;
 
-use crate::bios;
 use crate::bytes::Record;
-use crate::checksum::checksum;
-use crate::controllers::{Controllers, Input, IoApic, Signal};
+use crate::firmware::bios;
+use crate::firmware::checksum::checksum;
+use crate::firmware::controllers::{Controllers, Input, IoApic, Signal};
 use crate::{BootNote, Notes, PhysMemory};
 
 const POINTER: &[u8; 4] = b"_MP_";

@@ -5,7 +5,7 @@
 use arrayvec::ArrayVec;
 
 use crate::PhysRange;
-use crate::controllers::Signal;
+use crate::firmware::controllers::Signal;
 
 /// Slots that are looked at.
 pub const MOST_SLOTS: usize = 32;
