@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Switching a PC off or resetting it, where no hypervisor can be asked.
 
+use crate::hal::Ports;
 use crate::pci::{Configuration, Function, functions};
-use crate::ports::Ports;
 
 /// QEMU's `isa-debug-exit` device, at the address that its users agree on; a machine without it
 /// ignores the write. QEMU ends with exit status `2 * value + 1`.

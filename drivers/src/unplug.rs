@@ -5,7 +5,7 @@
 use core::fmt;
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::ports::Ports;
+use crate::hal::Ports;
 
 /// The ports of the protocol, and what the first reads as where it is spoken.
 const PORT: u16 = 0x10;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use embassy_net_driver::{Driver, RxToken, TxToken};
-use prism_drivers::interrupt::Interrupt;
+use prism_drivers::hal::Interrupt;
 use prism_drivers::net::{Error, Guard, Interface, Port, Properties, Wire, fill, is_right, serve};
 use prism_fuzz::fuzz_target;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures::executor::block_on;
 use prism_drivers::block::Bytes;
-use prism_drivers::partition::partitions;
-use prism_drivers::ramdisk::RamDisk;
+use prism_drivers::block::partition::partitions;
+use prism_drivers::block::ramdisk::RamDisk;
 use prism_fuzz::fuzz_target;
 use xen::fake::FakeXen;
 

@@ -6,9 +6,9 @@ use std::task::{Context, Waker};
 
 use arbitrary::Arbitrary;
 use prism_drivers::block::{Buffer, Disk as _, Queue, Request, Served, Submission};
+use prism_drivers::console::output::Sink;
 use prism_drivers::net::Wire;
 use prism_drivers::net::packet::LONGEST;
-use prism_drivers::output::Sink;
 use prism_drivers::virtio::console::{Port, VirtioConsole};
 use prism_drivers::virtio::disk::Disk;
 use prism_drivers::virtio::network::{self, Card};

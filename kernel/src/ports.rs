@@ -2,7 +2,7 @@
 //! The machine's I/O ports, for drivers.
 
 use prism_arch::cpu;
-use prism_drivers::ports::Ports;
+use prism_drivers::hal::Ports;
 
 /// The ports of the CPU that runs this. Not for PV domains, which have none.
 pub(crate) struct CpuPorts;

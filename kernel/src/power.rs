@@ -7,7 +7,7 @@ use prism_arch::cpu;
 use prism_arch::hypercall::Hypervisor;
 use prism_boot::Acpi;
 use prism_boot::firmware::acpi::{PowerOff, Reset};
-use prism_drivers::ports::Ports;
+use prism_drivers::hal::Ports;
 use prism_drivers::power;
 use spin::Once;
 use xen::sched::{self, Shutdown};

@@ -34,7 +34,8 @@ use core::future::{Future, poll_fn};
 use core::task::Poll;
 use core::{fmt, mem};
 
-use crate::xenstore::{Client, Delay, Error, Result, Store};
+use crate::time::Delay;
+use crate::xenstore::{Client, Error, Result, Store};
 
 /// Where the toolstack asks a domain to end.
 pub const SHUTDOWN: &str = "control/shutdown";

@@ -19,6 +19,7 @@ pub mod grant;
 pub mod hvm;
 pub mod hypercall;
 pub mod memory;
+pub mod page;
 pub mod pv;
 pub mod ring;
 pub mod sched;

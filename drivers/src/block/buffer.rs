@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use xen::grant::{PAGE_SIZE, Page};
+use crate::hal::{PAGE_SIZE, Page};
 
 /// Bytes in whole pages of their own, which a device can use as they are: page aligned, and shared
 /// with nothing else (XSA-403). The pages need not be neighbours.
@@ -35,7 +35,7 @@ impl<P: Page> Buffer<P> {
     /// A buffer of `length` bytes in pages that `page` makes, as [`Platform::page`] does; `None` if
     /// it has none left. They are all zero.
     ///
-    /// [`Platform::page`]: crate::platform::Platform::page
+    /// [`Platform::page`]: crate::hal::Platform::page
     pub fn new(length: usize, mut page: impl FnMut() -> Option<P>) -> Option<Self> {
         let mut pages = Vec::new();
         let count = length.div_ceil(PAGE_SIZE);

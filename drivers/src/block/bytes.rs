@@ -3,7 +3,7 @@
 
 use alloc::sync::Arc;
 
-use xen::grant::Page;
+use crate::hal::Page;
 
 use super::{Buffer, Disk, Error, Result};
 
@@ -141,7 +141,7 @@ mod tests {
     use xen::fake::{FakePage, FakeXen};
 
     use super::*;
-    use crate::ramdisk::RamDisk;
+    use crate::block::ramdisk::RamDisk;
 
     /// A disk in memory as a row of bytes.
     fn bytes(length: usize, sector_size: u32) -> Bytes<FakePage> {

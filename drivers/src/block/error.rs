@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use xen::grant::Page;
+use crate::hal::Page;
 
 use super::Buffer;
 

@@ -18,13 +18,20 @@
 //! There is no write that is durable by itself (FUA): the paravirtual protocol has none
 //! (`xen/include/public/io/blkif.h`), and a write with a flush behind it is the same.
 
+pub mod ahci;
+mod ata;
+pub mod blkfront;
 mod buffer;
 mod bytes;
 mod error;
 mod geometry;
+pub mod ide;
 pub mod names;
+pub mod partition;
+pub mod ramdisk;
 mod registry;
 mod request;
+pub mod romdisk;
 mod served;
 
 use alloc::boxed::Box;
@@ -32,7 +39,7 @@ use core::future::Future;
 use core::ops::Range;
 use core::pin::Pin;
 
-use xen::grant::Page;
+use crate::hal::Page;
 
 pub use buffer::Buffer;
 pub(crate) use buffer::Content;

@@ -13,8 +13,8 @@ use core::mem;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
+use crate::hal::Page;
 use spin::{Mutex, MutexGuard};
-use xen::grant::Page;
 
 use super::Disk;
 
@@ -174,7 +174,7 @@ mod tests {
     use xen::fake::FakePage;
 
     use super::*;
-    use crate::ramdisk::RamDisk;
+    use crate::block::ramdisk::RamDisk;
 
     fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
         future.poll(&mut Context::from_waker(Waker::noop()))

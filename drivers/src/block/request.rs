@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a disk can be asked for.
 
-use xen::grant::Page;
+use crate::hal::Page;
 
 use super::{Buffer, Error, Failed, Geometry};
 

@@ -10,8 +10,8 @@ use core::future::{Future, poll_fn, ready};
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
+use crate::hal::Page;
 use spin::Mutex;
-use xen::grant::Page;
 
 use super::{Buffer, Disk, Error, Failed, Geometry, Request, Submission};
 

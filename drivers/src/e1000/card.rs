@@ -4,10 +4,10 @@
 use core::sync::atomic::{Ordering, fence};
 
 use super::registers::*;
-use crate::dma::DeviceMemory;
-use crate::interrupt::{Interrupt, until};
+use crate::hal::DeviceMemory;
+use crate::hal::Registers;
+use crate::hal::{Interrupt, until};
 use crate::net::{self, ETHERNET_HEADER, Error, Properties, Wire};
-use crate::registers::Registers;
 
 /// Descriptors of the rings; lengths in bytes are multiples of 128. One of each ring stays unused:
 /// it tells a full ring from an empty one.

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::card::*;
 use super::registers::*;
-use crate::dma::DeviceMemory;
-use crate::interrupt::Interrupt;
-use crate::registers::Registers;
+use crate::hal::DeviceMemory;
+use crate::hal::Interrupt;
+use crate::hal::Registers;
 
 /// Where the card finds the memory.
 const BASE: u64 = 0x1_2340_0000;

@@ -13,7 +13,7 @@ use super::Card;
 use super::card::{BUFFER, RECEIVERS, SENDERS};
 use super::fake::{ADDRESS, FakeCard};
 use super::registers::{DONE, END, LINK_UP};
-use crate::interrupt::Interrupt;
+use crate::hal::Interrupt;
 use crate::net::packet::LONGEST;
 use crate::net::{Error, Guard, Interface, Port, Properties, Wire, serve};
 

@@ -9,7 +9,7 @@ use super::error::Error;
 use super::interface::Interface;
 use super::offer::Properties;
 use super::wire::Wire;
-use crate::interrupt::Interrupt;
+use crate::hal::Interrupt;
 
 /// How long to wait for a card at least and at most, in nanoseconds, before it is looked at: how slow
 /// things get where interrupts do not arrive.

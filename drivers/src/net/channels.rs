@@ -13,7 +13,7 @@ use xen::xenbus::Device;
 
 use super::error::Error;
 use super::link::Events;
-use crate::platform::{Channel, Platform};
+use crate::hal::{Channel, Platform};
 
 /// Where a backend that hears both directions apart finds the ports.
 const SPLIT: [&str; 2] = ["event-channel-tx", "event-channel-rx"];

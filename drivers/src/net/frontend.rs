@@ -20,9 +20,9 @@ use super::offer::{Offer, Properties};
 use super::pace::LOOK;
 use super::queue::{Queue, Queues};
 use super::wire::Wire;
-use crate::alarm::Alarm;
-use crate::patience::Patience;
-use crate::platform::{Channel, Platform};
+use crate::hal::Alarm;
+use crate::hal::Patience;
+use crate::hal::{Channel, Platform};
 
 /// The frontend of a paravirtual network interface (`xen/include/public/io/netif.h`).
 pub struct NetFront<'k, K: Platform> {

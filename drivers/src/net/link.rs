@@ -13,7 +13,7 @@ use super::packet::Packet;
 use super::receive::Receiver;
 use super::train::Segment;
 use super::transmit::{BLANK, Transmitter};
-use crate::platform::Platform;
+use crate::hal::Platform;
 
 /// Pages for each direction; powers of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

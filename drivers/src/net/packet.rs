@@ -7,7 +7,7 @@
 
 use core::fmt;
 
-use xen::grant::PAGE_SIZE;
+use crate::hal::PAGE_SIZE;
 use xen_sys::io::netif::*;
 
 use super::checksum::ETHERNET_HEADER;

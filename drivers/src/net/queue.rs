@@ -10,7 +10,7 @@ use super::error::Error;
 use super::groups::Group;
 use super::link::Link;
 use super::wire::Wire;
-use crate::platform::Platform;
+use crate::hal::Platform;
 
 /// A pair of rings, and how their backend is told.
 pub(super) struct Queue<'k, K: Platform> {

@@ -11,7 +11,7 @@ use xen_sys::io::netif::{netif_rx_request, netif_rx_response};
 use super::error::Error;
 use super::pace::Pace;
 use super::packet::{Assembly, Next, Packet, Part};
-use crate::platform::Platform;
+use crate::hal::Platform;
 
 /// The ring through which packets come in, and the pages that the backend copies them into.
 ///

@@ -13,7 +13,7 @@ use super::error::Error;
 use super::groups::Group;
 use super::packet::Segments;
 use super::train::{Segment, Train};
-use crate::platform::Platform;
+use crate::hal::Platform;
 
 /// The ring through which packets go out, and the pages that they lie in meanwhile. The pages are
 /// granted once, for reading; a page's number is the id of its request.

@@ -4,10 +4,10 @@
 use core::sync::atomic::{Ordering, fence};
 
 use super::registers::*;
-use crate::dma::DeviceMemory;
-use crate::interrupt::{Interrupt, until};
+use crate::hal::DeviceMemory;
+use crate::hal::Ports;
+use crate::hal::{Interrupt, until};
 use crate::net::{self, ETHERNET_HEADER, Error, Properties, Wire};
-use crate::ports::Ports;
 
 /// Bytes of the ring, as [`RECEIVE_ON`] says.
 pub(super) const RING: usize = 32 << 10;

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::card::*;
 use super::registers::*;
-use crate::dma::DeviceMemory;
-use crate::interrupt::Interrupt;
-use crate::ports::Ports;
+use crate::hal::DeviceMemory;
+use crate::hal::Interrupt;
+use crate::hal::Ports;
 
 /// Where the card finds the memory.
 pub(super) const ADDRESS: u64 = 0x1234_0000;

@@ -9,7 +9,7 @@ use core::task::{Poll, Waker};
 use spin::Mutex;
 use xen::event::Port;
 
-use crate::platform::Channel;
+use crate::hal::Channel;
 
 /// The channels that are open, by their ports.
 pub(super) type Channels = Arc<Mutex<BTreeMap<u32, Arc<Mutex<Pair>>>>>;

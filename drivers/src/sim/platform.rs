@@ -12,10 +12,10 @@ use xen::DomainId;
 use xen::error::Result;
 use xen::fake::{Config, FakePage, FakeXen, Peer};
 use xen::grant::Table;
-use xen::xenstore::Delay;
+use xen::time::Delay;
 
 use super::channel::{Channels, FarEnd, SimChannel};
-use crate::platform::Platform;
+use crate::hal::Platform;
 
 /// How time passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,15 +5,15 @@ use alloc::vec::Vec;
 use core::fmt;
 use core::future::pending;
 
+use crate::hal::{PAGE_SIZE, Page};
 use embassy_futures::select::{Either, select};
-use xen::grant::{PAGE_SIZE, Page};
 
 use super::Registers;
 use super::queue::{self, Access, Piece, Queue, Used, Violation};
 use super::transport::{self, Error, VERSION_1};
 use crate::block::{self, Buffer, Done, Failed, Geometry, Request};
-use crate::dma::RingMemory;
-use crate::interrupt::Interrupt;
+use crate::hal::Interrupt;
+use crate::hal::RingMemory;
 
 /// Features of a disk.
 pub(super) const READ_ONLY: u64 = 1 << 5;

@@ -6,7 +6,7 @@ use core::fmt;
 
 use super::queue::Areas;
 use super::transport::{Error, Transport};
-use crate::registers::{NarrowRegisters, Registers};
+use crate::hal::{NarrowRegisters, Registers};
 use crate::virtio::Kind;
 
 const MAGIC: usize = 0x000;

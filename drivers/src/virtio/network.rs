@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use super::Registers;
 use super::queue::{Access, Piece, Queue, Violation};
 use super::transport::{self, Error as Refusal};
-use crate::dma::{DeviceMemory, RingMemory};
+use crate::hal::{DeviceMemory, RingMemory};
 use crate::net::{self, ETHERNET_HEADER, Error, Events, Properties, Wire};
 
 /// Features of a card.

@@ -3,9 +3,9 @@
 
 use core::fmt;
 
+use crate::hal::NarrowRegisters;
+use crate::hal::Ports;
 use crate::pci::{Configuration, Memory, VENDOR_SPECIFIC};
-use crate::ports::Ports;
-use crate::registers::NarrowRegisters;
 use crate::virtio::queue::Areas;
 use crate::virtio::transport::{Error, Transport};
 

@@ -8,7 +8,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 
-use crate::dma::RingMemory;
+use crate::hal::RingMemory;
 
 /// The most descriptors that a queue is given.
 pub const MOST: u16 = 128;

@@ -20,14 +20,14 @@ use alloc::vec::Vec;
 
 use spin::{Mutex, MutexGuard};
 use xen::fake::{FakePage, FakeXen};
-use xen::grant::{Frame, PAGE_SIZE};
+use xen::page::{Frame, PAGE_SIZE};
 
 use super::pci::{self, Layout, Region};
 use super::transport::status;
 use super::{Registers as Boxed, mmio};
-use crate::dma::{DeviceMemory, RingMemory};
-use crate::interrupt::Interrupt;
-use crate::registers::{NarrowRegisters, Registers};
+use crate::hal::Interrupt;
+use crate::hal::{DeviceMemory, RingMemory};
+use crate::hal::{NarrowRegisters, Registers};
 
 /// Where the memory for queues is; below are the frames of a [`FakeXen`].
 const MEMORY: u64 = 1 << 40;

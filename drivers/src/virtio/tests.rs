@@ -16,8 +16,8 @@ use super::queue::{self, Violation};
 use super::sim::{Chain, Config, SimDevice, SimMemory};
 use super::transport::{Error, status};
 use crate::block::{self, Buffer, Disk as _, Request, Served};
+use crate::console::output::Sink;
 use crate::net::{self, Wire};
-use crate::output::Sink;
 
 /// The ways to a device.
 const WAYS: [fn(&SimDevice) -> Registers; 2] = [SimDevice::in_memory, SimDevice::on_pci];
@@ -291,7 +291,7 @@ fn a_failed_command_is_an_error_and_the_disk_goes_on() {
 fn a_disk_that_never_answers_is_given_up_after_its_time() {
     let (outcome, troubles, device) = read_from(disk_config(), |_| {});
     assert_eq!((outcome, troubles), (Err(block::Error::Broken), vec![Trouble::Silent]));
-    assert!(crate::interrupt::Interrupt::now(&device) < 2 * disk::LIMIT);
+    assert!(crate::hal::Interrupt::now(&device) < 2 * disk::LIMIT);
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use core::fmt;
 
 use super::queue::{Areas, Queue};
-use crate::dma::RingMemory;
+use crate::hal::RingMemory;
 
 /// What driver and device tell each other of their states (2.1).
 pub mod status {

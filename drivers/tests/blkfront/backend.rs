@@ -6,9 +6,9 @@ use std::collections::HashMap;
 use std::future::Future;
 
 use futures::future::{Either, join, select};
-use prism_drivers::blkfront::{Error, Front, Vbd};
+use prism_drivers::block::blkfront::{Error, Front, Vbd};
 use prism_drivers::block::{Buffer, Disk};
-use prism_drivers::platform::Platform;
+use prism_drivers::hal::Platform;
 use prism_drivers::sim::{Clock, FarEnd, SimPlatform};
 use xen::DomainId;
 use xen::fake::{BackRing, FakePage, Peer, PeerMapping};

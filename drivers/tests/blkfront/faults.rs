@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use futures::future::{join, join_all};
 use prism_drivers::block::{Discard, Error};
-use prism_drivers::platform::Platform;
+use prism_drivers::hal::Platform;
 use prism_drivers::sim::{Clock, SimPlatform};
 use xen::fake::Config;
 use xen::xenbus::State;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a backend says of the disk, sense or nonsense.
 
-use prism_drivers::blkfront::Error;
+use prism_drivers::block::blkfront::Error;
 use prism_drivers::sim::{Clock, SimPlatform};
 use xen::xenbus::{Ended, Failure, State};
 

@@ -5,7 +5,7 @@ use std::cell::Cell;
 
 use futures::future::Either;
 use prism_drivers::block::{Buffer, Disk, Error};
-use prism_drivers::platform::Platform;
+use prism_drivers::hal::Platform;
 use xen::fake::FakePage;
 use xen::xenbus::State;
 use xen_sys::io::blkif::*;

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::future::{Either, join, join_all, select};
-use prism_drivers::blkfront::{Front, Vbd};
+use prism_drivers::block::blkfront::{Front, Vbd};
 use prism_drivers::block::{Disk, Error, Request};
 use prism_drivers::sim::FarEnd;
 use xen::fake::{BackRing, FakePage};

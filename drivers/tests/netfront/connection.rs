@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use embassy_net_driver::{Driver, LinkState, RxToken, TxToken};
 use futures::future::{Either, select};
+use prism_drivers::hal::Platform;
 use prism_drivers::net::{Error, Guard, Interface, NetFront, Pages, Port, Properties};
-use prism_drivers::platform::Platform;
 use prism_drivers::sim::SimPlatform;
 use xen::grant::Reference;
 use xen::xenbus::{self, Device, Ended, Failure, State};

@@ -237,7 +237,7 @@ fn what_the_backend_could_not_send_is_counted() {
 fn nothing_is_left_when_the_rings_go_unless_the_backend_keeps_it() {
     let platform = platform();
     let (link, backend) = connected(&platform, OFFER);
-    let table = prism_drivers::platform::Platform::grants(&platform);
+    let table = prism_drivers::hal::Platform::grants(&platform);
     assert_eq!(table.report().granted, 2 + PAGES.receive as u32 + u32::from(PAGES.transmit));
     drop(link);
     assert_eq!(table.report().quarantined, 2, "the rings, which it has mapped");

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use embassy_net_driver::Driver;
-use prism_drivers::interrupt::Interrupt;
+use prism_drivers::hal::Interrupt;
 use prism_drivers::net::{Error, Guard, Interface, Port, Properties, serve};
 use smoltcp::iface::{Config, Interface as Stack, SocketHandle, SocketSet};
 use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};

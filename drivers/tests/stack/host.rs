@@ -14,7 +14,7 @@ use std::time::Duration;
 use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{Config, ConfigV6, Ipv6Cidr, Stack, StackResources, StaticConfigV6};
 use embassy_time::{Instant, Timer};
-use prism_drivers::interrupt::Interrupt;
+use prism_drivers::hal::Interrupt;
 use prism_drivers::net::{Error, Guard, Interface, Port, Properties, Wire, serve};
 
 use super::clock;

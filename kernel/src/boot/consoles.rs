@@ -7,7 +7,7 @@ use prism_boot::capabilities::{Capabilities, Machine as MachineKind};
 use prism_boot::command_line::ConsoleSinks;
 use prism_boot::services::{Console, Services};
 use prism_boot::{BootInfo, PAGE_SIZE};
-use prism_drivers::vga::{self, Screen};
+use prism_drivers::console::vga::{self, Screen};
 use xen::console::Ring;
 use xen::event::Port;
 use xen::shared::Shared;

@@ -22,8 +22,8 @@ use prism_boot::firmware::mp_table;
 use prism_boot::grid::Grid;
 use prism_boot::services::{DeviceBus, Lines, Services, Upcall};
 use prism_boot::{Acpi, BootError, BootInfo, Controllers, protocol};
-use prism_drivers::romdisk::RomDisk;
-use prism_drivers::rtc;
+use prism_drivers::block::romdisk::RomDisk;
+use prism_drivers::timer::rtc;
 use report::{report, warn_of};
 use xen_services::{ask_for_memory_map, ask_for_rings, ask_for_services, join_xen, leave_unpopulated};
 

@@ -5,8 +5,11 @@ use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, cpuid};
 use prism_boot::capabilities::{Devices, Platform};
 use prism_boot::{Acpi, vcpus};
-use prism_drivers::known::Known;
-use prism_drivers::{intx, pci, pic, pit, power};
+use prism_drivers::irq::pic;
+use prism_drivers::pci::intx;
+use prism_drivers::supported::Known;
+use prism_drivers::timer::pit;
+use prism_drivers::{pci, power};
 use xen::hvm::{self, Parameter};
 use xen::{Errno, vcpu};
 

@@ -5,10 +5,10 @@
 //! initial domain, which has no ring), a serial port, the debug port 0xE9, the screen. A virtio console
 //! is used beside the last three, or alone. A crash report goes to all of them.
 //!
-//! Nobody waits for a console that is slow (`prism_drivers::output`): what it does not take at once is handed
+//! Nobody waits for a console that is slow (`prism_drivers::console::output`): what it does not take at once is handed
 //! over by a task. Only before tasks run, and at the end, is it waited for, for a few seconds in all.
 //!
-//! At the end one vCPU has the last word (`prism_drivers::ending`): what others write then is dropped.
+//! At the end one vCPU has the last word (`prism_drivers::console::last_word`): what others write then is dropped.
 
 mod lock;
 pub(crate) mod logger;
@@ -25,11 +25,11 @@ use embassy_time::{Duration, Timer};
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, vcpu};
 use prism_boot::command_line::ConsoleSinks;
-use prism_drivers::ending::Ending;
-use prism_drivers::keyboard::Keyboard;
-use prism_drivers::output::{Budget, Output, Sink};
-use prism_drivers::serial::Serial;
-use prism_drivers::vga::Screen;
+use prism_drivers::console::keyboard::Keyboard;
+use prism_drivers::console::last_word::Ending;
+use prism_drivers::console::output::{Budget, Output, Sink};
+use prism_drivers::console::serial::Serial;
+use prism_drivers::console::vga::Screen;
 use prism_drivers::virtio::console::VirtioConsole;
 use spin::Once;
 use uart_16550::backend::PioBackend;

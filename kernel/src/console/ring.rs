@@ -2,7 +2,7 @@
 //! The PV console ring and the event channel that belongs to it.
 
 use prism_arch::hypercall::Hypervisor;
-use prism_drivers::output::Sink;
+use prism_drivers::console::output::Sink;
 use xen::console::Ring;
 use xen::event::Port;
 

@@ -5,9 +5,9 @@ use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 
 use log::{info, warn};
-use prism_drivers::ahci::{self, Controller};
+use prism_drivers::block::ahci::{self, Controller};
 use prism_drivers::block::{Queue, Served};
-use prism_drivers::intx;
+use prism_drivers::pci::intx;
 use prism_drivers::pci::{self, Function};
 
 use super::emulated;

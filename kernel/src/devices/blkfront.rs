@@ -8,11 +8,11 @@ use core::time::Duration;
 
 use embassy_futures::select::{Either, select};
 use log::{info, warn};
-use prism_drivers::blkfront::{Error, Front, Vbd, spread};
+use prism_drivers::block::blkfront::{Error, Front, Vbd, spread};
 use prism_drivers::block::{self, Disk};
 use spin::Mutex;
+use xen::time::Delay;
 use xen::xenbus::{self, Device, Ended};
-use xen::xenstore::Delay;
 
 use super::xenbus::{Class, Listed, STEP};
 use super::{XenPlatform, emulated};

@@ -25,8 +25,8 @@ pub type Failed = prism_drivers::block::Failed<OwnPage>;
 /// A request on its way.
 pub type Submission<'d> = prism_drivers::block::Submission<'d, OwnPage>;
 
+pub use prism_drivers::block::partition::{Partition, partitions};
 pub use prism_drivers::block::{Discard, Error, Geometry};
-pub use prism_drivers::partition::{Partition, partitions};
 
 /// Where a disk stands in the order: the number that its bus gives it.
 pub(crate) type Number = u32;

@@ -9,8 +9,8 @@ use alloc::sync::Arc;
 
 use log::{debug, info, warn};
 use prism_boot::services::DeviceBus;
+use prism_drivers::block::ide::{self as ide_disks, Identity, Positions};
 use prism_drivers::block::{Geometry, Served};
-use prism_drivers::ide::{self as ide_disks, Identity, Positions};
 use prism_drivers::unplug::{Choice, Emulated, Undecided, unplug};
 
 use super::{ahci, ide, nic};

@@ -4,8 +4,8 @@
 use alloc::sync::Arc;
 
 use log::warn;
+use prism_drivers::block::ide::{self, Channel, Places};
 use prism_drivers::block::{Queue, Served};
-use prism_drivers::ide::{self, Channel, Places};
 use prism_drivers::pci;
 
 use super::emulated;

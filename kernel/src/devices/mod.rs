@@ -7,7 +7,7 @@
 //! Its logic is a module of `prism_drivers`, over the traits there, and tells of a PCI function whether it is
 //! one. Then it takes
 //!
-//! - for any device of a PC: a variant of `prism_drivers::known::Known`, and a counter in
+//! - for any device of a PC: a variant of `prism_drivers::supported::Known`, and a counter in
 //!   `prism_boot::capabilities::Devices`, counted by `probe::count`;
 //! - for a card: a variant of `nic::Card` with its arms, and a place in `choose_network` of
 //!   `prism_boot::services`, where the reason names the cards that are known;

@@ -8,11 +8,12 @@ use core::sync::atomic::{AtomicU16, Ordering};
 
 use log::{info, warn};
 use prism_boot::services::DeviceBus;
-use prism_drivers::known::Known;
 use prism_drivers::net::{self, Error, Properties, Wire};
+use prism_drivers::pci::intx;
 use prism_drivers::pci::{self, Configuration, Function};
+use prism_drivers::supported::Known;
 use prism_drivers::virtio::Kind;
-use prism_drivers::{e1000, intx, rtl8139};
+use prism_drivers::{e1000, rtl8139};
 
 use super::virtio;
 use crate::irq::Line;

@@ -5,13 +5,13 @@ use core::future::Future;
 use core::time::Duration;
 
 use embassy_time::Timer;
-use prism_drivers::platform::{Channel, Platform};
+use prism_drivers::hal::{Channel, Platform};
 use spin::Once;
 use xen::DomainId;
 use xen::error::Result;
 use xen::event::Port;
 use xen::grant::Table;
-use xen::xenstore::Delay;
+use xen::time::Delay;
 
 use crate::hypervisor::event::EventChannel;
 use crate::hypervisor::grant::{self, OwnPage};

@@ -3,7 +3,7 @@
 
 use prism_arch::apic::{Apic, SPURIOUS_VECTOR};
 use prism_arch::machine::Machine;
-use prism_drivers::apic::{LocalApic, Registers};
+use prism_drivers::irq::local_apic::{LocalApic, Registers};
 use spin::Once;
 
 use crate::memory::Frames;

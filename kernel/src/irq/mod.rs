@@ -10,8 +10,8 @@ use embassy_time::{Duration, Timer};
 use log::debug;
 use prism_arch::lines;
 use prism_boot::firmware::controllers::{self, Signal};
-use prism_drivers::interrupt::Interrupt;
-use prism_drivers::pic;
+use prism_drivers::hal::Interrupt;
+use prism_drivers::irq::pic;
 use prism_executor::lines::{Arrivals, Lines};
 use spin::Once;
 

@@ -9,8 +9,8 @@ use prism_arch::lines::{FIRST_VECTOR, LINES, PIC_LINES};
 use prism_boot::firmware::controllers::{Controllers, Input, Polarity, Signal, Trigger};
 use prism_boot::lines::{self, Places, Way};
 use prism_boot::services::Lines;
-use prism_drivers::io_apic::{self, IoApic, Route};
-use prism_drivers::pic;
+use prism_drivers::irq::io_apic::{self, IoApic, Route};
+use prism_drivers::irq::pic;
 use spin::Mutex;
 
 use super::PLACES;

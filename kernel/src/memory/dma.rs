@@ -6,7 +6,7 @@ use core::iter;
 use core::sync::atomic::Ordering;
 
 use prism_boot::PAGE_SIZE;
-use prism_drivers::dma::{DeviceMemory, RingMemory};
+use prism_drivers::hal::{DeviceMemory, RingMemory};
 use xen::shared::Shared;
 
 use crate::memory;

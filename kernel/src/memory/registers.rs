@@ -8,8 +8,8 @@ use prism_arch::machine::{Machine, MapError};
 use prism_arch::registers::DeviceRegisters;
 use prism_boot::MemoryMap;
 use prism_boot::registers::{Free, Unfit, pages, reach};
+use prism_drivers::hal::{NarrowRegisters, Registers};
 use prism_drivers::pci::{Configuration, Function};
-use prism_drivers::registers::{NarrowRegisters, Registers};
 use spin::Once;
 
 use crate::memory::Frames;

@@ -3,7 +3,8 @@
 
 use prism_arch::cpu;
 use prism_boot::services::Timer;
-use prism_drivers::{pic, pit};
+use prism_drivers::irq::pic;
+use prism_drivers::timer::pit;
 use prism_executor::rate::{self, Rate};
 
 use super::timer::XenAlarm;

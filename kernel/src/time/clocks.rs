@@ -8,7 +8,7 @@ use log::warn;
 use prism_arch::{cpu, cpuid, kvm, vcpu};
 use prism_boot::Capabilities;
 use prism_boot::services::{Clock as Way, Services, WallClock as WallWay};
-use prism_drivers::{hpet, pit};
+use prism_drivers::timer::{hpet, pit};
 use spin::Once;
 use xen::shared::Shared;
 use xen::time::{Clock, WallClock};

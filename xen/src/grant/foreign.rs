@@ -12,7 +12,6 @@ use core::mem::{self, ManuallyDrop};
 use xen_sys::grant_table::*;
 
 use super::operation::operate;
-use super::page;
 use super::{Access, Error, Memory, ReadWrite, Reference, Result, Status};
 use crate::DomainId;
 use crate::shared::Shared;
@@ -112,7 +111,7 @@ impl<H: Hypercall + ?Sized, S: Place, A: Access> Mapping<'_, H, S, A> {
     ///
     /// [`Error::OutsidePage`].
     pub fn read(&self, offset: usize, into: &mut [u8]) -> Result<()> {
-        page::read(self.bytes(), offset, into)
+        self.bytes().copy_to(offset, into).ok_or(Error::OutsidePage)
     }
 
     /// Unmaps the page, and returns the room it took.
@@ -153,7 +152,7 @@ impl<H: Hypercall + ?Sized, S: Place> Mapping<'_, H, S, ReadWrite> {
     ///
     /// [`Error::OutsidePage`].
     pub fn write(&self, offset: usize, from: &[u8]) -> Result<()> {
-        page::write(self.bytes(), offset, from)
+        self.bytes().copy_from(offset, from).ok_or(Error::OutsidePage)
     }
 
     /// The page's memory: for rings, which need more than copies.

@@ -5,8 +5,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::mem::{self, ManuallyDrop};
 
-use super::page::{self, Page};
-use super::{Access, Error, Memory, Reference, Result, Table};
+use super::{Access, Error, Memory, Page, Reference, Result, Table};
 use crate::DomainId;
 
 /// A reference that is this value's to use. Dropping it makes it free.
@@ -86,7 +85,7 @@ impl<P: Page, A: Access> Granted<'_, P, A> {
     ///
     /// [`Error::OutsidePage`].
     pub fn read(&self, offset: usize, into: &mut [u8]) -> Result<()> {
-        page::read(self.bytes(), offset, into)
+        self.bytes().copy_to(offset, into).ok_or(Error::OutsidePage)
     }
 
     /// Copies to byte `offset` of the page.
@@ -95,7 +94,7 @@ impl<P: Page, A: Access> Granted<'_, P, A> {
     ///
     /// [`Error::OutsidePage`].
     pub fn write(&self, offset: usize, from: &[u8]) -> Result<()> {
-        page::write(self.bytes(), offset, from)
+        self.bytes().copy_from(offset, from).ok_or(Error::OutsidePage)
     }
 
     /// The page's memory: for rings, which need more than copies.

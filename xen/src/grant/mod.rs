@@ -68,7 +68,6 @@ mod error;
 pub mod foreign;
 mod granted;
 mod operation;
-mod page;
 mod report;
 pub mod setup;
 mod table;
@@ -79,19 +78,14 @@ use core::num::NonZeroU32;
 
 use xen_sys::grant_table::GTF_readonly;
 
+pub use crate::page::{Frame, Memory, PAGE_SIZE, Page};
 pub use addresses::Addresses;
 pub use entries::Version;
 pub use error::{Error, Result, Status};
 pub use granted::{Granted, InUse, NotGranted, Vacancy};
-pub use page::{Memory, PAGE_SIZE, Page};
 pub use report::Report;
 pub use table::Table;
 pub use waiting::WaitForFree;
-
-/// Number of a 4 KiB frame as Xen takes it: the guest's own frame number in HVM and PVH domains,
-/// the machine's in PV domains.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Frame(pub u64);
 
 /// Index of an entry in a domain's grant table (`grant_ref_t`), and what a peer is told.
 ///

@@ -6,6 +6,7 @@
 //! | [`Clock`] | nanoseconds since Xen started, as one vCPU sees it | `struct vcpu_time_info` of `xen/include/public/xen.h` |
 //! | [`WallClock`] | the date and time at which that clock showed zero | `wc_sec` and its neighbours in `struct shared_info` there |
 //! | [`Monotonic`] | one time for all vCPUs, which never goes back | - |
+//! | [`Delay`] | a kernel's way to let time pass | - |
 //!
 //! KVM's clocks have the same layout (Linux `Documentation/virt/kvm/x86/msr.rst`), and are read by the same
 //! code. Xen changes the numbers while we read them: both are under a version that is odd meanwhile,
@@ -38,10 +39,13 @@
 //! ```
 
 mod clock;
+mod delay;
 mod monotonic;
 mod wall;
 
 pub use clock::Clock;
+pub use delay::Delay;
+pub(crate) use delay::{First, first};
 pub use monotonic::Monotonic;
 pub use wall::WallClock;
 

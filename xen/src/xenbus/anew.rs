@@ -6,7 +6,8 @@ use core::future::pending;
 use core::time::Duration;
 
 use super::State;
-use crate::xenstore::{Client, Delay, Error, First, Refusal, Result, Watch, first};
+use crate::time::{Delay, First, first};
+use crate::xenstore::{Client, Error, Refusal, Result, Watch};
 
 /// Waits until a device begins again, because the toolstack or its backend made it anew; false if it is no
 /// more. `frontend` is its directory and `backend` its backend's, if it has one.

@@ -10,7 +10,8 @@ use core::time::Duration;
 use super::device::Device;
 use super::machine::{Action, Event, Machine, Phase};
 use super::state::State;
-use crate::xenstore::{self, Delay, First, Watch, first};
+use crate::time::{Delay, First, first};
+use crate::xenstore::{self, Watch};
 
 /// How often a connection is tried until it works.
 const TRIES: u32 = 8;

@@ -9,7 +9,6 @@ use core::ops::Deref;
 use xen_sys::io::xs_wire::xenstore_domain_interface;
 
 use super::connection::Connection;
-use super::delay::Delay;
 use super::error::{Death, Error, Result};
 use super::path;
 use super::reply;
@@ -22,6 +21,7 @@ use super::watch::Watch;
 use super::wire::Kind;
 use crate::DomainId;
 use crate::shared::Shared;
+use crate::time::Delay;
 
 /// A handle on the connection to xenstored. Clones are handles on the same connection; any number
 /// of tasks on any vCPU may use them at once.

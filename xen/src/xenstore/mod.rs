@@ -74,7 +74,6 @@
 mod calls;
 mod client;
 mod connection;
-mod delay;
 mod directory;
 mod error;
 mod excerpt;
@@ -95,8 +94,6 @@ mod watches;
 pub mod wire;
 
 pub use client::{Client, Counters, Pumped};
-pub use delay::Delay;
-pub(crate) use delay::{First, first};
 pub use error::{Death, Error, Result};
 pub use excerpt::Excerpt;
 pub use permissions::{Access, Permission};

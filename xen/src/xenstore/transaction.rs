@@ -6,13 +6,13 @@ use core::ops::Deref;
 use core::time::Duration;
 
 use super::connection::Connection;
-use super::delay::Delay;
 use super::error::{Error, Result};
 use super::refusal::Refusal;
 use super::reply;
 use super::request::Request;
 use super::store::Store;
 use super::wire::Kind;
+use crate::time::Delay;
 
 /// Collisions with writers of other domains after which a transaction is given up.
 const TRIES: u32 = 32;

@@ -9,7 +9,7 @@ pub(crate) mod port;
 
 use core::ops::Range;
 
-use crate::output::Sink;
+use crate::console::output::Sink;
 pub use port::Port;
 
 /// Length of a buffer, in bytes.

@@ -2,7 +2,7 @@
 //! The queues of a console's first port (Virtual I/O Device 1.2, 5.3.2).
 
 use super::{BUFFER, Broken, Queues};
-use crate::dma::RingMemory;
+use crate::hal::RingMemory;
 use crate::virtio::Registers;
 use crate::virtio::queue::{Access, Piece, Queue, SPARE};
 use crate::virtio::transport::Error;

@@ -17,7 +17,7 @@ use prism_arch::cpu;
 use prism_boot::PAGE_SIZE;
 use prism_boot::capabilities::Devices;
 use prism_boot::firmware::virtio_mmio::Slot;
-use prism_drivers::intx;
+use prism_drivers::pci::intx;
 use prism_drivers::pci::{ANSWER_MEMORY, Configuration, Function, NO_INTERRUPT, USE_MEMORY, functions};
 use prism_drivers::virtio::console;
 use prism_drivers::virtio::pci::{self, Layout, Missing, Region};

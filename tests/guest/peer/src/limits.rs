@@ -86,7 +86,7 @@ async fn too_many_transactions(store: &Client) -> prism::Result<bool> {
 /// Opens `depth` transactions at once.
 fn nested<'a>(
     store: &'a Client,
-    no_time: &'a impl prism::xen::xenstore::Delay,
+    no_time: &'a impl prism::xen::time::Delay,
     depth: u32,
 ) -> core::pin::Pin<alloc::boxed::Box<dyn Future<Output = Result<(), Error>> + 'a>> {
     alloc::boxed::Box::pin(async move {

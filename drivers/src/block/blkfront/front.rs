@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The handshake with a backend.
+
+use alloc::format;
+use alloc::string::ToString;
+use alloc::sync::Arc;
+use alloc::vec::Vec;
+use core::future::pending;
+use core::time::Duration;
+
+use embassy_futures::select::{Either3, select3};
+use xen::DomainId;
+use xen::event::Port;
+use xen::grant::Reference;
+use xen::ring::Ring;
+use xen::xenbus::{Device, Frontend, State};
+use xen::xenstore;
+use xen_sys::io::blkif::blkif_request;
+use xen_sys::io::protocols::XEN_IO_PROTO_ABI_X86_64;
+
+use super::Error;
+use super::cache::Departure;
+use super::disk::Vbd;
+use super::lender::Lender;
+use super::link::Link;
+use super::offer::{self, Offer, Properties};
+use super::server::Server;
+use super::state::Round;
+use crate::hal::{Channel, Platform};
+
+/// Violations after which a backend is not tried again.
+const MOST_VIOLATIONS: u32 = 3;
+
+/// Pages that a backend's domain may keep of former connections, and is connected to again: 2 MiB.
+const MOST_QUARANTINED: u32 = 512;
+
+/// The pauses between looks at whether the backend has let go are these and the doubles between: 4 s in
+/// all.
+const FIRST_PAUSE: Duration = Duration::from_millis(1);
+const LAST_PAUSE: Duration = Duration::from_millis(2048);
+
+/// The driver of a paravirtual disk: [`xen::xenbus::run`] connects it.
+pub struct Front<'v, 'p, P: Platform> {
+    vbd: &'v Vbd<'p, P>,
+    device: Option<Device>,
+    server: Server<'v, 'p, P>,
+    /// Queues that are served, at most.
+    queues: u32,
+    violations: u32,
+}
+
+impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
+    /// The driver of `vbd`. It looks for answers for up to `poll` before it waits for an event.
+    pub fn new(vbd: &'v Vbd<'p, P>, poll: Duration) -> Self {
+        Self { vbd, device: None, server: Server::new(vbd, 0, poll), queues: 1, violations: 0 }
+    }
+
+    /// The same for a disk of which so many queues are [served](Vbd::serve), if the backend has them.
+    pub fn with_queues(self, queues: u32) -> Self {
+        Self { queues: queues.max(1), ..self }
+    }
+
+    /// Serves the first queue and minds the disk's size until the connection ends, which is an error.
+    async fn exchange(&mut self) -> Result<(), Error> {
+        let vbd = self.vbd;
+        let Some(device) = self.device.clone() else { return Ok(()) };
+        let size = async {
+            let mut sectors = match device.client().watch(&format!("{}/sectors", device.backend())).await {
+                // A domain may have so many watches, and no more: then the disk keeps its size.
+                Err(xenstore::Error::Refused(_)) => return pending().await,
+                sectors => sectors?,
+            };
+            loop {
+                sectors.next().await?;
+                resize(vbd, &device).await?;
+            }
+        };
+        match select3(self.server.run(), vbd.accused(), size).await {
+            Either3::First(()) => Ok(()),
+            Either3::Second(violation) => Err(violation.into()),
+            Either3::Third(ended) => ended,
+        }
+    }
+
+    /// Waits until the backend is at work on nothing that was on its way, or has had its time. Linux's, when
+    /// it is unbound from a device, has no state that says so: its I/O may go on for a while. If it were sent
+    /// again before, the old write could land on a newer one.
+    async fn await_the_last_io(&mut self) {
+        let mut pause = FIRST_PAUSE;
+        while pause <= LAST_PAUSE && self.vbd.state().is_in_use() {
+            self.vbd.platform().delay(pause).await;
+            pause *= 2;
+        }
+    }
+
+    /// How the backend left. It stays closed until we begin again.
+    async fn departure(&mut self) -> Departure {
+        let Some(device) = &self.device else { return Departure::Abrupt };
+        let state = device.read("state").await.ok().flatten();
+        Departure::of(device.backend(), state.map(|state| State::of(&state)))
+    }
+
+    /// A ring and an event channel for queue `number`, with the grants of the ring's pages.
+    fn link(
+        &self,
+        domain: DomainId,
+        offer: &Offer,
+        number: u32,
+    ) -> Result<(Link<'p, P>, Vec<Reference>), Error> {
+        let platform = self.vbd.platform();
+        let mut pages = Vec::new();
+        for _ in 0..1_u32 << offer.ring_order {
+            pages.push(platform.page().ok_or(Error::NoMemory)?);
+        }
+        let ring = Ring::new(platform.grants(), pages, domain, size_of::<blkif_request>())?;
+        let channel = Arc::new(platform.channel_to(domain, number).map_err(Error::Channel)?);
+        let references = ring.references().collect();
+        let lender = Lender::new(platform, domain);
+        Ok((Link::new(ring, channel, lender, self.vbd.number() as u16), references))
+    }
+}
+
+/// Tells the backend of a queue, by keys that begin with `prefix`.
+async fn announce(device: &Device, prefix: &str, references: &[Reference], port: Port) -> Result<(), Error> {
+    match references {
+        [reference] => device.write(&format!("{prefix}ring-ref"), reference.to_string()).await?,
+        references => {
+            for (index, reference) in references.iter().enumerate() {
+                device.write(&format!("{prefix}ring-ref{index}"), reference.to_string()).await?;
+            }
+        }
+    }
+    device.write(&format!("{prefix}event-channel"), port.0.to_string()).await?;
+    Ok(())
+}
+
+/// Reads the disk's size again.
+async fn resize<P: Platform>(vbd: &Vbd<'_, P>, device: &Device) -> Result<(), Error> {
+    let bytes = offer::bytes(device.read("sectors").await?)?;
+    let mut state = vbd.state();
+    if let Some(properties) = &mut state.properties {
+        let sector_size = u64::from(properties.geometry.sector_size);
+        properties.geometry.bytes = bytes - bytes % sector_size;
+    }
+    Ok(())
+}
+
+impl<P: Platform> Frontend for Front<'_, '_, P> {
+    type Error = Error;
+
+    async fn publish(&mut self, device: &Device) -> Result<(), Error> {
+        if self.violations >= MOST_VIOLATIONS {
+            return Err(Error::Untrusted);
+        }
+        let grants = self.vbd.platform().grants();
+        grants.retry_quarantine();
+        let quarantined = grants.quarantined_for(device.backend_id());
+        if quarantined > MOST_QUARANTINED {
+            return Err(Error::Quarantine(quarantined));
+        }
+        let offer = Offer::read(device).await?;
+        let count = offer.queues.min(self.queues);
+        let mut links = Vec::new();
+        let mut told = Vec::new();
+        for number in 0..count {
+            let (link, references) = self.link(device.backend_id(), &offer, number)?;
+            told.push((references, link.channel.port()));
+            links.push(link);
+        }
+        self.vbd.state().attach(links);
+
+        // Keys of a former life that the backend would take for ours.
+        for key in ["ring-page-order", "ring-ref", "multi-queue-num-queues"] {
+            let _ = device.remove(key).await;
+        }
+        if offer.ring_order > 0 {
+            device.write("ring-page-order", offer.ring_order.to_string()).await?;
+        }
+        match told.as_slice() {
+            [(references, port)] => announce(device, "", references, *port).await?,
+            told => {
+                for (number, (references, port)) in told.iter().enumerate() {
+                    announce(device, &format!("queue-{number}/"), references, *port).await?;
+                }
+                device.write("multi-queue-num-queues", count.to_string()).await?;
+            }
+        }
+        device.write("protocol", XEN_IO_PROTO_ABI_X86_64).await?;
+        device.write("feature-persistent", "1").await?;
+        Ok(())
+    }
+
+    async fn connect(&mut self, device: &Device) -> Result<(), Error> {
+        let properties = Properties::read(device).await?;
+        self.device = Some(device.clone());
+        let wakers = self.vbd.state().begin(properties);
+        wakers.into_iter().for_each(core::task::Waker::wake);
+        Ok(())
+    }
+
+    async fn serve(&mut self) -> Result<(), Error> {
+        let ended = self.exchange().await;
+        if let Err(Error::Violation(_)) = ended {
+            self.violations += 1;
+        }
+        ended
+    }
+
+    fn stop(&mut self) {
+        self.vbd.state().end();
+    }
+
+    async fn release(&mut self) {
+        self.await_the_last_io().await;
+        let departure = self.departure().await;
+        let mut round = Round::default();
+        self.vbd.state().detach(departure, &mut round);
+        round.wakers.into_iter().for_each(core::task::Waker::wake);
+    }
+}

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a backend says of itself and of the disk, in xenstore (`xen/include/public/io/blkif.h`).
+
+use xen::page::PAGE_SIZE;
+use xen::xenbus::Device;
+use xen::xenstore::Value;
+use xen_sys::io::blkif::*;
+
+use super::Error;
+use crate::block::Geometry;
+
+/// Bytes of a sector on the ring and in xenstore, whatever the disk's sector size is.
+pub(super) const SECTOR: u64 = 512;
+
+/// Ring pages that we want: 2 to the power of this.
+const RING_ORDER: u64 = 2;
+
+/// Segments of an indirect request that we want: a page full of descriptors.
+const INDIRECT: u64 = (PAGE_SIZE / size_of::<blkif_request_segment>()) as u64;
+
+/// What a backend can do, known before there is a ring.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Offer {
+    /// Ring pages to use: 2 to the power of this.
+    pub(super) ring_order: u32,
+    /// Queues that there can be.
+    pub(super) queues: u32,
+}
+
+impl Offer {
+    /// Asks the backend. What makes no sense counts as not offered.
+    pub(super) async fn read(device: &Device) -> Result<Self, Error> {
+        let order = number(device.read("max-ring-page-order").await?, 0..=u64::from(u32::MAX));
+        let queues = number(device.read("multi-queue-max-queues").await?, 1..=u64::from(u32::MAX));
+        Ok(Self { ring_order: order.unwrap_or(0).min(RING_ORDER) as u32, queues: queues.unwrap_or(1) as u32 })
+    }
+}
+
+/// How writes are made durable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Durability {
+    /// By a request of its own.
+    Flush,
+    /// By a write that all others wait for; without data it is a flush.
+    Barrier,
+    /// By nothing: the backend offers neither. Linux's offers both only where the queue below has a
+    /// volatile cache (`drivers/block/xen-blkback/xenbus.c`), so a write that it has answered is durable.
+    Unneeded,
+    /// The backend offered something, and refused all of it when it was asked.
+    Refused,
+}
+
+impl Durability {
+    /// What to try when the backend did not know this one after all.
+    pub(super) fn next(self, barrier: bool) -> Self {
+        match self {
+            Self::Flush if barrier => Self::Barrier,
+            Self::Unneeded => Self::Unneeded,
+            _ => Self::Refused,
+        }
+    }
+}
+
+/// What the disk is like, known when the backend has connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Properties {
+    pub(super) geometry: Geometry,
+    pub(super) durability: Durability,
+    /// Whether there are barriers too.
+    pub(super) barrier: bool,
+    pub(super) secure_discard: bool,
+    /// Segments that a request can have.
+    pub(super) segments: usize,
+    /// Whether the backend keeps pages mapped, as we offered. Linux's says so only now.
+    pub(super) persistent: bool,
+}
+
+impl Properties {
+    /// Asks the backend.
+    pub(super) async fn read(device: &Device) -> Result<Self, Error> {
+        let sector_size = sector_size(device.read("sector-size").await?)?;
+        let bytes = bytes(device.read("sectors").await?)?;
+        let info = number(device.read("info").await?, 0..=u64::from(u32::MAX)).unwrap_or(0) as u32;
+        let optical = info & VDISK_CDROM != 0;
+        let mode = device.read("mode").await?;
+        let flag = |value| number(value, 0..=1) == Some(1);
+        let (flush, barrier) =
+            (flag(device.read("feature-flush-cache").await?), flag(device.read("feature-barrier").await?));
+        let discards = flag(device.read("feature-discard").await?);
+        let segments = number(device.read("feature-max-indirect-segments").await?, 0..=u64::MAX);
+        let direct = BLKIF_MAX_SEGMENTS_PER_REQUEST;
+        Ok(Self {
+            geometry: Geometry {
+                bytes: bytes - bytes % u64::from(sector_size),
+                sector_size,
+                read_only: info & VDISK_READONLY != 0 || mode.is_some_and(|mode| mode.bytes() == b"r"),
+                removable: info & VDISK_REMOVABLE != 0 || optical,
+                optical,
+                discards,
+            },
+            durability: match (flush, barrier) {
+                (true, _) => Durability::Flush,
+                (false, true) => Durability::Barrier,
+                (false, false) => Durability::Unneeded,
+            },
+            barrier,
+            secure_discard: discards && flag(device.read("discard-secure").await?),
+            segments: (segments.unwrap_or(0).min(INDIRECT) as usize).max(direct),
+            persistent: flag(device.read("feature-persistent").await?),
+        })
+    }
+}
+
+/// Bytes of the disk, of the value of `sectors`.
+pub(super) fn bytes(sectors: Option<Value>) -> Result<u64, Error> {
+    let Some(sectors) = sectors else { return Ok(0) };
+    let sectors = sectors.integer(0..=u64::MAX / SECTOR).map_err(xen::xenstore::Error::from)?;
+    Ok(sectors * SECTOR)
+}
+
+fn sector_size(value: Option<Value>) -> Result<u32, Error> {
+    let Some(value) = value else { return Ok(SECTOR as u32) };
+    let size = value.integer(0..=u64::MAX).map_err(xen::xenstore::Error::from)?;
+    let fits = (SECTOR..=PAGE_SIZE as u64).contains(&size) && size.is_power_of_two();
+    if fits { Ok(size as u32) } else { Err(Error::SectorSize(size)) }
+}
+
+/// A number that may be missing; one that makes no sense is missing too.
+fn number(value: Option<Value>, range: core::ops::RangeInclusive<u64>) -> Option<u64> {
+    value?.integer(range).ok()
+}

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the driver of a paravirtual device needs of the kernel it runs in.
+
+use core::future::Future;
+
+use xen::DomainId;
+use xen::error::Result;
+use xen::event::Port;
+use xen::grant::{Page, Table};
+use xen::time::Delay;
+
+/// What the driver of a paravirtual device needs of the kernel it runs in: pages and a table to
+/// grant them with, event channels, and the time ([`Delay`] to wait, [`now`](Self::now) to
+/// measure).
+///
+/// The kernel implements it over Xen; `sim` over a fake Xen, for tests.
+pub trait Platform: Delay + Send + Sync {
+    /// A page of the domain's own.
+    type Page: Page;
+    /// An event channel.
+    type Channel: Channel;
+
+    /// The domain's grant table.
+    fn grants(&self) -> &Table<Self::Page>;
+
+    /// A fresh page, all zero; `None` if there is no memory.
+    fn page(&self) -> Option<Self::Page>;
+
+    /// A fresh event channel that `domain` may connect to.
+    ///
+    /// # Errors
+    ///
+    /// What Xen answers; `ENOSPC` when the domain has all the channels it may have.
+    fn channel(&self, domain: DomainId) -> Result<Self::Channel>;
+
+    /// One whose events come to vCPU `vcpu`, if Xen has it so.
+    ///
+    /// # Errors
+    ///
+    /// As for [`channel`](Self::channel).
+    fn channel_to(&self, domain: DomainId, _vcpu: u32) -> Result<Self::Channel> {
+        self.channel(domain)
+    }
+
+    /// The vCPU that calls.
+    fn vcpu(&self) -> u32 {
+        0
+    }
+
+    /// Nanoseconds since some moment. Never goes back.
+    fn now(&self) -> u64;
+
+    /// To be told after work was found by looking for it, without an event.
+    fn found_by_looking(&self) {}
+}
+
+/// An event channel, closed when dropped.
+pub trait Channel: Send + Sync {
+    /// Its number, which the other end is told.
+    fn port(&self) -> Port;
+
+    /// Raises an event at the other end. If nobody is connected, nothing happens.
+    fn notify(&self);
+
+    /// To be told after an event that came with work.
+    fn found_work(&self) {}
+
+    /// To be told after an event that came without: after many in a row, the next ones are waited for
+    /// later and later.
+    fn found_nothing(&self) {}
+
+    /// Waits for an event from the other end. Several that arrive before they are waited for are
+    /// one; one task waits at a time. It may be ready without an event.
+    fn wait(&self) -> impl Future<Output = ()> + Send;
+}

@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Which functions of PCI there are drivers for.
+
+use crate::block::ahci;
+use crate::pci::Function;
+use crate::virtio::Kind;
+use crate::{e1000, rtl8139};
+
+/// What a function is, as far as it matters here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// A virtio device.
+    Virtio(Kind),
+    /// An AHCI controller.
+    Ahci,
+    /// An IDE controller.
+    Ide,
+    /// A disk controller for which there is no driver.
+    OtherStorage,
+    /// One of Intel's e1000 network cards.
+    E1000,
+    /// Realtek's RTL8139 network card.
+    Rtl8139,
+    /// A network card for which there is no driver.
+    OtherNetwork,
+}
+
+impl Known {
+    /// What `function` is; `None` if it is nothing that is of use.
+    pub fn of(function: &Function) -> Option<Self> {
+        if let Some(kind) = function.virtio_kind() {
+            return Some(Self::Virtio(kind));
+        }
+        match function.class >> 8 {
+            0x01 if ahci::is_one(function) => Some(Self::Ahci),
+            0x01 if function.is_ide() => Some(Self::Ide),
+            0x01 => Some(Self::OtherStorage),
+            0x02 if e1000::is_one(function) => Some(Self::E1000),
+            0x02 if rtl8139::is_one(function) => Some(Self::Rtl8139),
+            0x02 => Some(Self::OtherNetwork),
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pci::Place;
+
+    fn known(vendor: u16, device: u16, class: u16) -> Option<Known> {
+        Known::of(&Function { place: Place { bus: 0, device: 3, function: 0 }, vendor, device, class })
+    }
+
+    #[test]
+    fn controllers_are_known_by_their_class() {
+        let classes =
+            [0x0106, 0x0101, 0x0100, 0x0108, 0x0600, 0x0300, 0xff00].map(|class| known(1, 2, class));
+        let storage = Some(Known::OtherStorage);
+        assert_eq!(classes, [Some(Known::Ahci), Some(Known::Ide), storage, storage, None, None, None]);
+    }
+
+    #[test]
+    fn cards_are_known_by_who_made_them_if_they_are_cards() {
+        assert_eq!(known(0x8086, 0x100e, 0x0200), Some(Known::E1000));
+        assert_eq!(known(0x10ec, 0x8139, 0x0200), Some(Known::Rtl8139));
+        assert_eq!(known(0x8086, 0x10d3, 0x0200), Some(Known::OtherNetwork));
+        assert_eq!([known(0x8086, 0x100e, 0x0300), known(0x10ec, 0x8139, 0x0c03)], [None, None]);
+    }
+
+    #[test]
+    fn a_virtio_device_is_one_whatever_its_class() {
+        for class in [0x0100, 0x0106, 0x0200, 0xff00] {
+            assert_eq!(known(0x1af4, 0x1042, class), Some(Known::Virtio(Kind::Block)));
+            assert_eq!(known(0x1af4, 0x1000, class), Some(Known::Virtio(Kind::Network)));
+        }
+    }
+}
