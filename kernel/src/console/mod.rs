@@ -5,10 +5,12 @@
 //! initial domain, which has no ring), a serial port, the debug port 0xE9, the screen. A virtio console
 //! is used beside the last three, or alone. A crash report goes to all of them.
 //!
-//! Nobody waits for a console that is slow (`prism_drivers::console::output`): what it does not take at once is handed
-//! over by a task. Only before tasks run, and at the end, is it waited for, for a few seconds in all.
+//! Nobody waits for a console that is slow (`prism_drivers::console::output`): what it does not take at once
+//! is handed over by a task. Only before tasks run, and at the end, is it waited for, for a few seconds in
+//! all.
 //!
-//! At the end one vCPU has the last word (`prism_drivers::console::last_word`): what others write then is dropped.
+//! At the end one vCPU has the last word (`prism_drivers::console::last_word`): what others write then is
+//! dropped.
 
 mod lock;
 pub(crate) mod logger;

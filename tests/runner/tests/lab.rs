@@ -173,41 +173,55 @@ fn note(kind: u32, content: &[u8]) -> Vec<u8> {
 
 #[test]
 #[ignore = "needs the lab"]
-fn every_command_of_the_readme_works() -> Result<()> {
+fn every_command_of_the_documents_works() -> Result<()> {
     let project = Project::find()?;
-    let readme = fs::read_to_string(project.root().join("README.md"))?;
-    let commands = commands(&readme);
-    assert!(commands.len() >= 6, "only these were found: {commands:?}");
+    let documents = documents(&project)?;
+    let commands = commands(documents.iter().flat_map(|text| text.lines()));
+    assert!(commands.len() >= 20, "only these were found: {commands:?}");
     let (scripts, scratch) = (project.root().join("scripts"), Scratch::new()?);
-    for command in commands {
+    for (command, status) in commands {
         let here = command.replacen("scripts/", &format!("{}/", scripts.display()), 1);
         let output = Command::new("sh")
             .args(["-c", &here])
             .stdin(Stdio::null())
             .current_dir(scratch.path())
             .output()?;
-        assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+        assert_eq!(
+            output.status.code(),
+            Some(status),
+            "{command}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
     Ok(())
 }
 
-/// The commands of this project that a text shows, but the test command: it is what runs this.
-fn commands(text: &str) -> Vec<&str> {
-    let in_tables = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
-    let in_blocks = text.lines().filter_map(|line| line.split(" #").next());
-    let mut commands: Vec<&str> = in_tables.chain(in_blocks).map(str::trim).collect();
-    let is_command = |name: &str| name.len() > "scripts/".len() && name.starts_with("scripts/");
-    commands.retain(|command| {
+/// The texts that show commands, the README first: the others use files that it makes.
+fn documents(project: &Project) -> Result<Vec<String>> {
+    let mut files = vec![project.root().join("README.md"), project.root().join("docs/reference.md")];
+    let mut guide: Vec<PathBuf> = fs::read_dir(project.root().join("docs/guide"))?
+        .map(|entry| Ok(entry?.path()))
+        .collect::<Result<_>>()?;
+    guide.sort();
+    files.extend(guide);
+    files.into_iter().map(|file| Ok(fs::read_to_string(file)?)).collect()
+}
+
+/// The commands of this project that lines show, each once, with the status that they say it ends with; but
+/// the test command: it is what runs this.
+fn commands<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(&'a str, i32)> {
+    let mut commands: Vec<(&str, i32)> = Vec::new();
+    for line in lines {
+        let in_table = line.strip_prefix("| `").and_then(|line| line.split('`').next());
+        let (shown, comment) = line.split_once(" #").unwrap_or((line, ""));
+        let command = in_table.unwrap_or(shown).trim();
+        let status = comment.split_once("exit status ").and_then(|(_, number)| number.trim().parse().ok());
         let name = command.split(' ').next().unwrap_or_default();
-        is_command(name) || name == "truncate"
-    });
-    commands.retain(|command| !command.starts_with("scripts/test") || command.ends_with("list"));
-    let mut seen = Vec::new();
-    commands.retain(|command| {
-        !seen.contains(command) && {
-            seen.push(*command);
-            true
+        let is_command = name == "truncate" || name.len() > "scripts/".len() && name.starts_with("scripts/");
+        let is_test = name == "scripts/test" && !command.ends_with("list");
+        if is_command && !is_test && commands.iter().all(|(seen, _)| *seen != command) {
+            commands.push((command, status.unwrap_or_default()));
         }
-    });
+    }
     commands
 }

@@ -9,6 +9,7 @@ pub mod grub;
 pub mod guests;
 pub mod host;
 pub mod images;
+mod matrix;
 pub mod network_cost;
 pub mod shared;
 #[cfg(test)]
@@ -17,9 +18,10 @@ pub mod tally;
 mod times;
 pub mod traced;
 
+use std::fs;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 
 use crate::image::build;
 use crate::nearest::nearest;
@@ -104,6 +106,12 @@ fn lab_tests() -> impl Iterator<Item = &'static dyn LabTest> {
 /// # Errors
 /// If no test is chosen, or the lab fails.
 pub fn run(project: &Project, words: &[String]) -> Result<u8> {
+    if words == [matrix::COMMAND] {
+        let document = matrix::document(&guest_names(&Choice::All), &guest_names(&Choice::Long));
+        fs::write(project.root().join(matrix::FILE), document).context("cannot write the support matrix")?;
+        println!("{}", matrix::FILE);
+        return Ok(0);
+    }
     let Some(choice) = Choice::of_words(words) else {
         names(project)?.iter().for_each(|name| println!("{name}"));
         return Ok(0);
@@ -175,6 +183,13 @@ fn is_chosen(test: &dyn LabTest, choice: &Choice) -> bool {
         Choice::All | Choice::Quick => !test.is_long(),
         Choice::Matching(_) => choice.has(test.name()),
     }
+}
+
+/// The tests of a run that boot guests.
+fn guest_names(choice: &Choice) -> Vec<String> {
+    let guests = guests::cases().into_iter().filter_map(|case| case.chosen_by(choice));
+    let in_lab = lab_tests().filter(|test| is_chosen(*test, choice));
+    guests.flat_map(|case| case.names()).chain(in_lab.map(|test| test.name().to_owned())).collect()
 }
 
 fn names(project: &Project) -> Result<Vec<String>> {

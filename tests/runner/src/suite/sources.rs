@@ -111,6 +111,38 @@ fn comments_are_no_longer_than_code_may_be() {
     assert_eq!(long.collect::<Vec<_>>().join("\n"), "");
 }
 
+/// The documents that tell where something is, by their paths from the project's root.
+fn documents() -> Vec<String> {
+    let in_docs = files(&root().join("docs"), ".md").into_iter().map(|file| format!("docs/{file}"));
+    let told = in_docs.filter(|file| !file.starts_with("docs/adr/"));
+    told.chain(["README.md", "CONTRIBUTING.md", "SECURITY.md"].map(str::to_owned)).collect()
+}
+
+#[test]
+fn files_that_documents_name_exist() {
+    let top: Vec<String> = fs::read_dir(root())
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let is_path = |word: &&str| {
+        let folder = word.split_once('/').map(|(folder, _)| folder);
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"/._-".contains(&byte);
+        folder.is_some_and(|folder| folder != "target" && top.iter().any(|name| name == folder))
+            && word.bytes().all(plain)
+    };
+    for document in documents() {
+        let text = text(&document);
+        let links = text.split("](").skip(1).filter_map(|rest| rest.split([')', '#']).next());
+        let folder = root().join(&document).parent().unwrap().to_owned();
+        for link in links.filter(|link| !link.is_empty() && !link.contains("://")) {
+            assert!(folder.join(link).exists(), "{document} has a link to {link}, which does not exist");
+        }
+        for path in text.split('`').skip(1).step_by(2).filter(is_path) {
+            assert!(root().join(path).exists(), "{document} tells of {path}, which does not exist");
+        }
+    }
+}
+
 #[test]
 fn documents_are_wrapped() {
     let folder = root().join("docs");

@@ -1,0 +1,434 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What works where: a table of behaviours and environments, made from the list of tests.
+
+use std::fmt::Write;
+
+use crate::env::Env;
+
+/// Where the table is, from the project's root.
+pub(super) const FILE: &str = "docs/support-matrix.md";
+
+/// The command that writes it.
+pub(super) const COMMAND: &str = "matrix";
+
+/// A behaviour, and the tests that show it.
+struct Row {
+    what: &'static str,
+    /// Their names without environments.
+    tests: &'static [&'static str],
+    /// The environments that have nothing of the kind.
+    never: &'static [Env],
+}
+
+const fn row(what: &'static str, tests: &'static [&'static str]) -> Row {
+    Row { what, tests, never: &[] }
+}
+
+impl Row {
+    const fn never(self, never: &'static [Env]) -> Self {
+        Self { never, ..self }
+    }
+}
+
+/// Without devices of `xl` for guests.
+const NO_BACKENDS: &[Env] = &[Env::Dom0Pv, Env::Dom0Pvh, Env::Hvm, Env::Kvm, Env::Fv];
+/// Without Xen's services for guests.
+const NO_XEN: &[Env] = &[Env::Hvm, Env::Kvm, Env::Fv];
+/// Without `xl`.
+const NO_TOOLSTACK: &[Env] = &[Env::Dom0Pv, Env::Dom0Pvh, Env::QemuXen, Env::Kvm, Env::Fv];
+/// Without a backend of Linux's.
+const NO_LINUX: &[Env] = &[Env::Dom0Pv, Env::Dom0Pvh, Env::Hvm, Env::QemuXen, Env::Kvm, Env::Fv];
+/// Without an emulated platform.
+const NO_PLATFORM: &[Env] = &[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::PvShim];
+/// Without virtio.
+const NO_VIRTIO: &[Env] = &[
+    Env::Dom0Pv,
+    Env::Dom0Pvh,
+    Env::Pv,
+    Env::Pvh,
+    Env::PvShim,
+    Env::Pvhvm,
+    Env::HvmPvDrivers,
+    Env::Hvm,
+    Env::QemuXen,
+];
+/// Without devices for guests at all.
+const DOM0: &[Env] = &[Env::Dom0Pv, Env::Dom0Pvh];
+
+/// The parts of the table.
+const PARTS: &[(&str, &[Row])] = &[
+    (
+        "Machine",
+        &[
+            row("boot, and the grid of the spectrum", &["spectrum_prints_the_right_grid"]),
+            row("memory, clock, timers, console, verdict", &["smoke_finds_everything_in_order"]),
+            row(
+                "the hypercall page instead of inline calls",
+                &["smoke_finds_everything_in_order_with_the_hypercall_page"],
+            )
+            .never(&[Env::Kvm, Env::Fv]),
+            row(
+                "boot from a disk or CD through a BIOS, or UEFI",
+                &[
+                    "smoke_finds_everything_in_order_on_a_disk",
+                    "smoke_finds_everything_in_order_on_an_ahci_disk",
+                    "smoke_finds_everything_in_order_by_uefi",
+                    "hello_says_hello_from_a_cd",
+                ],
+            )
+            .never(&[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::PvShim]),
+            row(
+                "four vCPUs: tasks, timers, events, messages",
+                &["four_vcpus_work_together", "four_vcpus_work_together_behind_a_bios"],
+            ),
+            row(
+                "33 vCPUs; a million messages between four",
+                &["thirty_three_vcpus_boot", "four_vcpus_exchange_a_million_messages"],
+            ),
+            row(
+                "`vcpus` below `maxvcpus`",
+                &["vcpus_that_are_switched_off_stay_so", "vcpus_that_are_switched_off_stay_so_behind_a_bios"],
+            )
+            .never(NO_TOOLSTACK),
+            row("all memory usable: 8 MiB, 4 GiB", &["all_of_8_mib_is_used", "all_of_4_gib_is_used"]),
+            row("`maxmem` above `memory`", &["what_is_not_populated_is_not_used"]).never(NO_TOOLSTACK),
+            row("the host's date", &["a_guests_date_is_its_hosts"]),
+            row("random numbers", &["random_numbers_differ_and_all_their_bits_move"]),
+            row("tasks as documented", &["tasks_wait_yield_and_end_as_documented"]),
+            row("sleep without an exit", &["ten_seconds_of_sleep_cost_nothing"]),
+            row(
+                "crash report with names",
+                &["a_panic_is_a_crash", "overflowing_the_stack_is_a_crash", "writing_to_code_is_a_crash"],
+            ),
+            row("console both ways", &["who_types_on_the_console_is_greeted"]),
+            row(
+                "interrupts through the I/O APIC, no APIC at all",
+                &[
+                    "events_come_by_a_line_of_the_io_apic_that_firmware_tells_of",
+                    "emulated_xen_serves_a_disk_by_a_line_of_the_io_apic",
+                    "emulated_xen_serves_a_processor_without_an_apic",
+                    "a_virtio_disk_on_pci_is_told_of_by_the_io_apic",
+                    "an_emulated_disk_is_told_of_by_the_io_apic",
+                ],
+            )
+            .never(NO_PLATFORM),
+            row(
+                "machines without PCI (`microvm`), with and without ACPI",
+                &[
+                    "smoke_finds_everything_in_order_on_a_microvm",
+                    "smoke_finds_everything_in_order_on_a_microvm_without_acpi",
+                ],
+            )
+            .never(NO_VIRTIO),
+        ],
+    ),
+    (
+        "Xen",
+        &[
+            row(
+                "event channels, timers in order",
+                &["no_event_is_lost_and_no_timer_is_early", "no_event_is_lost_where_there_is_no_fifo_abi"],
+            )
+            .never(NO_XEN),
+            row(
+                "events by a vector, a vector of each vCPU, polling",
+                &[
+                    "vcpus_take_events_by_vectors_of_their_own",
+                    "vcpus_find_events_by_polling",
+                    "emulated_xen_tells_of_events_by_a_vector",
+                    "emulated_xen_tells_of_events_by_vectors_of_vcpus",
+                ],
+            )
+            .never(&[Env::Dom0Pv, Env::Pv, Env::PvShim, Env::Hvm, Env::Kvm, Env::Fv]),
+            row("grant table", &["a_hundred_thousand_grants_leave_no_trace"]).never(NO_XEN),
+            row("xenstore", &["xenstore_serves_a_hundred_tasks_at_once"]).never(NO_BACKENDS),
+            row(
+                "an xenstored that lies; floods, storms, small limits",
+                &[
+                    "a_lying_xenstored_is_survived",
+                    "a_flooded_watch_costs_no_more_than_it_may",
+                    "work_goes_on_in_a_storm_of_events",
+                    "limits_of_xenstore_are_errors",
+                    "a_domain_with_few_ports_lives",
+                ],
+            )
+            .never(NO_LINUX),
+            row(
+                "events, pages, transactions shared with dom0",
+                &[
+                    "ten_thousand_events_to_dom0_and_back_are_not_lost",
+                    "pages_are_shared_with_dom0_both_ways",
+                    "transactions_beside_a_writer_in_dom0_add_up",
+                ],
+            )
+            .never(NO_LINUX),
+            row("power off, reboot", &["switching_off_is_a_poweroff", "starting_again_is_a_reboot"]),
+            row(
+                "`xl shutdown`, `xl reboot`; unknown requests are left alone",
+                &[
+                    "xl_shutdown_is_obeyed",
+                    "a_request_in_xenstore_is_obeyed",
+                    "a_request_that_nobody_knows_is_left_alone",
+                ],
+            )
+            .never(NO_LINUX),
+            row("`xl trigger ... nmi`", &["an_nmi_is_reported_and_the_guest_goes_on"]).never(NO_TOOLSTACK),
+            row("`xl dump-core`", &["the_memory_of_a_guest_is_dumped"]).never(NO_TOOLSTACK),
+            row("`xl save`, `xl restore`, `xl migrate`, `xl mem-set`, `xl vcpu-set`: not supported", &[])
+                .never(NO_TOOLSTACK),
+        ],
+    ),
+    (
+        "Disks",
+        &[
+            row(
+                "the same file off any disk, by the same words",
+                &["the_same_file_is_served_off_any_disk_by_the_same_words"],
+            )
+            .never(DOM0),
+            row(
+                "blkfront: Linux reads what the guest wrote, and back",
+                &["linux_reads_what_the_guest_wrote", "the_guest_reads_what_linux_wrote"],
+            )
+            .never(NO_BACKENDS),
+            row(
+                "blkfront on QEMU's backend in dom0",
+                &[
+                    "linux_reads_what_the_guest_wrote_through_qemu",
+                    "the_guest_reads_what_linux_wrote_through_qemu",
+                ],
+            )
+            .never(NO_LINUX),
+            row(
+                "a backend that restarts under I/O; `xl block-detach`, `block-attach`",
+                &[
+                    "io_survives_a_restart_of_the_backend",
+                    "a_disk_that_is_detached_under_io_fails_and_can_come_back",
+                    "a_disk_that_is_torn_away_under_io_fails_and_can_come_back",
+                ],
+            )
+            .never(NO_LINUX),
+            row(
+                "4 KiB sectors; a disk that grows; discard",
+                &[
+                    "sectors_of_4_kib_are_written_and_read",
+                    "a_disk_grows_while_it_is_read",
+                    "what_is_discarded_takes_no_room",
+                ],
+            )
+            .never(NO_LINUX),
+            row("a queue for each of four vCPUs", &["each_vcpu_has_a_queue_of_its_own"]).never(NO_LINUX),
+            row("a CD; a module of the loader as disk `ram0`", &["a_cd_is_read", "a_ramdisk_is_a_disk"])
+                .never(DOM0),
+            row(
+                "slow disks, disks without a cache, the guest paused and capped",
+                &["disks_are_slow_or_without_a_cache_and_the_guest_is_held_up"],
+            )
+            .never(NO_LINUX),
+            row("forty disks and sixteen interfaces", &["there_are_forty_disks_and_sixteen_interfaces"])
+                .never(NO_LINUX),
+            row("IDE, AHCI", &["an_emulated_disk_is_read", "an_ahci_disk_is_read"]).never(NO_PLATFORM),
+            row(
+                "virtio-blk on PCI and MMIO",
+                &["a_virtio_disk_is_read", "a_virtio_disk_in_memory_keeps_what_is_written"],
+            )
+            .never(NO_VIRTIO),
+            row(
+                "FAT read and written, ext2 to ext4 read, partitions",
+                &["fat_is_read_and_written_and_fsck_is_content", "ext4_in_a_partition_is_read"],
+            )
+            .never(DOM0),
+            row(
+                "a store survives `xl destroy`",
+                &["a_store_that_is_destroyed_again_and_again_loses_nothing"],
+            )
+            .never(NO_LINUX),
+            row(
+                "a 4 KiB read costs one notification and one sleep",
+                &["a_read_costs_a_notification_and_a_sleep"],
+            )
+            .never(NO_LINUX),
+        ],
+    ),
+    (
+        "Network",
+        &[
+            row("curl and wrk are served", &["web_clients_are_served"]).never(DOM0),
+            row("TCP and UDP echo, several interfaces", &["what_is_sent_comes_back"]).never(DOM0),
+            row("ping of 0 to 65507 bytes, IPv4 and IPv6, DHCP", &["pings_of_all_sizes_are_answered"])
+                .never(DOM0),
+            row(
+                "a real iperf3, as server and client",
+                &["a_real_iperf_measures_both_directions", "the_guest_measures_with_a_real_iperf_server"],
+            )
+            .never(DOM0),
+            row("a web server in 8 MiB", &["eight_mib_are_enough_for_a_web_server"]).never(DOM0),
+            row(
+                "no IPv6 router, no DHCP, IPv6 only, a path of 1280 bytes, a busy host",
+                &[
+                    "nobody_else_speaks_on_the_network",
+                    "the_network_has_ipv6_only",
+                    "dhcp_tells_of_no_router",
+                    "dhcp_tells_of_a_router_that_does_not_advertise_itself",
+                    "the_gateway_is_outside_of_the_prefix",
+                ],
+            )
+            .never(NO_LINUX),
+            row(
+                "an interface unplugged, plugged in, its backend restarted; leases and connections live on",
+                &[
+                    "an_interface_comes_back_under_load",
+                    "a_lease_and_its_connections_outlive_a_restart_of_the_backend",
+                ],
+            )
+            .never(NO_LINUX),
+            row(
+                "multicast filter in the backend; several queues; checksums without offload",
+                &[
+                    "packets_of_other_groups_stay_away",
+                    "flows_have_several_queues",
+                    "checksums_are_right_where_nobody_else_fills_them_in",
+                ],
+            )
+            .never(NO_LINUX),
+            row(
+                "an emulated NIC, unplugged when netfront works",
+                &[
+                    "an_emulated_card_goes_when_the_paravirtual_interface_works",
+                    "an_emulated_card_stays_where_nothing_paravirtual_may_be_used",
+                ],
+            )
+            .never(&[
+                Env::Dom0Pv,
+                Env::Dom0Pvh,
+                Env::Pv,
+                Env::Pvh,
+                Env::PvShim,
+                Env::Hvm,
+                Env::QemuXen,
+                Env::Kvm,
+                Env::Fv,
+            ]),
+            row(
+                "virtio-net on MMIO (`microvm`)",
+                &[
+                    "web_clients_are_served_by_a_microvm",
+                    "web_clients_are_served_by_a_modern_virtio_card_in_memory",
+                ],
+            )
+            .never(NO_VIRTIO),
+        ],
+    ),
+    (
+        "Consoles beside Xen's",
+        &[
+            row("screen and keyboard", &["a_screen_and_a_keyboard_are_a_console"]).never(NO_PLATFORM),
+            row(
+                "virtio console on PCI and MMIO",
+                &[
+                    "smoke_finds_everything_in_order_where_there_is_only_a_virtio_console",
+                    "who_types_on_a_virtio_console_is_greeted",
+                    "who_types_on_a_virtio_console_on_pci_is_greeted",
+                ],
+            )
+            .never(NO_VIRTIO),
+        ],
+    ),
+];
+
+/// What stands above the tables.
+const HEAD: &str = "# What works where
+
+Made from the list of tests by `scripts/test matrix`; a test compares.
+
+- **x**: shown by a test of the normal run (`scripts/test`)
+- **o**: shown by a test of `scripts/test long`
+- **-**: this environment has nothing of the kind
+- empty: not tested there
+
+Each cell is backed by all the tests of its row that exist there. `scripts/test NAME` runs them.
+
+| environment | what it is |
+|---|---|
+";
+
+/// What stands below them.
+const TAIL: &str = "
+GRUB loads the image by Multiboot 1 and 2 (`grub_boots_the_image_by_multiboot`, `..._multiboot2`), by a BIOS and
+without a hypervisor.
+";
+
+/// The document, from the names of all tests in the normal run and those in the long one.
+pub(super) fn document(normal: &[String], long: &[String]) -> String {
+    let mut text = HEAD.to_owned();
+    for env in Env::ALL {
+        let _ = writeln!(text, "| `{}` | {} |", env.name(), env.about());
+    }
+    for (topic, rows) in PARTS {
+        let names: Vec<&str> = Env::ALL.iter().map(|env| env.name()).collect();
+        let _ = writeln!(text, "\n## {topic}\n\n| | {} | tests |", names.join(" | "));
+        let _ = writeln!(text, "|---|{}---|", "---|".repeat(names.len()));
+        for row in *rows {
+            let cells: Vec<&str> = Env::ALL.iter().map(|&env| row.cell(env, normal, long)).collect();
+            let _ = writeln!(text, "| {} | {} | {} |", row.what, cells.join(" | "), row.names());
+        }
+    }
+    text + TAIL
+}
+
+impl Row {
+    fn cell(&self, env: Env, normal: &[String], long: &[String]) -> &'static str {
+        let shown = |names: &[String]| self.tests.iter().any(|test| has(names, test, env));
+        match () {
+            () if shown(normal) => "x",
+            () if shown(long) => "o",
+            () if self.never.contains(&env) => "-",
+            () => "",
+        }
+    }
+
+    fn names(&self) -> String {
+        self.tests.iter().map(|test| format!("`{test}`")).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn has(names: &[String], test: &str, env: Env) -> bool {
+    names.iter().any(|name| name.split_once('/') == Some((test, env.name())))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+    use crate::project::Project;
+    use crate::suite::{Choice, guest_names};
+
+    #[test]
+    fn the_document_is_what_the_tests_say() {
+        let (normal, long) = (guest_names(&Choice::All), guest_names(&Choice::Long));
+        let path = Project::find().unwrap().root().join(FILE);
+        let written = fs::read_to_string(path).unwrap();
+        assert!(written == document(&normal, &long), "{FILE} is not true: scripts/test {COMMAND} writes it");
+    }
+
+    #[test]
+    fn every_test_of_a_row_exists_somewhere_it_may() {
+        let all = [guest_names(&Choice::All), guest_names(&Choice::Long)].concat();
+        for row in PARTS.iter().flat_map(|(_, rows)| *rows) {
+            for test in row.tests {
+                assert!(Env::ALL.iter().any(|&env| has(&all, test, env)), "there is no test {test}");
+            }
+            let never = row.never.iter().find(|&&env| row.tests.iter().any(|test| has(&all, test, env)));
+            assert_eq!(never, None, "{}", row.what);
+        }
+    }
+
+    #[test]
+    fn a_cell_tells_the_normal_run_from_the_long_one() {
+        let names = |name: &str| vec![name.to_owned()];
+        let row = row("", &["a"]).never(&[Env::Fv]);
+        let cell = |env| row.cell(env, &names("a/pv"), &names("a/pvh"));
+        assert_eq!([Env::Pv, Env::Pvh, Env::Fv, Env::Kvm].map(cell), ["x", "o", "-", ""]);
+    }
+}
