@@ -52,7 +52,7 @@ static POOL: Once<Mutex<Pool<Cpu>>> = Once::new();
 
 /// Examines the sources, but for those that `limit` rules out, and fills the pool from them; says
 /// what each source is worth.
-pub(crate) fn begin(reader: Reader, limit: Option<EntropyLimit>) -> EntropySources {
+pub(crate) fn init(reader: Reader, limit: Option<EntropyLimit>) -> EntropySources {
     let cpu = Cpu(RandomInstructions::detect(reader));
     let sources = limited(prism_entropy::examine(&cpu), limit);
     POOL.call_once(|| Mutex::new(Pool::new(cpu, sources, &[])));

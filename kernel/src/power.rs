@@ -19,14 +19,14 @@ use crate::ports::CpuPorts;
 const CRASH_STATUS: u8 = 6;
 
 /// Bit 0: Xen can be asked. Bit 1: there are I/O ports.
-static WAYS: AtomicU8 = AtomicU8::new(0);
+static METHODS: AtomicU8 = AtomicU8::new(0);
 const XEN: u8 = 1;
 const PORTS: u8 = 2;
 
 /// Says what there is to end with.
-pub(crate) fn set_ways(xen: bool, ports: bool) {
+pub(crate) fn set_shutdown_methods(xen: bool, ports: bool) {
     let bit = |there: bool, bit: u8| if there { bit } else { 0 };
-    WAYS.store(bit(xen, XEN) | bit(ports, PORTS), Ordering::Release);
+    METHODS.store(bit(xen, XEN) | bit(ports, PORTS), Ordering::Release);
 }
 
 /// What ACPI's tables say of switching off and resetting.
@@ -86,11 +86,11 @@ fn soft_off(ports: &CpuPorts, how: &PowerOff) {
 
 /// Asks Xen; where there is none, tries `by_ports`, then a reset, then a triple fault.
 fn end(reason: Shutdown, by_ports: impl FnOnce(&CpuPorts)) -> ! {
-    let ways = WAYS.load(Ordering::Acquire);
-    if ways & XEN != 0 {
+    let methods = METHODS.load(Ordering::Acquire);
+    if methods & XEN != 0 {
         let _ = sched::shutdown(&Hypervisor, reason);
     }
-    if ways & PORTS != 0 {
+    if methods & PORTS != 0 {
         by_ports(&CpuPorts);
         if let Some((_, Some(Reset { port, value }))) = ACPI.get() {
             CpuPorts.write_u8(*port, *value);

@@ -30,7 +30,7 @@ impl Log for ConsoleLog {
 }
 
 /// Sends log records up to `level` to the console.
-pub(crate) fn begin(level: Option<LogLevel>) {
+pub(crate) fn init(level: Option<LogLevel>) {
     // Fails only if there is a logger already.
     let _ = log::set_logger(&LOG);
     log::set_max_level(match level {

@@ -290,7 +290,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
 }
 
 /// What can be used from the first instruction on: Xen's own console, or the debug port.
-pub(crate) fn begin(ports: bool) {
+pub(crate) fn init(ports: bool) {
     PORTS.store(ports, Ordering::Relaxed);
     let mut console = CONSOLE.lock();
     console.available = if ports { ConsoleSinks::DEBUG } else { ConsoleSinks::XEN };

@@ -20,7 +20,7 @@ use crate::ports::CpuPorts;
 use crate::task::executor;
 
 /// Finds and drives all AHCI disks. Not for PV domains, which have no ports.
-pub(crate) fn begin() {
+pub(crate) fn spawn_all() {
     for function in pci::functions(&CpuPorts).filter(ahci::is_one) {
         disks::begin_search();
         if executor::spawn(drive(function)).is_err() {

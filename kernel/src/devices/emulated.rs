@@ -22,7 +22,7 @@ static UNDECIDED: Undecided = Undecided::new();
 static POSITIONS: Positions = Positions::new();
 
 /// There is an emulated platform beside Xen's devices.
-pub(crate) fn begin() {
+pub(crate) fn init() {
     UNDECIDED.begin();
 }
 
@@ -38,8 +38,8 @@ pub(super) fn add(position: u8, identity: &Identity, make: impl FnOnce(String, G
 
 /// Finds and drives all emulated disks. Not for PV domains, which have no ports.
 pub(crate) fn find_disks() {
-    ide::begin();
-    ahci::begin();
+    ide::spawn_all();
+    ahci::spawn_all();
 }
 
 /// Decides about the emulated disks, once it is known which paravirtual ones there are.
@@ -58,7 +58,7 @@ pub(super) fn decide_about_disks(paravirtual_disks: usize) {
 pub(super) fn decide_about_cards(paravirtual_interfaces: usize) {
     if UNDECIDED.cards(paravirtual_interfaces) == Some(Choice::Use) {
         debug!("no paravirtual interfaces: looking for network cards");
-        nic::begin(DeviceBus::Xenbus);
+        nic::spawn_all(DeviceBus::Xenbus);
     }
 }
 

@@ -16,7 +16,7 @@ use crate::ports::CpuPorts;
 use crate::task::executor;
 
 /// Finds and drives all IDE disks. Not for PV domains, which have no ports.
-pub(crate) fn begin() {
+pub(crate) fn spawn_all() {
     // All of a PC's disks answer at the old places; of several controllers one has them.
     let Some(controller) = pci::functions(&CpuPorts).find(pci::Function::is_ide) else { return };
     for (channel, places) in (0..).zip(ide::places(&CpuPorts, &controller)) {

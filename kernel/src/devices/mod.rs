@@ -44,7 +44,7 @@ static VBDS: Once<Vbds> = Once::new();
 static VIFS: Once<Vifs> = Once::new();
 
 /// Finds and drives all disks that the toolstack gave this domain.
-pub(crate) fn begin(store: &'static Client, line: &CommandLine) {
+pub(crate) fn spawn(store: &'static Client, line: &CommandLine) {
     let Some(platform) = XenPlatform::get() else { return };
     let poll = line.block_poll().ok().flatten().unwrap_or_default();
     if let Err(error) = executor::spawn(attend(VBDS.call_once(|| Vbds::new(platform, poll)), store)) {
@@ -58,7 +58,7 @@ pub(crate) fn begin(store: &'static Client, line: &CommandLine) {
 /// # Errors
 ///
 /// If there are none, or there is no memory for a task.
-pub(crate) fn begin_network(bus: DeviceBus, line: &CommandLine) -> Result<(), NetworkError> {
+pub(crate) fn spawn_network(bus: DeviceBus, line: &CommandLine) -> Result<(), NetworkError> {
     match bus {
         DeviceBus::Xenbus => {
             let store = xenstore::client().ok_or(NetworkError::NoDevices)?;
@@ -68,7 +68,7 @@ pub(crate) fn begin_network(bus: DeviceBus, line: &CommandLine) -> Result<(), Ne
             executor::spawn(attend(vifs, store)).map_err(|_| NetworkError::Busy)
         }
         DeviceBus::Virtio | DeviceBus::Emulated => {
-            nic::begin(bus);
+            nic::spawn_all(bus);
             interfaces::settle();
             Ok(())
         }

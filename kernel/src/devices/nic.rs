@@ -61,7 +61,7 @@ impl fmt::Display for Card {
 }
 
 /// Finds and drives all network cards. Not for PV domains, which have no ports.
-pub(crate) fn begin(bus: DeviceBus) {
+pub(crate) fn spawn_all(bus: DeviceBus) {
     let on_pci = pci::functions(&CpuPorts).filter_map(Card::of);
     let all = on_pci.chain(virtio::cards_in_memory().map(Card::Virtio));
     for card in all.filter(|card| card.is_for(bus)) {

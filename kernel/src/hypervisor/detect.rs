@@ -33,7 +33,7 @@ pub struct XenFound {
 
 /// Makes hypercalls possible before anything else is known: PV domains can make them from the
 /// first instruction on.
-pub(crate) fn begin(door: Door) {
+pub(crate) fn init(door: Door) {
     if door == Door::Pv {
         // SAFETY: a PV domain has Xen beneath, which takes `syscall`.
         unsafe { hypercall::select(Method::Syscall) };

@@ -22,7 +22,7 @@ static DISPATCH: Dispatch<{ vcpu::MOST }> = Dispatch::new();
 
 /// Uses events from now on, in Xen's shared page or, if `wanted` and Xen agrees, in pages of ours;
 /// every port is masked. The domain has so many `vcpus`.
-pub(crate) fn begin(page: Shared<shared_info>, vcpus: u32, wanted: Abi) {
+pub(crate) fn init(page: Shared<shared_info>, vcpus: u32, wanted: Abi) {
     let fifo = match wanted {
         Abi::Fifo => Events::fifo(&Hypervisor, vcpus, OwnPage::new)
             .inspect_err(|errno| log::debug!("events: no FIFO ABI ({errno})"))

@@ -38,12 +38,12 @@ pub fn table() -> Option<&'static Table<OwnPage>> {
 }
 
 /// Makes pages possible.
-pub(crate) fn begin_pages(machine: &'static dyn Machine) {
+pub(crate) fn init_pages(machine: &'static dyn Machine) {
     MACHINE.call_once(|| machine);
 }
 
 /// Makes the table possible.
-pub(crate) fn begin(machine: &'static dyn Machine, map: &'static MemoryMap) {
+pub(crate) fn init(machine: &'static dyn Machine, map: &'static MemoryMap) {
     MAPPER.call_once(|| Mapper { machine, map });
 }
 

@@ -4,5 +4,7 @@
 pub(crate) mod detect;
 pub mod event;
 pub mod grant;
+pub(crate) mod interface;
 pub(crate) mod lifecycle;
+pub(crate) mod upcall;
 pub(crate) mod xenstore;

@@ -26,7 +26,7 @@ pub(crate) fn client() -> Option<&'static Client> {
 }
 
 /// Opens the ring at guest frame `frame`, which is mapped.
-pub(crate) fn begin(frame: u64) {
+pub(crate) fn init(frame: u64) {
     // SAFETY: the page that the toolstack set aside for xenstore: aligned, mapped for good, and
     // used through this value only.
     let page = unsafe { Shared::at(frame * PAGE_SIZE) };

@@ -34,7 +34,7 @@ static APIC: Once<LocalApic<CpuRegisters>> = Once::new();
 
 /// Finds the local APIC, and switches that of this CPU on. Only where CPUID shows one, and not for
 /// PV domains.
-pub(crate) fn begin(machine: &dyn Machine) {
+pub(crate) fn init(machine: &dyn Machine) {
     match Apic::find(machine, &mut Frames) {
         Ok(apic) => {
             APIC.call_once(|| LocalApic::new(CpuRegisters(apic)));

@@ -31,7 +31,7 @@ static PLACES: Lines<{ lines::LINES }> = Lines::new();
 static WAYS: Once<Ways> = Once::new();
 
 /// Has lines arrive by these ways.
-pub(crate) fn begin(ways: Ways) {
+pub(crate) fn init(ways: Ways) {
     WAYS.call_once(|| ways);
 }
 

@@ -136,7 +136,7 @@ impl fmt::Display for MemoryError {
 }
 
 /// Maps all memory and sets the allocators up.
-pub(crate) fn initialise(info: &BootInfo, machine: &dyn Machine) -> Result<(), MemoryError> {
+pub(crate) fn init(info: &BootInfo, machine: &dyn Machine) -> Result<(), MemoryError> {
     if info.memory.is_empty() {
         return Err(MemoryError::NoMap);
     }

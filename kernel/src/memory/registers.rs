@@ -56,7 +56,7 @@ impl NarrowRegisters for MappedRegisters {
 }
 
 /// Remembers what registers are mapped with.
-pub(crate) fn begin(machine: &'static dyn Machine, memory: &'static MemoryMap) {
+pub(crate) fn init(machine: &'static dyn Machine, memory: &'static MemoryMap) {
     let limit = reach(cpuid::physical_address_bits());
     SURFACE.call_once(|| Surface { machine, memory, limit });
 }

@@ -45,7 +45,7 @@ pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'stati
     let addressing = context.command_line().addressing(index).map_err(NetworkError::CommandLine)?;
     let bus = context.surroundings.services.network.chosen;
     if !BEGUN.swap(true, Ordering::AcqRel) {
-        devices::begin_network(bus, context.command_line())
+        devices::spawn_network(bus, context.command_line())
             .inspect_err(|_| BEGUN.store(false, Ordering::Release))?;
     }
     let interface = interfaces::interface(index).await.ok_or(NetworkError::Absent)?;

@@ -42,7 +42,7 @@ static RUNNING: [AtomicPtr<Exit>; vcpu::MOST] = [const { AtomicPtr::new(core::pt
 static STACKS: Stacks<{ vcpu::MOST }> = Stacks::new();
 
 /// Makes stacks possible.
-pub(crate) fn begin(machine: &'static dyn Machine) {
+pub(crate) fn init(machine: &'static dyn Machine) {
     MACHINE.call_once(|| machine);
 }
 

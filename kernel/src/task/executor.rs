@@ -281,7 +281,7 @@ pub(crate) fn running() -> impl Iterator<Item = u32> {
 
 /// Makes the vCPU that calls one that tasks can be started on. Its `bell` ends its sleep when another
 /// one wakes a task of its.
-pub(crate) fn begin(bell: Option<Bell>) {
+pub(crate) fn init(bell: Option<Bell>) {
     let number = vcpu::number();
     if let Some(core) = CORES.get(number as usize) {
         core.call_once(|| {

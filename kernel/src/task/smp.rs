@@ -21,13 +21,12 @@ use xen::{Errno, control, sched};
 use xen_sys::arch_x86::xen::XEN_LEGACY_MAX_VCPUS;
 use xen_sys::xen::{shared_info, vcpu_info};
 
-use crate::boot::probe;
-use crate::hypervisor::{event, xenstore};
+use crate::hypervisor::{event, upcall, xenstore};
 use crate::irq::apic;
 use crate::memory::{self, Frames};
 use crate::task::executor;
 use crate::task::kick::Bell;
-use crate::time::{self, Deadline, clocks};
+use crate::time::{self, Deadline, clocks, timer};
 
 /// How long a vCPU may take to arrive, in nanoseconds.
 const PATIENCE: u64 = 5_000_000_000;
@@ -93,11 +92,11 @@ pub(crate) fn take_events(page: Shared<shared_info>) {
 
 /// Makes the vCPU that boots one that runs tasks, and starts the `others`, if they can wake it; says of those
 /// that don't start why.
-pub(crate) fn begin(surface: Surface, acpi: &Acpi, others: &[u32]) {
+pub(crate) fn init(surface: Surface, acpi: &Acpi, others: &[u32]) {
     SURFACE.call_once(|| surface);
     let bell = if others.is_empty() { None } else { bell(surface) };
     let others = vcpus::startable(others, bell.is_some());
-    executor::begin(bell);
+    executor::init(bell);
     let mut starter = Starter::Xen;
     for &number in others {
         if let Err(reason) = start(surface, acpi, &mut starter, number) {
@@ -194,7 +193,7 @@ fn add_events(machine: &dyn Machine, page: Shared<shared_info>, number: u32) -> 
 /// Prepares for starting CPUs by the local APICs.
 fn by_apic(machine: &dyn Machine) -> Result<Starter, Unused> {
     if apic::get().is_none() && prism_arch::cpuid::has_local_apic() && machine.chooses_places() {
-        apic::begin(machine);
+        apic::init(machine);
     }
     apic::get().ok_or(Unused::Unknown)?;
     let page = memory::take_frame_below(REAL_MODE_END).ok_or(Unused::NoLowMemory)?;
@@ -260,14 +259,14 @@ fn prism_join(number: u32) -> ! {
     surface.machine.join(number);
     clocks::join();
     apic::enable_here();
-    if surface.upcall == Upcall::OwnVector && probe::upcall_vector(number).is_err() {
+    if surface.upcall == Upcall::OwnVector && upcall::set_own_vector(number).is_err() {
         log::warn!("vCPU {number}: Xen refused a vector for its events");
     }
     if surface.timer.is_xens() {
-        probe::single_shot_timer(number);
+        timer::stop_xen_timers(number);
     }
     match bell(*surface) {
-        Some(bell) => executor::begin(Some(bell)),
+        Some(bell) => executor::init(Some(bell)),
         None => {
             let _ = xen::vcpu::down(&Hypervisor, number);
             prism_arch::cpu::stop()

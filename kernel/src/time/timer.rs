@@ -9,7 +9,7 @@ use prism_arch::vcpu;
 use prism_executor::alarm::OneShot;
 use prism_executor::timers::Timers;
 use spin::Mutex;
-use xen::vcpu::set_singleshot_timer;
+use xen::vcpu::{set_singleshot_timer, stop_periodic_timer, stop_singleshot_timer};
 use xen_sys::xen::VIRQ_TIMER;
 
 use crate::hypervisor::event::EventChannel;
@@ -41,6 +41,13 @@ embassy_time_driver::time_driver_impl!(static TIME: KernelTime = KernelTime);
 /// When the next task of this vCPU wants to be woken.
 pub(crate) fn next() -> Option<u64> {
     timers(|timers| timers.next())
+}
+
+/// Stops the timers that Xen keeps for `vcpu`: its one-shot timer, and the periodic one of 100 Hz that vCPUs
+/// of PV domains are born with, and that would end every sleep. Whether there is a one-shot timer.
+pub(crate) fn stop_xen_timers(vcpu: u32) -> bool {
+    let _ = stop_periodic_timer(&Hypervisor, vcpu);
+    stop_singleshot_timer(&Hypervisor, vcpu).is_ok()
 }
 
 /// Xen's one-shot timer of a vCPU.

@@ -41,7 +41,7 @@ const RESET_LIMIT: u64 = 1_000_000_000;
 const MOST_DISKS: u8 = 26;
 
 /// Finds and drives all virtio disks. Not for PV domains, which have no ports.
-pub(crate) fn begin_disks() {
+pub(crate) fn spawn_disks() {
     for (number, device) in (0..).zip(devices(Kind::Block)) {
         if number == MOST_DISKS {
             warn!("the virtio disk at {device}, and those after it, are not driven: there are too many");

@@ -1,0 +1,371 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The phases of a boot. Each is a type that only the phase before makes: holding one proves that what came
+//! before is done, and a step that is put too early does not compile.
+//!
+//! ```text
+//! Entered --read_loader--> Loaded --detect--> Detected --open_console--> Logging
+//!                                                                            | map_memory
+//!   Located <--start_vcpus-- Timed <--start_clock-- Joined <--join_xen-- Routed <--route_irqs-- Mapped
+//! ```
+
+use alloc::boxed::Box;
+use alloc::vec::Vec;
+
+use log::{debug, warn};
+use prism_arch::cpuid::Reader;
+use prism_arch::{Door, Entry, Machine, cpuid, hypercall};
+use prism_boot::capabilities::{Capabilities, EntropySources, Machine as MachineKind, XenCapabilities};
+use prism_boot::command_line::HypercallMethod;
+use prism_boot::firmware::mp_table;
+use prism_boot::grid::Grid;
+use prism_boot::services::{Lines, Services, Upcall};
+use prism_boot::{Acpi, BootInfo, Controllers};
+use prism_drivers::timer::rtc;
+
+use super::consoles::{open_console, open_screen, open_virtio_console};
+use super::environment::Surroundings;
+use super::report::warn_of;
+use super::{loader, probe};
+use crate::console::{self, logger, panic};
+use crate::devices::virtio;
+use crate::hypervisor::detect::{self, Found};
+use crate::hypervisor::grant;
+use crate::hypervisor::interface::{self, XenInterface};
+use crate::irq::{self, Line, Ways, apic};
+use crate::memory::registers::MappedRegisters;
+use crate::memory::{self, IdentityMemory, registers};
+use crate::ports::CpuPorts;
+use crate::task::blocking;
+use crate::task::smp::{self, Surface};
+use crate::time::clocks::Clocks;
+use crate::{entropy, power, time};
+
+/// The kernel runs on a stack of its own; a crash is reported.
+pub(super) struct Entered {
+    entry: Entry,
+    machine: &'static dyn Machine,
+}
+
+impl Entered {
+    /// Prepares for crashes: from here on they end in a report.
+    pub(super) fn at(entry: Entry) -> Self {
+        let machine = prism_arch::machine(entry);
+        let ports = entry.door != Door::Pv;
+        // A PV domain writes to the console by hypercalls, so these come first.
+        detect::init(entry.door);
+        // The report of an exception is written to the console, and ends by switching off: both come before
+        // exceptions are taken.
+        console::init(ports);
+        power::set_shutdown_methods(entry.door == Door::Pv, ports);
+        machine.join(0);
+        Self { entry, machine }
+    }
+
+    /// Reads what the loader left, while the page tables that it is mapped in are still in use, and before
+    /// anything is written to memory that it may lie in.
+    pub(super) fn read_loader(self) -> Loaded {
+        let Self { entry, machine } = self;
+        let info = loader::read_boot_info(entry, machine).unwrap_or_else(|error| panic::give_up(&error));
+        // The command line says how much is logged.
+        logger::init(info.command_line.log_level().ok().flatten());
+        Loaded { door: entry.door, machine, info }
+    }
+}
+
+/// What the loader told is known.
+pub(super) struct Loaded {
+    door: Door,
+    machine: &'static dyn Machine,
+    info: BootInfo,
+}
+
+impl Loaded {
+    /// Finds out what is beneath, and whether Xen is used.
+    pub(super) fn detect(self) -> Detected {
+        let Self { door, machine, mut info } = self;
+        let wanted = info.command_line.hypercall_method().ok().flatten().unwrap_or(HypercallMethod::Inline);
+        let found = detect::find(door, wanted);
+        // While the boot page tables map everything below 4 GiB: ours will map memory only, and firmware's
+        // tables often lie elsewhere.
+        let acpi = read_acpi(&mut info, machine);
+        let capabilities = probe_machine(&info, door, &found, &acpi);
+        let uses_xen = capabilities.paravirtual().is_ok();
+        power::set_shutdown_methods(uses_xen, door != Door::Pv);
+        if !uses_xen {
+            // The user switched Xen's interface off (`xen_platform_pci=0`): no hypercall from here on.
+            hypercall::give_up();
+        }
+        Detected { door, machine, info, found, acpi, capabilities }
+    }
+}
+
+/// It is known what the machine is, and whether Xen is used.
+pub(super) struct Detected {
+    door: Door,
+    machine: &'static dyn Machine,
+    info: BootInfo,
+    found: Found,
+    acpi: Acpi,
+    capabilities: Capabilities,
+}
+
+impl Detected {
+    /// Opens the best console that takes no memory of ours: what goes wrong with memory can then be read.
+    pub(super) fn open_console(mut self) -> Logging {
+        if self.asks_xen() {
+            loader::ask_for_rings(&mut self.info);
+        }
+        open_console(&self.info, self.machine, &mut self.capabilities);
+        debug!("CPUID's hypervisor leaves: {:x?}", self.found.leaves);
+        Logging(self)
+    }
+
+    /// Whether Xen has to be asked for what it tells a PV domain unasked.
+    fn asks_xen(&self) -> bool {
+        self.capabilities.paravirtual().is_ok() && self.door != Door::Pv
+    }
+}
+
+/// Somebody can read the log.
+pub(super) struct Logging(Detected);
+
+impl Logging {
+    /// Maps memory and makes the heap.
+    pub(super) fn map_memory(self) -> Mapped {
+        let Self(mut detected) = self;
+        if detected.info.memory.is_empty() && detected.found.xen.is_some() {
+            loader::ask_for_memory_map(&mut detected.info);
+        }
+        if detected.asks_xen() {
+            // Before a frame is taken: Xen destroys a domain that touches more than it has been given.
+            loader::leave_unpopulated(&mut detected.info, &detected.capabilities);
+        }
+        let Detected { door, machine, info, found, acpi, capabilities } = detected;
+        memory::init(&info, machine).unwrap_or_else(|error| {
+            // What was odd about the loader's map may be why.
+            warn_of(&info);
+            panic::give_up(&error)
+        });
+        let info: &'static BootInfo = Box::leak(Box::new(info));
+        if capabilities.paravirtual().is_ok() {
+            // The console's ring was reached by the boot page tables, which are gone.
+            interface::map_rings(machine, info);
+        }
+        registers::init(machine, &info.memory);
+        grant::init_pages(machine);
+        blocking::init(machine);
+        Mapped { door, machine, info, found, acpi, capabilities }
+    }
+}
+
+/// There are page tables, frames and a heap of our own.
+pub(super) struct Mapped {
+    door: Door,
+    machine: &'static dyn Machine,
+    info: &'static BootInfo,
+    found: Found,
+    acpi: Acpi,
+    capabilities: Capabilities,
+}
+
+impl Mapped {
+    /// Has devices' interrupts arrive, and finds the consoles that take memory or an interrupt.
+    pub(super) fn route_irqs(mut self) -> Routed {
+        let Self { info, machine, acpi, capabilities, .. } = &mut self;
+        // First of all, as whatever follows may have something to say.
+        open_screen(info, capabilities);
+        route_irqs(*machine, acpi, capabilities);
+        if capabilities.has_emulated_platform() {
+            // Devices in memory have interrupts that the controllers have to know of.
+            virtio::mmio::find(info, acpi, &mut capabilities.devices);
+        }
+        open_virtio_console(info, capabilities);
+        Routed(self)
+    }
+}
+
+/// Interrupts of devices arrive.
+pub(super) struct Routed(Mapped);
+
+impl Routed {
+    /// Brings Xen's interface up, where Xen is used. After interrupts are routed, as Xen may report events by
+    /// an interrupt line, if lines arrive at all.
+    pub(super) fn join_xen(self) -> Joined {
+        let Self(mut mapped) = self;
+        let vcpus = probe::vcpus(mapped.found.xen.is_some(), &mapped.acpi);
+        let Mapped { machine, info, ref found, ref mut capabilities, .. } = mapped;
+        let uses_xen = capabilities.paravirtual().is_ok();
+        let xen = uses_xen
+            .then(|| XenInterface::bring_up(machine, info, vcpus, capabilities, found.upcall_vectors));
+        Joined { mapped, xen, vcpus }
+    }
+}
+
+/// Xen's interface is up, where Xen is used: events can be taken.
+pub(super) struct Joined {
+    mapped: Mapped,
+    xen: Option<XenInterface>,
+    vcpus: u32,
+}
+
+impl Joined {
+    /// Starts the clock, which may be Xen's. With it, all is known that services are chosen by.
+    pub(super) fn start_clock(self) -> Timed {
+        let Self { mut mapped, xen, vcpus } = self;
+        let Mapped { door, machine, info, ref found, ref acpi, ref mut capabilities } = mapped;
+        let uses_xen = capabilities.paravirtual().is_ok();
+        let is_pc = capabilities.has_emulated_platform();
+        let rtc = || is_pc.then(|| rtc::unix_seconds(&CpuPorts, acpi.century_register)).flatten();
+        let shared_info = xen.and_then(|xen| xen.shared_info());
+        let clocks = Clocks::find(shared_info, found.leaves.kvm, rtc);
+        clocks.tell(capabilities);
+        capabilities.entropy = examine_entropy(info, door);
+        let hpet = if uses_xen { None } else { map_hpet(acpi) };
+        capabilities.platform.hpet = hpet.is_some();
+        let services = Services::choose(capabilities);
+        clocks.start(&services, hpet.as_ref());
+        // With the time as it is now.
+        entropy::mix(&entropy_personalization(info));
+        if capabilities.platform.local_apic && !services.timer.chosen.is_xens() {
+            // Sleeps are ended by the local APIC's timer. Before other vCPUs start, which enable their own.
+            apic::init(machine);
+        }
+        Timed { mapped, xen, vcpus, services }
+    }
+}
+
+/// The clock runs, and services are chosen.
+pub(super) struct Timed {
+    mapped: Mapped,
+    xen: Option<XenInterface>,
+    vcpus: u32,
+    services: Services,
+}
+
+impl Timed {
+    /// Starts the other vCPUs. They are waited for and compare their clock with this vCPU's: hence after it
+    /// runs. Returns what was found.
+    pub(super) fn start_vcpus(self) -> Located {
+        let Self { mapped, xen, vcpus, services } = self;
+        let Mapped { machine, info, found, acpi, capabilities, .. } = mapped;
+        let (upcall, timer) = (services.upcall.chosen, services.timer.chosen);
+        let page = xen.and_then(|xen| xen.shared_info());
+        let line = xen.and_then(|xen| xen.callback_line());
+        let others = smp::others(info.store, vcpus);
+        start_vcpus(Surface { machine, page, upcall, timer }, &acpi, &others, line);
+        let surroundings = Surroundings {
+            grid: Grid::new(&capabilities, &services),
+            capabilities,
+            services,
+            xen: found.xen,
+            vcpus: others.len() as u32 + 1,
+            acpi,
+            memory: info.memory.total_usable(),
+        };
+        Located { machine, info, surroundings: Box::leak(Box::new(surroundings)) }
+    }
+}
+
+/// All that boot finds out is known, and every vCPU is ready to run tasks.
+pub(super) struct Located {
+    pub(super) machine: &'static dyn Machine,
+    pub(super) info: &'static BootInfo,
+    pub(super) surroundings: &'static Surroundings,
+}
+
+/// Reads ACPI's tables, or the one that was there before them. A PV domain has none of its own.
+fn read_acpi(info: &mut BootInfo, machine: &dyn Machine) -> Acpi {
+    if info.door == prism_boot::Door::Pv {
+        return Acpi::default();
+    }
+    let memory = IdentityMemory { limit: machine.mapped_at_boot() };
+    let mut acpi = Acpi::read(&memory, info.rsdp, &mut info.notes);
+    if acpi.controllers == Controllers::default() {
+        acpi.controllers = mp_table::read(&memory, &mut info.notes);
+    }
+    power::use_acpi(&acpi);
+    acpi
+}
+
+/// What can be known before there are page tables and a console.
+fn probe_machine(info: &BootInfo, door: Door, found: &Found, acpi: &Acpi) -> Capabilities {
+    let kind = if door == Door::Pv { MachineKind::Pv } else { MachineKind::Hvm };
+    let mut capabilities = Capabilities::new(info.door, kind);
+    capabilities.vendor = detect::vendor();
+    capabilities.lines = info.command_line.line_limit().ok().flatten();
+    capabilities.rung = info.command_line.rung().ok().flatten();
+    capabilities.hypervisor = detect::name(found);
+    capabilities.tsc_frequency = cpuid::timestamp_khz().is_some();
+    capabilities.xen = found.xen.map(|xen| XenCapabilities {
+        version: (xen.version.major, xen.version.minor),
+        features: xen.features.bits(),
+        initial_domain: info.initial_domain,
+        in_container: found.in_container,
+        ..XenCapabilities::default()
+    });
+    if kind == MachineKind::Hvm {
+        (capabilities.platform, capabilities.devices) = probe::platform();
+        capabilities.platform.acpi_power_off |= acpi.power_off.is_some();
+        let is_told = !acpi.controllers.io_apics.is_empty();
+        capabilities.platform.io_apic = is_told && capabilities.platform.local_apic;
+    }
+    capabilities
+}
+
+/// Finds the interrupt controllers, and has interrupts arrive by those that are chosen.
+fn route_irqs(machine: &dyn Machine, acpi: &Acpi, capabilities: &mut Capabilities) {
+    if !capabilities.has_emulated_platform() {
+        return;
+    }
+    let told = capabilities.platform.io_apic.then_some(&acpi.controllers);
+    let io_apics = told.map(irq::find).unwrap_or_default();
+    capabilities.platform.io_apic = !io_apics.is_empty();
+    let chosen = Services::choose(capabilities).lines.chosen;
+    if matches!(chosen, Lines::Both | Lines::IoApic) {
+        // I/O APICs send to local ones.
+        apic::init(machine);
+    }
+    irq::init(Ways::new(chosen, acpi.controllers.clone(), io_apics));
+}
+
+/// Maps the HPET's registers, if firmware tells of one.
+fn map_hpet(acpi: &Acpi) -> Option<MappedRegisters> {
+    let address = acpi.hpet?;
+    let registers = registers::map(address, HPET_LENGTH);
+    registers.inspect_err(|error| warn!("the HPET at {address:#x} is not used: {error}")).ok()
+}
+
+/// Starts the `others` among the vCPUs, if events can be reported to them; on an interrupt `line` they
+/// cannot.
+fn start_vcpus(surface: Surface, acpi: &Acpi, others: &[u32], line: Option<u8>) {
+    if surface.upcall != Upcall::Line {
+        return smp::init(surface, acpi, others);
+    }
+    if let Some(line) = line {
+        // Events are found in memory: nobody waits for the line itself.
+        if Line::of_function(line).is_none() {
+            warn!("events are found by chance only: line {line} does not arrive");
+        }
+    }
+    if !others.is_empty() {
+        warn!("vcpus: 1 of {} is used, as events are reported to the first one only", others.len() + 1);
+    }
+    smp::init(surface, acpi, &[]);
+}
+
+/// Length of a HPET's registers, as far as they are of use.
+const HPET_LENGTH: u64 = 0x100;
+
+/// Examines the sources of random numbers, but for those that the command line rules out.
+fn examine_entropy(info: &BootInfo, door: Door) -> EntropySources {
+    entropy::init(Reader::behind(door), info.command_line.entropy_limit().ok().flatten())
+}
+
+/// What tells this machine from others and this boot from earlier ones. None of it is secret; it
+/// makes those random numbers differ that have nothing better.
+fn entropy_personalization(info: &BootInfo) -> Vec<u8> {
+    let mut told = info.command_line.as_str().as_bytes().to_vec();
+    told.extend(time::wall_clock().unwrap_or_default().as_nanos().to_le_bytes());
+    told.extend(time::xen_deadline(0).unwrap_or_default().to_le_bytes());
+    told
+}
