@@ -62,7 +62,7 @@ impl Apic {
             return Ok(Self::Msrs);
         }
         let page = read_msr(BASE) & BASE_ADDRESS;
-        machine.map_special_page(page, frames)?;
+        machine.ioremap_page(page, frames)?;
         END_ADDRESS.store(page + u64::from(END_OF_INTERRUPT), Ordering::Release);
         Ok(Self::Page(page))
     }

@@ -9,7 +9,7 @@ use core::arch::{asm, x86_64::__cpuid_count};
 use raw_cpuid::{CpuId, CpuIdReader, CpuIdResult};
 use xen_sys::arch_x86::cpuid::XEN_HVM_CPUID_UPCALL_VECTOR;
 
-use crate::entry::Door;
+use crate::entry::BootProtocol;
 
 /// First of the leaves that CPUs leave to hypervisors.
 const HYPERVISOR_LEAF: u32 = 0x4000_0000;
@@ -30,9 +30,9 @@ pub enum Reader {
 }
 
 impl Reader {
-    /// How CPUID is to be asked behind `door`.
-    pub fn behind(door: Door) -> Self {
-        if door == Door::Pv { Self::Emulated } else { Self::Native }
+    /// How CPUID is to be asked by a guest that was started by `protocol`.
+    pub fn of_protocol(protocol: BootProtocol) -> Self {
+        if protocol == BootProtocol::Pv { Self::Emulated } else { Self::Native }
     }
 }
 

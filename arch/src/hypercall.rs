@@ -53,7 +53,7 @@ pub unsafe fn select(method: Method) {
 }
 
 /// Makes no hypercalls from now on: each answers `ENOSYS`.
-pub fn give_up() {
+pub fn disable() {
     METHOD.store(0, Ordering::Release);
 }
 

@@ -10,8 +10,8 @@ pub mod entry;
 mod hvm;
 pub mod hypercall;
 pub mod image;
+pub mod irq;
 pub mod kvm;
-pub mod lines;
 pub mod machine;
 mod mem;
 mod nmi;
@@ -23,20 +23,21 @@ pub mod stack;
 pub mod traps;
 pub mod vcpu;
 
-pub use entry::{Door, Entry};
+pub use entry::{BootProtocol, Entry};
 pub use hvm::startup;
 pub use machine::Machine;
 
 use hvm::Hvm;
 use pv::Pv;
 
-/// The machine behind the door that was used.
+/// The machine that the boot protocol leads to. Only here both are known: what implements [`Machine`] does
+/// not know the other one.
 pub fn machine(entry: Entry) -> &'static dyn Machine {
-    match entry.door {
-        Door::Pv => {
+    match entry.protocol {
+        BootProtocol::Pv => {
             Pv::remember_layout(entry.information);
             &Pv
         }
-        Door::Pvh | Door::Multiboot1 | Door::Multiboot2 => &Hvm,
+        BootProtocol::Pvh | BootProtocol::Multiboot1 | BootProtocol::Multiboot2 => &Hvm,
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! How privileged things are done: one interface, two machines.
 //!
-//! PVH and HVM are the same machine behind different doors. The choice is made once, by
+//! PVH and HVM are the same machine, started by different boot protocols. The choice is made once, by
 //! [`machine`](crate::machine()); nothing after it asks which one it is, except to tell people.
 
 use core::fmt;
@@ -24,7 +24,7 @@ pub enum Access {
 /// Where page tables come from.
 pub trait FrameSource {
     /// Address of a 4 KiB frame, page aligned and below `limit`, that is nobody else's from now on.
-    fn take_frame(&mut self, limit: u64) -> Option<u64>;
+    fn alloc_frame(&mut self, limit: u64) -> Option<u64>;
 }
 
 /// Why memory could not be mapped.
@@ -109,17 +109,17 @@ pub trait Machine: Sync {
     /// What the boot report calls it.
     fn name(&self) -> &'static str;
 
-    /// Makes the vCPU that calls ready to run the kernel: gives it its number, and has its
-    /// exceptions reported. `vcpu` is its number; its memory is there.
-    fn join(&self, vcpu: u32);
+    /// Prepares the calling vCPU, which gets number `vcpu`, to run the kernel: from here on it knows its
+    /// number and reports exceptions. Its memory is there.
+    fn init_vcpu(&self, vcpu: u32);
 
     /// Starts another vCPU, which has its [memory](crate::vcpu::Vcpu::place). It calls the kernel's
-    /// `prism_join`.
+    /// `prism_start_secondary`.
     ///
     /// # Errors
     ///
     /// [`StartError`].
-    fn start(&self, vcpu: u32) -> Result<(), StartError>;
+    fn start_vcpu(&self, vcpu: u32) -> Result<(), StartError>;
 
     /// Sleeps until an event or an interrupt arrives; at once, if one is pending. Events and
     /// interrupts are off before and after: they are found in memory, not handled.
@@ -147,7 +147,7 @@ pub trait Machine: Sync {
     /// # Errors
     ///
     /// [`MapError`].
-    fn map_special_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError>;
+    fn ioremap_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError>;
 
     /// Unmaps the page at `address`, of the guest's own memory: nobody may use it until something is
     /// mapped there again. Other vCPUs may still reach it until they [flush](Machine::flush_translations).
@@ -160,9 +160,8 @@ pub trait Machine: Sync {
     /// Has the vCPU that calls forget what it may remember of mappings that others have changed.
     fn flush_translations(&self);
 
-    /// Maps the page that Xen shares with the domain. Machines that
-    /// [choose places](Machine::chooses_places) have it at `place`, the address of a page of the guest's own
-    /// that is given up for it.
+    /// Maps the page that Xen shares with the domain. [Auto-translated](Machine::auto_translated) machines
+    /// have it at `place`, the address of a page of the guest's own that is given up for it.
     ///
     /// # Errors
     ///
@@ -173,27 +172,26 @@ pub trait Machine: Sync {
         frames: &mut dyn FrameSource,
     ) -> Result<Shared<shared_info>, SharedInfoError>;
 
-    /// Maps machine frame `frame` at `address`, a page of the guest's own that is given up for it.
-    /// For machines that do not [choose places](Machine::chooses_places).
+    /// Maps machine frame `mfn` at `address`, a page of the guest's own that is given up for it. Not for
+    /// [auto-translated](Machine::auto_translated) machines.
     ///
     /// # Errors
     ///
     /// [`MapError`].
-    fn map_machine_frame(&self, address: u64, frame: u64) -> Result<(), MapError>;
+    fn map_mfn(&self, address: u64, mfn: u64) -> Result<(), MapError>;
 
-    /// Whether the guest says where Xen's pages appear in its address space (HVM); else Xen says
-    /// which machine frames they are (PV).
-    fn chooses_places(&self) -> bool;
+    /// Whether Xen translates guest frames by itself (HVM), so that the guest says where Xen's pages appear
+    /// in its address space; else Xen tells which machine frames they are (PV).
+    fn auto_translated(&self) -> bool;
 
-    /// The machine frame of a guest frame: what Xen calls it; the same number on HVM. `None` if it
-    /// is not memory of this guest's.
-    fn machine_frame(&self, guest_frame: u64) -> Option<u64>;
+    /// The machine frame that Xen knows guest frame `pfn` by; the same number on HVM. `None` if it is not
+    /// memory of this guest's.
+    fn pfn_to_mfn(&self, pfn: u64) -> Option<u64>;
 
-    /// A number that no machine frame of this guest's is above, if its guest frames are below
-    /// `guest_frames`.
-    fn highest_frame(&self, guest_frames: u64) -> u64;
+    /// A number that no machine frame of this guest's is above, if its guest frames are below `pfns`.
+    fn max_mfn(&self, pfns: u64) -> u64;
 
-    /// The guest frame of a machine frame that a start-of-day structure names; the same number on
-    /// HVM. `None` if it is not a frame of this guest's.
-    fn guest_frame(&self, machine_frame: u64) -> Option<u64>;
+    /// The guest frame of machine frame `mfn`, which a start-of-day structure names; the same number on HVM.
+    /// `None` if it is not a frame of this guest's.
+    fn mfn_to_pfn(&self, mfn: u64) -> Option<u64>;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Symbols that compiled code expects of its surroundings: the memory functions, and stubs of
+//! Symbols that compiled code expects of its environment: the memory functions, and stubs of
 //! the unwinder that precompiled `core` refers to and that never run with `panic = "abort"`.
 //!
 //! In assembly, so that the compiler cannot turn a loop in `memcpy` into a call of `memcpy`.

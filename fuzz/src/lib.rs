@@ -87,7 +87,7 @@ impl PhysMemory for Memory {
     }
 }
 
-/// Checks what a front door made of its input.
+/// Checks what a parser of a boot protocol made of its input.
 pub fn check_outcome(outcome: Result<BootInfo, BootError>) {
     match outcome {
         Ok(info) => check_boot_info(&info),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
-use prism_boot::firmware::controllers::PIC_LINES;
+use prism_boot::firmware::controllers::PIC_IRQS;
 use prism_boot::firmware::mp_table;
 use prism_boot::{Notes, SliceMemory};
 use prism_fuzz::check_line;
@@ -33,7 +33,7 @@ fuzz_target!(|input: (&[u8], u8)| {
         assert!(!found.cpus[..index].contains(cpu));
     }
     // Only old lines are moved.
-    assert_eq!(found.input(PIC_LINES as u32).number, PIC_LINES as u32);
+    assert_eq!(found.input(PIC_IRQS as u32).number, PIC_IRQS as u32);
     notes.iter().for_each(check_line);
 });
 

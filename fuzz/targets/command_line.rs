@@ -27,7 +27,7 @@ fn check(line: &CommandLine) {
         line.hypercall_method().err(),
         line.console_sinks().err(),
         line.event_abi().err(),
-        line.line_limit().err(),
+        line.irqchip_limit().err(),
     ];
     errors.iter().flatten().for_each(check_line);
     for slot in line.virtio_slots() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use arbitrary::Arbitrary;
-use prism_boot::{BootInfo, Door, Kind, PAGE_SIZE, PhysRange, e820};
+use prism_boot::{BootInfo, BootProtocol, Kind, PAGE_SIZE, PhysRange, e820};
 use prism_fuzz::check_boot_info;
 use prism_fuzz::fuzz_target;
 
@@ -22,7 +22,7 @@ struct LowEntry {
 }
 
 fuzz_target!(|input: Input<'_>| {
-    let mut info = BootInfo::new(Door::Pvh);
+    let mut info = BootInfo::new(BootProtocol::Pvh);
     match input {
         Input::Bytes(table) => e820::parse(&mut info, table),
         Input::Low(entries) => check_against_model(&mut info, &entries),

@@ -13,7 +13,7 @@ use core::time::Duration;
 use embassy_futures::yield_now;
 use prism_boot::{BootInfo, CommandLine, Module};
 
-use crate::boot::environment::Surroundings;
+use crate::boot::environment::Environment;
 use crate::devices::disks::{self, Disk};
 use crate::hypervisor::{lifecycle, xenstore};
 use crate::task::executor::{self, SpawnError};
@@ -28,7 +28,7 @@ use crate::{console, entropy, memory, time};
 /// #![no_std]
 /// #![no_main]
 ///
-/// prism::app!(main, words: ["name"]);
+/// prism::app!(main, params: ["name"]);
 ///
 /// async fn main(context: prism::Context) {
 ///     let name = context.command_line().get("name").unwrap_or("world");
@@ -37,14 +37,14 @@ use crate::{console, entropy, memory, time};
 /// ```
 #[macro_export]
 macro_rules! app {
-    ($main:path) => { $crate::app!($main, words: []); };
-    ($main:path, words: [$($word:literal),* $(,)?]) => {
+    ($main:path) => { $crate::app!($main, params: []); };
+    ($main:path, params: [$($word:literal),* $(,)?]) => {
         /// The kernel starts this.
         #[unsafe(no_mangle)]
         fn prism_application() -> $crate::app::Application {
             $crate::app::Application {
                 name: env!("CARGO_PKG_NAME"),
-                words: &[$($word),*],
+                params: &[$($word),*],
                 main: |context| $crate::app::boxed(async move { $main(context).await }),
             }
         }
@@ -67,7 +67,7 @@ pub struct Application {
     /// Its package's name: the title of its test result.
     pub name: &'static str,
     /// The command-line words it reads.
-    pub words: &'static [&'static str],
+    pub params: &'static [&'static str],
     /// Starts its main.
     pub main: fn(Context) -> Main,
 }
@@ -147,7 +147,7 @@ impl<T: Into<Outcome>> From<crate::Result<T>> for Outcome {
 #[derive(Clone, Copy)]
 pub struct Context {
     pub(crate) info: &'static BootInfo,
-    pub(crate) surroundings: &'static Surroundings,
+    pub(crate) environment: &'static Environment,
 }
 
 impl Context {
@@ -173,8 +173,8 @@ impl Context {
     }
 
     /// What the kernel found: the hypervisor, and what each service resolved to.
-    pub fn surroundings(&self) -> &'static Surroundings {
-        self.surroundings
+    pub fn environment(&self) -> &'static Environment {
+        self.environment
     }
 
     /// Xenstore, if the toolstack gave this domain one.
@@ -199,8 +199,8 @@ impl Context {
     /// Waits until the toolstack asks the domain to switch off or to start again. Who waits for
     /// this at that moment has 10 seconds to let main return; otherwise the domain ends at once. So does one
     /// whose application has dropped the future: keep it while other things are done, by `select`.
-    pub async fn asked_to_end(&self) {
-        lifecycle::asked_to_end().await;
+    pub async fn shutdown_requested(&self) {
+        lifecycle::shutdown_requested().await;
     }
 
     /// The disks, in the same order at each boot: those that the domain was started with, and that

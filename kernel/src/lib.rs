@@ -20,7 +20,7 @@ pub mod time;
 
 pub use ::log;
 pub use app::{Context, Outcome, Verdict};
-pub use boot::environment as surroundings;
+pub use boot::environment;
 pub use console::panic::panicked;
 pub use devices::disks;
 pub use embassy_futures as futures;

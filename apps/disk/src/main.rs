@@ -36,7 +36,7 @@ use prism::disks::{Discard, Disk, Error, Request};
 use prism::{Context, Verdict, println};
 use sha2::{Digest, Sha256};
 
-prism::app!(main, words: ["list", "sha256", "copy", "fill", "verify", "mix", "flush", "discard", "read", "bench", "mark", "spread", "grow", "hammer", "await"]);
+prism::app!(main, params: ["list", "sha256", "copy", "fill", "verify", "mix", "flush", "discard", "read", "bench", "mark", "spread", "grow", "hammer", "await"]);
 
 async fn main(context: Context) -> prism::Result<Verdict> {
     let mut verdict = Verdict::Success;

@@ -20,7 +20,7 @@ use prism::network::{Buffers, Listener};
 use prism_servers::clock::{Clock, KernelClock};
 use prism_servers::echo::{self, PORT, Responder};
 
-prism::app!(main, words: ["client"]);
+prism::app!(main, params: ["client"]);
 
 /// Connections at once.
 const CONNECTIONS: usize = 16;
@@ -48,7 +48,7 @@ async fn main(context: prism::Context) -> prism::Result {
         }))?;
     }
     prism::println!("echo: ready on port {PORT}");
-    context.asked_to_end().await;
+    context.shutdown_requested().await;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ use prism::{Context, Verdict, blocking, disks, println};
 use prism_volumes::{mount, partition, partitions};
 use sha2::{Digest, Sha256};
 
-prism::app!(main, words: ["disk", "partition", "partitions", "ls", "cat", "sha256", "put", "fill"]);
+prism::app!(main, params: ["disk", "partition", "partitions", "ls", "cat", "sha256", "put", "fill"]);
 
 async fn main(context: Context) -> prism::Result<Verdict> {
     let name = context.command_line().get("disk").unwrap_or("xvda");

@@ -3,7 +3,7 @@
 #![no_std]
 #![no_main]
 
-prism::app!(main, words: ["name"]);
+prism::app!(main, params: ["name"]);
 
 async fn main(context: prism::Context) {
     let name = context.command_line().get("name").unwrap_or("world");

@@ -24,7 +24,7 @@ use prism_servers::http::{Files, PORT, Server, Site};
 
 use volume::Volume;
 
-prism::app!(main, words: ["root", "log", "connections"]);
+prism::app!(main, params: ["root", "log", "connections"]);
 
 /// Files that are part of the image.
 const BUILTIN: &[(&str, &[u8])] = &[("index.html", include_bytes!("../site/index.html"))];
@@ -78,7 +78,7 @@ async fn offer(context: prism::Context, site: impl Site + 'static, extra: u64) -
         context.spawn(listener.serve(async |socket, place| server.serve(socket, place).await))?;
     }
     prism::println!("httpd: ready on port {PORT} for {most} connections");
-    context.asked_to_end().await;
+    context.shutdown_requested().await;
     server.stop();
     for _ in 0..FAREWELL * 20 {
         if listener.open() == 0 {

@@ -19,7 +19,7 @@ use prism::network::{self, Buffers, Counters, Listener};
 use prism_servers::clock::KernelClock;
 use prism_servers::iperf::{Datagrams, Meter, PORT, measure};
 
-prism::app!(main, words: ["client", "time", "reverse"]);
+prism::app!(main, params: ["client", "time", "reverse"]);
 
 /// Connections at once: one for control, 16 for data, and one to refuse others.
 const CONNECTIONS: usize = 18;
@@ -52,7 +52,7 @@ async fn main(context: prism::Context) -> prism::Result {
         context.spawn(listener.serve(async |socket, _| meter.serve(socket).await))?;
     }
     prism::println!("iperf: ready on port {PORT}");
-    context.asked_to_end().await;
+    context.shutdown_requested().await;
     Ok(())
 }
 

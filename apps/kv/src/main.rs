@@ -23,7 +23,7 @@ use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
 
 use backend::{Backend, Strangers};
 
-prism::app!(main, words: ["disk", "erase", "put", "get", "list", "check", "stress"]);
+prism::app!(main, params: ["disk", "erase", "put", "get", "list", "check", "stress"]);
 
 /// What a person puts into the store.
 const TEXTS: TableDefinition<'_, &str, &str> = TableDefinition::new("texts");

@@ -53,7 +53,7 @@ fn good_if(condition: bool, otherwise: &'static str) -> Found {
 
 fn memory_is_there(context: &Context) -> Found {
     let usage = memory::usage();
-    let sane = usage.free > 0 && usage.free <= usage.total && usage.total <= context.surroundings().memory;
+    let sane = usage.free > 0 && usage.free <= usage.total && usage.total <= context.environment().memory;
     good_if(sane, "the figures contradict each other")
 }
 
@@ -73,7 +73,7 @@ fn heap_works(_: &Context) -> Found {
 
 fn floating_point_works(context: &Context) -> Found {
     // From a run-time value, or the compiler would do the sum.
-    let memory = context.surroundings().memory as f64;
+    let memory = context.environment().memory as f64;
     let third = memory / 3.0;
     good_if((third * 3.0 - memory).abs() < 1.0, "a third times three is not one")
 }
@@ -99,7 +99,7 @@ fn console_takes_all(_: &Context) -> Found {
 }
 
 fn xen_answers(context: &Context) -> Found {
-    let found = context.surroundings();
+    let found = context.environment();
     let (Some(calls), Some(xen)) = (found.hypervisor_calls(), found.xen) else {
         return Absent("Xen is not used here");
     };
@@ -107,7 +107,7 @@ fn xen_answers(context: &Context) -> Found {
 }
 
 async fn event_arrives(context: &Context) -> Found {
-    if !context.surroundings().is_paravirtual() {
+    if !context.environment().is_paravirtual() {
         return Absent("Xen is not used here");
     }
     let Ok(channel) = EventChannel::to_self(0) else { return Bad("no port to be had") };
@@ -137,5 +137,5 @@ async fn timers_fire(_: &Context) -> Found {
 }
 
 fn vcpus_are_there(context: &Context) -> Found {
-    good_if(context.surroundings().vcpus >= 1, "none was counted")
+    good_if(context.environment().vcpus >= 1, "none was counted")
 }

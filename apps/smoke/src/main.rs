@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Checks its surroundings, and reports the verdict.
+//! Checks its environment, and reports the verdict.
 //!
 //! Each check prints a line. A check of something that this machine does not have is left out; one
 //! that goes wrong makes the verdict FAILURE.

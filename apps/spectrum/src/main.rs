@@ -13,7 +13,7 @@ use prism::xen::version::Features;
 prism::app!(main);
 
 async fn main(context: prism::Context) {
-    let found = context.surroundings();
+    let found = context.environment();
     println!("{}", found.grid);
     println!("Hypervisor:  {}", found.hypervisor());
     println!("Memory:      {} MiB", found.memory.div_ceil(1 << 20));

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The doors of everything that starts us in 32-bit mode: PVH, Multiboot 1 and 2.
+//! The entries of everything that starts us in 32-bit mode: PVH, Multiboot 1 and 2.
 
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;
 
-use super::{FROM_PVH, arrive};
+use super::{FROM_PVH, rust_entry};
 use crate::stack::Stacks;
 use crate::vcpu::FIRST;
 
@@ -41,10 +41,10 @@ unsafe extern "C" fn boot_gdt_pointer() {
 pub(super) unsafe extern "C" fn pvh_start() -> ! {
     naked_asm!(
         ".code32",
-        "mov eax, {door}",
+        "mov eax, {protocol}",
         "jmp {start32}",
         ".code64",
-        door = const FROM_PVH,
+        protocol = const FROM_PVH,
         start32 = sym start32,
     )
 }
@@ -59,7 +59,7 @@ pub(super) unsafe extern "C" fn multiboot_start() -> ! {
     naked_asm!(".code32", "jmp {start32}", ".code64", start32 = sym start32)
 }
 
-/// From 32-bit mode without paging (EAX = door, EBX = information) to [`arrive`] in 64-bit mode.
+/// From 32-bit mode without paging (EAX = protocol, EBX = information) to [`rust_entry`] in 64-bit mode.
 #[unsafe(naked)]
 unsafe extern "C" fn start32() -> ! {
     naked_asm!(
@@ -67,7 +67,7 @@ unsafe extern "C" fn start32() -> ! {
         "cli",
         "cld",
         "mov esp, offset {stack} + {top}",
-        "mov edi, eax", // first argument of arrive()
+        "mov edi, eax", // first argument of rust_entry()
         "mov esi, ebx", // second argument
         // The CPU must know long mode (bit 29 of CPUID 0x80000001 EDX).
         "mov eax, 0x80000000",
@@ -157,8 +157,8 @@ unsafe extern "C" fn start64() -> ! {
         "mov edi, edi",
         "mov esi, esi",
         "xor ebp, ebp",  // the end of every backtrace
-        "call {arrive}", // arrive(door, information)
+        "call {rust_entry}", // rust_entry(protocol, information)
         "ud2",
-        arrive = sym arrive,
+        rust_entry = sym rust_entry,
     )
 }

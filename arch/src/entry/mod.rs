@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The front doors: how each kind of loader starts the image.
+//! Boot protocols: how each kind of loader starts the image.
 //!
-//! | door | entry symbol | state | file |
+//! | boot protocol | entry symbol | state | file |
 //! |---|---|---|---|
 //! | Xen PV | `pv_start` | 64-bit, ring 3, Xen's page tables | `pv.rs` |
 //! | PVH note (Xen, QEMU, Cloud Hypervisor) | `pvh_start` | 32-bit, no paging | `hvm.rs` |
@@ -25,7 +25,7 @@ pub(crate) use secondary::secondary_start;
 
 /// The loader that started us, as the entry stubs number it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Door {
+pub enum BootProtocol {
     /// Xen's PV domain builder; the information is a `start_info`.
     Pv,
     /// The PVH note; the information is an `hvm_start_info`.
@@ -36,12 +36,12 @@ pub enum Door {
     Multiboot2,
 }
 
-/// What a front door hands over.
+/// What an entry stub hands over.
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
-    /// Which door it was.
-    pub door: Door,
-    /// Address of the loader's information: virtual for [`Door::Pv`], else physical (the same
+    /// The boot protocol.
+    pub protocol: BootProtocol,
+    /// Address of the loader's information: virtual for [`BootProtocol::Pv`], else physical (the same
     /// number under the identity map).
     pub information: u64,
 }
@@ -51,22 +51,22 @@ const MULTIBOOT1_MAGIC: u32 = 0x2bad_b002;
 /// `EAX` of a Multiboot 2 loader (Multiboot2 Specification 2.0, section 3.5).
 const MULTIBOOT2_MAGIC: u32 = 0x36d7_6289;
 
-/// Door numbers that the stubs pass where no loader's magic number says it.
+/// Numbers that the stubs pass where no loader's magic number says it.
 const FROM_PV: u32 = 1;
 const FROM_PVH: u32 = 2;
 
 unsafe extern "Rust" {
     /// The kernel's first function; the crate above defines it.
-    safe fn prism_boot(entry: Entry) -> !;
+    safe fn prism_start_kernel(entry: Entry) -> !;
 }
 
 /// Where all stubs meet: 64-bit, on the boot stack, `.bss` zero, traps not yet installed.
-extern "C" fn arrive(door: u32, information: u64) -> ! {
-    let door = match door {
-        FROM_PV => Door::Pv,
-        FROM_PVH => Door::Pvh,
-        MULTIBOOT1_MAGIC => Door::Multiboot1,
-        MULTIBOOT2_MAGIC => Door::Multiboot2,
+extern "C" fn rust_entry(loader: u32, information: u64) -> ! {
+    let protocol = match loader {
+        FROM_PV => BootProtocol::Pv,
+        FROM_PVH => BootProtocol::Pvh,
+        MULTIBOOT1_MAGIC => BootProtocol::Multiboot1,
+        MULTIBOOT2_MAGIC => BootProtocol::Multiboot2,
         // Started at the ELF entry by something that is no Multiboot loader: there is no
         // information to trust, and no console that we know of but this port.
         _ => {
@@ -74,5 +74,5 @@ extern "C" fn arrive(door: u32, information: u64) -> ! {
             cpu::stop()
         }
     };
-    prism_boot(Entry { door, information })
+    prism_start_kernel(Entry { protocol, information })
 }

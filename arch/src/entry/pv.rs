@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The door of Xen PV.
+//! The entry of Xen PV.
 
 use core::arch::naked_asm;
 
-use super::{FROM_PV, arrive};
+use super::{FROM_PV, rust_entry};
 use crate::stack::Stacks;
 use crate::vcpu::FIRST;
 
@@ -18,12 +18,12 @@ pub(super) unsafe extern "C" fn pv_start() -> ! {
         "cld",
         "lea rsp, [{stack} + {top}]",
         "xor ebp, ebp", // the end of every backtrace
-        "mov edi, {door}",
-        "call {arrive}", // arrive(door, start_info)
+        "mov edi, {protocol}",
+        "call {rust_entry}", // rust_entry(protocol, start_info)
         "ud2",
         stack = sym FIRST,
         top = const Stacks::TOP,
-        door = const FROM_PV,
-        arrive = sym arrive,
+        protocol = const FROM_PV,
+        rust_entry = sym rust_entry,
     )
 }

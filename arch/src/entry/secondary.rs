@@ -5,7 +5,7 @@ use core::arch::naked_asm;
 
 unsafe extern "Rust" {
     /// The kernel's first function on a further vCPU; the crate above defines it.
-    safe fn prism_join(vcpu: u32) -> !;
+    safe fn prism_start_secondary(vcpu: u32) -> !;
 }
 
 /// Entered by a vCPU that another one started.
@@ -17,12 +17,12 @@ pub(crate) unsafe extern "C" fn secondary_start() -> ! {
     naked_asm!(
         "cld",
         "xor ebp, ebp", // the end of every backtrace
-        "call {arrive}",
+        "call {rust_entry}",
         "ud2",
-        arrive = sym arrive,
+        rust_entry = sym rust_entry,
     )
 }
 
-extern "C" fn arrive(vcpu: u32) -> ! {
-    prism_join(vcpu)
+extern "C" fn rust_entry(vcpu: u32) -> ! {
+    prism_start_secondary(vcpu)
 }

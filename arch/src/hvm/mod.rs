@@ -31,14 +31,14 @@ impl Machine for Hvm {
         "HVM"
     }
 
-    fn join(&self, vcpu: u32) {
+    fn init_vcpu(&self, vcpu: u32) {
         if let Some(own) = vcpu::of(vcpu) {
             traps::install(own);
         }
         GsBase::write(VirtAddr::new(vcpu::gs_base(vcpu)));
     }
 
-    fn start(&self, vcpu: u32) -> Result<(), StartError> {
+    fn start_vcpu(&self, vcpu: u32) -> Result<(), StartError> {
         secondary::start(vcpu)
     }
 
@@ -58,7 +58,7 @@ impl Machine for Hvm {
         paging::map_memory(memory, frames)
     }
 
-    fn map_special_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError> {
+    fn ioremap_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError> {
         paging::map_page(address, frames)
     }
 
@@ -83,23 +83,23 @@ impl Machine for Hvm {
         Ok(unsafe { Shared::at(place) })
     }
 
-    fn map_machine_frame(&self, address: u64, _frame: u64) -> Result<(), MapError> {
+    fn map_mfn(&self, address: u64, _mfn: u64) -> Result<(), MapError> {
         Err(MapError::Taken(address))
     }
 
-    fn chooses_places(&self) -> bool {
+    fn auto_translated(&self) -> bool {
         true
     }
 
-    fn machine_frame(&self, guest_frame: u64) -> Option<u64> {
-        Some(guest_frame)
+    fn pfn_to_mfn(&self, pfn: u64) -> Option<u64> {
+        Some(pfn)
     }
 
-    fn highest_frame(&self, guest_frames: u64) -> u64 {
-        guest_frames
+    fn max_mfn(&self, pfns: u64) -> u64 {
+        pfns
     }
 
-    fn guest_frame(&self, machine_frame: u64) -> Option<u64> {
-        Some(machine_frame)
+    fn mfn_to_pfn(&self, mfn: u64) -> Option<u64> {
+        Some(mfn)
     }
 }

@@ -209,7 +209,7 @@ struct Frames<'a>(&'a mut dyn FrameSource, u64);
 impl Frames<'_> {
     /// A zeroed frame.
     fn take(&mut self) -> Option<u64> {
-        let address = self.0.take_frame(self.1)?;
+        let address = self.0.alloc_frame(self.1)?;
         let table = core::ptr::with_exposed_provenance_mut::<[u64; 512]>(address as usize);
         // SAFETY: the frame is ours from now on, page aligned, and mapped at its own address.
         unsafe { table.write([0; 512]) };

@@ -14,7 +14,7 @@ use crate::sleep::end_sleep;
 use crate::stack::Stacks;
 use crate::traps::{EVENT_VECTOR, hvm_stubs};
 use crate::vcpu::Vcpu;
-use crate::{lines, nmi};
+use crate::{irq, nmi};
 
 /// Interrupt stack of all exceptions but the double fault. They don't nest: none returns.
 const FAULT_IST: u16 = 0;
@@ -111,7 +111,7 @@ fn interrupts() -> InterruptDescriptorTable {
     let entry = unsafe { idt.non_maskable_interrupt.set_handler_addr(nmi) };
     // SAFETY: the stack is used for nothing else.
     unsafe { entry.set_stack_index(NMI_IST) };
-    let lines = (lines::FIRST_VECTOR..).zip(lines::stubs());
+    let irqs = (irq::FIRST_VECTOR..).zip(irq::stubs());
     let own = [
         (EVENT_VECTOR, (end_sleep as *const ()).addr() as u64),
         (apic::TIMER_VECTOR, (apic_stub as *const ()).addr() as u64),
@@ -119,7 +119,7 @@ fn interrupts() -> InterruptDescriptorTable {
         // Nothing is to be acknowledged.
         (apic::SPURIOUS_VECTOR, (end_sleep as *const ()).addr() as u64),
     ];
-    for (vector, stub) in lines.chain(own) {
+    for (vector, stub) in irqs.chain(own) {
         // SAFETY: the stub returns to where it came from, with all registers kept.
         unsafe { idt[vector].set_handler_addr(VirtAddr::new(stub)) };
     }

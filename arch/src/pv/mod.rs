@@ -44,14 +44,14 @@ impl Machine for Pv {
         "PV"
     }
 
-    fn join(&self, vcpu: u32) {
+    fn init_vcpu(&self, vcpu: u32) {
         // Xen set the others up like this when they were started.
         if vcpu == 0 {
             traps::install();
         }
     }
 
-    fn start(&self, vcpu: u32) -> Result<(), StartError> {
+    fn start_vcpu(&self, vcpu: u32) -> Result<(), StartError> {
         secondary::start(vcpu)
     }
 
@@ -72,7 +72,7 @@ impl Machine for Pv {
         paging::map_memory(memory, frames)
     }
 
-    fn map_special_page(&self, address: u64, _frames: &mut dyn FrameSource) -> Result<(), MapError> {
+    fn ioremap_page(&self, address: u64, _frames: &mut dyn FrameSource) -> Result<(), MapError> {
         // Pages of Xen's are frames of the domain's own memory here, mapped with all of it.
         if paging::is_mapped(address) { Ok(()) } else { Err(MapError::NotOurs(address)) }
     }
@@ -99,23 +99,23 @@ impl Machine for Pv {
         Ok(page)
     }
 
-    fn map_machine_frame(&self, address: u64, frame: u64) -> Result<(), MapError> {
-        paging::map_machine_address(address, frame * 4096)
+    fn map_mfn(&self, address: u64, mfn: u64) -> Result<(), MapError> {
+        paging::map_machine_address(address, mfn * 4096)
     }
 
-    fn chooses_places(&self) -> bool {
+    fn auto_translated(&self) -> bool {
         false
     }
 
-    fn machine_frame(&self, guest_frame: u64) -> Option<u64> {
-        paging::machine_frame(guest_frame)
+    fn pfn_to_mfn(&self, pfn: u64) -> Option<u64> {
+        paging::pfn_to_mfn(pfn)
     }
 
-    fn highest_frame(&self, guest_frames: u64) -> u64 {
-        (0..guest_frames).filter_map(paging::machine_frame).max().unwrap_or(0)
+    fn max_mfn(&self, pfns: u64) -> u64 {
+        (0..pfns).filter_map(paging::pfn_to_mfn).max().unwrap_or(0)
     }
 
-    fn guest_frame(&self, machine_frame: u64) -> Option<u64> {
-        paging::guest_frame(machine_frame)
+    fn mfn_to_pfn(&self, mfn: u64) -> Option<u64> {
+        paging::mfn_to_pfn(mfn)
     }
 }

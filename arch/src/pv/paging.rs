@@ -35,25 +35,25 @@ const TABLE: u64 = PRESENT | WRITABLE | USER | ACCESSED | DIRTY;
 
 /// Guest frame of each machine frame, read-only and the same for all guests
 /// (`MACH2PHYS_VIRT_START` of `xen/include/public/arch-x86/xen-x86_64.h`).
-const MACHINE_TO_GUEST: u64 = 0xffff_8000_0000_0000;
+const M2P: u64 = 0xffff_8000_0000_0000;
 /// Machine frames that the table has room for: it ends at 0xffff_8040_0000_0000.
-const MACHINE_FRAMES: u64 = 0x40_0000_0000 / 8;
+const MFN_LIMIT: u64 = 0x40_0000_0000 / 8;
 
 /// The guest frame of machine frame `mfn`, if it is one of ours.
-pub(super) fn guest_frame(mfn: u64) -> Option<u64> {
-    if mfn >= MACHINE_FRAMES {
+pub(super) fn mfn_to_pfn(mfn: u64) -> Option<u64> {
+    if mfn >= MFN_LIMIT {
         return None;
     }
-    let pfn = read_word(MACHINE_TO_GUEST + mfn * 8);
+    let pfn = read_word(M2P + mfn * 8);
     // The table says nothing reliable about frames of others: ask our own for its opinion.
-    (machine_frame(pfn)? == mfn).then_some(pfn)
+    (pfn_to_mfn(pfn)? == mfn).then_some(pfn)
 }
 
 /// The machine frame of guest frame `pfn`; `None` beyond the domain's memory.
-pub(super) fn machine_frame(pfn: u64) -> Option<u64> {
+pub(super) fn pfn_to_mfn(pfn: u64) -> Option<u64> {
     let layout = LAYOUT.get()?;
     let mfn = (pfn < layout.nr_pages).then(|| read_word(layout.mfn_list + pfn * 8))?;
-    (mfn < MACHINE_FRAMES).then_some(mfn) // all ones: no memory there
+    (mfn < MFN_LIMIT).then_some(mfn) // all ones: no memory there
 }
 
 /// Reads a word of a table that Xen laid down.
@@ -142,14 +142,14 @@ struct Table {
 
 impl Table {
     fn top() -> Option<Self> {
-        machine_frame(LAYOUT.get()?.pt_base / PAGE).map(|mfn| Self { mfn })
+        pfn_to_mfn(LAYOUT.get()?.pt_base / PAGE).map(|mfn| Self { mfn })
     }
 
     /// The entry for `address` in this table of `level` (1 to 4).
     fn entry(self, level: u32, address: u64) -> Option<EntryAddress> {
         let index = address >> (12 + 9 * (level - 1)) & (ENTRIES - 1);
         Some(EntryAddress {
-            virtual_address: guest_frame(self.mfn)? * PAGE + index * 8,
+            virtual_address: mfn_to_pfn(self.mfn)? * PAGE + index * 8,
             machine_address: self.mfn * PAGE + index * 8,
         })
     }
@@ -248,8 +248,7 @@ impl Tables<'_> {
 
     /// The entry that maps the guest's own frame at `address`; 0 where there is no memory.
     fn page(&self, address: u64) -> u64 {
-        machine_frame(address / PAGE)
-            .map_or(0, |mfn| (mfn * PAGE) | rights(Access::ReadWrite, self.no_execute))
+        pfn_to_mfn(address / PAGE).map_or(0, |mfn| (mfn * PAGE) | rights(Access::ReadWrite, self.no_execute))
     }
 
     /// The table of `level` for `address`; it and those above it are made if they are missing.
@@ -267,11 +266,11 @@ impl Tables<'_> {
 
     /// Makes a table of `entries`, and has `parent` point to it.
     fn hook(&mut self, parent: EntryAddress, entries: &[u64; 512]) -> Result<Table, MapError> {
-        let address = self.frames.take_frame(self.mapped).ok_or(MapError::OutOfFrames)?;
+        let address = self.frames.alloc_frame(self.mapped).ok_or(MapError::OutOfFrames)?;
         let place = core::ptr::with_exposed_provenance_mut::<[u64; 512]>(address as usize);
         // SAFETY: the frame is ours from now on, page aligned, and mapped: it is below `mapped`.
         unsafe { place.write(*entries) };
-        let mfn = machine_frame(address / PAGE).ok_or(MapError::NotOurs(address))?;
+        let mfn = pfn_to_mfn(address / PAGE).ok_or(MapError::NotOurs(address))?;
         let own = entry_address(address).ok_or(MapError::NotOurs(address))?;
         self.batch.push(own.machine_address, (mfn * PAGE) | rights(Access::Read, self.no_execute))?;
         self.batch.push(parent.machine_address, (mfn * PAGE) | TABLE)?;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why a front door could not make sense of what it was given.
+//! Why the parser of a boot protocol could not make sense of what it was given.
 
 use core::fmt;
 

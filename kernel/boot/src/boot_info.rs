@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The one plain struct that every front door fills.
+//! The one plain struct that the parser of every boot protocol fills.
 
 use core::fmt;
 
@@ -9,7 +9,7 @@ use crate::{CommandLine, Kind, MemoryMap, Notes, PhysRange, Text};
 
 /// How we were told about the machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Door {
+pub enum BootProtocol {
     /// Xen's PV entry, with `start_info`.
     Pv,
     /// The PVH entry, with `hvm_start_info`: Xen, QEMU and other monitors.
@@ -20,7 +20,7 @@ pub enum Door {
     Multiboot2,
 }
 
-impl Door {
+impl BootProtocol {
     /// The name people know it by.
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -33,7 +33,7 @@ impl Door {
     }
 }
 
-impl fmt::Display for Door {
+impl fmt::Display for BootProtocol {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.name())
     }
@@ -96,11 +96,11 @@ pub struct PvLayout {
 /// Never mapped, so that null pointers fault; never handed out, so that frame 0 can mean "none".
 const NULL_PAGE: PhysRange = PhysRange::frames(0, 1);
 
-/// Everything the loader told us, in one form for every front door.
+/// Everything the loader told us, in one form for every front protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootInfo {
     /// How we were told.
-    pub door: Door,
+    pub protocol: BootProtocol,
     /// Name of the boot loader; empty if it did not say.
     pub loader: Text<64>,
     /// The kernel's command line.
@@ -110,9 +110,9 @@ pub struct BootInfo {
     pub memory: MemoryMap,
     /// Modules, in the loader's order.
     pub modules: ArrayVec<Module, 16>,
-    /// The PV console ring, if the door tells (PV; HVM guests ask for `HVM_PARAM_CONSOLE_*`).
+    /// The PV console ring, if the boot protocol tells (PV; HVM guests ask for `HVM_PARAM_CONSOLE_*`).
     pub console: Option<SharedRing>,
-    /// The xenstore ring, if the door tells (PV; HVM guests ask for `HVM_PARAM_STORE_*`).
+    /// The xenstore ring, if the boot protocol tells (PV; HVM guests ask for `HVM_PARAM_STORE_*`).
     pub store: Option<SharedRing>,
     /// Physical address of ACPI's root pointer structure, or of a copy.
     pub rsdp: Option<u64>,
@@ -132,13 +132,13 @@ pub struct BootInfo {
 }
 
 impl BootInfo {
-    /// Nothing but the door; the null page is reserved.
+    /// Nothing but the protocol; the null page is reserved.
     #[must_use]
-    pub fn new(door: Door) -> Self {
+    pub fn new(protocol: BootProtocol) -> Self {
         let mut reserved = MemoryMap::new();
         reserved.add(NULL_PAGE, Kind::Reserved);
         Self {
-            door,
+            protocol,
             loader: Text::new(),
             command_line: CommandLine::default(),
             memory: MemoryMap::new(),

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What probing has found, one fact at a time.
 
-use crate::Door;
-use crate::command_line::{LineLimit, Rung};
+use crate::BootProtocol;
+use crate::command_line::{IrqChipLimit, PvLevel};
 
 /// How privileged things are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,7 +55,7 @@ pub struct XenCapabilities {
     /// Whether events can be delivered by an interrupt vector of each vCPU's local APIC (HVM).
     pub upcall_vector: bool,
     /// Whether events can be delivered by the platform device's interrupt line (HVM).
-    pub callback_line: bool,
+    pub callback_intx: bool,
     /// Whether `VCPUOP_set_singleshot_timer` works.
     pub single_shot_timer: bool,
     /// Whether `set_timer_op` works.
@@ -167,7 +167,7 @@ impl EntropySources {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// How we were told about the machine.
-    pub door: Door,
+    pub protocol: BootProtocol,
     /// How privileged things are done.
     pub machine: Machine,
     /// Who made the processor.
@@ -183,9 +183,9 @@ pub struct Capabilities {
     /// Whether CPUID tells the TSC's frequency.
     pub tsc_frequency: bool,
     /// The only controllers of interrupt lines that the command line allows.
-    pub lines: Option<LineLimit>,
-    /// The highest rung that the command line allows.
-    pub rung: Option<Rung>,
+    pub irqchips: Option<IrqChipLimit>,
+    /// The highest level of paravirtualization that the command line allows.
+    pub pv_level: Option<PvLevel>,
     /// What of a PC there is.
     pub platform: Platform,
     /// Devices found.
@@ -221,9 +221,9 @@ impl NoParavirtualization {
 impl Capabilities {
     /// A machine that offers nothing beyond what it takes to get here.
     #[must_use]
-    pub fn new(door: Door, machine: Machine) -> Self {
+    pub fn new(protocol: BootProtocol, machine: Machine) -> Self {
         Self {
-            door,
+            protocol,
             machine,
             vendor: CpuVendor::Other,
             hypervisor: Hypervisor::None,
@@ -231,8 +231,8 @@ impl Capabilities {
             kvm_clock: false,
             kvm_wall_clock: false,
             tsc_frequency: false,
-            lines: None,
-            rung: None,
+            irqchips: None,
+            pv_level: None,
             platform: Platform::default(),
             devices: Devices::default(),
             entropy: EntropySources::default(),
@@ -257,7 +257,7 @@ impl Capabilities {
     /// Whether nothing paravirtual may be used, of whomever: only where there is something else.
     #[must_use]
     pub fn is_held_down(&self) -> bool {
-        self.has_emulated_platform() && self.rung.is_some_and(|rung| rung <= Rung::Hvm)
+        self.has_emulated_platform() && self.pv_level.is_some_and(|level| level <= PvLevel::Hvm)
     }
 
     /// What Xen offers, if it is to be used.

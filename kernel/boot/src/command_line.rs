@@ -11,11 +11,11 @@ mod value_error;
 mod words;
 
 pub use address::{Addressing, StaticAddress};
-use options::VIRTIO_MMIO;
 pub use options::{
-    ConsoleSinks, EntropyLimit, EventAbi, HypercallMethod, INTERFACES, KERNEL_OPTIONS, KernelOption,
-    LineLimit, LogLevel, Rung, UpcallLimit,
+    ConsoleSinks, EntropyLimit, EventAbi, HypercallMethod, INTERFACES, IrqChipLimit, KERNEL_OPTIONS,
+    KernelOption, LogLevel, PvLevel, UpcallLimit,
 };
+use options::{OLD_NAMES, VIRTIO_MMIO};
 pub use value_error::ValueError;
 pub use words::{Word, Words};
 
@@ -143,13 +143,26 @@ impl CommandLine {
         })
     }
 
+    /// The names on the line that options had before, each with the option's name of today. They still work.
+    /// A name that is a parameter of the `application` is not among them.
+    pub fn renamed<'a>(
+        &'a self,
+        application: &'a [&str],
+    ) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let is_old = |(old, _): &(&'static str, &'static str)| self.has(old) && !application.contains(old);
+        OLD_NAMES.into_iter().filter(is_old)
+    }
+
     /// The words whose names are neither the kernel's nor in `application`.
     ///
     /// A first word that looks like a path is not among them: some loaders put the image's file
     /// name there.
     pub fn unknown<'a>(&'a self, application: &'a [&str]) -> impl Iterator<Item = Word<'a>> {
-        let known =
-            |name| application.contains(&name) || KERNEL_OPTIONS.iter().any(|option| option.name == name);
+        let known = |name| {
+            application.contains(&name)
+                || KERNEL_OPTIONS.iter().any(|option| option.name == name)
+                || OLD_NAMES.iter().any(|(old, _)| *old == name)
+        };
         let is_path = |word: &Word<'_>| word.value.is_none() && word.name.contains('/');
         let numbered = self.words().enumerate();
         numbered

@@ -5,7 +5,7 @@ use core::fmt::{self, Write};
 
 use arrayvec::ArrayString;
 
-use crate::Door;
+use crate::BootProtocol;
 use crate::capabilities::{Capabilities, CpuVendor, Devices, Hypervisor, Machine};
 use crate::services::{DeviceBus, Services, Upcall};
 
@@ -145,10 +145,10 @@ fn interrupts(found: &Capabilities, services: &Services) -> Row {
     const LABEL: &str = "interrupts, timers";
     let (upcall, timer, clock) = (services.upcall.chosen, services.timer.chosen, services.clock.chosen);
     match upcall {
-        Upcall::Callback | Upcall::Vector | Upcall::OwnVector => {
+        Upcall::Callback | Upcall::Vector | Upcall::PerCpuVector => {
             Row::new(LABEL, Level::Paravirtualized, format_args!("{upcall}; {timer}"))
         }
-        Upcall::Line | Upcall::Polling => Row::new(LABEL, Level::Software, format_args!("{upcall}; {timer}")),
+        Upcall::Intx | Upcall::Polling => Row::new(LABEL, Level::Software, format_args!("{upcall}; {timer}")),
         Upcall::None => {
             let controller = if found.platform.local_apic { "local APIC" } else { "PIC" };
             Row::new(LABEL, Level::Software, format_args!("{controller}; {timer}, {clock}"))
@@ -158,15 +158,15 @@ fn interrupts(found: &Capabilities, services: &Services) -> Row {
 
 fn platform(found: &Capabilities) -> Row {
     const LABEL: &str = "platform, boot";
-    let door = found.door;
-    match door {
-        Door::Pv | Door::Pvh if !found.has_emulated_platform() => {
-            Row::new(LABEL, Level::Paravirtualized, format_args!("none; {door} entry"))
+    let protocol = found.protocol;
+    match protocol {
+        BootProtocol::Pv | BootProtocol::Pvh if !found.has_emulated_platform() => {
+            Row::new(LABEL, Level::Paravirtualized, format_args!("none; {protocol} entry"))
         }
-        Door::Pv => Row::new(LABEL, Level::Software, format_args!("PC, entered by PV")),
-        Door::Pvh => Row::new(LABEL, Level::Software, format_args!("PC, entered by PVH note")),
-        Door::Multiboot1 | Door::Multiboot2 => {
-            Row::new(LABEL, Level::Software, format_args!("PC, entered by {door}"))
+        BootProtocol::Pv => Row::new(LABEL, Level::Software, format_args!("PC, entered by PV")),
+        BootProtocol::Pvh => Row::new(LABEL, Level::Software, format_args!("PC, entered by PVH note")),
+        BootProtocol::Multiboot1 | BootProtocol::Multiboot2 => {
+            Row::new(LABEL, Level::Software, format_args!("PC, entered by {protocol}"))
         }
     }
 }

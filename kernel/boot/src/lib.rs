@@ -23,7 +23,7 @@ pub mod e820;
 pub mod firmware;
 pub mod frames;
 pub mod grid;
-pub mod lines;
+pub mod irq;
 pub mod protocol;
 pub mod registers;
 pub mod services;
@@ -42,7 +42,7 @@ mod region;
 mod text;
 
 pub use boot_error::BootError;
-pub use boot_info::{BootInfo, Dom0Console, Door, Module, PvLayout, SharedRing};
+pub use boot_info::{BootInfo, BootProtocol, Dom0Console, Module, PvLayout, SharedRing};
 pub use boot_note::{BootNote, Notes};
 pub use capabilities::Capabilities;
 pub use command_line::CommandLine;

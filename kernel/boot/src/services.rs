@@ -9,7 +9,7 @@ use choice::{Against, Verdict};
 pub use choice::{Choice, PassedOver};
 
 use crate::capabilities::{Capabilities, Devices, EntropySources, Machine, Randomness, XenCapabilities};
-use crate::command_line::LineLimit;
+use crate::command_line::IrqChipLimit;
 
 /// Declares a service as the list of ways to provide it, best first.
 macro_rules! service {
@@ -102,9 +102,9 @@ service! {
         /// An interrupt vector.
         Vector = "event channels by callback vector",
         /// An interrupt vector of each vCPU's local APIC.
-        OwnVector = "event channels by vCPU vector",
+        PerCpuVector = "event channels by vCPU vector",
         /// The platform device's interrupt line.
-        Line = "event channels by interrupt line",
+        Intx = "event channels by interrupt line",
         /// They are looked for now and then.
         Polling = "event channels by polling",
         /// There are none.
@@ -114,7 +114,7 @@ service! {
 
 service! {
     /// How interrupt lines of devices reach us.
-    Lines {
+    IrqChips {
         /// Those below 16 by the 8259s, to which firmware leads PCI's; others by the I/O APICs.
         Both = "8259 and I/O APIC",
         /// The 8259s: there are 16 lines.
@@ -199,7 +199,7 @@ pub struct Services {
     /// What ends a sleep.
     pub timer: Choice<Timer>,
     /// How interrupt lines of devices reach us.
-    pub lines: Choice<Lines>,
+    pub irqchips: Choice<IrqChips>,
     /// How event channels reach us.
     pub upcall: Choice<Upcall>,
     /// Where text goes first of all.
@@ -224,7 +224,7 @@ impl Services {
             wall_clock: choose_wall_clock(found, clock.chosen),
             clock,
             timer: choose_timer(found, upcall.chosen),
-            lines: choose_lines(found),
+            irqchips: choose_irqchips(found),
             upcall,
             console: choose_console(found),
             disk: choose_disk(found),
@@ -237,11 +237,11 @@ impl Services {
 
 impl fmt::Display for Services {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { clock, wall_clock, timer, lines, upcall, console, disk, network, shutdown, entropy } =
+        let Self { clock, wall_clock, timer, irqchips, upcall, console, disk, network, shutdown, entropy } =
             self;
         writeln!(
             f,
-            "clock: {clock}\nwall clock: {wall_clock}\ntimer: {timer}\nlines: {lines}\nupcall: {upcall}\nconsole: {console}"
+            "clock: {clock}\nwall clock: {wall_clock}\ntimer: {timer}\nirqchip: {irqchips}\nupcall: {upcall}\nconsole: {console}"
         )?;
         writeln!(f, "disk: {disk}\nnetwork: {network}\nshutdown: {shutdown}\nentropy: {entropy}")
     }
@@ -274,8 +274,8 @@ fn choose_wall_clock(found: &Capabilities, clock: Clock) -> Choice<WallClock> {
 /// Xen's timers send events: they are of use only where events reach every vCPU.
 fn choose_timer(found: &Capabilities, upcall: Upcall) -> Choice<Timer> {
     let events = match upcall {
-        Upcall::Callback | Upcall::Vector | Upcall::OwnVector => Ok(()),
-        Upcall::Line => Err(Against::Reason("events reach the first vCPU only")),
+        Upcall::Callback | Upcall::Vector | Upcall::PerCpuVector => Ok(()),
+        Upcall::Intx => Err(Against::Reason("events reach the first vCPU only")),
         Upcall::Polling => Err(Against::Reason("events do not interrupt")),
         Upcall::None => offered_by_xen(found, |_| false),
     };
@@ -290,18 +290,18 @@ fn choose_timer(found: &Capabilities, upcall: Upcall) -> Choice<Timer> {
 }
 
 /// Where there is no platform, there are no lines either, and nothing to say about it.
-fn choose_lines(found: &Capabilities) -> Choice<Lines> {
+fn choose_irqchips(found: &Capabilities) -> Choice<IrqChips> {
     if !found.has_emulated_platform() {
-        return Choice::best([(Lines::Both, Err(Against::Kind))], Lines::None);
+        return Choice::best([(IrqChips::Both, Err(Against::Kind))], IrqChips::None);
     }
-    let may = |wanted| match found.lines.is_none_or(|limit| limit == wanted) {
+    let may = |wanted| match found.irqchips.is_none_or(|limit| limit == wanted) {
         true => Ok(()),
         false => Err(Against::Reason("the command line rules it out")),
     };
-    let pic = may(LineLimit::Pic).and_then(|()| offered(found.platform.pic));
-    let io_apic = may(LineLimit::IoApic).and_then(|()| offered(found.platform.io_apic));
+    let pic = may(IrqChipLimit::Pic).and_then(|()| offered(found.platform.pic));
+    let io_apic = may(IrqChipLimit::IoApic).and_then(|()| offered(found.platform.io_apic));
     let both = if pic.is_ok() { io_apic } else { Err(Against::Kind) };
-    Choice::best([(Lines::Both, both), (Lines::Pic, pic), (Lines::IoApic, io_apic)], Lines::None)
+    Choice::best([(IrqChips::Both, both), (IrqChips::Pic, pic), (IrqChips::IoApic, io_apic)], IrqChips::None)
 }
 
 fn choose_upcall(found: &Capabilities) -> Choice<Upcall> {
@@ -310,8 +310,8 @@ fn choose_upcall(found: &Capabilities) -> Choice<Upcall> {
     let ways = [
         (Upcall::Callback, callback),
         (Upcall::Vector, offered_by_xen(found, |xen| xen.callback_vector)),
-        (Upcall::OwnVector, offered_by_xen(found, |xen| xen.upcall_vector)),
-        (Upcall::Line, offered_by_xen(found, |xen| xen.callback_line)),
+        (Upcall::PerCpuVector, offered_by_xen(found, |xen| xen.upcall_vector)),
+        (Upcall::Intx, offered_by_xen(found, |xen| xen.callback_intx)),
         (Upcall::Polling, offered_by_xen(found, |_| true)),
     ];
     Choice::best(ways, Upcall::None)

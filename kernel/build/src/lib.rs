@@ -10,7 +10,7 @@
 
 use std::{env, fs, path::Path};
 
-/// The linker script: one ELF with the layout that every front door expects.
+/// The linker script: one ELF with the layout that every boot protocol expects.
 const SCRIPT: &str = include_str!("../../../linker/prism.ld");
 
 /// What the image may not do without: exception frames are pushed right below the stack

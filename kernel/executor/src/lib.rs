@@ -13,7 +13,7 @@ pub mod alarm;
 pub mod blocking;
 pub mod claim;
 pub mod deadline;
-pub mod lines;
+pub mod irq;
 pub mod rate;
 pub mod request;
 pub mod round;

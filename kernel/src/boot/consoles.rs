@@ -22,7 +22,7 @@ use crate::ports::CpuPorts;
 pub(super) fn open_console(info: &BootInfo, machine: &dyn Machine, capabilities: &mut Capabilities) {
     let paravirtual = capabilities.paravirtual().is_ok();
     if let Some(ring) = info.console.filter(|_| paravirtual)
-        && let Some(frame) = machine.guest_frame(ring.mfn)
+        && let Some(frame) = machine.mfn_to_pfn(ring.mfn)
     {
         // SAFETY: the page that Xen or the toolstack set aside for the console: aligned, mapped by
         // the boot page tables and by ours later, and used through this value only.

@@ -9,10 +9,10 @@ use prism_boot::capabilities::{Capabilities, Hypervisor, Machine};
 use prism_boot::grid::Grid;
 use prism_boot::services::Services;
 
-use crate::hypervisor::detect::XenFound;
+use crate::hypervisor::detect::XenInfo;
 
 /// What the kernel found.
-pub struct Surroundings {
+pub struct Environment {
     /// Every fact that was probed.
     pub capabilities: Capabilities,
     /// What each service resolved to, and why not to something better.
@@ -20,7 +20,7 @@ pub struct Surroundings {
     /// Where on the spectrum this is.
     pub grid: Grid,
     /// Xen, if it answers, be it used or not.
-    pub xen: Option<XenFound>,
+    pub xen: Option<XenInfo>,
     /// vCPUs of this machine.
     pub vcpus: u32,
     /// What ACPI's tables tell.
@@ -29,7 +29,7 @@ pub struct Surroundings {
     pub memory: u64,
 }
 
-impl Surroundings {
+impl Environment {
     /// How hypercalls are made, if there is a hypervisor that takes them.
     pub fn hypercall_method(&self) -> Option<Method> {
         arch::method()
@@ -66,13 +66,13 @@ impl Surroundings {
 }
 
 /// XTF's line: which of its environments this is, and then what it stands on.
-impl fmt::Display for Surroundings {
+impl fmt::Display for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} on {}, entered by {}", self.guest(), self.hypervisor(), self.capabilities.door)
+        write!(f, "{} on {}, entered by {}", self.guest(), self.hypervisor(), self.capabilities.protocol)
     }
 }
 
-struct HypervisorName<'a>(&'a Surroundings);
+struct HypervisorName<'a>(&'a Environment);
 
 impl fmt::Display for HypervisorName<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

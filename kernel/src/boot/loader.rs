@@ -2,7 +2,7 @@
 //! What the loader told of the machine, and what Xen has to be asked for where the loader was silent.
 
 use prism_arch::hypercall::Hypervisor;
-use prism_arch::{Door, Entry, Machine, entry};
+use prism_arch::{BootProtocol, Entry, Machine, entry};
 use prism_boot::capabilities::Capabilities;
 use prism_boot::{BootError, BootInfo, BootNote, PAGE_SIZE, SharedRing, e820, protocol};
 use xen::hvm::{self, Parameter};
@@ -12,11 +12,11 @@ use crate::memory::IdentityMemory;
 /// Reads what the loader left. Texts and lists are copied; pages stay where they are, reserved.
 pub(super) fn read_boot_info(entry: Entry, machine: &dyn Machine) -> Result<BootInfo, BootError> {
     let memory = IdentityMemory { limit: machine.mapped_at_boot() };
-    let mut info = match entry.door {
-        Door::Pv => protocol::pv::parse(&memory, entry.information),
-        Door::Pvh => protocol::pvh::parse(&memory, entry.information),
-        Door::Multiboot1 => protocol::multiboot1::parse(&memory, entry.information),
-        Door::Multiboot2 => protocol::multiboot2::parse(&memory, entry.information),
+    let mut info = match entry.protocol {
+        BootProtocol::Pv => protocol::pv::parse(&memory, entry.information),
+        BootProtocol::Pvh => protocol::pvh::parse(&memory, entry.information),
+        BootProtocol::Multiboot1 => protocol::multiboot1::parse(&memory, entry.information),
+        BootProtocol::Multiboot2 => protocol::multiboot2::parse(&memory, entry.information),
     }?;
     let embedded = entry::embedded_command_line();
     let text = embedded.split(|byte| *byte == 0).next().unwrap_or_default();

@@ -30,7 +30,7 @@ unsafe extern "Rust" {
 
 /// Called by every boot protocol's entry.
 #[unsafe(no_mangle)]
-fn prism_boot(entry: Entry) -> ! {
+fn prism_start_kernel(entry: Entry) -> ! {
     let booted = Entered::at(entry)
         .read_loader()
         .detect()
@@ -40,31 +40,31 @@ fn prism_boot(entry: Entry) -> ! {
         .join_xen()
         .start_clock()
         .start_vcpus();
-    let (machine, info, surroundings) = (booted.machine, booted.info, booted.surroundings);
+    let (machine, info, environment) = (booted.machine, booted.info, booted.environment);
     let application = prism_application();
-    report::report(info, surroundings, &application);
-    start_tasks(application, Context { info, surroundings });
-    executor::run(machine, surroundings.services.timer.chosen, surroundings.services.upcall.chosen)
+    report::report(info, environment, &application);
+    start_tasks(application, Context { info, environment });
+    executor::run(machine, environment.services.timer.chosen, environment.services.upcall.chosen)
 }
 
 /// Starts the kernel's own tasks and the application's. Without memory for these nothing works.
 fn start_tasks(application: Application, context: Context) {
-    start(console::serve());
+    start(console::flush_kept());
     console::run();
     if let Some(ring) = context.info.store {
         start(xenstore::pump(ring));
         if let Some(store) = xenstore::client() {
-            start(lifecycle::obey(store));
+            start(lifecycle::serve(store));
             devices::spawn(store, &context.info.command_line);
         }
     }
     if let Some(contents) = context.ramdisk() {
         disks::add(disks::RAMDISK, Arc::new(RomDisk::new("ram0".into(), contents)));
     }
-    match context.surroundings.services.disk.chosen {
+    match context.environment.services.disk.chosen {
         DeviceBus::Emulated => devices::emulated::find_disks(),
         DeviceBus::Virtio => devices::virtio::spawn_disks(),
-        DeviceBus::Xenbus if context.surroundings.capabilities.has_emulated_platform() => {
+        DeviceBus::Xenbus if context.environment.capabilities.has_emulated_platform() => {
             devices::emulated::init();
         }
         _ => {}
@@ -73,13 +73,13 @@ fn start_tasks(application: Application, context: Context) {
 }
 
 fn start(task: impl Future<Output = ()> + 'static) {
-    executor::spawn(task).unwrap_or_else(|error| panic::give_up(&error));
+    executor::spawn(task).unwrap_or_else(|error| panic::abort_boot(&error));
 }
 
 /// Runs the application and reports how it ended, in XTF's form: the verdict is the last line.
 async fn run(application: Application, context: Context) {
     println!("--- Prism ---");
-    println!("Environment: {}", context.surroundings);
+    println!("Environment: {}", context.environment);
     println!("{}", application.name);
     let outcome = (application.main)(context).await;
     console::end();

@@ -13,30 +13,30 @@ use alloc::vec::Vec;
 
 use log::{debug, warn};
 use prism_arch::cpuid::Reader;
-use prism_arch::{Door, Entry, Machine, cpuid, hypercall};
+use prism_arch::{BootProtocol, Entry, Machine, cpuid, hypercall};
 use prism_boot::capabilities::{Capabilities, EntropySources, Machine as MachineKind, XenCapabilities};
 use prism_boot::command_line::HypercallMethod;
 use prism_boot::firmware::mp_table;
 use prism_boot::grid::Grid;
-use prism_boot::services::{Lines, Services, Upcall};
+use prism_boot::services::{IrqChips, Services, Upcall};
 use prism_boot::{Acpi, BootInfo, Controllers};
 use prism_drivers::timer::rtc;
 
 use super::consoles::{open_console, open_screen, open_virtio_console};
-use super::environment::Surroundings;
+use super::environment::Environment;
 use super::report::warn_of;
 use super::{loader, probe};
 use crate::console::{self, logger, panic};
 use crate::devices::virtio;
-use crate::hypervisor::detect::{self, Found};
+use crate::hypervisor::detect::{self, HypervisorInfo};
 use crate::hypervisor::grant;
 use crate::hypervisor::interface::{self, XenInterface};
-use crate::irq::{self, Line, Ways, apic};
+use crate::irq::{self, Irq, IrqRouter, apic};
 use crate::memory::registers::MappedRegisters;
 use crate::memory::{self, IdentityMemory, registers};
 use crate::ports::CpuPorts;
 use crate::task::blocking;
-use crate::task::smp::{self, Surface};
+use crate::task::smp::{self, SmpConfig};
 use crate::time::clocks::Clocks;
 use crate::{entropy, power, time};
 
@@ -50,14 +50,14 @@ impl Entered {
     /// Prepares for crashes: from here on they end in a report.
     pub(super) fn at(entry: Entry) -> Self {
         let machine = prism_arch::machine(entry);
-        let ports = entry.door != Door::Pv;
+        let ports = entry.protocol != BootProtocol::Pv;
         // A PV domain writes to the console by hypercalls, so these come first.
-        detect::init(entry.door);
+        detect::init(entry.protocol);
         // The report of an exception is written to the console, and ends by switching off: both come before
         // exceptions are taken.
         console::init(ports);
-        power::set_shutdown_methods(entry.door == Door::Pv, ports);
-        machine.join(0);
+        power::set_shutdown_methods(entry.protocol == BootProtocol::Pv, ports);
+        machine.init_vcpu(0);
         Self { entry, machine }
     }
 
@@ -65,16 +65,16 @@ impl Entered {
     /// anything is written to memory that it may lie in.
     pub(super) fn read_loader(self) -> Loaded {
         let Self { entry, machine } = self;
-        let info = loader::read_boot_info(entry, machine).unwrap_or_else(|error| panic::give_up(&error));
+        let info = loader::read_boot_info(entry, machine).unwrap_or_else(|error| panic::abort_boot(&error));
         // The command line says how much is logged.
         logger::init(info.command_line.log_level().ok().flatten());
-        Loaded { door: entry.door, machine, info }
+        Loaded { protocol: entry.protocol, machine, info }
     }
 }
 
 /// What the loader told is known.
 pub(super) struct Loaded {
-    door: Door,
+    protocol: BootProtocol,
     machine: &'static dyn Machine,
     info: BootInfo,
 }
@@ -82,29 +82,29 @@ pub(super) struct Loaded {
 impl Loaded {
     /// Finds out what is beneath, and whether Xen is used.
     pub(super) fn detect(self) -> Detected {
-        let Self { door, machine, mut info } = self;
+        let Self { protocol, machine, mut info } = self;
         let wanted = info.command_line.hypercall_method().ok().flatten().unwrap_or(HypercallMethod::Inline);
-        let found = detect::find(door, wanted);
+        let found = detect::find(protocol, wanted);
         // While the boot page tables map everything below 4 GiB: ours will map memory only, and firmware's
         // tables often lie elsewhere.
         let acpi = read_acpi(&mut info, machine);
-        let capabilities = probe_machine(&info, door, &found, &acpi);
+        let capabilities = probe_machine(&info, protocol, &found, &acpi);
         let uses_xen = capabilities.paravirtual().is_ok();
-        power::set_shutdown_methods(uses_xen, door != Door::Pv);
+        power::set_shutdown_methods(uses_xen, protocol != BootProtocol::Pv);
         if !uses_xen {
             // The user switched Xen's interface off (`xen_platform_pci=0`): no hypercall from here on.
-            hypercall::give_up();
+            hypercall::disable();
         }
-        Detected { door, machine, info, found, acpi, capabilities }
+        Detected { protocol, machine, info, found, acpi, capabilities }
     }
 }
 
 /// It is known what the machine is, and whether Xen is used.
 pub(super) struct Detected {
-    door: Door,
+    protocol: BootProtocol,
     machine: &'static dyn Machine,
     info: BootInfo,
-    found: Found,
+    found: HypervisorInfo,
     acpi: Acpi,
     capabilities: Capabilities,
 }
@@ -122,7 +122,7 @@ impl Detected {
 
     /// Whether Xen has to be asked for what it tells a PV domain unasked.
     fn asks_xen(&self) -> bool {
-        self.capabilities.paravirtual().is_ok() && self.door != Door::Pv
+        self.capabilities.paravirtual().is_ok() && self.protocol != BootProtocol::Pv
     }
 }
 
@@ -140,11 +140,11 @@ impl Logging {
             // Before a frame is taken: Xen destroys a domain that touches more than it has been given.
             loader::leave_unpopulated(&mut detected.info, &detected.capabilities);
         }
-        let Detected { door, machine, info, found, acpi, capabilities } = detected;
+        let Detected { protocol, machine, info, found, acpi, capabilities } = detected;
         memory::init(&info, machine).unwrap_or_else(|error| {
             // What was odd about the loader's map may be why.
             warn_of(&info);
-            panic::give_up(&error)
+            panic::abort_boot(&error)
         });
         let info: &'static BootInfo = Box::leak(Box::new(info));
         if capabilities.paravirtual().is_ok() {
@@ -154,16 +154,16 @@ impl Logging {
         registers::init(machine, &info.memory);
         grant::init_pages(machine);
         blocking::init(machine);
-        Mapped { door, machine, info, found, acpi, capabilities }
+        Mapped { protocol, machine, info, found, acpi, capabilities }
     }
 }
 
 /// There are page tables, frames and a heap of our own.
 pub(super) struct Mapped {
-    door: Door,
+    protocol: BootProtocol,
     machine: &'static dyn Machine,
     info: &'static BootInfo,
-    found: Found,
+    found: HypervisorInfo,
     acpi: Acpi,
     capabilities: Capabilities,
 }
@@ -212,14 +212,14 @@ impl Joined {
     /// Starts the clock, which may be Xen's. With it, all is known that services are chosen by.
     pub(super) fn start_clock(self) -> Timed {
         let Self { mut mapped, xen, vcpus } = self;
-        let Mapped { door, machine, info, ref found, ref acpi, ref mut capabilities } = mapped;
+        let Mapped { protocol, machine, info, ref found, ref acpi, ref mut capabilities } = mapped;
         let uses_xen = capabilities.paravirtual().is_ok();
         let is_pc = capabilities.has_emulated_platform();
         let rtc = || is_pc.then(|| rtc::unix_seconds(&CpuPorts, acpi.century_register)).flatten();
         let shared_info = xen.and_then(|xen| xen.shared_info());
         let clocks = Clocks::find(shared_info, found.leaves.kvm, rtc);
-        clocks.tell(capabilities);
-        capabilities.entropy = examine_entropy(info, door);
+        clocks.note_in(capabilities);
+        capabilities.entropy = examine_entropy(info, protocol);
         let hpet = if uses_xen { None } else { map_hpet(acpi) };
         capabilities.platform.hpet = hpet.is_some();
         let services = Services::choose(capabilities);
@@ -250,10 +250,10 @@ impl Timed {
         let Mapped { machine, info, found, acpi, capabilities, .. } = mapped;
         let (upcall, timer) = (services.upcall.chosen, services.timer.chosen);
         let page = xen.and_then(|xen| xen.shared_info());
-        let line = xen.and_then(|xen| xen.callback_line());
+        let line = xen.and_then(|xen| xen.callback_intx());
         let others = smp::others(info.store, vcpus);
-        start_vcpus(Surface { machine, page, upcall, timer }, &acpi, &others, line);
-        let surroundings = Surroundings {
+        start_vcpus(SmpConfig { machine, page, upcall, timer }, &acpi, &others, line);
+        let environment = Environment {
             grid: Grid::new(&capabilities, &services),
             capabilities,
             services,
@@ -262,7 +262,7 @@ impl Timed {
             acpi,
             memory: info.memory.total_usable(),
         };
-        Located { machine, info, surroundings: Box::leak(Box::new(surroundings)) }
+        Located { machine, info, environment: Box::leak(Box::new(environment)) }
     }
 }
 
@@ -270,12 +270,12 @@ impl Timed {
 pub(super) struct Located {
     pub(super) machine: &'static dyn Machine,
     pub(super) info: &'static BootInfo,
-    pub(super) surroundings: &'static Surroundings,
+    pub(super) environment: &'static Environment,
 }
 
 /// Reads ACPI's tables, or the one that was there before them. A PV domain has none of its own.
 fn read_acpi(info: &mut BootInfo, machine: &dyn Machine) -> Acpi {
-    if info.door == prism_boot::Door::Pv {
+    if info.protocol == prism_boot::BootProtocol::Pv {
         return Acpi::default();
     }
     let memory = IdentityMemory { limit: machine.mapped_at_boot() };
@@ -288,12 +288,17 @@ fn read_acpi(info: &mut BootInfo, machine: &dyn Machine) -> Acpi {
 }
 
 /// What can be known before there are page tables and a console.
-fn probe_machine(info: &BootInfo, door: Door, found: &Found, acpi: &Acpi) -> Capabilities {
-    let kind = if door == Door::Pv { MachineKind::Pv } else { MachineKind::Hvm };
-    let mut capabilities = Capabilities::new(info.door, kind);
+fn probe_machine(
+    info: &BootInfo,
+    protocol: BootProtocol,
+    found: &HypervisorInfo,
+    acpi: &Acpi,
+) -> Capabilities {
+    let kind = if protocol == BootProtocol::Pv { MachineKind::Pv } else { MachineKind::Hvm };
+    let mut capabilities = Capabilities::new(info.protocol, kind);
     capabilities.vendor = detect::vendor();
-    capabilities.lines = info.command_line.line_limit().ok().flatten();
-    capabilities.rung = info.command_line.rung().ok().flatten();
+    capabilities.irqchips = info.command_line.irqchip_limit().ok().flatten();
+    capabilities.pv_level = info.command_line.pv_level().ok().flatten();
     capabilities.hypervisor = detect::name(found);
     capabilities.tsc_frequency = cpuid::timestamp_khz().is_some();
     capabilities.xen = found.xen.map(|xen| XenCapabilities {
@@ -320,12 +325,12 @@ fn route_irqs(machine: &dyn Machine, acpi: &Acpi, capabilities: &mut Capabilitie
     let told = capabilities.platform.io_apic.then_some(&acpi.controllers);
     let io_apics = told.map(irq::find).unwrap_or_default();
     capabilities.platform.io_apic = !io_apics.is_empty();
-    let chosen = Services::choose(capabilities).lines.chosen;
-    if matches!(chosen, Lines::Both | Lines::IoApic) {
+    let chosen = Services::choose(capabilities).irqchips.chosen;
+    if matches!(chosen, IrqChips::Both | IrqChips::IoApic) {
         // I/O APICs send to local ones.
         apic::init(machine);
     }
-    irq::init(Ways::new(chosen, acpi.controllers.clone(), io_apics));
+    irq::init(IrqRouter::new(chosen, acpi.controllers.clone(), io_apics));
 }
 
 /// Maps the HPET's registers, if firmware tells of one.
@@ -337,28 +342,28 @@ fn map_hpet(acpi: &Acpi) -> Option<MappedRegisters> {
 
 /// Starts the `others` among the vCPUs, if events can be reported to them; on an interrupt `line` they
 /// cannot.
-fn start_vcpus(surface: Surface, acpi: &Acpi, others: &[u32], line: Option<u8>) {
-    if surface.upcall != Upcall::Line {
-        return smp::init(surface, acpi, others);
+fn start_vcpus(config: SmpConfig, acpi: &Acpi, others: &[u32], line: Option<u8>) {
+    if config.upcall != Upcall::Intx {
+        return smp::init(config, acpi, others);
     }
     if let Some(line) = line {
         // Events are found in memory: nobody waits for the line itself.
-        if Line::of_function(line).is_none() {
+        if Irq::of_function(line).is_none() {
             warn!("events are found by chance only: line {line} does not arrive");
         }
     }
     if !others.is_empty() {
         warn!("vcpus: 1 of {} is used, as events are reported to the first one only", others.len() + 1);
     }
-    smp::init(surface, acpi, &[]);
+    smp::init(config, acpi, &[]);
 }
 
 /// Length of a HPET's registers, as far as they are of use.
 const HPET_LENGTH: u64 = 0x100;
 
 /// Examines the sources of random numbers, but for those that the command line rules out.
-fn examine_entropy(info: &BootInfo, door: Door) -> EntropySources {
-    entropy::init(Reader::behind(door), info.command_line.entropy_limit().ok().flatten())
+fn examine_entropy(info: &BootInfo, protocol: BootProtocol) -> EntropySources {
+    entropy::init(Reader::of_protocol(protocol), info.command_line.entropy_limit().ok().flatten())
 }
 
 /// What tells this machine from others and this boot from earlier ones. None of it is secret; it

@@ -7,7 +7,7 @@ use log::{info, warn};
 use prism_boot::BootInfo;
 
 use crate::app::Application;
-use crate::boot::environment::Surroundings;
+use crate::boot::environment::Environment;
 use crate::hypervisor::event;
 use crate::memory;
 use crate::task::executor;
@@ -15,7 +15,7 @@ use crate::task::executor;
 const BOOT: &str = "prism::boot";
 
 /// Says what was found and what is used instead of what is missing, a line each.
-pub(super) fn report(info: &BootInfo, found: &Surroundings, application: &Application) {
+pub(super) fn report(info: &BootInfo, found: &Environment, application: &Application) {
     info!(target: BOOT, "{found}");
     info!(target: BOOT, "spectrum: {}", found.grid.letters());
     match (found.capabilities.paravirtual(), found.hypercall_method()) {
@@ -45,14 +45,17 @@ pub(super) fn report(info: &BootInfo, found: &Surroundings, application: &Applic
         line.network_poll().err(),
         line.event_abi().err(),
         line.upcall_limit().err(),
-        line.rung().err(),
-        line.line_limit().err(),
+        line.pv_level().err(),
+        line.irqchip_limit().err(),
     ];
     let slots = line.virtio_slots().filter_map(Result::err);
     for error in wrong.into_iter().flatten().chain(slots) {
         warn!(target: BOOT, "command line: {error}");
     }
-    for word in line.unknown(application.words) {
+    for (old, name) in line.renamed(application.params) {
+        warn!(target: BOOT, "command line: {old}= is now {name}=; the old name will be removed");
+    }
+    for word in line.unknown(application.params) {
         warn!(
             target: BOOT,
             "command line: ignoring {}, which neither the kernel nor {} knows",

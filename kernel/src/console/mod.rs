@@ -47,10 +47,10 @@ use lock::{Held, Lock};
 pub(crate) use ring::RingEnd;
 
 /// How long consoles are waited for at boot, in all, and twice as long at the end, in nanoseconds.
-const PATIENCE: u64 = 5_000_000_000;
+const FLUSH_TIMEOUT: u64 = 5_000_000_000;
 /// How long the vCPU that has the last word waits until it has the console, in nanoseconds: longer than any
 /// other one waits while it has it.
-const PATIENCE_AT_THE_END: u64 = 2 * PATIENCE;
+const LOCK_TIMEOUT: u64 = 2 * FLUSH_TIMEOUT;
 /// Text that is kept for a console that is slow, in bytes; in a small domain less.
 const BACKLOG: usize = 64 * 1024;
 const SMALL_BACKLOG: usize = 16 * 1024;
@@ -61,7 +61,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How often a port that does not tell is looked at for what was typed: as fast as anybody types.
-const KEY: Duration = Duration::from_millis(20);
+const KEY_POLL: Duration = Duration::from_millis(20);
 
 static CONSOLE: Lock = Lock::new(Console::nowhere());
 /// Which vCPU has the last word.
@@ -78,12 +78,12 @@ pub(crate) struct Console {
     screen: Option<Screen<MappedRegisters, CpuPorts>>,
     keyboard: Option<Keyboard<CpuPorts>>,
     virtio: Option<Output<VirtioConsole<virtio::Port>>>,
-    beginning: Beginning,
+    early_log: EarlyLog,
     phase: Phase,
     /// Time to wait for consoles, while that is done.
     budget: Budget,
     /// The task that hands over what was kept.
-    server: Option<Waker>,
+    flusher: Option<Waker>,
 }
 
 /// Whether consoles are waited for.
@@ -100,7 +100,7 @@ enum Phase {
 /// The first text that was written, as much as there is room for: a sink that is found late gets it
 /// too.
 #[derive(Clone, Copy)]
-struct Beginning {
+struct EarlyLog {
     text: [u8; 2048],
     length: usize,
 }
@@ -115,10 +115,10 @@ impl Console {
             screen: None,
             keyboard: None,
             virtio: None,
-            beginning: Beginning { text: [0; 2048], length: 0 },
+            early_log: EarlyLog { text: [0; 2048], length: 0 },
             phase: Phase::Boot,
-            budget: Budget::new(PATIENCE),
-            server: None,
+            budget: Budget::new(FLUSH_TIMEOUT),
+            flusher: None,
         }
     }
 
@@ -173,8 +173,8 @@ impl Console {
             return;
         }
         self.phase = ending;
-        self.budget = Budget::new(PATIENCE);
-        let mut budget = Budget::new(PATIENCE);
+        self.budget = Budget::new(FLUSH_TIMEOUT);
+        let mut budget = Budget::new(FLUSH_TIMEOUT);
         if let Some(ring) = &mut self.ring {
             ring.make_way(&mut budget, now);
         }
@@ -237,7 +237,7 @@ impl Console {
     }
 }
 
-impl Beginning {
+impl EarlyLog {
     fn add(&mut self, text: &[u8]) {
         let room = self.text.get_mut(self.length..).unwrap_or_default();
         self.length += room.len().min(text.len());
@@ -320,7 +320,7 @@ pub(crate) async fn wait_for_input() {
             channel.wait().await;
         }
         // Nothing tells that a serial port, a keyboard or a virtio console has something: look again later.
-        None => Timer::after(KEY).await,
+        None => Timer::after(KEY_POLL).await,
     }
 }
 
@@ -366,8 +366,8 @@ pub(crate) fn choose(wanted: ConsoleSinks) {
     let used = if usable.is_empty() { console.available } else { usable };
     let new = used - console.used;
     console.used = used;
-    let beginning = console.beginning;
-    console.write(beginning.text(), new);
+    let early_log = console.early_log;
+    console.write(early_log.text(), new);
 }
 
 /// Writes text to the sinks in use. What a slow one does not take at once is kept, up to 64 KiB (16 KiB in a
@@ -376,11 +376,11 @@ pub(crate) fn choose(wanted: ConsoleSinks) {
 pub fn write(text: &str) {
     let Some(mut console) = CONSOLE.lock_while(may_write).filter(|_| may_write()) else { return };
     let used = console.used;
-    console.beginning.add(text.as_bytes());
+    console.early_log.add(text.as_bytes());
     console.write(text.as_bytes(), used);
-    let server = if console.waiting() != 0 { console.server.take() } else { None };
+    let flusher = if console.waiting() != 0 { console.flusher.take() } else { None };
     drop(console);
-    server.into_iter().for_each(Waker::wake);
+    flusher.into_iter().for_each(Waker::wake);
 }
 
 /// Waits until all that was written has been handed over: for who writes much and wants none of it lost. If
@@ -391,21 +391,21 @@ pub async fn flush() {
     }
 }
 
-/// Has text kept for slow consoles from now on, for [`serve`] to hand over.
+/// Has text kept for slow consoles from now on, for [`flush_kept`] to hand over.
 pub(crate) fn run() {
     let backlog = if memory::usage().total < SMALL { SMALL_BACKLOG } else { BACKLOG };
     CONSOLE.lock().run(backlog);
 }
 
 /// Hands over what was kept, for ever. A console that takes nothing is looked at ever more seldom.
-pub(crate) async fn serve() {
+pub(crate) async fn flush_kept() {
     loop {
         poll_fn(|context| {
             let mut console = CONSOLE.lock();
             if console.waiting() != 0 {
                 return Poll::Ready(());
             }
-            console.server = Some(context.waker().clone());
+            console.flusher = Some(context.waker().clone());
             Poll::Pending
         })
         .await;
@@ -451,7 +451,7 @@ fn lock_to_end() -> Option<Held> {
     if !ENDING.begin(vcpu::number()) {
         return None;
     }
-    let mut deadline = Deadline::after(PATIENCE_AT_THE_END);
+    let mut deadline = Deadline::after(LOCK_TIMEOUT);
     CONSOLE.lock_while(|| may_write() && !deadline.passed())
 }
 
@@ -467,9 +467,9 @@ pub fn lost() -> u64 {
 
 /// A writer that reaches every sink that somebody may read, even if the console is in use: for
 /// crashes.
-pub(crate) struct Everywhere;
+pub(crate) struct CrashConsole;
 
-impl Write for Everywhere {
+impl Write for CrashConsole {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         match lock_after_crash() {
             Some(mut console) => {
@@ -493,7 +493,7 @@ static GIVEN_UP: AtomicBool = AtomicBool::new(false);
 /// The console, for the report of a crash; not if a vCPU that goes on has it, and does not give it up.
 fn lock_after_crash() -> Option<Held> {
     ENDING.take_over(vcpu::number());
-    let mut deadline = Deadline::after(PATIENCE_AT_THE_END);
+    let mut deadline = Deadline::after(LOCK_TIMEOUT);
     let held = CONSOLE.lock_after_crash(|| !GIVEN_UP.load(Ordering::Relaxed) && !deadline.passed());
     GIVEN_UP.store(held.is_none(), Ordering::Relaxed);
     held
@@ -523,9 +523,9 @@ pub(crate) fn try_print(text: fmt::Arguments<'_>) -> bool {
     let phase = core::mem::replace(&mut console.phase, Phase::Running);
     let _ = Urgent(&mut console).write_fmt(text);
     console.phase = phase;
-    let server = console.server.take();
+    let flusher = console.flusher.take();
     drop(console);
-    server.into_iter().for_each(Waker::wake);
+    flusher.into_iter().for_each(Waker::wake);
     true
 }
 

@@ -15,7 +15,7 @@ use prism_arch::vcpu;
 use spin::Mutex;
 
 use crate::console;
-use crate::console::panic::Place;
+use crate::console::panic::CodeAddress;
 use crate::task::executor;
 
 /// Callers that are named at most: as many as fit into a console's ring with the registers.
@@ -71,10 +71,10 @@ impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "non-maskable interrupt on vCPU {}; the guest goes on", self.vcpu)?;
         writeln!(f, "{}", self.registers)?;
-        write!(f, "  at: {}", Place::of_instruction(self.registers.rip))?;
+        write!(f, "  at: {}", CodeAddress::of_instruction(self.registers.rip))?;
         for address in self.callers.clone().into_iter().flatten().take(LONGEST_BACKTRACE) {
             f.write_str("\n      ")?;
-            write!(f, "{}", Place::of_call(address))?;
+            write!(f, "{}", CodeAddress::of_call(address))?;
         }
         Ok(())
     }

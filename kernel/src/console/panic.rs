@@ -10,7 +10,7 @@ use prism_arch::traps::{Access, DOUBLE_FAULT, Fault, PAGE_FAULT};
 use prism_arch::{cpu, image, stack, vcpu};
 use prism_boot::symbols::SymbolTable;
 
-use crate::console::{self, Everywhere};
+use crate::console::{self, CrashConsole};
 use crate::power;
 
 /// Crashes so far: a crash while reporting one must not be reported the same way again.
@@ -41,20 +41,20 @@ fn prism_fault(fault: &Fault) -> ! {
             writeln!(out, "cause: {}", Cause(fault))?;
             writeln!(out, "exception: {}", fault.name())?;
             writeln!(out, "{registers}")?;
-            write!(out, "at: {}", Place::of_instruction(registers.rip))
+            write!(out, "at: {}", CodeAddress::of_instruction(registers.rip))
         },
         Backtrace::of_fault(registers),
     )
 }
 
 /// Ends before there is anything to report but why: one line, everywhere.
-pub(crate) fn give_up(reason: &dyn fmt::Display) -> ! {
-    let _ = writeln!(Everywhere, "prism: cannot boot: {reason}");
+pub(crate) fn abort_boot(reason: &dyn fmt::Display) -> ! {
+    let _ = writeln!(CrashConsole, "prism: cannot boot: {reason}");
     power::crash()
 }
 
 /// Prints a report everywhere and ends with a crash.
-fn report(what: impl FnOnce(&mut Everywhere) -> fmt::Result, backtrace: Backtrace) -> ! {
+fn report(what: impl FnOnce(&mut CrashConsole) -> fmt::Result, backtrace: Backtrace) -> ! {
     let own = vcpu::number() + 1;
     let first =
         FIRST.compare_exchange(0, own, Ordering::AcqRel, Ordering::Acquire).unwrap_or_else(|first| first);
@@ -63,7 +63,7 @@ fn report(what: impl FnOnce(&mut Everywhere) -> fmt::Result, backtrace: Backtrac
         console::abandon();
         cpu::stop();
     }
-    let mut out = Everywhere;
+    let mut out = CrashConsole;
     match CRASHES.fetch_add(1, Ordering::AcqRel) {
         0 => {
             let _ = out.write_str("\n--- Prism crashed ---\n");
@@ -73,7 +73,7 @@ fn report(what: impl FnOnce(&mut Everywhere) -> fmt::Result, backtrace: Backtrac
             let _ = what(&mut out);
             let _ = out.write_str("\nbacktrace:\n");
             for (depth, address) in backtrace.take(LONGEST_BACKTRACE).enumerate() {
-                let _ = writeln!(out, "  {depth:2}  {}", Place::of_call(address));
+                let _ = writeln!(out, "  {depth:2}  {}", CodeAddress::of_call(address));
             }
             let _ = out.write_str("--- end of report ---\n");
         }
@@ -87,14 +87,14 @@ fn report(what: impl FnOnce(&mut Everywhere) -> fmt::Result, backtrace: Backtrac
 }
 
 /// An address in the image, by name if there is one.
-pub(crate) struct Place {
+pub(crate) struct CodeAddress {
     address: u64,
     /// What is looked up: a return address belongs to the call before it, which may be the last
     /// instruction of its function.
     named: u64,
 }
 
-impl Place {
+impl CodeAddress {
     pub(crate) fn of_instruction(address: u64) -> Self {
         Self { address, named: address }
     }
@@ -104,7 +104,7 @@ impl Place {
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for CodeAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:#010x}  ", self.address)?;
         let symbols = SymbolTable::parse(image::symbols());

@@ -9,7 +9,7 @@ use xen::event::Port;
 use crate::hypervisor::event;
 
 /// How long one wait for the other side may last, in nanoseconds.
-const NAP: u64 = 10_000_000;
+const POLL_INTERVAL: u64 = 10_000_000;
 
 /// The PV ring and the event channel that belongs to it.
 pub(crate) struct RingEnd {
@@ -50,6 +50,6 @@ impl Sink for RingEnd {
 
     fn nap(&mut self) {
         // Only at boot, where input has been told of anyway, and at the end, where nobody waits for it.
-        event::nap_quietly(self.port, NAP);
+        event::poll_port_quietly(self.port, POLL_INTERVAL);
     }
 }

@@ -13,7 +13,7 @@ use prism_drivers::pci::{self, Function};
 use super::emulated;
 use crate::devices::disks;
 use crate::hypervisor::grant::OwnPage;
-use crate::irq::Line;
+use crate::irq::Irq;
 use crate::memory::dma::Pages;
 use crate::memory::registers;
 use crate::ports::CpuPorts;
@@ -22,9 +22,9 @@ use crate::task::executor;
 /// Finds and drives all AHCI disks. Not for PV domains, which have no ports.
 pub(crate) fn spawn_all() {
     for function in pci::functions(&CpuPorts).filter(ahci::is_one) {
-        disks::begin_search();
+        disks::begin_scan();
         if executor::spawn(drive(function)).is_err() {
-            disks::end_search();
+            disks::end_scan();
             warn!("the AHCI controller at {} is not driven: there is no memory for its task", function.place);
         }
     }
@@ -36,7 +36,7 @@ async fn drive(function: Function) {
         Ok(controller) => controller,
         Err(reason) => {
             warn!("the AHCI controller at {} is not driven: {reason}", function.place);
-            return disks::end_search();
+            return disks::end_scan();
         }
     };
     let found = controller.disks(|| Pages::new(ahci::MEMORY)).await;
@@ -47,17 +47,17 @@ async fn drive(function: Function) {
             Served::new(name, disk.port, geometry, Arc::clone(&queue))
         });
     }
-    disks::end_search();
+    disks::end_scan();
     if !found.is_empty() {
         let report = |disk: &ahci::Disk<Pages>, failure| warn!("AHCI port {}: {failure}", disk.port);
         controller.serve(&found, &queue, report).await;
     }
 }
 
-async fn open(function: &Function) -> Result<Controller<registers::MappedRegisters, Line>, String> {
+async fn open(function: &Function) -> Result<Controller<registers::MappedRegisters, Irq>, String> {
     let registers = registers::of_function(function, 5, ahci::LENGTH);
     let registers = registers.map_err(|error| error.to_string())?;
-    let line = intx::line(&CpuPorts, function).and_then(Line::of_function);
+    let line = intx::line(&CpuPorts, function).and_then(Irq::of_function);
     let line = line.ok_or("firmware gave it no interrupt line")?;
     Controller::open(registers, line).await.map_err(|ahci::Error::Silent| "it does not answer".into())
 }

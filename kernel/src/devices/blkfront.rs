@@ -14,7 +14,7 @@ use spin::Mutex;
 use xen::time::Delay;
 use xen::xenbus::{self, Device, Ended};
 
-use super::xenbus::{Class, Listed, STEP};
+use super::xenbus::{STEP_TIMEOUT, Scan, XenbusDriver};
 use super::{XenPlatform, emulated};
 use crate::devices::disks;
 use crate::task::executor;
@@ -25,18 +25,18 @@ const MOST_QUEUES: usize = 8;
 /// A disk, and how many of its queues are served.
 type Known = (Arc<Vbd<'static, XenPlatform>>, u32);
 
-/// The class of paravirtual disks.
-pub(crate) struct Vbds {
+/// The driver of paravirtual disks.
+pub(crate) struct BlkfrontDriver {
     platform: &'static XenPlatform,
     /// How long to look for answers before sleeping.
     poll: Duration,
     known: Mutex<BTreeMap<u32, Known>>,
 }
 
-impl Vbds {
-    /// The class; applications that ask for disks wait for it from now on.
+impl BlkfrontDriver {
+    /// The driver; applications that ask for disks wait for it from now on.
     pub(crate) fn new(platform: &'static XenPlatform, poll: Duration) -> Self {
-        disks::begin_search();
+        disks::begin_scan();
         Self { platform, poll, known: Mutex::new(BTreeMap::new()) }
     }
 
@@ -59,16 +59,16 @@ impl Vbds {
     }
 }
 
-impl Class for Vbds {
+impl XenbusDriver for BlkfrontDriver {
     const DIRECTORY: &'static str = "vbd";
 
     type Error = Error;
 
-    fn found(&self, devices: &[u32], listed: Listed) {
-        if listed == Listed::First {
+    fn scanned(&self, devices: &[u32], scan: Scan) {
+        if scan == Scan::First {
             emulated::decide_about_disks(devices.len());
             devices.iter().for_each(|number| disks::announce(*number));
-            disks::end_search();
+            disks::end_scan();
         }
     }
 
@@ -76,7 +76,7 @@ impl Class for Vbds {
         let (vbd, queues) = self.vbd(number);
         let mut front = Front::new(&vbd, self.poll).with_queues(queues);
         let present = async {
-            match select(vbd.settled(), self.platform.delay(STEP)).await {
+            match select(vbd.settled(), self.platform.delay(STEP_TIMEOUT)).await {
                 Either::First(()) => {
                     info!("disk {}: {}", vbd.name(), vbd.geometry());
                     disks::add(number, Arc::clone(&vbd) as Arc<disks::Disk>);
@@ -90,7 +90,7 @@ impl Class for Vbds {
             }
             core::future::pending().await
         };
-        let run = xenbus::run(&device, &mut front, self.platform, STEP);
+        let run = xenbus::run(&device, &mut front, self.platform, STEP_TIMEOUT);
         let ended = match select(run, present).await {
             Either::First(ended) | Either::Second(ended) => ended,
         };
@@ -103,7 +103,7 @@ impl Class for Vbds {
         disks::remove(number);
     }
 
-    fn gone(&self, number: u32) {
+    fn removed(&self, number: u32) {
         disks::remove(number);
         if let Some((vbd, _)) = self.known.lock().remove(&number) {
             vbd.retire();

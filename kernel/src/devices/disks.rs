@@ -80,12 +80,12 @@ pub(crate) async fn named(name: &str) -> Arc<Disk> {
 }
 
 /// Has [`all`] wait until as many searches have ended as were begun.
-pub(crate) fn begin_search() {
+pub(crate) fn begin_scan() {
     DISKS.begin_scan();
 }
 
 /// A search has ended: all disks that are there at boot have been [announced](announce).
-pub(crate) fn end_search() {
+pub(crate) fn end_scan() {
     DISKS.end_scan();
 }
 

@@ -49,13 +49,13 @@ pub(super) fn decide_about_disks(paravirtual_disks: usize) {
             debug!("no paravirtual disks: looking for emulated ones");
             find_disks();
         }
-        Some(Choice::Unplug) => take_away(Emulated::Disks, "disks"),
+        Some(Choice::Unplug) => unplug_all(Emulated::Disks, "disks"),
         None => {}
     }
 }
 
 /// Decides about the network cards, once it is known which paravirtual interfaces there are.
-pub(super) fn decide_about_cards(paravirtual_interfaces: usize) {
+pub(super) fn decide_about_nics(paravirtual_interfaces: usize) {
     if UNDECIDED.cards(paravirtual_interfaces) == Some(Choice::Use) {
         debug!("no paravirtual interfaces: looking for network cards");
         nic::spawn_all(DeviceBus::Xenbus);
@@ -63,13 +63,13 @@ pub(super) fn decide_about_cards(paravirtual_interfaces: usize) {
 }
 
 /// A paravirtual interface works: the emulated cards are not needed.
-pub(crate) fn take_cards_away() {
+pub(crate) fn unplug_nics() {
     if UNDECIDED.interface_works() == Some(Choice::Unplug) {
-        take_away(Emulated::NetworkCards, "network cards");
+        unplug_all(Emulated::NetworkCards, "network cards");
     }
 }
 
-fn take_away(devices: Emulated, name: &str) {
+fn unplug_all(devices: Emulated, name: &str) {
     match unplug(&CpuPorts, devices) {
         Ok(()) => debug!("the emulated {name} are unplugged"),
         // They stay, and stay unused.

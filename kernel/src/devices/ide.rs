@@ -11,7 +11,7 @@ use prism_drivers::pci;
 use super::emulated;
 use crate::devices::disks;
 use crate::hypervisor::grant::OwnPage;
-use crate::irq::Line;
+use crate::irq::Irq;
 use crate::ports::CpuPorts;
 use crate::task::executor;
 
@@ -20,9 +20,9 @@ pub(crate) fn spawn_all() {
     // All of a PC's disks answer at the old places; of several controllers one has them.
     let Some(controller) = pci::functions(&CpuPorts).find(pci::Function::is_ide) else { return };
     for (channel, places) in (0..).zip(ide::places(&CpuPorts, &controller)) {
-        disks::begin_search();
+        disks::begin_scan();
         if executor::spawn(drive(channel, places)).is_err() {
-            disks::end_search();
+            disks::end_scan();
             warn!("IDE channel {channel} is not driven: there is no memory for its task");
         }
     }
@@ -30,9 +30,9 @@ pub(crate) fn spawn_all() {
 
 /// Drives the disks of a channel, for ever.
 async fn drive(number: u8, places: Places) {
-    let Some(line) = Line::of_function(places.line) else {
+    let Some(line) = Irq::of_function(places.line) else {
         warn!("IDE channel {number} is not driven: its interrupt line is taken");
-        return disks::end_search();
+        return disks::end_scan();
     };
     let channel = Channel::new(&CpuPorts, places, line);
     let drives = channel.drives().await;
@@ -43,7 +43,7 @@ async fn drive(number: u8, places: Places) {
             Served::new(name, drive.number, geometry, Arc::clone(&queue))
         });
     }
-    disks::end_search();
+    disks::end_scan();
     if drives.iter().any(Option::is_some) {
         let report = |drive: &ide::Drive, failure| {
             warn!("IDE channel {number}, drive {}: {failure}", drive.number);

@@ -2,7 +2,7 @@
 //! Devices, each driven by a task of its own: those that the toolstack gave this domain, found in
 //! xenstore at boot and whenever one is plugged in; and those of a PC.
 //!
-//! # To add a card, a disk controller, a class
+//! # To add a card, a disk controller, a driver
 //!
 //! Its logic is a module of `prism_drivers`, over the traits there, and tells of a PCI function whether it is
 //! one. Then it takes
@@ -13,7 +13,8 @@
 //!   `prism_boot::services`, where the reason names the cards that are known;
 //! - for a disk controller: a module beside `ahci`, begun by `emulated::find_disks`, and a place in
 //!   `choose_disk`, also with the reason;
-//! - for a class of the toolstack's devices: a [`Class`](xenbus::Class), for which [`attend`] is spawned.
+//! - for a driver of the toolstack's devices: a [`XenbusDriver`](xenbus::XenbusDriver), for which
+//!   [`run_driver`] is spawned.
 
 mod ahci;
 mod blkfront;
@@ -35,21 +36,23 @@ use xen::xenstore::Client;
 use crate::hypervisor::xenstore;
 use crate::network::{NetworkError, interfaces};
 use crate::task::executor;
-use blkfront::Vbds;
-use netfront::Vifs;
+use blkfront::BlkfrontDriver;
+use netfront::NetfrontDriver;
 use platform::XenPlatform;
-use xenbus::attend;
+use xenbus::run_driver;
 
-static VBDS: Once<Vbds> = Once::new();
-static VIFS: Once<Vifs> = Once::new();
+static BLKFRONT: Once<BlkfrontDriver> = Once::new();
+static NETFRONT: Once<NetfrontDriver> = Once::new();
 
 /// Finds and drives all disks that the toolstack gave this domain.
 pub(crate) fn spawn(store: &'static Client, line: &CommandLine) {
     let Some(platform) = XenPlatform::get() else { return };
     let poll = line.block_poll().ok().flatten().unwrap_or_default();
-    if let Err(error) = executor::spawn(attend(VBDS.call_once(|| Vbds::new(platform, poll)), store)) {
+    if let Err(error) =
+        executor::spawn(run_driver(BLKFRONT.call_once(|| BlkfrontDriver::new(platform, poll)), store))
+    {
         warn!("paravirtual disks are not looked for: {error}");
-        disks::end_search();
+        disks::end_scan();
     }
 }
 
@@ -64,12 +67,12 @@ pub(crate) fn spawn_network(bus: DeviceBus, line: &CommandLine) -> Result<(), Ne
             let store = xenstore::client().ok_or(NetworkError::NoDevices)?;
             let platform = XenPlatform::get().ok_or(NetworkError::NoDevices)?;
             let poll = line.network_poll().ok().flatten().unwrap_or_default();
-            let vifs = VIFS.call_once(|| Vifs::new(platform, poll));
-            executor::spawn(attend(vifs, store)).map_err(|_| NetworkError::Busy)
+            let driver = NETFRONT.call_once(|| NetfrontDriver::new(platform, poll));
+            executor::spawn(run_driver(driver, store)).map_err(|_| NetworkError::Busy)
         }
         DeviceBus::Virtio | DeviceBus::Emulated => {
             nic::spawn_all(bus);
-            interfaces::settle();
+            interfaces::scan_complete();
             Ok(())
         }
         DeviceBus::None => Err(NetworkError::NoDevices),

@@ -8,35 +8,35 @@ use prism_boot::command_line::INTERFACES;
 use prism_drivers::net::{Error, NetFront, Pages};
 use xen::xenbus::{self, Device, Ended};
 
-use super::xenbus::{Class, Listed, STEP};
+use super::xenbus::{STEP_TIMEOUT, Scan, XenbusDriver};
 use super::{XenPlatform, emulated};
 use crate::memory;
 use crate::network::interfaces;
 use crate::task::executor;
 
-/// The class of paravirtual network interfaces.
-pub(crate) struct Vifs {
+/// The driver of paravirtual network interfaces.
+pub(crate) struct NetfrontDriver {
     platform: &'static XenPlatform,
     /// How long to look for packets before sleeping.
     poll: Duration,
 }
 
-impl Vifs {
-    /// The class.
+impl NetfrontDriver {
+    /// The driver.
     pub(crate) fn new(platform: &'static XenPlatform, poll: Duration) -> Self {
         Self { platform, poll }
     }
 }
 
-impl Class for Vifs {
+impl XenbusDriver for NetfrontDriver {
     const DIRECTORY: &'static str = "vif";
     type Error = Error;
 
-    fn found(&self, devices: &[u32], listed: Listed) {
+    fn scanned(&self, devices: &[u32], scan: Scan) {
         interfaces::set_paravirtual(devices);
-        if listed == Listed::First {
-            emulated::decide_about_cards(devices.len());
-            interfaces::settle();
+        if scan == Scan::First {
+            emulated::decide_about_nics(devices.len());
+            interfaces::scan_complete();
         }
     }
 
@@ -48,10 +48,10 @@ impl Class for Vifs {
         let queues = (executor::running().count() as u32).min(MOST_QUEUES);
         let frontend = NetFront::new(self.platform, interface, pages());
         let mut frontend = frontend.with_queues(queues).with_poll(self.poll);
-        xenbus::run(&device, &mut frontend, self.platform, STEP).await
+        xenbus::run(&device, &mut frontend, self.platform, STEP_TIMEOUT).await
     }
 
-    fn gone(&self, _number: u32) {}
+    fn removed(&self, _number: u32) {}
 }
 
 /// Queues of an interface at most: each has a thread of the backend's.

@@ -16,7 +16,7 @@ use prism_drivers::virtio::Kind;
 use prism_drivers::{e1000, rtl8139};
 
 use super::virtio;
-use crate::irq::Line;
+use crate::irq::Irq;
 use crate::memory::dma::Pages;
 use crate::memory::registers;
 use crate::network::interfaces::{self, Interface};
@@ -24,13 +24,13 @@ use crate::ports::CpuPorts;
 use crate::task::executor;
 
 /// A card that can be driven.
-enum Card {
+enum Nic {
     Virtio(virtio::Device),
     E1000(Function),
     Rtl8139(Function),
 }
 
-impl Card {
+impl Nic {
     /// The card that a function is; `None` if it is none, or one that nobody here knows.
     fn of(function: Function) -> Option<Self> {
         match Known::of(&function)? {
@@ -51,7 +51,7 @@ impl Card {
 }
 
 /// Its place.
-impl fmt::Display for Card {
+impl fmt::Display for Nic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Virtio(device) => device.fmt(f),
@@ -62,11 +62,11 @@ impl fmt::Display for Card {
 
 /// Finds and drives all network cards. Not for PV domains, which have no ports.
 pub(crate) fn spawn_all(bus: DeviceBus) {
-    let on_pci = pci::functions(&CpuPorts).filter_map(Card::of);
-    let all = on_pci.chain(virtio::cards_in_memory().map(Card::Virtio));
+    let on_pci = pci::functions(&CpuPorts).filter_map(Nic::of);
+    let all = on_pci.chain(virtio::nics_in_memory().map(Nic::Virtio));
     for card in all.filter(|card| card.is_for(bus)) {
         let place = card.to_string();
-        let Some(interface) = interfaces::add_card() else {
+        let Some(interface) = interfaces::add_nic() else {
             info!("the network card at {place} is not used: there are too many interfaces");
             continue;
         };
@@ -79,16 +79,16 @@ pub(crate) fn spawn_all(bus: DeviceBus) {
 /// Starts a card's task. A function of its own, as the task is large: its caller, an application that waits
 /// for networks, would keep room for it on the stack.
 #[inline(never)]
-fn start(card: Card, interface: Arc<Interface>) -> Result<(), executor::SpawnError> {
+fn start(card: Nic, interface: Arc<Interface>) -> Result<(), executor::SpawnError> {
     executor::spawn(drive(card, interface))
 }
 
 /// Drives a card, until it fails.
-async fn drive(card: Card, interface: Arc<Interface>) {
+async fn drive(card: Nic, interface: Arc<Interface>) {
     let ended = match &card {
-        Card::Virtio(device) => virtio::network::drive(device, &interface).await,
-        Card::E1000(function) => drive_e1000(function, &interface).await,
-        Card::Rtl8139(function) => drive_rtl8139(function, &interface).await,
+        Nic::Virtio(device) => virtio::network::drive(device, &interface).await,
+        Nic::E1000(function) => drive_e1000(function, &interface).await,
+        Nic::Rtl8139(function) => drive_rtl8139(function, &interface).await,
     };
     match ended {
         Ended::NotDriven(reason) => warn!("the network card at {card} is not driven: {reason}"),
@@ -117,7 +117,7 @@ async fn drive_e1000(function: &Function, interface: &Interface) -> Ended {
         Ok(registers) => registers,
         Err(error) => return Ended::not_driven(error),
     };
-    let open = async |memory, line: &Line| e1000::Card::open(registers, memory, line).await;
+    let open = async |memory, line: &Irq| e1000::Card::open(registers, memory, line).await;
     serve(function, interface, "e1000", e1000::MEMORY, open).await
 }
 
@@ -127,7 +127,7 @@ async fn drive_rtl8139(function: &Function, interface: &Interface) -> Ended {
     let base = configuration.ports(0, free);
     configuration.switch_on();
     let Some(base) = base else { return Ended::not_driven("it has no ports") };
-    let open = async |memory, line: &Line| rtl8139::Card::open(CpuPorts, base, memory, line).await;
+    let open = async |memory, line: &Irq| rtl8139::Card::open(CpuPorts, base, memory, line).await;
     serve(function, interface, "rtl8139", rtl8139::MEMORY, open).await
 }
 
@@ -138,9 +138,9 @@ async fn serve<C: Wire + 'static>(
     interface: &Interface,
     name: &str,
     memory: usize,
-    open: impl AsyncFnOnce(Pages, &Line) -> Result<(C, Properties), Error>,
+    open: impl AsyncFnOnce(Pages, &Irq) -> Result<(C, Properties), Error>,
 ) -> Ended {
-    let line = intx::line(&CpuPorts, function).and_then(Line::of_function);
+    let line = intx::line(&CpuPorts, function).and_then(Irq::of_function);
     let Some(line) = line else { return Ended::not_driven("firmware gave it no interrupt line") };
     let Some(memory) = Pages::new(memory) else { return Ended::not_driven(Error::NoMemory) };
     match open(memory, &line).await {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Finding devices of a class, and keeping them driven.
+//! Finding devices of a driver, and keeping them driven.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -25,10 +25,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
 /// Time that each step of the handshake with a device's backend may take.
-pub(super) const STEP: Duration = Duration::from_secs(10);
+pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A class of devices, and how one is driven.
-pub(crate) trait Class: Sync {
+/// A driver of devices, and how one is driven.
+pub(crate) trait XenbusDriver: Sync {
     /// Its directory below `device/`, such as `vbd`.
     const DIRECTORY: &'static str;
 
@@ -36,8 +36,8 @@ pub(crate) trait Class: Sync {
     type Error: fmt::Display;
 
     /// Told which devices there are by their numbers, in ascending order: first of all, when that is
-    /// [`Listed::First`], and after each change.
-    fn found(&self, devices: &[u32], listed: Listed);
+    /// [`Scan::First`], and after each change.
+    fn scanned(&self, devices: &[u32], scan: Scan);
 
     /// Drives a device until it is taken away. Called again when the device or its backend is made
     /// anew, or begins again.
@@ -47,82 +47,82 @@ pub(crate) trait Class: Sync {
     fn unusable(&self, _number: u32) {}
 
     /// Told that a device is no more, or will not be driven.
-    fn gone(&self, number: u32);
+    fn removed(&self, number: u32);
 }
 
-/// Which list of a class's devices it is.
+/// Which list of a driver's devices it is.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Listed {
+pub(crate) enum Scan {
     /// That of those there are at boot.
     First,
     /// A later one.
-    Again,
+    Later,
 }
 
-/// Drives all devices of a class, for ever, or until xenstored refuses.
-pub(crate) async fn attend<C: Class>(class: &'static C, store: &'static Client) {
-    let attended = Attended::default();
-    let mut listed = Listed::First;
-    let search = async || {
-        let ended = find(class, store, &attended, &mut listed).await;
-        if listed == Listed::First {
+/// Drives all devices of a driver, for ever, or until xenstored refuses.
+pub(crate) async fn run_driver<C: XenbusDriver>(driver: &'static C, store: &'static Client) {
+    let bound = Bound::default();
+    let mut scan = Scan::First;
+    let scan_once = async || {
+        let ended = scan_bus(driver, store, &bound, &mut scan).await;
+        if scan == Scan::First {
             // Who waits for the devices there are at boot does not wait for xenstored to come back.
-            class.found(&[], listed);
-            listed = Listed::Again;
+            driver.scanned(&[], scan);
+            scan = Scan::Later;
         }
         ended
     };
-    let Err(error) = persist(store, search).await;
+    let Err(error) = persist(store, scan_once).await;
     warn!("no more devices will be found in device/{}: {error}", C::DIRECTORY);
-    class.found(&[], Listed::Again);
+    driver.scanned(&[], Scan::Later);
 }
 
 /// The devices that have a task.
-type Attended = Arc<Mutex<BTreeSet<u32>>>;
+type Bound = Arc<Mutex<BTreeSet<u32>>>;
 
-async fn find<C: Class>(
-    class: &'static C,
+async fn scan_bus<C: XenbusDriver>(
+    driver: &'static C,
     store: &'static Client,
-    attended: &Attended,
-    listed: &mut Listed,
+    bound: &Bound,
+    scan: &mut Scan,
 ) -> xenstore::Result<Infallible> {
     let directory = format!("device/{}", C::DIRECTORY);
     let mut changes = store.watch(&directory).await?;
     loop {
         changes.next().await?;
         let devices = xenbus::list(store, &directory).await?;
-        class.found(&devices, *listed);
-        *listed = Listed::Again;
+        driver.scanned(&devices, *scan);
+        *scan = Scan::Later;
         for number in devices {
-            if !attended.lock().insert(number) {
+            if !bound.lock().insert(number) {
                 continue;
             }
-            let ended = Arc::clone(attended);
+            let ended = Arc::clone(bound);
             let task = async move {
-                // It stays attended to while xenstored is away.
+                // It stays bound to while xenstored is away.
                 let attention = async || {
-                    let ended = attend_one(class, store, number).await;
-                    class.unusable(number);
+                    let ended = drive_device(driver, store, number).await;
+                    driver.unusable(number);
                     ended
                 };
                 if let Err(error) = persist(store, attention).await {
                     warn!("device/{}/{number} is given up: {error}", C::DIRECTORY);
                 }
                 ended.lock().remove(&number);
-                class.gone(number);
+                driver.removed(number);
             };
             if let Err(error) = executor::spawn(task) {
                 warn!("device/{}/{number} is not driven: {error}", C::DIRECTORY);
                 // The next change is an occasion to try again.
-                attended.lock().remove(&number);
-                class.gone(number);
+                bound.lock().remove(&number);
+                driver.removed(number);
             }
         }
     }
 }
 
 /// Drives a device for as long as it is there.
-async fn attend_one<C: Class>(class: &C, store: &Client, number: u32) -> xenstore::Result<()> {
+async fn drive_device<C: XenbusDriver>(driver: &C, store: &Client, number: u32) -> xenstore::Result<()> {
     let path = format!("device/{}/{number}", C::DIRECTORY);
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);
     loop {
@@ -131,7 +131,7 @@ async fn attend_one<C: Class>(class: &C, store: &Client, number: u32) -> xenstor
         match Device::open(store, &path).await {
             Ok(device) => {
                 backend = Some(device.backend().to_string());
-                match class.drive(number, device).await {
+                match driver.drive(number, device).await {
                     Ended::Stopped => debug!("{path} was closed"),
                     Ended::Gone => info!("{path} was taken away"),
                     Ended::Failed(Failure::Xenstore(error @ xenstore::Error::Dead(_))) => return Err(error),
@@ -141,7 +141,7 @@ async fn attend_one<C: Class>(class: &C, store: &Client, number: u32) -> xenstor
             Err(error @ xenstore::Error::Dead(_)) => return Err(error),
             Err(error) => {
                 warn!("{path}: invalid device node, not driven: {error}");
-                class.unusable(number);
+                driver.unusable(number);
             }
         }
         let lasted = begun.elapsed();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who is beneath, and how it is called.
 
-use prism_arch::Door;
+use prism_arch::BootProtocol;
 use prism_arch::cpuid::{self, Hypervisors, Reader, XenLeaves};
 use prism_arch::hypercall::{self, Hypervisor, Method};
 use prism_boot::capabilities::{self, CpuVendor};
@@ -9,11 +9,11 @@ use prism_boot::command_line::HypercallMethod;
 use xen::version::{self, Features, Text, Version};
 
 /// What CPUID and Xen say of themselves.
-pub(crate) struct Found {
+pub(crate) struct HypervisorInfo {
     /// CPUID's hypervisor leaves, as this kind of guest is meant to see them.
     pub(crate) leaves: Hypervisors,
     /// Xen, if it answers.
-    pub(crate) xen: Option<XenFound>,
+    pub(crate) xen: Option<XenInfo>,
     /// A PV domain that sees, past its own Xen, another one around it: the shim.
     pub(crate) in_container: bool,
     /// Whether each vCPU can have an interrupt vector for events.
@@ -22,7 +22,7 @@ pub(crate) struct Found {
 
 /// Xen, as it describes itself.
 #[derive(Clone, Copy)]
-pub struct XenFound {
+pub struct XenInfo {
     /// Its version.
     pub version: Version,
     /// What follows the version: ".2-pre". Every Xen says it; QEMU's emulation on KVM does not.
@@ -33,24 +33,24 @@ pub struct XenFound {
 
 /// Makes hypercalls possible before anything else is known: PV domains can make them from the
 /// first instruction on.
-pub(crate) fn init(door: Door) {
-    if door == Door::Pv {
+pub(crate) fn init(protocol: BootProtocol) {
+    if protocol == BootProtocol::Pv {
         // SAFETY: a PV domain has Xen beneath, which takes `syscall`.
         unsafe { hypercall::select(Method::Syscall) };
     }
 }
 
 /// Looks who is beneath, and chooses how hypercalls are made.
-pub(crate) fn find(door: Door, wanted: HypercallMethod) -> Found {
-    let reader = Reader::behind(door);
+pub(crate) fn find(protocol: BootProtocol, wanted: HypercallMethod) -> HypervisorInfo {
+    let reader = Reader::of_protocol(protocol);
     let leaves = Hypervisors::detect(reader);
     let mut upcall_vectors = false;
-    match (door, leaves.xen) {
-        (Door::Pv, _) if wanted == HypercallMethod::Page => {
+    match (protocol, leaves.xen) {
+        (BootProtocol::Pv, _) if wanted == HypercallMethod::Page => {
             // SAFETY: Xen filled the page in when it built this domain.
             unsafe { hypercall::select(Method::Page) };
         }
-        (Door::Pv, _) => {}
+        (BootProtocol::Pv, _) => {}
         (_, Some(base)) => {
             let leaves = XenLeaves::read(reader, base);
             select_hvm(leaves, wanted);
@@ -58,8 +58,8 @@ pub(crate) fn find(door: Door, wanted: HypercallMethod) -> Found {
         }
         (_, None) => {}
     }
-    let in_container = door == Door::Pv && Hypervisors::detect(Reader::Native).xen.is_some();
-    Found { leaves, xen: ask_xen(), in_container, upcall_vectors }
+    let in_container = protocol == BootProtocol::Pv && Hypervisors::detect(Reader::Native).xen.is_some();
+    HypervisorInfo { leaves, xen: ask_xen(), in_container, upcall_vectors }
 }
 
 /// Chooses the instruction by the CPU's maker, or the page if that is wanted and there is one.
@@ -82,9 +82,9 @@ fn select_hvm(leaves: XenLeaves, wanted: HypercallMethod) {
     unsafe { hypercall::select(method) };
 }
 
-fn ask_xen() -> Option<XenFound> {
+fn ask_xen() -> Option<XenInfo> {
     hypercall::method()?;
-    Some(XenFound {
+    Some(XenInfo {
         version: version::version(&Hypervisor).ok()?,
         extra: version::extra_version(&Hypervisor).ok(),
         features: version::features(&Hypervisor).unwrap_or(Features::empty()),
@@ -92,7 +92,7 @@ fn ask_xen() -> Option<XenFound> {
 }
 
 /// The hypervisor's name for the grid, Xen first where there are several.
-pub(crate) fn name(found: &Found) -> capabilities::Hypervisor {
+pub(crate) fn name(found: &HypervisorInfo) -> capabilities::Hypervisor {
     match &found.leaves {
         _ if found.xen.is_some() => capabilities::Hypervisor::Xen,
         leaves if leaves.kvm.is_some() => capabilities::Hypervisor::Kvm,

@@ -60,24 +60,24 @@ pub(crate) fn take_one(port: Port) -> bool {
 }
 
 /// Gives the other side of `port` some time, up to `nanoseconds`: for waits outside the executor.
-pub(crate) fn nap(port: Port, nanoseconds: u64) {
+pub(crate) fn poll_port(port: Port, nanoseconds: u64) {
     // What is pending and not masked would end the sleep at once, again and again.
     take_all();
     if !take_one(port) {
-        poll(port, nanoseconds);
+        sched_poll(port, nanoseconds);
     }
 }
 
 /// The same for the console, which may be waited for while the kernel reports its own crash: takes no lock
 /// and wakes no task. Whoever waits for the port inside the executor may miss an event.
-pub(crate) fn nap_quietly(port: Port, nanoseconds: u64) {
+pub(crate) fn poll_port_quietly(port: Port, nanoseconds: u64) {
     if !DISPATCH.take_quietly(port) {
-        poll(port, nanoseconds);
+        sched_poll(port, nanoseconds);
     }
 }
 
 /// Sleeps until the event of `port`, or as long; where that cannot be, gives way once.
-fn poll(port: Port, nanoseconds: u64) {
+fn sched_poll(port: Port, nanoseconds: u64) {
     let slept = time::xen_deadline(nanoseconds)
         .is_some_and(|deadline| sched::poll(&Hypervisor, port.0, deadline).is_ok());
     if !slept && sched::yield_now(&Hypervisor).is_err() {
@@ -195,7 +195,7 @@ impl EventChannel {
     /// costs no more than the task that handles it. [`found_nothing`](Self::found_nothing) makes
     /// that less.
     pub async fn wait(&self) {
-        self.hold().await;
+        self.moderate().await;
         poll_fn(|context| DISPATCH.poll(&Hypervisor, self.port, &self.slot, context.waker())).await;
     }
 
@@ -211,7 +211,7 @@ impl EventChannel {
     }
 
     /// Waits until the port may be opened.
-    async fn hold(&self) {
+    async fn moderate(&self) {
         let open_at = self.pace.lock().open_at();
         if let Some(at) = open_at {
             Timer::at(Instant::from_nanos(at)).await;

@@ -16,7 +16,7 @@ use xen::grant::setup::{self, FrameMapper, TableFrame};
 use xen::grant::{Access, Error, Frame, Memory, Page, Reference, Table};
 use xen::shared::Shared;
 
-pub use map_slot::Place;
+pub use map_slot::MapSlot;
 
 use crate::memory;
 
@@ -30,7 +30,7 @@ static MAPPER: Once<Mapper> = Once::new();
 pub fn table() -> Option<&'static Table<OwnPage>> {
     let mapper = *MAPPER.get()?;
     Some(TABLE.call_once(|| {
-        let highest = mapper.machine.highest_frame(mapper.map.usable_end() / PAGE_SIZE);
+        let highest = mapper.machine.max_mfn(mapper.map.usable_end() / PAGE_SIZE);
         // SAFETY: the only table of the domain, and nobody used it before; the mapper maps what it
         // is asked for, for good.
         unsafe { Table::new(&Hypervisor, Box::new(mapper), Frame(highest)) }
@@ -57,11 +57,11 @@ impl OwnPage {
     /// A page; `None` if there is no memory.
     pub fn new() -> Option<Self> {
         let machine = MACHINE.get()?;
-        let address = memory::take_zeroed_frame()?;
-        match machine.machine_frame(address / PAGE_SIZE) {
+        let address = memory::alloc_zeroed_frame()?;
+        match machine.pfn_to_mfn(address / PAGE_SIZE) {
             Some(frame) => Some(Self { address, frame }),
             None => {
-                memory::give_frame_back(address);
+                memory::free_frame(address);
                 None
             }
         }
@@ -82,12 +82,12 @@ unsafe impl Page for OwnPage {
 
 impl Drop for OwnPage {
     fn drop(&mut self) {
-        memory::give_frame_back(self.address);
+        memory::free_frame(self.address);
     }
 }
 
 /// A page of another domain's, mapped here until it is dropped.
-pub type Foreign<A> = Mapping<'static, Hypervisor, Place, A>;
+pub type Foreign<A> = Mapping<'static, Hypervisor, MapSlot, A>;
 
 /// Maps the page that `domain` granted as `reference`: for writing too if `A` is
 /// [`ReadWrite`](xen::grant::ReadWrite).
@@ -97,7 +97,7 @@ pub type Foreign<A> = Mapping<'static, Hypervisor, Place, A>;
 /// What Xen answers: [`Error::is_unsupported`] in a PV shim and where Xen is emulated;
 /// [`Error::NoRoom`] if there is no memory for it.
 pub fn map<A: Access>(domain: DomainId, reference: Reference) -> xen::grant::Result<Foreign<A>> {
-    foreign::map(&Hypervisor, domain, reference, Place::new()?).map_err(|refused| refused.error)
+    foreign::map(&Hypervisor, domain, reference, MapSlot::new()?).map_err(|refused| refused.error)
 }
 
 /// Has Xen copy between pages of ours and pages that others granted. Each request holds its own
@@ -123,10 +123,10 @@ struct Mapper {
 
 impl FrameMapper for Mapper {
     fn map(&self, frame: TableFrame) -> xen::grant::Result<Memory> {
-        let address = if self.machine.chooses_places() {
+        let address = if self.machine.auto_translated() {
             // If Xen refuses, nobody knows whether the memory is still there: the next attempt gets it.
             let mut spare = SPARE.lock();
-            let address = spare.or_else(memory::take_zeroed_frame).ok_or(Error::NoRoom)?;
+            let address = spare.or_else(memory::alloc_zeroed_frame).ok_or(Error::NoRoom)?;
             *spare = Some(address);
             // SAFETY: a frame of ours, which nobody uses, and which is given up for good.
             unsafe { setup::place(&Hypervisor, frame, Frame(address / PAGE_SIZE))? };
@@ -134,8 +134,8 @@ impl FrameMapper for Mapper {
             address
         } else {
             let machine_frame = setup::machine_frame(&Hypervisor, frame)?;
-            let address = memory::take_zeroed_frame().ok_or(Error::NoRoom)?;
-            self.machine.map_machine_frame(address, machine_frame.0).map_err(|_| Error::NoRoom)?;
+            let address = memory::alloc_zeroed_frame().ok_or(Error::NoRoom)?;
+            self.machine.map_mfn(address, machine_frame.0).map_err(|_| Error::NoRoom)?;
             address
         };
         // SAFETY: just mapped there, for good, and used through this value only.

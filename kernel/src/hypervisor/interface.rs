@@ -9,8 +9,8 @@ use log::warn;
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::machine::Machine;
 use prism_boot::capabilities::{Capabilities, XenCapabilities};
-use prism_boot::command_line::{EventAbi, Rung, UpcallLimit};
-use prism_boot::services::{Lines, Services};
+use prism_boot::command_line::{EventAbi, PvLevel, UpcallLimit};
+use prism_boot::services::{IrqChips, Services};
 use prism_boot::{BootInfo, PAGE_SIZE};
 use xen::event::Abi;
 use xen::shared::Shared;
@@ -35,7 +35,7 @@ pub(crate) struct XenInterface {
     /// works.
     shared_info: Option<Shared<shared_info>>,
     /// The interrupt line by which events are reported, where that is how.
-    callback_line: Option<u8>,
+    callback_intx: Option<u8>,
 }
 
 impl XenInterface {
@@ -49,7 +49,7 @@ impl XenInterface {
         capabilities: &mut Capabilities,
         has_upcall_vectors: bool,
     ) -> Self {
-        let mut xen = Self { machine, info, vcpus, shared_info: None, callback_line: None };
+        let mut xen = Self { machine, info, vcpus, shared_info: None, callback_intx: None };
         // Events, clock and vCPUs live in Xen's page. HVM domains have told Xen their word size before,
         // when they wrote the hypercall page's MSR (`detect`): it decides how Xen lays the page out.
         xen.shared_info = xen.map_shared_info();
@@ -70,14 +70,14 @@ impl XenInterface {
     }
 
     /// The interrupt line by which events are reported, where that is how.
-    pub(crate) fn callback_line(&self) -> Option<u8> {
-        self.callback_line
+    pub(crate) fn callback_intx(&self) -> Option<u8> {
+        self.callback_intx
     }
 
     /// Maps Xen's page: where the guest chooses, in place of a page of its own, as where there is no memory
     /// there may be a device.
     fn map_shared_info(&self) -> Option<Shared<shared_info>> {
-        let place = if self.machine.chooses_places() { memory::take_zeroed_frame() } else { Some(0) };
+        let place = if self.machine.auto_translated() { memory::alloc_zeroed_frame() } else { Some(0) };
         let Some(place) = place else {
             warn!("no events, no paravirtual clock: no memory is left; give the guest more");
             return None;
@@ -104,24 +104,24 @@ impl XenInterface {
     fn request_upcalls(&mut self, capabilities: &mut Capabilities, has_upcall_vectors: bool) {
         let pc = capabilities.has_emulated_platform();
         let limit = self.info.command_line.upcall_limit().ok().flatten();
-        let no_vectors = pc && capabilities.rung.is_some_and(|rung| rung <= Rung::PvDrivers);
-        let may = |way| limit.is_none_or(|limit| limit <= way) && !(no_vectors && way < UpcallLimit::Line);
+        let no_vectors = pc && capabilities.pv_level.is_some_and(|level| level <= PvLevel::PvDrivers);
+        let may = |way| limit.is_none_or(|limit| limit <= way) && !(no_vectors && way < UpcallLimit::Intx);
         let local_apic = capabilities.platform.local_apic;
-        let no_lines = Services::choose(capabilities).lines.chosen == Lines::None;
+        let no_lines = Services::choose(capabilities).irqchips.chosen == IrqChips::None;
         let (Some(_), Some(xen)) = (self.shared_info, &mut capabilities.xen) else { return };
         xen.single_shot_timer = timer::stop_xen_timers(0);
         xen.callback_vector =
             may(UpcallLimit::Vector) && offers_callback_vector(xen) && upcall::set_vector().is_ok();
-        if !xen.callback_vector && may(UpcallLimit::OwnVector) && has_upcall_vectors && local_apic {
+        if !xen.callback_vector && may(UpcallLimit::PerCpuVector) && has_upcall_vectors && local_apic {
             // The vector is one of the local APIC's, which has to be on.
             apic::init(self.machine);
-            xen.upcall_vector = upcall::set_own_vector(0).is_ok();
+            xen.upcall_vector = upcall::set_percpu_vector(0).is_ok();
         }
         let ask_for_line =
-            pc && !xen.callback_vector && !xen.upcall_vector && may(UpcallLimit::Line) && !no_lines;
-        self.callback_line = if ask_for_line { upcall::set_line() } else { None };
-        xen.callback_line = self.callback_line.is_some();
-        if !xen.callback_vector && self.callback_line.is_none() {
+            pc && !xen.callback_vector && !xen.upcall_vector && may(UpcallLimit::Intx) && !no_lines;
+        self.callback_intx = if ask_for_line { upcall::set_intx() } else { None };
+        xen.callback_intx = self.callback_intx.is_some();
+        if !xen.callback_vector && self.callback_intx.is_none() {
             // Without a callback the toolstack takes an HVM domain for one that has no PV drivers, and
             // neither asks it to shut down nor tells it of a cancelled suspend. Xen refuses this in PV
             // domains, of which the toolstack knows.
@@ -131,7 +131,7 @@ impl XenInterface {
 
     /// Opens xenstore's ring.
     fn open_xenstore(&self) {
-        if let Some(frame) = self.info.store.and_then(|ring| self.machine.guest_frame(ring.mfn)) {
+        if let Some(frame) = self.info.store.and_then(|ring| self.machine.mfn_to_pfn(ring.mfn)) {
             xenstore::init(frame);
         }
     }
@@ -145,10 +145,10 @@ fn offers_callback_vector(xen: &XenCapabilities) -> bool {
 /// it. Apart from [`XenInterface::bring_up`], as the console is in use before.
 pub(crate) fn map_rings(machine: &dyn Machine, info: &BootInfo) {
     for ring in [info.console, info.store].into_iter().flatten() {
-        let frame = machine.guest_frame(ring.mfn);
-        let mapped = frame.map(|frame| machine.map_special_page(frame * PAGE_SIZE, &mut Frames));
+        let frame = machine.mfn_to_pfn(ring.mfn);
+        let mapped = frame.map(|frame| machine.ioremap_page(frame * PAGE_SIZE, &mut Frames));
         if !matches!(mapped, Some(Ok(()))) {
-            panic::give_up(&"a ring that the toolstack set up cannot be mapped");
+            panic::abort_boot(&"a ring that the toolstack set up cannot be mapped");
         }
     }
 }

@@ -6,7 +6,7 @@ use core::future::Future;
 
 use embassy_time::{Duration, Timer};
 use log::{info, warn};
-use prism_executor::request::Request as Asked;
+use prism_executor::request::Request as Pending;
 use xen::control::{self, Request, SHUTDOWN, Shutdown};
 use xen::xenstore::{Client, Result};
 
@@ -17,42 +17,43 @@ use crate::power;
 const FEATURES: [&str; 2] = ["control/feature-poweroff", "control/feature-reboot"];
 
 /// Time that an application has to end when it has been told to.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE_PERIOD: Duration = Duration::from_secs(10);
 
 /// What has been asked for, and who wants to know.
-static ASKED: Asked<Ending> = Asked::new();
+static REQUEST: Pending<ShutdownAction> = Pending::new();
 
 /// How the domain is to end.
 #[derive(Clone, Copy)]
-enum Ending {
-    Off,
-    Again,
+enum ShutdownAction {
+    PowerOff,
+    Reboot,
 }
 
-/// Waits until the domain is asked to end. Whoever waits has [`GRACE`] to do so; who drops this does not.
-pub(crate) fn asked_to_end() -> impl Future<Output = ()> + Send {
-    ASKED.wait()
+/// Waits until the domain is asked to end. Whoever waits has [`GRACE_PERIOD`] to do so; who drops this does
+/// not.
+pub(crate) fn shutdown_requested() -> impl Future<Output = ()> + Send {
+    REQUEST.wait()
 }
 
 /// Ends as was asked, or by switching off; a debugging QEMU gets `status` as its exit status.
 pub(crate) fn end(status: u8) -> ! {
-    match ASKED.asked() {
-        Some(Ending::Again) => power::reboot(),
+    match REQUEST.asked() {
+        Some(ShutdownAction::Reboot) => power::reboot(),
         _ => power::off_with(status),
     }
 }
 
 /// Ends at once if nobody waits for that, or else when they had time for it.
-async fn end_in_time(ending: Ending) {
-    if ASKED.ask(ending) {
-        Timer::after(GRACE).await;
-        warn!("the application did not end within {} s", GRACE.as_secs());
+async fn shut_down(action: ShutdownAction) {
+    if REQUEST.ask(action) {
+        Timer::after(GRACE_PERIOD).await;
+        warn!("the application did not end within {} s", GRACE_PERIOD.as_secs());
     }
     end(0)
 }
 
 /// Carries out the toolstack's requests, for ever, or until xenstored refuses.
-pub(crate) async fn obey(store: &'static Client) {
+pub(crate) async fn serve(store: &'static Client) {
     let Err(error) = xenstore::persist(store, async || watch(store).await).await;
     warn!("requests to shut down will not be heard: {error}");
 }
@@ -70,7 +71,12 @@ async fn watch(store: &Client) -> Result<Infallible> {
             Request::None => {}
             Request::Taken(request) => {
                 info!("the toolstack asks for: {request}");
-                end_in_time(if request == Shutdown::Reboot { Ending::Again } else { Ending::Off }).await;
+                shut_down(if request == Shutdown::Reboot {
+                    ShutdownAction::Reboot
+                } else {
+                    ShutdownAction::PowerOff
+                })
+                .await;
             }
             Request::Unknown(request) => {
                 warn!("{SHUTDOWN}: {request:?} is not supported, and left alone; ask for poweroff or reboot");

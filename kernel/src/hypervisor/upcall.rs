@@ -13,9 +13,9 @@ pub(crate) fn set_vector() -> Result<(), Errno> {
     unsafe { hvm::set_callback_vector(&Hypervisor, prism_arch::traps::EVENT_VECTOR) }
 }
 
-/// Has events of `vcpu`, which is the one that calls, delivered by a vector of its local APIC, which is switched
-/// on.
-pub(crate) fn set_own_vector(vcpu: u32) -> Result<(), Errno> {
+/// Has events of `vcpu`, which is the one that calls, delivered by a vector of its local APIC, which is
+/// switched on.
+pub(crate) fn set_percpu_vector(vcpu: u32) -> Result<(), Errno> {
     // SAFETY: the interrupt table has a handler for the vector that ends the interrupt, and returns
     // with interrupts off.
     unsafe { hvm::set_upcall_vector(&Hypervisor, vcpu, prism_arch::apic::WAKE_VECTOR) }
@@ -23,7 +23,7 @@ pub(crate) fn set_own_vector(vcpu: u32) -> Result<(), Errno> {
 
 /// Has events delivered by an interrupt line, and returns it: the line of Xen's platform device, or one that
 /// nobody has if firmware gave that none.
-pub(crate) fn set_line() -> Option<u8> {
+pub(crate) fn set_intx() -> Option<u8> {
     /// Register of the line that firmware gave a device.
     const LINE: u8 = 0x3c;
     /// Free on every PC.

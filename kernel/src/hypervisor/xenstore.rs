@@ -70,7 +70,7 @@ pub(crate) fn pump(ring: SharedRing) -> impl Future<Output = ()> {
 /// Time that xenstored is given to answer what the boot waits for.
 const TIMEOUT: u64 = 5_000_000_000;
 /// How long one wait for it may last, in nanoseconds.
-const NAP: u64 = 10_000_000;
+const POLL_INTERVAL: u64 = 10_000_000;
 
 /// Does some work before there are tasks, moving the ring itself. `None` if that took longer than xenstored
 /// is given.
@@ -89,7 +89,7 @@ pub(crate) fn run_at_boot<T>(client: &Client, port: Port, work: impl Future<Outp
             return None;
         }
         if !pumped.progress {
-            crate::hypervisor::event::nap(port, NAP);
+            crate::hypervisor::event::poll_port(port, POLL_INTERVAL);
         }
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Interrupt lines of devices, for tasks: an interrupt is awaited. They arrive at the vCPU that boots;
-//! devices may share one.
+//! Interrupts of a PC's devices. A task awaits one as it awaits an event channel.
+//!
+//! They arrive at the vCPU that boots. Devices may share an interrupt line: each waits for all interrupts of
+//! it.
 
 pub(crate) mod apic;
 mod router;
@@ -8,70 +10,71 @@ mod router;
 use embassy_futures::select::select;
 use embassy_time::{Duration, Timer};
 use log::debug;
-use prism_arch::lines;
+use prism_arch::irq as arch;
 use prism_boot::firmware::controllers::{self, Signal};
 use prism_drivers::hal::Interrupt;
 use prism_drivers::irq::pic;
-use prism_executor::lines::{Arrivals, Lines};
+use prism_executor::irq::{IrqEvents, IrqTable};
 use spin::Once;
 
 use crate::ports::CpuPorts;
 use crate::time;
-pub(crate) use router::{Ways, find};
+pub(crate) use router::{IrqRouter, find};
 
 // The crates that know of the 8259s do not know each other.
 const _: () = assert!(
-    controllers::PIC_LINES == lines::PIC_LINES
-        && pic::VECTORS[0] == lines::FIRST_VECTOR
-        && pic::VECTORS[1] == lines::FIRST_VECTOR + 8
+    controllers::PIC_IRQS == arch::PIC_IRQS
+        && pic::VECTORS[0] == arch::FIRST_VECTOR
+        && pic::VECTORS[1] == arch::FIRST_VECTOR + 8
 );
 
-/// The places where interrupts arrive.
-static PLACES: Lines<{ lines::LINES }> = Lines::new();
-static WAYS: Once<Ways> = Once::new();
+/// Where interrupts are counted. Each IRQ that was opened has a slot, and a vector of its own.
+static SLOTS: IrqTable<{ arch::IRQS }> = IrqTable::new();
+static ROUTER: Once<IrqRouter> = Once::new();
 
-/// Has lines arrive by these ways.
-pub(crate) fn init(ways: Ways) {
-    WAYS.call_once(|| ways);
+/// Routes interrupts by `router` from now on.
+pub(crate) fn init(router: IrqRouter) {
+    ROUTER.call_once(|| router);
 }
 
 /// Takes every interrupt that has arrived, and wakes the tasks that wait for them; how many there were.
 pub(crate) fn take_all() -> u64 {
-    PLACES.take_all(lines::take, |place, count| {
-        // Told seldom: most of all one wants to know whether they go on.
+    SLOTS.take_all(arch::take, |slot, count| {
+        // At powers of two, so that the log stays short: it shows whether interrupts go on.
         if count.is_power_of_two()
-            && let Some(ways) = WAYS.get()
+            && let Some(router) = ROUTER.get()
         {
-            debug!("{}: interrupt {count}", ways.name(place));
+            debug!("{}: interrupt {count}", router.name(slot));
         }
-        if usize::from(place) < lines::PIC_LINES {
-            pic::end(&CpuPorts, place);
+        if usize::from(slot) < arch::PIC_IRQS {
+            pic::end(&CpuPorts, slot);
         }
     })
 }
 
-/// A line that is open for good, as one of its devices sees it.
-pub(crate) struct Line(Arrivals<'static>);
+/// An interrupt line that is open for good, as one of its devices sees it.
+pub(crate) struct Irq(IrqEvents<'static>);
 
-impl Line {
-    /// Opens line `number`; `signal` is what counts there, if that is known. `None` if there is no such line.
+impl Irq {
+    /// Opens IRQ `number`; `signal` is its trigger and polarity, if those are known. `None` if it cannot
+    /// arrive.
     pub(crate) fn open(number: u32, signal: Option<Signal>) -> Option<Self> {
-        let place = PLACES.get(WAYS.get()?.open(number, signal)?)?;
-        Some(Self(Arrivals::new(Some(place))))
+        let slot = SLOTS.get(ROUTER.get()?.open(number, signal)?)?;
+        Some(Self(IrqEvents::new(Some(slot))))
     }
 
-    /// The line of a device that has none: whoever waits for it looks at the device now and then.
-    pub(crate) fn silent() -> Self {
-        Self(Arrivals::new(None))
+    /// The IRQ of a device that has none: its driver polls.
+    pub(crate) fn none() -> Self {
+        Self(IrqEvents::new(None))
     }
 
-    /// Opens a line that firmware gave a PCI function.
+    /// Opens the IRQ that firmware gave a PCI function.
     pub(crate) fn of_function(number: u8) -> Option<Self> {
         Self::open(number.into(), None)
     }
 }
 
-impl Interrupt for Line {
+impl Interrupt for Irq {
     async fn wait(&self, limit: u64) {
         select(self.0.next(), Timer::after(Duration::from_nanos(limit))).await;
     }

@@ -1,19 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interrupt controllers that lines arrive by, each the [way](prism_boot::lines) that was chosen for it.
+//! Which interrupt controller each IRQ comes through: the [route](prism_boot::irq) is decided on a
+//! host-tested side.
 
 use alloc::format;
 use alloc::string::{String, ToString};
 
 use log::warn;
-use prism_arch::lines::{FIRST_VECTOR, LINES, PIC_LINES};
+use prism_arch::irq::{FIRST_VECTOR, IRQS, PIC_IRQS};
 use prism_boot::firmware::controllers::{Controllers, Input, Polarity, Signal, Trigger};
-use prism_boot::lines::{self, Places, Way};
-use prism_boot::services::Lines;
+use prism_boot::irq::{self, IrqRoute, IrqSlots};
+use prism_boot::services::IrqChips;
 use prism_drivers::irq::io_apic::{self, IoApic, Route};
 use prism_drivers::irq::pic;
 use spin::Mutex;
 
-use super::PLACES;
+use super::SLOTS;
 use crate::irq::apic;
 use crate::memory::registers::{self, MappedRegisters};
 use crate::ports::CpuPorts;
@@ -34,56 +35,58 @@ pub(crate) fn find(controllers: &Controllers) -> IoApics {
     placed.collect()
 }
 
-/// By what lines arrive.
-pub(crate) struct Ways {
-    chosen: Lines,
+/// Leads interrupts from devices to slots, through the interrupt controllers that were chosen.
+pub(crate) struct IrqRouter {
+    chosen: IrqChips,
     controllers: Controllers,
     io_apics: IoApics,
-    led: Mutex<Places<{ LINES - PIC_LINES }>>,
+    routed: Mutex<IrqSlots<{ IRQS - PIC_IRQS }>>,
 }
 
-impl Ways {
-    /// As it was `chosen`; the local APIC is in use if that has I/O APICs in it.
-    pub(crate) fn new(chosen: Lines, controllers: Controllers, io_apics: IoApics) -> Self {
-        Self { chosen, controllers, io_apics, led: Mutex::default() }
+impl IrqRouter {
+    /// Routes through the `chosen` controllers. The local APIC is in use if I/O APICs are among them.
+    pub(crate) fn new(chosen: IrqChips, controllers: Controllers, io_apics: IoApics) -> Self {
+        Self { chosen, controllers, io_apics, routed: Mutex::default() }
     }
 
-    /// The place at which interrupts of line `number` arrive from now on; `None` if they cannot. What counts
-    /// as a signal is what the line's device tells, else what firmware does.
+    /// Opens IRQ `number` and returns its slot; `None` if it cannot arrive. Trigger and polarity are what
+    /// the device tells, else what firmware does.
     pub(super) fn open(&self, number: u32, signal: Option<Signal>) -> Option<usize> {
-        match lines::way(self.chosen, &self.controllers, number, signal)? {
-            Way::Pic(line) => Some(open_pic(line)),
-            Way::IoApic(input) => self.led.lock().of(input.number, |place| self.lead(input, place).is_some()),
+        match irq::route(self.chosen, &self.controllers, number, signal)? {
+            IrqRoute::Pic(line) => Some(open_pic(line)),
+            IrqRoute::IoApic(input) => {
+                self.routed.lock().of(input.number, |slot| self.route(input, slot).is_some())
+            }
         }
     }
 
-    /// What leads to a place, in words.
-    pub(super) fn name(&self, place: u8) -> String {
-        match self.led.lock().input(place.into()) {
+    /// The controller's input that leads to a slot, for the log.
+    pub(super) fn name(&self, slot: u8) -> String {
+        match self.routed.lock().input(slot.into()) {
             Some(input) => format!("I/O APIC, input {input}"),
-            None => format!("8259, line {place}"),
+            None => format!("8259, line {slot}"),
         }
     }
 
-    /// Leads an input to a place, if there is such an input.
-    fn lead(&self, input: Input, place: usize) -> Option<()> {
-        let place = u8::try_from(place).ok()?;
+    /// Leads an input of an I/O APIC to a slot, if there is such an input.
+    fn route(&self, input: Input, slot: usize) -> Option<()> {
+        let slot = u8::try_from(slot).ok()?;
         let route = Route {
-            vector: place.checked_add(FIRST_VECTOR)?,
+            vector: slot.checked_add(FIRST_VECTOR)?,
             apic_id: u8::try_from(apic::get()?.own_id()).ok()?,
             level: input.signal.trigger == Trigger::Level,
             low: input.signal.polarity == Polarity::Low,
         };
         self.io_apics.lead(input.number, route).then(|| {
-            // What came before this is still noted.
-            PLACES.open(place);
+            // An interrupt that came between the two is still found: its stub has noted it.
+            SLOTS.open(slot);
         })
     }
 }
 
-/// Opens a line of the 8259s.
+/// Opens an IRQ of the 8259s.
 fn open_pic(line: u8) -> usize {
-    if PLACES.open(line) {
+    if SLOTS.open(line) {
         if let Some(apic) = apic::get() {
             apic.let_pic_through();
         }

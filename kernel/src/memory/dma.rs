@@ -27,7 +27,7 @@ impl Pages {
         let count = bytes.div_ceil(PAGE) as u64;
         let mut pages = Vec::new();
         pages.try_reserve_exact(count as usize).ok()?;
-        let address = memory::take_zeroed(count * PAGE_SIZE)?;
+        let address = memory::alloc_zeroed(count * PAGE_SIZE)?;
         let places = (0..count).map(|page| address + page * PAGE_SIZE);
         // SAFETY: a frame of ours, mapped at its own address, page aligned, and used through this value
         // only, for good.

@@ -56,7 +56,7 @@ impl EarlyFrames {
 }
 
 impl FrameSource for EarlyFrames {
-    fn take_frame(&mut self, limit: u64) -> Option<u64> {
+    fn alloc_frame(&mut self, limit: u64) -> Option<u64> {
         self.take(PAGE_SIZE, limit).map(PhysRange::start)
     }
 }
@@ -67,20 +67,20 @@ static FRAMES: Mutex<Option<FrameAllocator<&'static mut [u64]>>> = Mutex::new(No
 pub(crate) struct Frames;
 
 impl FrameSource for Frames {
-    fn take_frame(&mut self, limit: u64) -> Option<u64> {
+    fn alloc_frame(&mut self, limit: u64) -> Option<u64> {
         let mut frames = FRAMES.lock();
         frames.as_mut()?.allocate_below(1, 1, FrameNumber::of(limit)).map(FrameNumber::address)
     }
 }
 
 /// Takes a frame for a page of its own, and zeroes it; returns its address.
-pub(crate) fn take_zeroed_frame() -> Option<u64> {
-    take_zeroed(PAGE_SIZE)
+pub(crate) fn alloc_zeroed_frame() -> Option<u64> {
+    alloc_zeroed(PAGE_SIZE)
 }
 
 /// Takes `bytes` of memory in one piece, whole frames, and zeroes them; returns their address. Not the last
 /// frames: those are left to the heap and to page tables.
-pub(crate) fn take_zeroed(bytes: u64) -> Option<u64> {
+pub(crate) fn alloc_zeroed(bytes: u64) -> Option<u64> {
     let count = bytes.div_ceil(PAGE_SIZE);
     let start = FRAMES.lock().as_mut()?.allocate_spare(count, 1)?.address();
     let place = core::ptr::with_exposed_provenance_mut::<u8>(start as usize);
@@ -90,17 +90,17 @@ pub(crate) fn take_zeroed(bytes: u64) -> Option<u64> {
 }
 
 /// Takes a frame whose address is below `limit`.
-pub(crate) fn take_frame_below(limit: u64) -> Option<u64> {
-    Frames.take_frame(limit)
+pub(crate) fn alloc_frame_below(limit: u64) -> Option<u64> {
+    Frames.alloc_frame(limit)
 }
 
-/// Gives back a frame that [`take_zeroed_frame`] or [`take_frame_below`] took.
-pub(crate) fn give_frame_back(address: u64) {
-    give_back(address, PAGE_SIZE);
+/// Gives back a frame that [`alloc_zeroed_frame`] or [`alloc_frame_below`] took.
+pub(crate) fn free_frame(address: u64) {
+    free(address, PAGE_SIZE);
 }
 
-/// Gives back what [`take_zeroed`] took.
-pub(crate) fn give_back(address: u64, bytes: u64) {
+/// Gives back what [`alloc_zeroed`] took.
+pub(crate) fn free(address: u64, bytes: u64) {
     if let Some(frames) = FRAMES.lock().as_mut() {
         // Fails only for a frame that is free already, which would be a bug of the caller's: the
         // allocator is left as it is.

@@ -16,9 +16,9 @@ use crate::memory::Frames;
 use crate::ports::CpuPorts;
 
 /// What registers are mapped with, once the kernel runs.
-static SURFACE: Once<Surface> = Once::new();
+static MAPPER: Once<MmioMapper> = Once::new();
 
-struct Surface {
+struct MmioMapper {
     machine: &'static dyn Machine,
     memory: &'static MemoryMap,
     /// Where addresses end that a CPU and a pointer reach.
@@ -58,7 +58,7 @@ impl NarrowRegisters for MappedRegisters {
 /// Remembers what registers are mapped with.
 pub(crate) fn init(machine: &'static dyn Machine, memory: &'static MemoryMap) {
     let limit = reach(cpuid::physical_address_bits());
-    SURFACE.call_once(|| Surface { machine, memory, limit });
+    MAPPER.call_once(|| MmioMapper { machine, memory, limit });
 }
 
 /// Why registers cannot be mapped.
@@ -103,9 +103,9 @@ pub(crate) fn of_function(function: &Function, index: u8, length: u64) -> Result
 /// Maps the registers at `address`. Firmware, devices and the command line say where registers are, and may
 /// be wrong: whatever they say is an error at worst.
 pub(crate) fn map(address: u64, length: u64) -> Result<MappedRegisters, Error> {
-    let Surface { machine, memory, limit } = SURFACE.get().ok_or(Error::TooEarly)?;
+    let MmioMapper { machine, memory, limit } = MAPPER.get().ok_or(Error::TooEarly)?;
     for page in pages(address, length, *limit, memory).map_err(Error::Unfit)? {
-        machine.map_special_page(page, &mut Frames).map_err(Error::Map)?;
+        machine.ioremap_page(page, &mut Frames).map_err(Error::Map)?;
     }
     // SAFETY: just mapped, for good; not memory of ours.
     Ok(MappedRegisters(unsafe { DeviceRegisters::at(address, length as usize) }))

@@ -32,11 +32,11 @@ pub(crate) fn set_paravirtual(numbers: &[u32]) {
 }
 
 /// The interface of one more card; `None` if there cannot be so many.
-pub(crate) fn add_card() -> Option<Arc<Interface>> {
+pub(crate) fn add_nic() -> Option<Arc<Interface>> {
     SLOTS.add_card()
 }
 
 /// It is known which interfaces there are at boot.
-pub(crate) fn settle() {
+pub(crate) fn scan_complete() {
     SLOTS.settle();
 }

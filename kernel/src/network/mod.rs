@@ -43,7 +43,7 @@ static BEGUN: AtomicBool = AtomicBool::new(false);
 /// The stack on interface `index`, once it has an address.
 pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'static>, NetworkError> {
     let addressing = context.command_line().addressing(index).map_err(NetworkError::CommandLine)?;
-    let bus = context.surroundings.services.network.chosen;
+    let bus = context.environment.services.network.chosen;
     if !BEGUN.swap(true, Ordering::AcqRel) {
         devices::spawn_network(bus, context.command_line())
             .inspect_err(|_| BEGUN.store(false, Ordering::Release))?;
@@ -56,7 +56,7 @@ pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'stati
             let properties = with_timeout(CONNECTION, interface.connected());
             let properties = properties.await.map_err(|_| NetworkError::NoConnection)?;
             if bus == DeviceBus::Xenbus {
-                devices::emulated::take_cards_away();
+                devices::emulated::unplug_nics();
             }
             claim.keep(stack::start(Arc::clone(&interface), properties, &addressing).await?)
         }

@@ -163,11 +163,11 @@ struct Mapped(&'static dyn Machine);
 
 impl Pages for Mapped {
     fn take(&self) -> Option<u64> {
-        memory::take_zeroed(PAGE_SIZE + STACK_BYTES)
+        memory::alloc_zeroed(PAGE_SIZE + STACK_BYTES)
     }
 
     fn give_back(&self, start: u64) {
-        memory::give_back(start, PAGE_SIZE + STACK_BYTES);
+        memory::free(start, PAGE_SIZE + STACK_BYTES);
     }
 
     fn guard(&self, start: u64) -> bool {

@@ -6,9 +6,9 @@
 //! ends its sleep, and is then found in memory, where the task that waits for it is looked up.
 //!
 //! A task stays on the vCPU that it was started on. Whoever wakes it from another one puts it into that
-//! one's queue, and rings its bell if it sleeps.
+//! one's queue, and rings its kick if it sleeps.
 
-mod storage;
+mod task_pool;
 
 use alloc::boxed::Box;
 use core::any::type_name;
@@ -28,12 +28,12 @@ use prism_executor::spin::{Credit, LIMIT, Watch};
 use prism_executor::timers::Timers;
 use spin::Once;
 
-use storage::{Places, try_box};
+use task_pool::{TaskPool, try_box};
 
 use crate::console::nmi;
 use crate::hypervisor::event;
 use crate::irq;
-use crate::task::kick::Bell;
+use crate::task::kick::VcpuKick;
 use crate::time::alarm::Alarm;
 use crate::time::{self, timer};
 
@@ -42,7 +42,7 @@ use crate::time::{self, timer};
 const LONG_POLL: u64 = 1 << 28;
 
 /// Where events do not interrupt, they are looked for once in so many nanoseconds.
-const POLL: u64 = 1_000_000;
+const EVENT_POLL: u64 = 1_000_000;
 
 /// Polls that took too long, since boot.
 static LONG_POLLS: AtomicU64 = AtomicU64::new(0);
@@ -51,7 +51,7 @@ static LONG_POLLS: AtomicU64 = AtomicU64::new(0);
 static SPINS: AtomicU64 = AtomicU64::new(0);
 
 /// The places of all tasks.
-static PLACES: Places<Task> = Places::new();
+static TASKS: TaskPool<Task> = TaskPool::new();
 
 /// The vCPUs that run tasks, by number.
 static CORES: [Once<Box<Core>>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
@@ -66,7 +66,7 @@ struct Core {
     /// What its tasks are polled for.
     credit: Credit,
     /// What ends its sleep. Without one it does not sleep while other vCPUs run.
-    bell: Option<Bell>,
+    vcpu_kick: Option<VcpuKick>,
 }
 
 // SAFETY: what is not `Sync` is the executor. It is polled by its own vCPU only, from `run`; other
@@ -87,7 +87,7 @@ impl Core {
     fn start<F: Future<Output = ()> + 'static>(&'static self, future: F) -> Result<(), SpawnError> {
         let future = Box::into_pin(try_box(future)?);
         let task = Task { future, name: type_name::<F>(), core: self, watch: Watch::new(&self.credit) };
-        let token = PLACES.take(task)?;
+        let token = TASKS.take(task)?;
         self.tasks.fetch_add(1, Ordering::Relaxed);
         self.executor.spawner().make_send().spawn(token);
         Ok(())
@@ -103,8 +103,8 @@ impl Core {
 
     /// Ends its sleep, or keeps it from falling asleep.
     fn kick(&self) {
-        if let (Kick::Needed, Some(bell)) = (self.sleep.kick(), &self.bell) {
-            bell.ring();
+        if let (Kick::Needed, Some(kick)) = (self.sleep.kick(), &self.vcpu_kick) {
+            kick.send();
         }
     }
 
@@ -115,8 +115,8 @@ impl Core {
             (Rest::Until(at), Some(alarm)) => alarm.set(at),
             (Rest::Until(_), None) | (Rest::Awake, _) => return cpu::relax(),
         }
-        if let Some(bell) = &self.bell {
-            bell.listen();
+        if let Some(kick) = &self.vcpu_kick {
+            kick.arm();
         }
         self.sleep.sleep(nmi::is_deferred, || machine.idle());
         self.credit.rested();
@@ -178,7 +178,7 @@ unsafe impl Send for Task {}
 
 impl Task {
     /// Looks at what a poll cost that took so many ticks.
-    fn judge(&mut self, ticks: u64) {
+    fn account_poll(&mut self, ticks: u64) {
         if ticks > LONG_POLL {
             LONG_POLLS.fetch_add(1, Ordering::Relaxed);
             log::debug!("a task kept the vCPU for long; let it call yield_now now and then: {}", self.name);
@@ -198,7 +198,7 @@ impl Future for Task {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let start = cpu::timestamp();
         let result = self.future.as_mut().poll(context);
-        self.judge(cpu::timestamp().saturating_sub(start));
+        self.account_poll(cpu::timestamp().saturating_sub(start));
         if result.is_ready() {
             self.core.tasks.fetch_sub(1, Ordering::Relaxed);
         }
@@ -279,9 +279,9 @@ pub(crate) fn running() -> impl Iterator<Item = u32> {
     Core::all().map(|(number, _)| number)
 }
 
-/// Makes the vCPU that calls one that tasks can be started on. Its `bell` ends its sleep when another
+/// Makes the vCPU that calls one that tasks can be started on. Its `kick` ends its sleep when another
 /// one wakes a task of its.
-pub(crate) fn init(bell: Option<Bell>) {
+pub(crate) fn init(vcpu_kick: Option<VcpuKick>) {
     let number = vcpu::number();
     if let Some(core) = CORES.get(number as usize) {
         core.call_once(|| {
@@ -290,7 +290,7 @@ pub(crate) fn init(bell: Option<Bell>) {
                 sleep: Sleep::new(),
                 tasks: AtomicU32::new(0),
                 credit: Credit::new(),
-                bell,
+                vcpu_kick,
             })
         });
     }
@@ -304,7 +304,7 @@ pub(crate) fn run(machine: &dyn Machine, timer: Timer, upcall: Upcall) -> ! {
     loop {
         nmi::report_deferred();
         if !round(&Own(core)) {
-            let latest = (upcall == Upcall::Polling).then(|| time::nanoseconds() + POLL);
+            let latest = (upcall == Upcall::Polling).then(|| time::nanoseconds() + EVENT_POLL);
             core.sleep(machine, &mut alarm, latest);
         }
     }

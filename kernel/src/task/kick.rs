@@ -7,15 +7,15 @@ use prism_arch::vcpu;
 use crate::hypervisor::event::EventChannel;
 use crate::irq::apic;
 
-/// The bell of a vCPU, rung by others.
-pub(crate) enum Bell {
+/// How other vCPUs kick one.
+pub(crate) enum VcpuKick {
     /// An event channel to the vCPU.
     Events(EventChannel),
     /// An interrupt of the local APIC with this number.
     Interrupt(u32),
 }
 
-impl Bell {
+impl VcpuKick {
     /// One for the vCPU that calls, which takes events if `events` is set.
     ///
     /// # Errors
@@ -29,7 +29,7 @@ impl Bell {
     }
 
     /// Ends the vCPU's sleep, or keeps it from falling asleep.
-    pub(crate) fn ring(&self) {
+    pub(crate) fn send(&self) {
         match self {
             // Cannot fail: the channel is ours, and open.
             Self::Events(channel) => drop(channel.notify()),
@@ -42,8 +42,8 @@ impl Bell {
         }
     }
 
-    /// Lets it end the next sleep. For the vCPU whose bell it is.
-    pub(crate) fn listen(&self) {
+    /// Lets it end the next sleep. For the vCPU whose kick it is.
+    pub(crate) fn arm(&self) {
         if let Self::Events(channel) = self {
             channel.take_and_open();
         }

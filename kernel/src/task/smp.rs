@@ -25,19 +25,19 @@ use crate::hypervisor::{event, upcall, xenstore};
 use crate::irq::apic;
 use crate::memory::{self, Frames};
 use crate::task::executor;
-use crate::task::kick::Bell;
+use crate::task::kick::VcpuKick;
 use crate::time::{self, Deadline, clocks, timer};
 
 /// How long a vCPU may take to arrive, in nanoseconds.
-const PATIENCE: u64 = 5_000_000_000;
+const STARTUP_TIMEOUT: u64 = 5_000_000_000;
 /// How long a CPU is given to reset, in nanoseconds (SDM volume 3, 9.4.4).
-const RESET: u64 = 10_000_000;
+const RESET_TIME: u64 = 10_000_000;
 /// Real mode ends here.
 const REAL_MODE_END: u64 = 1 << 20;
 
 /// What vCPUs run on, and with.
 #[derive(Clone, Copy)]
-pub(crate) struct Surface {
+pub(crate) struct SmpConfig {
     /// The machine.
     pub(crate) machine: &'static dyn Machine,
     /// Xen's page, if events are used.
@@ -48,7 +48,7 @@ pub(crate) struct Surface {
     pub(crate) timer: Timer,
 }
 
-static SURFACE: Once<Surface> = Once::new();
+static CONFIG: Once<SmpConfig> = Once::new();
 
 /// Why a vCPU is not used.
 enum Unused {
@@ -92,21 +92,21 @@ pub(crate) fn take_events(page: Shared<shared_info>) {
 
 /// Makes the vCPU that boots one that runs tasks, and starts the `others`, if they can wake it; says of those
 /// that don't start why.
-pub(crate) fn init(surface: Surface, acpi: &Acpi, others: &[u32]) {
-    SURFACE.call_once(|| surface);
-    let bell = if others.is_empty() { None } else { bell(surface) };
-    let others = vcpus::startable(others, bell.is_some());
-    executor::init(bell);
+pub(crate) fn init(config: SmpConfig, acpi: &Acpi, others: &[u32]) {
+    CONFIG.call_once(|| config);
+    let kick = if others.is_empty() { None } else { vcpu_kick(config) };
+    let others = vcpus::startable(others, kick.is_some());
+    executor::init(kick);
     let mut starter = Starter::Xen;
     for &number in others {
-        if let Err(reason) = start(surface, acpi, &mut starter, number) {
+        if let Err(reason) = start(config, acpi, &mut starter, number) {
             log::warn!("vCPU {number} is not used: {reason}");
             // What one lacks the next ones lack too.
             break;
         }
     }
     if let Starter::Apic { page } = starter {
-        memory::give_frame_back(page);
+        memory::free_frame(page);
     }
 }
 
@@ -131,9 +131,9 @@ pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
 }
 
 /// What others wake the vCPU that calls by.
-fn bell(surface: Surface) -> Option<Bell> {
-    let bell = Bell::new(surface.page.is_some());
-    bell.inspect_err(|errno| log::warn!("vCPU {} cannot be woken ({errno})", vcpu::number())).ok()
+fn vcpu_kick(config: SmpConfig) -> Option<VcpuKick> {
+    let kick = VcpuKick::new(config.page.is_some());
+    kick.inspect_err(|errno| log::warn!("vCPU {} cannot be woken ({errno})", vcpu::number())).ok()
 }
 
 /// Who starts vCPUs.
@@ -147,16 +147,16 @@ enum Starter {
     },
 }
 
-fn start(surface: Surface, acpi: &Acpi, starter: &mut Starter, number: u32) -> Result<(), Unused> {
-    add_memory(surface.machine, number)?;
-    if let Some(page) = surface.page {
-        add_events(surface.machine, page, number)?;
+fn start(config: SmpConfig, acpi: &Acpi, starter: &mut Starter, number: u32) -> Result<(), Unused> {
+    add_memory(config.machine, number)?;
+    if let Some(page) = config.page {
+        add_events(config.machine, page, number)?;
     }
     if matches!(starter, Starter::Xen) {
-        match surface.machine.start(number) {
+        match config.machine.start_vcpu(number) {
             // Those that firmware has run before us are not Xen's to start any more.
             Err(StartError::Refused(errno)) if errno.is_unsupported() || errno == Errno::EXIST => {
-                *starter = by_apic(surface.machine)?;
+                *starter = by_apic(config.machine)?;
             }
             result => result?,
         }
@@ -164,11 +164,13 @@ fn start(surface: Surface, acpi: &Acpi, starter: &mut Starter, number: u32) -> R
     if let Starter::Apic { page } = *starter {
         start_by_apic(acpi, number, page)?;
     }
-    wait(PATIENCE, || executor::running().any(|running| running == number)).then_some(()).ok_or(Unused::Late)
+    wait(STARTUP_TIMEOUT, || executor::running().any(|running| running == number))
+        .then_some(())
+        .ok_or(Unused::Late)
 }
 
 fn add_memory(machine: &dyn Machine, number: u32) -> Result<(), Unused> {
-    let memory = memory::take_zeroed(Vcpu::BYTES).ok_or(StartError::NoMemory)?;
+    let memory = memory::alloc_zeroed(Vcpu::BYTES).ok_or(StartError::NoMemory)?;
     // SAFETY: just taken, mapped at its own address, zeroed.
     let own = unsafe { Vcpu::place(number, memory) }.ok_or(StartError::NoMemory)?;
     // Before it runs for the first time: it remembers nothing that would have to be flushed.
@@ -192,11 +194,11 @@ fn add_events(machine: &dyn Machine, page: Shared<shared_info>, number: u32) -> 
 
 /// Prepares for starting CPUs by the local APICs.
 fn by_apic(machine: &dyn Machine) -> Result<Starter, Unused> {
-    if apic::get().is_none() && prism_arch::cpuid::has_local_apic() && machine.chooses_places() {
+    if apic::get().is_none() && prism_arch::cpuid::has_local_apic() && machine.auto_translated() {
         apic::init(machine);
     }
     apic::get().ok_or(Unused::Unknown)?;
-    let page = memory::take_frame_below(REAL_MODE_END).ok_or(Unused::NoLowMemory)?;
+    let page = memory::alloc_frame_below(REAL_MODE_END).ok_or(Unused::NoLowMemory)?;
     // SAFETY: just taken, below 1 MiB, and mapped at its own address; machines with a local APIC are
     // no PV domains.
     unsafe { startup::prepare(page) };
@@ -211,11 +213,11 @@ fn start_by_apic(acpi: &Acpi, number: u32, page: u64) -> Result<(), Unused> {
     let id = others.nth(number as usize - 1).ok_or(Unused::Unknown)?;
     startup::expect(number)?;
     apic.send_init(id).map_err(|_| Unused::Unknown)?;
-    wait(RESET, || false);
+    wait(RESET_TIME, || false);
     // Page numbers below 1 MiB have 8 bits. The second one is for CPUs that miss the first.
     for _ in 0..2 {
         apic.send_startup(id, (page / PAGE_SIZE) as u8).map_err(|_| Unused::Unknown)?;
-        if wait(RESET, || executor::running().any(|running| running == number)) {
+        if wait(RESET_TIME, || executor::running().any(|running| running == number)) {
             break;
         }
     }
@@ -243,8 +245,8 @@ fn legacy_info(page: Shared<shared_info>, number: u32) -> Option<Shared<vcpu_inf
 
 /// Has Xen keep the structure of a further vCPU in a page of our own.
 fn register_info(machine: &dyn Machine, number: u32) -> Result<Shared<vcpu_info>, Unused> {
-    let address = memory::take_zeroed(PAGE_SIZE).ok_or(StartError::NoMemory)?;
-    let frame = machine.machine_frame(address / PAGE_SIZE).ok_or(StartError::NoMemory)?;
+    let address = memory::alloc_zeroed(PAGE_SIZE).ok_or(StartError::NoMemory)?;
+    let frame = machine.pfn_to_mfn(address / PAGE_SIZE).ok_or(StartError::NoMemory)?;
     // SAFETY: the page is ours, used for nothing else, and never given back.
     unsafe { xen::vcpu::register_info(&Hypervisor, number, frame, 0) }.map_err(Unused::NoEvents)?;
     // SAFETY: mapped, aligned, and from now on shared with Xen, as this type says.
@@ -253,24 +255,24 @@ fn register_info(machine: &dyn Machine, number: u32) -> Result<Shared<vcpu_info>
 
 /// Called by every vCPU that [`start`] started.
 #[unsafe(no_mangle)]
-fn prism_join(number: u32) -> ! {
+fn prism_start_secondary(number: u32) -> ! {
     // Set before any vCPU was started.
-    let Some(surface) = SURFACE.get() else { prism_arch::cpu::stop() };
-    surface.machine.join(number);
-    clocks::join();
+    let Some(config) = CONFIG.get() else { prism_arch::cpu::stop() };
+    config.machine.init_vcpu(number);
+    clocks::init_vcpu();
     apic::enable_here();
-    if surface.upcall == Upcall::OwnVector && upcall::set_own_vector(number).is_err() {
+    if config.upcall == Upcall::PerCpuVector && upcall::set_percpu_vector(number).is_err() {
         log::warn!("vCPU {number}: Xen refused a vector for its events");
     }
-    if surface.timer.is_xens() {
+    if config.timer.is_xens() {
         timer::stop_xen_timers(number);
     }
-    match bell(*surface) {
-        Some(bell) => executor::init(Some(bell)),
+    match vcpu_kick(*config) {
+        Some(kick) => executor::init(Some(kick)),
         None => {
             let _ = xen::vcpu::down(&Hypervisor, number);
             prism_arch::cpu::stop()
         }
     }
-    executor::run(surface.machine, surface.timer, surface.upcall)
+    executor::run(config.machine, config.timer, config.upcall)
 }

@@ -22,11 +22,11 @@ use crate::time::{self, Source, Wall};
 static KVM: Once<u32> = Once::new();
 
 /// Has the vCPU that calls, which is not the first one, use its own clock.
-pub(crate) fn join() {
+pub(crate) fn init_vcpu() {
     if let Some(clock) = KVM.get().and_then(|base| kvm::clock(*base)) {
         time::add_vcpu(vcpu::number(), Clock::new(clock));
     }
-    time::join();
+    time::join_vcpu();
 }
 
 /// The clocks of the hypervisors beneath.
@@ -63,7 +63,7 @@ impl Clocks {
     }
 
     /// Notes them among what was found.
-    pub(crate) fn tell(&self, capabilities: &mut Capabilities) {
+    pub(crate) fn note_in(&self, capabilities: &mut Capabilities) {
         if let Some(xen) = &mut capabilities.xen {
             xen.pvclock = self.xen.is_some();
             xen.wall_clock = self.xen_wall.is_some();
@@ -82,7 +82,7 @@ impl Clocks {
             }
             Source::Timestamp { khz: khz.unwrap_or(1_000_000) }
         };
-        time::choose(match (services.clock.chosen, self.xen, self.kvm) {
+        time::set_source(match (services.clock.chosen, self.xen, self.kvm) {
             (Way::Xen, Some(clock), _) => Source::Paravirtual(clock),
             (Way::Kvm, _, Some((base, clock))) => {
                 KVM.call_once(|| base);
@@ -100,7 +100,7 @@ impl Clocks {
             WallWay::RealTimeClock => self.rtc.map(Wall::AtStart),
             WallWay::None => None,
         };
-        wall.into_iter().for_each(time::choose_wall_clock);
+        wall.into_iter().for_each(time::set_wall_clock);
     }
 }
 

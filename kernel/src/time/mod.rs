@@ -23,7 +23,7 @@ static TIME: Time<{ vcpu::MOST }> = Time::new();
 static WALL_FAILED: AtomicBool = AtomicBool::new(false);
 
 /// Uses `source` from now on.
-pub(crate) fn choose(source: Source) {
+pub(crate) fn set_source(source: Source) {
     TIME.start(source, vcpu::number(), cpu::timestamp);
 }
 
@@ -33,12 +33,12 @@ pub(crate) fn add_vcpu(number: u32, clock: Clock) {
 }
 
 /// Makes the clock of the vCPU that calls one with those of the others, while another vCPU looks at its own.
-pub(crate) fn join() {
+pub(crate) fn join_vcpu() {
     TIME.join(vcpu::number(), cpu::timestamp);
 }
 
 /// Tells the date from `wall` on.
-pub(crate) fn choose_wall_clock(wall: Wall) {
+pub(crate) fn set_wall_clock(wall: Wall) {
     TIME.choose_wall_clock(wall);
 }
 

@@ -97,16 +97,16 @@ const UPCALL: KernelOption = KernelOption {
     help: "How a domain other than a PV one is told of events, as if Xen refused what is better: by an interrupt vector, by one of each vCPU's local APIC, by an interrupt line, or not at all, so that it has to look; without it, the best there is.",
 };
 
-const RUNG: KernelOption = KernelOption {
-    name: "rung",
+const PV_LEVEL: KernelOption = KernelOption {
+    name: "pv_level",
     values: "fv, hvm, pv-drivers or pvhvm",
-    help: "Highest rung of the spectrum that a machine with an emulated platform is taken for: fv and hvm use nothing paravirtual, pv-drivers no interrupt vector for events; without it, the highest there is.",
+    help: "Highest level of paravirtualization that is used on a machine with an emulated platform: fv and hvm use nothing paravirtual, pv-drivers no interrupt vector for events; without it, the highest there is.",
 };
 
-const LINES: KernelOption = KernelOption {
-    name: "lines",
+const IRQCHIP: KernelOption = KernelOption {
+    name: "irqchip",
     values: "pic or ioapic",
-    help: "The only interrupt controllers that devices' lines may come through: the old 8259s, or the I/O APICs; without it, the 8259s for lines below 16 where there are any, else the I/O APICs.",
+    help: "The only interrupt controllers that devices' interrupts may come through: the old 8259s, or the I/O APICs; without it, the 8259s for IRQs below 16 where there are any, else the I/O APICs.",
 };
 
 pub(super) const VIRTIO_MMIO: KernelOption = KernelOption {
@@ -125,8 +125,8 @@ pub const KERNEL_OPTIONS: &[KernelOption] = &[
     NET_POLL,
     EVENTS,
     UPCALL,
-    RUNG,
-    LINES,
+    PV_LEVEL,
+    IRQCHIP,
     VIRTIO_MMIO,
     IP[0],
     IP[1],
@@ -145,6 +145,9 @@ pub const KERNEL_OPTIONS: &[KernelOption] = &[
     IP[14],
     IP[15],
 ];
+
+/// Options by the names that they had before, and have now. The old ones still work, and log a warning.
+pub(super) const OLD_NAMES: [(&str, &str); 2] = [("rung", PV_LEVEL.name), ("lines", IRQCHIP.name)];
 
 /// How much is logged; each level includes those before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -196,25 +199,25 @@ pub enum UpcallLimit {
     /// By an interrupt vector, or whatever is less.
     Vector,
     /// By an interrupt vector of each vCPU's local APIC, or whatever is less.
-    OwnVector,
+    PerCpuVector,
     /// By an interrupt line, or not at all.
-    Line,
+    Intx,
     /// Not at all.
     Polling,
 }
 
-/// The only interrupt controllers that devices' lines may come through.
+/// The only interrupt controllers that devices' interrupts may come through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LineLimit {
+pub enum IrqChipLimit {
     /// The 8259s.
     Pic,
     /// The I/O APICs.
     IoApic,
 }
 
-/// A rung of the spectrum, on a machine with an emulated platform.
+/// How much is paravirtual, on a machine with an emulated platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Rung {
+pub enum PvLevel {
     /// Everything is emulated.
     Fv,
     /// Devices and interrupts are emulated; the CPU need not be.
@@ -338,38 +341,38 @@ impl CommandLine {
     pub fn upcall_limit(&self) -> Result<Option<UpcallLimit>, ValueError<'_>> {
         self.option(UPCALL, |value| match value {
             "vector" => Some(UpcallLimit::Vector),
-            "percpu" => Some(UpcallLimit::OwnVector),
-            "intx" => Some(UpcallLimit::Line),
+            "percpu" => Some(UpcallLimit::PerCpuVector),
+            "intx" => Some(UpcallLimit::Intx),
             "poll" => Some(UpcallLimit::Polling),
             _ => None,
         })
     }
 
-    /// The only controllers of interrupt lines asked for.
+    /// The only interrupt controllers asked for.
     ///
     /// # Errors
     ///
-    /// If `lines=` names none.
-    pub fn line_limit(&self) -> Result<Option<LineLimit>, ValueError<'_>> {
-        self.option(LINES, |value| match value {
-            "pic" => Some(LineLimit::Pic),
-            "ioapic" => Some(LineLimit::IoApic),
+    /// If `irqchip=` names none.
+    pub fn irqchip_limit(&self) -> Result<Option<IrqChipLimit>, ValueError<'_>> {
+        self.option(IRQCHIP, |value| match value {
+            "pic" => Some(IrqChipLimit::Pic),
+            "ioapic" => Some(IrqChipLimit::IoApic),
             _ => None,
         })
     }
 
-    /// The highest rung asked for.
+    /// The highest level of paravirtualization asked for.
     ///
     /// # Errors
     ///
-    /// If `rung=` names no rung.
-    pub fn rung(&self) -> Result<Option<Rung>, ValueError<'_>> {
-        self.option(RUNG, |value| {
+    /// If `pv_level=` names no level.
+    pub fn pv_level(&self) -> Result<Option<PvLevel>, ValueError<'_>> {
+        self.option(PV_LEVEL, |value| {
             Some(match value {
-                "fv" => Rung::Fv,
-                "hvm" => Rung::Hvm,
-                "pv-drivers" => Rung::PvDrivers,
-                "pvhvm" => Rung::Pvhvm,
+                "fv" => PvLevel::Fv,
+                "hvm" => PvLevel::Hvm,
+                "pv-drivers" => PvLevel::PvDrivers,
+                "pvhvm" => PvLevel::Pvhvm,
                 _ => return None,
             })
         })
@@ -380,7 +383,9 @@ impl CommandLine {
         option: KernelOption,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Result<Option<T>, ValueError<'_>> {
-        self.parsed(option.name, option.values, parse)
+        let old = OLD_NAMES.iter().find(|(_, name)| *name == option.name && !self.has(name));
+        let name = old.map(|(old, _)| *old).filter(|old| self.has(old)).unwrap_or(option.name);
+        self.parsed(name, option.values, parse)
     }
 }
 

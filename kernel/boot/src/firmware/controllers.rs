@@ -11,7 +11,7 @@ pub const MOST_CPUS: usize = 256;
 pub const MOST_IO_APICS: usize = 8;
 
 /// A PC's old interrupt lines: those of its 8259s.
-pub const PIC_LINES: usize = 16;
+pub const PIC_IRQS: usize = 16;
 
 /// What firmware tells of CPUs and interrupt controllers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct Controllers {
     /// The I/O APICs.
     pub io_apics: ArrayVec<IoApic, MOST_IO_APICS>,
     /// By old line, where it arrives if that is not the input of the same number, as a rising edge.
-    overrides: [Option<Input>; PIC_LINES],
+    overrides: [Option<Input>; PIC_IRQS],
 }
 
 /// An I/O APIC.

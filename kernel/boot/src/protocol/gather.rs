@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What every door does the same way: put one claim of the loader into [`BootInfo`], or note why
+//! What every parser does the same way: put one claim of the loader into [`BootInfo`], or note why
 //! not.
 
 use crate::bytes::as_u64;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The front doors: one parser for each way to be told about the machine.
+//! Boot protocols: one parser for each way to be told about the machine.
 //!
 //! Each is `parse(memory, address)`: it reads what lies at `address` by copy and fills a
 //! [`BootInfo`](crate::BootInfo). It fails only where nothing sane can be done; whatever else is

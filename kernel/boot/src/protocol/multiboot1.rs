@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The Multiboot 1 door: the information structure of the Multiboot Specification 0.6.96, section
+//! The Multiboot 1 protocol: the information structure of the Multiboot Specification 0.6.96, section
 //! 3.3.
 
-use crate::{BootError, BootInfo, BootNote, Door, Kind, PhysMemory, bytes::Record};
+use crate::{BootError, BootInfo, BootNote, BootProtocol, Kind, PhysMemory, bytes::Record};
 
 /// What the loader leaves in EAX.
 pub const MAGIC: u32 = 0x2bad_b002;
@@ -35,7 +35,7 @@ pub fn parse(memory: &impl PhysMemory, address: u64) -> Result<BootInfo, BootErr
     const BYTES: u64 = LENGTH as u64;
     let unreadable = BootError::Unreadable { what: INFO, address, length: BYTES };
     let record = Record::<LENGTH>::read(memory, address).ok_or(unreadable)?;
-    let mut info = BootInfo::new(Door::Multiboot1);
+    let mut info = BootInfo::new(BootProtocol::Multiboot1);
     info.reserve(INFO, address, BYTES);
     let flags = record.u32(0);
     let field = |flag, offset| if flags & flag == 0 { 0 } else { u64::from(record.u32(offset)) };

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The Multiboot 2 door: the boot information of the Multiboot2 Specification 2.0, section 3.6.
+//! The Multiboot 2 protocol: the boot information of the Multiboot2 Specification 2.0, section 3.6.
 
 use crate::{
-    BootError, BootInfo, BootNote, CommandLine, Door, Kind, PhysMemory, PhysRange, Text,
+    BootError, BootInfo, BootNote, BootProtocol, CommandLine, Kind, PhysMemory, PhysRange, Text,
     bytes::{Record, as_u64},
 };
 
@@ -35,7 +35,7 @@ pub fn parse(memory: &impl PhysMemory, address: u64) -> Result<BootInfo, BootErr
     let found = Record::<8>::read(memory, address).ok_or(unreadable)?.u32(0);
     let whole = PhysRange::with_length(address, found.into()).filter(|_| (LEAST..=MOST).contains(&found));
     let whole = whole.ok_or(BootError::BadLength { what: INFO, least: LEAST, most: MOST, found })?;
-    let mut info = BootInfo::new(Door::Multiboot2);
+    let mut info = BootInfo::new(BootProtocol::Multiboot2);
     info.reserve(INFO, address, found.into());
     let mut sizes = None;
     for tag in Tags::new(memory, whole) {

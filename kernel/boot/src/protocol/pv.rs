@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The PV door: `start_info`, from Xen (`xen/include/public/xen.h`, `struct start_info` and
+//! The PV protocol: `start_info`, from Xen (`xen/include/public/xen.h`, `struct start_info` and
 //! "Start-of-day memory layout").
 //!
 //! The image asks for VIRT_BASE 0, so each virtual address in the structure is a pseudo-physical
@@ -14,8 +14,8 @@ use xen_sys::xen::{
 
 use crate::bytes::{Record, as_u64};
 use crate::{
-    BootError, BootInfo, BootNote, CommandLine, Dom0Console, Door, Kind, MAPPED_LIMIT, PAGE_SIZE, PhysMemory,
-    PhysRange, PvLayout, SharedRing, Text,
+    BootError, BootInfo, BootNote, BootProtocol, CommandLine, Dom0Console, Kind, MAPPED_LIMIT, PAGE_SIZE,
+    PhysMemory, PhysRange, PvLayout, SharedRing, Text,
 };
 
 /// Length of `start_info`.
@@ -37,7 +37,7 @@ const START_INFO: &str = "PV start info";
 /// If the structure is not readable, is not one, or says that there is no memory.
 pub fn parse(memory: &impl PhysMemory, address: u64) -> Result<BootInfo, BootError> {
     let record = read_start_info(memory, address)?;
-    let mut info = BootInfo::new(Door::Pv);
+    let mut info = BootInfo::new(BootProtocol::Pv);
     info.flags = record.u32(offset_of!(start_info, flags));
     info.privileged = info.flags & SIF_PRIVILEGED != 0;
     info.initial_domain = info.flags & SIF_INITDOMAIN != 0;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The PVH door: `hvm_start_info`, from Xen, QEMU, or any monitor that speaks the same protocol
+//! The PVH protocol: `hvm_start_info`, from Xen, QEMU, or any monitor that speaks the same protocol
 //! (`xen/include/public/arch-x86/hvm/start_info.h`, `docs/misc/pvh.pandoc`).
 
 use core::mem::offset_of;
@@ -10,7 +10,7 @@ use xen_sys::arch_x86::hvm::start_info::{
 use xen_sys::xen::{SIF_INITDOMAIN, SIF_PRIVILEGED};
 
 use crate::bytes::{Record, as_u64};
-use crate::{BootError, BootInfo, BootNote, Door, Kind, PhysMemory};
+use crate::{BootError, BootInfo, BootNote, BootProtocol, Kind, PhysMemory};
 
 /// Length of `hvm_start_info` in version 0, which has no memory map.
 const LENGTH_V0: usize = offset_of!(hvm_start_info, memmap_paddr);
@@ -30,7 +30,7 @@ const MEMORY_MAP: &str = "memory map";
 /// If the structure is not readable or is not one.
 pub fn parse(memory: &impl PhysMemory, start_info: u64) -> Result<BootInfo, BootError> {
     let (record, length) = read_start_info(memory, start_info)?;
-    let mut info = BootInfo::new(Door::Pvh);
+    let mut info = BootInfo::new(BootProtocol::Pvh);
     info.flags = record.u32(offset_of!(hvm_start_info, flags));
     info.privileged = info.flags & SIF_PRIVILEGED != 0;
     info.initial_domain = info.flags & SIF_INITDOMAIN != 0;

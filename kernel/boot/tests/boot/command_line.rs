@@ -2,7 +2,9 @@
 use core::time::Duration;
 
 use prism_boot::CommandLine;
-use prism_boot::command_line::{ConsoleSinks, EventAbi, HypercallMethod, KERNEL_OPTIONS, LogLevel, Words};
+use prism_boot::command_line::{
+    ConsoleSinks, EventAbi, HypercallMethod, IrqChipLimit, KERNEL_OPTIONS, LogLevel, PvLevel, Words,
+};
 use proptest::prelude::*;
 
 fn words(text: &str) -> Vec<(&str, Option<&str>)> {
@@ -113,10 +115,10 @@ fn every_kernel_option_accepts_the_values_it_documents() {
                 && line.block_poll().is_ok()
                 && line.network_poll().is_ok()
                 && line.event_abi().is_ok()
-                && line.line_limit().is_ok()
+                && line.irqchip_limit().is_ok()
                 && line.upcall_limit().is_ok()
                 && line.entropy_limit().is_ok()
-                && line.rung().is_ok();
+                && line.pv_level().is_ok();
             assert!(accepted, "{}={value}", option.name);
         }
     }
@@ -129,6 +131,24 @@ fn every_console_is_among_the_values_that_are_documented() {
         CommandLine::from(format!("console={value}").as_str()).console_sinks().ok().flatten()
     });
     assert_eq!(sinks.collect::<ConsoleSinks>(), ConsoleSinks::all());
+}
+
+#[test]
+fn options_of_an_old_name_still_work_and_are_told_of() {
+    let line = CommandLine::from("rung=hvm lines=pic");
+    assert_eq!(line.pv_level(), Ok(Some(PvLevel::Hvm)));
+    assert_eq!(line.irqchip_limit(), Ok(Some(IrqChipLimit::Pic)));
+    assert_eq!(line.renamed(&[]).collect::<Vec<_>>(), [("rung", "pv_level"), ("lines", "irqchip")]);
+    assert_eq!(line.unknown(&[]).count(), 0, "they are known");
+    assert_eq!(line.renamed(&["lines"]).count(), 1, "the other one is the application's");
+}
+
+#[test]
+fn an_option_of_the_new_name_holds_whatever_the_old_one_says() {
+    let line = CommandLine::from("pv_level=fv rung=hvm");
+    assert_eq!(line.pv_level(), Ok(Some(PvLevel::Fv)));
+    assert_eq!(CommandLine::from("pv_level=fv").renamed(&[]).count(), 0);
+    assert_eq!(CommandLine::from("rung=tall").pv_level().unwrap_err().name, "rung");
 }
 
 #[test]

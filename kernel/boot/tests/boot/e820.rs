@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_boot::{BootInfo, BootNote, Door, MAPPED_LIMIT, e820};
+use prism_boot::{BootInfo, BootNote, BootProtocol, MAPPED_LIMIT, e820};
 
 use crate::image::{notes, usable};
 
@@ -11,7 +11,7 @@ fn table(entries: &[(u64, u64, u32)]) -> Vec<u8> {
 }
 
 fn parse(bytes: &[u8]) -> BootInfo {
-    let mut info = BootInfo::new(Door::Pvh);
+    let mut info = BootInfo::new(BootProtocol::Pvh);
     e820::parse(&mut info, bytes);
     info
 }
@@ -97,7 +97,7 @@ fn a_map_with_too_many_regions_is_noted() {
 
 #[test]
 fn a_map_from_xen_makes_up_for_the_loaders_missing_one() {
-    let mut info = BootInfo::new(Door::Pvh);
+    let mut info = BootInfo::new(BootProtocol::Pvh);
     info.notes.push(BootNote::NoMemoryMap);
     e820::parse(&mut info, &table(&[(0, 0x1000, 1)]));
     assert!(info.notes.is_empty());

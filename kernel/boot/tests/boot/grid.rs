@@ -2,7 +2,7 @@
 //! What probing finds in each environment, and the grid it must make.
 
 use prism_boot::capabilities::{CpuVendor, Devices, Hypervisor, Machine, Platform, XenCapabilities};
-use prism_boot::{Capabilities, Door, Grid, Services};
+use prism_boot::{BootProtocol, Capabilities, Grid, Services};
 
 fn xen() -> XenCapabilities {
     XenCapabilities {
@@ -26,7 +26,7 @@ fn initial_domain(xen: XenCapabilities) -> XenCapabilities {
 }
 
 /// A PC as QEMU makes it, with an IDE controller and a network card.
-fn pc(door: Door, hypervisor: Hypervisor) -> Capabilities {
+fn pc(protocol: BootProtocol, hypervisor: Hypervisor) -> Capabilities {
     Capabilities {
         vendor: CpuVendor::Amd,
         hypervisor,
@@ -37,49 +37,49 @@ fn pc(door: Door, hypervisor: Hypervisor) -> Capabilities {
             ..Platform::default()
         },
         devices: Devices { ide: 1, e1000: 1, ..Devices::default() },
-        ..Capabilities::new(door, Machine::Hvm)
+        ..Capabilities::new(protocol, Machine::Hvm)
     }
 }
 
-fn on_xen(door: Door, machine: Machine, xen: XenCapabilities) -> Capabilities {
+fn on_xen(protocol: BootProtocol, machine: Machine, xen: XenCapabilities) -> Capabilities {
     Capabilities {
         vendor: CpuVendor::Amd,
         hypervisor: Hypervisor::Xen,
         xen: Some(xen),
-        ..Capabilities::new(door, machine)
+        ..Capabilities::new(protocol, machine)
     }
 }
 
 fn dom0_pv() -> Capabilities {
-    on_xen(Door::Pv, Machine::Pv, initial_domain(xen()))
+    on_xen(BootProtocol::Pv, Machine::Pv, initial_domain(xen()))
 }
 
 /// The machine's own PCI devices are in sight of the initial domain.
 fn dom0_pvh() -> Capabilities {
-    Capabilities { xen: Some(initial_domain(hvm_xen())), ..pc(Door::Pvh, Hypervisor::Xen) }
+    Capabilities { xen: Some(initial_domain(hvm_xen())), ..pc(BootProtocol::Pvh, Hypervisor::Xen) }
 }
 
 fn pv() -> Capabilities {
-    on_xen(Door::Pv, Machine::Pv, xen())
+    on_xen(BootProtocol::Pv, Machine::Pv, xen())
 }
 
 fn pvh() -> Capabilities {
-    on_xen(Door::Pvh, Machine::Hvm, hvm_xen())
+    on_xen(BootProtocol::Pvh, Machine::Hvm, hvm_xen())
 }
 
 fn pv_shim() -> Capabilities {
-    on_xen(Door::Pv, Machine::Pv, XenCapabilities { in_container: true, ..xen() })
+    on_xen(BootProtocol::Pv, Machine::Pv, XenCapabilities { in_container: true, ..xen() })
 }
 
 fn pvhvm() -> Capabilities {
-    let mut found = Capabilities { xen: Some(hvm_xen()), ..pc(Door::Pvh, Hypervisor::Xen) };
+    let mut found = Capabilities { xen: Some(hvm_xen()), ..pc(BootProtocol::Pvh, Hypervisor::Xen) };
     found.platform.xen_platform_device = true;
     found
 }
 
 /// Xen is there and would offer everything, but there is no platform device.
 fn hvm() -> Capabilities {
-    Capabilities { xen: Some(hvm_xen()), ..pc(Door::Pvh, Hypervisor::Xen) }
+    Capabilities { xen: Some(hvm_xen()), ..pc(BootProtocol::Pvh, Hypervisor::Xen) }
 }
 
 fn qemu_xen() -> Capabilities {
@@ -90,12 +90,12 @@ fn kvm() -> Capabilities {
     Capabilities {
         kvm_clock: true,
         devices: Devices { virtio_block: 1, virtio_net: 1, ide: 1, ..Devices::default() },
-        ..pc(Door::Pvh, Hypervisor::Kvm)
+        ..pc(BootProtocol::Pvh, Hypervisor::Kvm)
     }
 }
 
 fn fv() -> Capabilities {
-    pc(Door::Pvh, Hypervisor::Tcg)
+    pc(BootProtocol::Pvh, Hypervisor::Tcg)
 }
 
 fn grid(found: &Capabilities) -> Grid {
@@ -229,14 +229,14 @@ fn full_virtualization_is_software_in_every_row() {
 
 #[test]
 fn the_door_is_named_where_the_platform_is_emulated() {
-    let found = pc(Door::Multiboot2, Hypervisor::Tcg);
+    let found = pc(BootProtocol::Multiboot2, Hypervisor::Tcg);
     assert!(printed(&found).contains("S  PC, entered by Multiboot2\n"));
 }
 
 #[test]
 fn events_by_interrupt_line_leave_timers_to_the_apic() {
     let mut found = pvhvm();
-    found.xen = Some(XenCapabilities { callback_vector: false, callback_line: true, ..hvm_xen() });
+    found.xen = Some(XenCapabilities { callback_vector: false, callback_intx: true, ..hvm_xen() });
     assert_eq!(letters(&found), "PSSH");
     assert!(printed(&found).contains("S  event channels by interrupt line; one-shot APIC timer\n"));
 }
@@ -260,7 +260,7 @@ fn emulated_devices_are_named_by_kind() {
         (Devices { ahci: 1, ide: 1, ..Devices::default() }, "emulated (AHCI)"),
         (Devices { ide: 2, e1000: 1, rtl8139: 1, ..Devices::default() }, "emulated (IDE, e1000, RTL8139)"),
     ] {
-        let found = Capabilities { devices, ..Capabilities::new(Door::Pvh, Machine::Hvm) };
+        let found = Capabilities { devices, ..Capabilities::new(BootProtocol::Pvh, Machine::Hvm) };
         let grid = Grid::new(&found, &Services::choose(&found)).to_string();
         assert!(grid.contains(&format!("{named}\n")), "{grid}");
     }

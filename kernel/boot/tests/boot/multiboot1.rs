@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use prism_boot::protocol::multiboot1;
-use prism_boot::{BootError, BootInfo, BootNote, Door};
+use prism_boot::{BootError, BootInfo, BootNote, BootProtocol};
 
 use crate::image::{Image, is_reserved, notes, usable};
 
@@ -40,7 +40,7 @@ fn parse(image: &Image) -> BootInfo {
 #[test]
 fn what_grub_leaves_is_read_completely() {
     let info = parse(&image());
-    assert_eq!(info.door, Door::Multiboot1);
+    assert_eq!(info.protocol, BootProtocol::Multiboot1);
     assert_eq!(&*info.loader, "GRUB 2.12");
     assert_eq!(info.command_line.get("loglevel"), Some("trace"));
     assert_eq!(usable(&info), [(0, 0x9_f000), (0x10_0000, 0x80_0000)]);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use prism_boot::protocol::multiboot2;
-use prism_boot::{BootError, BootInfo, BootNote, Door};
+use prism_boot::{BootError, BootInfo, BootNote, BootProtocol};
 
 use crate::image::{Image, is_reserved, notes, usable};
 
@@ -49,7 +49,7 @@ fn what_grub_leaves_is_read_completely() {
     let tags =
         [tag(1, b"loglevel=trace\0"), tag(2, b"GRUB 2.12\0"), tag(3, &module), tag(4, &[0; 8]), map(), end()];
     let info = parse(&tags);
-    assert_eq!(info.door, Door::Multiboot2);
+    assert_eq!(info.protocol, BootProtocol::Multiboot2);
     assert_eq!(&*info.loader, "GRUB 2.12");
     assert_eq!(info.command_line.get("loglevel"), Some("trace"));
     assert_eq!(usable(&info), [(0, 0x9_f000), (0x10_0000, 0x80_0000)]);

@@ -2,7 +2,7 @@
 use core::mem::offset_of;
 
 use prism_boot::protocol::pv;
-use prism_boot::{BootError, BootInfo, BootNote, Dom0Console, Door, SharedRing};
+use prism_boot::{BootError, BootInfo, BootNote, BootProtocol, Dom0Console, SharedRing};
 use xen_sys::xen::{SIF_INITDOMAIN, SIF_MOD_START_PFN, SIF_MULTIBOOT_MOD, SIF_PRIVILEGED, start_info};
 
 use crate::image::{Image, is_reserved, notes, usable};
@@ -47,7 +47,7 @@ fn parse(image: &Image) -> BootInfo {
 #[test]
 fn a_domu_start_info_is_read_completely() {
     let info = parse(&image());
-    assert_eq!(info.door, Door::Pv);
+    assert_eq!(info.protocol, BootProtocol::Pv);
     assert_eq!(info.command_line.get("loglevel"), Some("warn"));
     assert_eq!(usable(&info), [(0, PAGES * 4096)]);
     assert_eq!(info.store, Some(SharedRing { mfn: 0x777, port: 1 }));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use prism_boot::protocol::pvh;
-use prism_boot::{BootError, BootInfo, BootNote, Door};
+use prism_boot::{BootError, BootInfo, BootNote, BootProtocol};
 
 use crate::image::{Image, is_reserved, notes, usable};
 
@@ -32,7 +32,7 @@ fn parse(image: &Image) -> BootInfo {
 #[test]
 fn a_friendly_start_info_is_read_completely() {
     let info = parse(&image());
-    assert_eq!(info.door, Door::Pvh);
+    assert_eq!(info.protocol, BootProtocol::Pvh);
     assert_eq!(info.command_line.get("loglevel"), Some("debug"));
     assert_eq!(info.rsdp, Some(RSDP));
     assert_eq!(usable(&info), [(0, 0x9_f000), (0x10_0000, 0x80_0000)]);

@@ -1,11 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use prism_boot::capabilities::{EntropySources, Hypervisor, Machine, Platform, Randomness, XenCapabilities};
-use prism_boot::command_line::{LineLimit, Rung};
+use prism_boot::command_line::{IrqChipLimit, PvLevel};
 use prism_boot::services::{Clock, Console, DeviceBus, Shutdown, Timer, Upcall, WallClock};
-use prism_boot::{Capabilities, Door, Services};
+use prism_boot::{BootProtocol, Capabilities, Services};
 
 fn pvh_on_xen(xen: XenCapabilities) -> Capabilities {
-    Capabilities { hypervisor: Hypervisor::Xen, xen: Some(xen), ..Capabilities::new(Door::Pvh, Machine::Hvm) }
+    Capabilities {
+        hypervisor: Hypervisor::Xen,
+        xen: Some(xen),
+        ..Capabilities::new(BootProtocol::Pvh, Machine::Hvm)
+    }
 }
 
 #[test]
@@ -29,7 +33,7 @@ fn the_best_way_has_no_excuses() {
 
 #[test]
 fn a_machine_that_offers_nothing_still_has_every_service() {
-    let services = Services::choose(&Capabilities::new(Door::Multiboot1, Machine::Hvm));
+    let services = Services::choose(&Capabilities::new(BootProtocol::Multiboot1, Machine::Hvm));
     assert_eq!(services.clock.chosen, Clock::TscByPit);
     assert_eq!(services.timer.chosen, Timer::Polling);
     assert_eq!(services.upcall.chosen, Upcall::None);
@@ -57,7 +61,7 @@ fn an_emulated_platform_without_the_platform_device_gets_nothing_from_xen() {
 
 #[test]
 fn a_virtio_console_is_the_first_where_there_is_no_other() {
-    let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+    let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
     found.platform.virtio_console = true;
     assert_eq!(Services::choose(&found).console.to_string(), "virtio console");
     found.platform.debug_port = true;
@@ -66,7 +70,7 @@ fn a_virtio_console_is_the_first_where_there_is_no_other() {
 
 #[test]
 fn each_bus_is_chosen_by_its_own_devices() {
-    let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+    let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
     found.devices.virtio_block = 1;
     found.devices.e1000 = 1;
     let services = Services::choose(&found);
@@ -75,7 +79,7 @@ fn each_bus_is_chosen_by_its_own_devices() {
 
 #[test]
 fn a_disk_controller_without_a_driver_is_no_disk_and_that_is_said() {
-    let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+    let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
     found.devices.storage = 1;
     assert_eq!(
         Services::choose(&found).disk.to_string(),
@@ -87,7 +91,7 @@ fn a_disk_controller_without_a_driver_is_no_disk_and_that_is_said() {
 
 #[test]
 fn a_card_without_a_driver_is_no_network_and_that_is_said() {
-    let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+    let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
     found.devices.ethernet = 1;
     let network = Services::choose(&found).network;
     assert_eq!(
@@ -99,16 +103,16 @@ fn a_card_without_a_driver_is_no_network_and_that_is_said() {
 #[test]
 fn lines_arrive_by_whatever_controllers_there_are_and_may_be_used() {
     let lines = |pic, io_apic, lines| {
-        let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+        let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
         found.platform = Platform { pic, io_apic, ..Default::default() };
-        found.lines = lines;
-        Services::choose(&found).lines.to_string()
+        found.irqchips = lines;
+        Services::choose(&found).irqchips.to_string()
     };
     assert_eq!(lines(true, true, None), "8259 and I/O APIC");
     assert_eq!(lines(true, false, None), "8259 (not 8259 and I/O APIC: not offered)");
     assert_eq!(lines(false, true, None), "I/O APIC (not 8259: not offered)");
     assert_eq!(lines(false, false, None), "none");
-    let [only_pic, only_io_apic] = [LineLimit::Pic, LineLimit::IoApic].map(Some);
+    let [only_pic, only_io_apic] = [IrqChipLimit::Pic, IrqChipLimit::IoApic].map(Some);
     assert_eq!(lines(true, true, only_pic), "8259 (not 8259 and I/O APIC: the command line rules it out)");
     assert_eq!(lines(true, true, only_io_apic), "I/O APIC (not 8259: the command line rules it out)");
     assert_eq!(
@@ -119,7 +123,7 @@ fn lines_arrive_by_whatever_controllers_there_are_and_may_be_used() {
 
 #[test]
 fn controllers_without_pci_are_a_platform() {
-    let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+    let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
     assert!(!found.has_emulated_platform());
     found.platform.pic = true;
     assert!(found.has_emulated_platform());
@@ -129,14 +133,14 @@ fn controllers_without_pci_are_a_platform() {
 
 #[test]
 fn all_services_print_one_line_each() {
-    let text = Services::choose(&Capabilities::new(Door::Pvh, Machine::Hvm)).to_string();
+    let text = Services::choose(&Capabilities::new(BootProtocol::Pvh, Machine::Hvm)).to_string();
     assert_eq!(text.lines().count(), 10);
     assert!(text.starts_with("clock: TSC measured by the PIT (not TSC: CPUID does not tell its frequency; "));
 }
 
 #[test]
 fn weak_random_numbers_are_called_weak_and_predictable_ones_predictable() {
-    let mut found = Capabilities::new(Door::Pvh, Machine::Hvm);
+    let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
     assert_eq!(Services::choose(&found).entropy.chosen.name(), "none: random numbers can be guessed");
     let entropy = EntropySources { rdrand: Randomness::Broken, jitter: Randomness::Good, ..found.entropy };
     found.entropy = entropy;
@@ -162,9 +166,9 @@ fn a_wall_clock_is_used_with_the_clock_that_it_belongs_to_only() {
 }
 
 #[test]
-fn a_rung_that_is_forbidden_is_not_taken_where_there_is_a_lower_one() {
+fn a_forbidden_level_is_not_used_where_there_is_a_lower_one() {
     let mut found = pvh_on_xen(XenCapabilities { pvclock: true, xenstore: true, ..Default::default() });
-    found.rung = Some(Rung::Hvm);
+    found.pv_level = Some(PvLevel::Hvm);
     assert_eq!(Services::choose(&found).disk.chosen, DeviceBus::Xenbus, "a PVH domain has nothing else");
     found.platform = Platform { pci_host_bridge: true, xen_platform_device: true, ..Default::default() };
     found.devices.ide = 1;
@@ -172,6 +176,6 @@ fn a_rung_that_is_forbidden_is_not_taken_where_there_is_a_lower_one() {
     found.kvm_clock = true;
     let services = Services::choose(&found);
     assert_eq!((services.disk.chosen, services.clock.chosen), (DeviceBus::Emulated, Clock::TscByPit));
-    found.rung = Some(Rung::PvDrivers);
+    found.pv_level = Some(PvLevel::PvDrivers);
     assert_eq!(Services::choose(&found).disk.chosen, DeviceBus::Xenbus);
 }

@@ -12,16 +12,16 @@ use super::moments;
 use crate::devices::disks;
 use crate::devices::virtio::Pages;
 use crate::hypervisor::grant::OwnPage;
-use crate::irq::Line;
+use crate::irq::Irq;
 
 /// Drives a disk, for ever.
-pub(super) async fn drive(name: String, number: u8, transport: Registers, line: Line) {
-    let opened = disk::Disk::open(transport, Pages::new(queue::MEMORY), line, &mut moments());
+pub(super) async fn drive(name: String, number: u8, transport: Registers, irq: Irq) {
+    let opened = disk::Disk::open(transport, Pages::new(queue::MEMORY), irq, &mut moments());
     let device = match opened {
         Ok(device) => device,
         Err(error) => {
             warn!("{name} is not driven: {error}");
-            return disks::end_search();
+            return disks::end_scan();
         }
     };
     let requests = Arc::new(Queue::<OwnPage>::new());
@@ -29,6 +29,6 @@ pub(super) async fn drive(name: String, number: u8, transport: Registers, line: 
     let disk = Served::new(name.clone(), 0, device.geometry(), Arc::clone(&requests));
     // Numbers as Linux gives them: major 253, 16 for each disk.
     disks::add(253 << 8 | u32::from(number) << 4, Arc::new(disk));
-    disks::end_search();
+    disks::end_scan();
     device.serve(&requests, |trouble| warn!("{name}: {trouble}")).await;
 }

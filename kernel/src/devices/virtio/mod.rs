@@ -24,7 +24,7 @@ use prism_drivers::virtio::pci::{self, Layout, Missing, Region};
 use prism_drivers::virtio::{Kind, Registers, queue, transport};
 
 use crate::devices::disks;
-use crate::irq::Line;
+use crate::irq::Irq;
 use crate::memory::dma::Pages;
 use crate::memory::registers::{self, MappedRegisters};
 use crate::ports::CpuPorts;
@@ -49,19 +49,19 @@ pub(crate) fn spawn_disks() {
         }
         let name = format!("vd{}", char::from(b'a' + number));
         let place = device.to_string();
-        disks::begin_search();
+        disks::begin_scan();
         let task = async move {
             match device.open() {
-                Ok((transport, line)) => disk::drive(name, number, transport, line).await,
+                Ok((transport, irq)) => disk::drive(name, number, transport, irq).await,
                 Err(error) => {
                     warn!("{name} at {device} is not driven: {error}");
-                    disks::end_search();
+                    disks::end_scan();
                 }
             }
         };
         if executor::spawn(task).is_err() {
             warn!("the virtio disk at {place} is not driven: there is no memory for its task");
-            disks::end_search();
+            disks::end_scan();
         }
     }
 }
@@ -110,7 +110,7 @@ pub(crate) fn count(devices: &mut Devices, kind: Kind) {
 }
 
 /// The virtio network cards whose registers are in memory.
-pub(super) fn cards_in_memory() -> impl Iterator<Item = Device> {
+pub(super) fn nics_in_memory() -> impl Iterator<Item = Device> {
     mmio::devices(Kind::Network).map(Device::InMemory)
 }
 
@@ -150,18 +150,18 @@ impl fmt::Display for Unreachable {
 }
 
 impl Device {
-    /// The device's registers and its interrupt line.
-    fn open(&self) -> Result<(Registers, Line), Unreachable> {
+    /// The device's registers and its interrupt.
+    fn open(&self) -> Result<(Registers, Irq), Unreachable> {
         let transport = self.registers(0)?;
-        let line = match self {
-            Self::OnPci(function) => intx::line(&CpuPorts, function).and_then(Line::of_function),
-            Self::InMemory(slot) => Line::open(slot.line, slot.signal),
+        let irq = match self {
+            Self::OnPci(function) => intx::line(&CpuPorts, function).and_then(Irq::of_function),
+            Self::InMemory(slot) => Irq::open(slot.line, slot.signal),
         };
-        let line = line.unwrap_or_else(|| {
-            warn!("virtio device at {self}: its interrupts do not arrive; it is looked at now and then");
-            Line::silent()
+        let irq = irq.unwrap_or_else(|| {
+            warn!("virtio device at {self}: IRQ not routed; polling");
+            Irq::none()
         });
-        Ok((transport, line))
+        Ok((transport, irq))
     }
 
     /// The device's registers. A function of PCI is switched on, with `more` bits of its command register.

@@ -9,7 +9,7 @@ use core::time::Duration;
 use prism::task::{Duration as Ticks, Instant, sleep, with_timeout};
 use prism::{Context, Verdict, println};
 
-prism::app!(main, words: ["set"]);
+prism::app!(main, params: ["set"]);
 
 /// A date that changes by more than this between two looks was set.
 const STEP: Duration = Duration::from_secs(600);

@@ -8,7 +8,7 @@
 use prism::embassy_time::{Duration, Timer};
 use prism::{Context, Verdict, console, println};
 
-prism::app!(main, words: ["flood", "unread"]);
+prism::app!(main, params: ["flood", "unread"]);
 
 async fn main(context: Context) -> prism::Result<Verdict> {
     if context.command_line().has("unread") {

@@ -14,7 +14,7 @@ use prism::sync::signal::Signal;
 use prism::task::{Duration, sleep};
 use prism::{Context, disks, println};
 
-prism::app!(main, words: ["sleeps", "reads", "wakes"]);
+prism::app!(main, params: ["sleeps", "reads", "wakes"]);
 
 /// Bytes of a read.
 const BLOCK: u64 = 4096;

@@ -18,7 +18,7 @@ prism::app!(main);
 const DRAWS: usize = 16_384;
 
 async fn main(context: Context) -> Verdict {
-    println!("entropy: {}", context.surroundings().services.entropy);
+    println!("entropy: {}", context.environment().services.entropy);
     println!("sources: {:?}", entropy::sources());
     println!("a number of this boot: {:#034x}", draw::new_uuid());
     let good = [all_differ(), all_bits_move(), sources_last(&context)];
@@ -45,5 +45,5 @@ fn all_bits_move() -> bool {
 
 /// No source has gone bad meanwhile.
 fn sources_last(context: &Context) -> bool {
-    entropy::sources() == context.surroundings().capabilities.entropy
+    entropy::sources() == context.environment().capabilities.entropy
 }

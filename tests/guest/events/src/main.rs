@@ -15,7 +15,7 @@ use prism::embassy_time::{Duration, Instant, Timer, with_timeout};
 use prism::event::{self, EventChannel};
 use prism::{Context, Verdict, println};
 
-prism::app!(main, words: ["few"]);
+prism::app!(main, params: ["few"]);
 
 /// Channels that are opened at most.
 const MOST: usize = 10_000;
@@ -23,7 +23,7 @@ const MOST: usize = 10_000;
 const LIMIT: Duration = Duration::from_secs(20);
 
 async fn main(context: Context) -> prism::Result<Verdict> {
-    if !context.surroundings().is_paravirtual() {
+    if !context.environment().is_paravirtual() {
         println!("there are no event channels here");
         return Ok(Verdict::Skip);
     }

@@ -9,7 +9,7 @@ use core::sync::atomic::AtomicU8;
 
 use prism::{Verdict, println};
 
-prism::app!(main, words: ["fault"]);
+prism::app!(main, params: ["fault"]);
 
 async fn main(context: prism::Context) -> prism::Result<Verdict> {
     let kind = context.command_line().get("fault").ok_or("fault= is missing")?;

@@ -6,7 +6,7 @@
 use prism::embassy_time::{Duration, Timer};
 use prism::println;
 
-prism::app!(main, words: ["seconds"]);
+prism::app!(main, params: ["seconds"]);
 
 async fn main(context: prism::Context) -> prism::Result {
     let seconds =

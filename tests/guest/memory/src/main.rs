@@ -17,7 +17,7 @@ use alloc::alloc::{Layout, alloc, dealloc};
 
 use prism::{Verdict, memory, println};
 
-prism::app!(main, words: ["functions", "pages", "share"]);
+prism::app!(main, params: ["functions", "pages", "share"]);
 
 /// A block of memory; the blocks form a list, so that no other memory is needed.
 struct Block {
@@ -40,7 +40,7 @@ async fn main(context: prism::Context) -> prism::Result<Verdict> {
         return Ok(if pages::run_out() { Verdict::Success } else { Verdict::Failure });
     }
     let share = context.command_line().number("share").map_err(|_| "share= is no number")?.unwrap_or(80);
-    let map = context.surroundings().memory;
+    let map = context.environment().memory;
     let before = memory::usage();
     println!("map {} KiB, managed {} KiB, free {} KiB", map >> 10, before.total >> 10, before.free >> 10);
 

@@ -17,7 +17,7 @@ use prism::{Context, Verdict, println};
 
 use talk::Peer;
 
-prism::app!(main, words: ["peer"]);
+prism::app!(main, params: ["peer"]);
 
 async fn main(context: Context) -> prism::Result<Verdict> {
     let Some(store) = context.store() else {

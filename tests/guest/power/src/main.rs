@@ -6,7 +6,7 @@
 
 use prism::{Verdict, power, println};
 
-prism::app!(main, words: ["power"]);
+prism::app!(main, params: ["power"]);
 
 async fn main(context: prism::Context) -> prism::Result<Verdict> {
     let how = context.command_line().get("power").ok_or("power= is missing")?;
@@ -21,7 +21,7 @@ async fn main(context: prism::Context) -> prism::Result<Verdict> {
             core::future::pending().await
         }
         "wait" => {
-            context.asked_to_end().await;
+            context.shutdown_requested().await;
             Ok(Verdict::Success)
         }
         "asked-in-vain" => asked_in_vain(&context).await,

@@ -18,7 +18,7 @@ use prism::sync::channel::Channel;
 use prism::sync::signal::Signal;
 use prism::{Context, Verdict, println};
 
-prism::app!(main, words: ["messages", "crash"]);
+prism::app!(main, params: ["messages", "crash"]);
 
 /// Longest time to wait for anything: longer than the tests let a guest run, so that they tell where each
 /// vCPU stands.
@@ -39,7 +39,7 @@ async fn main(context: Context) -> prism::Result<Verdict> {
     let mut good = everybody_is_where_it_was_started(&context, &vcpus).await?;
     good &= tasks_spread(&context, &vcpus).await?;
     good &= nobody_is_early(&context, &vcpus).await?;
-    if context.surroundings().is_paravirtual() {
+    if context.environment().is_paravirtual() {
         good &= events_reach_every_vcpu(&context, &vcpus).await?;
     }
     good &= no_message_is_lost(&context, &vcpus, messages).await?;

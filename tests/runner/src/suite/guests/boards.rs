@@ -51,17 +51,17 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("smoke_finds_everything_in_order_on_a_microvm")
         .in_fv()
         .on(MICRO)
-        .telling(&["lines: 8259 and I/O APIC"]),
+        .telling(&["irqchip: 8259 and I/O APIC"]),
     SMOKE
         .named("smoke_finds_everything_in_order_on_a_microvm_without_acpi")
         .in_fv()
         .on(WITHOUT_ACPI)
-        .telling(&["lines: 8259 and I/O APIC"]),
+        .telling(&["irqchip: 8259 and I/O APIC"]),
     SMOKE
         .named("smoke_finds_everything_in_order_on_a_microvm_without_acpi_and_pic")
         .in_fv()
         .on(WITHOUT_PIC)
-        .telling(&["lines: I/O APIC (not 8259: not offered)"]),
+        .telling(&["irqchip: I/O APIC (not 8259: not offered)"]),
     DISK.named("a_virtio_disk_in_memory_keeps_what_is_written")
         .envs(&[Env::Kvm, Env::Fv])
         .on(MICRO)
@@ -82,7 +82,7 @@ pub(super) const TESTS: &[GuestTest] = &[
     DISK.named("a_virtio_disk_without_a_line_is_looked_at")
         .in_fv()
         .on(WITHOUT_PIC)
-        .words("lines=pic loglevel=debug fill=vda,7 verify=vda,7")
+        .words("irqchip=pic loglevel=debug fill=vda,7 verify=vda,7")
         .telling(&["verified 16777216 bytes of vda", "its interrupts do not arrive"])
         .not_telling(&[": interrupt "]),
     SMOKE
@@ -129,7 +129,7 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("a_virtio_console_is_not_used_below_its_rung", "hello")
         .envs(&[Env::Fv])
         .on(CONSOLE_WITHOUT_PORT)
-        .words("rung=hvm")
+        .words("pv_level=hvm")
         .not_telling(&["console at 00:"]),
     WEB.named("web_clients_are_served_by_a_microvm").envs(&[Env::Kvm]).long_envs(&[Env::Fv]).on(MICRO),
     WEB.named("web_clients_are_served_by_a_microvm_without_acpi_and_pic").in_fv().on(WITHOUT_PIC),
@@ -170,7 +170,7 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("a_virtio_disk_on_pci_is_told_of_by_the_io_apic", "disk")
         .envs(&[Env::Kvm])
         .disk(Backend::Kernel)
-        .words("lines=ioapic loglevel=debug fill=vda,7 verify=vda,7")
+        .words("irqchip=ioapic loglevel=debug fill=vda,7 verify=vda,7")
         .telling(&["verified 16777216 bytes of vda", "I/O APIC, input ", ": interrupt 16"]),
     GuestTest::new("a_virtio_disk_with_four_mib_of_registers_keeps_what_is_written", "disk")
         .envs(&[Env::Kvm])
@@ -185,7 +185,7 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("an_emulated_disk_is_told_of_by_the_io_apic", "disk")
         .envs(&[Env::Fv])
         .disk(Backend::Kernel)
-        .words("lines=ioapic loglevel=debug fill=hda,7 verify=hda,7")
+        .words("irqchip=ioapic loglevel=debug fill=hda,7 verify=hda,7")
         .telling(&["verified 16777216 bytes of hda", "I/O APIC, input 14: interrupt 4"]),
     GuestTest::new("a_virtio_controller_of_scsi_disks_is_not_taken_for_a_disk", "disk")
         .envs(&[Env::Fv])
@@ -208,23 +208,23 @@ pub(super) const TESTS: &[GuestTest] = &[
         .vcpus(2)
         .telling(&["upcall: event channels by callback vector", "vcpus: 2"]),
     XEN.named("emulated_xen_tells_of_events_by_a_line_of_the_8259s")
-        .words("upcall=intx lines=pic loglevel=debug")
-        .telling(&["upcall: event channels by interrupt line", "lines: 8259 ("]),
+        .words("upcall=intx irqchip=pic loglevel=debug")
+        .telling(&["upcall: event channels by interrupt line", "irqchip: 8259 ("]),
     XEN.named("emulated_xen_tells_of_events_by_a_line_of_the_io_apic")
-        .words("upcall=intx lines=ioapic loglevel=debug")
-        .telling(&["upcall: event channels by interrupt line", "lines: I/O APIC"]),
+        .words("upcall=intx irqchip=ioapic loglevel=debug")
+        .telling(&["upcall: event channels by interrupt line", "irqchip: I/O APIC"]),
     XEN.named("emulated_xen_is_asked_for_events")
         .words("upcall=poll")
         .telling(&["upcall: event channels by polling"]),
     XEN.named("emulated_xen_serves_a_processor_without_an_apic")
         .on(Board::USUAL.with_processor(&["-apic"]))
-        .telling(&["lines: 8259 (not 8259 and I/O APIC: not offered)"]),
+        .telling(&["irqchip: 8259 (not 8259 and I/O APIC: not offered)"]),
     XEN_DISK
         .named("emulated_xen_serves_a_disk_by_a_line_of_the_io_apic")
-        .words("upcall=intx lines=ioapic loglevel=debug fill=xvda,7 verify=xvda,7")
+        .words("upcall=intx irqchip=ioapic loglevel=debug fill=xvda,7 verify=xvda,7")
         .telling(&["verified 16777216 bytes", "I/O APIC, input 10: interrupt 4"]),
     XEN_DISK
         .named("emulated_xen_serves_a_disk_by_a_line_of_the_8259s")
-        .words("upcall=intx lines=pic loglevel=debug fill=xvda,7 verify=xvda,7")
+        .words("upcall=intx irqchip=pic loglevel=debug fill=xvda,7 verify=xvda,7")
         .telling(&["verified 16777216 bytes", "8259, line 10: interrupt 4"]),
 ];

@@ -153,7 +153,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .not_telling(&["e1000"]),
     GuestTest::new("an_emulated_card_stays_where_nothing_paravirtual_may_be_used", "echo")
         .envs(&[Env::Pvhvm])
-        .words("rung=hvm loglevel=debug")
+        .words("pv_level=hvm loglevel=debug")
         .visited_by(include_str!("network/hello.sh"))
         .telling(&[": e1000"])
         .not_telling(&["unplugged"]),

@@ -69,20 +69,20 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["entered by Multiboot2"]),
     GuestTest::new("events_come_by_a_line_of_the_io_apic_that_firmware_tells_of", "smoke")
         .booting_from(Boot::Disk)
-        .words("lines=ioapic loglevel=debug")
+        .words("irqchip=ioapic loglevel=debug")
         .envs(&[Env::HvmPvDrivers])
         .settings(AHCI)
-        .telling(&["lines: I/O APIC", "upcall: event channels by interrupt line", ": interrupt 1"]),
+        .telling(&["irqchip: I/O APIC", "upcall: event channels by interrupt line", ": interrupt 1"]),
     GuestTest::new("a_virtio_disk_is_read", "disk")
         .words("list sha256=vda flush=vda")
         .envs(&[Env::Kvm])
         .telling(&["sha256 vda 30e14955ebf1352266dc2ff8067e68104607e750abb9d3b36582b8af909fcb58"]),
     GuestTest::new("a_lower_rung_can_be_forced", "spectrum")
-        .words("rung=hvm")
+        .words("pv_level=hvm")
         .envs(&[Env::Pvhvm])
         .telling(&["Xen: not used (forbidden by the command line)", "one-shot APIC timer"]),
     GuestTest::new("paravirtual_drivers_work_without_a_vector", "spectrum")
-        .words("rung=pv-drivers")
+        .words("pv_level=pv-drivers")
         .envs(&[Env::Pvhvm])
         .telling(&["event channels by interrupt line", "xenbus (blkfront, netfront)"]),
 ];

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Interrupt lines, and who waits for the interrupts of each: the devices on a line share it.
+//! Interrupt irqs, and who waits for the interrupts of each: the devices on a line share it.
 
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
@@ -8,35 +8,35 @@ use core::task::{Poll, Waker};
 
 use spin::Mutex;
 
-/// So many lines, 64 at most.
+/// So many irqs, 64 at most.
 #[derive(Debug)]
-pub struct Lines<const COUNT: usize> {
+pub struct IrqTable<const COUNT: usize> {
     /// Those that are looked at, a bit each.
     open: AtomicU64,
-    lines: [Line; COUNT],
+    irqs: [IrqSlot; COUNT],
 }
 
 /// Where the interrupts of a line are counted.
 #[derive(Debug)]
-pub struct Line {
+pub struct IrqSlot {
     count: AtomicU32,
     /// The tasks that wait for the next one.
     wakers: Mutex<Vec<Waker>>,
 }
 
-impl<const COUNT: usize> Default for Lines<COUNT> {
+impl<const COUNT: usize> Default for IrqTable<COUNT> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl<const COUNT: usize> Lines<COUNT> {
+impl<const COUNT: usize> IrqTable<COUNT> {
     const FEW: () = assert!(COUNT <= 64);
 
     /// None of them is open.
     pub const fn new() -> Self {
         let () = Self::FEW;
-        Self { open: AtomicU64::new(0), lines: [const { Line::new() }; COUNT] }
+        Self { open: AtomicU64::new(0), irqs: [const { IrqSlot::new() }; COUNT] }
     }
 
     /// Has a line looked at from now on; says whether it was not before. What it raised before is still
@@ -50,8 +50,8 @@ impl<const COUNT: usize> Lines<COUNT> {
     }
 
     /// A line; `None` if there is none of this number.
-    pub fn get(&self, number: usize) -> Option<&Line> {
-        self.lines.get(number)
+    pub fn get(&self, number: usize) -> Option<&IrqSlot> {
+        self.irqs.get(number)
     }
 
     /// Counts an interrupt of each open line that has raised one, as `take` says and forgets, and wakes the
@@ -63,7 +63,7 @@ impl<const COUNT: usize> Lines<COUNT> {
             return 0;
         }
         let mut taken = 0;
-        for (number, line) in (0u8..).zip(&self.lines) {
+        for (number, line) in (0u8..).zip(&self.irqs) {
             if open & 1 << number != 0 && take(number) {
                 taken += 1;
                 end(number, line.count());
@@ -74,7 +74,7 @@ impl<const COUNT: usize> Lines<COUNT> {
     }
 }
 
-impl Line {
+impl IrqSlot {
     const fn new() -> Self {
         Self { count: AtomicU32::new(0), wakers: Mutex::new(Vec::new()) }
     }
@@ -92,16 +92,16 @@ impl Line {
 
 /// A line as one of its devices sees it.
 #[derive(Debug)]
-pub struct Arrivals<'a> {
+pub struct IrqEvents<'a> {
     /// None if nothing is ever heard of it.
-    line: Option<&'a Line>,
+    line: Option<&'a IrqSlot>,
     /// Interrupts that this device's driver has seen.
     seen: AtomicU32,
 }
 
-impl<'a> Arrivals<'a> {
+impl<'a> IrqEvents<'a> {
     /// The interrupts of `line` from now on; without one, none ever.
-    pub fn new(line: Option<&'a Line>) -> Self {
+    pub fn new(line: Option<&'a IrqSlot>) -> Self {
         let seen = line.map_or(0, |line| line.count.load(Ordering::Acquire));
         Self { line, seen: AtomicU32::new(seen) }
     }
@@ -136,68 +136,68 @@ mod tests {
     use super::*;
     use crate::woken::Count;
 
-    fn poll(arrivals: &Arrivals<'_>, task: &Arc<Count>) -> Poll<()> {
+    fn poll(arrivals: &IrqEvents<'_>, task: &Arc<Count>) -> Poll<()> {
         pin!(arrivals.next()).poll(&mut Context::from_waker(&Waker::from(Arc::clone(task))))
     }
 
     /// Raises an interrupt of the lines with these numbers; the lines that were taken.
-    fn raise<const COUNT: usize>(lines: &Lines<COUNT>, raised: &[u8]) -> Vec<(u8, u32)> {
+    fn raise<const COUNT: usize>(irqs: &IrqTable<COUNT>, raised: &[u8]) -> Vec<(u8, u32)> {
         let mut ended = Vec::new();
         let taken =
-            lines.take_all(|number| raised.contains(&number), |number, count| ended.push((number, count)));
+            irqs.take_all(|number| raised.contains(&number), |number, count| ended.push((number, count)));
         assert_eq!(taken, ended.len() as u64);
         ended
     }
 
     #[test]
     fn only_lines_that_are_open_are_looked_at() {
-        let lines = Lines::<64>::new();
-        lines.take_all(|_| panic!("none is open"), |_, _| ());
-        assert!(lines.open(3) && lines.open(63) && !lines.open(3));
+        let irqs = IrqTable::<64>::new();
+        irqs.take_all(|_| panic!("none is open"), |_, _| ());
+        assert!(irqs.open(3) && irqs.open(63) && !irqs.open(3));
         let looked = RefCell::new(vec![]);
         let take = |number| {
             looked.borrow_mut().push(number);
             false
         };
-        assert_eq!(lines.take_all(take, |_, _| panic!("none has raised any")), 0);
+        assert_eq!(irqs.take_all(take, |_, _| panic!("none has raised any")), 0);
         assert_eq!(*looked.borrow(), [3, 63]);
-        assert_eq!(raise(&lines, &[3, 4, 63]), [(3, 1), (63, 1)]);
-        assert_eq!(raise(&lines, &[63]), [(63, 2)]);
+        assert_eq!(raise(&irqs, &[3, 4, 63]), [(3, 1), (63, 1)]);
+        assert_eq!(raise(&irqs, &[63]), [(63, 2)]);
     }
 
     #[test]
     fn a_line_that_there_is_not_opens_nothing() {
-        let lines = Lines::<2>::new();
-        assert!(lines.get(1).is_some() && lines.get(2).is_none());
-        assert!(!lines.open(2) && !lines.open(200));
-        assert_eq!(raise(&lines, &[0, 1, 2, 200]), []);
+        let irqs = IrqTable::<2>::new();
+        assert!(irqs.get(1).is_some() && irqs.get(2).is_none());
+        assert!(!irqs.open(2) && !irqs.open(200));
+        assert_eq!(raise(&irqs, &[0, 1, 2, 200]), []);
     }
 
     #[test]
     fn a_line_that_never_falls_silent_is_taken_once_and_ended_before_anybody_wakes() {
-        let lines = Lines::<2>::new();
-        lines.open(1);
-        let (device, task) = (Arrivals::new(lines.get(1)), Arc::new(Count::default()));
+        let irqs = IrqTable::<2>::new();
+        irqs.open(1);
+        let (device, task) = (IrqEvents::new(irqs.get(1)), Arc::new(Count::default()));
         assert!(poll(&device, &task).is_pending());
         let mut ended = 0;
         let end = |_, _| {
             ended += 1;
             assert_eq!(task.get(), 0);
         };
-        assert_eq!(lines.take_all(|_| true, end), 1);
+        assert_eq!(irqs.take_all(|_| true, end), 1);
         assert_eq!((ended, task.get()), (1, 1));
     }
 
     #[test]
     fn each_device_of_a_shared_line_is_told_of_each_interrupt_once() {
-        let lines = Lines::<2>::new();
-        lines.open(1);
-        let devices = [(); 2].map(|()| Arrivals::new(lines.get(1)));
+        let irqs = IrqTable::<2>::new();
+        irqs.open(1);
+        let devices = [(); 2].map(|()| IrqEvents::new(irqs.get(1)));
         let tasks = [(); 2].map(|()| Arc::new(Count::default()));
         for (device, task) in devices.iter().zip(&tasks) {
             assert!(poll(device, task).is_pending() && poll(device, task).is_pending());
         }
-        raise(&lines, &[1]);
+        raise(&irqs, &[1]);
         assert_eq!(tasks.each_ref().map(|task| task.get()), [1, 1], "twice asked is once woken");
         for (device, task) in devices.iter().zip(&tasks) {
             assert!(poll(device, task).is_ready());
@@ -207,12 +207,12 @@ mod tests {
 
     #[test]
     fn what_came_while_nobody_waited_counts_and_what_was_before_the_device_does_not() {
-        let lines = Lines::<2>::new();
-        lines.open(0);
-        let (early, task) = (Arrivals::new(lines.get(0)), Arc::new(Count::default()));
-        raise(&lines, &[0]);
-        raise(&lines, &[0]);
-        let late = Arrivals::new(lines.get(0));
+        let irqs = IrqTable::<2>::new();
+        irqs.open(0);
+        let (early, task) = (IrqEvents::new(irqs.get(0)), Arc::new(Count::default()));
+        raise(&irqs, &[0]);
+        raise(&irqs, &[0]);
+        let late = IrqEvents::new(irqs.get(0));
         assert!(poll(&early, &task).is_ready() && poll(&early, &task).is_pending());
         assert!(poll(&late, &task).is_pending());
     }
@@ -220,6 +220,6 @@ mod tests {
     #[test]
     fn nothing_is_heard_of_a_device_without_a_line() {
         let task = Arc::new(Count::default());
-        assert!(poll(&Arrivals::new(None), &task).is_pending());
+        assert!(poll(&IrqEvents::new(None), &task).is_pending());
     }
 }
