@@ -58,7 +58,7 @@ pub(crate) fn init(reader: Reader, limit: Option<EntropyLimit>) -> EntropySource
     POOL.call_once(|| Mutex::new(Pool::new(cpu, sources, &[])));
     warn_of(EntropySources::default(), sources);
     if is_weak(sources) {
-        warn!("random numbers are weak: they come from jitter alone");
+        warn!("random numbers are weak: jitter is the only source");
     }
     sources
 }

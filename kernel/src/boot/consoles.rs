@@ -49,7 +49,7 @@ pub(super) fn open_screen(info: &BootInfo, capabilities: &mut Capabilities) {
         return;
     }
     let memory = registers::map(vga::MEMORY, vga::MEMORY_BYTES);
-    let memory = memory.inspect_err(|error| debug!("the screen is not used: {error}"));
+    let memory = memory.inspect_err(|error| debug!("VGA text screen not used: {error}"));
     if let Some(screen) = memory.ok().and_then(|memory| Screen::new(memory, CpuPorts)) {
         console::add_screen(screen);
         capabilities.platform.screen = true;

@@ -87,7 +87,7 @@ async fn run(application: Application, context: Context) {
         println!("error: {reason}");
     }
     if console::lost() != 0 {
-        log::debug!("console: {} bytes were dropped, as nobody read them", console::lost());
+        log::debug!("console: {} bytes dropped, nobody read them", console::lost());
     }
     println!("Test result: {}", outcome.verdict);
     lifecycle::end(outcome.verdict.exit_status())

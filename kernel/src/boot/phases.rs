@@ -337,7 +337,7 @@ fn route_irqs(machine: &dyn Machine, acpi: &Acpi, capabilities: &mut Capabilitie
 fn map_hpet(acpi: &Acpi) -> Option<MappedRegisters> {
     let address = acpi.hpet?;
     let registers = registers::map(address, HPET_LENGTH);
-    registers.inspect_err(|error| warn!("the HPET at {address:#x} is not used: {error}")).ok()
+    registers.inspect_err(|error| warn!("HPET at {address:#x} not used: {error}")).ok()
 }
 
 /// Starts the `others` among the vCPUs, if events can be reported to them; on an interrupt `line` they
@@ -349,11 +349,11 @@ fn start_vcpus(config: SmpConfig, acpi: &Acpi, others: &[u32], line: Option<u8>)
     if let Some(line) = line {
         // Events are found in memory: nobody waits for the line itself.
         if Irq::of_function(line).is_none() {
-            warn!("events are found by chance only: line {line} does not arrive");
+            warn!("IRQ {line} not routed: Xen's events are found late, whenever the vCPU wakes up");
         }
     }
     if !others.is_empty() {
-        warn!("vcpus: 1 of {} is used, as events are reported to the first one only", others.len() + 1);
+        warn!("vcpus: using 1 of {}, as this upcall reaches only the first one", others.len() + 1);
     }
     smp::init(config, acpi, &[]);
 }

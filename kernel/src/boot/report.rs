@@ -58,7 +58,7 @@ pub(super) fn report(info: &BootInfo, found: &Environment, application: &Applica
     for word in line.unknown(application.params) {
         warn!(
             target: BOOT,
-            "command line: ignoring {}, which neither the kernel nor {} knows",
+            "command line: ignoring {}, unknown to the kernel and to {}",
             word.name, application.name
         );
     }

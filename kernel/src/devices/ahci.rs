@@ -25,7 +25,7 @@ pub(crate) fn spawn_all() {
         disks::begin_scan();
         if executor::spawn(drive(function)).is_err() {
             disks::end_scan();
-            warn!("the AHCI controller at {} is not driven: there is no memory for its task", function.place);
+            warn!("AHCI controller at {} not used: out of memory", function.place);
         }
     }
 }
@@ -35,7 +35,7 @@ async fn drive(function: Function) {
     let controller = match open(&function).await {
         Ok(controller) => controller,
         Err(reason) => {
-            warn!("the AHCI controller at {} is not driven: {reason}", function.place);
+            warn!("AHCI controller at {} not used: {reason}", function.place);
             return disks::end_scan();
         }
     };

@@ -82,7 +82,10 @@ impl XenbusDriver for BlkfrontDriver {
                     disks::add(number, Arc::clone(&vbd) as Arc<disks::Disk>);
                 }
                 Either::Second(()) => {
-                    warn!("disk {}: its backend does not connect; it is used when it does", vbd.name());
+                    warn!(
+                        "disk {}: backend not connected, going on without; the disk appears when it connects",
+                        vbd.name()
+                    );
                     disks::remove(number);
                     vbd.settled().await;
                     disks::add(number, Arc::clone(&vbd) as Arc<disks::Disk>);

@@ -60,7 +60,7 @@ pub(crate) async fn all() -> Vec<Arc<Disk>> {
         Err(TimeoutError) => {
             let pending = DISKS.pending();
             let seconds = LONGEST_SCAN.as_secs();
-            warn!("disks are still looked for after {seconds} seconds; going on without those: {pending:?}");
+            warn!("disks {pending:?} not ready after {seconds} s; going on without them");
             DISKS.working()
         }
     }

@@ -29,7 +29,7 @@ pub(crate) fn init() {
 /// Adds an emulated disk, which its controller has at `position`, and which `make` makes with its name.
 pub(super) fn add(position: u8, identity: &Identity, make: impl FnOnce(String, Geometry) -> Served<OwnPage>) {
     let Some(position) = POSITIONS.take(position) else {
-        return warn!("the disk {} is not used: there are too many", identity.model);
+        return warn!("disk {} not used: too many", identity.model);
     };
     let (name, geometry) = (ide_disks::name(position), identity.geometry());
     info!("{name}: {}, {geometry}", identity.model);
@@ -73,6 +73,6 @@ fn unplug_all(devices: Emulated, name: &str) {
     match unplug(&CpuPorts, devices) {
         Ok(()) => debug!("the emulated {name} are unplugged"),
         // They stay, and stay unused.
-        Err(reason) => info!("the emulated {name} are not unplugged: {reason}"),
+        Err(reason) => info!("emulated {name} not unplugged, left unused: {reason}"),
     }
 }

@@ -23,7 +23,7 @@ pub(crate) fn spawn_all() {
         disks::begin_scan();
         if executor::spawn(drive(channel, places)).is_err() {
             disks::end_scan();
-            warn!("IDE channel {channel} is not driven: there is no memory for its task");
+            warn!("IDE channel {channel} not used: out of memory");
         }
     }
 }
@@ -31,7 +31,7 @@ pub(crate) fn spawn_all() {
 /// Drives the disks of a channel, for ever.
 async fn drive(number: u8, places: Places) {
     let Some(line) = Irq::of_function(places.line) else {
-        warn!("IDE channel {number} is not driven: its interrupt line is taken");
+        warn!("IDE channel {number} not used: its IRQ cannot be routed");
         return disks::end_scan();
     };
     let channel = Channel::new(&CpuPorts, places, line);

@@ -51,7 +51,7 @@ pub(crate) fn spawn(store: &'static Client, line: &CommandLine) {
     if let Err(error) =
         executor::spawn(run_driver(BLKFRONT.call_once(|| BlkfrontDriver::new(platform, poll)), store))
     {
-        warn!("paravirtual disks are not looked for: {error}");
+        warn!("device/vbd: cannot scan for disks: {error}");
         disks::end_scan();
     }
 }

@@ -42,7 +42,7 @@ impl XenbusDriver for NetfrontDriver {
 
     async fn drive(&self, number: u32, device: Device) -> Ended<Error> {
         let Some(interface) = interfaces::paravirtual(number) else {
-            info!("device/vif/{number} is not used: there can be {INTERFACES} interfaces, cards included");
+            info!("device/vif/{number} not used: more than {INTERFACES} interfaces, NICs included");
             return Ended::Stopped;
         };
         let queues = (executor::running().count() as u32).min(MOST_QUEUES);

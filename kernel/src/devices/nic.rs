@@ -67,11 +67,11 @@ pub(crate) fn spawn_all(bus: DeviceBus) {
     for card in all.filter(|card| card.is_for(bus)) {
         let place = card.to_string();
         let Some(interface) = interfaces::add_nic() else {
-            info!("the network card at {place} is not used: there are too many interfaces");
+            info!("NIC at {place} not used: too many interfaces");
             continue;
         };
         if start(card, interface).is_err() {
-            warn!("the network card at {place} is not driven: there is no memory for its task");
+            warn!("NIC at {place} not used: out of memory");
         }
     }
 }
@@ -91,8 +91,8 @@ async fn drive(card: Nic, interface: Arc<Interface>) {
         Nic::Rtl8139(function) => drive_rtl8139(function, &interface).await,
     };
     match ended {
-        Ended::NotDriven(reason) => warn!("the network card at {card} is not driven: {reason}"),
-        Ended::Failed(error) => warn!("the network card at {card} is given up: {error}"),
+        Ended::NotDriven(reason) => warn!("NIC at {card} not used: {reason}"),
+        Ended::Failed(error) => warn!("NIC at {card} disabled: {error}"),
     }
 }
 

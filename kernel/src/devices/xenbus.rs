@@ -73,7 +73,7 @@ pub(crate) async fn run_driver<C: XenbusDriver>(driver: &'static C, store: &'sta
         ended
     };
     let Err(error) = persist(store, scan_once).await;
-    warn!("no more devices will be found in device/{}: {error}", C::DIRECTORY);
+    warn!("device/{}: cannot watch, hotplug will not work: {error}", C::DIRECTORY);
     driver.scanned(&[], Scan::Later);
 }
 
@@ -106,13 +106,13 @@ async fn scan_bus<C: XenbusDriver>(
                     ended
                 };
                 if let Err(error) = persist(store, attention).await {
-                    warn!("device/{}/{number} is given up: {error}", C::DIRECTORY);
+                    warn!("device/{}/{number} disabled: {error}", C::DIRECTORY);
                 }
                 ended.lock().remove(&number);
                 driver.removed(number);
             };
             if let Err(error) = executor::spawn(task) {
-                warn!("device/{}/{number} is not driven: {error}", C::DIRECTORY);
+                warn!("device/{}/{number} not used: {error}", C::DIRECTORY);
                 // The next change is an occasion to try again.
                 bound.lock().remove(&number);
                 driver.removed(number);
@@ -132,15 +132,15 @@ async fn drive_device<C: XenbusDriver>(driver: &C, store: &Client, number: u32) 
             Ok(device) => {
                 backend = Some(device.backend().to_string());
                 match driver.drive(number, device).await {
-                    Ended::Stopped => debug!("{path} was closed"),
-                    Ended::Gone => info!("{path} was taken away"),
+                    Ended::Stopped => debug!("{path}: closed"),
+                    Ended::Gone => info!("{path}: removed"),
                     Ended::Failed(Failure::Xenstore(error @ xenstore::Error::Dead(_))) => return Err(error),
-                    Ended::Failed(failure) => warn!("{path} does not work: {failure}"),
+                    Ended::Failed(failure) => warn!("{path}: driver failed, will retry: {failure}"),
                 }
             }
             Err(error @ xenstore::Error::Dead(_)) => return Err(error),
             Err(error) => {
-                warn!("{path}: invalid device node, not driven: {error}");
+                warn!("{path}: invalid device node, device ignored: {error}");
                 driver.unusable(number);
             }
         }
@@ -149,7 +149,7 @@ async fn drive_device<C: XenbusDriver>(driver: &C, store: &Client, number: u32) 
         let pause = backoff.after(lasted.into());
         delay(pause).await;
         let report = |path: &str, refusal: Refusal| {
-            debug!("changes of {path} are looked for now and then: {refusal}");
+            debug!("{path}: watch refused, polling for changes: {refusal}");
         };
         if !xenbus::until_anew(store, &path, backend.as_deref(), &delay, pause, report).await? {
             return Ok(());

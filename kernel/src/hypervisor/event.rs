@@ -25,7 +25,7 @@ static DISPATCH: Dispatch<{ vcpu::MOST }> = Dispatch::new();
 pub(crate) fn init(page: Shared<shared_info>, vcpus: u32, wanted: Abi) {
     let fifo = match wanted {
         Abi::Fifo => Events::fifo(&Hypervisor, vcpus, OwnPage::new)
-            .inspect_err(|errno| log::debug!("events: no FIFO ABI ({errno})"))
+            .inspect_err(|errno| log::debug!("events: FIFO ABI refused ({errno}), using the 2-level ABI"))
             .ok(),
         Abi::TwoLevel => None,
     };

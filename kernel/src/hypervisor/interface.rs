@@ -79,12 +79,14 @@ impl XenInterface {
     fn map_shared_info(&self) -> Option<Shared<shared_info>> {
         let place = if self.machine.auto_translated() { memory::alloc_zeroed_frame() } else { Some(0) };
         let Some(place) = place else {
-            warn!("no events, no paravirtual clock: no memory is left; give the guest more");
+            warn!("shared_info: out of memory; no events and no paravirtual clock; give the guest more");
             return None;
         };
         self.machine
             .map_shared_info(place, &mut Frames)
-            .inspect_err(|error| warn!("no events, no paravirtual clock: {error}"))
+            .inspect_err(|error| {
+                warn!("shared_info: not mapped; no events and no paravirtual clock: {error}")
+            })
             .ok()
     }
 

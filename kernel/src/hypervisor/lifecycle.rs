@@ -47,7 +47,7 @@ pub(crate) fn end(status: u8) -> ! {
 async fn shut_down(action: ShutdownAction) {
     if REQUEST.ask(action) {
         Timer::after(GRACE_PERIOD).await;
-        warn!("the application did not end within {} s", GRACE_PERIOD.as_secs());
+        warn!("shutdown: the application did not return within {} s, ending it", GRACE_PERIOD.as_secs());
     }
     end(0)
 }
@@ -55,7 +55,7 @@ async fn shut_down(action: ShutdownAction) {
 /// Carries out the toolstack's requests, for ever, or until xenstored refuses.
 pub(crate) async fn serve(store: &'static Client) {
     let Err(error) = xenstore::persist(store, async || watch(store).await).await;
-    warn!("requests to shut down will not be heard: {error}");
+    warn!("shutdown: cannot watch for requests of the toolstack, `xl shutdown` will not work: {error}");
 }
 
 async fn watch(store: &Client) -> Result<Infallible> {
@@ -70,7 +70,7 @@ async fn watch(store: &Client) -> Result<Infallible> {
         match control::take_shutdown(store, &delay).await? {
             Request::None => {}
             Request::Taken(request) => {
-                info!("the toolstack asks for: {request}");
+                info!("shutdown: the toolstack requests {request}");
                 shut_down(if request == Shutdown::Reboot {
                     ShutdownAction::Reboot
                 } else {
@@ -79,7 +79,7 @@ async fn watch(store: &Client) -> Result<Infallible> {
                 .await;
             }
             Request::Unknown(request) => {
-                warn!("{SHUTDOWN}: {request:?} is not supported, and left alone; ask for poweroff or reboot");
+                warn!("{SHUTDOWN}: unsupported request {request:?} ignored; use poweroff or reboot");
             }
         }
     }

@@ -41,7 +41,11 @@ pub(crate) fn pump(ring: SharedRing) -> impl Future<Output = ()> {
         let Some(client) = client() else { return };
         let channel = match channel {
             Ok(channel) => channel,
-            Err(errno) => return warn!("no xenstore: its event channel cannot be used ({errno})"),
+            Err(errno) => {
+                return warn!(
+                    "xenstore: its event channel cannot be used ({errno}); no device of the toolstack will work"
+                );
+            }
         };
         let mut by_event = false;
         let mut broken = None;
@@ -107,7 +111,7 @@ async fn revive(client: &Client, death: Death, known: Option<Death>) {
     Timer::after(PAUSE).await;
     let renewed = client.reconnect();
     if !renewed && known.is_none() {
-        warn!("xenstore: xenstored cannot make the connection anew");
+        warn!("xenstore: xenstored does not support reconnection; requests fail until it does");
     }
 }
 

@@ -40,7 +40,7 @@ pub(crate) fn init(machine: &dyn Machine) {
             APIC.call_once(|| LocalApic::new(CpuRegisters(apic)));
             enable_here();
         }
-        Err(error) => log::warn!("the local APIC cannot be used: {error}"),
+        Err(error) => log::warn!("local APIC not used: {error}"),
     }
 }
 

@@ -29,7 +29,7 @@ pub(crate) fn find(controllers: &Controllers) -> IoApics {
         let apic = registers
             .map_err(|error| error.to_string())
             .and_then(|registers| IoApic::new(registers).ok_or_else(|| "nothing answers".into()));
-        let warn = |reason: &String| warn!("the I/O APIC at {:#x} is not used: {reason}", told.address);
+        let warn = |reason: &String| warn!("I/O APIC at {:#x} not used: {reason}", told.address);
         Some((told.first, apic.inspect_err(warn).ok()?))
     });
     placed.collect()

@@ -105,7 +105,7 @@ pub(crate) fn free(address: u64, bytes: u64) {
         // Fails only for a frame that is free already, which would be a bug of the caller's: the
         // allocator is left as it is.
         if let Err(error) = frames.free(FrameNumber::of(address), bytes.div_ceil(PAGE_SIZE)) {
-            log::error!("a frame was given back twice: {error}");
+            log::error!("frame allocator: double free: {error}");
         }
     }
 }

@@ -79,7 +79,7 @@ pub(super) async fn keep(interface: Arc<Interface>, stack: Stack<'static>) {
     loop {
         let due = interface.configure(&addresses(stack), Duration::from_nanos(time::nanoseconds()));
         for address in due.taken {
-            log::warn!("network: {address} is not used, as somebody else on the network has it");
+            log::warn!("network: {address} not used, another host on the network has it");
         }
         if let Some(ipv6) = due.ipv6 {
             if !ipv6.others.is_empty() {

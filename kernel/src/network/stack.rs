@@ -34,7 +34,7 @@ pub(super) async fn start(
 ) -> Result<Stack<'static>, NetworkError> {
     let has_ipv6 = configure::asks_routers(addressing) || configure::is_ipv6(addressing);
     if has_ipv6 && !properties.takes_ipv6() {
-        log::warn!("network: no IPv6, as packets of {} bytes are too short for it", properties.mtu);
+        log::warn!("network: MTU {} is too small for IPv6, using IPv4 only", properties.mtu);
     }
     let config = configure::initial(&interface, properties, addressing);
     let port = Port::new(Arc::clone(&interface), properties, guard());

@@ -133,7 +133,7 @@ impl<T: 'static> Body for OnStack<T> {
 
     fn detach(rest: Run<Self>) {
         if let Err(error) = executor::spawn(async { drop(rest.await) }) {
-            warn!("code that blocks was given up and never ends, its stack is lost: {error}");
+            warn!("blocking: no task to finish an abandoned body, its stack is leaked: {error}");
         }
     }
 }
@@ -172,7 +172,9 @@ impl Pages for Mapped {
 
     fn guard(&self, start: u64) -> bool {
         let unmapped = self.0.unmap_page(start, &mut Frames);
-        unmapped.inspect_err(|error| warn!("no stack, as it would have no guard page: {error}")).is_ok()
+        unmapped
+            .inspect_err(|error| warn!("blocking: cannot unmap the guard page of a stack: {error}"))
+            .is_ok()
     }
 
     fn forget(&self) {

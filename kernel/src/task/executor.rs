@@ -181,12 +181,12 @@ impl Task {
     fn account_poll(&mut self, ticks: u64) {
         if ticks > LONG_POLL {
             LONG_POLLS.fetch_add(1, Ordering::Relaxed);
-            log::debug!("a task kept the vCPU for long; let it call yield_now now and then: {}", self.name);
+            log::debug!("long poll: a task blocked its vCPU; let it call yield_now: {}", self.name);
         }
         if let Some(spin) = self.watch.polled(&self.core.credit, ticks) {
             SPINS.fetch_add(1, Ordering::Relaxed);
             if spin.is_news() {
-                log::warn!("a task spins ({} times {LIMIT} polls for nothing): {}", spin.count, self.name);
+                log::warn!("a task spins ({} times {LIMIT} polls without work): {}", spin.count, self.name);
             }
         }
     }

@@ -100,7 +100,7 @@ pub(crate) fn init(config: SmpConfig, acpi: &Acpi, others: &[u32]) {
     let mut starter = Starter::Xen;
     for &number in others {
         if let Err(reason) = start(config, acpi, &mut starter, number) {
-            log::warn!("vCPU {number} is not used: {reason}");
+            log::warn!("vCPU {number} not started: {reason}");
             // What one lacks the next ones lack too.
             break;
         }
@@ -115,15 +115,17 @@ pub(crate) fn init(config: SmpConfig, acpi: &Acpi, others: &[u32]) {
 /// domains do not any more from Xen 4.21 on.
 pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
     if count as usize > vcpu::MOST {
-        log::warn!("vcpus: only the first {} of {count} are used", vcpu::MOST);
+        log::warn!("vcpus: {count} offered, using the first {}", vcpu::MOST);
     }
     let count = count.min(vcpu::MOST as u32);
     let asked = xenstore::client().zip(store).filter(|_| count > 1);
     let online = asked.and_then(|(client, ring)| {
         match xenstore::run_at_boot(client, Port(ring.port), control::online_vcpus(client, count)) {
             Some(Ok(online)) => return Some(online),
-            Some(Err(error)) => log::warn!("all vcpus are started, as xenstore does not tell which: {error}"),
-            None => log::warn!("all vcpus are started, as xenstore does not tell which in time"),
+            Some(Err(error)) => {
+                log::warn!("vcpus: xenstore does not say which are online, starting all: {error}")
+            }
+            None => log::warn!("vcpus: xenstored does not answer, starting all"),
         }
         None
     });
@@ -133,7 +135,10 @@ pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
 /// What others wake the vCPU that calls by.
 fn vcpu_kick(config: SmpConfig) -> Option<VcpuKick> {
     let kick = VcpuKick::new(config.page.is_some());
-    kick.inspect_err(|errno| log::warn!("vCPU {} cannot be woken ({errno})", vcpu::number())).ok()
+    kick.inspect_err(|errno| {
+        log::warn!("vCPU {}: no way for other vCPUs to wake it ({errno})", vcpu::number())
+    })
+    .ok()
 }
 
 /// Who starts vCPUs.
@@ -262,7 +267,7 @@ fn prism_start_secondary(number: u32) -> ! {
     clocks::init_vcpu();
     apic::enable_here();
     if config.upcall == Upcall::PerCpuVector && upcall::set_percpu_vector(number).is_err() {
-        log::warn!("vCPU {number}: Xen refused a vector for its events");
+        log::warn!("vCPU {number}: Xen refused an upcall vector; its events arrive late");
     }
     if config.timer.is_xens() {
         timer::stop_xen_timers(number);

@@ -78,7 +78,7 @@ impl Clocks {
     pub(crate) fn start(&self, services: &Services, hpet: Option<&MappedRegisters>) {
         let counter = |khz: Option<u64>| {
             if khz.is_none() {
-                warn!("nothing tells how fast the time-stamp counter is: assuming 1 GHz");
+                warn!("frequency of the time-stamp counter unknown: assuming 1 GHz");
             }
             Source::Timestamp { khz: khz.unwrap_or(1_000_000) }
         };

@@ -57,7 +57,7 @@ pub fn nanoseconds() -> u64 {
 pub fn wall_clock() -> Option<Duration> {
     let date = TIME.date(vcpu::number(), cpu::timestamp);
     if date == Err(NoDate::Unreadable) && !WALL_FAILED.swap(true, Ordering::Relaxed) {
-        log::warn!("the wall clock cannot be read: the hypervisor never finishes changing it");
+        log::warn!("wall clock unreadable: the hypervisor never completes an update");
     }
     date.ok()
 }

@@ -20,7 +20,7 @@ pub(super) async fn drive(name: String, number: u8, transport: Registers, irq: I
     let device = match opened {
         Ok(device) => device,
         Err(error) => {
-            warn!("{name} is not driven: {error}");
+            warn!("{name} not used: {error}");
             return disks::end_scan();
         }
     };

@@ -31,7 +31,7 @@ pub(crate) fn find(info: &BootInfo, acpi: &Acpi, devices: &mut Devices) {
         let registers = match registers::map(place, slot.range.len()) {
             Ok(registers) => registers,
             Err(error) => {
-                warn!("virtio: the slot at {place:#x} is not used: {error}");
+                warn!("virtio-mmio slot at {place:#x} not used: {error}");
                 continue;
             }
         };
@@ -41,11 +41,11 @@ pub(crate) fn find(info: &BootInfo, acpi: &Acpi, devices: &mut Devices) {
                 found.push((slot, kind));
             }
             Ok(None) => {}
-            Err(reason) => warn!("virtio: the slot at {place:#x} is not used: {reason}"),
+            Err(reason) => warn!("virtio-mmio slot at {place:#x} not used: {reason}"),
         }
     }
     if more {
-        warn!("virtio: more than {MOST_SLOTS} slots are told of; the others are not looked at");
+        warn!("virtio-mmio: only the first {MOST_SLOTS} slots are used");
     }
     FOUND.call_once(|| found);
 }

@@ -44,7 +44,7 @@ const MOST_DISKS: u8 = 26;
 pub(crate) fn spawn_disks() {
     for (number, device) in (0..).zip(devices(Kind::Block)) {
         if number == MOST_DISKS {
-            warn!("the virtio disk at {device}, and those after it, are not driven: there are too many");
+            warn!("virtio disk at {device} and those after it not used: too many");
             break;
         }
         let name = format!("vd{}", char::from(b'a' + number));
@@ -54,13 +54,13 @@ pub(crate) fn spawn_disks() {
             match device.open() {
                 Ok((transport, irq)) => disk::drive(name, number, transport, irq).await,
                 Err(error) => {
-                    warn!("{name} at {device} is not driven: {error}");
+                    warn!("{name} at {device} not used: {error}");
                     disks::end_scan();
                 }
             }
         };
         if executor::spawn(task).is_err() {
-            warn!("the virtio disk at {place} is not driven: there is no memory for its task");
+            warn!("virtio disk at {place} not used: out of memory");
             disks::end_scan();
         }
     }
@@ -75,7 +75,7 @@ pub(crate) fn open_console() -> Option<Port> {
         transport
             .and_then(|transport| open_port(transport).map_err(Unreachable::Device))
             .inspect(|_| info!("console at {device}: virtio"))
-            .inspect_err(|error| warn!("the virtio console at {device} is not used: {error}"))
+            .inspect_err(|error| warn!("virtio console at {device} not used: {error}"))
             .ok()
     })
 }

@@ -27,12 +27,12 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("power=asked-to-reboot")
         .envs(&[Env::Pv, Env::Pvh])
         .long_envs(&[Env::PvShim, Env::Pvhvm])
-        .telling(&["the toolstack asks for: reboot"])
+        .telling(&["the toolstack requests reboot"])
         .ending_by(&Ending::Reboot),
     GuestTest::new("a_request_that_nobody_knows_is_left_alone", "power")
         .words("power=asked-in-vain")
         .in_pv()
-        .telling(&["\"frobnicate\" is not supported, and left alone", "\"suspend\" is not supported"]),
+        .telling(&["unsupported request \"frobnicate\" ignored", "unsupported request \"suspend\""]),
     WAITING.named("xl_shutdown_is_obeyed"),
     WAITING
         .named("xl_shutdown_is_obeyed_by_a_guest_with_vectors_of_its_own")

@@ -11,7 +11,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .long_envs(&[Env::Pvh, Env::PvShim, Env::Pvhvm, Env::QemuXen])
         .words("loglevel=debug")
         .telling(&[
-            "a task kept the vCPU for long",
+            "a task blocked its vCPU",
             "ok       a task that asks for the past keeps nobody waiting",
             "spins (1 times",
         ]),
