@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What an application is, and what it is given.
+//! What an application is, and the [`Context`] that it gets.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -21,8 +21,8 @@ use crate::{console, entropy, memory, time};
 
 /// Makes an image out of an `async fn main(context: Context)`.
 ///
-/// It may return nothing, a [`Verdict`], or a `Result` of either; see [`Outcome`]. Words that the
-/// application reads from the command line are named behind it; others are warned of at boot.
+/// It may return nothing, a [`Verdict`], or a `Result` of either; see [`Outcome`]. List the command-line
+/// parameters that the application reads behind `params:`. Unknown options log a warning at boot.
 ///
 /// ```ignore
 /// #![no_std]
@@ -59,7 +59,7 @@ macro_rules! app {
     };
 }
 
-/// A main that has been started.
+/// The future of a main that has been started.
 pub type Main = Pin<Box<dyn Future<Output = Outcome>>>;
 
 /// An application as [`app!`](crate::app!) hands it to the kernel.
@@ -77,17 +77,17 @@ pub fn boxed<T: Into<Outcome>>(main: impl Future<Output = T> + 'static) -> Main 
     Box::pin(async move { main.await.into() })
 }
 
-/// How a run ended, in the words of XTF (`docs/` of the Xen Test Framework, "Test status"), so that Xen's
-/// own tools can judge an image.
+/// How a run ended, in the words of XTF (`docs/` of the Xen Test Framework, "Test status"): Xen's own tools
+/// can judge an image.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// All is well.
+    /// Everything worked.
     Success,
-    /// What is needed to judge is not there.
+    /// Something that the test needs is missing.
     Skip,
-    /// Something unexpected got in the way.
+    /// Something unexpected prevented a result.
     Error,
-    /// What was tested is broken.
+    /// The tested behaviour is broken.
     Failure,
 }
 
@@ -143,7 +143,7 @@ impl<T: Into<Outcome>> From<crate::Result<T>> for Outcome {
     }
 }
 
-/// What an application is given: where it runs, and what it was told.
+/// The application's view of the system: what it was told, and the services that it may use.
 #[derive(Clone, Copy)]
 pub struct Context {
     pub(crate) info: &'static BootInfo,
@@ -182,13 +182,14 @@ impl Context {
         xenstore::client()
     }
 
-    /// The TCP/IP stack on network interface `index`, from 0, once it has an address. It is handed out
-    /// once, and can be copied. It belongs to this vCPU. Who gets none may ask again here.
+    /// The TCP/IP stack on network interface `index`, counted from 0, once it has an address. Each stack is
+    /// handed out once; copy it to share it. It belongs to the calling vCPU. After an error the call may be
+    /// repeated on the same vCPU.
     ///
     /// # Errors
     ///
-    /// If there is no such interface, its backend does not connect within 10 seconds, its card has no
-    /// cable, or the network gives no address within 30.
+    /// Fails if there is no such interface, if its backend does not connect within 10 seconds, if its NIC has
+    /// no link, or if the network gives no address within 30 seconds.
     pub async fn network(
         &self,
         index: usize,
@@ -196,55 +197,54 @@ impl Context {
         crate::network::open(index, self).await
     }
 
-    /// Waits until the toolstack asks the domain to switch off or to start again. Who waits for
-    /// this at that moment has 10 seconds to let main return; otherwise the domain ends at once. So does one
-    /// whose application has dropped the future: keep it while other things are done, by `select`.
+    /// Waits until the toolstack asks the domain to power off or reboot. A caller that is waiting at that
+    /// moment has 10 seconds to return from main; without one, the domain ends at once. Dropping the future
+    /// withdraws it: to do other things meanwhile, keep it and use `select`.
     pub async fn shutdown_requested(&self) {
         lifecycle::shutdown_requested().await;
     }
 
-    /// The disks, in the same order at each boot: those that the domain was started with, and that
-    /// work, and what was plugged in since.
+    /// The disks, in the same order at each boot: the working ones of those that were there at boot, and
+    /// those that were attached later.
     pub async fn disks(&self) -> Vec<Arc<Disk>> {
         disks::all().await
     }
 
-    /// The disk that is meant by this name, such as `xvda` or `/dev/sdb`; `None` if there is none. A disk of
-    /// exactly this name comes first; a name with another prefix than the disk has will do.
+    /// The disk that `name` means, such as `xvda` or `/dev/sdb`; `None` if there is none. An exact match
+    /// wins; otherwise the prefix may differ from the disk's own (`sda` finds `xvda`).
     pub async fn disk(&self, name: &str) -> Option<Arc<Disk>> {
         let (disk, partition) = disks::find(name).await?;
         partition.is_none().then_some(disk)
     }
 
-    /// The disk that is meant by this name, and the number of the partition if it names one, such as
-    /// `xvda2` where no disk has that name; `None` if there is no such disk. Whether there is such a
-    /// partition is another question.
+    /// The disk that `name` means, and the number of the partition if `name` has one, such as `xvda2` where
+    /// no disk has that name. `None` if there is no such disk. The partition is not looked up.
     pub async fn disk_or_partition(&self, name: &str) -> Option<(Arc<Disk>, Option<u32>)> {
         disks::find(name).await
     }
 
-    /// Waits until there is a disk of exactly this name: one that is plugged in later, perhaps never.
+    /// Waits for a disk of exactly this name. If none is ever attached, waits for ever.
     pub async fn wait_for_disk(&self, name: &str) -> Arc<Disk> {
         disks::named(name).await
     }
 
-    /// Time since early in boot: even, and never going back. [`task::Instant`](crate::task::Instant) is
-    /// the same clock.
+    /// Time since early in boot. It is monotonic; [`task::Instant`](crate::task::Instant) reads the same
+    /// clock.
     pub fn uptime(&self) -> Duration {
         Duration::from_nanos(time::nanoseconds())
     }
 
-    /// Time since 1970-01-01 00:00 UTC, if anybody tells: see [`wall_clock`](time::wall_clock).
+    /// Time since 1970-01-01 00:00 UTC, where a wall clock exists: see [`wall_clock`](time::wall_clock).
     pub fn wall_clock(&self) -> Option<Duration> {
         time::wall_clock()
     }
 
-    /// A generator of random numbers: see [`entropy`].
+    /// The generator of random numbers: see [`entropy`].
     pub fn random(&self) -> entropy::Random {
         entropy::Random
     }
 
-    /// Starts a task on the vCPU that calls: the simplest way, as nothing in it has to be `Send`.
+    /// Starts a task on the calling vCPU. The task need not be `Send`.
     ///
     /// # Errors
     ///
@@ -266,7 +266,7 @@ impl Context {
         executor::spawn_on(vcpu, task)
     }
 
-    /// Starts a task on the vCPU that has the fewest.
+    /// Starts a task on the vCPU with the fewest tasks.
     ///
     /// # Errors
     ///
@@ -285,8 +285,8 @@ impl Context {
         prism_arch::vcpu::number()
     }
 
-    /// Waits for a line to be typed, and returns it without its end. At most `limit` bytes are
-    /// kept; backspace takes back the last one; what is not UTF-8 is replaced.
+    /// Reads a line from the console, without its line end. Keeps at most `limit` bytes; backspace removes
+    /// the last one; invalid UTF-8 is replaced.
     pub async fn read_line(&self, limit: usize) -> String {
         const BACKSPACE: u8 = 0x08;
         const DELETE: u8 = 0x7f;
@@ -295,7 +295,7 @@ impl Context {
         let mut left = BYTES_A_TURN;
         loop {
             if left == 0 {
-                // Who types for ever must not keep others from running.
+                // Endless input must not starve other tasks.
                 yield_now().await;
                 left = BYTES_A_TURN;
             }

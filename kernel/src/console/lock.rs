@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console's lock, which knows the vCPU that has it: who crashes has to know whether that one goes on.
+//! The console's lock. It knows which vCPU holds it, so that a crash report can tell whether that vCPU will
+//! ever release it.
 
 use core::ops::{Deref, DerefMut};
 use core::sync::atomic::{AtomicU32, Ordering};
@@ -11,13 +12,13 @@ use super::Console;
 
 /// Nobody has the lock, or somebody is just getting it.
 const NOBODY: u32 = 0;
-/// Who has the lock will not go on.
+/// The holder will never release the lock.
 const ABANDONED: u32 = u32::MAX;
 
 /// The console, for one vCPU at a time.
 pub(super) struct Lock {
     console: Mutex<Console>,
-    /// The vCPU that has it, counted from 1, as far as that is known.
+    /// The vCPU that holds it, counted from 1, as far as known.
     holder: AtomicU32,
 }
 
@@ -32,7 +33,7 @@ impl Lock {
         Self { console: Mutex::new(console), holder: AtomicU32::new(NOBODY) }
     }
 
-    /// Waits for the console, however long that takes.
+    /// Waits for the console without a limit.
     pub(super) fn lock(&'static self) -> Held {
         self.held(self.console.lock())
     }
@@ -50,8 +51,8 @@ impl Lock {
         }
     }
 
-    /// The same for a vCPU that has crashed: it takes the console from one that will not go on, which may be
-    /// itself.
+    /// The same for a vCPU that has crashed. It takes the console from a holder that will never release it,
+    /// which may be itself.
     pub(super) fn lock_after_crash(&'static self, goes_on: impl FnMut() -> bool) -> Option<Held> {
         if [own(), ABANDONED].contains(&self.holder.load(Ordering::Acquire)) {
             self.holder.store(NOBODY, Ordering::Release);
@@ -62,7 +63,7 @@ impl Lock {
         self.lock_while(goes_on)
     }
 
-    /// To be told before the vCPU that calls stops wherever it is: if it has the console, that is free.
+    /// Call this before the calling vCPU stops for good: if it holds the console, others may take it.
     pub(super) fn abandon(&self) {
         let _ = self.holder.compare_exchange(own(), ABANDONED, Ordering::AcqRel, Ordering::Relaxed);
     }
@@ -94,7 +95,7 @@ impl DerefMut for Held {
     }
 }
 
-/// The vCPU that calls, counted from 1.
+/// The calling vCPU, counted from 1.
 fn own() -> u32 {
     vcpu::number() + 1
 }

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console: where text goes, and where it comes from.
+//! The console: output and input.
 //!
-//! One of five ways is in use, the best that there is: the PV ring, Xen's own console (for the
-//! initial domain, which has no ring), a serial port, the debug port 0xE9, the screen. A virtio console
-//! is used beside the last three, or alone. A crash report goes to all of them.
+//! The best of five sinks is used: the PV ring, Xen's own console (for the initial domain, which has no
+//! ring), a serial port, the debug port 0xE9, the screen. A virtio console is used beside the last three, or
+//! alone. A crash report goes to all sinks.
 //!
-//! Nobody waits for a console that is slow (`prism_drivers::console::output`): what it does not take at once
-//! is handed over by a task. Only before tasks run, and at the end, is it waited for, for a few seconds in
-//! all.
+//! A slow console blocks no one (`prism_drivers::console::output`): text that it does not take at once is
+//! buffered, and a task flushes it later. Only before tasks run and at the end do writers wait, for a few
+//! seconds in all.
 //!
-//! At the end one vCPU has the last word (`prism_drivers::console::last_word`): what others write then is
-//! dropped.
+//! At the end of the domain one vCPU owns the console (`prism_drivers::console::last_word`): what others
+//! write then is dropped.
 
 mod lock;
 pub(crate) mod logger;
@@ -46,30 +46,30 @@ use crate::time::{self, Deadline};
 use lock::{Held, Lock};
 pub(crate) use ring::RingEnd;
 
-/// How long consoles are waited for at boot, in all, and twice as long at the end, in nanoseconds.
+/// How long writers wait for consoles at boot in all, in nanoseconds; at the end twice as long.
 const FLUSH_TIMEOUT: u64 = 5_000_000_000;
-/// How long the vCPU that has the last word waits until it has the console, in nanoseconds: longer than any
-/// other one waits while it has it.
+/// How long the vCPU that ends the domain waits for the lock, in nanoseconds: longer than any holder waits
+/// for a console.
 const LOCK_TIMEOUT: u64 = 2 * FLUSH_TIMEOUT;
-/// Text that is kept for a console that is slow, in bytes; in a small domain less.
+/// Size of the buffer for a slow console, in bytes; a small domain has a smaller one.
 const BACKLOG: usize = 64 * 1024;
 const SMALL_BACKLOG: usize = 16 * 1024;
-/// What a small domain has, in bytes.
+/// A domain with less memory is small, in bytes.
 const SMALL: u64 = 64 << 20;
-/// How long a console that is full is left alone: first, and if it takes nothing at last.
+/// Pause before a full console is tried again: at first, and at most.
 const PAUSE: Duration = Duration::from_millis(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How often a port that does not tell is looked at for what was typed: as fast as anybody types.
+/// How often a console without interrupts is polled for input: as fast as people type.
 const KEY_POLL: Duration = Duration::from_millis(20);
 
 static CONSOLE: Lock = Lock::new(Console::nowhere());
-/// Which vCPU has the last word.
+/// Which vCPU ends the domain.
 static ENDING: Ending = Ending::new();
-/// The event that tells that something was typed into the ring.
+/// The event of the ring, which announces input.
 static INPUT: Once<EventChannel> = Once::new();
 
-/// Every way to put text out, and which of them are used.
+/// All sinks, and which of them are used.
 pub(crate) struct Console {
     used: ConsoleSinks,
     available: ConsoleSinks,
@@ -80,25 +80,24 @@ pub(crate) struct Console {
     virtio: Option<Output<VirtioConsole<virtio::Port>>>,
     early_log: EarlyLog,
     phase: Phase,
-    /// Time to wait for consoles, while that is done.
+    /// How long writers may still wait for consoles.
     budget: Budget,
-    /// The task that hands over what was kept.
+    /// The task that flushes buffered text.
     flusher: Option<Waker>,
 }
 
-/// Whether consoles are waited for.
+/// Whether writers wait for consoles.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Phase {
-    /// Yes: no task runs that could do it later.
+    /// Yes: no task runs that could flush later.
     Boot,
     /// No.
     Running,
-    /// Yes: there is no later. This vCPU has the last word.
+    /// Yes: there is no later. This vCPU ends the domain.
     Ending(u32),
 }
 
-/// The first text that was written, as much as there is room for: a sink that is found late gets it
-/// too.
+/// The first text that was written, up to 2 KiB. A sink that is opened later gets it too.
 #[derive(Clone, Copy)]
 struct EarlyLog {
     text: [u8; 2048],
@@ -122,7 +121,7 @@ impl Console {
         }
     }
 
-    /// Writes to the sinks in use, line ends as terminals want them where a terminal listens.
+    /// Writes to the sinks in use, with `\r\n` where a terminal listens.
     fn write(&mut self, text: &[u8], sinks: ConsoleSinks) {
         let sinks = sinks & self.available;
         if sinks.contains(ConsoleSinks::XEN) {
@@ -152,7 +151,7 @@ impl Console {
         }
     }
 
-    /// Has text kept from now on, as a task hands it over.
+    /// Buffers text from now on: a task flushes it.
     fn run(&mut self, backlog: usize) {
         if let Some(ring) = &mut self.ring {
             ring.keep(backlog);
@@ -166,7 +165,7 @@ impl Console {
         self.phase = Phase::Running;
     }
 
-    /// Has consoles waited for from now on, and makes way for the last words of the vCPU that calls.
+    /// Waits for consoles from now on, and makes room for the last lines, which the calling vCPU writes.
     fn end(&mut self) {
         let ending = Phase::Ending(vcpu::number());
         if self.phase == ending {
@@ -186,7 +185,7 @@ impl Console {
         }
     }
 
-    /// Waits until everything is read.
+    /// Waits until all text is read.
     fn settle(&mut self) {
         if let Some(ring) = self.ring.as_mut().filter(|_| self.used.contains(ConsoleSinks::PV)) {
             ring.settle(&mut self.budget, now);
@@ -199,21 +198,21 @@ impl Console {
         }
     }
 
-    /// Hands over what was kept, as far as that is taken; says how many bytes were.
+    /// Flushes buffered text as far as the consoles take it. Returns how many bytes that was.
     fn hand_over(&mut self) -> usize {
         let ring = self.ring.as_mut().map_or(0, hand_over);
         let serial = self.serial.as_mut().map_or(0, hand_over);
         ring + serial + self.virtio.as_mut().map_or(0, hand_over)
     }
 
-    /// Bytes that were kept.
+    /// Number of buffered bytes.
     fn waiting(&self) -> usize {
         let ring = self.ring.as_ref().map_or(0, Output::waiting);
         let serial = self.serial.as_ref().map_or(0, Output::waiting);
         ring + serial + self.virtio.as_ref().map_or(0, Output::waiting)
     }
 
-    /// Bytes that were dropped.
+    /// Number of dropped bytes.
     fn lost(&self) -> u64 {
         let ring = self.ring.as_ref().map_or(0, Output::lost);
         let serial = self.serial.as_ref().map_or(0, Output::lost);
@@ -249,7 +248,7 @@ impl EarlyLog {
     }
 }
 
-/// Writes to a console, line ends as terminals want them.
+/// Writes to a console, with `\r\n` line ends.
 fn put<S: Sink>(output: &mut Output<S>, text: &[u8], waits: bool, budget: &mut Budget) {
     for (line, end) in lines(text) {
         for part in [line, if end { b"\r\n".as_slice() } else { b"" }] {
@@ -263,12 +262,12 @@ fn put<S: Sink>(output: &mut Output<S>, text: &[u8], waits: bool, budget: &mut B
     output.sink().tell();
 }
 
-/// The time, for who waits for a console. It waits no more when another vCPU has the last word.
+/// The time, for a writer that waits for a console; `None` stops the wait, as another vCPU ends the domain.
 fn now() -> Option<u64> {
     may_write().then(time::nanoseconds)
 }
 
-/// Whether the vCPU that calls may write: no other one has the last word.
+/// Whether the calling vCPU may write: no other one ends the domain.
 fn may_write() -> bool {
     ENDING.lets_write(vcpu::number())
 }
@@ -289,7 +288,7 @@ fn lines(text: &[u8]) -> impl Iterator<Item = (&[u8], bool)> {
     })
 }
 
-/// What can be used from the first instruction on: Xen's own console, or the debug port.
+/// Opens what works from the first instruction on: Xen's own console, or the debug port.
 pub(crate) fn init(ports: bool) {
     PORTS.store(ports, Ordering::Relaxed);
     let mut console = CONSOLE.lock();
@@ -304,7 +303,7 @@ pub(crate) fn add_ring(ring: RingEnd) {
     console.available |= ConsoleSinks::PV;
 }
 
-/// Has the ring's event end waits for input from now on.
+/// Has the ring's event announce input from now on.
 pub(crate) fn use_events() {
     let port = CONSOLE.lock().ring.as_mut().map(|ring| ring.sink().port);
     if let Some(channel) = port.and_then(|port| EventChannel::of_toolstack(port).ok()) {
@@ -312,14 +311,14 @@ pub(crate) fn use_events() {
     }
 }
 
-/// Waits until there may be something to read. To be called when there is nothing.
+/// Waits until there may be input. Call this when there is none.
 pub(crate) async fn wait_for_input() {
     match INPUT.get() {
         Some(channel) => {
             channel.found_nothing();
             channel.wait().await;
         }
-        // Nothing tells that a serial port, a keyboard or a virtio console has something: look again later.
+        // A serial port, a keyboard and a virtio console do not announce input here: poll.
         None => Timer::after(KEY_POLL).await,
     }
 }
@@ -358,8 +357,7 @@ pub(crate) fn has(sink: ConsoleSinks) -> bool {
     CONSOLE.lock().available.contains(sink)
 }
 
-/// Uses the `wanted` sinks as far as they are there, else all there are. One that was not used before gets
-/// what was written before.
+/// Uses the `wanted` sinks that exist, or all if none of them does. A newly used sink gets the early log.
 pub(crate) fn choose(wanted: ConsoleSinks) {
     let mut console = CONSOLE.lock();
     let usable = wanted & console.available;
@@ -370,9 +368,9 @@ pub(crate) fn choose(wanted: ConsoleSinks) {
     console.write(early_log.text(), new);
 }
 
-/// Writes text to the sinks in use. What a slow one does not take at once is kept, up to 64 KiB (16 KiB in a
-/// small domain), and handed over while tasks wait; what is more is dropped, and a line tells how much that
-/// was. While another vCPU writes the last words of the domain, nothing is written.
+/// Writes text to the sinks in use. Text that a slow sink does not take at once is buffered, up to 64 KiB (16
+/// KiB in a small domain), and flushed while tasks wait. Text beyond that is dropped, and a line tells how
+/// much. While another vCPU ends the domain, all text is dropped.
 pub fn write(text: &str) {
     let Some(mut console) = CONSOLE.lock_while(may_write).filter(|_| may_write()) else { return };
     let used = console.used;
@@ -383,21 +381,21 @@ pub fn write(text: &str) {
     flusher.into_iter().for_each(Waker::wake);
 }
 
-/// Waits until all that was written has been handed over: for who writes much and wants none of it lost. If
-/// nobody reads the console that takes for ever; [`with_timeout`](crate::task::with_timeout) sets a limit.
+/// Waits until all buffered text is flushed. If no one reads the console that takes for ever;
+/// [`with_timeout`](crate::task::with_timeout) sets a limit.
 pub async fn flush() {
     while CONSOLE.lock().waiting() != 0 {
         Timer::after(PAUSE).await;
     }
 }
 
-/// Has text kept for slow consoles from now on, for [`flush_kept`] to hand over.
+/// Buffers text for slow consoles from now on, for [`flush_kept`] to flush.
 pub(crate) fn run() {
     let backlog = if memory::usage().total < SMALL { SMALL_BACKLOG } else { BACKLOG };
     CONSOLE.lock().run(backlog);
 }
 
-/// Hands over what was kept, for ever. A console that takes nothing is looked at ever more seldom.
+/// Flushes buffered text, for ever. A console that takes nothing is tried ever more seldom.
 pub(crate) async fn flush_kept() {
     loop {
         poll_fn(|context| {
@@ -418,15 +416,15 @@ pub(crate) async fn flush_kept() {
     }
 }
 
-/// Has consoles waited for from now on, as what follows are the last words: what was kept is handed over, as
-/// far as it is taken within some seconds. What other vCPUs write is dropped.
+/// Begins the end of the domain: flushes what is buffered, for some seconds at most, and waits for consoles
+/// from now on. What other vCPUs write is dropped.
 pub(crate) fn end() {
     if let Some(mut console) = lock_to_end() {
         console.end();
     }
 }
 
-/// Takes what has been typed, up to the size of `buffer`, and returns how much that was.
+/// Reads input, up to the size of `buffer`, and returns how much that was.
 pub(crate) fn read(buffer: &mut [u8]) -> usize {
     let count = CONSOLE.lock().read(buffer);
     if let Some(channel) = INPUT.get().filter(|_| count != 0) {
@@ -435,8 +433,7 @@ pub(crate) fn read(buffer: &mut [u8]) -> usize {
     count
 }
 
-/// Waits until the other side has read everything, but not for ever. False if another vCPU has the last word:
-/// it ends the domain.
+/// Waits until all text is read, but not for ever. False if another vCPU ends the domain.
 pub(crate) fn drain() -> bool {
     if let Some(mut console) = lock_to_end() {
         console.end();
@@ -445,8 +442,8 @@ pub(crate) fn drain() -> bool {
     may_write()
 }
 
-/// The console, for the vCPU that calls to write its last words; not if another one writes them, or does not
-/// give the console up.
+/// Locks the console for the last lines, which the calling vCPU writes. `None` if another vCPU ends the
+/// domain, or does not release the console.
 fn lock_to_end() -> Option<Held> {
     if !ENDING.begin(vcpu::number()) {
         return None;
@@ -455,18 +452,17 @@ fn lock_to_end() -> Option<Held> {
     CONSOLE.lock_while(|| may_write() && !deadline.passed())
 }
 
-/// To be told before the vCPU that calls stops wherever it is, perhaps in the middle of a text.
+/// Call this before the calling vCPU stops for good, perhaps in the middle of a write.
 pub(crate) fn abandon() {
     CONSOLE.abandon();
 }
 
-/// Bytes that were dropped because nobody read them in time.
+/// Number of bytes that were dropped because no one read them in time.
 pub fn lost() -> u64 {
     CONSOLE.lock().lost()
 }
 
-/// A writer that reaches every sink that somebody may read, even if the console is in use: for
-/// crashes.
+/// A writer for crash reports. It reaches every sink that someone may read, even if the console is locked.
 pub(crate) struct CrashConsole;
 
 impl Write for CrashConsole {
@@ -475,7 +471,8 @@ impl Write for CrashConsole {
             Some(mut console) => {
                 console.end();
                 let mut sinks = ConsoleSinks::all();
-                // Each byte to an emulated port is a trip to another process: only where nobody else reads.
+                // Each byte to an emulated port exits to another process: use it only where no one reads the
+                // ring.
                 sinks.set(ConsoleSinks::SERIAL, !console.used.contains(ConsoleSinks::PV));
                 console.write(text.as_bytes(), sinks);
             }
@@ -487,10 +484,10 @@ impl Write for CrashConsole {
 
 /// Whether there are I/O ports.
 static PORTS: AtomicBool = AtomicBool::new(false);
-/// Whether a vCPU that crashed has waited for the console in vain.
+/// Whether a crashed vCPU has waited for the console in vain.
 static GIVEN_UP: AtomicBool = AtomicBool::new(false);
 
-/// The console, for the report of a crash; not if a vCPU that goes on has it, and does not give it up.
+/// Locks the console for a crash report. `None` if a running vCPU holds it and does not release it.
 fn lock_after_crash() -> Option<Held> {
     ENDING.take_over(vcpu::number());
     let mut deadline = Deadline::after(LOCK_TIMEOUT);
@@ -499,7 +496,7 @@ fn lock_after_crash() -> Option<Held> {
     held
 }
 
-/// Writes to where nothing has to be remembered: better than to nowhere.
+/// Writes to the sinks that have no state, without the lock.
 fn write_without_console(text: &[u8]) {
     if PORTS.load(Ordering::Relaxed) {
         cpu::debug_port_write(text);
@@ -508,11 +505,11 @@ fn write_without_console(text: &[u8]) {
     let _ = xen::console::write_to_xen(&Hypervisor, text);
 }
 
-/// How often a non-maskable interrupt looks whether another vCPU is done with the console: some milliseconds.
+/// How often a non-maskable interrupt tries the lock: some milliseconds in all.
 const LOOKS: u32 = 1 << 16;
 
-/// Prints to the sinks in use from where nothing may be waited for: in a non-maskable interrupt. False
-/// if the console is in use, perhaps by what was interrupted. A virtio console gets nothing.
+/// Prints from a non-maskable interrupt, which must not wait. False if the console is locked, perhaps by the
+/// interrupted code. A virtio console gets nothing.
 pub(crate) fn try_print(text: fmt::Arguments<'_>) -> bool {
     let mut looks = LOOKS;
     let console = CONSOLE.lock_while(|| {
@@ -529,7 +526,7 @@ pub(crate) fn try_print(text: fmt::Arguments<'_>) -> bool {
     true
 }
 
-/// The console, for those who must not wait.
+/// Tries the lock, for code that must not wait.
 struct Urgent<'a>(&'a mut Console);
 
 impl Write for Urgent<'_> {

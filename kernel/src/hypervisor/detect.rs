@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who is beneath, and how it is called.
+//! Detects the hypervisor, and chooses how hypercalls are made.
 
 use prism_arch::BootProtocol;
 use prism_arch::cpuid::{self, Hypervisors, Reader, XenLeaves};
@@ -8,15 +8,15 @@ use prism_boot::capabilities::{self, CpuVendor};
 use prism_boot::command_line::HypercallMethod;
 use xen::version::{self, Features, Text, Version};
 
-/// What CPUID and Xen say of themselves.
+/// What CPUID and Xen tell of the hypervisor.
 pub(crate) struct HypervisorInfo {
     /// CPUID's hypervisor leaves, as this kind of guest is meant to see them.
     pub(crate) leaves: Hypervisors,
     /// Xen, if it answers.
     pub(crate) xen: Option<XenInfo>,
-    /// A PV domain that sees, past its own Xen, another one around it: the shim.
+    /// Whether this is a PV domain inside a PV shim: native CPUID shows another Xen around its own.
     pub(crate) in_container: bool,
-    /// Whether each vCPU can have an interrupt vector for events.
+    /// Whether Xen delivers events by a vector of each vCPU's own.
     pub(crate) upcall_vectors: bool,
 }
 
@@ -27,12 +27,11 @@ pub struct XenInfo {
     pub version: Version,
     /// What follows the version: ".2-pre". Every Xen says it; QEMU's emulation on KVM does not.
     pub extra: Option<Text<16>>,
-    /// What it offers this domain.
+    /// The features that it offers this domain.
     pub features: Features,
 }
 
-/// Makes hypercalls possible before anything else is known: PV domains can make them from the
-/// first instruction on.
+/// Enables hypercalls in a PV domain, which can make them from its first instruction on.
 pub(crate) fn init(protocol: BootProtocol) {
     if protocol == BootProtocol::Pv {
         // SAFETY: a PV domain has Xen beneath, which takes `syscall`.
@@ -40,7 +39,7 @@ pub(crate) fn init(protocol: BootProtocol) {
     }
 }
 
-/// Looks who is beneath, and chooses how hypercalls are made.
+/// Detects the hypervisor, and chooses how hypercalls are made.
 pub(crate) fn find(protocol: BootProtocol, wanted: HypercallMethod) -> HypervisorInfo {
     let reader = Reader::of_protocol(protocol);
     let leaves = Hypervisors::detect(reader);
@@ -62,10 +61,10 @@ pub(crate) fn find(protocol: BootProtocol, wanted: HypercallMethod) -> Hyperviso
     HypervisorInfo { leaves, xen: ask_xen(), in_container, upcall_vectors }
 }
 
-/// Chooses the instruction by the CPU's maker, or the page if that is wanted and there is one.
+/// Chooses the hypercall instruction by the CPU's vendor, or the hypercall page if `wanted` and offered.
 ///
-/// The page's address is written in any case: that is how Xen, and KVM in its place, learn that
-/// the guest is a 64-bit one and how the structures it shares are laid out.
+/// The page's address is written in any case: by that write Xen, and KVM's emulation, learn that the guest is
+/// a 64-bit one, and lay out shared structures accordingly.
 fn select_hvm(leaves: XenLeaves, wanted: HypercallMethod) {
     let pages = leaves.hypercall_pages != 0;
     if pages {
@@ -91,7 +90,7 @@ fn ask_xen() -> Option<XenInfo> {
     })
 }
 
-/// The hypervisor's name for the grid, Xen first where there are several.
+/// The hypervisor, for the grid. Xen comes first where several show.
 pub(crate) fn name(found: &HypervisorInfo) -> capabilities::Hypervisor {
     match &found.leaves {
         _ if found.xen.is_some() => capabilities::Hypervisor::Xen,
@@ -103,7 +102,7 @@ pub(crate) fn name(found: &HypervisorInfo) -> capabilities::Hypervisor {
     }
 }
 
-/// Who made the CPU.
+/// The CPU's vendor.
 pub(crate) fn vendor() -> CpuVendor {
     if cpuid::is_amd() { CpuVendor::Amd } else { CpuVendor::Intel }
 }

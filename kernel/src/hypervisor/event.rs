@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Event channels, for tasks: a port is an owned value, and its event is awaited.
+//! Event channels for tasks. An [`EventChannel`] owns its port; a task awaits its event.
 
 use alloc::sync::Arc;
 use core::future::poll_fn;
@@ -20,8 +20,8 @@ use crate::time;
 
 static DISPATCH: Dispatch<{ vcpu::MOST }> = Dispatch::new();
 
-/// Uses events from now on, in Xen's shared page or, if `wanted` and Xen agrees, in pages of ours;
-/// every port is masked. The domain has so many `vcpus`.
+/// Starts events for a domain of `vcpus`, with every port masked: by the FIFO ABI if `wanted` and offered,
+/// else by the 2-level ABI in Xen's shared page.
 pub(crate) fn init(page: Shared<shared_info>, vcpus: u32, wanted: Abi) {
     let fifo = match wanted {
         Abi::Fifo => Events::fifo(&Hypervisor, vcpus, OwnPage::new)
@@ -32,13 +32,13 @@ pub(crate) fn init(page: Shared<shared_info>, vcpus: u32, wanted: Abi) {
     DISPATCH.begin(fifo.unwrap_or_else(|| Events::two_level(page, vcpus)));
 }
 
-/// How events are kept, if there are any.
+/// The ABI in use; `None` without events.
 pub fn abi() -> Option<Abi> {
     DISPATCH.abi()
 }
 
-/// Has vCPU `number` take events; `info` is its structure. Until it [takes them](take_all) they do
-/// not interrupt it.
+/// Has vCPU `number` take events; `info` is its `vcpu_info`. Events do not interrupt it until it [takes
+/// them](take_all).
 ///
 /// # Errors
 ///
@@ -47,36 +47,36 @@ pub(crate) fn add_vcpu(number: u32, info: Shared<vcpu_info>) -> Result<()> {
     DISPATCH.add_vcpu(number, info)
 }
 
-/// Takes every event that has arrived at the vCPU that calls, and wakes the tasks that wait for them; how
-/// many there were. Each port's is taken once, or twice if it is raised again meanwhile: it ends.
+/// Takes every pending event of the calling vCPU, and wakes the tasks that wait for them. Returns how many
+/// there were. A port is taken once, or twice if it is raised again meanwhile, so that this always ends.
 pub(crate) fn take_all() -> u64 {
     DISPATCH.take_all(vcpu::number())
 }
 
-/// Takes the event of `port` out of turn, for a wait outside the executor; whoever waits for it
-/// inside is told.
+/// Takes the event of `port` out of turn, for a wait outside of the executor. Tasks that wait for it are
+/// woken.
 pub(crate) fn take_one(port: Port) -> bool {
     DISPATCH.take_one(port)
 }
 
-/// Gives the other side of `port` some time, up to `nanoseconds`: for waits outside the executor.
+/// Waits up to `nanoseconds` for an event of `port`, outside of the executor.
 pub(crate) fn poll_port(port: Port, nanoseconds: u64) {
-    // What is pending and not masked would end the sleep at once, again and again.
+    // Events that are pending and unmasked would end every sleep at once.
     take_all();
     if !take_one(port) {
         sched_poll(port, nanoseconds);
     }
 }
 
-/// The same for the console, which may be waited for while the kernel reports its own crash: takes no lock
-/// and wakes no task. Whoever waits for the port inside the executor may miss an event.
+/// The same for the console, which may have to wait in a crash report: takes no lock and wakes no task. A
+/// task that waits for the port may miss an event.
 pub(crate) fn poll_port_quietly(port: Port, nanoseconds: u64) {
     if !DISPATCH.take_quietly(port) {
         sched_poll(port, nanoseconds);
     }
 }
 
-/// Sleeps until the event of `port`, or as long; where that cannot be, gives way once.
+/// Sleeps until the event of `port`, but not longer than `nanoseconds`. Where Xen refuses, yields once.
 fn sched_poll(port: Port, nanoseconds: u64) {
     let slept = time::xen_deadline(nanoseconds)
         .is_some_and(|deadline| sched::poll(&Hypervisor, port.0, deadline).is_ok());
@@ -85,15 +85,15 @@ fn sched_poll(port: Port, nanoseconds: u64) {
     }
 }
 
-/// Ports that are open now: a figure for tests of leaks.
+/// Number of open ports. For leak tests.
 pub fn open_ports() -> usize {
     DISPATCH.open_ports()
 }
 
-/// An event channel that is ours: closed when dropped.
+/// An event channel. Dropping it closes it.
 ///
-/// Its events are taken by the vCPU that it is delivered to, the first one unless something else is
-/// said, and wake the task that waits wherever that runs.
+/// One vCPU takes its events: vCPU 0, unless [`deliver_to`](Self::deliver_to) names another one. The task
+/// that waits may run on any vCPU.
 pub struct EventChannel {
     port: Port,
     slot: Arc<Slot>,
@@ -102,7 +102,7 @@ pub struct EventChannel {
 }
 
 impl EventChannel {
-    /// One of which both ends are `vcpu`.
+    /// Opens a channel whose two ends are both `vcpu` (an IPI).
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl EventChannel {
         Self::quiet(event::bind_ipi(&Hypervisor, vcpu)?, vcpu)
     }
 
-    /// One on which `vcpu`'s virtual interrupt (`VIRQ_*`) arrives.
+    /// Opens the channel of `vcpu`'s virtual interrupt `virq` (`VIRQ_*`).
     ///
     /// # Errors
     ///
@@ -120,7 +120,7 @@ impl EventChannel {
         Self::quiet(event::bind_virq(&Hypervisor, virq, vcpu)?, vcpu)
     }
 
-    /// One that domain `remote` may connect to.
+    /// Opens a channel that domain `remote` may connect to.
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ impl EventChannel {
         Self::quiet(event::alloc_unbound(&Hypervisor, remote)?, 0)
     }
 
-    /// One connected to `port` of domain `remote`. Its event has arrived at once, for what the
+    /// Connects to `port` of domain `remote`. The first [`wait`](Self::wait) returns at once, for what the
     /// other end raised before.
     ///
     /// # Errors
@@ -140,18 +140,19 @@ impl EventChannel {
         Self::bound(event::bind_interdomain(&Hypervisor, remote, port)?, 0, Earlier::Counts)
     }
 
-    /// One that the toolstack opened for us, and that stays open. Its event has arrived at once:
-    /// what was raised before the kernel ran may have been lost.
+    /// A channel that the toolstack opened, and that is never closed. The first [`wait`](Self::wait) returns
+    /// at once: events from before the kernel ran may be lost.
     pub(crate) fn of_toolstack(port: Port) -> Result<Self> {
         Self::new(port, 0, Earlier::Counts, false)
     }
 
-    /// One of which nobody knows yet: what is pending is of an earlier port of this number.
+    /// A new channel that no one can have raised yet: a pending event would be of an earlier channel with
+    /// this port.
     fn quiet(port: Port, vcpu: u32) -> Result<Self> {
         Self::bound(port, vcpu, Earlier::Void)
     }
 
-    /// One that was just bound.
+    /// A channel that was just bound.
     fn bound(port: Port, vcpu: u32, earlier: Earlier) -> Result<Self> {
         Self::new(port, vcpu, earlier, true).inspect_err(|_| close(port))
     }
@@ -161,8 +162,8 @@ impl EventChannel {
         Ok(Self { port, slot, pace: Mutex::default(), close_on_drop })
     }
 
-    /// Has vCPU `vcpu` take the events from now on: the one on which the task runs that waits for
-    /// them, so that no other has to be interrupted for it.
+    /// Delivers events to `vcpu` from now on. Best is the vCPU of the task that waits for them: then no other
+    /// vCPU is interrupted.
     ///
     /// # Errors
     ///
@@ -170,7 +171,7 @@ impl EventChannel {
     /// itself](Self::to_self), which stay where they are; `ENOENT` if that vCPU takes no events. The
     /// events then come where they came before.
     pub fn deliver_to(&mut self, vcpu: u32) -> Result<()> {
-        // Nobody waits, as this is the only reference.
+        // No task waits, as this is the only reference.
         DISPATCH.deliver(&Hypervisor, self.port, vcpu)
     }
 
@@ -188,29 +189,28 @@ impl EventChannel {
         event::send(&Hypervisor, self.port)
     }
 
-    /// Waits for the event. Several that arrive before they are waited for are one. One task waits
-    /// for a channel at a time.
+    /// Waits for an event. Events that arrive before the wait count as one. Only one task may wait for a
+    /// channel at a time.
     ///
-    /// The port is open (unmasked) only while it is waited for: an event that comes again and again
-    /// costs no more than the task that handles it. [`found_nothing`](Self::found_nothing) makes
-    /// that less.
+    /// The port is unmasked only during the wait: a peer that raises events without end costs no more than
+    /// the task that handles them. [`found_nothing`](Self::found_nothing) makes that less.
     pub async fn wait(&self) {
         self.moderate().await;
         poll_fn(|context| DISPATCH.poll(&Hypervisor, self.port, &self.slot, context.waker())).await;
     }
 
-    /// To be told after an event that came with work.
+    /// Call this after an event that brought work.
     pub fn found_work(&self) {
         self.pace.lock().found_work();
     }
 
-    /// To be told after an event that came without: when there are many in a row, the next
-    /// [`wait`](Self::wait) opens the port later and later, after 128 ms at most. Nothing is lost.
+    /// Call this after an event that brought none. After many such in a row, [`wait`](Self::wait) unmasks the
+    /// port later and later, by up to 128 ms. No event is lost.
     pub fn found_nothing(&self) {
         self.pace.lock().found_nothing(time::nanoseconds());
     }
 
-    /// Waits until the port may be opened.
+    /// Waits until the port may be unmasked.
     async fn moderate(&self) {
         let open_at = self.pace.lock().open_at();
         if let Some(at) = open_at {
@@ -219,12 +219,12 @@ impl EventChannel {
         }
     }
 
-    /// Takes the event if it has arrived, and leaves the port open: the next one ends a sleep.
+    /// Takes a pending event, and leaves the port unmasked: the next one ends a sleep.
     pub(crate) fn take_and_open(&self) -> bool {
         DISPATCH.take_and_open(&Hypervisor, self.port, &self.slot)
     }
 
-    /// Has the events of this channel taken before or after those of others.
+    /// Sets the priority of this channel's events.
     ///
     /// # Errors
     ///

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The domain's grant table, pages that can be granted, and pages that others granted.
+//! Grants: the domain's grant table, pages to grant to others, and mappings of pages that others granted.
 
 mod map_slot;
 
@@ -21,12 +21,12 @@ pub use map_slot::MapSlot;
 use crate::memory;
 
 static TABLE: Once<Table<OwnPage>> = Once::new();
-/// What knows the machine frames of pages.
+/// Translates guest frames to machine frames.
 static MACHINE: Once<&'static dyn Machine> = Once::new();
-/// What the table is set up with, where Xen is used.
+/// Maps the table's frames, where Xen is used.
 static MAPPER: Once<Mapper> = Once::new();
 
-/// The grant table, where Xen is used. It is set up when it is first asked for.
+/// The grant table, where Xen is used. The first call sets it up.
 pub fn table() -> Option<&'static Table<OwnPage>> {
     let mapper = *MAPPER.get()?;
     Some(TABLE.call_once(|| {
@@ -37,24 +37,24 @@ pub fn table() -> Option<&'static Table<OwnPage>> {
     }))
 }
 
-/// Makes pages possible.
+/// Enables [`OwnPage`].
 pub(crate) fn init_pages(machine: &'static dyn Machine) {
     MACHINE.call_once(|| machine);
 }
 
-/// Makes the table possible.
+/// Enables [`table`] and [`map`].
 pub(crate) fn init(machine: &'static dyn Machine, map: &'static MemoryMap) {
     MAPPER.call_once(|| Mapper { machine, map });
 }
 
-/// A page of the domain's own, zero at first.
+/// A page of the domain's own, zeroed at first.
 pub struct OwnPage {
     address: u64,
     frame: u64,
 }
 
 impl OwnPage {
-    /// A page; `None` if there is no memory.
+    /// Allocates a page; `None` if there is no memory.
     pub fn new() -> Option<Self> {
         let machine = MACHINE.get()?;
         let address = memory::alloc_zeroed_frame()?;
@@ -86,10 +86,10 @@ impl Drop for OwnPage {
     }
 }
 
-/// A page of another domain's, mapped here until it is dropped.
+/// A mapping of another domain's page. Dropping it unmaps the page.
 pub type Foreign<A> = Mapping<'static, Hypervisor, MapSlot, A>;
 
-/// Maps the page that `domain` granted as `reference`: for writing too if `A` is
+/// Maps the page that `domain` granted as `reference`, writable if `A` is
 /// [`ReadWrite`](xen::grant::ReadWrite).
 ///
 /// # Errors
@@ -100,8 +100,8 @@ pub fn map<A: Access>(domain: DomainId, reference: Reference) -> xen::grant::Res
     foreign::map(&Hypervisor, domain, reference, MapSlot::new()?).map_err(|refused| refused.error)
 }
 
-/// Has Xen copy between pages of ours and pages that others granted. Each request holds its own
-/// outcome afterwards.
+/// Has Xen copy between pages of ours and granted ones (`GNTTABOP_copy`). Afterwards each request holds its
+/// own result.
 ///
 /// # Errors
 ///
@@ -110,11 +110,11 @@ pub fn copy(requests: &mut [Request<'_>]) -> xen::grant::Result<()> {
     xen::grant::copy::copy(&Hypervisor, requests)
 }
 
-/// A frame that was to be given up for one of the table, when Xen refused that.
+/// A frame for the grant table that Xen refused to place.
 static SPARE: Mutex<Option<u64>> = Mutex::new(None);
 
-/// Maps the frames of the table in place of frames of our own, which are mapped: in a PV domain they lie
-/// idle from then on, elsewhere Xen gets them back. Where there is no memory there may be devices.
+/// Maps frames of the grant table in place of frames of our own. A PV domain keeps those, unused; elsewhere
+/// Xen gets them back. Addresses without memory are no choice: a device may be there.
 #[derive(Clone, Copy)]
 struct Mapper {
     machine: &'static dyn Machine,
@@ -124,7 +124,7 @@ struct Mapper {
 impl FrameMapper for Mapper {
     fn map(&self, frame: TableFrame) -> xen::grant::Result<Memory> {
         let address = if self.machine.auto_translated() {
-            // If Xen refuses, nobody knows whether the memory is still there: the next attempt gets it.
+            // If Xen refuses, the memory may or may not be gone: the next attempt uses the same frame.
             let mut spare = SPARE.lock();
             let address = spare.or_else(memory::alloc_zeroed_frame).ok_or(Error::NoRoom)?;
             *spare = Some(address);

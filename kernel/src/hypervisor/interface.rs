@@ -2,8 +2,8 @@
 //! What a domain and Xen share: `shared_info`, event channels, the rings of console and xenstore, the clock,
 //! grants.
 //!
-//! [`XenInterface::bring_up`] is the one place that says in which order these come. A domain that was
-//! suspended and goes on in another place has lost all of it but the memory, and takes the same steps.
+//! [`XenInterface::bring_up`] is the one place that knows in which order these come up. After a suspend, all
+//! of it but the memory is gone: a resume has to take the same steps.
 
 use log::warn;
 use prism_arch::hypercall::Hypervisor;
@@ -24,24 +24,23 @@ use crate::memory::{self, Frames};
 use crate::task::smp;
 use crate::time::timer;
 
-/// The interface between this domain and Xen, as far as it is up.
+/// The interface between this domain and Xen.
 #[derive(Clone, Copy)]
 pub(crate) struct XenInterface {
     machine: &'static dyn Machine,
     info: &'static BootInfo,
-    /// vCPUs that Xen has made for the domain.
+    /// Number of vCPUs that Xen has made for the domain.
     vcpus: u32,
-    /// Xen's page. Without it there are neither events nor a paravirtual clock; what needs neither still
-    /// works.
+    /// Xen's page. Without it there are no events and no paravirtual clock; what needs neither still works.
     shared_info: Option<Shared<shared_info>>,
     /// The interrupt line by which events are reported, where that is how.
     callback_intx: Option<u8>,
 }
 
 impl XenInterface {
-    /// Brings up whatever Xen offers, and notes in `capabilities` what that is. Only where Xen is used, and
-    /// after memory is there. `has_upcall_vectors` tells whether Xen reports events by vectors of each vCPU's
-    /// own.
+    /// Brings up whatever Xen offers, and records it in `capabilities`. Call this only where Xen is used, and
+    /// after memory is set up. `has_upcall_vectors` tells whether Xen delivers events by a vector of each
+    /// vCPU's own.
     pub(crate) fn bring_up(
         machine: &'static dyn Machine,
         info: &'static BootInfo,
@@ -50,15 +49,15 @@ impl XenInterface {
         has_upcall_vectors: bool,
     ) -> Self {
         let mut xen = Self { machine, info, vcpus, shared_info: None, callback_intx: None };
-        // Events, clock and vCPUs live in Xen's page. HVM domains have told Xen their word size before,
-        // when they wrote the hypercall page's MSR (`detect`): it decides how Xen lays the page out.
+        // First `shared_info`: events, the clock and the `vcpu_info` structures are in it. Its layout depends
+        // on the word size that an HVM domain told Xen by writing the hypercall page's MSR (`detect`).
         xen.shared_info = xen.map_shared_info();
-        // All ports are masked before Xen is told how to interrupt: nothing is delivered that nobody expects.
+        // Mask all ports before Xen is told how to interrupt: no event may come that has no handler.
         xen.start_events();
-        // Only now, as an upcall that comes at once finds its pending bits.
+        // Upcalls only after events are set up: the first may come at once.
         xen.request_upcalls(capabilities, has_upcall_vectors);
-        // Both of these send nothing yet: xenstore is asked for the first time when vCPUs are started, the
-        // grant table is set up at its first use.
+        // Neither of these calls Xen yet. The first xenstore request is made when vCPUs start; the grant
+        // table is set up at its first use.
         xen.open_xenstore();
         grant::init(machine, &info.memory);
         xen
@@ -74,8 +73,8 @@ impl XenInterface {
         self.callback_intx
     }
 
-    /// Maps Xen's page: where the guest chooses, in place of a page of its own, as where there is no memory
-    /// there may be a device.
+    /// Maps Xen's page. An auto-translated guest gives up a page of its own for it: an address without memory
+    /// is no choice, as a device may be there.
     fn map_shared_info(&self) -> Option<Shared<shared_info>> {
         let place = if self.machine.auto_translated() { memory::alloc_zeroed_frame() } else { Some(0) };
         let Some(place) = place else {
@@ -90,7 +89,7 @@ impl XenInterface {
             .ok()
     }
 
-    /// Masks all events, and has vCPU 0 and the console take theirs.
+    /// Starts events, all masked, and has vCPU 0 and the console take theirs.
     fn start_events(&self) {
         let Some(page) = self.shared_info else { return };
         let wanted = match self.info.command_line.event_abi().ok().flatten() {
@@ -102,7 +101,7 @@ impl XenInterface {
         console::use_events();
     }
 
-    /// Asks Xen for a one-shot timer and for the best way to be told of events, best first.
+    /// Asks Xen for a one-shot timer, and for the best upcall that it and the command line allow.
     fn request_upcalls(&mut self, capabilities: &mut Capabilities, has_upcall_vectors: bool) {
         let pc = capabilities.has_emulated_platform();
         let limit = self.info.command_line.upcall_limit().ok().flatten();
@@ -115,7 +114,7 @@ impl XenInterface {
         xen.callback_vector =
             may(UpcallLimit::Vector) && offers_callback_vector(xen) && upcall::set_vector().is_ok();
         if !xen.callback_vector && may(UpcallLimit::PerCpuVector) && has_upcall_vectors && local_apic {
-            // The vector is one of the local APIC's, which has to be on.
+            // The vector goes through the local APIC, so enable that first.
             apic::init(self.machine);
             xen.upcall_vector = upcall::set_percpu_vector(0).is_ok();
         }
@@ -124,9 +123,9 @@ impl XenInterface {
         self.callback_intx = if ask_for_line { upcall::set_intx() } else { None };
         xen.callback_intx = self.callback_intx.is_some();
         if !xen.callback_vector && self.callback_intx.is_none() {
-            // Without a callback the toolstack takes an HVM domain for one that has no PV drivers, and
-            // neither asks it to shut down nor tells it of a cancelled suspend. Xen refuses this in PV
-            // domains, of which the toolstack knows.
+            // An HVM domain that has set no callback counts as one without PV drivers: the toolstack does not
+            // ask it to shut down, and after a cancelled suspend does not tell it so. A PV domain needs none
+            // of this, and Xen refuses it there.
             let _ = xen::hvm::announce_drivers(&Hypervisor);
         }
     }
@@ -143,8 +142,8 @@ fn offers_callback_vector(xen: &XenCapabilities) -> bool {
     Features::from_bits_truncate(xen.features).contains(Features::HVM_CALLBACK_VECTOR)
 }
 
-/// Maps the pages of the rings that the toolstack set up. In a PV domain they lie in memory, elsewhere beside
-/// it. Apart from [`XenInterface::bring_up`], as the console is in use before.
+/// Maps the pages of the toolstack's rings. This is apart from [`XenInterface::bring_up`] and earlier, as the
+/// console uses its ring from the first page table on.
 pub(crate) fn map_rings(machine: &dyn Machine, info: &BootInfo) {
     for ring in [info.console, info.store].into_iter().flatten() {
         let frame = machine.mfn_to_pfn(ring.mfn);

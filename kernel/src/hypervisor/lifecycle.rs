@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the toolstack asks of the domain as a whole ([`xen::control`]). Suspending is not offered.
+//! Requests of the toolstack to the whole domain ([`xen::control`]): poweroff and reboot. Suspend is not
+//! offered.
 
 use core::convert::Infallible;
 use core::future::Future;
@@ -13,13 +14,13 @@ use xen::xenstore::{Client, Result};
 use crate::hypervisor::xenstore;
 use crate::power;
 
-/// What we understand, as the toolstack wants it announced.
+/// The requests that we support, as the toolstack wants them announced.
 const FEATURES: [&str; 2] = ["control/feature-poweroff", "control/feature-reboot"];
 
-/// Time that an application has to end when it has been told to.
+/// How long an application that waits for [requests](shutdown_requested) has to return.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
 
-/// What has been asked for, and who wants to know.
+/// The request, and the tasks that wait for it.
 static REQUEST: Pending<ShutdownAction> = Pending::new();
 
 /// How the domain is to end.
@@ -29,13 +30,13 @@ enum ShutdownAction {
     Reboot,
 }
 
-/// Waits until the domain is asked to end. Whoever waits has [`GRACE_PERIOD`] to do so; who drops this does
-/// not.
+/// Waits until the domain is asked to end. A caller that waits has [`GRACE_PERIOD`] to return from main; one
+/// that drops the future has none.
 pub(crate) fn shutdown_requested() -> impl Future<Output = ()> + Send {
     REQUEST.wait()
 }
 
-/// Ends as was asked, or by switching off; a debugging QEMU gets `status` as its exit status.
+/// Ends as requested, by default with a poweroff. A debugging QEMU gets `status` as its exit status.
 pub(crate) fn end(status: u8) -> ! {
     match REQUEST.asked() {
         Some(ShutdownAction::Reboot) => power::reboot(),
@@ -43,7 +44,7 @@ pub(crate) fn end(status: u8) -> ! {
     }
 }
 
-/// Ends at once if nobody waits for that, or else when they had time for it.
+/// Ends at once if no task waits for the request, else after the grace period.
 async fn shut_down(action: ShutdownAction) {
     if REQUEST.ask(action) {
         Timer::after(GRACE_PERIOD).await;
@@ -52,7 +53,7 @@ async fn shut_down(action: ShutdownAction) {
     end(0)
 }
 
-/// Carries out the toolstack's requests, for ever, or until xenstored refuses.
+/// Serves the toolstack's requests for ever, or until xenstored refuses.
 pub(crate) async fn serve(store: &'static Client) {
     let Err(error) = xenstore::persist(store, async || watch(store).await).await;
     warn!("shutdown: cannot watch for requests of the toolstack, `xl shutdown` will not work: {error}");
@@ -60,7 +61,7 @@ pub(crate) async fn serve(store: &'static Client) {
 
 async fn watch(store: &Client) -> Result<Infallible> {
     for feature in FEATURES {
-        // Some toolstacks let nobody write here; they ask all the same.
+        // Some toolstacks make these keys read-only, and ask all the same.
         let _ = store.write(feature, "1").await;
     }
     let delay = |time: core::time::Duration| Timer::after(Duration::from_micros(time.as_micros() as u64));

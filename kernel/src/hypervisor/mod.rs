@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The hypervisor beneath: finding out which one it is, and what Xen offers a domain.
+//! The hypervisor: detecting which one it is, and using what Xen offers a domain.
 
 pub(crate) mod detect;
 pub mod event;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Xenstore, for tasks: the client of crate `xen`, kept moving by a task of the kernel.
+//! Xenstore for tasks: the client of crate `xen`, and the task that moves its ring.
 
 use core::future::Future;
 use core::pin::pin;
@@ -33,8 +33,8 @@ pub(crate) fn init(frame: u64) {
     CLIENT.call_once(|| Client::new(page));
 }
 
-/// Moves requests and answers between the client and the ring, for ever. The ring's port is open
-/// from the call on.
+/// Moves requests and responses between the client and the ring, for ever. The ring's port is open from the
+/// call on.
 pub(crate) fn pump(ring: SharedRing) -> impl Future<Output = ()> {
     let channel = EventChannel::of_toolstack(Port(ring.port));
     async move {
@@ -52,7 +52,7 @@ pub(crate) fn pump(ring: SharedRing) -> impl Future<Output = ()> {
         loop {
             let pumped = client.pump();
             if pumped.notify {
-                // Fails only if the toolstack closed the port: then nobody is there to be told.
+                // Fails only if the toolstack closed the port: then there is no one to notify.
                 let _ = channel.notify();
             }
             if pumped.progress {
@@ -71,13 +71,12 @@ pub(crate) fn pump(ring: SharedRing) -> impl Future<Output = ()> {
     }
 }
 
-/// Time that xenstored is given to answer what the boot waits for.
+/// How long the boot waits for xenstored, in nanoseconds.
 const TIMEOUT: u64 = 5_000_000_000;
-/// How long one wait for it may last, in nanoseconds.
+/// How long one sleep of that wait may last, in nanoseconds.
 const POLL_INTERVAL: u64 = 10_000_000;
 
-/// Does some work before there are tasks, moving the ring itself. `None` if that took longer than xenstored
-/// is given.
+/// Runs `work` before there are tasks, and moves the ring meanwhile. `None` if xenstored takes too long.
 pub(crate) fn run_at_boot<T>(client: &Client, port: Port, work: impl Future<Output = T>) -> Option<T> {
     let mut work = pin!(work);
     let mut deadline = Deadline::after(TIMEOUT);
@@ -98,12 +97,11 @@ pub(crate) fn run_at_boot<T>(client: &Client, port: Port, work: impl Future<Outp
     }
 }
 
-/// Time between the death of the connection and its renewal: an xenstored that breaks it again and
-/// again must not keep the guest busy.
+/// Pause before a reconnection: an xenstored that always breaks the connection must not keep the guest busy.
 const PAUSE: Duration = Duration::from_millis(500);
 
-/// Makes the connection anew, if xenstored knows how; it may learn that at any time. Until then
-/// requests fail.
+/// Reconnects, if xenstored supports that; a new version of it may come at any time. Until then requests
+/// fail.
 async fn revive(client: &Client, death: Death, known: Option<Death>) {
     if known.is_none() {
         warn!("xenstore: {death}");
@@ -115,13 +113,12 @@ async fn revive(client: &Client, death: Death, known: Option<Death>) {
     }
 }
 
-/// Time before work on a broken connection is begun again: it doubles, so that a connection that
-/// stays broken does not keep waking the guest.
+/// Pause before work on a broken connection is retried. It doubles each time, so that a dead connection does
+/// not keep waking the guest.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Does some work, and begins again each time that the connection dies under it. Returns how else it
-/// ended.
+/// Runs `work`, and retries it each time the connection dies. Returns any other result.
 pub(crate) async fn persist<T>(client: &Client, mut work: impl AsyncFnMut() -> Result<T>) -> Result<T> {
     let mut pause = SHORTEST_PAUSE;
     loop {
@@ -130,7 +127,7 @@ pub(crate) async fn persist<T>(client: &Client, mut work: impl AsyncFnMut() -> R
             Err(Error::Dead(_)) => {}
             ended => return ended,
         }
-        // The connection may be made anew, or never.
+        // The connection may come back now, later or never.
         Timer::after(pause).await;
         let is_new = client.counters().resets != resets;
         pause = if is_new { SHORTEST_PAUSE } else { (pause * 2).min(LONGEST_PAUSE) };

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The local APIC, where there is one to be used.
+//! The local APIC, where it is used.
 
 use prism_arch::apic::{Apic, SPURIOUS_VECTOR};
 use prism_arch::machine::Machine;
@@ -8,7 +8,7 @@ use spin::Once;
 
 use crate::memory::Frames;
 
-/// The registers of the CPU that runs this.
+/// The registers of the calling CPU's local APIC.
 #[derive(Debug)]
 pub(crate) struct CpuRegisters(Apic);
 
@@ -32,8 +32,8 @@ impl Registers for CpuRegisters {
 
 static APIC: Once<LocalApic<CpuRegisters>> = Once::new();
 
-/// Finds the local APIC, and switches that of this CPU on. Only where CPUID shows one, and not for
-/// PV domains.
+/// Finds the local APIC, and enables that of the calling CPU. Only where CPUID shows one, and not in PV
+/// domains.
 pub(crate) fn init(machine: &dyn Machine) {
     match Apic::find(machine, &mut Frames) {
         Ok(apic) => {
@@ -44,12 +44,12 @@ pub(crate) fn init(machine: &dyn Machine) {
     }
 }
 
-/// The local APIC of whichever CPU runs the call, if there is one to be used.
+/// The local APIC of the calling CPU, where it is used.
 pub(crate) fn get() -> Option<&'static LocalApic<CpuRegisters>> {
     APIC.get()
 }
 
-/// Switches the local APIC of this CPU on, if there is one to be used.
+/// Enables the local APIC of the calling CPU, where it is used.
 pub(crate) fn enable_here() {
     if let Some(apic) = get() {
         apic.registers().0.switch_on();

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Interrupts of a PC's devices. A task awaits one as it awaits an event channel.
 //!
-//! They arrive at the vCPU that boots. Devices may share an interrupt line: each waits for all interrupts of
-//! it.
+//! They arrive at the boot vCPU. Devices may share an interrupt line: each of them gets all its interrupts.
 
 pub(crate) mod apic;
 mod router;
@@ -21,7 +20,7 @@ use crate::ports::CpuPorts;
 use crate::time;
 pub(crate) use router::{IrqRouter, find};
 
-// The crates that know of the 8259s do not know each other.
+// Three crates know the numbers of the 8259s, and do not know each other.
 const _: () = assert!(
     controllers::PIC_IRQS == arch::PIC_IRQS
         && pic::VECTORS[0] == arch::FIRST_VECTOR
@@ -37,7 +36,8 @@ pub(crate) fn init(router: IrqRouter) {
     ROUTER.call_once(|| router);
 }
 
-/// Takes every interrupt that has arrived, and wakes the tasks that wait for them; how many there were.
+/// Takes every interrupt that has arrived, and wakes the tasks that wait for them. Returns how many there
+/// were.
 pub(crate) fn take_all() -> u64 {
     SLOTS.take_all(arch::take, |slot, count| {
         // At powers of two, so that the log stays short: it shows whether interrupts go on.

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which interrupt controller each IRQ comes through: the [route](prism_boot::irq) is decided on a
-//! host-tested side.
+//! Routes IRQs through the interrupt controllers. Which one serves an IRQ is decided by [`prism_boot::irq`].
 
 use alloc::format;
 use alloc::string::{String, ToString};
@@ -19,10 +18,10 @@ use crate::irq::apic;
 use crate::memory::registers::{self, MappedRegisters};
 use crate::ports::CpuPorts;
 
-/// The I/O APICs there are.
+/// The I/O APICs in use.
 pub(crate) type IoApics = io_apic::IoApics<MappedRegisters>;
 
-/// Finds the I/O APICs that firmware tells of, and closes their inputs.
+/// Finds the I/O APICs that firmware lists, and masks their inputs.
 pub(crate) fn find(controllers: &Controllers) -> IoApics {
     let placed = controllers.io_apics.iter().filter_map(|told| {
         let registers = registers::map(told.address, io_apic::LENGTH);

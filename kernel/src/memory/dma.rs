@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Memory that devices read and write by themselves.
+//! Memory for DMA.
 
 use alloc::vec::Vec;
 use core::iter;
@@ -13,16 +13,16 @@ use crate::memory;
 
 const PAGE: usize = PAGE_SIZE as usize;
 
-/// Whole pages that follow each other, zero at first. Never given back: a device that was told of them
-/// may write there at any time.
+/// Contiguous pages, zeroed at first. They are never freed: a device that knows their address may write to
+/// them at any time.
 pub(crate) struct Pages {
     address: u64,
     pages: Vec<Shared<[u8; PAGE]>>,
 }
 
 impl Pages {
-    /// At least `bytes` bytes; `None` if there is no memory. Not for PV domains, whose addresses are no
-    /// device's.
+    /// Allocates at least `bytes`; `None` if there is no memory. Not for PV domains, whose addresses mean
+    /// nothing to a device.
     pub(crate) fn new(bytes: usize) -> Option<Self> {
         let count = bytes.div_ceil(PAGE) as u64;
         let mut pages = Vec::new();
@@ -35,12 +35,12 @@ impl Pages {
         Some(Self { address, pages })
     }
 
-    /// The two bytes at `offset`, if they are there, and at a multiple of two.
+    /// The word at `offset`, if that is inside and even.
     fn word(&self, offset: usize) -> Option<Shared<u16>> {
         self.pages.get(offset / PAGE)?.field(offset % PAGE)
     }
 
-    /// The page where `offset` lies and the place in it, and those behind it from their starts on.
+    /// The page of `offset` and the position in it, then the pages after it from their starts.
     fn pages_from(&self, offset: usize) -> impl Iterator<Item = (Shared<[u8; PAGE]>, usize)> {
         let places = iter::once(offset % PAGE).chain(iter::repeat(0));
         self.pages.iter().copied().skip(offset / PAGE).zip(places)
@@ -87,7 +87,7 @@ impl RingMemory for Pages {
     }
 }
 
-/// Of `length` bytes at `offset`, how many lie in the first page.
+/// How many of `length` bytes at `offset` are in the first page.
 fn in_first_page(offset: usize, length: usize) -> usize {
     length.min(PAGE - offset % PAGE)
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The guest's memory: early frames for page tables, then a frame allocator and a heap over all
-//! of it.
+//! The guest's memory. Page tables come from a bump allocator; the rest goes to a frame allocator, out of
+//! which the heap grows.
 
 pub(crate) mod dma;
 pub(crate) mod registers;
@@ -19,7 +19,7 @@ use talc::base::binning::Binning;
 use talc::source::Source;
 use talc::{TalcLock, base::Talc};
 
-/// Memory at its own address, up to a limit: how boot structures are read.
+/// Identity-mapped memory up to a limit, for reading boot structures.
 pub(crate) struct IdentityMemory {
     /// Addresses from here on are not mapped.
     pub(crate) limit: u64,
@@ -42,7 +42,7 @@ impl PhysMemory for IdentityMemory {
     }
 }
 
-/// Memory that has to do before there is a frame allocator: taken once, never given back.
+/// The bump allocator that serves before the frame allocator exists. It never frees.
 struct EarlyFrames {
     free: MemoryMap,
 }
@@ -73,13 +73,13 @@ impl FrameSource for Frames {
     }
 }
 
-/// Takes a frame for a page of its own, and zeroes it; returns its address.
+/// Allocates a zeroed frame, and returns its address.
 pub(crate) fn alloc_zeroed_frame() -> Option<u64> {
     alloc_zeroed(PAGE_SIZE)
 }
 
-/// Takes `bytes` of memory in one piece, whole frames, and zeroes them; returns their address. Not the last
-/// frames: those are left to the heap and to page tables.
+/// Allocates at least `bytes` of contiguous frames, zeroed, and returns their address. The last frames are
+/// reserved for the heap and for page tables.
 pub(crate) fn alloc_zeroed(bytes: u64) -> Option<u64> {
     let count = bytes.div_ceil(PAGE_SIZE);
     let start = FRAMES.lock().as_mut()?.allocate_spare(count, 1)?.address();
@@ -89,35 +89,35 @@ pub(crate) fn alloc_zeroed(bytes: u64) -> Option<u64> {
     Some(start)
 }
 
-/// Takes a frame whose address is below `limit`.
+/// Allocates a frame below address `limit`.
 pub(crate) fn alloc_frame_below(limit: u64) -> Option<u64> {
     Frames.alloc_frame(limit)
 }
 
-/// Gives back a frame that [`alloc_zeroed_frame`] or [`alloc_frame_below`] took.
+/// Frees a frame of [`alloc_zeroed_frame`] or [`alloc_frame_below`].
 pub(crate) fn free_frame(address: u64) {
     free(address, PAGE_SIZE);
 }
 
-/// Gives back what [`alloc_zeroed`] took.
+/// Frees what [`alloc_zeroed`] allocated.
 pub(crate) fn free(address: u64, bytes: u64) {
     if let Some(frames) = FRAMES.lock().as_mut() {
-        // Fails only for a frame that is free already, which would be a bug of the caller's: the
-        // allocator is left as it is.
+        // Fails only for a frame that is already free, which is a bug of the caller's. The allocator ignores
+        // it.
         if let Err(error) = frames.free(FrameNumber::of(address), bytes.div_ceil(PAGE_SIZE)) {
             log::error!("frame allocator: double free: {error}");
         }
     }
 }
 
-/// Why there is no memory to run in.
+/// Why memory could not be set up.
 #[derive(Debug)]
 pub(crate) enum MemoryError {
-    /// Nobody told us what memory there is.
+    /// There is no memory map.
     NoMap,
     /// Page tables could not be made.
     Map(MapError),
-    /// What is left after the image does not hold the allocator's own table.
+    /// The memory left after the image is too small for the allocator's own bitmap.
     TooSmall { usable: u64 },
 }
 
@@ -135,7 +135,7 @@ impl fmt::Display for MemoryError {
     }
 }
 
-/// Maps all memory and sets the allocators up.
+/// Maps all memory, switches to our page tables, and sets up the allocators.
 pub(crate) fn init(info: &BootInfo, machine: &dyn Machine) -> Result<(), MemoryError> {
     if info.memory.is_empty() {
         return Err(MemoryError::NoMap);
@@ -154,7 +154,7 @@ pub(crate) fn init(info: &BootInfo, machine: &dyn Machine) -> Result<(), MemoryE
     Ok(())
 }
 
-/// All memory but the image and what the loader left for us.
+/// All memory without the image and what the loader left for us.
 fn free_memory(info: &BootInfo) -> MemoryMap {
     let mut free = info.free_memory();
     let image = image().range();
@@ -164,7 +164,7 @@ fn free_memory(info: &BootInfo) -> MemoryMap {
     free
 }
 
-/// The bytes of a module, if they lie in memory that is mapped.
+/// The contents of a module, if it lies in mapped memory.
 pub(crate) fn module(map: &MemoryMap, module: &Module) -> Option<&'static [u8]> {
     let range = module.range;
     if !map.usable().any(|usable| usable.encloses(range)) {
@@ -176,16 +176,16 @@ pub(crate) fn module(map: &MemoryMap, module: &Module) -> Option<&'static [u8]> 
     Some(unsafe { core::slice::from_raw_parts(start, range.len() as usize) })
 }
 
-/// How much memory there is, in bytes.
+/// Memory statistics, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// What the allocators manage.
+    /// Memory that the allocators manage.
     pub total: u64,
-    /// What is not in use: free frames. (The heap's own reserves count as used.)
+    /// Free frames. (Free blocks inside the heap count as used.)
     pub free: u64,
 }
 
-/// How much memory there is, and how much is free.
+/// The memory statistics.
 pub fn usage() -> Usage {
     FRAMES.lock().as_ref().map_or(Usage { total: 0, free: 0 }, |frames| Usage {
         total: frames.total_frames() * PAGE_SIZE,
@@ -193,11 +193,11 @@ pub fn usage() -> Usage {
     })
 }
 
-/// The heap: grows out of the frame allocator as long as there are frames.
+/// The heap. It grows out of the frame allocator.
 ///
-/// Rust's small allocations cannot fail: where there is no memory for one, the domain ends with a crash.
-/// That is why pages, stacks, and allocations of more than 16 KiB get none of the last frames (a 32nd of all,
-/// but 1 MiB at most): those fail, where they can (`try_reserve`), while there is memory to handle it with.
+/// Small allocations in Rust are infallible: without memory for one, the domain crashes. So the last frames
+/// (a 32nd of all, 1 MiB at most) are reserved for them. Pages, stacks and allocations above 16 KiB fail
+/// earlier, and where the code uses `try_reserve` it can handle that.
 pub struct Heap;
 
 static HEAP: TalcLock<Mutex<()>, Growth> = TalcLock::new(Growth);
@@ -220,15 +220,15 @@ unsafe impl GlobalAlloc for Heap {
     }
 }
 
-/// How the heap grows.
+/// The heap's source of memory.
 #[derive(Debug)]
 struct Growth;
 
-/// The heap grows by at least this much, as long as there is that much.
+/// The heap grows by this much at least, while there is as much.
 const STEP: u64 = 64 * 1024;
-/// What the heap itself needs of a region besides the block asked for.
+/// Overhead of the heap for a new region.
 const OVERHEAD: u64 = 256;
-/// What is larger does not get the last frames: few such allocations are made by code that cannot do without.
+/// Larger allocations cannot use the reserved frames.
 const LARGE: usize = 16 * 1024;
 /// The first region also holds the heap's table of free lists.
 const TABLE: u64 = 8 * 1024;

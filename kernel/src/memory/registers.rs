@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Devices' registers in memory, mapped for drivers.
+//! Maps registers of devices (MMIO) for drivers.
 
 use core::fmt;
 
@@ -15,17 +15,17 @@ use spin::Once;
 use crate::memory::Frames;
 use crate::ports::CpuPorts;
 
-/// What registers are mapped with, once the kernel runs.
+/// Maps registers, once memory is set up.
 static MAPPER: Once<MmioMapper> = Once::new();
 
 struct MmioMapper {
     machine: &'static dyn Machine,
     memory: &'static MemoryMap,
-    /// Where addresses end that a CPU and a pointer reach.
+    /// The first address that the CPU or a pointer cannot reach.
     limit: u64,
 }
 
-/// Registers of a device, mapped for good.
+/// Mapped registers of a device. They are never unmapped.
 pub(crate) struct MappedRegisters(pub(crate) DeviceRegisters);
 
 impl Registers for MappedRegisters {
@@ -55,7 +55,7 @@ impl NarrowRegisters for MappedRegisters {
     }
 }
 
-/// Remembers what registers are mapped with.
+/// Enables [`map`].
 pub(crate) fn init(machine: &'static dyn Machine, memory: &'static MemoryMap) {
     let limit = reach(cpuid::physical_address_bits());
     MAPPER.call_once(|| MmioMapper { machine, memory, limit });
@@ -64,13 +64,13 @@ pub(crate) fn init(machine: &'static dyn Machine, memory: &'static MemoryMap) {
 /// Why registers cannot be mapped.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Error {
-    /// The device is placed nowhere.
+    /// The device has no address.
     NoPlace,
-    /// No registers can be there.
+    /// There can be no registers at this address.
     Unfit(Unfit),
-    /// They are asked for before there are drivers.
+    /// Memory is not set up yet.
     TooEarly,
-    /// The page tables do not take them.
+    /// The page tables refuse the mapping.
     Map(MapError),
 }
 
@@ -87,11 +87,11 @@ impl fmt::Display for Error {
 
 impl core::error::Error for Error {}
 
-/// Where registers are placed if nobody has: where firmware puts them in Xen's domains.
+/// Where to place registers that firmware has not placed: where Xen's firmware would.
 static FREE: Free = Free::from(0xf100_0000);
 
-/// [Maps](map) the registers that base address register `index` of a PCI function tells of, and switches
-/// the function on. Not for PV domains, which have no ports.
+/// [Maps](map) the registers behind base address register `index` of a PCI function, and enables the
+/// function. Not for PV domains, which have no ports.
 pub(crate) fn of_function(function: &Function, index: u8, length: u64) -> Result<MappedRegisters, Error> {
     let configuration = Configuration::new(&CpuPorts, function.place);
     let free = FREE.take(length).ok_or(Error::Unfit(Unfit::TooLarge))?;
@@ -100,8 +100,8 @@ pub(crate) fn of_function(function: &Function, index: u8, length: u64) -> Result
     map(address.ok_or(Error::NoPlace)?, length)
 }
 
-/// Maps the registers at `address`. Firmware, devices and the command line say where registers are, and may
-/// be wrong: whatever they say is an error at worst.
+/// Maps the registers at `address`. The address comes from firmware, a device or the command line, and may be
+/// wrong: the worst outcome is an error.
 pub(crate) fn map(address: u64, length: u64) -> Result<MappedRegisters, Error> {
     let MmioMapper { machine, memory, limit } = MAPPER.get().ok_or(Error::TooEarly)?;
     for page in pages(address, length, *limit, memory).map_err(Error::Unfit)? {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Code that waits by blocking, as file systems and databases of the ecosystem do, made to wait
-//! like a task: it runs on a stack of its own, which is left while it waits.
+//! Stackful coroutines for code that blocks, such as most file systems and databases. The code runs on a
+//! stack of its own; while it waits, other tasks run.
 //!
 //! ```ignore
 //! let sum = prism::blocking::run(|| {
@@ -35,22 +35,21 @@ const STACK_BYTES: u64 = 256 * 1024;
 
 static MACHINE: Once<&'static dyn Machine> = Once::new();
 
-/// What runs on a stack of its own on each vCPU now, if anything.
+/// The body that runs on each vCPU now, if any.
 static RUNNING: [AtomicPtr<Exit>; vcpu::MOST] = [const { AtomicPtr::new(core::ptr::null_mut()) }; vcpu::MOST];
 
 /// Stacks that are not in use.
 static STACKS: Stacks<{ vcpu::MOST }> = Stacks::new();
 
-/// Makes stacks possible.
+/// Stores the machine, which unmaps guard pages.
 pub(crate) fn init(machine: &'static dyn Machine) {
     MACHINE.call_once(|| machine);
 }
 
-/// Runs `body`, in which [`wait`] can be called, on a stack of its own of 256 KiB.
+/// Runs `body` on a stack of its own of 256 KiB. In `body`, [`wait`] can be called.
 ///
-/// Dropping the future before it is ready does not stop `body`, as what is on its stack cannot be undone
-/// without unwinding: it goes on in a task of its own to its end, and its result is dropped. Until then it
-/// has its stack; a body that waits for what never comes has it for ever.
+/// Dropping the future early does not stop `body`, as a stack cannot be unwound here. A task runs `body` to
+/// its end and drops the result. A body that waits for ever keeps its stack for ever.
 ///
 /// # Errors
 ///
@@ -68,11 +67,11 @@ pub async fn run<T: 'static>(body: impl FnOnce() -> T + 'static) -> Result<T, No
     Ok(Run::new(OnStack { coroutine, exit }).await)
 }
 
-/// Waits for `future` in code that [`run`] runs; other tasks go on meanwhile.
+/// Waits for `future` in a body that [`run`] runs. Other tasks run meanwhile.
 ///
 /// # Panics
 ///
-/// If called anywhere else: there is nobody to wait for.
+/// If called outside of such a body.
 pub fn wait<F: Future>(future: F) -> F::Output {
     let running = RUNNING.get(vcpu::number() as usize).map(|running| running.load(Ordering::Relaxed));
     // SAFETY: set only while the coroutine runs on whose stack it lies, which is the one that calls.
@@ -94,7 +93,7 @@ impl fmt::Display for NoStack {
 
 impl core::error::Error for NoStack {}
 
-/// What code on a stack of its own needs to leave it. It lies on that stack.
+/// How a body leaves its stack. Lies on that stack.
 struct Exit {
     yielder: *const Yielder<Waker, ()>,
     waker: RefCell<Waker>,
@@ -138,7 +137,7 @@ impl<T: 'static> Body for OnStack<T> {
     }
 }
 
-/// Memory for a stack, with a page below it that is not mapped. Dropped, it is there for the next one.
+/// A stack, with a guard page below it. Dropping it returns it to the pool.
 struct OwnStack(Option<blocking::Stack>);
 
 impl OwnStack {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Critical sections, as the ecosystem's crates ask for them: one vCPU at a time is in one.
+//! The implementation of the `critical-section` crate: one vCPU at a time is in a critical section.
 //!
-//! Nothing interrupts a vCPU here: events and interrupts are off but while it sleeps. So there is only
-//! the other vCPUs to keep out.
+//! A vCPU runs with events and interrupts off except while it sleeps. So only other vCPUs have to be kept
+//! out.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -13,8 +13,8 @@ use xen::sched;
 /// The vCPU that is in a critical section, counted from 1; 0 if none is.
 static INSIDE: AtomicU32 = AtomicU32::new(0);
 
-/// Looks at a section that another vCPU is in before Xen is told that we wait: sections are a few
-/// instructions, but their vCPU may have to wait for a CPU.
+/// Spins before the vCPU yields to Xen. Sections take a few instructions, but the vCPU that holds one may be
+/// preempted.
 const LOOKS: u32 = 1000;
 
 struct OneVcpu;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The executors, one for each vCPU: each runs tasks until they wait, and gives the CPU away when
-//! all of them do.
+//! One executor for each vCPU. It polls tasks until all of them wait, then puts the vCPU to sleep.
 //!
-//! Interrupts are data here. A vCPU runs with events and interrupts off; one that arrives only
-//! ends its sleep, and is then found in memory, where the task that waits for it is looked up.
+//! A vCPU runs with events and interrupts off. One that arrives only ends its sleep. The executor then finds
+//! it in memory and wakes the task that waits for it.
 //!
-//! A task stays on the vCPU that it was started on. Whoever wakes it from another one puts it into that
-//! one's queue, and rings its kick if it sleeps.
+//! A task stays on the vCPU where it was spawned. A remote wake-up puts it into that vCPU's queue and kicks
+//! the vCPU if it sleeps.
 
 mod task_pool;
 
@@ -37,11 +36,11 @@ use crate::task::kick::VcpuKick;
 use crate::time::alarm::Alarm;
 use crate::time::{self, timer};
 
-/// A poll that takes longer than so many ticks of the time-stamp counter keeps events waiting for
-/// about a tenth of a second, and is worth a warning.
+/// Polls that take longer, in ticks of the time-stamp counter (about a tenth of a second), are counted and
+/// logged: events wait meanwhile.
 const LONG_POLL: u64 = 1 << 28;
 
-/// Where events do not interrupt, they are looked for once in so many nanoseconds.
+/// Where events do not interrupt, how often they are polled for, in nanoseconds.
 const EVENT_POLL: u64 = 1_000_000;
 
 /// Polls that took too long, since boot.
@@ -50,22 +49,22 @@ static LONG_POLLS: AtomicU64 = AtomicU64::new(0);
 /// Times that a task spun, since boot.
 static SPINS: AtomicU64 = AtomicU64::new(0);
 
-/// The places of all tasks.
+/// The memory of all tasks.
 static TASKS: TaskPool<Task> = TaskPool::new();
 
 /// The vCPUs that run tasks, by number.
 static CORES: [Once<Box<Core>>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
 
-/// A vCPU, as far as tasks are concerned.
+/// A vCPU's executor and its state.
 struct Core {
     executor: Executor,
-    /// Whether it sleeps, and may.
+    /// Whether the vCPU sleeps, and whether it may.
     sleep: Sleep,
-    /// Tasks that run on it.
+    /// Number of its tasks.
     tasks: AtomicU32,
-    /// What its tasks are polled for.
+    /// Events and timers that its tasks have not accounted for yet.
     credit: Credit,
-    /// What ends its sleep. Without one it does not sleep while other vCPUs run.
+    /// Ends its sleep. Without one the vCPU never sleeps while others run.
     vcpu_kick: Option<VcpuKick>,
 }
 
@@ -93,7 +92,7 @@ impl Core {
         Ok(())
     }
 
-    /// Tells it that a task became ready.
+    /// Notes that a task became ready.
     fn wake(&self, number: u32) {
         self.sleep.make_ready();
         if number != vcpu::number() {
@@ -108,7 +107,7 @@ impl Core {
         }
     }
 
-    /// Sleeps until something happens, but not beyond `latest`, unless a task is ready.
+    /// Sleeps until an event, but not beyond `latest`. Returns at once if a task is ready.
     fn sleep(&self, machine: &dyn Machine, alarm: &mut Option<Alarm>, latest: Option<u64>) {
         match (Rest::of(alarm.is_some(), timer::next(), latest), alarm) {
             (Rest::UntilNews, _) => {}
@@ -123,7 +122,7 @@ impl Core {
     }
 }
 
-/// A vCPU's view of itself, while it runs its loop.
+/// The calling vCPU, as the run loop sees it.
 struct Own(&'static Core);
 
 impl Vcpu for Own {
@@ -163,10 +162,10 @@ fn pend(context: *mut ()) {
     }
 }
 
-/// A task of any shape, and what it costs.
+/// A type-erased task, with accounting.
 struct Task {
     future: Pin<Box<dyn Future<Output = ()>>>,
-    /// What people know it by: the name of its type, which has that of the function that it is of.
+    /// For the log: the name of its type, which contains that of its function.
     name: &'static str,
     core: &'static Core,
     watch: Watch,
@@ -177,7 +176,7 @@ struct Task {
 unsafe impl Send for Task {}
 
 impl Task {
-    /// Looks at what a poll cost that took so many ticks.
+    /// Accounts for a poll of `ticks`, and logs tasks that block or spin.
     fn account_poll(&mut self, ticks: u64) {
         if ticks > LONG_POLL {
             LONG_POLLS.fetch_add(1, Ordering::Relaxed);
@@ -211,22 +210,21 @@ pub fn long_polls() -> u64 {
     LONG_POLLS.load(Ordering::Relaxed)
 }
 
-/// How often a task was polled 65,536 times, each for a short time, though nothing came from outside - no
-/// event, no interrupt, no time that somebody had waited for - and the vCPU did not sleep, since boot. Such a
-/// task wakes itself, or is woken by another one that does, or asks for times that have passed. It is named
-/// in the log at the first time, the second, the fourth and so on. Others run as before.
+/// How often a task was polled 65,536 times in a row without work: no event, interrupt or timer came and the
+/// vCPU did not sleep. Such a task wakes itself, or another one like it does, or it waits for times that have
+/// passed. The log names it at the first time, the second, the fourth and so on. Other tasks run as before.
 pub fn spins() -> u64 {
     SPINS.load(Ordering::Relaxed)
 }
 
-/// What a task did just now had a reason, though no event told of it: it found work where it looked for some.
+/// Tells that the calling task found work by polling, where no event announced it.
 pub(crate) fn found_work() {
     if let Some(core) = Core::of(vcpu::number()) {
         core.credit.add(1);
     }
 }
 
-/// Keeps the vCPU that calls from falling asleep, from within a non-maskable interrupt.
+/// Keeps the calling vCPU from falling asleep. May be called from a non-maskable interrupt.
 pub(crate) fn keep_awake() {
     if let Some(core) = Core::of(vcpu::number()) {
         core.kick();
@@ -279,8 +277,7 @@ pub(crate) fn running() -> impl Iterator<Item = u32> {
     Core::all().map(|(number, _)| number)
 }
 
-/// Makes the vCPU that calls one that tasks can be started on. Its `kick` ends its sleep when another
-/// one wakes a task of its.
+/// Prepares the calling vCPU for tasks. `kick` ends its sleep when another vCPU wakes one of its tasks.
 pub(crate) fn init(vcpu_kick: Option<VcpuKick>) {
     let number = vcpu::number();
     if let Some(core) = CORES.get(number as usize) {
@@ -296,7 +293,7 @@ pub(crate) fn init(vcpu_kick: Option<VcpuKick>) {
     }
 }
 
-/// Runs this vCPU's tasks, for ever; `timer` ends its sleeps, and `upcall` is how it is told of events.
+/// Runs this vCPU's tasks for ever. `timer` ends its sleeps; `upcall` is how it learns of events.
 pub(crate) fn run(machine: &dyn Machine, timer: Timer, upcall: Upcall) -> ! {
     let number = vcpu::number();
     let mut alarm = Alarm::of(number, timer);

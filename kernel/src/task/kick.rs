@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What ends a vCPU's sleep when another vCPU has something for it.
+//! Kicking a vCPU: ending its sleep from another vCPU.
 
 use prism_arch::apic::WAKE_VECTOR;
 use prism_arch::vcpu;
@@ -7,7 +7,7 @@ use prism_arch::vcpu;
 use crate::hypervisor::event::EventChannel;
 use crate::irq::apic;
 
-/// How other vCPUs kick one.
+/// How to kick one vCPU.
 pub(crate) enum VcpuKick {
     /// An event channel to the vCPU.
     Events(EventChannel),
@@ -16,7 +16,7 @@ pub(crate) enum VcpuKick {
 }
 
 impl VcpuKick {
-    /// One for the vCPU that calls, which takes events if `events` is set.
+    /// Kicks the calling vCPU, which takes events if `events` is set.
     ///
     /// # Errors
     ///
@@ -42,7 +42,7 @@ impl VcpuKick {
         }
     }
 
-    /// Lets it end the next sleep. For the vCPU whose kick it is.
+    /// Arms it for the next sleep. Only for the vCPU that it kicks.
     pub(crate) fn arm(&self) {
         if let Self::Events(channel) = self {
             channel.take_and_open();

@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Tasks: waiting for a time, for several things at once, for one thing but not for ever; and
-//! giving way.
+//! Tasks: sleep, timeouts, join, select, yield.
 //!
-//! A task runs until it waits; nothing takes the vCPU away from it. While it runs, no other task of this
-//! vCPU does, and no event arrives. One that computes for long calls [`yield_now`] now and then;
-//! [`long_polls`] counts the times when one should have, and at `loglevel=debug` each is logged. A task that
-//! is woken again and again for nothing delays others, but does not keep them from running; [`spins`] counts
-//! that, and the log names the task.
+//! Tasks are cooperative. While one runs, no other task of its vCPU does, and no event is handled. A task
+//! that computes for long should call [`yield_now`]; [`long_polls`] counts those that should have, and
+//! `loglevel=debug` logs each. A task that is woken over and over without work delays the others, but does
+//! not starve them; [`spins`] counts that, and the log names the task.
 //!
-//! What is here comes from `embassy_time` and `embassy_futures`; whatever else is written for these
-//! runs here too. The examples below are what the guest test `tasks` runs on Xen.
+//! Everything here comes from `embassy_time` and `embassy_futures`; other crates for these run here too. The
+//! examples below are what the guest test `tasks` runs on Xen.
 //!
 //! # Waiting
 //!
@@ -39,7 +37,7 @@ pub use embassy_time::{Duration, Instant, Ticker, TimeoutError, Timer, with_dead
 
 pub use self::executor::{long_polls, spins};
 
-/// Waits for `duration`, or a little longer; never shorter.
+/// Waits for at least `duration`.
 pub fn sleep(duration: Duration) -> impl Future<Output = ()> {
     Timer::after(duration)
 }

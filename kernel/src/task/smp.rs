@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Starting the other vCPUs, and what each does first.
+//! Starts the other vCPUs, and is where each begins.
 //!
-//! Xen starts a vCPU right in 64-bit mode. Where there is no Xen, or one that does not (KVM in its
-//! place), the local APICs start CPUs as on a PC; ACPI says which there are.
+//! Xen starts a vCPU in 64-bit mode. Where there is no Xen, or where it refuses (KVM's emulation, or a BIOS
+//! has run the vCPU before), the local APICs start CPUs as on a PC; ACPI lists them.
 
 use alloc::vec::Vec;
 use core::fmt;
@@ -28,14 +28,14 @@ use crate::task::executor;
 use crate::task::kick::VcpuKick;
 use crate::time::{self, Deadline, clocks, timer};
 
-/// How long a vCPU may take to arrive, in nanoseconds.
+/// How long a vCPU may take to start, in nanoseconds.
 const STARTUP_TIMEOUT: u64 = 5_000_000_000;
-/// How long a CPU is given to reset, in nanoseconds (SDM volume 3, 9.4.4).
+/// How long a CPU takes to reset, in nanoseconds (SDM volume 3, 9.4.4).
 const RESET_TIME: u64 = 10_000_000;
 /// Real mode ends here.
 const REAL_MODE_END: u64 = 1 << 20;
 
-/// What vCPUs run on, and with.
+/// What every vCPU needs to start.
 #[derive(Clone, Copy)]
 pub(crate) struct SmpConfig {
     /// The machine.
@@ -50,17 +50,17 @@ pub(crate) struct SmpConfig {
 
 static CONFIG: Once<SmpConfig> = Once::new();
 
-/// Why a vCPU is not used.
+/// Why a vCPU was not started.
 enum Unused {
     /// There is no memory that a CPU could start in.
     NoLowMemory,
-    /// Nothing tells how to reach it.
+    /// Neither Xen nor ACPI tells how to start it.
     Unknown,
     /// Xen does not report events to it.
     NoEvents(Errno),
     /// It was not started.
     Start(StartError),
-    /// It did not arrive in time.
+    /// It did not start in time.
     Late,
 }
 
@@ -82,7 +82,7 @@ impl fmt::Display for Unused {
     }
 }
 
-/// Has vCPU 0 take events; its structure is in Xen's shared page.
+/// Has vCPU 0 take events. Its `vcpu_info` is in Xen's shared page.
 pub(crate) fn take_events(page: Shared<shared_info>) {
     if let Some(info) = legacy_info(page, 0) {
         // Cannot fail: a domain without events on its first vCPU has none.
@@ -90,8 +90,8 @@ pub(crate) fn take_events(page: Shared<shared_info>) {
     }
 }
 
-/// Makes the vCPU that boots one that runs tasks, and starts the `others`, if they can wake it; says of those
-/// that don't start why.
+/// Prepares the boot vCPU for tasks, and starts the `others` if they will be able to wake it. Logs those that
+/// do not start.
 pub(crate) fn init(config: SmpConfig, acpi: &Acpi, others: &[u32]) {
     CONFIG.call_once(|| config);
     let kick = if others.is_empty() { None } else { vcpu_kick(config) };
@@ -101,7 +101,7 @@ pub(crate) fn init(config: SmpConfig, acpi: &Acpi, others: &[u32]) {
     for &number in others {
         if let Err(reason) = start(config, acpi, &mut starter, number) {
             log::warn!("vCPU {number} not started: {reason}");
-            // What one lacks the next ones lack too.
+            // What this one lacks, the next ones lack too.
             break;
         }
     }
@@ -110,9 +110,9 @@ pub(crate) fn init(config: SmpConfig, acpi: &Acpi, others: &[u32]) {
     }
 }
 
-/// The numbers of the vCPUs to start of the `count` that there are, without the one that boots: those
-/// that the toolstack has switched on. A PV domain has no ACPI tables that would tell, and those of PVH
-/// domains do not any more from Xen 4.21 on.
+/// The numbers of the vCPUs to start, without the boot vCPU: of the `count` that exist, those that the
+/// toolstack has switched on. xenstore tells, as PV domains have no ACPI tables, and PVH domains have none
+/// that tell from Xen 4.21 on.
 pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
     if count as usize > vcpu::MOST {
         log::warn!("vcpus: {count} offered, using the first {}", vcpu::MOST);
@@ -132,7 +132,7 @@ pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
     vcpus::others(count, online.as_deref()).collect()
 }
 
-/// What others wake the vCPU that calls by.
+/// The kick of the calling vCPU.
 fn vcpu_kick(config: SmpConfig) -> Option<VcpuKick> {
     let kick = VcpuKick::new(config.page.is_some());
     kick.inspect_err(|errno| {
@@ -159,7 +159,7 @@ fn start(config: SmpConfig, acpi: &Acpi, starter: &mut Starter, number: u32) -> 
     }
     if matches!(starter, Starter::Xen) {
         match config.machine.start_vcpu(number) {
-            // Those that firmware has run before us are not Xen's to start any more.
+            // Xen does not start a vCPU that firmware has already run.
             Err(StartError::Refused(errno)) if errno.is_unsupported() || errno == Errno::EXIST => {
                 *starter = by_apic(config.machine)?;
             }
@@ -178,7 +178,7 @@ fn add_memory(machine: &dyn Machine, number: u32) -> Result<(), Unused> {
     let memory = memory::alloc_zeroed(Vcpu::BYTES).ok_or(StartError::NoMemory)?;
     // SAFETY: just taken, mapped at its own address, zeroed.
     let own = unsafe { Vcpu::place(number, memory) }.ok_or(StartError::NoMemory)?;
-    // Before it runs for the first time: it remembers nothing that would have to be flushed.
+    // Before its first run: no TLB entry of it has to be flushed.
     for (guard, _) in own.stacks.guards() {
         machine.unmap_page(guard.start, &mut Frames).map_err(|_| StartError::NoMemory)?;
     }
@@ -210,7 +210,7 @@ fn by_apic(machine: &dyn Machine) -> Result<Starter, Unused> {
     Ok(Starter::Apic { page })
 }
 
-/// Starts the CPU that firmware lists at place `number`, not counting the one that boots.
+/// Starts the CPU that is entry `number` of firmware's list, not counting the boot CPU.
 fn start_by_apic(acpi: &Acpi, number: u32, page: u64) -> Result<(), Unused> {
     let apic = apic::get().ok_or(Unused::Unknown)?;
     let own = apic.own_id();
@@ -219,7 +219,7 @@ fn start_by_apic(acpi: &Acpi, number: u32, page: u64) -> Result<(), Unused> {
     startup::expect(number)?;
     apic.send_init(id).map_err(|_| Unused::Unknown)?;
     wait(RESET_TIME, || false);
-    // Page numbers below 1 MiB have 8 bits. The second one is for CPUs that miss the first.
+    // Page numbers below 1 MiB have 8 bits. Two SIPIs, as the protocol asks: some CPUs miss the first.
     for _ in 0..2 {
         apic.send_startup(id, (page / PAGE_SIZE) as u8).map_err(|_| Unused::Unknown)?;
         if wait(RESET_TIME, || executor::running().any(|running| running == number)) {
@@ -229,7 +229,7 @@ fn start_by_apic(acpi: &Acpi, number: u32, page: u64) -> Result<(), Unused> {
     Ok(())
 }
 
-/// Waits until `done`, but no longer than `nanoseconds`; says whether it is.
+/// Waits until `done`, for at most `nanoseconds`. Returns whether it is done.
 fn wait(nanoseconds: u64, done: impl Fn() -> bool) -> bool {
     let mut deadline = Deadline::after(nanoseconds);
     while !done() {
@@ -242,13 +242,13 @@ fn wait(nanoseconds: u64, done: impl Fn() -> bool) -> bool {
     true
 }
 
-/// The structure of one of the vCPUs that `shared_info` has room for.
+/// The `vcpu_info` of a vCPU that `shared_info` has room for.
 fn legacy_info(page: Shared<shared_info>, number: u32) -> Option<Shared<vcpu_info>> {
     let offset = core::mem::offset_of!(shared_info, vcpu_info) + number as usize * size_of::<vcpu_info>();
     (number < XEN_LEGACY_MAX_VCPUS).then(|| page.field(offset))?
 }
 
-/// Has Xen keep the structure of a further vCPU in a page of our own.
+/// Has Xen keep the `vcpu_info` of a further vCPU in a page of ours.
 fn register_info(machine: &dyn Machine, number: u32) -> Result<Shared<vcpu_info>, Unused> {
     let address = memory::alloc_zeroed(PAGE_SIZE).ok_or(StartError::NoMemory)?;
     let frame = machine.pfn_to_mfn(address / PAGE_SIZE).ok_or(StartError::NoMemory)?;
@@ -261,7 +261,7 @@ fn register_info(machine: &dyn Machine, number: u32) -> Result<Shared<vcpu_info>
 /// Called by every vCPU that [`start`] started.
 #[unsafe(no_mangle)]
 fn prism_start_secondary(number: u32) -> ! {
-    // Set before any vCPU was started.
+    // Set before any vCPU is started.
     let Some(config) = CONFIG.get() else { prism_arch::cpu::stop() };
     config.machine.init_vcpu(number);
     clocks::init_vcpu();

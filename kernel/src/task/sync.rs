@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Channels, signals, mutexes between tasks: `embassy-sync`, with the lock that suits it here.
+//! Channels, signals and mutexes between tasks: `embassy-sync`, with the lock for this kernel.
 //!
-//! A type of `embassy-sync` is given [`Lock`] if tasks on several vCPUs use it, and
-//! [`NoopRawMutex`](blocking_mutex::raw::NoopRawMutex) if all of them run on one.
+//! Use [`Lock`] for a type of `embassy-sync` that tasks on several vCPUs share, and
+//! [`NoopRawMutex`](blocking_mutex::raw::NoopRawMutex) for one whose tasks all run on one vCPU.
 
 pub use embassy_sync::*;
 
-/// What keeps several vCPUs from each other: a critical section. It must be short.
+/// A critical section. Keep it short: other vCPUs spin meanwhile.
 pub type Lock = blocking_mutex::raw::CriticalSectionRawMutex;

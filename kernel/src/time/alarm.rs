@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What ends a vCPU's sleep when a time has come: the best timer there is.
+//! The one-shot timer that ends a vCPU's sleep: Xen's, the local APIC's or the PIT.
 
 use prism_arch::cpu;
 use prism_boot::services::Timer;
@@ -14,23 +14,23 @@ use crate::time;
 
 use prism_arch::apic::TIMER_VECTOR;
 
-/// How long the APIC's timer is watched, in nanoseconds, to learn how fast it counts.
+/// How long the APIC's timer is measured, in nanoseconds.
 const WATCH: u64 = 1_000_000;
 
 /// A one-shot timer of the vCPU that made it.
 pub(crate) enum Alarm {
     /// Xen's.
     Xen(XenAlarm),
-    /// The local APIC's, at a value of a time-stamp counter of so many kHz.
+    /// The local APIC's in TSC-deadline mode. The time-stamp counter runs at so many kHz.
     Deadline { khz: u64 },
-    /// The local APIC's, counting down so many times in a millisecond.
+    /// The local APIC's in one-shot mode. It counts down so many times in a millisecond.
     Count { khz: u64 },
-    /// The PC's interval timer, of which there is one: for the first vCPU only.
+    /// The PIT. There is one: for the boot vCPU only.
     IntervalTimer,
 }
 
 impl Alarm {
-    /// The alarm of `vcpu`, which runs this, as the services were chosen; `None` if there is none.
+    /// The `chosen` timer of `vcpu`, which is the caller; `None` if it has none.
     pub(crate) fn of(vcpu: u32, chosen: Timer) -> Option<Self> {
         match chosen {
             Timer::SingleShot => XenAlarm::new(vcpu).map(Self::Xen),
@@ -65,8 +65,8 @@ impl Alarm {
 
     /// Makes sure that it goes off at `at` or before.
     ///
-    /// It is set again for every sleep, but Xen's, which tells when it has gone off: that is one
-    /// exit, as much as it takes to find that out.
+    /// Hardware timers are set again for every sleep: finding out whether one has fired would cost an exit
+    /// too. Xen's tells when it has fired.
     pub(crate) fn set(&mut self, at: u64) {
         if let Self::Xen(alarm) = self {
             return alarm.set(at);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The clocks that there are, and starting those that were chosen.
+//! Finds the clocks that there are, and starts the chosen ones.
 
 use core::mem::offset_of;
 use core::time::Duration;
@@ -21,7 +21,7 @@ use crate::time::{self, Source, Wall};
 /// Where the CPUID leaves of KVM begin, if its clock is the one in use.
 static KVM: Once<u32> = Once::new();
 
-/// Has the vCPU that calls, which is not the first one, use its own clock.
+/// Has the calling vCPU, which is not the boot vCPU, use its own clock.
 pub(crate) fn init_vcpu() {
     if let Some(clock) = KVM.get().and_then(|base| kvm::clock(*base)) {
         time::add_vcpu(vcpu::number(), Clock::new(clock));
@@ -29,20 +29,21 @@ pub(crate) fn init_vcpu() {
     time::join_vcpu();
 }
 
-/// The clocks of the hypervisors beneath.
+/// The clocks that exist.
 pub(crate) struct Clocks {
     xen: Option<Clock>,
     /// And where KVM's CPUID leaves begin.
     kvm: Option<(u32, Clock)>,
     xen_wall: Option<WallClock>,
     kvm_wall: Option<WallClock>,
-    /// Time since 1970 by the PC's clock, if there is no better one.
+    /// Time since 1970 by the PC's RTC, if there is no better wall clock.
     rtc: Option<Duration>,
 }
 
 impl Clocks {
-    /// Those in the page shared with Xen, and of the KVM whose CPUID leaves begin at `kvm`. One that
-    /// shows no time is none. `rtc` reads the PC's clock, if there is one: each look at it is an exit.
+    /// Finds the clocks in Xen's shared page, and those of the KVM whose CPUID leaves begin at `kvm`. A clock
+    /// that shows no time counts as missing. `rtc` reads the RTC; it is called only where no better wall
+    /// clock exists, as each access is an exit.
     pub(crate) fn find(
         page: Option<Shared<shared_info>>,
         kvm: Option<u32>,
@@ -62,7 +63,7 @@ impl Clocks {
         }
     }
 
-    /// Notes them among what was found.
+    /// Records the clocks in `capabilities`.
     pub(crate) fn note_in(&self, capabilities: &mut Capabilities) {
         if let Some(xen) = &mut capabilities.xen {
             xen.pvclock = self.xen.is_some();
@@ -73,8 +74,8 @@ impl Clocks {
         capabilities.platform.real_time_clock = self.rtc.is_some();
     }
 
-    /// Starts those that were chosen. The last resort, a counter that nothing tells the speed of, is
-    /// taken to count 1 GHz: good enough for time limits.
+    /// Starts the chosen clocks. The last resort is a time-stamp counter of unknown frequency, taken for 1
+    /// GHz: good enough for time limits.
     pub(crate) fn start(&self, services: &Services, hpet: Option<&MappedRegisters>) {
         let counter = |khz: Option<u64>| {
             if khz.is_none() {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What time it is: the paravirtual clock, or the time-stamp counter; and what date.
+//! The time: a monotonic clock and a wall clock.
 //!
-//! Two clocks, for two purposes. [`nanoseconds`] never goes back and goes on at an even speed: for
-//! durations and deadlines, and what `embassy_time` is built on. [`wall_clock`] is what the host believes
-//! the date to be: for people and protocols. It changes when the host's clock is set.
+//! [`nanoseconds`] is monotonic and runs at an even speed. Use it for durations and deadlines; `embassy_time`
+//! is built on it. [`wall_clock`] is the date as the host knows it, for people and protocols. It jumps when
+//! the host's clock is set.
 
 pub(crate) mod alarm;
 pub(crate) mod clocks;
@@ -19,10 +19,10 @@ pub(crate) use prism_executor::time::{Source, Wall};
 use xen::time::Clock;
 
 static TIME: Time<{ vcpu::MOST }> = Time::new();
-/// Whether the wall clock was asked for and could not be read, to say it once.
+/// Whether a failure to read the wall clock was logged: it is logged once.
 static WALL_FAILED: AtomicBool = AtomicBool::new(false);
 
-/// Uses `source` from now on.
+/// Uses `source` as the monotonic clock from now on.
 pub(crate) fn set_source(source: Source) {
     TIME.start(source, vcpu::number(), cpu::timestamp);
 }
@@ -32,28 +32,28 @@ pub(crate) fn add_vcpu(number: u32, clock: Clock) {
     TIME.add_vcpu(number, clock);
 }
 
-/// Makes the clock of the vCPU that calls one with those of the others, while another vCPU looks at its own.
+/// Synchronizes the clock of the calling vCPU with those of the others, while another vCPU compares it with
+/// its own.
 pub(crate) fn join_vcpu() {
     TIME.join(vcpu::number(), cpu::timestamp);
 }
 
-/// Tells the date from `wall` on.
+/// Uses `wall` as the wall clock from now on.
 pub(crate) fn set_wall_clock(wall: Wall) {
     TIME.choose_wall_clock(wall);
 }
 
-/// Nanoseconds since the clock was chosen, early in boot. Never goes back, on whatever vCPU it is
-/// asked.
+/// Nanoseconds since early in boot. Monotonic across vCPUs.
 pub fn nanoseconds() -> u64 {
     TIME.now(vcpu::number(), cpu::timestamp)
 }
 
-/// Time since 1970-01-01 00:00 UTC, as the host has it. `None` where nobody tells: no hypervisor, or one
-/// that has no idea itself.
+/// Time since 1970-01-01 00:00 UTC, as the host knows it. `None` without a hypervisor that tells and without
+/// an RTC.
 ///
-/// It may go back, and jump: whenever the host's clock is set. Xen counts 64 bits of seconds; KVM
-/// counts 32 up to its start, which end in the year 2106, and tells of its clock as it was at boot; a
-/// PC's own clock is read at boot too, and is exact to the second.
+/// It jumps when the host's clock is set. Xen counts 64 bits of seconds. KVM counts 32 bits of seconds up to
+/// its start, which end in the year 2106, and its value is read at boot. An RTC is read at boot too, and is
+/// exact to the second.
 pub fn wall_clock() -> Option<Duration> {
     let date = TIME.date(vcpu::number(), cpu::timestamp);
     if date == Err(NoDate::Unreadable) && !WALL_FAILED.swap(true, Ordering::Relaxed) {
@@ -62,24 +62,24 @@ pub fn wall_clock() -> Option<Duration> {
     date.ok()
 }
 
-/// The paravirtual clock's own reading `from_now` nanoseconds ahead, as hypercalls take it;
-/// `None` if another clock is in use.
+/// The absolute deadline `from_now` nanoseconds ahead, as hypercalls take it: the system time of the
+/// paravirtual clock. `None` if another clock is in use.
 pub fn xen_deadline(from_now: u64) -> Option<u64> {
     TIME.reading_in(vcpu::number(), cpu::timestamp, from_now)
 }
 
-/// A time of [`nanoseconds`] as the paravirtual clock of the vCPU that calls shows it, which is how
+/// Converts a time of [`nanoseconds`] to the system time of the calling vCPU's paravirtual clock, as
 /// hypercalls take it.
 pub(crate) fn to_xen(time: u64) -> u64 {
     TIME.reading_at(vcpu::number(), time)
 }
 
-/// Frequency of the time-stamp counter in kHz, if that is known.
+/// Frequency of the time-stamp counter in kHz, if known.
 pub(crate) fn timestamp_khz() -> Option<u64> {
     TIME.timestamp_khz()
 }
 
-/// A point in time that something must not outlast: the clock's, as soon as there is one.
+/// A deadline that can be set before the clock runs.
 pub(crate) struct Deadline(deadline::Deadline);
 
 impl Deadline {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Timers: what `embassy-time` asks for, and what the vCPU is woken by.
+//! Timers of tasks: the time driver of `embassy-time`, and Xen's one-shot timer.
 
 use core::task::Waker;
 
@@ -15,7 +15,7 @@ use xen_sys::xen::VIRQ_TIMER;
 use crate::hypervisor::event::EventChannel;
 use crate::time;
 
-/// Each vCPU's queue: a task asks on the vCPU that it runs on.
+/// The timer queue of each vCPU. A task uses that of its own vCPU.
 static QUEUES: [Mutex<Timers>; vcpu::MOST] = [const { Mutex::new(Timers::new()) }; vcpu::MOST];
 
 /// The timers of the vCPU that calls.
@@ -38,7 +38,7 @@ impl Driver for KernelTime {
 
 embassy_time_driver::time_driver_impl!(static TIME: KernelTime = KernelTime);
 
-/// When the next task of this vCPU wants to be woken.
+/// When the next timer of the calling vCPU is due.
 pub(crate) fn next() -> Option<u64> {
     timers(|timers| timers.next())
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Room in the address space for pages of other domains.
+//! Addresses to map pages of other domains at.
 
 use core::ops::Range;
 
@@ -13,13 +13,13 @@ use xen::grant::{Addresses, Error, Result, foreign};
 use super::MAPPER;
 use crate::memory::{self, Frames};
 
-/// Room for one page.
+/// An address for one page.
 ///
-/// In a PV domain, where Xen writes the page-table entry, it is the address of a frame of ours,
-/// which lies idle meanwhile. Elsewhere it is an address that no memory and no device has.
+/// In a PV domain, where Xen writes the page-table entry, it is the address of a frame of ours, which is
+/// unused meanwhile. Elsewhere it is an address without memory and devices.
 pub struct MapSlot {
     address: u64,
-    /// The frame that lies idle.
+    /// The unused frame.
     idle: Option<u64>,
     machine: &'static dyn Machine,
 }
@@ -39,7 +39,7 @@ impl MapSlot {
             return Ok(Self { address, idle: None, machine });
         }
         let address = memory::alloc_zeroed_frame().ok_or(Error::NoRoom)?;
-        // What is mapped there must be forgotten by every vCPU, before something else is.
+        // Before the address is used again, every vCPU has to flush it.
         match machine.pfn_to_mfn(address / PAGE_SIZE) {
             Some(frame) if machine.unmap_page(address, &mut Frames).is_ok() => {
                 Ok(Self { address, idle: Some(frame), machine })
@@ -70,7 +70,7 @@ impl Drop for MapSlot {
     fn drop(&mut self) {
         match self.idle {
             None => FREE.lock().give_back(self.address),
-            // A frame that cannot be mapped again is no memory any more: it is lost.
+            // A frame that cannot be mapped again is leaked.
             Some(frame) => {
                 if self.machine.map_mfn(self.address, frame).is_ok() {
                     memory::free_frame(self.address);
@@ -82,16 +82,16 @@ impl Drop for MapSlot {
 
 static FREE: Mutex<Addresses> = Mutex::new(Addresses::new());
 
-/// The least address that is handed out: 32 GiB, behind where firmware puts devices of small machines.
+/// The lowest address: 32 GiB, above the device memory of small machines.
 const FIRST_ADDRESS: u64 = 32 << 30;
 
-/// Room for pages that are mapped at the same time; the tables of the hypervisor's that translate them come
-/// out of a pool that the toolstack sizes by the guest's memory, so they are to lie together.
+/// Size of the range. It is contiguous, as Xen's own page tables for it come out of a pool that the toolstack
+/// sizes by the guest's memory.
 const SIZE: u64 = 1 << 30;
 
-/// Where that room is.
+/// Finds the address range.
 fn address_range(map: &MemoryMap) -> Option<Range<u64>> {
-    // An address that the processor does not have is a page fault, or worse, another one.
+    // An address beyond the CPU's width faults, or aliases another one.
     let gap = map.gap(SIZE, FIRST_ADDRESS, reach(cpuid::physical_address_bits()))?;
     Some(gap.start()..gap.end())
 }
