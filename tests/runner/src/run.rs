@@ -67,14 +67,9 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
     let detail = if options.app.is_none() { Detail::Grid } else { Detail::Console };
     let mut report = Report::new(&image, detail, judged_by_grid);
     let mut order = InOrder::new();
-    schedule::run(
-        &project.lab(),
-        &jobs,
-        || (),
-        |index, outcome| {
-            order.add(index, outcome, |index, outcome| report.add(&jobs[index], &outcome));
-        },
-    )?;
+    schedule::run(&project.lab(), &jobs, Vec::new(), |index, outcome| {
+        order.add(index, outcome, |index, outcome| report.add(&jobs[index], &outcome));
+    })?;
     Ok(report.finish().exit_status())
 }
 

@@ -116,7 +116,7 @@ fn boot(image: &Path, envs: &[Env], limit: Duration) -> Result<Vec<Outcome>> {
     };
     let jobs: Vec<Job> = envs.iter().map(job).collect();
     let mut outcomes = Vec::new();
-    schedule::run(&Project::find()?.lab(), &jobs, || (), |_, outcome| outcomes.push(outcome))?;
+    schedule::run(&Project::find()?.lab(), &jobs, Vec::new(), |_, outcome| outcomes.push(outcome))?;
     Ok(outcomes)
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Running many jobs: two workers take them one after another, the dearest first, each with a machine of its
-//! own that it keeps as long as it serves; outcomes are reported as they come.
+//! Running many jobs: a few workers take them one after another, the dearest first, each with a machine of
+//! its own that it keeps as long as it serves; outcomes are reported as they come.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, VecDeque};
@@ -17,13 +17,18 @@ use super::spent::Part;
 use super::{Boot, Job, Outcome, direct};
 use crate::env::{Env, Place};
 use crate::guest::places::Places;
+use crate::host;
 use crate::lab::Lab;
 use crate::lab::machine::{LOANS, Role};
 use crate::lab::snapshot::Snapshot;
 
-/// Shares that are worked on at the same time: a lab machine keeps one to two processors busy. Only one is if
-/// they are lent the same disk, which two machines must not write to.
-const WORKERS: usize = 2;
+/// Shares that are worked on at the same time. A lab machine waits for half of its time - for a timer, a
+/// silent client, a slow path - so that three keep two processors busy. Only one is worked on if they are
+/// lent the same disk, which two machines must not write to.
+const WORKERS: usize = 3;
+
+/// Memory in MiB of the host that a worker's machine takes.
+const MEMORY: u64 = 4 << 10;
 
 /// Guests that a machine serves, but for those that must stay together: what one leaves behind must not add
 /// up, and loading another machine costs two seconds.
@@ -52,29 +57,36 @@ pub struct Working {
     pub idle: Duration,
 }
 
-/// Runs all jobs and reports each outcome with its job's index; gives the workers' times. The last worker
-/// does something else first, which takes as much of the machine as its jobs do.
+/// What a worker does before it takes jobs.
+pub type First<'a> = Box<dyn FnOnce() + Send + 'a>;
+
+/// Runs all jobs and reports each outcome with its job's index; gives the workers' times. Each of the first
+/// does something else before, which takes as much of the host as its jobs do.
 ///
 /// # Errors
 /// If the lab cannot be built or its machines do not start.
 pub fn run(
     lab: &Lab,
     jobs: &[Job],
-    first: impl FnOnce() + Send,
+    firsts: Vec<First<'_>>,
     mut report: impl FnMut(usize, Outcome),
 ) -> Result<Vec<Working>> {
     let shares = shares(lab, jobs)?;
-    let others = if lends_twice(&shares) { 0 } else { WORKERS - 1 };
+    let serving = if lends_twice(&shares) { 1 } else { workers(host::available_memory()) };
     let queue = &Mutex::new(shares);
     let begun = Instant::now();
     let (sender, receiver) = mpsc::channel();
     let busy = thread::scope(|scope| {
-        let start = |sender: Outcomes| scope.spawn(move || Worker::new(lab).work(queue, &sender));
-        let mut workers: Vec<_> = (0..others).map(|_| start(sender.clone())).collect();
-        workers.push(scope.spawn(move || {
-            first();
-            Worker::new(lab).work(queue, &sender)
-        }));
+        let mut firsts = firsts.into_iter();
+        let mut workers = Vec::new();
+        for number in 0..serving.max(firsts.len()) {
+            let (first, sender) = (firsts.next(), sender.clone());
+            workers.push(scope.spawn(move || {
+                first.into_iter().for_each(|first| first());
+                if number < serving { Worker::new(lab).work(queue, &sender) } else { Instant::now() }
+            }));
+        }
+        drop(sender);
         receiver.into_iter().try_for_each(|(index, outcome)| {
             report(index, outcome?);
             Ok::<(), anyhow::Error>(())
@@ -84,6 +96,11 @@ pub fn run(
     })?;
     let last = busy.iter().max().copied().unwrap_or_default();
     Ok(busy.into_iter().map(|busy| Working { busy, idle: last - busy }).collect())
+}
+
+/// How many work at the same time on a host with so many MiB to spare.
+fn workers(memory: u64) -> usize {
+    if memory >= MEMORY * WORKERS as u64 { WORKERS } else { WORKERS - 1 }
 }
 
 /// Puts outcomes back into the order of their jobs.

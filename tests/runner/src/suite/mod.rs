@@ -19,10 +19,11 @@ mod times;
 pub mod traced;
 
 use std::fs;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 
+use crate::guest::schedule::First;
 use crate::image::build;
 use crate::nearest::nearest;
 use crate::project::Project;
@@ -75,7 +76,7 @@ fn is_meant(name: &str, word: &str) -> bool {
 }
 
 /// A test with a machine of its own, or one that it shares with other such tests, after each other.
-trait LabTest {
+trait LabTest: Sync {
     /// Its name.
     fn name(&self) -> &str;
 
@@ -145,17 +146,17 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
 fn run_more(project: &Project, choice: &Choice, in_lab: &[&HostTest], tally: &mut Tally) -> Result<()> {
     tally.begin("fuzzing");
     fuzz::run(project, choice, tally)?;
-    tally.begin("tests with machines of their own");
-    let mut shared = Shared::new(project);
-    let chosen = lab_tests().filter(|test| is_chosen(*test, choice));
-    chosen.for_each(|test| run_lab_test(&mut shared, test, tally));
-    drop(shared);
     let all = guests::cases();
     let cases: Vec<GuestCase> = all.iter().cloned().filter_map(|case| case.chosen_by(choice)).collect();
-    // They run one guest at a time: beside others.
-    let mut ended = Vec::new();
-    let run = guests::run(project, &cases, || ended = host::run_beside(project, in_lab), tally);
-    host::count(ended, tally);
+    // These run one guest at a time: beside others.
+    let (mut of_lab, mut of_host) = (Vec::new(), Vec::new());
+    let firsts: Vec<First<'_>> = vec![
+        Box::new(|| of_host = host::run_beside(project, in_lab)),
+        Box::new(|| of_lab = run_lab_tests(project, choice)),
+    ];
+    let run = guests::run(project, &cases, firsts, tally);
+    host::count(of_host, tally);
+    of_lab.into_iter().for_each(|ended| ended.count(tally));
     run?;
     if *choice == Choice::All {
         let long: Vec<GuestCase> = all.into_iter().filter_map(|case| case.chosen_by(&Choice::Long)).collect();
@@ -166,15 +167,33 @@ fn run_more(project: &Project, choice: &Choice, in_lab: &[&HostTest], tally: &mu
     Ok(())
 }
 
-fn run_lab_test(shared: &mut Shared<'_>, test: &dyn LabTest, tally: &mut Tally) {
-    let begun = Instant::now();
-    match test.run(shared) {
-        Ok(()) => tally.pass(test.name(), 1, begun.elapsed()),
-        Err(error) => {
-            shared.forget();
-            tally.fail(test.name(), &format!("{error:#}"), begun.elapsed());
+/// A lab test that has run, and how long it took.
+struct EndedLabTest {
+    test: &'static dyn LabTest,
+    result: Result<()>,
+    took: Duration,
+}
+
+impl EndedLabTest {
+    fn count(self, tally: &mut Tally) {
+        match self.result {
+            Ok(()) => tally.pass(self.test.name(), 1, self.took),
+            Err(error) => tally.fail(self.test.name(), &format!("{error:#}"), self.took),
         }
     }
+}
+
+fn run_lab_tests(project: &Project, choice: &Choice) -> Vec<EndedLabTest> {
+    let mut shared = Shared::new(project);
+    let run = |test: &'static dyn LabTest| {
+        let begun = Instant::now();
+        let result = test.run(&mut shared);
+        if result.is_err() {
+            shared.forget();
+        }
+        EndedLabTest { test, result, took: begun.elapsed() }
+    };
+    lab_tests().filter(|test| is_chosen(*test, choice)).map(run).collect()
 }
 
 fn is_chosen(test: &dyn LabTest, choice: &Choice) -> bool {

@@ -36,6 +36,7 @@ use crate::grid::{self, Grid};
 use crate::guest::beside::{Beside, Companion, When};
 use crate::guest::board::Board;
 use crate::guest::hotplug::Hotplug;
+use crate::guest::schedule::First;
 use crate::guest::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, schedule};
 use crate::host;
 use crate::image::symbols::Symbols;
@@ -460,12 +461,7 @@ fn case_in(test: &'static GuestTest, envs: &'static [Env], long: bool) -> impl I
 ///
 /// # Errors
 /// If the lab fails.
-pub fn run(
-    project: &Project,
-    cases: &[GuestCase],
-    first: impl FnOnce() + Send,
-    tally: &mut Tally,
-) -> Result<()> {
+pub fn run(project: &Project, cases: &[GuestCase], firsts: Vec<First<'_>>, tally: &mut Tally) -> Result<()> {
     tally.begin("building guests");
     let peer = cases.iter().any(GuestCase::needs_peer).then(|| build::build_peer(project)).transpose()?;
     if !cases.is_empty() {
@@ -495,7 +491,7 @@ pub fn run(
         }
     }
     tally.begin("guests");
-    let workers = schedule::run(&project.lab(), &jobs, first, |index, outcome| {
+    let workers = schedule::run(&project.lab(), &jobs, firsts, |index, outcome| {
         tally.spend(&started[index].name(), outcome.spent);
         count(started[index], &jobs[index], &outcome, tally);
     })?;
