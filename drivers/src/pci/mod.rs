@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! PCI configuration space by ports 0xCF8 and 0xCFC (PCI Local Bus Specification 3.0, 3.2.2.3.2).
 
+mod bus;
 pub mod intx;
 
 use core::fmt;
 
 use crate::hal::Ports;
 use crate::virtio::Kind;
+pub use bus::functions;
 
 const ADDRESS: u16 = 0xcf8;
 const DATA: u16 = 0xcfc;
@@ -127,14 +129,17 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
     }
 
     /// Where the registers of base address register `index` (0 to 5) are in memory. If nobody has placed
-    /// them, they are placed at `free`, a multiple of their length.
+    /// them, they are placed at `free`, a multiple of their length; behind a bridge they would not be found
+    /// there.
     pub fn registers(&self, index: u8, free: u32) -> Option<u64> {
         let register = 0x10 + index.min(5) * 4;
         if self.read(register) & IO_PORTS != 0 {
             return None;
         }
         self.placed(register).or_else(|| {
-            self.write(register, free);
+            if self.place.bus == 0 {
+                self.write(register, free);
+            }
             self.placed(register)
         })
     }
@@ -192,7 +197,7 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
         if self.read(register) & IO_PORTS == 0 {
             return None;
         }
-        if self.read(register) & !NO_PORT == 0 {
+        if self.read(register) & !NO_PORT == 0 && self.place.bus == 0 {
             self.write(register, u32::from(free));
         }
         u16::try_from(self.read(register) & !NO_PORT).ok().filter(|port| *port != 0)
@@ -215,35 +220,6 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
         let place = u32::from(bus) << 16 | u32::from(device & 31) << 11 | u32::from(function & 7) << 8;
         self.ports.write_u32(ADDRESS, ENABLE | place | u32::from(register & !3));
     }
-}
-
-/// The functions on the first bus. All that this kernel looks for is there on the machines that
-/// hypervisors emulate.
-pub fn functions<P: Ports + ?Sized>(ports: &P) -> impl Iterator<Item = Function> + '_ {
-    (0..32).flat_map(move |device| {
-        let first = function(ports, Place { bus: 0, device, function: 0 });
-        let others = if first.is_some_and(|_| is_multifunction(ports, device)) { 1..8 } else { 1..1 };
-        let others = others.filter_map(move |function_number| {
-            function(ports, Place { bus: 0, device, function: function_number })
-        });
-        first.into_iter().chain(others)
-    })
-}
-
-/// Bit 7 of the header type: there is more than function 0.
-fn is_multifunction<P: Ports + ?Sized>(ports: &P, device: u8) -> bool {
-    Configuration::new(ports, Place { bus: 0, device, function: 0 }).read(0x0c) & 1 << 23 != 0
-}
-
-fn function<P: Ports + ?Sized>(ports: &P, place: Place) -> Option<Function> {
-    let configuration = Configuration::new(ports, place);
-    let identity = configuration.read(0x00);
-    let (vendor, device) = (identity as u16, (identity >> 16) as u16);
-    if vendor == 0xffff || vendor == 0 {
-        return None;
-    }
-    let class = (configuration.read(0x08) >> 16) as u16;
-    Some(Function { place, vendor, device, class })
 }
 
 #[cfg(test)]

@@ -12,6 +12,10 @@ pub struct Board {
     console: Console,
     /// More options of QEMU's.
     options: &'static [&'static str],
+    /// Whether each device is behind a root port of its own.
+    root_ports: bool,
+    /// The model of its card; the environment's if there is none.
+    card: Option<&'static str>,
 }
 
 /// The device behind a guest's console.
@@ -26,7 +30,14 @@ pub enum Console {
 
 impl Board {
     /// The usual one.
-    pub const USUAL: Self = Self { machine: "", processor: &[], console: Console::Own, options: &[] };
+    pub const USUAL: Self = Self {
+        machine: "",
+        processor: &[],
+        console: Console::Own,
+        options: &[],
+        root_ports: false,
+        card: None,
+    };
 
     /// One of this kind, with these properties.
     pub const fn of(machine: &'static str) -> Self {
@@ -51,6 +62,31 @@ impl Board {
     /// The same with these options of QEMU's.
     pub const fn with_options(self, options: &'static [&'static str]) -> Self {
         Self { options, ..self }
+    }
+
+    /// The same, but each device is behind a root port of PCI Express, as libvirt places them.
+    pub const fn behind_root_ports(self) -> Self {
+        Self { root_ports: true, ..self }
+    }
+
+    /// The same, but its card is of this model.
+    pub const fn with_card(self, model: &'static str) -> Self {
+        Self { card: Some(model), ..self }
+    }
+
+    /// The model of its card, where the environment's is `usual`.
+    pub fn card(&self, usual: &'static str) -> &'static str {
+        self.card.unwrap_or(usual)
+    }
+
+    /// The values of `-device` options that put `device` in its place, the `number`th of the guest.
+    pub fn placed(&self, number: usize, device: &str) -> Vec<String> {
+        let is_express = ["virtio-", "e1000e", "nvme"].iter().any(|kind| device.starts_with(kind));
+        if !self.root_ports || !is_express {
+            return vec![device.to_owned()];
+        }
+        let port = format!("pcie-root-port,id=port{number},chassis={number}");
+        vec![port, format!("{device},bus=port{number}")]
     }
 
     /// Whether it is one without PCI, whose devices have their registers in memory.
@@ -79,6 +115,16 @@ mod tests {
         assert_eq!(Board::USUAL.words().count(), 0);
         assert!(!Board::USUAL.is_micro());
         assert_eq!(Board::USUAL.processor("host"), "host");
+    }
+
+    #[test]
+    fn devices_of_pci_express_are_put_behind_ports() {
+        let board = Board::of("q35").behind_root_ports();
+        let placed = ["pcie-root-port,id=port3,chassis=3", "virtio-blk-pci,drive=a,bus=port3"];
+        assert_eq!(board.placed(3, "virtio-blk-pci,drive=a"), placed);
+        assert_eq!(board.placed(3, "isa-debug-exit"), ["isa-debug-exit"]);
+        assert_eq!(Board::USUAL.placed(3, "virtio-blk-pci"), ["virtio-blk-pci"]);
+        assert_eq!(board.with_card("e1000e").card("e1000"), "e1000e");
     }
 
     #[test]

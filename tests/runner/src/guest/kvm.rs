@@ -121,7 +121,10 @@ pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<S
         Env::Fv => personal_computer(job, disks),
         _ => plain_kvm(job, disks),
     };
-    words.extend(devices.iter().flat_map(|(option, value)| [(*option).to_owned(), value.clone()]));
+    for (number, (option, value)) in devices.iter().enumerate() {
+        let values = if *option == "-device" { job.board.placed(number, value) } else { vec![value.clone()] };
+        words.extend(values.into_iter().flat_map(|value| [(*option).to_owned(), value]));
+    }
     words.extend(job.qemu.iter().map(|&word| word.to_owned()));
     words
 }
@@ -180,7 +183,7 @@ fn plain_kvm(job: &Job, disks: &[String]) -> Vec<Device> {
         ("-accel", "kvm".to_owned()),
         ("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()),
         netdev(job.network),
-        ("-device", card("virtio-net-pci,romfile=")),
+        ("-device", card(job.board.card("virtio-net-pci,romfile="))),
     ]);
     if disks.is_empty() {
         // Something to find on the PCI bus.
@@ -218,7 +221,7 @@ fn personal_computer(job: &Job, disks: &[String]) -> Vec<Device> {
         ("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()),
         ("-vga", "std".to_owned()),
         netdev(job.network),
-        ("-device", card("e1000,romfile=")),
+        ("-device", card(job.board.card("e1000,romfile="))),
     ]);
     if disks.is_empty() {
         // Something to find on the IDE bus.

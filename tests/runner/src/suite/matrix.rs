@@ -227,6 +227,8 @@ const PARTS: &[(&str, &[Row])] = &[
             .never(NO_LINUX),
             row("forty disks and sixteen interfaces", &["there_are_forty_disks_and_sixteen_interfaces"])
                 .never(NO_LINUX),
+            row("virtio-blk behind a PCIe root port", &["disks_and_cards_behind_root_ports_are_found"])
+                .never(NO_VIRTIO),
             row("IDE, AHCI", &["an_emulated_disk_is_read", "an_ahci_disk_is_read"]).never(NO_PLATFORM),
             row(
                 "virtio-blk on PCI and MMIO",
@@ -309,6 +311,14 @@ const PARTS: &[(&str, &[Row])] = &[
                 Env::Kvm,
                 Env::Fv,
             ]),
+            row(
+                "e1000e, virtio-net behind a PCIe root port",
+                &[
+                    "a_pci_express_card_behind_a_root_port_serves",
+                    "disks_and_cards_behind_root_ports_are_found",
+                ],
+            )
+            .never(NO_PLATFORM),
             row(
                 "virtio-net on MMIO (`microvm`)",
                 &[

@@ -29,6 +29,11 @@ const DISTANT_DOORBELLS: Board = Board::USUAL.with_options(&["-global", "virtio-
 /// A controller of SCSI disks has the class of a virtio disk.
 const SCSI_CONTROLLER: Board = Board::USUAL.with_options(&["-device", "virtio-scsi-pci"]);
 
+/// Devices are where libvirt puts them: each behind a root port.
+const ROOT_PORTS: Board = Board::of("q35").behind_root_ports();
+/// So is an 82574L, beside AHCI.
+const E1000E: Board = ROOT_PORTS.with_card("e1000e,romfile=");
+
 const ENVS: &[Env] = &[Env::Kvm, Env::Fv];
 
 const SMOKE: GuestTest = GuestTest::new("", "smoke").envs(ENVS).not_telling(&["assuming 1 GHz"]);
@@ -40,6 +45,12 @@ const DISK: GuestTest = GuestTest::new("", "disk")
     .words("loglevel=debug list fill=vda,7 flush=vda verify=vda,7 sha256=vda");
 
 const WEB: GuestTest = GuestTest::new("", "httpd").envs(ENVS).visited_by(include_str!("network/web.sh"));
+
+/// A server of a disk's file.
+const SITE: GuestTest = GuestTest::new("", "httpd")
+    .disk_with_files()
+    .visited_by(super::network::FETCH)
+    .telling(super::network::FETCHED);
 
 /// Emulated Xen, and what it is to tell.
 const XEN: GuestTest = GuestTest::new("", "smoke").envs(&[Env::QemuXen]);
@@ -90,6 +101,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .in_fv()
         .on(VIRTIO_CONSOLE)
         .telling(&["console at 0xfeb", "console: virtio console"]),
+    SITE.named("disks_and_cards_behind_root_ports_are_found").envs(&[Env::Kvm]).on(ROOT_PORTS),
+    SITE.named("a_pci_express_card_behind_a_root_port_serves")
+        .envs(&[Env::Fv])
+        .long_envs(&[Env::Kvm])
+        .on(E1000E),
     SMOKE
         .named("text_goes_to_a_virtio_console_on_pci_beside_a_serial_port")
         .in_fv()

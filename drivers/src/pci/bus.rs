@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Finding functions: on the first bus, and behind the bridges that firmware has set up (PCI-to-PCI Bridge
+//! Architecture Specification 1.2, chapter 3; PCI Express Base Specification 4.0, 7.5.3).
+
+use super::{Configuration, Function, Place};
+use crate::hal::Ports;
+
+/// Devices of a bus.
+const DEVICES: u8 = 32;
+/// Functions of a device.
+const FUNCTIONS: u8 = 8;
+
+/// Header type in bits 16 to 22 of register 0x0c, and above it the bit for more functions than one.
+const HEADER: u8 = 0x0c;
+const MULTIFUNCTION: u32 = 1 << 23;
+const TYPE: u32 = 0x7f << 16;
+const BRIDGE: u32 = 1 << 16;
+/// Register with the numbers of the buses: primary, secondary, subordinate.
+const BUSES: u8 = 0x18;
+
+/// The capability of PCI Express, and its port types from which a single device can be reached.
+const EXPRESS: u8 = 0x10;
+const ROOT_PORT: u32 = 4;
+const DOWNSTREAM_PORT: u32 = 6;
+
+/// Every function that answers, on the first bus and behind bridges; a bridge comes before what is behind it.
+/// Each bus is looked at once: bridges whose numbers make a loop, or are not set, lead nowhere.
+pub fn functions<P: Ports + ?Sized>(ports: &P) -> impl Iterator<Item = Function> + '_ {
+    let mut walk = Walk::new(ports);
+    core::iter::from_fn(move || walk.next())
+}
+
+/// A walk over all buses.
+struct Walk<'a, P: Ports + ?Sized> {
+    ports: &'a P,
+    /// A bit for each bus that was found, and one for each that was looked at or is.
+    found: Buses,
+    begun: Buses,
+    /// A bit for each bus with room for one device.
+    single: Buses,
+    /// What is looked at next.
+    next: Place,
+    /// The device at `next` has more functions than one.
+    has_more: bool,
+    is_over: bool,
+}
+
+/// A set of buses.
+#[derive(Clone, Copy, Default)]
+struct Buses([u128; 2]);
+
+impl Buses {
+    fn has(&self, bus: u8) -> bool {
+        let Self([low, high]) = self;
+        (if bus < 128 { low } else { high }) & Self::bit(bus) != 0
+    }
+
+    fn add(&mut self, bus: u8) {
+        let Self([low, high]) = self;
+        *(if bus < 128 { low } else { high }) |= Self::bit(bus);
+    }
+
+    const fn bit(bus: u8) -> u128 {
+        1 << (bus % 128)
+    }
+}
+
+impl<'a, P: Ports + ?Sized> Walk<'a, P> {
+    fn new(ports: &'a P) -> Self {
+        let mut found = Buses::default();
+        found.add(0);
+        Self {
+            ports,
+            found,
+            begun: found,
+            single: Buses::default(),
+            next: Place { bus: 0, device: 0, function: 0 },
+            has_more: false,
+            is_over: false,
+        }
+    }
+
+    fn next(&mut self) -> Option<Function> {
+        while !self.is_over {
+            let place = self.next;
+            let function = function(self.ports, place);
+            let header =
+                function.map(|_| Configuration::new(self.ports, place).read(HEADER)).unwrap_or_default();
+            if place.function == 0 {
+                self.has_more = header & MULTIFUNCTION != 0;
+            }
+            if header & TYPE == BRIDGE {
+                self.note_bridge(place);
+            }
+            self.advance();
+            if function.is_some() {
+                return function;
+            }
+        }
+        None
+    }
+
+    fn advance(&mut self) {
+        let Place { bus, device, function } = self.next;
+        let devices = if self.single.has(bus) { 1 } else { DEVICES };
+        if self.has_more && function + 1 < FUNCTIONS {
+            self.next.function += 1;
+        } else if device + 1 < devices {
+            self.next = Place { bus, device: device + 1, function: 0 };
+        } else {
+            let waiting = (0..=u8::MAX).find(|bus| self.found.has(*bus) && !self.begun.has(*bus));
+            self.is_over = waiting.is_none();
+            let bus = waiting.unwrap_or_default();
+            self.begun.add(bus);
+            self.next = Place { bus, device: 0, function: 0 };
+        }
+    }
+
+    /// Notes down the bus behind a bridge.
+    fn note_bridge(&mut self, place: Place) {
+        let configuration = Configuration::new(self.ports, place);
+        let [_, secondary, subordinate, _] = configuration.read(BUSES).to_le_bytes();
+        // A bus that no bridge can lead to has not been set up.
+        if secondary <= place.bus || subordinate < secondary || self.found.has(secondary) {
+            return;
+        }
+        self.found.add(secondary);
+        let mut express = configuration.capabilities().filter(|(_, header)| *header as u8 == EXPRESS);
+        let kind = express.next().map(|(_, header)| header >> 20 & 0xf);
+        if matches!(kind, Some(ROOT_PORT | DOWNSTREAM_PORT)) {
+            self.single.add(secondary);
+        }
+    }
+}
+
+fn function<P: Ports + ?Sized>(ports: &P, place: Place) -> Option<Function> {
+    let configuration = Configuration::new(ports, place);
+    let identity = configuration.read(0x00);
+    let (vendor, device) = (identity as u16, (identity >> 16) as u16);
+    if vendor == 0xffff || vendor == 0 {
+        return None;
+    }
+    let class = (configuration.read(0x08) >> 16) as u16;
+    Some(Function { place, vendor, device, class })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::pci::tests::FakePorts;
+
+    const fn place(bus: u8, device: u8, function: u8) -> Place {
+        Place { bus, device, function }
+    }
+
+    /// A function that is no bridge, or one to a bus up to another.
+    fn plug(ports: &FakePorts, place: Place, buses: Option<(u8, u8)>) {
+        ports.plug(place, 0x00, 0x000c_1b36);
+        ports.plug(place, 0x08, 0x0200_0000);
+        ports.plug(place, 0x0c, if buses.is_some() { BRIDGE } else { 0 });
+        if let Some((secondary, subordinate)) = buses {
+            ports.plug(place, 0x18, u32::from_le_bytes([place.bus, secondary, subordinate, 0]));
+        }
+    }
+
+    fn found(ports: &FakePorts) -> Vec<Place> {
+        functions(ports).map(|function| function.place).collect()
+    }
+
+    #[test]
+    fn functions_behind_bridges_are_found() {
+        let ports = FakePorts::default();
+        plug(&ports, place(0, 1, 0), Some((1, 2)));
+        plug(&ports, place(0, 2, 0), None);
+        plug(&ports, place(1, 0, 0), Some((2, 2)));
+        plug(&ports, place(2, 31, 0), None);
+        let expected = [place(0, 1, 0), place(0, 2, 0), place(1, 0, 0), place(2, 31, 0)];
+        assert_eq!(found(&ports), expected);
+    }
+
+    #[test]
+    fn a_root_port_leads_to_one_device() {
+        let ports = FakePorts::default();
+        plug(&ports, place(0, 2, 0), Some((1, 1)));
+        ports.plug(place(0, 2, 0), 0x04, 1 << 20);
+        ports.plug(place(0, 2, 0), 0x34, 0x40);
+        ports.plug(place(0, 2, 0), 0x40, 0x0142_0010);
+        plug(&ports, place(1, 0, 0), None);
+        plug(&ports, place(1, 1, 0), None);
+        assert_eq!(found(&ports), [place(0, 2, 0), place(1, 0, 0)]);
+    }
+
+    #[test]
+    fn bridges_with_wrong_numbers_lead_nowhere() {
+        for numbers in [(0, 0), (0, 255), (3, 2), (5, 5)] {
+            let ports = FakePorts::default();
+            plug(&ports, place(0, 1, 0), Some(numbers));
+            assert_eq!(found(&ports), [place(0, 1, 0)], "{numbers:?}");
+        }
+    }
+
+    #[test]
+    fn a_loop_of_bridges_ends() {
+        let ports = FakePorts::default();
+        plug(&ports, place(0, 1, 0), Some((1, 255)));
+        plug(&ports, place(0, 2, 0), Some((1, 255)));
+        plug(&ports, place(1, 0, 0), Some((1, 1)));
+        plug(&ports, place(1, 1, 0), Some((255, 255)));
+        plug(&ports, place(255, 0, 0), Some((1, 255)));
+        assert_eq!(found(&ports).len(), 5);
+    }
+
+    #[test]
+    fn every_bus_at_once_is_bounded() {
+        let ports = FakePorts::default();
+        for bus in 0..255 {
+            plug(&ports, place(bus, 0, 0), Some((bus + 1, 255)));
+        }
+        assert_eq!(found(&ports).len(), 255);
+    }
+}
