@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who is beneath: CPUID's hypervisor leaves.
+//! CPUID, and its hypervisor leaves.
 //!
-//! A hypervisor that emulates another's interface moves its own leaves up, in steps of 0x100
-//! (`xen/include/public/arch-x86/cpuid.h`): all places are looked at.
+//! A hypervisor that emulates another one's interface moves its own leaves up, in steps of 0x100
+//! (`xen/include/public/arch-x86/cpuid.h`). So all places are searched.
 
 use core::arch::{asm, x86_64::__cpuid_count};
 

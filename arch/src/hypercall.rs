@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The instruction that enters the hypervisor.
 //!
-//! By default it stands inline where the call is made: `syscall` in a PV domain, `vmcall` on
-//! Intel and `vmmcall` on AMD in the others. The hypercall page, code that Xen writes into the
-//! guest, does the same with a `ret` that speculation defences dislike (XSA-466); it is used when
-//! the command line says `hypercall=page`.
+//! By default the instruction is inline: `syscall` in a PV domain; elsewhere `vmcall` on Intel and `vmmcall`
+//! on AMD. The hypercall page, code that Xen writes into the guest, does the same with a `ret` that
+//! speculation defences dislike (XSA-466). `hypercall=page` selects it.
 //!
 //! Convention: `docs/guest-guide/x86/hypercall-abi.rst`.
 

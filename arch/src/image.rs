@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where the image's own parts lie: the linker script's symbols, as ranges.
+//! The address ranges of the image's parts, from symbols of the linker script.
 
 use core::ops::Range;
 

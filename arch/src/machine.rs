@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How privileged things are done: one interface, two machines.
+//! The interface to the machine, for all privileged operations. There are two implementations.
 //!
-//! PVH and HVM are the same machine, started by different boot protocols. The choice is made once, by
-//! [`machine`](crate::machine()); nothing after it asks which one it is, except to tell people.
+//! PVH and HVM are the same machine, started by different boot protocols. [`machine`](crate::machine())
+//! chooses once; after it no code asks which one it is, except to tell people.
 
 use core::fmt;
 use core::ops::Range;

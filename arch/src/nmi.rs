@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Non-maskable interrupts: unlike exceptions they are no bug, and what they interrupt goes on.
+//! Non-maskable interrupts. Unlike exceptions they are no bug, and the interrupted code goes on.
 //!
-//! They come at any moment, with events and interrupts off too: the kernel's function may take no lock that
-//! the code beneath may hold, but only try. The CPU holds the next one back until `iretq`, Xen until the
-//! `iret` hypercall (`xen/arch/x86/pv/iret.c`, `async_exception_cleanup`): they do not nest.
+//! They come at any moment, even with events and interrupts off. So the kernel's function may only try locks,
+//! never wait for one. They do not nest: the CPU holds the next one back until `iretq`, Xen until the `iret`
+//! hypercall (`xen/arch/x86/pv/iret.c`, `async_exception_cleanup`).
 
 use core::arch::naked_asm;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Registers of devices in memory.
+//! Access to registers of devices (MMIO).
 
 /// Registers that are mapped, and nobody's memory. Beyond the end, or at an address that is no multiple of
 /// the access's size, reads are all ones and writes have no effect.

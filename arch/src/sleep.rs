@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How a vCPU sleeps, and how an interrupt ends that.
+//! How a vCPU sleeps, and how an interrupt ends the sleep.
 
 use core::arch::naked_asm;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! CPU exceptions, the same for both machines once their stubs have straightened the frame.
+//! CPU exceptions. The stubs of both machines build the same frame.
 //!
-//! No exception returns: each is a bug, reported by the kernel with all registers. Non-maskable interrupts
-//! have stubs of their own (the module `nmi`).
+//! No exception returns: each is a bug, and the kernel reports it with all registers. Non-maskable interrupts
+//! have stubs of their own (module `nmi`).
 
 use core::arch::global_asm;
 use core::fmt;

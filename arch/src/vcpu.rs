@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What each vCPU has of its own: a number, stacks, descriptors.
+//! Per-vCPU data: its number, stacks, descriptor tables.
 
 use core::arch::asm;
 use core::sync::atomic::{AtomicPtr, Ordering};

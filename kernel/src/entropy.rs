@@ -12,9 +12,9 @@
 //! [`try_fill`]. The kernel does not define it: the flag changes every crate that is built with it, the
 //! host's own tools among them.
 //!
-//! How good the numbers are is in [`sources`], and in the boot report. Where nothing but jitter is
-//! there, or not even that, a warning says so. [`Random`] and [`fill`] give numbers all the same;
-//! [`SecureRandom`] and [`try_fill`] give an error where no source works.
+//! [`sources`] and the boot report tell how good the numbers are. A warning says when jitter is the only
+//! source, or when none works. [`Random`] and [`fill`] return numbers all the same; [`SecureRandom`] and
+//! [`try_fill`] return an error where no source works.
 
 use core::convert::Infallible;
 
@@ -50,8 +50,7 @@ impl Machine for Cpu {
 
 static POOL: Once<Mutex<Pool<Cpu>>> = Once::new();
 
-/// Examines the sources, but for those that `limit` rules out, and fills the pool from them; says
-/// what each source is worth.
+/// Examines the sources that `limit` allows, seeds the pool from them, and returns the quality of each.
 pub(crate) fn init(reader: Reader, limit: Option<EntropyLimit>) -> EntropySources {
     let cpu = Cpu(RandomInstructions::detect(reader));
     let sources = limited(prism_entropy::examine(&cpu), limit);
@@ -63,12 +62,12 @@ pub(crate) fn init(reader: Reader, limit: Option<EntropyLimit>) -> EntropySource
     sources
 }
 
-/// Warns of sources that have turned out to be broken, and if none is left.
+/// Warns of sources that broke, and if none is left.
 fn warn_of(before: EntropySources, now: EntropySources) {
     news(before, now).for_each(|news| warn!("{news}"));
 }
 
-/// Does something with the pool, and warns if sources broke meanwhile.
+/// Uses the pool, and warns if sources broke meanwhile.
 fn with_pool<T>(work: impl FnOnce(&mut Pool<Cpu>) -> T) -> T {
     let mut pool = pool().lock();
     let before = pool.sources();
@@ -79,13 +78,13 @@ fn with_pool<T>(work: impl FnOnce(&mut Pool<Cpu>) -> T) -> T {
     result
 }
 
-/// Fills `destination` with random bytes. May be called by any task on any vCPU; takes no longer
-/// than the bytes themselves and an RDRAND, but for once in 64 KiB, when the sources are asked again.
+/// Fills `destination` with random bytes. Callable from any task on any vCPU. Takes no longer than the bytes
+/// and one RDRAND, except every 64 KiB, when the sources are read again.
 pub fn fill(destination: &mut [u8]) {
     with_pool(|pool| pool.fill(destination));
 }
 
-/// Fills `destination` with random bytes that nobody can guess.
+/// Fills `destination` with unpredictable random bytes.
 ///
 /// # Errors
 ///
@@ -94,18 +93,18 @@ pub fn try_fill(destination: &mut [u8]) -> Result<(), NoSource> {
     with_pool(|pool| pool.try_fill(destination))
 }
 
-/// Mixes fresh material and `extra` in: to be called after anything that may have copied this
-/// machine or put it back to an earlier state. `extra` may be anything, and need not be secret.
+/// Mixes fresh entropy and `extra` into the pool. Call this after anything that may have copied this machine
+/// or reset it to an earlier state. `extra` may be anything, and need not be secret.
 pub fn mix(extra: &[u8]) {
     with_pool(|pool| pool.mix(extra));
 }
 
-/// What each source is worth by now. One that begins to repeat itself is no longer used.
+/// The quality of each source by now. A source that begins to repeat itself is no longer used.
 pub fn sources() -> EntropySources {
     pool().lock().sources()
 }
 
-/// The pool; before the sources are known, one that lives on jitter.
+/// The pool. Before the sources are known, it runs on jitter.
 fn pool() -> &'static Mutex<Pool<Cpu>> {
     POOL.call_once(|| {
         let cpu = Cpu(RandomInstructions::default());
@@ -113,8 +112,8 @@ fn pool() -> &'static Mutex<Pool<Cpu>> {
     })
 }
 
-/// The kernel's generator, as crates take one: as good as the sources are, and never without an answer. For
-/// secrets take [`SecureRandom`]. It has no state of its own, and any number of them may be in use.
+/// The kernel's generator for crates that take one. It is as good as the sources are, and never fails. Use
+/// [`SecureRandom`] for secrets. It has no state: any number of them may be in use.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Random;
 
@@ -139,8 +138,8 @@ impl TryRng for Random {
     }
 }
 
-/// The kernel's generator for secrets: gives an error where no source works. Crates that want one which never
-/// fails get it from [`UnwrapErr`](rand_core::UnwrapErr), which panics instead.
+/// The kernel's generator for secrets. It fails where no source works. For crates that need an infallible
+/// one, [`UnwrapErr`](rand_core::UnwrapErr) panics instead.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SecureRandom;
 

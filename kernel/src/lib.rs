@@ -1,5 +1,25 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #![doc = include_str!("../README.md")]
+//!
+//! # Example
+//!
+//! ```no_run
+//! # mod image {
+//! use prism::task::{Duration, sleep};
+//! use prism::{Context, println};
+//!
+//! # #[cfg(any())]
+//! prism::app!(main, params: ["name"]);
+//!
+//! async fn main(context: Context) -> prism::Result {
+//!     let name = context.command_line().get("name").unwrap_or("world");
+//!     println!("Hello, {name}! This is {}.", context.environment());
+//!     sleep(Duration::from_secs(1)).await;
+//!     Ok(())
+//! }
+//! # }
+//! # fn main() {}
+//! ```
 #![no_std]
 
 extern crate alloc;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The machine's I/O ports, for drivers.
+//! I/O ports, for drivers.
 
 use prism_arch::cpu;
 use prism_drivers::hal::Ports;
 
-/// The ports of the CPU that runs this. Not for PV domains, which have none.
+/// The I/O ports. Not for PV domains, which have none.
 pub(crate) struct CpuPorts;
 
 impl Ports for CpuPorts {

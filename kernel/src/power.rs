@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ending: switching off, starting again, crashing.
+//! Ending the domain: poweroff, reboot, crash.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 
@@ -18,26 +18,26 @@ use crate::ports::CpuPorts;
 /// Exit status of a run that ended without a verdict.
 const CRASH_STATUS: u8 = 6;
 
-/// Bit 0: Xen can be asked. Bit 1: there are I/O ports.
+/// Bit 0: by hypercall. Bit 1: by I/O ports.
 static METHODS: AtomicU8 = AtomicU8::new(0);
 const XEN: u8 = 1;
 const PORTS: u8 = 2;
 
-/// Says what there is to end with.
+/// Sets the methods that exist here.
 pub(crate) fn set_shutdown_methods(xen: bool, ports: bool) {
     let bit = |there: bool, bit: u8| if there { bit } else { 0 };
     METHODS.store(bit(xen, XEN) | bit(ports, PORTS), Ordering::Release);
 }
 
-/// What ACPI's tables say of switching off and resetting.
+/// ACPI's registers for poweroff and reset.
 static ACPI: Once<(Option<PowerOff>, Option<Reset>)> = Once::new();
 
-/// Uses what ACPI's tables say of switching off and resetting.
+/// Uses ACPI's registers for poweroff and reset.
 pub(crate) fn use_acpi(acpi: &Acpi) {
     ACPI.call_once(|| (acpi.power_off, acpi.reset));
 }
 
-/// Switches the machine off; a debugging QEMU gets `status` as its exit status.
+/// Powers off. A debugging QEMU gets `status` as its exit status.
 pub(crate) fn off_with(status: u8) -> ! {
     finish_console();
     end(Shutdown::Poweroff, |ports| {
@@ -49,26 +49,25 @@ pub(crate) fn off_with(status: u8) -> ! {
     })
 }
 
-/// Has the console's last words read. If they are another vCPU's, that one ends the domain, and this one
-/// stops.
+/// Flushes the console. If another vCPU is ending the domain, stops this one.
 fn finish_console() {
     if !console::drain() {
         cpu::stop();
     }
 }
 
-/// Switches the machine off.
+/// Powers off.
 pub fn off() -> ! {
     off_with(0)
 }
 
-/// Starts the machine again.
+/// Reboots.
 pub fn reboot() -> ! {
     finish_console();
     end(Shutdown::Reboot, |_| ())
 }
 
-/// Ends after a crash: Xen is told so, other machines are reset.
+/// Ends after a crash: reports it to Xen, and resets other machines.
 pub(crate) fn crash() -> ! {
     console::drain();
     end(Shutdown::Crash, |ports| power::debug_exit(ports, CRASH_STATUS))
@@ -84,7 +83,7 @@ fn soft_off(ports: &CpuPorts, how: &PowerOff) {
     }
 }
 
-/// Asks Xen; where there is none, tries `by_ports`, then a reset, then a triple fault.
+/// Ends by hypercall, else by `by_ports`, a reset or a triple fault, in this order.
 fn end(reason: Shutdown, by_ports: impl FnOnce(&CpuPorts)) -> ! {
     let methods = METHODS.load(Ordering::Acquire);
     if methods & XEN != 0 {
@@ -98,7 +97,7 @@ fn end(reason: Shutdown, by_ports: impl FnOnce(&CpuPorts)) -> ! {
         power::reset(&CpuPorts);
         cpu::triple_fault();
     }
-    // A PV domain that Xen refuses to end: there is nothing left to try.
+    // A PV domain that Xen refuses to end has no other method.
     loop {
         let _ = sched::yield_now(&Hypervisor);
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The entries of everything that starts us in 32-bit mode: PVH, Multiboot 1 and 2.
+//! The entries of the boot protocols that start in 32-bit mode: PVH, Multiboot 1 and 2.
 
 use core::arch::naked_asm;
 use core::cell::UnsafeCell;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Boot protocols: how each kind of loader starts the image.
+//! The entries of all boot protocols.
 //!
 //! | boot protocol | entry symbol | state | file |
 //! |---|---|---|---|
@@ -7,10 +7,10 @@
 //! | PVH note (Xen, QEMU, Cloud Hypervisor) | `pvh_start` | 32-bit, no paging | `hvm.rs` |
 //! | Multiboot 1 and 2 (GRUB) | `multiboot_start` | 32-bit, no paging | `hvm.rs` |
 //!
-//! The vCPUs after the first enter by `secondary.rs`.
+//! Secondary vCPUs enter by `secondary.rs`.
 //!
-//! Each stub only gets to 64-bit Rust on a stack of ours; what the loader told is parsed by the
-//! kernel, in one place for all of them.
+//! A stub only switches to 64-bit Rust on our own stack. The kernel parses the loader's information, in one
+//! place for all protocols.
 
 mod hvm;
 mod notes;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where every vCPU but the first begins.
+//! The entry of secondary vCPUs.
 
 use core::arch::naked_asm;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The machine with hardware under it, real or virtual: HVM, PVH, KVM, a bare PC.
+//! The machine in ring 0, on real or virtual hardware: HVM, PVH, KVM, a bare PC.
 
 mod paging;
 mod secondary;

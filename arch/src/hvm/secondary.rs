@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Starting another vCPU in ring 0: Xen starts it in 64-bit mode, with our page tables.
+//! Starts another vCPU in ring 0: Xen starts it in 64-bit mode, on our page tables.
 
 use x86_64::registers::control::{Cr0, Cr3, Cr4};
 use x86_64::registers::model_specific::Efer;

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Starting CPUs as a PC does: they begin in real mode, at a page below 1 MiB (Intel SDM volume 3,
-//! 9.4.4 "MP Initialization Example").
+//! Starts CPUs as on a PC: they begin in real mode, at a page below 1 MiB (Intel SDM volume 3, 9.4.4 "MP
+//! Initialization Example").
 //!
-//! The code there is a copy of `REAL_MODE`, which gets the CPU to 32-bit mode and into the image.
-//! From there it takes over the control registers of the CPU that starts it, and thereby 64-bit mode
-//! and our page tables.
+//! The code there is a copy of `REAL_MODE`. It switches the CPU to 32-bit mode and jumps into the image.
+//! There the CPU takes over the control registers of the starting CPU, and with them 64-bit mode and our page
+//! tables.
 
 use core::arch::{global_asm, naked_asm};
 use core::sync::atomic::{AtomicU64, Ordering};

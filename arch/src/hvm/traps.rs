@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Exceptions in ring 0: interrupt table, and stacks that are good even when the current one isn't.
+//! Exceptions in ring 0: the interrupt table, and stacks that work even if the current one does not.
 
 use spin::Once;
 use x86_64::VirtAddr;

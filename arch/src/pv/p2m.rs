@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Telling the toolstack where the list of the domain's frames is: without it `xl dump-core` knows of no
+//! Publishes the list of the domain's frames (P2M) for the toolstack. Without it `xl dump-core` finds no
 //! memory.
 //!
-//! The list is the one that the domain builder laid down, and never changes: what is mapped over a page of
-//! our own, of Xen's or of another domain, changes its page-table entry only (`struct arch_shared_info` of
+//! It is the domain builder's list, and never changes: mapping a page of Xen's or of another domain in place
+//! of one of ours changes only its page-table entry (`struct arch_shared_info` of
 //! `xen/include/public/arch-x86/xen.h`).
 
 use core::mem::offset_of;

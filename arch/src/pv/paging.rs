@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Page tables in ring 3: Xen checks every entry, and hypercalls write them.
 //!
-//! Entries hold machine frames. A page that serves as a page table may be mapped nowhere for
-//! writing: each new table is filled while it is still an ordinary page, then mapped read-only,
-//! then hooked into its parent. Xen builds a first map up to a little beyond the image; the rest
-//! of the memory is added here, 2 MiB by 2 MiB, with tables taken from what is mapped already.
+//! Entries hold machine frames. A page table may not be mapped for writing anywhere: a new table is filled
+//! while it is an ordinary page, then mapped read-only, then linked into its parent. Xen builds a first map
+//! up to a little beyond the image. The rest of the memory is added here, 2 MiB at a time, with tables out of
+//! what is already mapped.
 
 use core::ops::Range;
 

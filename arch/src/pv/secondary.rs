@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Starting another vCPU in ring 3: Xen takes all of its first state in one structure.
+//! Starts another vCPU in ring 3: one structure tells Xen its whole initial state.
 
 use xen_sys::arch_x86::xen::{VGCF_in_kernel, vcpu_guest_context};
 use xen_sys::arch_x86::xen_x86_64::{FLAT_KERNEL_CS, FLAT_KERNEL_SS};

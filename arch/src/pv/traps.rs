@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Exceptions in ring 3: Xen takes them, and calls the handlers we name.
+//! Exceptions in ring 3: Xen takes them and calls our handlers.
 //!
-//! Xen pushes the frame on the stack where the exception happened; there is no other in a kernel
-//! without user mode. A stack that overflows into its guard page therefore cannot be reported
-//! from inside: Xen fails to push, and ends the domain with a report of its own.
+//! Xen pushes the frame on the stack where the exception happened, as a kernel without user mode has no
+//! other. So a stack overflow into the guard page cannot be reported from inside: Xen fails to push, and ends
+//! the domain with a report of its own.
 
 use core::arch::naked_asm;
 

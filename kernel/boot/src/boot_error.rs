@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why the parser of a boot protocol could not make sense of what it was given.
+//! Why the loader's information could not be parsed.
 
 use core::fmt;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Oddities that did not stop the boot.
+//! Suspicious values that did not stop the boot.
 
 use core::fmt;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What probing has found, one fact at a time.
+//! The facts that were probed, one by one.
 
 use crate::BootProtocol;
 use crate::command_line::{IrqChipLimit, PvLevel};

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kernel's command line: words, the kernel's own options, and values.
+//! The kernel command line: words, the kernel's own options, and their values.
 //!
-//! Words are parted by blanks; double quotes keep blanks in a word. A word is `name` or
-//! `name=value`; quotes around the word or around its value are not part of them. When a name comes
-//! more than once the last one holds.
+//! Blanks separate words; double quotes keep blanks in a word. A word is `name` or `name=value`. Quotes
+//! around the word or its value are removed. If a name occurs more than once, the last one counts.
 
 mod address;
 mod options;

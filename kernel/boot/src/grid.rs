@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The grid: where on the paravirtualization spectrum we stand, in four rows.
+//! The grid: the position on the paravirtualization spectrum, in four rows.
 
 use core::fmt::{self, Write};
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! By which interrupt controller a device's IRQ arrives.
+//! Which interrupt controller a device's IRQ comes through.
 //!
-//! An IRQ below 16 comes through a PC's 8259s where there are any, as firmware leads PCI's lines
-//! there, and only ACPI's methods tell what else they are routed to. Any other comes through an I/O APIC.
+//! An IRQ below 16 comes through the 8259s where there are any: firmware routes PCI's interrupts there, and
+//! only ACPI's methods tell how else they are routed. All others come through an I/O APIC.
 
 use arrayvec::ArrayVec;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where devices' registers may be in memory.
+//! Checks addresses of devices' registers.
 //!
-//! Firmware, devices and the command line say where registers are, and may be wrong.
+//! The addresses come from firmware, devices and the command line, and may be wrong.
 
 use core::fmt;
 use core::sync::atomic::{AtomicU32, Ordering};

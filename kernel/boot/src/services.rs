@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which way each service is provided: the best there is, and why not a better one.
+//! Chooses a method for each service: the best one, with the reasons against better ones.
 
 mod choice;
 

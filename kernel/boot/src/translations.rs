@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which vCPUs may remember that a page was mapped.
+//! TLB flushes, deferred: which vCPUs may still have a translation of an unmapped page.
 //!
-//! A CPU that unmaps a page makes only itself forget it. Rather than interrupt all others each time, each
-//! forgets when it is about to rely on it: before it runs on a stack whose guard page others made.
+//! A CPU that unmaps a page flushes only its own TLB. Instead of interrupting the others each time, each of
+//! them flushes before it relies on the change: before it runs on a stack whose guard page another one made.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which vCPUs are used.
+//! Which vCPUs to use.
 
 /// How many vCPUs there are to use: those that Xen has `made`, but not more than firmware's tables have
 /// `listed` as switched on; where one of the two is silent, what the other says; else the one that asks.

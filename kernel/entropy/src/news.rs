@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is to be said of the sources.
+//! What to warn of: sources that broke.
 
 use core::fmt;
 

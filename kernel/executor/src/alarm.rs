@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A one-shot timer that costs something to set: it is set as seldom as can be.
+//! A one-shot timer that is set as seldom as possible, as setting it is expensive.
 
 /// What such a timer is set to.
 #[derive(Clone, Copy, Debug)]

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Code that blocks, made to wait like a task: on which stack it runs, and what becomes of it when nobody
-//! waits for it any more.
+//! Code that blocks, run like a task: which stack it runs on, and what becomes of it when its future is
+//! dropped.
 //!
-//! What is on a stack cannot be undone without unwinding: a body that has started runs to its end.
+//! A stack cannot be unwound here, so a body that has started runs to its end.
 
 use alloc::vec::Vec;
 use core::cell::RefCell;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What there is once, belongs to the vCPU that made it, and is handed out once.
+//! Something that exists once, belongs to the vCPU that made it, and is handed out once.
 
 use core::marker::PhantomData;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A time limit that holds before there is a clock.
+//! A deadline that also works before the clock runs.
 
 /// A point in time that something must not outlast.
 ///

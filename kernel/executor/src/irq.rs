@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Interrupt irqs, and who waits for the interrupts of each: the devices on a line share it.
+//! Interrupts of devices, and the tasks that wait for them. The devices on an interrupt line share it.
 
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};

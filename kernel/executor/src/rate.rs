@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ticks of a counter and nanoseconds: one is made of the other.
+//! Converts ticks of a counter to nanoseconds and back.
 
 /// So many thousand ticks of a counter in a second. One that stands still counts as slow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

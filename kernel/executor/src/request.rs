@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Something that is asked of the whole domain once, and the tasks that wait for that.
+//! A request to the whole domain, which comes once, and the tasks that wait for it.
 
 use alloc::vec::Vec;
 use core::future::Future;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! One round of a vCPU's loop.
+//! One round of a vCPU's run loop.
 
 use core::task::Waker;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Falling asleep without missing what is to be done.
+//! Falling asleep without missing a wake-up.
 //!
-//! Whoever has something for a vCPU says so first and then looks whether it sleeps; the vCPU says first that
-//! it sleeps and then looks whether there is something to do. So at least one of the two sees the other.
+//! A waker first publishes the work, and then checks whether the vCPU sleeps. The vCPU first publishes that
+//! it sleeps, and then checks for work. So at least one of the two sees the other.
 
 use core::sync::atomic::{AtomicBool, Ordering};
 

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Noticing a task that is polled again and again though nothing happens.
+//! Detects tasks that spin: that are polled over and over without work.
 //!
-//! What comes from outside - an event, an interrupt, a time that was waited for - is a reason to run some
-//! tasks some times. Tasks that run beyond that wake themselves or each other, or ask for times that have
-//! passed.
+//! Each event, interrupt and expired timer is credit for a number of polls. Tasks that run beyond the credit
+//! wake themselves or each other, or ask for times that have passed.
 
 use core::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What time it is, and what date, by whichever clock was chosen.
+//! The monotonic clock and the wall clock, over whichever source was chosen.
 
 use core::time::Duration;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The tasks that wait for a time, in the order of their times.
+//! The timer queue: tasks that wait for a time, in the order of their times.
 
 use alloc::collections::BTreeMap;
 use core::task::Waker;

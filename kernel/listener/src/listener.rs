@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A port's sockets.
+//! A listener: the sockets of a TCP port.
 
 use alloc::vec;
 use core::future::{Future, poll_fn};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a listener's sockets are used for, and which of them gives way to whom.
+//! What each of a listener's sockets is used for, and which one is evicted for a new connection.
 
 use alloc::vec::Vec;
 use core::cell::RefCell;

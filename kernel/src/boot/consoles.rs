@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Opening consoles, as soon as each can be.
+//! Opens each console as soon as it can work.
 
 use log::debug;
 use prism_arch::machine::Machine;
@@ -17,8 +17,8 @@ use crate::devices;
 use crate::memory::registers;
 use crate::ports::CpuPorts;
 
-/// Opens every console that takes neither page tables nor memory of ours, and uses the best one, or those
-/// that the command line names.
+/// Opens every console that needs no memory of ours, and uses the best one, or those that the command line
+/// names.
 pub(super) fn open_console(info: &BootInfo, machine: &dyn Machine, capabilities: &mut Capabilities) {
     let paravirtual = capabilities.paravirtual().is_ok();
     if let Some(ring) = info.console.filter(|_| paravirtual)
@@ -43,7 +43,7 @@ pub(super) fn open_console(info: &BootInfo, machine: &dyn Machine, capabilities:
     choose_console(info, capabilities);
 }
 
-/// Opens the screen of a PC, which takes page tables of ours.
+/// Opens the text screen of a PC, whose memory our page tables have to map.
 pub(super) fn open_screen(info: &BootInfo, capabilities: &mut Capabilities) {
     if !capabilities.has_emulated_platform() {
         return;
@@ -57,7 +57,7 @@ pub(super) fn open_screen(info: &BootInfo, capabilities: &mut Capabilities) {
     }
 }
 
-/// Opens a virtio console, whose queues take memory of ours.
+/// Opens a virtio console, whose queues need memory.
 pub(super) fn open_virtio_console(info: &BootInfo, capabilities: &mut Capabilities) {
     if !capabilities.has_emulated_platform() || capabilities.is_held_down() {
         return;
@@ -69,8 +69,8 @@ pub(super) fn open_virtio_console(info: &BootInfo, capabilities: &mut Capabiliti
     }
 }
 
-/// Uses the best console, or those that the command line names. Nobody can tell whether a virtio console is
-/// read: it is used beside others, but for Xen's, where it is there for something else.
+/// Uses the best console, or those that the command line names. A virtio console is used beside others, as we
+/// cannot tell whether someone reads it; but not beside Xen's, where it serves other purposes.
 fn choose_console(info: &BootInfo, capabilities: &Capabilities) {
     let best = match Services::choose(capabilities).console.chosen {
         Console::Ring => ConsoleSinks::PV,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the kernel found at boot: the report, for logs and for applications.
+//! What boot found out about the machine, for the report and for applications.
 
 use core::fmt;
 
@@ -11,46 +11,46 @@ use prism_boot::services::Services;
 
 use crate::hypervisor::detect::XenInfo;
 
-/// What the kernel found.
+/// What boot found out.
 pub struct Environment {
     /// Every fact that was probed.
     pub capabilities: Capabilities,
-    /// What each service resolved to, and why not to something better.
+    /// The method chosen for each service, and why no better one.
     pub services: Services,
-    /// Where on the spectrum this is.
+    /// The position on the paravirtualization spectrum.
     pub grid: Grid,
-    /// Xen, if it answers, be it used or not.
+    /// Xen, if it answers, even if it is not used.
     pub xen: Option<XenInfo>,
-    /// vCPUs of this machine.
+    /// Number of vCPUs that the toolstack has switched on.
     pub vcpus: u32,
-    /// What ACPI's tables tell.
+    /// What ACPI's tables contain.
     pub acpi: Acpi,
-    /// Usable memory in bytes, as the memory map has it.
+    /// Usable memory in the memory map, in bytes.
     pub memory: u64,
 }
 
 impl Environment {
-    /// How hypercalls are made, if there is a hypervisor that takes them.
+    /// The hypercall method, if there is a hypervisor.
     pub fn hypercall_method(&self) -> Option<Method> {
         arch::method()
     }
 
-    /// Xen, to be called, where its services are used.
+    /// Xen's hypercalls, where Xen is used.
     pub fn hypervisor_calls(&self) -> Option<arch::Hypervisor> {
         self.is_paravirtual().then_some(arch::Hypervisor)
     }
 
-    /// Whether Xen's services may be used here.
+    /// Whether Xen's services are used here.
     pub fn is_paravirtual(&self) -> bool {
         self.capabilities.paravirtual().is_ok()
     }
 
-    /// The hypervisor, by name and version.
+    /// The hypervisor's name and version.
     pub fn hypervisor(&self) -> impl fmt::Display {
         HypervisorName(self)
     }
 
-    /// The kind of guest, as Xen's tools name it.
+    /// The guest type, in the words of Xen's tools.
     pub fn guest(&self) -> &'static str {
         let found = &self.capabilities;
         match (found.machine, found.is_initial_domain()) {
@@ -65,7 +65,7 @@ impl Environment {
     }
 }
 
-/// XTF's line: which of its environments this is, and then what it stands on.
+/// One line, as in XTF: the guest type and the hypervisor.
 impl fmt::Display for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} on {}, entered by {}", self.guest(), self.hypervisor(), self.capabilities.protocol)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the loader told of the machine, and what Xen has to be asked for where the loader was silent.
+//! What the loader tells of the machine, and what Xen has to be asked where the loader is silent.
 
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::{BootProtocol, Entry, Machine, entry};
@@ -9,7 +9,7 @@ use xen::hvm::{self, Parameter};
 
 use crate::memory::IdentityMemory;
 
-/// Reads what the loader left. Texts and lists are copied; pages stay where they are, reserved.
+/// Reads the loader's information. Texts and lists are copied; pages stay in place and are reserved.
 pub(super) fn read_boot_info(entry: Entry, machine: &dyn Machine) -> Result<BootInfo, BootError> {
     let memory = IdentityMemory { limit: machine.mapped_at_boot() };
     let mut info = match entry.protocol {
@@ -24,21 +24,21 @@ pub(super) fn read_boot_info(entry: Entry, machine: &dyn Machine) -> Result<Boot
     Ok(info)
 }
 
-/// Asks Xen where the rings of console and xenstore are: it tells HVM and PVH domains by parameters. A PV
-/// domain's `start_info` has told.
+/// Asks Xen for the rings of console and xenstore. HVM and PVH domains find them in HVM parameters; a PV
+/// domain finds them in `start_info`.
 pub(super) fn ask_for_rings(info: &mut BootInfo) {
     info.console = ring(Parameter::ConsoleFrame, Parameter::ConsoleEvent);
     info.store = ring(Parameter::StoreFrame, Parameter::StoreEvent);
 }
 
-/// The frame and the event channel of a ring that the toolstack set up; `None` if it didn't.
+/// The frame and the event channel of a ring; `None` if the toolstack set none up.
 fn ring(frame: Parameter, event: Parameter) -> Option<SharedRing> {
     let mfn = hvm::parameter(&Hypervisor, frame).ok()?;
     let port = hvm::parameter(&Hypervisor, event).ok()?;
     (mfn != 0 && port != 0).then_some(SharedRing { mfn, port: u32::try_from(port).ok()? })
 }
 
-/// Asks Xen what memory there is, where the loader gave no map.
+/// Asks Xen for the memory map, where the loader gave none.
 pub(super) fn ask_for_memory_map(info: &mut BootInfo) {
     let mut table = [0; 128 * e820::ENTRY_LENGTH];
     if let Ok(table) = xen::memory::map(&Hypervisor, &mut table) {
@@ -46,11 +46,11 @@ pub(super) fn ask_for_memory_map(info: &mut BootInfo) {
     }
 }
 
-/// Leaves memory alone that is in the map, but that the domain does not have: an HVM or PVH domain's beyond
-/// `memory`, up to `maxmem`, is populated on demand, and Xen destroys a domain that demands more than it has.
+/// Removes memory that is in the map but not populated. Memory of an HVM or PVH domain between `memory` and
+/// `maxmem` is populated on demand, and Xen destroys a domain that touches more than it was given.
 pub(super) fn leave_unpopulated(info: &mut BootInfo, capabilities: &Capabilities) {
-    /// Pages of a PC that its memory map does not tell of: most are of its graphics card, which has 16 MiB as
-    /// `xl` makes it, and can be given more.
+    /// Pages of a PC that its memory map does not show. Most belong to its graphics card, which has 16 MiB by
+    /// default and can be given more.
     const OF_DEVICES: u64 = 4096 + 256;
     let Ok(pages) = xen::memory::current_reservation(&Hypervisor) else { return };
     let told = info.memory.total_usable();
@@ -58,7 +58,7 @@ pub(super) fn leave_unpopulated(info: &mut BootInfo, capabilities: &Capabilities
         return;
     }
     let of_devices = if capabilities.has_emulated_platform() { OF_DEVICES } else { 0 };
-    // What the loader has written is there.
+    // What the loader has written is populated.
     let written = info.modules.iter().map(|module| module.range.end()).max().unwrap_or_default();
     info.memory.keep(pages.saturating_sub(of_devices).saturating_mul(PAGE_SIZE), written);
     info.notes.push(BootNote::Unpopulated { told, used: info.memory.total_usable() });

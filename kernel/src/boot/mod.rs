@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From the boot protocol's entry to the application's main, once, in phases.
+//! The boot: from the entry of the boot protocol to the application's main.
 
 mod consoles;
 pub mod environment;
@@ -28,7 +28,7 @@ unsafe extern "Rust" {
     safe fn prism_application() -> Application;
 }
 
-/// Called by every boot protocol's entry.
+/// The kernel's first function. The entry of every boot protocol ends here.
 #[unsafe(no_mangle)]
 fn prism_start_kernel(entry: Entry) -> ! {
     let booted = Entered::at(entry)
@@ -47,7 +47,7 @@ fn prism_start_kernel(entry: Entry) -> ! {
     executor::run(machine, environment.services.timer.chosen, environment.services.upcall.chosen)
 }
 
-/// Starts the kernel's own tasks and the application's. Without memory for these nothing works.
+/// Spawns the kernel's tasks and the application's. Aborts the boot if there is no memory for them.
 fn start_tasks(application: Application, context: Context) {
     start(console::flush_kept());
     console::run();
@@ -76,7 +76,7 @@ fn start(task: impl Future<Output = ()> + 'static) {
     executor::spawn(task).unwrap_or_else(|error| panic::abort_boot(&error));
 }
 
-/// Runs the application and reports how it ended, in XTF's form: the verdict is the last line.
+/// Runs the application, and reports its verdict in XTF's form, as the last line.
 async fn run(application: Application, context: Context) {
     println!("--- Prism ---");
     println!("Environment: {}", context.environment);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The phases of a boot. Each is a type that only the phase before makes: holding one proves that what came
-//! before is done, and a step that is put too early does not compile.
+//! The phases of a boot. Each is a type that only the phase before makes: holding one proves that the earlier
+//! phases are complete. A step that is put too early does not compile.
 //!
 //! ```text
 //! Entered --read_loader--> Loaded --detect--> Detected --open_console--> Logging
@@ -40,39 +40,39 @@ use crate::task::smp::{self, SmpConfig};
 use crate::time::clocks::Clocks;
 use crate::{entropy, power, time};
 
-/// The kernel runs on a stack of its own; a crash is reported.
+/// Phase 1: crashes are reported.
 pub(super) struct Entered {
     entry: Entry,
     machine: &'static dyn Machine,
 }
 
 impl Entered {
-    /// Prepares for crashes: from here on they end in a report.
+    /// Prepares for crashes, before anything can go wrong.
     pub(super) fn at(entry: Entry) -> Self {
         let machine = prism_arch::machine(entry);
         let ports = entry.protocol != BootProtocol::Pv;
-        // A PV domain writes to the console by hypercalls, so these come first.
+        // Hypercalls first: a PV domain writes to the console by them.
         detect::init(entry.protocol);
-        // The report of an exception is written to the console, and ends by switching off: both come before
-        // exceptions are taken.
+        // Console and power before exceptions: a crash report is written to the console, and ends by
+        // switching off.
         console::init(ports);
         power::set_shutdown_methods(entry.protocol == BootProtocol::Pv, ports);
         machine.init_vcpu(0);
         Self { entry, machine }
     }
 
-    /// Reads what the loader left, while the page tables that it is mapped in are still in use, and before
-    /// anything is written to memory that it may lie in.
+    /// Reads the loader's information. This comes first of all, while the loader's page tables map it and
+    /// before anything can overwrite it.
     pub(super) fn read_loader(self) -> Loaded {
         let Self { entry, machine } = self;
         let info = loader::read_boot_info(entry, machine).unwrap_or_else(|error| panic::abort_boot(&error));
-        // The command line says how much is logged.
+        // The command line has the log level.
         logger::init(info.command_line.log_level().ok().flatten());
         Loaded { protocol: entry.protocol, machine, info }
     }
 }
 
-/// What the loader told is known.
+/// Phase 2: the loader's information is known.
 pub(super) struct Loaded {
     protocol: BootProtocol,
     machine: &'static dyn Machine,
@@ -80,26 +80,27 @@ pub(super) struct Loaded {
 }
 
 impl Loaded {
-    /// Finds out what is beneath, and whether Xen is used.
+    /// Detects the hypervisor and the machine, and decides whether to use Xen.
     pub(super) fn detect(self) -> Detected {
         let Self { protocol, machine, mut info } = self;
         let wanted = info.command_line.hypercall_method().ok().flatten().unwrap_or(HypercallMethod::Inline);
         let found = detect::find(protocol, wanted);
-        // While the boot page tables map everything below 4 GiB: ours will map memory only, and firmware's
-        // tables often lie elsewhere.
+        // ACPI needs the boot page tables, which map everything below 4 GiB. Ours will map memory only, and
+        // firmware's tables often lie elsewhere.
         let acpi = read_acpi(&mut info, machine);
         let capabilities = probe_machine(&info, protocol, &found, &acpi);
         let uses_xen = capabilities.paravirtual().is_ok();
         power::set_shutdown_methods(uses_xen, protocol != BootProtocol::Pv);
         if !uses_xen {
-            // The user switched Xen's interface off (`xen_platform_pci=0`): no hypercall from here on.
+            // Xen is not wanted here (`xen_platform_pci=0`, or the command line): make no hypercall from here
+            // on.
             hypercall::disable();
         }
         Detected { protocol, machine, info, found, acpi, capabilities }
     }
 }
 
-/// It is known what the machine is, and whether Xen is used.
+/// Phase 3: the machine is known, and whether Xen is used.
 pub(super) struct Detected {
     protocol: BootProtocol,
     machine: &'static dyn Machine,
@@ -110,7 +111,8 @@ pub(super) struct Detected {
 }
 
 impl Detected {
-    /// Opens the best console that takes no memory of ours: what goes wrong with memory can then be read.
+    /// Opens the best console that needs no memory. This comes before memory is set up, so that a failure
+    /// there can be read.
     pub(super) fn open_console(mut self) -> Logging {
         if self.asks_xen() {
             loader::ask_for_rings(&mut self.info);
@@ -120,35 +122,36 @@ impl Detected {
         Logging(self)
     }
 
-    /// Whether Xen has to be asked for what it tells a PV domain unasked.
+    /// Whether Xen has to be asked for what a PV domain's `start_info` tells.
     fn asks_xen(&self) -> bool {
         self.capabilities.paravirtual().is_ok() && self.protocol != BootProtocol::Pv
     }
 }
 
-/// Somebody can read the log.
+/// Phase 4: the log can be read.
 pub(super) struct Logging(Detected);
 
 impl Logging {
-    /// Maps memory and makes the heap.
+    /// Maps memory, and makes the frame allocator and the heap.
     pub(super) fn map_memory(self) -> Mapped {
         let Self(mut detected) = self;
         if detected.info.memory.is_empty() && detected.found.xen.is_some() {
             loader::ask_for_memory_map(&mut detected.info);
         }
         if detected.asks_xen() {
-            // Before a frame is taken: Xen destroys a domain that touches more than it has been given.
+            // Before the first frame is allocated: Xen destroys a domain that touches memory which it was not
+            // given.
             loader::leave_unpopulated(&mut detected.info, &detected.capabilities);
         }
         let Detected { protocol, machine, info, found, acpi, capabilities } = detected;
         memory::init(&info, machine).unwrap_or_else(|error| {
-            // What was odd about the loader's map may be why.
+            // Log the notes about the loader's map first: they may be the reason.
             warn_of(&info);
             panic::abort_boot(&error)
         });
         let info: &'static BootInfo = Box::leak(Box::new(info));
         if capabilities.paravirtual().is_ok() {
-            // The console's ring was reached by the boot page tables, which are gone.
+            // At once, as the console uses its ring: the boot page tables that mapped it are gone.
             interface::map_rings(machine, info);
         }
         registers::init(machine, &info.memory);
@@ -158,7 +161,7 @@ impl Logging {
     }
 }
 
-/// There are page tables, frames and a heap of our own.
+/// Phase 5: page tables, frames and the heap are ready.
 pub(super) struct Mapped {
     protocol: BootProtocol,
     machine: &'static dyn Machine,
@@ -169,14 +172,14 @@ pub(super) struct Mapped {
 }
 
 impl Mapped {
-    /// Has devices' interrupts arrive, and finds the consoles that take memory or an interrupt.
+    /// Routes interrupts of devices, and opens the consoles that need memory or an interrupt.
     pub(super) fn route_irqs(mut self) -> Routed {
         let Self { info, machine, acpi, capabilities, .. } = &mut self;
-        // First of all, as whatever follows may have something to say.
+        // The screen first: what follows may log.
         open_screen(info, capabilities);
         route_irqs(*machine, acpi, capabilities);
         if capabilities.has_emulated_platform() {
-            // Devices in memory have interrupts that the controllers have to know of.
+            // After routing, as probing a virtio-mmio slot may need its interrupt.
             virtio::mmio::find(info, acpi, &mut capabilities.devices);
         }
         open_virtio_console(info, capabilities);
@@ -184,12 +187,12 @@ impl Mapped {
     }
 }
 
-/// Interrupts of devices arrive.
+/// Phase 6: interrupts of devices arrive.
 pub(super) struct Routed(Mapped);
 
 impl Routed {
-    /// Brings Xen's interface up, where Xen is used. After interrupts are routed, as Xen may report events by
-    /// an interrupt line, if lines arrive at all.
+    /// Brings Xen's interface up, where Xen is used. This comes after routing, as an upcall may use an
+    /// interrupt line.
     pub(super) fn join_xen(self) -> Joined {
         let Self(mut mapped) = self;
         let vcpus = probe::vcpus(mapped.found.xen.is_some(), &mapped.acpi);
@@ -201,7 +204,7 @@ impl Routed {
     }
 }
 
-/// Xen's interface is up, where Xen is used: events can be taken.
+/// Phase 7: Xen's interface is up, where Xen is used.
 pub(super) struct Joined {
     mapped: Mapped,
     xen: Option<XenInterface>,
@@ -209,7 +212,8 @@ pub(super) struct Joined {
 }
 
 impl Joined {
-    /// Starts the clock, which may be Xen's. With it, all is known that services are chosen by.
+    /// Starts the clock, which may be in Xen's shared page, and chooses all services: the clocks were the
+    /// last facts missing.
     pub(super) fn start_clock(self) -> Timed {
         let Self { mut mapped, xen, vcpus } = self;
         let Mapped { protocol, machine, info, ref found, ref acpi, ref mut capabilities } = mapped;
@@ -224,17 +228,17 @@ impl Joined {
         capabilities.platform.hpet = hpet.is_some();
         let services = Services::choose(capabilities);
         clocks.start(&services, hpet.as_ref());
-        // With the time as it is now.
+        // After the clock starts: the time makes this boot differ from others.
         entropy::mix(&entropy_personalization(info));
         if capabilities.platform.local_apic && !services.timer.chosen.is_xens() {
-            // Sleeps are ended by the local APIC's timer. Before other vCPUs start, which enable their own.
+            // Its timer ends sleeps. Before other vCPUs start, as each of them enables its own.
             apic::init(machine);
         }
         Timed { mapped, xen, vcpus, services }
     }
 }
 
-/// The clock runs, and services are chosen.
+/// Phase 8: the clock runs, and services are chosen.
 pub(super) struct Timed {
     mapped: Mapped,
     xen: Option<XenInterface>,
@@ -243,8 +247,8 @@ pub(super) struct Timed {
 }
 
 impl Timed {
-    /// Starts the other vCPUs. They are waited for and compare their clock with this vCPU's: hence after it
-    /// runs. Returns what was found.
+    /// Starts the other vCPUs. This comes after the clock starts: each start has a timeout, and each vCPU
+    /// compares its clock with this one's.
     pub(super) fn start_vcpus(self) -> Located {
         let Self { mapped, xen, vcpus, services } = self;
         let Mapped { machine, info, found, acpi, capabilities, .. } = mapped;
@@ -266,14 +270,14 @@ impl Timed {
     }
 }
 
-/// All that boot finds out is known, and every vCPU is ready to run tasks.
+/// Phase 9: everything is known, and every vCPU is ready for tasks.
 pub(super) struct Located {
     pub(super) machine: &'static dyn Machine,
     pub(super) info: &'static BootInfo,
     pub(super) environment: &'static Environment,
 }
 
-/// Reads ACPI's tables, or the one that was there before them. A PV domain has none of its own.
+/// Reads ACPI's tables, or the MP table without them. A PV domain has neither.
 fn read_acpi(info: &mut BootInfo, machine: &dyn Machine) -> Acpi {
     if info.protocol == prism_boot::BootProtocol::Pv {
         return Acpi::default();
@@ -287,7 +291,7 @@ fn read_acpi(info: &mut BootInfo, machine: &dyn Machine) -> Acpi {
     acpi
 }
 
-/// What can be known before there are page tables and a console.
+/// The capabilities that can be probed without memory and a console.
 fn probe_machine(
     info: &BootInfo,
     protocol: BootProtocol,
@@ -317,7 +321,7 @@ fn probe_machine(
     capabilities
 }
 
-/// Finds the interrupt controllers, and has interrupts arrive by those that are chosen.
+/// Finds the interrupt controllers, and routes interrupts through the chosen ones.
 fn route_irqs(machine: &dyn Machine, acpi: &Acpi, capabilities: &mut Capabilities) {
     if !capabilities.has_emulated_platform() {
         return;
@@ -327,27 +331,27 @@ fn route_irqs(machine: &dyn Machine, acpi: &Acpi, capabilities: &mut Capabilitie
     capabilities.platform.io_apic = !io_apics.is_empty();
     let chosen = Services::choose(capabilities).irqchips.chosen;
     if matches!(chosen, IrqChips::Both | IrqChips::IoApic) {
-        // I/O APICs send to local ones.
+        // I/O APICs deliver to local APICs.
         apic::init(machine);
     }
     irq::init(IrqRouter::new(chosen, acpi.controllers.clone(), io_apics));
 }
 
-/// Maps the HPET's registers, if firmware tells of one.
+/// Maps the HPET's registers, if firmware lists one.
 fn map_hpet(acpi: &Acpi) -> Option<MappedRegisters> {
     let address = acpi.hpet?;
     let registers = registers::map(address, HPET_LENGTH);
     registers.inspect_err(|error| warn!("HPET at {address:#x} not used: {error}")).ok()
 }
 
-/// Starts the `others` among the vCPUs, if events can be reported to them; on an interrupt `line` they
-/// cannot.
+/// Starts the `others` among the vCPUs. Where events come by an interrupt `line`, they reach only the boot
+/// vCPU, and no other one starts.
 fn start_vcpus(config: SmpConfig, acpi: &Acpi, others: &[u32], line: Option<u8>) {
     if config.upcall != Upcall::Intx {
         return smp::init(config, acpi, others);
     }
     if let Some(line) = line {
-        // Events are found in memory: nobody waits for the line itself.
+        // The line only ends sleeps; events are found in memory. So no task waits for it.
         if Irq::of_function(line).is_none() {
             warn!("IRQ {line} not routed: Xen's events are found late, whenever the vCPU wakes up");
         }
@@ -358,16 +362,16 @@ fn start_vcpus(config: SmpConfig, acpi: &Acpi, others: &[u32], line: Option<u8>)
     smp::init(config, acpi, &[]);
 }
 
-/// Length of a HPET's registers, as far as they are of use.
+/// Length of the HPET's registers that we use.
 const HPET_LENGTH: u64 = 0x100;
 
-/// Examines the sources of random numbers, but for those that the command line rules out.
+/// Examines the sources of random numbers that the command line allows.
 fn examine_entropy(info: &BootInfo, protocol: BootProtocol) -> EntropySources {
     entropy::init(Reader::of_protocol(protocol), info.command_line.entropy_limit().ok().flatten())
 }
 
-/// What tells this machine from others and this boot from earlier ones. None of it is secret; it
-/// makes those random numbers differ that have nothing better.
+/// Input that differs between machines and boots. It is not secret; it makes random numbers differ where the
+/// sources are bad.
 fn entropy_personalization(info: &BootInfo) -> Vec<u8> {
     let mut told = info.command_line.as_str().as_bytes().to_vec();
     told.extend(time::wall_clock().unwrap_or_default().as_nanos().to_le_bytes());

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Asking for each service whether it is there. "Not here" is an answer, never an error.
+//! Probes what there is, one fact at a time. "Not here" is an answer, never an error.
 
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, cpuid};
@@ -14,11 +14,10 @@ use xen::vcpu;
 use crate::devices::virtio;
 use crate::ports::CpuPorts;
 
-/// The port of QEMU's debug-exit device reads as zero; where there is none, as all ones.
+/// The port of QEMU's debug-exit device. It reads as zero; without the device, as all ones.
 const DEBUG_EXIT: u16 = 0xf4;
 
-/// What of a PC there is, and which devices are plugged in. Not for PV domains: they have no
-/// ports.
+/// Which parts of a PC exist, and which devices are plugged in. Not for PV domains, which have no ports.
 pub(crate) fn platform() -> (Platform, Devices) {
     let mut platform = Platform {
         local_apic: cpuid::has_local_apic(),
@@ -36,14 +35,14 @@ pub(crate) fn platform() -> (Platform, Devices) {
     }
     platform.pic = pic::is_there(&CpuPorts);
     if platform.pic {
-        // Firmware leaves the timer's interrupt on.
+        // Firmware leaves the timer's interrupt unmasked.
         pic::silence(&CpuPorts);
     }
     platform.interval_timer = platform.pic && pit::is_there(&CpuPorts);
     (platform, devices)
 }
 
-/// Adds a function to the devices of its kind.
+/// Counts a PCI function by the kind of its device.
 fn count(devices: &mut Devices, function: &pci::Function) {
     let counter = match Known::of(function) {
         Some(Known::Virtio(kind)) => return virtio::count(devices, kind),
@@ -58,15 +57,15 @@ fn count(devices: &mut Devices, function: &pci::Function) {
     *counter += 1;
 }
 
-/// How many vCPUs there are to use: those that Xen has made, but not more than are switched on by firmware's
-/// tables (`vcpus` below `maxvcpus` in `xl.cfg`); where one of the two is silent, what the other says; else
-/// the one that asks. (CPUID tells how many there is room for.)
+/// How many vCPUs to use: those that Xen has made, but no more than firmware's tables switch on (`vcpus`
+/// below `maxvcpus` in `xl.cfg`). If one of the two is silent, the other one counts; if both are, there is
+/// one. (CPUID only tells how many there is room for.)
 pub(crate) fn vcpus(xen: bool, acpi: &Acpi) -> u32 {
     let made = if xen { count_by_xen() } else { None };
     vcpus::count(made, acpi.controllers.cpus.len())
 }
 
-/// Xen says for each number whether that vCPU runs, and for the first too large one that it does
+/// Counts the vCPUs: Xen tells of each number whether that vCPU runs, and refuses the first number that does
 /// not exist.
 fn count_by_xen() -> Option<u32> {
     /// `HVM_MAX_VCPUS` is 128, a PV domain's limit 8192.

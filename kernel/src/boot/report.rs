@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The boot report.
 //!
-//! Its lines are the boot's, whichever module writes them: who looks for `prism::boot:` finds them all.
+//! All its lines have the log target `prism::boot`, whichever module writes them.
 
 use log::{info, warn};
 use prism_boot::BootInfo;
@@ -14,7 +14,7 @@ use crate::task::executor;
 
 const BOOT: &str = "prism::boot";
 
-/// Says what was found and what is used instead of what is missing, a line each.
+/// Logs what was found, and the method chosen for each service, a line each.
 pub(super) fn report(info: &BootInfo, found: &Environment, application: &Application) {
     info!(target: BOOT, "{found}");
     info!(target: BOOT, "spectrum: {}", found.grid.letters());
@@ -64,7 +64,7 @@ pub(super) fn report(info: &BootInfo, found: &Environment, application: &Applica
     }
 }
 
-/// Says what was odd in what the loader left.
+/// Logs what was odd in the loader's information.
 pub(super) fn warn_of(info: &BootInfo) {
     for note in info.notes.iter() {
         warn!(target: BOOT, "{note}");

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! AHCI disks, driven by a task for each controller.
+//! AHCI disks. One task drives each controller.
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -19,7 +19,7 @@ use crate::memory::registers;
 use crate::ports::CpuPorts;
 use crate::task::executor;
 
-/// Finds and drives all AHCI disks. Not for PV domains, which have no ports.
+/// Finds all AHCI disks, and spawns their tasks. Not for PV domains, which have no ports.
 pub(crate) fn spawn_all() {
     for function in pci::functions(&CpuPorts).filter(ahci::is_one) {
         disks::begin_scan();

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Paravirtual disks.
+//! Paravirtual disks: the kernel's side of `prism_drivers`' blkfront.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
@@ -19,22 +19,22 @@ use super::{XenPlatform, emulated};
 use crate::devices::disks;
 use crate::task::executor;
 
-/// Queues of a disk at most: each has a task, a ring and an event channel.
+/// Maximum number of queues of a disk. Each has a task, a ring and an event channel.
 const MOST_QUEUES: usize = 8;
 
-/// A disk, and how many of its queues are served.
+/// A disk, and how many of its queues have a task.
 type Known = (Arc<Vbd<'static, XenPlatform>>, u32);
 
 /// The driver of paravirtual disks.
 pub(crate) struct BlkfrontDriver {
     platform: &'static XenPlatform,
-    /// How long to look for answers before sleeping.
+    /// How long to poll for completions before sleeping.
     poll: Duration,
     known: Mutex<BTreeMap<u32, Known>>,
 }
 
 impl BlkfrontDriver {
-    /// The driver; applications that ask for disks wait for it from now on.
+    /// The driver. Applications that ask for disks wait for its first scan from now on.
     pub(crate) fn new(platform: &'static XenPlatform, poll: Duration) -> Self {
         disks::begin_scan();
         Self { platform, poll, known: Mutex::new(BTreeMap::new()) }
@@ -46,7 +46,8 @@ impl BlkfrontDriver {
         (Arc::clone(vbd), *served)
     }
 
-    /// Begins to serve a disk's queues, but for the first one: each on the vCPU whose requests it takes.
+    /// Spawns the tasks of a disk's queues, except the first one. Each runs on the vCPU whose requests it
+    /// takes.
     fn begin(&self, number: u32) -> Known {
         let vcpus: Vec<u32> = executor::running().take(MOST_QUEUES).collect();
         let vbd = Arc::new(Vbd::with_queues(self.platform, number, vcpus.len() as u32));

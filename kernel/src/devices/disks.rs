@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The disks there are, in the order of their numbers: the same at each boot.
+//! All disks, in the order of their numbers, which is the same at each boot.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -10,25 +10,25 @@ use prism_drivers::block::{Registry, names};
 
 use crate::hypervisor::grant::OwnPage;
 
-/// A disk, whatever is behind it.
+/// A disk of any kind.
 pub type Disk = dyn prism_drivers::block::Disk<OwnPage>;
 
-/// Memory that disks read into and write from.
+/// A buffer that disks read into and write from.
 pub type Buffer = prism_drivers::block::Buffer<OwnPage>;
 
-/// What a disk is asked for.
+/// A request to a disk.
 pub type Request = prism_drivers::block::Request<OwnPage>;
 
-/// A request that was not done.
+/// A failed request.
 pub type Failed = prism_drivers::block::Failed<OwnPage>;
 
-/// A request on its way.
+/// A submitted request.
 pub type Submission<'d> = prism_drivers::block::Submission<'d, OwnPage>;
 
 pub use prism_drivers::block::partition::{Partition, partitions};
 pub use prism_drivers::block::{Discard, Error, Geometry};
 
-/// Where a disk stands in the order: the number that its bus gives it.
+/// A disk's position in the order: the number that its bus gives it.
 pub(crate) type Number = u32;
 
 /// The number of the disk that the loader put into memory: the last one.
@@ -41,19 +41,19 @@ pub fn buffer(length: usize) -> Option<Buffer> {
     Buffer::new(length, OwnPage::new)
 }
 
-/// A disk as a row of bytes: for file systems.
+/// A disk as a range of bytes, for file systems.
 pub type Bytes = prism_drivers::block::Bytes<OwnPage>;
 
-/// `disk` as a row of bytes.
+/// `disk` as a range of bytes.
 pub fn bytes(disk: Arc<Disk>) -> Bytes {
     Bytes::of(disk, Arc::new(OwnPage::new))
 }
 
-/// How long [`all`] waits for it to be known what becomes of disks, whatever keeps that from happening: an
-/// xenstored that does not answer, say. Each disk by itself has less time.
+/// How long [`all`] waits for disks in all, for example where xenstored does not answer. Each disk has a
+/// shorter timeout of its own.
 const LONGEST_SCAN: Duration = Duration::from_secs(60);
 
-/// All disks, once it is known what becomes of those that were there at boot.
+/// All disks, once each of those that were there at boot works or has failed.
 pub(crate) async fn all() -> Vec<Arc<Disk>> {
     match with_timeout(LONGEST_SCAN, DISKS.all()).await {
         Ok(disks) => disks,
@@ -66,7 +66,7 @@ pub(crate) async fn all() -> Vec<Arc<Disk>> {
     }
 }
 
-/// The disk that people mean by `name`, and the number of the partition, if they mean one.
+/// The disk that `name` means, and the number of the partition, if `name` has one.
 pub(crate) async fn find(name: &str) -> Option<(Arc<Disk>, Option<u32>)> {
     let disks = all().await;
     let named: Vec<&str> = disks.iter().map(|disk| disk.name()).collect();
@@ -74,32 +74,32 @@ pub(crate) async fn find(name: &str) -> Option<(Arc<Disk>, Option<u32>)> {
     Some((Arc::clone(disks.get(meaning.disk)?), meaning.partition))
 }
 
-/// The disk of exactly this name, as soon as there is one.
+/// Waits for a disk of exactly this name.
 pub(crate) async fn named(name: &str) -> Arc<Disk> {
     DISKS.named(name).await
 }
 
-/// Has [`all`] wait until as many searches have ended as were begun.
+/// Begins a scan: [`all`] waits until every scan that was begun has ended.
 pub(crate) fn begin_scan() {
     DISKS.begin_scan();
 }
 
-/// A search has ended: all disks that are there at boot have been [announced](announce).
+/// Ends a scan: all its disks have been [announced](announce).
 pub(crate) fn end_scan() {
     DISKS.end_scan();
 }
 
-/// There is a disk of which it will be known later what becomes of it.
+/// Announces a disk that will be [added](add) or [removed](remove) later.
 pub(crate) fn announce(number: Number) {
     DISKS.announce(number);
 }
 
-/// There is a disk, and it works.
+/// Adds a working disk.
 pub(crate) fn add(number: Number, disk: Arc<Disk>) {
     DISKS.add(number, disk);
 }
 
-/// There is no such disk, or it does not work now.
+/// Removes a disk that is gone, or does not work now.
 pub(crate) fn remove(number: Number) {
     DISKS.remove(number);
 }

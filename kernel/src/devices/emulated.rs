@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Emulated devices beside paravirtual ones: the same disk or network seen twice. Those are taken away
-//! for which there are paravirtual ones; without any, the emulated ones are used.
+//! Emulated devices beside paravirtual ones. Both are views of the same disk or network, so only one may be
+//! used: the emulated ones are unplugged where there are paravirtual ones, and used where there are none.
 //!
-//! All disks go, or all network cards; Xen knows no less.
+//! Xen's protocol unplugs all disks or all NICs at once, not single ones.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -21,12 +21,12 @@ use crate::ports::CpuPorts;
 static UNDECIDED: Undecided = Undecided::new();
 static POSITIONS: Positions = Positions::new();
 
-/// There is an emulated platform beside Xen's devices.
+/// Notes that there is an emulated platform beside Xen's devices.
 pub(crate) fn init() {
     UNDECIDED.begin();
 }
 
-/// Adds an emulated disk, which its controller has at `position`, and which `make` makes with its name.
+/// Adds an emulated disk, which is at `position` of its controller. `make` makes it, given a name.
 pub(super) fn add(position: u8, identity: &Identity, make: impl FnOnce(String, Geometry) -> Served<OwnPage>) {
     let Some(position) = POSITIONS.take(position) else {
         return warn!("disk {} not used: too many", identity.model);
@@ -36,13 +36,13 @@ pub(super) fn add(position: u8, identity: &Identity, make: impl FnOnce(String, G
     disks::add(ide_disks::number(position), Arc::new(make(name, geometry)));
 }
 
-/// Finds and drives all emulated disks. Not for PV domains, which have no ports.
+/// Finds all emulated disks, and spawns their tasks. Not for PV domains, which have no ports.
 pub(crate) fn find_disks() {
     ide::spawn_all();
     ahci::spawn_all();
 }
 
-/// Decides about the emulated disks, once it is known which paravirtual ones there are.
+/// Uses or unplugs the emulated disks, once the number of paravirtual ones is known.
 pub(super) fn decide_about_disks(paravirtual_disks: usize) {
     match UNDECIDED.disks(paravirtual_disks) {
         Some(Choice::Use) => {
@@ -54,7 +54,7 @@ pub(super) fn decide_about_disks(paravirtual_disks: usize) {
     }
 }
 
-/// Decides about the network cards, once it is known which paravirtual interfaces there are.
+/// Uses the emulated NICs if there are no paravirtual interfaces, once their number is known.
 pub(super) fn decide_about_nics(paravirtual_interfaces: usize) {
     if UNDECIDED.cards(paravirtual_interfaces) == Some(Choice::Use) {
         debug!("no paravirtual interfaces: looking for network cards");
@@ -62,7 +62,7 @@ pub(super) fn decide_about_nics(paravirtual_interfaces: usize) {
     }
 }
 
-/// A paravirtual interface works: the emulated cards are not needed.
+/// Unplugs the emulated NICs, as a paravirtual interface works.
 pub(crate) fn unplug_nics() {
     if UNDECIDED.interface_works() == Some(Choice::Unplug) {
         unplug_all(Emulated::NetworkCards, "network cards");
@@ -72,7 +72,7 @@ pub(crate) fn unplug_nics() {
 fn unplug_all(devices: Emulated, name: &str) {
     match unplug(&CpuPorts, devices) {
         Ok(()) => debug!("the emulated {name} are unplugged"),
-        // They stay, and stay unused.
+        // They stay plugged in, but unused.
         Err(reason) => info!("emulated {name} not unplugged, left unused: {reason}"),
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! IDE disks, driven by a task for each channel.
+//! IDE disks. One task drives each channel.
 
 use alloc::sync::Arc;
 
@@ -15,9 +15,9 @@ use crate::irq::Irq;
 use crate::ports::CpuPorts;
 use crate::task::executor;
 
-/// Finds and drives all IDE disks. Not for PV domains, which have no ports.
+/// Finds all IDE disks, and spawns their tasks. Not for PV domains, which have no ports.
 pub(crate) fn spawn_all() {
-    // All of a PC's disks answer at the old places; of several controllers one has them.
+    // A PC's disks answer at the legacy ports. If there are several controllers, one of them has those.
     let Some(controller) = pci::functions(&CpuPorts).find(pci::Function::is_ide) else { return };
     for (channel, places) in (0..).zip(ide::places(&CpuPorts, &controller)) {
         disks::begin_scan();

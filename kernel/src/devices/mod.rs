@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Devices, each driven by a task of its own: those that the toolstack gave this domain, found in
-//! xenstore at boot and whenever one is plugged in; and those of a PC.
+//! Devices. Each is driven by a task: devices of the toolstack, found in xenstore at boot and at each
+//! hotplug, and devices of a PC.
 //!
 //! # To add a card, a disk controller, a driver
 //!
-//! Its logic is a module of `prism_drivers`, over the traits there, and tells of a PCI function whether it is
-//! one. Then it takes
+//! The driver's logic is a module of `prism_drivers`, generic over the traits there; it also decides which
+//! PCI functions it matches. In the kernel it needs:
 //!
 //! - for any device of a PC: a variant of `prism_drivers::supported::Known`, and a counter in
 //!   `prism_boot::capabilities::Devices`, counted by `probe::count`;
@@ -44,7 +44,7 @@ use xenbus::run_driver;
 static BLKFRONT: Once<BlkfrontDriver> = Once::new();
 static NETFRONT: Once<NetfrontDriver> = Once::new();
 
-/// Finds and drives all disks that the toolstack gave this domain.
+/// Drives all disks of the toolstack.
 pub(crate) fn spawn(store: &'static Client, line: &CommandLine) {
     let Some(platform) = XenPlatform::get() else { return };
     let poll = line.block_poll().ok().flatten().unwrap_or_default();
@@ -56,11 +56,11 @@ pub(crate) fn spawn(store: &'static Client, line: &CommandLine) {
     }
 }
 
-/// Finds and drives all network interfaces, which are reached by `bus`, as the command line wants it.
+/// Drives all network interfaces of `bus`.
 ///
 /// # Errors
 ///
-/// If there are none, or there is no memory for a task.
+/// Fails if there are none, or no memory for a task.
 pub(crate) fn spawn_network(bus: DeviceBus, line: &CommandLine) -> Result<(), NetworkError> {
     match bus {
         DeviceBus::Xenbus => {

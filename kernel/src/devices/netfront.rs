@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Paravirtual network interfaces.
+//! Paravirtual network interfaces: the kernel's side of `prism_drivers`' netfront.
 
 use core::time::Duration;
 
@@ -17,7 +17,7 @@ use crate::task::executor;
 /// The driver of paravirtual network interfaces.
 pub(crate) struct NetfrontDriver {
     platform: &'static XenPlatform,
-    /// How long to look for packets before sleeping.
+    /// How long to poll for packets before sleeping.
     poll: Duration,
 }
 
@@ -54,10 +54,10 @@ impl XenbusDriver for NetfrontDriver {
     fn removed(&self, _number: u32) {}
 }
 
-/// Queues of an interface at most: each has a thread of the backend's.
+/// Maximum number of queues of an interface. The backend has a thread for each.
 const MOST_QUEUES: u32 = 4;
 
-/// Pages for an interface: 2 MiB of them, where there is memory.
+/// Pages for an interface: 2 MiB where there is enough memory.
 fn pages() -> Pages {
     match memory::usage().free {
         0..0x100_0000 => Pages { receive: 64, transmit: 32 },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Network cards, driven by a task each.
+//! NICs of a PC. One task drives each.
 
 use alloc::string::{String, ToString};
 use alloc::sync::Arc;
@@ -23,7 +23,7 @@ use crate::network::interfaces::{self, Interface};
 use crate::ports::CpuPorts;
 use crate::task::executor;
 
-/// A card that can be driven.
+/// A supported NIC.
 enum Nic {
     Virtio(virtio::Device),
     E1000(Function),
@@ -31,7 +31,7 @@ enum Nic {
 }
 
 impl Nic {
-    /// The card that a function is; `None` if it is none, or one that nobody here knows.
+    /// The NIC behind a PCI function; `None` for other devices and unsupported NICs.
     fn of(function: Function) -> Option<Self> {
         match Known::of(&function)? {
             Known::Virtio(Kind::Network) => Some(Self::Virtio(virtio::Device::OnPci(function))),
@@ -41,7 +41,7 @@ impl Nic {
         }
     }
 
-    /// Whether it is to be used where networks are reached by `bus`.
+    /// Whether to use it where `bus` was chosen for networks.
     fn is_for(&self, bus: DeviceBus) -> bool {
         match self {
             Self::Virtio(_) => bus != DeviceBus::Emulated,
@@ -50,7 +50,7 @@ impl Nic {
     }
 }
 
-/// Its place.
+/// Its address.
 impl fmt::Display for Nic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -60,7 +60,7 @@ impl fmt::Display for Nic {
     }
 }
 
-/// Finds and drives all network cards. Not for PV domains, which have no ports.
+/// Finds all NICs, and spawns their tasks. Not for PV domains, which have no ports.
 pub(crate) fn spawn_all(bus: DeviceBus) {
     let on_pci = pci::functions(&CpuPorts).filter_map(Nic::of);
     let all = on_pci.chain(virtio::nics_in_memory().map(Nic::Virtio));
@@ -76,14 +76,14 @@ pub(crate) fn spawn_all(bus: DeviceBus) {
     }
 }
 
-/// Starts a card's task. A function of its own, as the task is large: its caller, an application that waits
-/// for networks, would keep room for it on the stack.
+/// Spawns the task of a NIC. Not inlined, as the task is large: the caller, an application that waits for its
+/// network, would keep that much stack.
 #[inline(never)]
 fn start(card: Nic, interface: Arc<Interface>) -> Result<(), executor::SpawnError> {
     executor::spawn(drive(card, interface))
 }
 
-/// Drives a card, until it fails.
+/// Drives a NIC until it fails.
 async fn drive(card: Nic, interface: Arc<Interface>) {
     let ended = match &card {
         Nic::Virtio(device) => virtio::network::drive(device, &interface).await,
@@ -96,7 +96,7 @@ async fn drive(card: Nic, interface: Arc<Interface>) {
     }
 }
 
-/// Why a card is not driven, or no more.
+/// Why a NIC is not used, or no more.
 pub(super) enum Ended {
     NotDriven(String),
     Failed(Error),
@@ -108,7 +108,7 @@ impl Ended {
     }
 }
 
-/// Where ports are placed if nobody has: where firmware puts them in Xen's domains.
+/// Where to place ports that firmware has not placed: where Xen's firmware would.
 static FREE_PORTS: AtomicU16 = AtomicU16::new(0xc100);
 
 async fn drive_e1000(function: &Function, interface: &Interface) -> Ended {
@@ -131,8 +131,7 @@ async fn drive_rtl8139(function: &Function, interface: &Interface) -> Ended {
     serve(function, interface, "rtl8139", rtl8139::MEMORY, open).await
 }
 
-/// Has `open` bring up a card that is reached now, with its interrupts and so many bytes of memory, and
-/// drives it.
+/// Routes the NIC's interrupt, allocates `memory` bytes for it, has `open` bring it up, and drives it.
 async fn serve<C: Wire + 'static>(
     function: &Function,
     interface: &Interface,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What drivers of paravirtual devices need, from the kernel.
+//! The kernel's implementation of `prism_drivers`' platform for paravirtual devices.
 
 use core::future::Future;
 use core::time::Duration;
@@ -18,7 +18,7 @@ use crate::hypervisor::grant::{self, OwnPage};
 use crate::task::executor;
 use crate::time;
 
-/// Xen, as drivers see it.
+/// Xen's services for frontends.
 pub(crate) struct XenPlatform {
     grants: &'static Table<OwnPage>,
 }
@@ -58,7 +58,7 @@ impl Platform for XenPlatform {
 
     fn channel_to(&self, domain: DomainId, vcpu: u32) -> Result<EventChannel> {
         let mut channel = EventChannel::for_domain(domain)?;
-        // If Xen does not want that, the first vCPU takes the events, and wakes who waits.
+        // If Xen refuses, vCPU 0 takes the events and wakes the task on its vCPU.
         let _ = channel.deliver_to(vcpu);
         Ok(channel)
     }
@@ -82,7 +82,7 @@ impl Channel for EventChannel {
     }
 
     fn notify(&self) {
-        // Fails only if nobody is connected: then there is nobody to be told.
+        // Fails only if no peer is connected: then there is no one to notify.
         let _ = EventChannel::notify(self);
     }
 

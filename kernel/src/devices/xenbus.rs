@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Finding devices of a driver, and keeping them driven.
+//! The xenbus bus: finds the devices of each driver in xenstore, and runs a task for each device.
 
 use alloc::collections::BTreeSet;
 use alloc::format;
@@ -20,53 +20,53 @@ use xen::xenstore::{self, Client, Refusal};
 use crate::hypervisor::xenstore::persist;
 use crate::task::executor;
 
-/// The pauses before a device is driven again: one that always fails must not keep us busy.
+/// Pauses before a driver is restarted. A device that always fails must not keep the guest busy.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Time that each step of the handshake with a device's backend may take.
+/// Timeout of each step of the handshake with a backend.
 pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A driver of devices, and how one is driven.
+/// A driver for a class of devices.
 pub(crate) trait XenbusDriver: Sync {
-    /// Its directory below `device/`, such as `vbd`.
+    /// The class's directory below `device/`, such as `vbd`.
     const DIRECTORY: &'static str;
 
     /// Why a driver failed.
     type Error: fmt::Display;
 
-    /// Told which devices there are by their numbers, in ascending order: first of all, when that is
-    /// [`Scan::First`], and after each change.
+    /// Called with the numbers of all devices, in ascending order: after the scan at boot ([`Scan::First`]),
+    /// and after each change.
     fn scanned(&self, devices: &[u32], scan: Scan);
 
-    /// Drives a device until it is taken away. Called again when the device or its backend is made
-    /// anew, or begins again.
+    /// Drives a device until it is removed. Called again when the device or its backend is made anew or
+    /// reconnects.
     fn drive(&self, number: u32, device: Device) -> impl Future<Output = Ended<Self::Error>>;
 
-    /// Told that a device cannot be driven now, as its nodes are damaged or cannot be read.
+    /// Called when a device cannot be driven now, as its nodes are invalid or cannot be read.
     fn unusable(&self, _number: u32) {}
 
-    /// Told that a device is no more, or will not be driven.
+    /// Called when a device is gone, or is given no task.
     fn removed(&self, number: u32);
 }
 
-/// Which list of a driver's devices it is.
+/// When a scan took place.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scan {
-    /// That of those there are at boot.
+    /// At boot.
     First,
-    /// A later one.
+    /// Later.
     Later,
 }
 
-/// Drives all devices of a driver, for ever, or until xenstored refuses.
+/// Runs a driver's devices for ever, or until xenstored refuses.
 pub(crate) async fn run_driver<C: XenbusDriver>(driver: &'static C, store: &'static Client) {
     let bound = Bound::default();
     let mut scan = Scan::First;
     let scan_once = async || {
         let ended = scan_bus(driver, store, &bound, &mut scan).await;
         if scan == Scan::First {
-            // Who waits for the devices there are at boot does not wait for xenstored to come back.
+            // Whoever waits for the devices of the boot must not wait for xenstored to come back.
             driver.scanned(&[], scan);
             scan = Scan::Later;
         }
@@ -99,7 +99,7 @@ async fn scan_bus<C: XenbusDriver>(
             }
             let ended = Arc::clone(bound);
             let task = async move {
-                // It stays bound to while xenstored is away.
+                // The device keeps its task while xenstored is away.
                 let attention = async || {
                     let ended = drive_device(driver, store, number).await;
                     driver.unusable(number);
@@ -113,7 +113,7 @@ async fn scan_bus<C: XenbusDriver>(
             };
             if let Err(error) = executor::spawn(task) {
                 warn!("device/{}/{number} not used: {error}", C::DIRECTORY);
-                // The next change is an occasion to try again.
+                // The next change of the directory retries it.
                 bound.lock().remove(&number);
                 driver.removed(number);
             }
@@ -121,7 +121,7 @@ async fn scan_bus<C: XenbusDriver>(
     }
 }
 
-/// Drives a device for as long as it is there.
+/// Drives a device while it exists.
 async fn drive_device<C: XenbusDriver>(driver: &C, store: &Client, number: u32) -> xenstore::Result<()> {
     let path = format!("device/{}/{number}", C::DIRECTORY);
     let mut backoff = Backoff::new(FIRST_PAUSE, LONGEST_PAUSE);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who may have an interface's stack. It is handed out once; whoever asked in vain may ask again, and gets
-//! the stack that was started for him, as an interface has one.
+//! Ownership of an interface's stack. It is handed out once. After a failed attempt another one may follow,
+//! and gets the stack that was started for the first.
 
 use embassy_net::Stack;
 use prism_arch::vcpu;
@@ -19,15 +19,15 @@ struct Kept(Stack<'static>);
 // there.
 unsafe impl Send for Kept {}
 
-/// The right to an interface's stack. If it is dropped, somebody else may ask.
+/// The exclusive right to an interface's stack. Dropping it lets another caller try.
 pub(super) struct Claim(claim::Claim<'static, Kept>);
 
 impl Claim {
-    /// The right to the stack of interface `index`.
+    /// Claims the stack of interface `index`.
     ///
     /// # Errors
     ///
-    /// If there can be no such interface, or somebody else has its stack, waits for it, or did on another
+    /// Fails if there can be no such interface, or if its stack is handed out, claimed, or belongs to another
     /// vCPU.
     pub(super) fn on(index: usize) -> Result<Self, NetworkError> {
         let only = INTERFACE.get(index).ok_or(NetworkError::Absent)?;
@@ -39,12 +39,12 @@ impl Claim {
         self.0.made().map(|Kept(stack)| stack)
     }
 
-    /// Keeps a stack that was started on this vCPU for who asks next, and returns it.
+    /// Keeps a stack that was started on this vCPU for the next caller, and returns it.
     pub(super) fn keep(&mut self, stack: Stack<'static>) -> Stack<'static> {
         self.0.keep(Kept(stack)).0
     }
 
-    /// The stack is handed out.
+    /// Hands the stack out.
     pub(super) fn hand_out(self) {
         self.0.hand_out();
     }

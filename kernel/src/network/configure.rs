@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the TCP/IP stack on an interface is configured with, at first and as routers advertise.
+//! Configuration of the TCP/IP stack: the initial one, and what routers advertise.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
@@ -15,7 +15,7 @@ use prism_drivers::net::{Ipv6Config, Properties};
 use super::interfaces::Interface;
 use crate::time;
 
-/// Whether the stack's IPv6 is configured by what routers advertise.
+/// Whether router advertisements configure the stack's IPv6.
 pub(super) fn asks_routers(addressing: &Addressing) -> bool {
     match addressing {
         Addressing::Dynamic => true,
@@ -23,12 +23,12 @@ pub(super) fn asks_routers(addressing: &Addressing) -> bool {
     }
 }
 
-/// Whether the stack is given an address of IPv6.
+/// Whether the command line gives an IPv6 address.
 pub(super) fn is_ipv6(addressing: &Addressing) -> bool {
     matches!(addressing, Addressing::Static(given) if given.address.is_ipv6())
 }
 
-/// What the stack on `interface` begins with.
+/// The initial configuration of the stack on `interface`.
 pub(super) fn initial(interface: &Interface, properties: Properties, addressing: &Addressing) -> Config {
     let mut config = Config::default();
     (config.ipv4, config.ipv6) = match addressing {
@@ -41,7 +41,7 @@ pub(super) fn initial(interface: &Interface, properties: Properties, addressing:
     config
 }
 
-/// An IPv4 address leaves IPv6 to the routers; who gives an IPv6 address wants nothing else.
+/// A static IPv4 address leaves IPv6 to the routers. A static IPv6 address stands alone.
 fn of_family(interface: &Interface, given: &StaticAddress) -> (ConfigV4, ConfigV6) {
     match given.address {
         IpAddr::V4(address) => {
@@ -73,8 +73,7 @@ fn ipv6(address: IpAddr) -> Option<core::net::Ipv6Addr> {
     if let IpAddr::V6(address) = address { Some(address) } else { None }
 }
 
-/// Keeps `stack` configured by what routers advertise, if `interface` is to be, and neighbors told of its
-/// addresses, for ever.
+/// Applies router advertisements to `stack`, and announces its addresses to neighbours, for ever.
 pub(super) async fn keep(interface: Arc<Interface>, stack: Stack<'static>) {
     loop {
         let due = interface.configure(&addresses(stack), Duration::from_nanos(time::nanoseconds()));
@@ -86,7 +85,7 @@ pub(super) async fn keep(interface: Arc<Interface>, stack: Stack<'static>) {
                 log::info!("network: further addresses: {:?}", ipv6.others);
             }
             stack.set_config_v6(of_routers(&ipv6));
-            // It asks for packets of other groups.
+            // The new address has other multicast groups.
             interface.wake_stack();
             continue;
         }

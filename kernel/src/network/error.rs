@@ -8,7 +8,7 @@ use prism_boot::command_line::ValueError;
 /// Why there is no network.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkError {
-    /// What the command line says of the interface means nothing.
+    /// The command line's value for the interface is invalid.
     CommandLine(ValueError<'static>),
     /// There are no interfaces here.
     NoDevices,
@@ -16,15 +16,15 @@ pub enum NetworkError {
     Absent,
     /// The interface's stack has been handed out before.
     Taken,
-    /// Too many tasks run.
+    /// There is no memory for a task.
     Busy,
     /// There is no memory for a stack.
     NoMemory,
-    /// The backend did not connect in time, or the card was not ready.
+    /// The backend did not connect in time, or the NIC was not ready.
     NoConnection,
-    /// No cable is plugged into the card.
+    /// The NIC has no link.
     NoCable,
-    /// The network gave no address in time.
+    /// The interface got no address in time.
     NoAddress,
 }
 

@@ -1,42 +1,42 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interfaces there are, in the order of their numbers.
+//! All network interfaces, by number.
 
 use alloc::sync::Arc;
 
 use prism_boot::command_line::INTERFACES;
 use prism_drivers::net::Slots;
 
-/// An interface as drivers have it.
+/// An interface, as the drivers define it.
 pub(crate) type Interface = prism_drivers::net::Interface<'static>;
 
 static SLOTS: Slots<INTERFACES> = Slots::new();
 
-/// Interface `index`; `None` if there is none. Waits until that is known.
+/// Interface `index`, once the scan at boot is complete; `None` if there is none.
 pub(super) async fn interface(index: usize) -> Option<Arc<Interface>> {
     SLOTS.settled(index).await
 }
 
-/// Interface `index`, if there is one, or was.
+/// Interface `index`, if it exists or did.
 pub(super) fn get(index: usize) -> Option<Arc<Interface>> {
     SLOTS.get(index)
 }
 
-/// The toolstack's interface of this number; `None` if there cannot be so many, or a card has its place.
+/// The toolstack's interface of this number; `None` if the number is too large, or a NIC has it.
 pub(crate) fn paravirtual(number: u32) -> Option<Arc<Interface>> {
     SLOTS.paravirtual(number)
 }
 
-/// The toolstack has given interfaces of these numbers, and no others.
+/// Sets the numbers of the toolstack's interfaces.
 pub(crate) fn set_paravirtual(numbers: &[u32]) {
     SLOTS.set_paravirtual(numbers);
 }
 
-/// The interface of one more card; `None` if there cannot be so many.
+/// Adds the interface of a NIC; `None` if there are too many.
 pub(crate) fn add_nic() -> Option<Arc<Interface>> {
     SLOTS.add_card()
 }
 
-/// It is known which interfaces there are at boot.
+/// Notes that all interfaces of the boot are known.
 pub(crate) fn scan_complete() {
     SLOTS.settle();
 }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Networks: interfaces that the toolstack gave or that the machine has, and a TCP/IP stack on each that
-//! is asked for.
+//! Networking: interfaces of the toolstack or of NICs, and a TCP/IP stack on each that the application asks
+//! for.
 //!
-//! The stack is `embassy-net` over smoltcp. Nothing is done about an interface before the
-//! application asks for it.
+//! The stack is `embassy-net` over smoltcp. An interface stays untouched until the application asks for one.
 
 mod claim;
 mod configure;
@@ -28,16 +27,17 @@ use crate::app::Context;
 use crate::devices;
 use claim::Claim;
 
-/// Time that a backend has to connect, or a card to be ready.
+/// Timeout for a backend to connect, or a NIC to be ready.
 const CONNECTION: Duration = Duration::from_secs(10);
-/// Time that a cable has to be found plugged in.
+/// Timeout for the link.
 const CABLE: Duration = Duration::from_secs(10);
-/// Time that the network has to give an address.
+/// Timeout for an address.
 const ADDRESS: Duration = Duration::from_secs(30);
-/// Time that a DHCP server has beyond that: a router may tell of IPv6 sooner, and of no DNS server.
+/// Further timeout for DHCP after the first address: a router may give an IPv6 address sooner, without a DNS
+/// server.
 const LEASE: Duration = Duration::from_secs(5);
 
-/// Whether interfaces are attended to.
+/// Whether drivers of interfaces were spawned.
 static BEGUN: AtomicBool = AtomicBool::new(false);
 
 /// The stack on interface `index`, once it has an address.
@@ -69,7 +69,7 @@ pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'stati
                 Timer::after_millis(20).await;
             }
         };
-        // Without one it is a network of IPv6.
+        // No lease: an IPv6-only network.
         let _ = with_timeout(LEASE, lease).await;
     }
     log::info!("network {index}: {}", stack::summary(&interface, &stack));
@@ -77,7 +77,7 @@ pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'stati
     Ok(stack)
 }
 
-/// What has gone through interface `index` since boot; `None` if nobody asked for it.
+/// Traffic counters of interface `index`; `None` if it was never asked for.
 pub fn counters(index: usize) -> Option<Counters> {
     Some(interfaces::get(index)?.counters())
 }

@@ -20,13 +20,13 @@ use super::interfaces::Interface;
 use crate::task::{blocking, executor};
 use crate::{entropy, time};
 
-/// Sockets that a stack can have, those of DHCP and DNS included.
+/// Maximum number of sockets, including those of DHCP and DNS.
 const SOCKETS: usize = 160;
 
 /// Starts a stack on `interface`.
 ///
-/// It is made on a stack of its own, in the other sense: smoltcp's tables are handed from function to
-/// function by value, which is more than tasks have room for.
+/// Made in a coroutine with a large stack: smoltcp moves its tables by value from function to function, which
+/// is more than a task's stack has room for.
 pub(super) async fn start(
     interface: Arc<Interface>,
     properties: Properties,
@@ -51,7 +51,7 @@ pub(super) async fn start(
     Ok(stack)
 }
 
-/// Runs the stack on `interface`, for ever; slower while it spins.
+/// Runs the stack on `interface` for ever. Pauses while it spins.
 async fn run(mut runner: Runner<'static, Port<'static>>, interface: Arc<Interface>) {
     let mut throttle = Throttle::default();
     let mut run = pin!(runner.run());
@@ -70,13 +70,13 @@ async fn run(mut runner: Runner<'static, Port<'static>>, interface: Arc<Interfac
     }
 }
 
-/// What makes the stack's numbers such that peers cannot foresee them.
+/// Makes the stack's sequence numbers, ports and ids unpredictable.
 fn guard() -> Guard<'static> {
     Guard::new(random(), || Instant::now().as_nanos())
 }
 
-/// The seed of the stack's generator, which also says where it begins to count ports: modulo their number.
-/// That is at the first dynamic one, by which [`Guard`] knows the stack's ports from an application's.
+/// The seed of the stack's random generator. Modulo the number of ports it is also the first port: we make
+/// that the first dynamic port, by which [`Guard`] tells the stack's ports from an application's.
 fn seed() -> u64 {
     const LEAST: u64 = 1025;
     const PORTS: u64 = 65535 - LEAST;
@@ -85,14 +85,14 @@ fn seed() -> u64 {
     seed - seed % PORTS + DYNAMIC - LEAST
 }
 
-/// Something that peers do not know.
+/// Random bytes.
 fn random<const LENGTH: usize>() -> [u8; LENGTH] {
     let mut bytes = [0; LENGTH];
     entropy::fill(&mut bytes);
     bytes
 }
 
-/// The addresses of the stack on `interface`, in a line.
+/// One line with the addresses of the stack on `interface`.
 pub(super) fn summary<'a>(interface: &Interface, stack: &'a Stack<'static>) -> impl fmt::Display + 'a {
     let reached = interface.reached_gateway();
     fmt::from_fn(move |f| {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A value on the command line that means nothing.
+//! An invalid value on the command line.
 
 use core::fmt;
 

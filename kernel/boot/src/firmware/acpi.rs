@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! ACPI tables (Advanced Configuration and Power Interface Specification 6.5, chapter 5), as far as
-//! this kernel has use for them: the CPUs, the I/O APICs, virtio devices that are not on PCI, how to switch
-//! off and to reset, the HPET.
+//! ACPI tables (Advanced Configuration and Power Interface Specification 6.5, chapter 5), as far as this
+//! kernel uses them: CPUs, I/O APICs, virtio devices on MMIO, poweroff and reset, the HPET.
 //!
-//! Firmware is not trusted more than a loader: tables are read by copy, one with a wrong checksum or
-//! an absurd length does not count, and is noted.
+//! Firmware is not trusted. Tables are read by copy; one with a wrong checksum or an absurd length is ignored
+//! and noted.
 
 mod fadt;
 mod root;

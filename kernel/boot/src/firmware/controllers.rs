@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! CPUs and interrupt controllers, as ACPI's tables or the MP table tell of them: one plain struct that
-//! either fills.
+//! CPUs and interrupt controllers: one plain struct that ACPI's tables or the MP table fill.
 
 use arrayvec::ArrayVec;
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What firmware tells of the machine: ACPI's tables, the MP table, virtio devices in memory.
+//! What firmware tells of the machine: ACPI's tables, the MP table, virtio devices on MMIO.
 //!
-//! All of it is read by copy and checked: firmware is foreign data like any other.
+//! All of it is read by copy and checked: it is untrusted input.
 
 pub mod acpi;
 mod bios;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The MP table (MultiProcessor Specification 1.4, chapter 4): CPUs and interrupt controllers, on
-//! machines that have no ACPI. Monitors of small machines leave one.
+//! The MP table (MultiProcessor Specification 1.4, chapter 4): CPUs and interrupt controllers, on machines
+//! without ACPI. VMMs of small machines provide one.
 //!
-//! It is trusted no more than ACPI's tables are: read by copy, and only if both checksums are right.
+//! It is not trusted: it is read by copy, and used only if both checksums are right.
 
 use core::ops::Range;
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Virtio devices whose registers are in memory (Virtual I/O Device 1.2, 4.2): where monitors of small
-//! machines say that there may be one.
+//! Virtio devices on MMIO (Virtual I/O Device 1.2, 4.2): the slots that the command line and ACPI list.
 
 use arrayvec::ArrayVec;
 

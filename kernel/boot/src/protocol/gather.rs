@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What every parser does the same way: put one claim of the loader into [`BootInfo`], or note why
-//! not.
+//! What all parsers share: recording one claim of the loader in [`BootInfo`], or noting why not.
 
 use crate::bytes::as_u64;
 use crate::{BootInfo, BootNote, CommandLine, Kind, MAPPED_LIMIT, Module, PhysMemory, PhysRange, Text};

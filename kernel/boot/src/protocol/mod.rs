@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Boot protocols: one parser for each way to be told about the machine.
 //!
-//! Each is `parse(memory, address)`: it reads what lies at `address` by copy and fills a
-//! [`BootInfo`](crate::BootInfo). It fails only where nothing sane can be done; whatever else is
-//! odd is left out and noted.
+//! Each is `parse(memory, address)`: it reads the structure at `address` by copy and fills a
+//! [`BootInfo`](crate::BootInfo). Suspicious values are recorded as notes; invalid ones are ignored. It fails
+//! only if the boot cannot continue.
 
 mod gather;
 pub mod multiboot1;

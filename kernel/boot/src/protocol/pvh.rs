@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The PVH protocol: `hvm_start_info`, from Xen, QEMU, or any monitor that speaks the same protocol
+//! The PVH protocol: `hvm_start_info`, from Xen, QEMU or another VMM
 //! (`xen/include/public/arch-x86/hvm/start_info.h`, `docs/misc/pvh.pandoc`).
 
 use core::mem::offset_of;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A choice between ways, with the reasons against the better ones.
+//! A choice between methods, with the reasons against the better ones.
 
 use core::fmt;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Virtio disks, driven by a task each.
+//! Virtio disks. One task drives each.
 
 use alloc::string::String;
 use alloc::sync::Arc;
@@ -14,7 +14,7 @@ use crate::devices::virtio::Pages;
 use crate::hypervisor::grant::OwnPage;
 use crate::irq::Irq;
 
-/// Drives a disk, for ever.
+/// Drives a disk for ever.
 pub(super) async fn drive(name: String, number: u8, transport: Registers, irq: Irq) {
     let opened = disk::Disk::open(transport, Pages::new(queue::MEMORY), irq, &mut moments());
     let device = match opened {

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Virtio devices whose registers are in memory: looked for where the command line or ACPI's tables say
-//! that there may be some.
+//! Virtio devices on MMIO. The command line and ACPI's tables list slots; a slot may be empty.
 
 use alloc::vec::Vec;
 
@@ -19,11 +18,11 @@ use crate::memory::registers::{self, MappedRegisters};
 /// The slots that are not empty.
 static FOUND: Once<Vec<(Slot, Kind)>> = Once::new();
 
-/// Looks for devices, and adds them to those of their kinds. Empty slots are passed over in silence: some
-/// monitors tell of all that there are.
+/// Probes the slots, and counts the devices by kind. Empty slots are not logged, as some VMMs list every slot
+/// that they have.
 pub(crate) fn find(info: &BootInfo, acpi: &Acpi, devices: &mut Devices) {
     let mut found = Vec::new();
-    // ACPI tells more of the same devices.
+    // Prefer ACPI's slots: they tell more of the same devices.
     let told = acpi.virtio.iter().copied().chain(info.command_line.virtio_slots().filter_map(Result::ok));
     let (slots, more) = virtio_mmio::distinct(told);
     for slot in slots {

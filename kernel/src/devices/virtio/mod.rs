@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Virtio devices (Virtual I/O Device 1.2) on PCI, as KVM's and others' machines have them, and with their
-//! registers in memory, as smaller machines have. They are found here, and given memory, time and interrupts;
-//! the drivers are `prism_drivers::virtio`'s.
+//! Virtio devices (Virtual I/O Device 1.2) on PCI and MMIO. This module finds them and gives them memory,
+//! time and interrupts; the drivers are in `prism_drivers::virtio`.
 
 mod disk;
 pub(crate) mod mmio;
@@ -37,10 +36,10 @@ pub(crate) type Port = console::Port<Pages>;
 /// How long a reset may take, in nanoseconds.
 const RESET_LIMIT: u64 = 1_000_000_000;
 
-/// Disks that are looked for: they have a letter each.
+/// Maximum number of disks: each has a letter.
 const MOST_DISKS: u8 = 26;
 
-/// Finds and drives all virtio disks. Not for PV domains, which have no ports.
+/// Finds all virtio disks, and spawns their tasks. Not for PV domains, which have no ports.
 pub(crate) fn spawn_disks() {
     for (number, device) in (0..).zip(devices(Kind::Block)) {
         if number == MOST_DISKS {
@@ -69,8 +68,7 @@ pub(crate) fn spawn_disks() {
 /// Opens the first virtio console that works. Not for PV domains, which have no ports.
 pub(crate) fn open_console() -> Option<Port> {
     devices(Kind::Console).find_map(|device| {
-        // It is only looked at: an interrupt that nobody takes back would be in the way of others on its
-        // line.
+        // Without its interrupt: an interrupt that no one acknowledges would block others on its line.
         let transport = device.registers(NO_INTERRUPT);
         transport
             .and_then(|transport| open_port(transport).map_err(Unreachable::Device))
@@ -84,7 +82,7 @@ fn open_port(transport: Registers) -> Result<Port, transport::Error> {
     Port::open(transport, [0; 2].map(|_| Pages::new(queue::MEMORY)), &mut moments())
 }
 
-/// Moments to wait for a reset in, until there were enough.
+/// Waits for a reset in moments, until the timeout.
 fn moments() -> impl FnMut() -> bool {
     let mut deadline = Deadline::after(RESET_LIMIT);
     move || {
@@ -99,7 +97,7 @@ fn devices(kind: Kind) -> impl Iterator<Item = Device> {
     on_pci.map(Device::OnPci).chain(mmio::devices(kind).map(Device::InMemory))
 }
 
-/// Adds a device to those of its kind.
+/// Counts a device of `kind`.
 pub(crate) fn count(devices: &mut Devices, kind: Kind) {
     let counter = match kind {
         Kind::Block => &mut devices.virtio_block,
@@ -109,12 +107,12 @@ pub(crate) fn count(devices: &mut Devices, kind: Kind) {
     *counter += 1;
 }
 
-/// The virtio network cards whose registers are in memory.
+/// The virtio NICs on MMIO.
 pub(super) fn nics_in_memory() -> impl Iterator<Item = Device> {
     mmio::devices(Kind::Network).map(Device::InMemory)
 }
 
-/// Where a device is.
+/// Where a device's registers are.
 pub(super) enum Device {
     /// It is this function.
     OnPci(Function),
@@ -131,7 +129,7 @@ impl fmt::Display for Device {
     }
 }
 
-/// Why a device cannot be reached.
+/// Why a device cannot be used.
 enum Unreachable {
     Pci(Missing),
     NoRegisters(registers::Error),
@@ -164,7 +162,7 @@ impl Device {
         Ok((transport, irq))
     }
 
-    /// The device's registers. A function of PCI is switched on, with `more` bits of its command register.
+    /// The device's registers. A PCI function is enabled, with `more` bits of its command register.
     fn registers(&self, more: u32) -> Result<Registers, Unreachable> {
         Ok(match self {
             Self::OnPci(function) => {

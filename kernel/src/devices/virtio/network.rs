@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Virtio network cards, driven by a task each.
+//! Virtio NICs. One task drives each.
 
 use log::info;
 use prism_drivers::net;
@@ -9,7 +9,7 @@ use super::{Device, Pages, moments};
 use crate::devices::nic::Ended;
 use crate::network::interfaces::Interface;
 
-/// Drives a card, until it fails.
+/// Drives a NIC until it fails.
 pub(in crate::devices) async fn drive(device: &Device, interface: &Interface) -> Ended {
     let (transport, line) = match device.open() {
         Ok(opened) => opened,
