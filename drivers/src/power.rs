@@ -62,6 +62,36 @@ pub fn take_over<P: Ports + ?Sized>(ports: &P, control: u16, (firmware, command)
     }
 }
 
+/// The bit of the power button in both event registers (ACPI 6.5, 4.8.3.1).
+const BUTTON: u16 = 1 << 8;
+
+/// A power button, by the ports of its event registers.
+#[derive(Clone, Copy, Debug)]
+pub struct Button {
+    /// Has a bit that is set when the button is pressed, and cleared by writing it.
+    pub status: u16,
+    /// Has a bit that has the status raise the system control interrupt.
+    pub enable: u16,
+}
+
+impl Button {
+    /// Has it raise its interrupt, and nothing else: whatever firmware left enabled nobody here would clear.
+    pub fn enable<P: Ports + ?Sized>(&self, ports: &P) {
+        ports.write_u16(self.enable, BUTTON);
+    }
+
+    /// Whether it was pressed since the last look. Ends its interrupt.
+    pub fn take_press<P: Ports + ?Sized>(&self, ports: &P) -> bool {
+        let status = ports.read_u16(self.status);
+        // All ones are what nobody answers.
+        let is_pressed = status != !0 && status & BUTTON != 0;
+        if is_pressed {
+            ports.write_u16(self.status, BUTTON);
+        }
+        is_pressed
+    }
+}
+
 /// Resets the machine: by the chipset, then by the keyboard controller. Returns if neither works.
 pub fn reset<P: Ports + ?Sized>(ports: &P) {
     ports.write_u8(RESET_CONTROL, 0x02);
@@ -142,6 +172,41 @@ mod tests {
         let ports = FakePorts::default();
         take_over(&ports, 0x604, (0xb2, 1));
         assert!(ports.written.borrow().is_empty());
+    }
+
+    /// Event registers whose bits are cleared by writing them.
+    struct Events(core::cell::Cell<u16>, core::cell::Cell<u16>);
+
+    impl Ports for Events {
+        fn read_u8(&self, _port: u16) -> u8 {
+            0
+        }
+        fn read_u16(&self, port: u16) -> u16 {
+            if port == 0x600 { self.0.get() } else { self.1.get() }
+        }
+        fn read_u32(&self, _port: u16) -> u32 {
+            0
+        }
+        fn write_u8(&self, _port: u16, _value: u8) {}
+        fn write_u16(&self, port: u16, value: u16) {
+            match port {
+                0x600 => self.0.set(self.0.get() & !value),
+                _ => self.1.set(value),
+            }
+        }
+        fn write_u32(&self, _port: u16, _value: u32) {}
+    }
+
+    #[test]
+    fn a_press_is_taken_once_and_others_events_are_left() {
+        let events = Events(0x0111.into(), 0x0021.into());
+        let button = Button { status: 0x600, enable: 0x602 };
+        button.enable(&events);
+        assert_eq!(events.1.get(), 0x0100);
+        assert!(button.take_press(&events) && !button.take_press(&events));
+        assert_eq!(events.0.get(), 0x0011);
+        // Nobody answers.
+        assert!(!button.take_press(&FakePorts::default()));
     }
 
     #[test]

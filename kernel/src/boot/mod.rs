@@ -58,6 +58,12 @@ fn start_tasks(application: Application, context: Context) {
             devices::spawn(store, &context.info.command_line);
         }
     }
+    // An initial domain sees the machine's own button, which is not for it.
+    if context.environment.capabilities.has_emulated_platform()
+        && let Some(button) = context.environment.acpi.power_button
+    {
+        start(lifecycle::serve_power_button(button));
+    }
     if let Some(contents) = context.ramdisk() {
         disks::add(disks::RAMDISK, Arc::new(RomDisk::new("ram0".into(), contents)));
     }

@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Requests of the toolstack to the whole domain ([`xen::control`]): poweroff and reboot. Suspend is not
-//! offered.
+//! Requests to the whole guest: poweroff and reboot of the toolstack ([`xen::control`]), and the power
+//! button. Suspend is not offered.
 
 use core::convert::Infallible;
 use core::future::Future;
 
 use embassy_time::{Duration, Timer};
 use log::{info, warn};
+use prism_boot::firmware::acpi::PowerButton;
+use prism_drivers::hal::Interrupt;
+use prism_drivers::power::{Button, take_over};
 use prism_executor::request::Request as Pending;
 use xen::control::{self, Request, SHUTDOWN, Shutdown};
 use xen::xenstore::{Client, Result};
 
 use crate::hypervisor::xenstore;
+use crate::irq::Irq;
+use crate::ports::CpuPorts;
 use crate::power;
 
 /// The requests that we support, as the toolstack wants them announced.
@@ -57,6 +62,29 @@ async fn shut_down(action: ShutdownAction) {
 pub(crate) async fn serve(store: &'static Client) {
     let Err(error) = xenstore::persist(store, async || watch(store).await).await;
     warn!("shutdown: cannot watch for requests of the toolstack, `xl shutdown` will not work: {error}");
+}
+
+/// How often the power button is looked at where its interrupt does not arrive, and where it does.
+const POLL: u64 = 1_000_000_000;
+const LOOK: u64 = 3600 * POLL;
+
+/// Takes a press of the power button for a request to power off: what `virsh shutdown` and `xl trigger power`
+/// do. Never ends but by that.
+pub(crate) async fn serve_power_button(told: PowerButton) {
+    let button = Button { status: told.status, enable: told.enable };
+    let irq = Irq::open(told.irq.into(), None);
+    let limit = if irq.is_some() { LOOK } else { POLL };
+    let irq = irq.unwrap_or_else(Irq::none);
+    if let Some(command) = told.hand_over {
+        take_over(&CpuPorts, told.control, command);
+    }
+    button.enable(&CpuPorts);
+    // A press during boot is in the status already.
+    while !button.take_press(&CpuPorts) {
+        irq.wait(limit).await;
+    }
+    info!("shutdown: the power button was pressed");
+    shut_down(ShutdownAction::PowerOff).await;
 }
 
 async fn watch(store: &Client) -> Result<Infallible> {

@@ -17,7 +17,7 @@ use crate::firmware::controllers::{Controllers, Input, IoApic, Signal};
 use crate::firmware::virtio_mmio::{MOST_SLOTS, Slot};
 use crate::{Notes, PhysMemory};
 
-pub use fadt::{PowerOff, Reset};
+pub use fadt::{PowerButton, PowerOff, Reset};
 use table::Table;
 
 /// What the tables tell.
@@ -29,6 +29,8 @@ pub struct Acpi {
     pub virtio: ArrayVec<Slot, MOST_SLOTS>,
     /// How to switch off.
     pub power_off: Option<PowerOff>,
+    /// Where the power button is.
+    pub power_button: Option<PowerButton>,
     /// How to reset.
     pub reset: Option<Reset>,
     /// Number of the clock's register that holds the century, if it has one.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_boot::firmware::acpi::{PowerOff, Reset};
+use prism_boot::firmware::acpi::{PowerButton, PowerOff, Reset};
 use prism_boot::firmware::controllers::{Input, IoApic, Polarity, Signal, Trigger};
 use prism_boot::firmware::virtio_mmio::Slot;
 use prism_boot::{Acpi, BootNote, Notes};
@@ -46,7 +46,10 @@ fn fixed() -> Vec<u8> {
     let mut put =
         |offset: usize, bytes: &[u8]| body[offset - 36..offset - 36 + bytes.len()].copy_from_slice(bytes);
     put(40, &(DEFINITIONS as u32).to_le_bytes());
+    put(46, &9u16.to_le_bytes());
     put(48, &[0xb2, 0, 0, 0, 0xf1]);
+    put(56, &0x600u32.to_le_bytes());
+    put(88, &[4]);
     put(64, &0x604u32.to_le_bytes());
     put(108, &[0x32]);
     put(112, &(1u32 << 10).to_le_bytes());
@@ -165,6 +168,25 @@ fn switching_off_takes_the_type_from_the_definitions() {
     assert_eq!(acpi.power_off, Some(expected));
     assert_eq!(acpi.reset, Some(Reset { port: 0xcf9, value: 0x0f }));
     assert_eq!((acpi.century_register, acpi.hpet), (Some(0x32), Some(0xfed0_0000)));
+}
+
+#[test]
+fn the_power_button_is_where_the_fixed_table_says() {
+    let button = |table: &[u8]| {
+        let mut image = machine();
+        put_table(&mut image, FIXED, b"FACP", table);
+        read(&image, None).0.power_button
+    };
+    let expected =
+        PowerButton { status: 0x600, enable: 0x602, irq: 9, control: 0x604, hand_over: Some((0xb2, 0xf1)) };
+    assert_eq!(button(&fixed()), Some(expected));
+    // Not there, of no length, not the fixed one, on a machine without such registers; a table that ends.
+    for (offset, byte) in [(57, 0), (88, 2), (112, 1 << 4), (114, 1 << 4)] {
+        let mut table = fixed();
+        table[offset - 36] = byte;
+        assert_eq!(button(&table), None, "{offset}");
+    }
+    assert_eq!(button(&fixed()[..40]), None);
 }
 
 #[test]

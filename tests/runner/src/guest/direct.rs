@@ -149,6 +149,10 @@ impl Process {
             return self.console()?.write_all(typed.text.as_bytes()).context("cannot type on the console");
         }
         let mut qmp = self.control()?;
+        if typed.on == Typing::PowerButton {
+            qmp.power_down()?;
+            return qmp.power_down();
+        }
         qmp.save_memory(SCREEN_MEMORY, SCREEN)?;
         let cells = fs::read(self.scratch.path().join(SCREEN)).context("cannot read the screen's memory")?;
         self.screen = Some(rows(&cells));

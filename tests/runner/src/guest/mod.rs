@@ -171,6 +171,8 @@ pub enum Typing {
     Console,
     /// On the keyboard of an emulated PC ([`Env::Fv`]). What is on its screen then is noted.
     Keyboard,
+    /// The power button of a QEMU on this machine ([`Env::Fv`]), pressed twice.
+    PowerButton,
 }
 
 /// How a guest's life ended.

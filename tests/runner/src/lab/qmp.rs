@@ -89,6 +89,14 @@ impl Qmp {
         self.execute("send-key", json!({"keys": keys})).map(drop)
     }
 
+    /// Presses the machine's power button.
+    ///
+    /// # Errors
+    /// If QEMU is gone.
+    pub fn power_down(&mut self) -> Result<()> {
+        self.execute("system_powerdown", json!({})).map(drop)
+    }
+
     /// Ends QEMU.
     ///
     /// # Errors

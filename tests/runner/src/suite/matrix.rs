@@ -172,6 +172,15 @@ const PARTS: &[(&str, &[Row])] = &[
                 ],
             )
             .never(NO_LINUX),
+            row(
+                "the power button: `xl trigger ... power`, `virsh shutdown`",
+                &[
+                    "xl_trigger_power_is_obeyed_behind_a_bios",
+                    "the_power_button_is_obeyed",
+                    "the_power_button_of_a_q35_is_obeyed",
+                ],
+            )
+            .never(NO_PLATFORM),
             row("`xl trigger ... nmi`", &["an_nmi_is_reported_and_the_guest_goes_on"]).never(NO_TOOLSTACK),
             row("`xl dump-core`", &["the_memory_of_a_guest_is_dumped"]).never(NO_TOOLSTACK),
             row("`xl save`, `xl restore`, `xl migrate`, `xl mem-set`, `xl vcpu-set`: not supported", &[])

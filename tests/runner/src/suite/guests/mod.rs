@@ -241,6 +241,11 @@ impl GuestTest {
         Self { typed: Some(Typed { on: Typing::Console, after, text }), ..self }
     }
 
+    /// The same, but once it has written `after`, its power button is pressed.
+    pub const fn pressing_power_button(self, after: &'static str) -> Self {
+        Self { typed: Some(Typed { on: Typing::PowerButton, after, text: "" }), ..self }
+    }
+
     /// The same, but `text` is typed on the keyboard; each row of the screen then, behind "screen: ", may
     /// be [told](Self::telling).
     pub const fn typing_on_keyboard(self, after: &'static str, text: &'static str) -> Self {

@@ -1,15 +1,23 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Ways to end, as Xen sees them.
 
-use super::GuestTest;
+use super::{GuestTest, rungs};
 use crate::env::Env;
-use crate::guest::Ending;
+use crate::guest::board::Board;
+use crate::guest::{Boot, Ending};
 
 /// A guest that waits until `xl` asks it to end.
 const WAITING: GuestTest = GuestTest::new("", "power")
     .words("power=wait")
     .in_pv_and_pvh()
     .beside("about to: wait", "xl shutdown $DOMID");
+
+/// A guest without a toolstack that waits until its power button is pressed.
+const BUTTON: GuestTest = GuestTest::new("", "power")
+    .words("power=wait")
+    .envs(&[Env::Fv])
+    .pressing_power_button("about to: wait")
+    .telling(&["the power button was pressed"]);
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
@@ -46,6 +54,17 @@ pub(super) const TESTS: &[GuestTest] = &[
         .long_envs(&[Env::Pvh])
         .words("power=wait upcall=poll")
         .telling(&["upcall: event channels by polling"]),
+    // Only firmware makes ACPI's tables.
+    WAITING
+        .named("xl_trigger_power_is_obeyed_behind_a_bios")
+        .booting_from(Boot::Disk)
+        .settings(rungs::AHCI)
+        .envs(&[])
+        .long_envs(&[Env::Pvhvm, Env::HvmPvDrivers, Env::Hvm])
+        .beside("about to: wait", "xl trigger $DOMID power")
+        .telling(&["the power button was pressed"]),
+    BUTTON.named("the_power_button_is_obeyed"),
+    BUTTON.named("the_power_button_of_a_q35_is_obeyed").on(Board::of("q35")),
     WAITING.named("the_memory_of_a_guest_is_dumped").in_pv().memory(16).beside("about to: wait", DUMP),
     WAITING
         .named("an_nmi_is_reported_and_the_guest_goes_on")

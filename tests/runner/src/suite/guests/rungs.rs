@@ -11,7 +11,7 @@ const ZEROS: &[&str] = &["sha256 hda 30e14955ebf1352266dc2ff8067e68104607e750abb
 
 /// Emulated disks are SATA's. A BIOS reads such a disk by DMA, and an IDE disk word by word, which takes a
 /// minute or two.
-const AHCI: &[&str] = &["hdtype = \"ahci\""];
+pub(super) const AHCI: &[&str] = &["hdtype = \"ahci\""];
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
