@@ -36,7 +36,7 @@ const DESTINATION: u16 = 0x310;
 /// Bit of the command register: the last one has not been delivered yet (xAPIC).
 const PENDING: u32 = 1 << 12;
 /// Looks at that bit. A command takes a few of them.
-const PATIENCE: u32 = 100_000;
+const MAX_SPINS: u32 = 100_000;
 
 /// Address of the register that ends an interrupt, for the stub; 0 in x2APIC mode.
 static END_ADDRESS: AtomicU64 = AtomicU64::new(0);
@@ -110,7 +110,7 @@ impl Apic {
             Self::Page(_) if destination > 0xff => return false,
             Self::Page(_) => {
                 // One that is never delivered does not keep us: the next replaces it.
-                let _ = (0..PATIENCE).find(|_| self.read(COMMAND) & PENDING == 0);
+                let _ = (0..MAX_SPINS).find(|_| self.read(COMMAND) & PENDING == 0);
                 self.write(DESTINATION, destination << 24);
                 self.write(COMMAND, command);
             }

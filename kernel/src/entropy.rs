@@ -25,7 +25,7 @@ use prism_arch::random::RandomInstructions;
 use prism_boot::capabilities::EntropySources;
 use prism_boot::command_line::EntropyLimit;
 pub use prism_entropy::NoSource;
-use prism_entropy::news::{is_weak, limited, news};
+use prism_entropy::warning::{is_weak, limited, warnings};
 use prism_entropy::{Machine, Pool};
 pub use rand_core;
 use rand_core::{TryCryptoRng, TryRng};
@@ -64,7 +64,7 @@ pub(crate) fn init(reader: Reader, limit: Option<EntropyLimit>) -> EntropySource
 
 /// Warns of sources that broke, and if none is left.
 fn warn_of(before: EntropySources, now: EntropySources) {
-    news(before, now).for_each(|news| warn!("{news}"));
+    warnings(before, now).for_each(|warning| warn!("{warning}"));
 }
 
 /// Uses the pool, and warns if sources broke meanwhile.

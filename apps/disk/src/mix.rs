@@ -40,7 +40,7 @@ pub(crate) async fn run(disk: &Disk, seed: u64, size: u64) -> prism::Result<bool
         let count = (1 + (random >> 32) % MOST_BLOCKS).min(blocks - first);
         // Nobody says what comes of requests to the same place at the same time.
         while pending.len() >= DEPTH || pending.iter().any(|other| overlaps(other, first, count)) {
-            good &= settle(pending.remove(0)).await?;
+            good &= finish(pending.remove(0)).await?;
         }
         let range = first as usize..(first + count) as usize;
         let written = seeds[range.clone()].iter().all(|seed| *seed != 0);
@@ -60,7 +60,7 @@ pub(crate) async fn run(disk: &Disk, seed: u64, size: u64) -> prism::Result<bool
         moved += count * BLOCK;
     }
     for last in pending {
-        good &= settle(last).await?;
+        good &= finish(last).await?;
     }
     good &= read_all(disk, &seeds).await?;
     disk.flush().await?;
@@ -72,7 +72,7 @@ fn overlaps(pending: &Pending<'_>, first: u64, blocks: u64) -> bool {
     pending.first < first + blocks && first < pending.first + pending.blocks
 }
 
-async fn settle(pending: Pending<'_>) -> prism::Result<bool> {
+async fn finish(pending: Pending<'_>) -> prism::Result<bool> {
     let buffer = pending.submission.await?;
     let Some(expected) = pending.expected else { return Ok(true) };
     Ok(is_right(&buffer, pending.first, &expected))

@@ -26,7 +26,7 @@ prism::app!(main, params: ["client"]);
 const CONNECTIONS: usize = 16;
 const BUFFERS: Buffers = Buffers { receive: 32 << 10, send: 32 << 10 };
 /// Time that a client waits for each thing.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 /// Time after which a datagram that does not leave is for nobody.
 const UNREACHABLE: Duration = Duration::from_millis(500);
 /// Blocks that a client sends by TCP: 1 MiB.
@@ -88,13 +88,13 @@ async fn client(stack: Stack<'static>, host: &str) -> prism::Result {
     let [receive, send] = &mut buffers;
     let mut socket = TcpSocket::new(stack, receive, send);
     socket.set_nagle_enabled(false);
-    socket.set_timeout(Some(PATIENCE));
-    let connected = with_timeout(PATIENCE, socket.connect((server, PORT))).await;
+    socket.set_timeout(Some(TIMEOUT));
+    let connected = with_timeout(TIMEOUT, socket.connect((server, PORT))).await;
     connected.map_err(|_| "nobody answers")?.map_err(|error| format!("{error:?}"))?;
     let came = echo::converse(&mut socket, BLOCKS).await;
     prism::println!("echo: {came} of {BLOCKS} blocks came back from {server} by TCP");
     socket.close();
-    let _ = with_timeout(PATIENCE, socket.flush()).await;
+    let _ = with_timeout(TIMEOUT, socket.flush()).await;
     let datagrams = converse_in_datagrams(stack, server).await;
     prism::println!("echo: {datagrams} of {} datagrams came back by UDP", DATAGRAMS.len());
     match came == BLOCKS && datagrams == DATAGRAMS.len() {
@@ -108,7 +108,7 @@ async fn resolve(stack: Stack<'static>, host: &str) -> prism::Result<IpAddr> {
     if let Ok(address) = host.parse() {
         return Ok(address);
     }
-    let query = with_timeout(PATIENCE, stack.dns_query(host, DnsQueryType::A)).await;
+    let query = with_timeout(TIMEOUT, stack.dns_query(host, DnsQueryType::A)).await;
     let addresses = query.map_err(|_| "no DNS server answers")?.map_err(|error| format!("{error:?}"))?;
     let address = *addresses.first().ok_or_else(|| format!("{host} has no address"))?;
     prism::println!("echo: {host} is {address}");
@@ -131,7 +131,7 @@ async fn converse_in_datagrams(stack: Stack<'static>, server: IpAddr) -> usize {
         let datagram = echo::block(number, length);
         for _ in 0..3 {
             let _ = socket.send_to(&datagram, (server, PORT)).await;
-            let answer = with_timeout(PATIENCE / 3, socket.recv_from(&mut back)).await;
+            let answer = with_timeout(TIMEOUT / 3, socket.recv_from(&mut back)).await;
             if matches!(answer, Ok(Ok((length, _))) if back.get(..length) == Some(&datagram)) {
                 same += 1;
                 break;

@@ -256,7 +256,7 @@ impl Capabilities {
 
     /// Whether nothing paravirtual may be used, of whomever: only where there is something else.
     #[must_use]
-    pub fn is_held_down(&self) -> bool {
+    pub fn is_pv_limited(&self) -> bool {
         self.has_emulated_platform() && self.pv_level.is_some_and(|level| level <= PvLevel::Hvm)
     }
 
@@ -270,7 +270,7 @@ impl Capabilities {
         if self.has_emulated_platform() && !self.platform.xen_platform_device {
             return Err(NoParavirtualization::NoPlatformDevice);
         }
-        if self.is_held_down() {
+        if self.is_pv_limited() {
             return Err(NoParavirtualization::Forbidden);
         }
         Ok(xen)

@@ -95,12 +95,12 @@ mod tests {
     /// Line 9 was moved to input 20, and counts while it is low.
     fn moved() -> Controllers {
         let mut controllers = Controllers::default();
-        controllers.lead(9, Input { number: 20, signal: FALLING });
+        controllers.override_irq(9, Input { number: 20, signal: FALLING });
         controllers
     }
 
     #[test]
-    fn old_lines_come_through_the_8259s_where_there_are_any() {
+    fn legacy_irqs_come_through_the_8259s_where_there_are_any() {
         let route = |chosen, number| route(chosen, &moved(), number, Some(FALLING));
         for line in [0, 9, 15] {
             assert_eq!(route(IrqChips::Both, line.into()), Some(IrqRoute::Pic(line)));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn without_8259s_an_old_line_comes_to_where_firmware_moved_it() {
+    fn without_8259s_a_legacy_irq_comes_through_the_input_that_firmware_names() {
         let route = |number| route(IrqChips::IoApic, &moved(), number, None);
         assert_eq!((route(9), route(10)), (input(20, FALLING), input(10, Signal::RISING)));
         assert_eq!(route(u32::MAX), input(u32::MAX, Signal::RISING));
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn an_input_has_one_place_whoever_asks() {
+    fn an_input_has_one_slot_whoever_asks() {
         let (mut slots, mut routed) = (IrqSlots::<3>::new(), vec![]);
         let mut of = |input| {
             slots.of(input, |slot| {
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_nothing_could_be_led_to_is_the_next_ones() {
+    fn a_slot_that_an_input_could_not_use_goes_to_the_next_one() {
         let mut slots = IrqSlots::<3>::new();
         assert_eq!(slots.of(99, |_| false), None);
         assert_eq!(slots.of(7, |_| true), Some(16));
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn when_all_places_are_taken_no_more_is_led_anywhere() {
+    fn without_free_slots_no_further_input_is_routed() {
         let mut slots = IrqSlots::<2>::new();
         let of: Vec<_> = (30..34).map(|input| slots.of(input, |_| true)).collect();
         assert_eq!(of, [Some(16), Some(17), None, None]);

@@ -117,13 +117,13 @@ mod tests {
     }
 
     #[test]
-    fn no_registers_are_where_there_is_memory_or_nothing() {
+    fn registers_cannot_lie_in_memory_or_at_null() {
         let places = [0, 0xff8, 0x1000, 0x9_fff8, 0xff_fff8];
         assert_eq!(places.map(|address| pages_of(address, 0x10)), [const { Err(Unfit::Memory) }; 5]);
     }
 
     #[test]
-    fn no_registers_are_where_nobody_gets() {
+    fn registers_cannot_lie_beyond_reach() {
         assert_eq!(pages_of((1 << 36) - 0x1000, 0x1000), Ok([(1 << 36) - 0x1000].into()));
         for (address, length) in [((1 << 36) - 0x1000, 0x1001), (1 << 36, 8), (!7, 0x1000)] {
             assert_eq!(pages_of(address, length), Err(Unfit::OutOfReach));
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn registers_are_neither_askew_nor_too_many() {
+    fn registers_are_aligned_and_not_too_many() {
         assert_eq!(pages_of(0xf100_0004, 8), Err(Unfit::Unaligned));
         assert_eq!(pages_of(0xf100_0000, MOST + 1), Err(Unfit::TooLarge));
     }
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn places_for_registers_are_aligned_and_do_not_overlap() {
+    fn free_addresses_are_aligned_and_do_not_overlap() {
         let free = Free::from(0xf100_0000);
         let lengths = [0x20, 0x20000, 0x100, 0x1100, 1, 0x20000];
         let mut end = 0;
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn there_is_no_place_for_what_no_address_of_32_bits_reaches() {
+    fn no_free_address_lies_beyond_32_bits() {
         let free = Free::from(0xf100_0000);
         for length in [1 << 31, 1 << 32, u64::MAX] {
             assert_eq!(free.take(length), None);

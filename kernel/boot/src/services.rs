@@ -11,13 +11,13 @@ pub use choice::{Choice, PassedOver};
 use crate::capabilities::{Capabilities, Devices, EntropySources, Machine, Randomness, XenCapabilities};
 use crate::command_line::IrqChipLimit;
 
-/// Declares a service as the list of ways to provide it, best first.
+/// Declares a service as the list of methods to provide it, best first.
 macro_rules! service {
-    ($(#[$meta:meta])* $service:ident { $($(#[$way_meta:meta])* $way:ident = $name:literal,)+ }) => {
+    ($(#[$meta:meta])* $service:ident { $($(#[$way_meta:meta])* $method:ident = $name:literal,)+ }) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum $service {
-            $($(#[$way_meta])* $way,)+
+            $($(#[$way_meta])* $method,)+
         }
 
         impl $service {
@@ -25,7 +25,7 @@ macro_rules! service {
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
-                    $(Self::$way => $name,)+
+                    $(Self::$method => $name,)+
                 }
             }
         }
@@ -215,7 +215,7 @@ pub struct Services {
 }
 
 impl Services {
-    /// The best way for each service that `found` allows.
+    /// The best method for each service that `found` allows.
     #[must_use]
     pub fn choose(found: &Capabilities) -> Self {
         let upcall = choose_upcall(found);
@@ -248,27 +248,27 @@ impl fmt::Display for Services {
 }
 
 fn choose_clock(found: &Capabilities) -> Choice<Clock> {
-    let ways = [
+    let methods = [
         (Clock::Xen, offered_by_xen(found, |xen| xen.pvclock)),
-        (Clock::Kvm, present(found.kvm_clock && !found.is_held_down())),
+        (Clock::Kvm, present(found.kvm_clock && !found.is_pv_limited())),
         (
             Clock::Tsc,
             found.tsc_frequency.then_some(()).ok_or(Against::Reason("CPUID does not tell its frequency")),
         ),
         (Clock::TscByHpet, offered(found.platform.hpet)),
     ];
-    Choice::best(ways, Clock::TscByPit)
+    Choice::best(methods, Clock::TscByPit)
 }
 
 /// A base is of use only with the clock that it belongs to.
 fn choose_wall_clock(found: &Capabilities, clock: Clock) -> Choice<WallClock> {
     let with = |wanted, verdict: Verdict| if clock == wanted { verdict } else { Err(Against::Kind) };
-    let ways = [
+    let methods = [
         (WallClock::Xen, with(Clock::Xen, offered_by_xen(found, |xen| xen.wall_clock))),
         (WallClock::Kvm, with(Clock::Kvm, offered(found.kvm_wall_clock))),
         (WallClock::RealTimeClock, present(found.platform.real_time_clock)),
     ];
-    Choice::best(ways, WallClock::None)
+    Choice::best(methods, WallClock::None)
 }
 
 /// Xen's timers send events: they are of use only where events reach every vCPU.
@@ -279,14 +279,14 @@ fn choose_timer(found: &Capabilities, upcall: Upcall) -> Choice<Timer> {
         Upcall::Polling => Err(Against::Reason("events do not interrupt")),
         Upcall::None => offered_by_xen(found, |_| false),
     };
-    let ways = [
+    let methods = [
         (Timer::SingleShot, events.and_then(|()| offered_by_xen(found, |xen| xen.single_shot_timer))),
         (Timer::SetTimer, events.and_then(|()| offered_by_xen(found, |xen| xen.set_timer))),
         (Timer::TscDeadline, offered(found.platform.local_apic && found.platform.tsc_deadline)),
         (Timer::LocalApic, offered(found.platform.local_apic)),
         (Timer::Pit, present(found.platform.interval_timer)),
     ];
-    Choice::best(ways, Timer::Polling)
+    Choice::best(methods, Timer::Polling)
 }
 
 /// Where there is no platform, there are no lines either, and nothing to say about it.
@@ -307,18 +307,18 @@ fn choose_irqchips(found: &Capabilities) -> Choice<IrqChips> {
 fn choose_upcall(found: &Capabilities) -> Choice<Upcall> {
     let is_pv = found.machine == Machine::Pv;
     let callback = offered_by_xen(found, |_| true).and_then(|()| is_pv.then_some(()).ok_or(Against::Kind));
-    let ways = [
+    let methods = [
         (Upcall::Callback, callback),
         (Upcall::Vector, offered_by_xen(found, |xen| xen.callback_vector)),
         (Upcall::PerCpuVector, offered_by_xen(found, |xen| xen.upcall_vector)),
         (Upcall::Intx, offered_by_xen(found, |xen| xen.callback_intx)),
         (Upcall::Polling, offered_by_xen(found, |_| true)),
     ];
-    Choice::best(ways, Upcall::None)
+    Choice::best(methods, Upcall::None)
 }
 
 fn choose_console(found: &Capabilities) -> Choice<Console> {
-    let ways = [
+    let methods = [
         (Console::Ring, offered_by_xen(found, |xen| xen.console_ring)),
         (Console::Xen, offered_by_xen(found, |xen| xen.console_io)),
         (Console::Serial, present(found.platform.serial_port)),
@@ -326,7 +326,7 @@ fn choose_console(found: &Capabilities) -> Choice<Console> {
         (Console::Vga, present(found.platform.screen)),
         (Console::Virtio, present(found.platform.virtio_console)),
     ];
-    Choice::best(ways, Console::None)
+    Choice::best(methods, Console::None)
 }
 
 fn choose_disk(found: &Capabilities) -> Choice<DeviceBus> {
@@ -355,31 +355,31 @@ fn choose_bus(found: &Capabilities, virtio: bool, emulated: Verdict) -> Choice<D
         let reason = Against::Reason("the initial domain has no backend");
         return Choice::best([(DeviceBus::Xenbus, Err(reason))], DeviceBus::None);
     }
-    let ways = [
+    let methods = [
         (DeviceBus::Xenbus, offered_by_xen(found, |xen| xen.xenstore)),
-        (DeviceBus::Virtio, present(virtio && !found.is_held_down())),
+        (DeviceBus::Virtio, present(virtio && !found.is_pv_limited())),
         (DeviceBus::Emulated, emulated),
     ];
-    Choice::best(ways, DeviceBus::None)
+    Choice::best(methods, DeviceBus::None)
 }
 
 fn choose_shutdown(found: &Capabilities) -> Choice<Shutdown> {
-    let ways = [
+    let methods = [
         (Shutdown::Xen, offered_by_xen(found, |_| true)),
         (Shutdown::DebugExit, present(found.platform.debug_exit)),
         (Shutdown::Acpi, present(found.platform.acpi_power_off)),
     ];
-    Choice::best(ways, Shutdown::KeyboardController)
+    Choice::best(methods, Shutdown::KeyboardController)
 }
 
 fn choose_entropy(found: &Capabilities) -> Choice<Entropy> {
     let EntropySources { rdseed, rdrand, jitter } = found.entropy;
-    let ways = [
+    let methods = [
         (Entropy::Rdseed, trusted(rdseed)),
         (Entropy::Rdrand, trusted(rdrand)),
         (Entropy::Jitter, trusted(jitter)),
     ];
-    Choice::best(ways, Entropy::None)
+    Choice::best(methods, Entropy::None)
 }
 
 fn trusted(source: Randomness) -> Verdict {

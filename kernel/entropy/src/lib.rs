@@ -7,8 +7,8 @@
 mod health;
 mod instruction;
 mod jitter;
-pub mod news;
 mod pool;
+pub mod warning;
 
 use prism_boot::capabilities::{EntropySources, Randomness};
 

@@ -125,7 +125,7 @@ fn rdrand_is_tried_ten_times_and_rdseed_a_hundred_times() {
 }
 
 #[test]
-fn a_counter_that_counts_the_same_between_all_looks_is_no_source() {
+fn a_counter_with_constant_steps_is_no_source() {
     let sources = examine(&Cpu::new(Does::Nothing, Does::Nothing).regular());
     assert_eq!(sources.jitter, Randomness::Broken);
 }
@@ -140,7 +140,7 @@ fn an_instruction_that_sticks_after_the_examination_is_found_out_when_it_is_used
 }
 
 #[test]
-fn machines_that_differ_in_nothing_but_what_is_told_of_them_give_different_numbers() {
+fn machines_that_differ_only_in_their_personalization_give_different_numbers() {
     let of = |personal: &[u8]| numbers(&mut pool(Cpu::new(Does::Nothing, Does::Nothing).regular(), personal));
     assert_eq!(of(b"one"), of(b"one"));
     assert_ne!(of(b"one"), of(b"another"));

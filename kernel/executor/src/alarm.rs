@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_is_set_again_only_for_an_earlier_time() {
+    fn an_alarm_is_set_again_only_for_an_earlier_time() {
         let (mut alarm, mut calls) = (OneShot::new(), 0);
         for at in [50, 50, 70, 40, 60] {
             alarm.set(at, || {
@@ -53,7 +53,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_could_not_be_set_is_tried_again() {
+    fn an_alarm_that_could_not_be_set_is_set_again() {
         let mut alarm = OneShot::new();
         alarm.set(50, || false);
         let mut is_set = false;
@@ -67,7 +67,7 @@ mod tests {
     proptest! {
         /// The timer: what it is set to, until the time has come.
         #[test]
-        fn none_is_ever_late(sleeps in proptest::collection::vec((1..100u64, 0..100u64), 1..100)) {
+        fn no_timer_is_late(sleeps in proptest::collection::vec((1..100u64, 0..100u64), 1..100)) {
             let (mut alarm, mut timer, mut now) = (OneShot::new(), None, 0);
             for (ahead, passed) in sleeps {
                 if timer.is_some_and(|at| at <= now) {

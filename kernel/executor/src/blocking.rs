@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_given_up_before_it_starts_never_runs() {
+    fn a_body_dropped_before_its_start_never_runs() {
         let (run, fate) = script(2, true);
         drop(run);
         assert!(fate.dropped.get() && fate.detached.borrow().is_none());
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_given_up_on_its_way_goes_on_to_its_end() {
+    fn a_body_dropped_midway_runs_to_its_end() {
         let (mut run, fate) = script(2, true);
         assert!(poll(&mut run).is_pending());
         drop(run);
@@ -255,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn what_nobody_can_go_on_with_stays_on_its_stack_for_ever() {
+    fn a_dropped_body_that_cannot_be_detached_keeps_its_stack() {
         let (mut run, fate) = script(2, false);
         assert!(poll(&mut run).is_pending());
         drop(run);
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ready_is_not_waited_for() {
+    fn a_ready_future_is_not_waited_for() {
         let waker = RefCell::new(Waker::noop().clone());
         assert_eq!(wait(async { 5 }, &waker, || panic!("there is no need to leave")), 5);
     }
@@ -353,7 +353,7 @@ mod tests {
     }
 
     #[test]
-    fn a_vcpu_forgets_the_guard_of_anothers_stack_before_it_runs_on_it() {
+    fn a_vcpu_flushes_before_it_runs_on_a_stack_that_another_one_guarded() {
         let (stacks, memory) = (Stacks::<3>::new(), Memory::of(1));
         let again = |vcpu| {
             stacks.keep(stacks.take(vcpu, &memory).expect("there is one"));

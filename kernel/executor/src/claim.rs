@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_has_it_for_good() {
+    fn a_claim_that_was_handed_out_is_gone_for_good() {
         let only = Only::new();
         let mut claim = only.claim(0).expect("it is free");
         assert_eq!((claim.made(), claim.keep(7)), (None, 7));
@@ -102,14 +102,14 @@ mod tests {
     }
 
     #[test]
-    fn who_gives_up_before_it_was_made_lets_anybody_ask() {
+    fn a_claim_dropped_before_anything_was_kept_lets_any_vcpu_try() {
         let only = Only::<u8>::new();
         drop(only.claim(0));
         assert!(only.claim(1).is_some_and(|claim| claim.made().is_none()));
     }
 
     #[test]
-    fn what_was_made_in_vain_is_for_its_own_vcpu() {
+    fn a_kept_value_belongs_to_its_own_vcpu() {
         let only = Only::new();
         only.claim(2).expect("it is free").keep(7);
         assert!(only.claim(0).is_none());

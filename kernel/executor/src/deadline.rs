@@ -34,7 +34,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn with_a_clock_it_passes_when_its_time_has_come_however_often_it_is_looked_at() {
+    fn with_a_clock_a_deadline_passes_at_its_time_however_often_it_is_checked() {
         let mut deadline = Deadline::after(5_000, 1_000);
         assert!((0..100).all(|_| !deadline.passed(Some(5_999))));
         assert!(deadline.passed(Some(6_000)) && deadline.passed(Some(7_000)));
@@ -42,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_clock_it_passes_after_so_many_looks() {
+    fn without_a_clock_a_deadline_passes_after_so_many_checks() {
         let mut deadline = Deadline::after(0, 1_000);
         assert_eq!([(); 11].map(|()| deadline.passed(None)).iter().position(|passed| *passed), Some(9));
         assert!(deadline.passed(None), "and stays so");
@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn one_without_end_never_passes() {
+    fn a_deadline_without_end_never_passes() {
         let mut deadline = Deadline::after(u64::MAX - 1, u64::MAX);
         assert!(!deadline.passed(Some(u64::MAX - 1)) && !deadline.passed(None));
     }

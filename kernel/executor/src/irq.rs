@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn only_lines_that_are_open_are_looked_at() {
+    fn only_open_irqs_are_checked() {
         let irqs = IrqTable::<64>::new();
         irqs.take_all(|_| panic!("none is open"), |_, _| ());
         assert!(irqs.open(3) && irqs.open(63) && !irqs.open(3));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_there_is_not_opens_nothing() {
+    fn an_irq_that_does_not_exist_cannot_be_opened() {
         let irqs = IrqTable::<2>::new();
         assert!(irqs.get(1).is_some() && irqs.get(2).is_none());
         assert!(!irqs.open(2) && !irqs.open(200));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_never_falls_silent_is_taken_once_and_ended_before_anybody_wakes() {
+    fn an_irq_that_never_falls_silent_is_taken_once_and_acknowledged_before_tasks_wake() {
         let irqs = IrqTable::<2>::new();
         irqs.open(1);
         let (device, task) = (IrqEvents::new(irqs.get(1)), Arc::new(Count::default()));
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn each_device_of_a_shared_line_is_told_of_each_interrupt_once() {
+    fn each_device_of_a_shared_irq_gets_each_interrupt_once() {
         let irqs = IrqTable::<2>::new();
         irqs.open(1);
         let devices = [(); 2].map(|()| IrqEvents::new(irqs.get(1)));
@@ -206,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn what_came_while_nobody_waited_counts_and_what_was_before_the_device_does_not() {
+    fn interrupts_count_while_no_task_waits_but_not_before_the_device_exists() {
         let irqs = IrqTable::<2>::new();
         irqs.open(0);
         let (early, task) = (IrqEvents::new(irqs.get(0)), Arc::new(Count::default()));
@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_heard_of_a_device_without_a_line() {
+    fn a_device_without_an_irq_gets_no_interrupts() {
         let task = Arc::new(Count::default());
         assert!(poll(&IrqEvents::new(None), &task).is_pending());
     }

@@ -55,14 +55,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_watched_lasts_as_long_as_the_clock_says() {
+    fn a_measurement_lasts_as_long_as_the_clock_says() {
         let clock = Cell::new(500);
         let slow = || clock.replace(clock.get() + 300);
         assert_eq!(watch(1_000, slow), 1_200);
     }
 
     #[test]
-    fn a_clock_that_stands_still_is_not_watched_for_ever() {
+    fn a_stopped_clock_does_not_block_a_measurement() {
         let looks = Cell::new(0);
         let still = || {
             looks.set(looks.get() + 1);

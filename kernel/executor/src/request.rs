@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_is_woken_once_and_finds_what_was_asked() {
+    fn a_waiting_task_is_woken_once_and_finds_the_request() {
         let (request, count) = (Request::new(), Arc::new(Count::default()));
         let mut wait = pin!(request.wait());
         assert!(poll(wait.as_mut(), &count).is_pending() && poll(wait.as_mut(), &count).is_pending());
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn who_has_given_up_does_not_wait() {
+    fn a_dropped_wait_does_not_count() {
         let (request, count) = (Request::new(), Arc::new(Count::default()));
         {
             let mut wait = pin!(request.wait());
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_gives_up_leaves_others_of_the_same_task_waiting() {
+    fn a_dropped_wait_leaves_other_waits_of_the_same_task() {
         let (request, count) = (Request::new(), Arc::new(Count::default()));
         let mut first = pin!(request.wait());
         assert!(poll(first.as_mut(), &count).is_pending());

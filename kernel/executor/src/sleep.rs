@@ -62,7 +62,7 @@ impl Sleep {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Rest {
     /// It sleeps until something happens.
-    UntilNews,
+    UntilEvent,
     /// It sleeps until something happens, but not beyond this time.
     Until(u64),
     /// It looks again and again: nothing would end a sleep in time.
@@ -76,7 +76,7 @@ impl Rest {
         match timer.into_iter().chain(look).min() {
             _ if !has_alarm => Self::Awake,
             Some(at) => Self::Until(at),
-            None => Self::UntilNews,
+            None => Self::UntilEvent,
         }
     }
 }
@@ -92,20 +92,20 @@ mod tests {
 
     #[test]
     fn a_sleep_ends_by_whatever_comes_first() {
-        assert_eq!(Rest::of(true, None, None), Rest::UntilNews);
+        assert_eq!(Rest::of(true, None, None), Rest::UntilEvent);
         assert_eq!([Rest::of(true, Some(5), None), Rest::of(true, None, Some(5))], [Rest::Until(5); 2]);
         assert_eq!([Rest::of(true, Some(5), Some(9)), Rest::of(true, Some(9), Some(5))], [Rest::Until(5); 2]);
     }
 
     #[test]
-    fn without_an_alarm_nobody_sleeps() {
+    fn without_an_alarm_no_vcpu_sleeps() {
         for (timer, look) in [(None, None), (Some(5), None), (None, Some(5))] {
             assert_eq!(Rest::of(false, timer, look), Rest::Awake);
         }
     }
 
     #[test]
-    fn who_has_something_to_do_does_not_sleep() {
+    fn a_vcpu_with_ready_tasks_does_not_sleep() {
         let (sleep, idled) = (Sleep::new(), Cell::new(0));
         let idle = || idled.set(idled.get() + 1);
         sleep.make_ready();
@@ -118,7 +118,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_after_the_last_look_kicks() {
+    fn work_after_the_last_check_kicks() {
         let sleep = Sleep::new();
         let kick = Cell::new(Kick::Needless);
         // As a non-maskable interrupt does, in the last moment.
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_between_the_looks_is_seen_or_kicks() {
+    fn work_between_the_checks_is_seen_or_kicks() {
         let (sleep, deferred) = (Sleep::new(), Cell::new(false));
         let (kick, idled) = (Cell::new(Kick::Needless), Cell::new(false));
         let interrupt = || {
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn one_of_many_kicks_and_nobody_kicks_who_is_awake() {
+    fn only_one_waker_kicks_and_none_kicks_an_awake_vcpu() {
         let sleep = Sleep::new();
         assert_eq!(sleep.kick(), Kick::Needless);
         let kicks = Cell::new(None);
@@ -158,7 +158,7 @@ mod tests {
     fn no_wake_up_is_lost_between_two_threads() {
         const ROUNDS: u32 = 10_000;
         let sleep = Sleep::new();
-        let (bell, rings) = channel();
+        let (kick, kicks) = channel();
         std::thread::scope(|scope| {
             let (done, next) = channel();
             scope.spawn({
@@ -167,7 +167,7 @@ mod tests {
                     for _ in 0..ROUNDS {
                         sleep.make_ready();
                         if sleep.kick() == Kick::Needed {
-                            bell.send(()).unwrap();
+                            kick.send(()).unwrap();
                         }
                         next.recv().unwrap();
                     }
@@ -176,7 +176,7 @@ mod tests {
             for _ in 0..ROUNDS {
                 while !sleep.take_ready() {
                     // A ring of before ends it early, as a pending interrupt does.
-                    sleep.sleep(|| false, || rings.recv().unwrap());
+                    sleep.sleep(|| false, || kicks.recv().unwrap());
                 }
                 done.send(()).unwrap();
             }

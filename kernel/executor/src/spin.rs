@@ -60,7 +60,7 @@ pub struct Spin {
 
 impl Spin {
     /// Whether it is worth a line in the log: the first time, the second, the fourth and so on.
-    pub fn is_news(self) -> bool {
+    pub fn is_due(self) -> bool {
         self.count.is_power_of_two()
     }
 }
@@ -109,7 +109,7 @@ mod tests {
     fn a_task_that_is_polled_for_nothing_spins_and_is_told_of_ever_more_seldom() {
         let spins = spins(9 * LIMIT, |_, _| ());
         assert_eq!(spins.len(), 9);
-        let told: Vec<_> = spins.iter().filter(|spin| spin.is_news()).map(|spin| spin.count).collect();
+        let told: Vec<_> = spins.iter().filter(|spin| spin.is_due()).map(|spin| spin.count).collect();
         assert_eq!(told, [1, 2, 4, 8]);
     }
 

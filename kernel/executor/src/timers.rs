@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_taken_early() {
+    fn no_timer_fires_early() {
         let (mut timers, wakers) = (Timers::new(), wakers(2));
         timers.schedule(20_000, &wakers[0]);
         timers.schedule(20_001, &wakers[1]);

@@ -94,7 +94,7 @@ fn a_vcpu_whose_clock_differs_by_much_joins_the_others() {
 }
 
 #[test]
-fn of_a_counter_there_is_no_reading_that_hypercalls_take() {
+fn a_counter_has_no_system_time_for_hypercalls() {
     let time = started(Source::Timestamp { khz: 1_000_000 }, 0);
     assert_eq!(time.reading_in(0, || 0, 1), None);
 }

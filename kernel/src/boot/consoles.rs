@@ -59,7 +59,7 @@ pub(super) fn open_screen(info: &BootInfo, capabilities: &mut Capabilities) {
 
 /// Opens a virtio console, whose queues need memory.
 pub(super) fn open_virtio_console(info: &BootInfo, capabilities: &mut Capabilities) {
-    if !capabilities.has_emulated_platform() || capabilities.is_held_down() {
+    if !capabilities.has_emulated_platform() || capabilities.is_pv_limited() {
         return;
     }
     if let Some(port) = devices::virtio::open_console() {

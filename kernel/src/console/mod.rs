@@ -506,15 +506,15 @@ fn write_without_console(text: &[u8]) {
 }
 
 /// How often a non-maskable interrupt tries the lock: some milliseconds in all.
-const LOOKS: u32 = 1 << 16;
+const MAX_TRIES: u32 = 1 << 16;
 
 /// Prints from a non-maskable interrupt, which must not wait. False if the console is locked, perhaps by the
 /// interrupted code. A virtio console gets nothing.
 pub(crate) fn try_print(text: fmt::Arguments<'_>) -> bool {
-    let mut looks = LOOKS;
+    let mut tries = MAX_TRIES;
     let console = CONSOLE.lock_while(|| {
-        looks -= 1;
-        looks != 0 && may_write()
+        tries -= 1;
+        tries != 0 && may_write()
     });
     let Some(mut console) = console.filter(|_| may_write()) else { return false };
     let phase = core::mem::replace(&mut console.phase, Phase::Running);

@@ -144,7 +144,7 @@ async fn serve<C: Wire + 'static>(
     let Some(memory) = Pages::new(memory) else { return Ended::not_driven(Error::NoMemory) };
     match open(memory, &line).await {
         Ok((card, properties)) => {
-            info!("network card at {}: {name}", function.place);
+            info!("NIC at {}: {name}", function.place);
             Ended::Failed(net::serve(interface, card, properties, &line).await)
         }
         Err(error) => Ended::not_driven(error),

@@ -15,7 +15,7 @@ static INSIDE: AtomicU32 = AtomicU32::new(0);
 
 /// Spins before the vCPU yields to Xen. Sections take a few instructions, but the vCPU that holds one may be
 /// preempted.
-const LOOKS: u32 = 1000;
+const SPINS: u32 = 1000;
 
 struct OneVcpu;
 
@@ -30,10 +30,10 @@ unsafe impl critical_section::Impl for OneVcpu {
         if INSIDE.load(Ordering::Relaxed) == own {
             return true;
         }
-        let mut looks = 0;
+        let mut spins = 0;
         while INSIDE.compare_exchange_weak(0, own, Ordering::Acquire, Ordering::Relaxed).is_err() {
-            looks += 1;
-            if looks % LOOKS == 0 {
+            spins += 1;
+            if spins % SPINS == 0 {
                 // Where there is no Xen this does nothing.
                 let _ = sched::yield_now(&Hypervisor);
             }

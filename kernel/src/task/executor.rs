@@ -110,7 +110,7 @@ impl Core {
     /// Sleeps until an event, but not beyond `latest`. Returns at once if a task is ready.
     fn sleep(&self, machine: &dyn Machine, alarm: &mut Option<Alarm>, latest: Option<u64>) {
         match (Rest::of(alarm.is_some(), timer::next(), latest), alarm) {
-            (Rest::UntilNews, _) => {}
+            (Rest::UntilEvent, _) => {}
             (Rest::Until(at), Some(alarm)) => alarm.set(at),
             (Rest::Until(_), None) | (Rest::Awake, _) => return cpu::relax(),
         }
@@ -184,7 +184,7 @@ impl Task {
         }
         if let Some(spin) = self.watch.polled(&self.core.credit, ticks) {
             SPINS.fetch_add(1, Ordering::Relaxed);
-            if spin.is_news() {
+            if spin.is_due() {
                 log::warn!("a task spins ({} times {LIMIT} polls without work): {}", spin.count, self.name);
             }
         }

@@ -73,7 +73,7 @@ impl Controllers {
                 1 => self.add_io_apic(IoApic { address: entry.u32(4).into(), first: entry.u32(8) }),
                 2 => {
                     let signal = Signal::of_flags(entry.u16(8));
-                    self.lead(entry.u8(3), Input { number: entry.u32(4), signal });
+                    self.override_irq(entry.u8(3), Input { number: entry.u32(4), signal });
                 }
                 9 if entry.u32(8) & ENABLED != 0 => self.add_cpu(entry.u32(4)),
                 _ => {}

@@ -107,7 +107,7 @@ impl Controllers {
     }
 
     /// Notes where an old line arrives; the first word on it counts.
-    pub(crate) fn lead(&mut self, line: u8, input: Input) {
+    pub(crate) fn override_irq(&mut self, line: u8, input: Input) {
         if let Some(place) = self.overrides.get_mut(usize::from(line)) {
             place.get_or_insert(input);
         }

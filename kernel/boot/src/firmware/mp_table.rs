@@ -81,16 +81,16 @@ impl Reader {
                 self.io_apic = Some(entry.u8(1));
                 self.controllers.add_io_apic(IoApic { address: entry.u32(4).into(), first: 0 });
             }
-            3 if entry.u8(1) == VECTORED && self.isa == Some(entry.u8(4)) && self.leads_here(entry.u8(6)) => {
+            3 if entry.u8(1) == VECTORED && self.isa == Some(entry.u8(4)) && self.targets(entry.u8(6)) => {
                 let signal = Signal::of_flags(entry.u16(2));
-                self.controllers.lead(entry.u8(5), Input { number: entry.u8(7).into(), signal });
+                self.controllers.override_irq(entry.u8(5), Input { number: entry.u8(7).into(), signal });
             }
             _ => {}
         }
     }
 
     /// Whether that is the I/O APIC we count by; 255 stands for all.
-    fn leads_here(&self, io_apic: u8) -> bool {
+    fn targets(&self, io_apic: u8) -> bool {
         io_apic == u8::MAX || self.io_apic == Some(io_apic)
     }
 }

@@ -94,7 +94,7 @@ fn cpus_that_can_be_started_are_listed_by_both_kinds_of_entries() {
 }
 
 #[test]
-fn io_apics_and_where_old_lines_arrive_are_listed() {
+fn io_apics_and_overrides_of_legacy_irqs_are_listed() {
     let mut image = machine();
     let entries = cpus(&[
         &[1, 12, 0, 0, 0, 0, 0xc0, 0xfe, 0, 0, 0, 0],
@@ -190,7 +190,7 @@ fn the_power_button_is_where_the_fixed_table_says() {
 }
 
 #[test]
-fn a_root_that_nobody_tells_of_is_found_where_a_bios_leaves_it() {
+fn without_a_root_pointer_the_bios_area_is_searched() {
     let image = machine();
     assert_eq!(read(&image, None), read(&image, Some(RSDP as u64)));
     let mut image = Image::new();
@@ -216,7 +216,7 @@ fn a_damaged_table_is_ignored_and_the_others_still_count() {
 }
 
 #[test]
-fn a_root_that_is_none_is_noted() {
+fn an_invalid_root_pointer_is_noted() {
     let (acpi, notes) = read(&Image::new(), Some(0x1000));
     assert_eq!(acpi, Acpi::default());
     assert_eq!(notes.len(), 1);
@@ -230,7 +230,7 @@ fn an_entry_of_no_length_ends_the_list_of_cpus() {
 }
 
 #[test]
-fn a_list_that_leads_nowhere_is_noted_and_does_no_harm() {
+fn a_dangling_list_of_tables_is_noted_and_ignored() {
     let mut image = machine();
     put_table(&mut image, LIST, b"RSDT", &[0xff; 8]);
     let (acpi, notes) = read(&image, None);

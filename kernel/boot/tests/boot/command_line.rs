@@ -12,7 +12,7 @@ fn words(text: &str) -> Vec<(&str, Option<&str>)> {
 }
 
 #[test]
-fn words_are_parted_by_any_number_of_blanks() {
+fn any_number_of_blanks_separates_words() {
     assert_eq!(words("  a b=1\t c= "), [("a", None), ("b", Some("1")), ("c", Some(""))]);
 }
 
@@ -91,7 +91,7 @@ fn kernel_options_are_typed() {
 }
 
 #[test]
-fn a_wrong_kernel_option_says_what_would_do() {
+fn an_invalid_option_names_the_valid_values() {
     let line = CommandLine::from("loglevel=loud console=pv,, hypercall events=3l");
     let error = line.log_level().unwrap_err().to_string();
     assert_eq!(error, "loglevel=loud is not understood; give off, error, warn, info, debug or trace");

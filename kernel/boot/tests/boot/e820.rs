@@ -61,7 +61,7 @@ fn memory_that_cannot_be_mapped_is_left_out_and_noted() {
 }
 
 #[test]
-fn what_is_no_memory_may_lie_anywhere() {
+fn non_ram_entries_may_lie_anywhere() {
     let info =
         parse(&table(&[(0x1000, 0x1000, 1), (0xfd_0000_0000, 0x3_0000_0000, 2), (1 << 50, 0x1000, 2)]));
     assert_eq!(usable(&info), [(0x1000, 0x2000)]);

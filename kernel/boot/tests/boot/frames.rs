@@ -52,7 +52,7 @@ fn a_run_is_aligned_as_asked() {
 }
 
 #[test]
-fn those_who_can_do_without_leave_the_reserve_to_those_who_cannot() {
+fn the_reserve_is_left_to_allocations_that_cannot_fail() {
     let mut frames = allocator(&[(0, 640)]);
     let spare = std::iter::from_fn(|| frames.allocate_spare(1, 1)).count();
     assert_eq!((spare, frames.free_frames()), (620, 20));

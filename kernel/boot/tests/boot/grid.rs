@@ -228,7 +228,7 @@ fn full_virtualization_is_software_in_every_row() {
 }
 
 #[test]
-fn the_door_is_named_where_the_platform_is_emulated() {
+fn the_boot_protocol_is_named_where_the_platform_is_emulated() {
     let found = pc(BootProtocol::Multiboot2, Hypervisor::Tcg);
     assert!(printed(&found).contains("S  PC, entered by Multiboot2\n"));
 }

@@ -40,7 +40,7 @@ fn a_reserved_hole_splits_usable_memory_whichever_comes_first() {
 }
 
 #[test]
-fn of_usable_memory_the_lowest_is_kept() {
+fn the_lowest_usable_memory_is_kept() {
     let whole: MemoryMap = map(&[
         (range(0x1000, 0x5000), Kind::Usable),
         (range(0x5000, 0x7000), Kind::Reserved),
@@ -93,7 +93,7 @@ fn a_full_map_of_reserved_regions_closes_the_smallest_gap() {
 }
 
 #[test]
-fn a_full_map_gives_up_whatever_is_smaller() {
+fn a_full_map_drops_the_smaller_region() {
     let reserved = |start: u64, end: u64| (range(start, end), Kind::Reserved);
     let ram = (range(0xb000, 0xf000), Kind::Usable);
     let entries = |gap: u64| {

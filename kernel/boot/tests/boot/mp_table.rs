@@ -60,7 +60,7 @@ fn cpus_and_the_io_apic_are_found() {
 }
 
 #[test]
-fn an_old_line_arrives_where_the_table_leads_it() {
+fn a_legacy_irq_comes_through_the_input_that_the_table_names() {
     let timer = &[3, 0, 0, 0, 0, 0, 2, 2];
     let level_low = &[3, 0, 0x0f, 0, 0, 9, 2, 9];
     let of_pci = &[3, 0, 0, 0, 1, 5, 2, 17];

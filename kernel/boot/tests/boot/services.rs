@@ -26,7 +26,7 @@ fn a_service_that_is_missing_degrades_to_the_next_and_says_why() {
 }
 
 #[test]
-fn the_best_way_has_no_excuses() {
+fn the_best_method_has_no_reasons_against_it() {
     let found = pvh_on_xen(XenCapabilities { pvclock: true, ..Default::default() });
     assert_eq!(Services::choose(&found).clock.to_string(), "Xen pvclock");
 }
@@ -78,7 +78,7 @@ fn each_bus_is_chosen_by_its_own_devices() {
 }
 
 #[test]
-fn a_disk_controller_without_a_driver_is_no_disk_and_that_is_said() {
+fn an_unsupported_disk_controller_is_named_where_there_is_no_disk() {
     let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
     found.devices.storage = 1;
     assert_eq!(
@@ -90,7 +90,7 @@ fn a_disk_controller_without_a_driver_is_no_disk_and_that_is_said() {
 }
 
 #[test]
-fn a_card_without_a_driver_is_no_network_and_that_is_said() {
+fn an_unsupported_nic_is_named_where_there_is_no_network() {
     let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
     found.devices.ethernet = 1;
     let network = Services::choose(&found).network;
@@ -101,7 +101,7 @@ fn a_card_without_a_driver_is_no_network_and_that_is_said() {
 }
 
 #[test]
-fn lines_arrive_by_whatever_controllers_there_are_and_may_be_used() {
+fn interrupts_use_whatever_controllers_exist_and_are_allowed() {
     let lines = |pic, io_apic, lines| {
         let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
         found.platform = Platform { pic, io_apic, ..Default::default() };

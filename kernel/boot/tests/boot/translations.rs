@@ -11,7 +11,7 @@ fn a_vcpu_flushes_once_for_all_that_was_unmapped_before() {
 }
 
 #[test]
-fn unmapping_something_oneself_says_nothing_of_what_others_unmapped() {
+fn unmapping_a_page_does_not_cover_pages_that_others_unmapped() {
     let translations = Translations::<2>::new();
     let others = translations.unmapped(0);
     let own = translations.unmapped(1);
@@ -30,7 +30,7 @@ fn a_vcpu_that_is_not_counted_always_flushes() {
 proptest! {
     /// Against vCPUs that remember each page until they flush, or unmap it themselves.
     #[test]
-    fn nobody_relies_on_a_page_that_it_remembers(steps in prop::collection::vec((0u32..3, 0usize..8, any::<bool>()), 0..60)) {
+    fn no_vcpu_relies_on_a_stale_translation(steps in prop::collection::vec((0u32..3, 0usize..8, any::<bool>()), 0..60)) {
         let translations = Translations::<3>::new();
         let mut pages: Vec<Epoch> = Vec::new();
         let mut remembered = [const { Vec::<usize>::new() }; 3];

@@ -8,7 +8,7 @@ fn slots(text: &str) -> Vec<Option<Slot>> {
 }
 
 #[test]
-fn of_slots_that_overlap_the_first_one_is_looked_at() {
+fn of_overlapping_slots_the_first_is_probed() {
     let slot = |address, line| Slot::new(address, 0x200, line).unwrap();
     let told = [slot(0x1000, 1), slot(0x1100, 2), slot(0x1000, 3), slot(0x1200, 4), slot(0xe00, 5)];
     let (slots, more) = distinct(told);
@@ -16,7 +16,7 @@ fn of_slots_that_overlap_the_first_one_is_looked_at() {
 }
 
 #[test]
-fn so_many_slots_are_looked_at_and_more_are_told_of() {
+fn only_the_first_slots_are_probed_and_more_are_noted() {
     let slots = |count| (1..=count).map(|index| Slot::new(index << 12, 0x200, 5).unwrap());
     let most = MOST_SLOTS as u64;
     let again = distinct(slots(most).chain(slots(most)));
@@ -76,14 +76,14 @@ fn what_cannot_be_a_device_is_named() {
 }
 
 #[test]
-fn a_wrong_word_does_not_spoil_the_others() {
+fn an_invalid_word_does_not_affect_the_others() {
     let found = slots("virtio_mmio.device=1 virtio_mmio.device=512@0xfeb00000:5 virtio_mmio.device");
     assert_eq!(found, [None, Slot::new(0xfeb0_0000, 512, 5), None]);
 }
 
 proptest! {
     #[test]
-    fn whatever_is_taken_for_a_slot_can_be_one(text in "[0-9a-fxKMG@:]{0,40}") {
+    fn every_accepted_slot_can_exist(text in "[0-9a-fxKMG@:]{0,40}") {
         for slot in slots(&format!("virtio_mmio.device={text}")).into_iter().flatten() {
             prop_assert!(slot.range.start() != 0 && slot.range.start() % 8 == 0);
             prop_assert!((0x104..=1 << 20).contains(&slot.range.len()) && slot.line < 1024);

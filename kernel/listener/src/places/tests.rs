@@ -8,7 +8,7 @@ fn is_ready(future: &mut Pin<&mut impl Future>) -> bool {
 }
 
 #[test]
-fn who_has_been_idle_for_longest_gives_way_to_who_waits() {
+fn the_longest_idle_connection_gives_way_to_a_queued_one() {
     let places = Places::new(2);
     let [one, two, three] = [places.take(), places.take(), places.take()];
     let spare = places.take();
@@ -25,7 +25,7 @@ fn who_has_been_idle_for_longest_gives_way_to_who_waits() {
 }
 
 #[test]
-fn who_is_slow_gives_way_when_nobody_is_idle_and_who_works_never_does() {
+fn a_slow_connection_gives_way_if_none_is_idle_and_a_busy_one_never_does() {
     let places = Places::new(2);
     let [works, slow, waits] = [places.take(), places.take(), places.take()];
     let spare = places.take();
@@ -92,7 +92,7 @@ fn a_connection_that_ends_gives_way_when_nothing_listens_nor_is_half_open() {
 }
 
 #[test]
-fn places_that_nobody_has_are_given_out_again() {
+fn free_places_are_reused() {
     let places = Places::new(1);
     for _ in 0..100 {
         drop(places.take());

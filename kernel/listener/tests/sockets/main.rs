@@ -61,7 +61,7 @@ fn visit(net: &Net, counter: &Rc<Cell<usize>>) {
 }
 
 #[test]
-fn eighty_syns_of_absent_hosts_keep_nobody_out() {
+fn eighty_syns_of_absent_hosts_keep_no_client_out() {
     let mut net = Net::new();
     listen(&net, MOST);
     net.run(1, || false);
@@ -78,7 +78,7 @@ fn eighty_syns_of_absent_hosts_keep_nobody_out() {
 }
 
 #[test]
-fn a_flood_that_goes_on_keeps_nobody_out() {
+fn an_endless_flood_keeps_no_client_out() {
     let mut net = Net::new();
     listen(&net, MOST);
     let to_server = Rc::clone(&net.to_server);

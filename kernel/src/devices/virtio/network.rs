@@ -18,7 +18,7 @@ pub(in crate::devices) async fn drive(device: &Device, interface: &Interface) ->
     let queues = [0; 2].map(|_| Pages::new(queue::MEMORY));
     match network::Card::open(transport, queues, Pages::new(network::MEMORY), &mut moments()) {
         Ok((card, properties)) => {
-            info!("network card at {device}: virtio");
+            info!("NIC at {device}: virtio");
             Ended::Failed(net::serve(interface, card, properties, &line).await)
         }
         Err(error) => Ended::not_driven(error),

@@ -47,19 +47,19 @@ async fn wake(context: &Context, count: u64) -> prism::Result {
     let Some(other) = context.vcpus().nth(1) else {
         return if count == 0 { Ok(()) } else { Err("one vCPU runs, and nobody to wake".into()) };
     };
-    let bell = Arc::new(Bell::new());
-    let woken = Arc::clone(&bell);
+    let signal = Arc::new(Wakeup::new());
+    let woken = Arc::clone(&signal);
     context.spawn_on(other, async move {
         loop {
             woken.wait().await;
         }
     })?;
     for _ in 0..count {
-        bell.signal(());
+        signal.signal(());
         sleep(Duration::from_millis(1)).await;
     }
     println!("vCPU {other} was woken {count} times");
     Ok(())
 }
 
-type Bell = Signal<prism::sync::Lock, ()>;
+type Wakeup = Signal<prism::sync::Lock, ()>;

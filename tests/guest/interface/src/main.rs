@@ -10,14 +10,14 @@ use prism::{Context, Verdict, println};
 prism::app!(main);
 
 async fn main(context: Context) -> prism::Result<Verdict> {
-    let (mut patience, mut in_vain) = (Duration::from_millis(1), 0);
+    let (mut timeout, mut in_vain) = (Duration::from_millis(1), 0);
     loop {
-        match with_timeout(patience, context.network(0)).await {
+        match with_timeout(timeout, context.network(0)).await {
             Ok(Ok(_)) => break,
             Ok(Err(error)) => return Err(error.into()),
             Err(_) => in_vain += 1,
         }
-        patience *= 2;
+        timeout *= 2;
     }
     println!("the stack came when it had been asked for in vain {in_vain} times");
     let again = context.network(0).await;

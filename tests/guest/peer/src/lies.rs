@@ -12,7 +12,7 @@ use prism::{memory, println};
 use crate::talk::{LIMIT, limited};
 
 /// How long is waited for an answer that must not come.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What must come of asking for a lie.
 enum Outcome {
@@ -20,9 +20,9 @@ enum Outcome {
     Bytes(usize),
     /// An error of which the request alone dies.
     Failure,
-    /// Nothing within [`PATIENCE`].
+    /// Nothing within [`TIMEOUT`].
     Silence,
-    /// Nothing within [`PATIENCE`], or the connection's death if another task uses it meanwhile.
+    /// Nothing within [`TIMEOUT`], or the connection's death if another task uses it meanwhile.
     SilenceOrDeath(Death),
     /// The connection dies of one of these.
     Death(&'static [Death]),
@@ -61,8 +61,8 @@ pub(crate) async fn told(store: &Client) -> prism::Result<bool> {
     let free = memory::usage().free;
     let mut good = true;
     for (lie, expected) in &LIES {
-        let patience = if matches!(expected, Silence | SilenceOrDeath(_)) { PATIENCE } else { LIMIT };
-        let found = with_timeout(patience, store.read(&format!("lie/{lie}"))).await.ok();
+        let timeout = if matches!(expected, Silence | SilenceOrDeath(_)) { TIMEOUT } else { LIMIT };
+        let found = with_timeout(timeout, store.read(&format!("lie/{lie}"))).await.ok();
         let right = is_right(expected, found.as_ref());
         let truth = truth_after(store, expected).await;
         println!("{lie}: {}{}, then {truth}", if right { "" } else { "WRONG, " }, text(found.as_ref()));
@@ -130,5 +130,5 @@ async fn name(store: &Client) -> prism::Result<String> {
 }
 
 async fn limited_truth(store: &Client) -> Result<Result<String, Error>, TimeoutError> {
-    with_timeout(10 * PATIENCE, store.read_str("truth")).await
+    with_timeout(10 * TIMEOUT, store.read_str("truth")).await
 }

@@ -43,7 +43,7 @@ fn disk_driver(console: &str) -> Mechanism {
 }
 
 fn network_driver(console: &str) -> Mechanism {
-    let card = console.lines().find_map(|line| line.split_once("network card at ")?.1.split_once(": "));
+    let card = console.lines().find_map(|line| line.split_once("NIC at ")?.1.split_once(": "));
     match (said(console, "network").as_str(), card) {
         ("xenbus", _) => "netfront".to_owned(),
         ("virtio", _) => "virtio-net".to_owned(),
@@ -62,7 +62,7 @@ mod tests {
                    prism::boot: upcall: vector\nprism::boot: disk: xenbus\nprism::boot: network: xenbus\n";
         assert_eq!(of_consoles(xen, xen), ["PVH", "vector", "one-shot", "blkfront", "netfront"]);
         let emulated = "prism::boot: disk: emulated\nprism::boot: network: emulated\n\
-                        prism::devices::nic: network card at 0:3.0: e1000\n";
+                        prism::devices::nic: NIC at 0:3.0: e1000\n";
         assert_eq!(of_consoles(emulated, emulated), ["", "", "", "IDE", "e1000"]);
     }
 }

@@ -19,14 +19,14 @@ pub fn limited(mut sources: EntropySources, limit: Option<EntropyLimit>) -> Entr
 
 /// Something that whoever wants random numbers should know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum News {
+pub enum Warning {
     /// A source has turned out to be broken.
     Broken(&'static str),
     /// No source works any more.
     NoneLeft,
 }
 
-impl fmt::Display for News {
+impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broken(name) => {
@@ -38,15 +38,15 @@ impl fmt::Display for News {
 }
 
 /// What is new `now`; `before` is what was thought of the sources until then.
-pub fn news(before: EntropySources, now: EntropySources) -> impl Iterator<Item = News> {
+pub fn warnings(before: EntropySources, now: EntropySources) -> impl Iterator<Item = Warning> {
     let sources = [
         ("RDSEED", before.rdseed, now.rdseed),
         ("RDRAND", before.rdrand, now.rdrand),
         ("jitter", before.jitter, now.jitter),
     ];
     let broken = sources.into_iter().filter(|(_, before, now)| before != now && *now == Randomness::Broken);
-    let none_left = (before != now && !now.is_any_good()).then_some(News::NoneLeft);
-    broken.map(|(name, ..)| News::Broken(name)).chain(none_left)
+    let none_left = (before != now && !now.is_any_good()).then_some(Warning::NoneLeft);
+    broken.map(|(name, ..)| Warning::Broken(name)).chain(none_left)
 }
 
 /// Whether the only source that works is jitter.
@@ -71,8 +71,8 @@ mod tests {
 
     const ALL: EntropySources = sources([Good; 3]);
 
-    fn told(before: EntropySources, now: [Randomness; 3]) -> Vec<News> {
-        news(before, sources(now)).collect()
+    fn told(before: EntropySources, now: [Randomness; 3]) -> Vec<Warning> {
+        warnings(before, sources(now)).collect()
     }
 
     #[test]
@@ -83,19 +83,19 @@ mod tests {
     }
 
     #[test]
-    fn a_source_that_breaks_is_told_of_once() {
-        assert_eq!(told(ALL, [Good, Broken, Good]), [News::Broken("RDRAND")]);
+    fn a_broken_source_is_warned_of_once() {
+        assert_eq!(told(ALL, [Good, Broken, Good]), [Warning::Broken("RDRAND")]);
         assert_eq!(told(sources([Good, Broken, Good]), [Good, Broken, Good]), []);
-        let broken = [News::Broken("RDSEED"), News::Broken("jitter")];
+        let broken = [Warning::Broken("RDSEED"), Warning::Broken("jitter")];
         assert_eq!(told(ALL, [Broken, Good, Broken]), broken);
     }
 
     #[test]
-    fn it_is_told_when_none_is_left_and_not_again() {
+    fn the_loss_of_the_last_source_is_warned_of_once() {
         let before = sources([Refused, Absent, Good]);
-        assert_eq!(told(before, [Refused, Absent, Broken]), [News::Broken("jitter"), News::NoneLeft]);
+        assert_eq!(told(before, [Refused, Absent, Broken]), [Warning::Broken("jitter"), Warning::NoneLeft]);
         assert_eq!(told(sources([Refused, Absent, Broken]), [Refused, Absent, Broken]), []);
-        assert_eq!(told(sources([Absent; 3]), [Refused, Absent, Absent]), [News::NoneLeft], "at boot");
+        assert_eq!(told(sources([Absent; 3]), [Refused, Absent, Absent]), [Warning::NoneLeft], "at boot");
     }
 
     #[test]
