@@ -130,7 +130,7 @@ impl<'k, K: Platform> Link<'k, K> {
     }
 
     /// Whether the backend has something for the stack: as many packets as [`listen`](Self::listen) asked
-    /// for, or room to send, if that `is_full`.
+    /// for, or as much room to send as [`can_send`](Self::can_send) did, if that `is_full`.
     ///
     /// # Errors
     ///
@@ -265,7 +265,7 @@ impl<'k, K: Platform> Link<'k, K> {
             if self.transmitter.has_room(pages) {
                 return Ok(true);
             }
-            if !self.transmitter.listen()? {
+            if !self.transmitter.listen(pages)? {
                 return Ok(false);
             }
         }

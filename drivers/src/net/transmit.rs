@@ -92,9 +92,10 @@ impl<'k, K: Platform> Transmitter<'k, K> {
         self.ring.references().next()
     }
 
-    /// Whether the backend has answered.
+    /// Whether the backend has answered as much as [`listen`](Self::listen) asked for an event for: who is
+    /// told of less finds no room, and asks again and again.
     pub(super) fn has_news(&mut self) -> Result<bool, Violation> {
-        Ok(self.ring.ready()? != 0)
+        self.ring.is_due()
     }
 
     /// Counts a packet that cannot be sent.
@@ -254,12 +255,13 @@ impl<'k, K: Platform> Transmitter<'k, K> {
         self.ring.publish()
     }
 
-    /// Asks for an event when half of what is on its way has been sent; true if something has been
-    /// already. What waits is on its way then.
-    pub(super) fn listen(&mut self) -> Result<bool, Violation> {
+    /// Asks for an event when half of what is on its way has been sent, or more if frames in `parts` pages
+    /// need more; true if something has been already. What waits is on its way then.
+    pub(super) fn listen(&mut self, parts: usize) -> Result<bool, Violation> {
         self.depart();
+        let missing = parts.saturating_sub(self.free.len()) as u32;
         let half = self.ring.unanswered() / 2;
-        Ok(self.ring.listen(half)? != 0)
+        Ok(self.ring.listen(half.max(missing))? != 0)
     }
 
     /// Whether the backend should be told again: nothing has been heard for a second of packets that

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_drivers::net::{Link, Offer, Transport};
+use prism_drivers::net::packet::LONGEST;
+use prism_drivers::net::{ETHERNET_HEADER, Link, Offer, Pages, Transport};
 use xen_sys::io::netif::*;
 
-use crate::backend::{Backend, OFFER, PAGES, connected, frame, platform, receive};
+use crate::backend::{Backend, OFFER, PAGES, connected, connected_with, frame, platform, receive};
 
 #[test]
 fn packets_come_in_order_and_each_page_again_and_again() {
@@ -200,12 +201,32 @@ fn when_all_pages_are_on_their_way_there_is_an_event_for_half_of_them_and_then_r
     let _ = link.publish();
     assert!(!link.can_send(1514).unwrap());
     let ids: Vec<u16> = (0..PAGES.transmit).map(|_| backend.take().unwrap().ids[0]).collect();
-    let told: Vec<bool> =
-        ids.iter().zip(0..).map(|(id, index)| backend.answer(index, *id, NETIF_RSP_OKAY)).collect();
-    assert_eq!(told.iter().position(|told| *told), Some(usize::from(PAGES.transmit) / 2 - 1));
-    assert_eq!(told.iter().filter(|told| **told).count(), 1);
-    assert!(link.has_news(true).unwrap());
+    let half = u32::from(PAGES.transmit) / 2;
+    for (id, index) in ids.into_iter().zip(0..) {
+        assert_eq!(link.has_news(true).unwrap(), index >= half, "one look finds room, those before none");
+        assert_eq!(backend.answer(index, id, NETIF_RSP_OKAY), index + 1 == half);
+    }
     assert!(link.can_send(1514).unwrap());
+}
+
+#[test]
+fn who_needs_more_than_half_of_the_pages_is_told_when_there_are_as_many() {
+    const LONG: usize = 50_000;
+    let platform = platform();
+    let pages = Pages { transmit: 16, ..PAGES };
+    let (mut link, backend) = connected_with(&platform, OFFER, pages, LONGEST - ETHERNET_HEADER);
+    assert!(link.can_send(LONG).unwrap());
+    for _ in 0..pages.transmit {
+        link.send(&mut frame(&[0; 1400]));
+    }
+    let _ = link.publish();
+    assert!(!link.can_send(LONG).unwrap());
+    let told = (0..u32::from(pages.transmit)).filter(|index| {
+        let sent = backend.take().unwrap();
+        backend.answer(*index, sent.ids[0], NETIF_RSP_OKAY)
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [LONG.div_ceil(4096) as u32 - 1]);
+    assert!(link.has_news(true).unwrap() && link.can_send(LONG).unwrap());
 }
 
 #[test]
