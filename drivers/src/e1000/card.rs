@@ -245,7 +245,7 @@ impl<R: Registers + Send, M: DeviceMemory> Wire for Card<R, M> {
         if room {
             self.registers.write_u32(DISABLE, SENT);
         }
-        Ok(changed || room || self.has_received())
+        Ok(changed || room || !is_full && self.has_received())
     }
 
     fn failed(&self) -> u64 {

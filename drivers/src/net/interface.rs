@@ -175,6 +175,19 @@ impl<'k> Interface<'k> {
         stack.into_iter().for_each(Waker::wake);
     }
 
+    /// Waits until the stack has been woken, if it found no room to send: until then it neither sends nor
+    /// receives, however often it is polled.
+    pub fn room(&self) -> impl Future<Output = ()> + Send + '_ {
+        poll_fn(|context| {
+            let mut state = self.state();
+            if !state.is_full || state.stack.is_none() {
+                return Poll::Ready(());
+            }
+            state.stack = Some(context.waker().clone());
+            Poll::Pending
+        })
+    }
+
     pub(super) fn state(&self) -> MutexGuard<'_, State<'k>> {
         self.state.lock()
     }
@@ -258,7 +271,9 @@ impl<'k> Interface<'k> {
     pub(super) fn has_work(&self) -> Result<bool, Error> {
         let mut state = self.state();
         let (called, is_full) = (state.is_called(), state.waits_for_room());
-        Ok(called || state.wire.as_mut().map_or(Ok(false), |wire| wire.has_news(is_full))?)
+        let Some(wire) = &mut state.wire else { return Ok(called) };
+        // Frames that the stack does not take yet are work, too.
+        Ok(called || wire.has_news(is_full)? || is_full && wire.has_news(false)?)
     }
 
     /// A number that has grown when frames were exchanged.
@@ -552,6 +567,29 @@ mod tests {
         card.room.store(10, Ordering::Relaxed);
         assert!(interface.exchange(0).unwrap());
         assert_eq!(stack.woken(), 1);
+    }
+
+    #[test]
+    fn a_stack_without_room_need_not_be_polled_before_it_is_woken() {
+        let (interface, card) = connected();
+        let mut port = port(&interface);
+        let idle = &mut Context::from_waker(Waker::noop());
+        card.room.store(1, Ordering::Relaxed);
+        assert!(port.transmit(idle).is_some());
+        assert!(pin!(interface.room()).poll(idle).is_ready());
+        card.room.store(0, Ordering::Relaxed);
+        assert!(port.transmit(idle).is_none());
+        let task = Flag::on(&interface);
+        let waker = Waker::from(Arc::clone(&task));
+        let mut room = pin!(interface.room());
+        for room_found in [0, 3] {
+            assert!(room.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            assert_eq!(task.woken(), 0);
+            card.room.store(room_found, Ordering::Relaxed);
+            interface.exchange(0).unwrap();
+        }
+        assert_eq!(task.woken(), 1);
+        assert!(room.poll(idle).is_ready());
     }
 
     #[test]

@@ -130,13 +130,13 @@ impl<'k, K: Platform> Link<'k, K> {
     }
 
     /// Whether the backend has something for the stack: as many packets as [`listen`](Self::listen) asked
-    /// for, or as much room to send as [`can_send`](Self::can_send) did, if that `is_full`.
+    /// for, or, if that `is_full`, as much room to send as [`can_send`](Self::can_send) did.
     ///
     /// # Errors
     ///
     /// [`Error`] if the backend broke the protocol.
     pub fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
-        Ok(self.receiver.has_news()? || is_full && self.transmitter.has_news()?)
+        Ok(if is_full { self.transmitter.has_news()? } else { self.receiver.has_news()? })
     }
 
     /// Asks for an event when there is a packet, or if much comes in, when there are several; true if there

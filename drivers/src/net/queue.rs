@@ -132,7 +132,7 @@ impl<K: Platform> Wire for Queues<'_, K> {
     fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
         let mut news = false;
         for queue in &mut self.queues {
-            news |= queue.link.has_news(is_full && queue.is_full)?;
+            news |= (queue.is_full || !is_full) && queue.link.has_news(is_full)?;
         }
         Ok(news)
     }

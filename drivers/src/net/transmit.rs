@@ -29,6 +29,8 @@ pub(super) struct Transmitter<'k, K: Platform> {
     groups: Vec<Group>,
     /// The next response stands for extra information, and not for a page.
     extra_is_next: bool,
+    /// The backend wants an event for what it was shown.
+    is_wanted: bool,
     failed: u64,
     merged: u64,
     /// Since when nothing is heard of what is on its way, in nanoseconds.
@@ -81,6 +83,7 @@ impl<'k, K: Platform> Transmitter<'k, K> {
             waiting: Vec::with_capacity(TRAINS),
             groups: Vec::new(),
             extra_is_next: false,
+            is_wanted: false,
             failed: 0,
             merged: 0,
             silent_since: None,
@@ -252,13 +255,20 @@ impl<'k, K: Platform> Transmitter<'k, K> {
     pub(super) fn publish(&mut self) -> bool {
         self.depart();
         self.ask_for_groups();
-        self.ring.publish()
+        self.show();
+        core::mem::take(&mut self.is_wanted)
+    }
+
+    fn show(&mut self) {
+        self.is_wanted |= self.ring.publish();
     }
 
     /// Asks for an event when half of what is on its way has been sent, or more if frames in `parts` pages
-    /// need more; true if something has been already. What waits is on its way then.
+    /// need more; true if something has been already. What waits is on its way then, and the backend sees it:
+    /// half of what it does not see would be nothing.
     pub(super) fn listen(&mut self, parts: usize) -> Result<bool, Violation> {
         self.depart();
+        self.show();
         let missing = parts.saturating_sub(self.free.len()) as u32;
         let half = self.ring.unanswered() / 2;
         Ok(self.ring.listen(half.max(missing))? != 0)

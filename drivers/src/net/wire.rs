@@ -58,8 +58,8 @@ pub trait Wire: Send {
     /// Shows the other side everything, and tells it if it wants to know, at time `now` in nanoseconds.
     fn publish(&mut self, now: u64);
 
-    /// Whether there is something for the network stack: a frame, a change of [`is_up`](Self::is_up),
-    /// or, if it waits for that, room.
+    /// Whether there is something for the network stack: a change of [`is_up`](Self::is_up), and a frame, or,
+    /// if it waits for that, room: it takes no frame before there is.
     ///
     /// # Errors
     ///

@@ -252,7 +252,7 @@ impl<P: Ports + Send, M: DeviceMemory> Wire for Card<P, M> {
         if room {
             self.write_u16(ENABLE, RECEIVED | OVERRUN | LINK_CHANGED);
         }
-        Ok(changed || room || self.has_received())
+        Ok(changed || room || !is_full && self.has_received())
     }
 
     fn failed(&self) -> u64 {

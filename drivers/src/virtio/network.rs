@@ -205,7 +205,7 @@ impl<M: RingMemory, B: DeviceMemory> Wire for Card<M, B> {
         if has_room {
             self.transmit.silence();
         }
-        Ok(is_changed || has_room || self.receive.has_used())
+        Ok(is_changed || has_room || !is_full && self.receive.has_used())
     }
 
     fn failed(&self) -> u64 {

@@ -395,6 +395,37 @@ fn only_a_full_queue_is_waited_for() {
 }
 
 #[test]
+fn a_stack_without_room_is_woken_for_room_and_for_no_frames() {
+    let guest = Guest::new();
+    guest.play(async |interface| {
+        guest.until(State::Connected).await;
+        let backend = guest.backend();
+        let mut port = guest.connect(interface).await;
+        let wakes = Arc::new(Wakes::default());
+        let waker = Waker::from(Arc::clone(&wakes));
+        let woken = || wakes.0.swap(0, Ordering::Relaxed);
+        while let Some(token) = port.transmit(&mut Context::from_waker(&waker)) {
+            let flow = frame(b"one");
+            token.consume(flow.len(), |buffer| buffer.copy_from_slice(&flow));
+        }
+        let far = guest.platform.far_end(guest.port());
+        a_while().await;
+        let sent: Vec<_> = core::iter::from_fn(|| backend.take()).collect();
+        let mut told = 0;
+        for (packet, index) in sent.iter().zip(0..) {
+            backend.deliver(&frame(b"an acknowledgement"));
+            backend.answer(index, packet.ids[0], NETIF_RSP_OKAY);
+            far.notify();
+            a_while().await;
+            told += u32::from(woken() != 0);
+            assert_eq!(told != 0, index + 1 >= sent.len() as u32 / 2, "{index} of {}", sent.len());
+        }
+        assert_eq!(told, 1, "who was told is not told again before it looks");
+        assert!(port.receive(&mut Context::from_waker(&waker)).is_some());
+    });
+}
+
+#[test]
 fn packets_that_are_looked_for_need_no_event_until_that_was_in_vain() {
     let cases: [(Configure, bool); 2] = [(|front| front, false), (|front| front.with_poll(LONG), true)];
     for (configure, is_found) in cases {

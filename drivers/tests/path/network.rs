@@ -123,7 +123,7 @@ impl Wire for Cable {
 
     fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
         let network = self.0.lock().unwrap();
-        Ok(!network.to_us.is_empty() || is_full && network.from_us.len() < 64)
+        Ok(if is_full { network.from_us.len() < 64 } else { !network.to_us.is_empty() })
     }
 
     fn failed(&self) -> u64 {

@@ -9,8 +9,9 @@ use core::mem::replace;
 use core::pin::pin;
 use core::task::Poll;
 
+use embassy_futures::select::select;
 use embassy_net::{Runner, Stack, StackResources};
-use embassy_time::{Instant, Timer};
+use embassy_time::{Duration, Instant, Timer};
 use prism_boot::command_line::Addressing;
 use prism_drivers::net::{Guard, Port, Properties, Throttle};
 
@@ -51,7 +52,11 @@ pub(super) async fn start(
     Ok(stack)
 }
 
-/// Runs the stack on `interface` for ever. Pauses while it spins.
+/// How often the stack is polled while it has no room to send, so that connections end in time nevertheless.
+const WITHOUT_ROOM: Duration = Duration::from_secs(1);
+
+/// Runs the stack on `interface` for ever. Pauses while it spins, and while it has no room to send:
+/// applications that fill their buffers wake it again and again.
 async fn run(mut runner: Runner<'static, Port<'static>>, interface: Arc<Interface>) {
     let mut throttle = Throttle::default();
     let mut run = pin!(runner.run());
@@ -64,6 +69,7 @@ async fn run(mut runner: Runner<'static, Port<'static>>, interface: Arc<Interfac
             run.as_mut().poll(context).map(|_| ())
         })
         .await;
+        select(interface.room(), Timer::after(WITHOUT_ROOM)).await;
         if throttle.is_to_pause(interface.packets(), time::nanoseconds) {
             Timer::after_nanos(Throttle::PAUSE).await;
         }

@@ -26,8 +26,8 @@ pub struct NetworkCostTest {
 /// All of them. An entry is a notification of the backend or a timer, which is set before a sleep. Linux
 /// needs 7 to 9 notifications alone for a MiB.
 pub const TESTS: [NetworkCostTest; 2] = [
-    NetworkCostTest { name: "a_mib_sent_costs_few_entries/pv", env: Env::Pv, limit: 100 },
-    NetworkCostTest { name: "a_mib_sent_costs_few_entries/pvh", env: Env::Pvh, limit: 100 },
+    NetworkCostTest { name: "a_mib_sent_costs_few_entries/pv", env: Env::Pv, limit: 45 },
+    NetworkCostTest { name: "a_mib_sent_costs_few_entries/pvh", env: Env::Pvh, limit: 45 },
 ];
 
 /// Seconds of the shorter and of the longer run.
