@@ -39,6 +39,12 @@ use crate::{console, entropy, memory, time};
 macro_rules! app {
     ($main:path) => { $crate::app!($main, params: []); };
     ($main:path, params: [$($word:literal),* $(,)?]) => {
+        #[cfg(panic = "unwind")]
+        ::core::compile_error!(
+            "a Prism image cannot unwind: write `panic = \"abort\"` into [profile.dev] and [profile.release] of \
+             the workspace's Cargo.toml"
+        );
+
         /// The kernel starts this.
         #[unsafe(no_mangle)]
         fn prism_application() -> $crate::app::Application {
@@ -208,6 +214,11 @@ impl Context {
     /// those that were attached later.
     pub async fn disks(&self) -> Vec<Arc<Disk>> {
         disks::all().await
+    }
+
+    /// The first of the [disks](Self::disks), whatever its name; `None` if there is none.
+    pub async fn first_disk(&self) -> Option<Arc<Disk>> {
+        self.disks().await.into_iter().next()
     }
 
     /// The disk that `name` means, such as `xvda` or `/dev/sdb`; `None` if there is none. An exact match

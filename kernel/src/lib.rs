@@ -51,6 +51,11 @@ pub use task::executor::{SpawnError, long_polls, spins};
 pub use task::{blocking, sync};
 pub use xen;
 
+/// The examples of the guide.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/guide/write-an-application.md")]
+struct Guide;
+
 /// The error that an application's main may return: anything that can be displayed.
 pub type Error = alloc::boxed::Box<dyn core::error::Error>;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A key-value store on a disk that may be destroyed at any moment: `redb` on the raw disk
-//! `disk=xvda`, and what the command line says is done with it, word after word:
+//! `disk=xvda`, by default the first one, and what the command line says is done with it, word after word:
 //!
 //! - `put=KEY,VALUE`, `get=KEY`, `list`
 //! - `erase`: makes a store of a disk that holds something else
@@ -29,8 +29,10 @@ prism::app!(main, params: ["disk", "erase", "put", "get", "list", "check", "stre
 const TEXTS: TableDefinition<'_, &str, &str> = TableDefinition::new("texts");
 
 async fn main(context: Context) -> prism::Result<Verdict> {
-    let name = context.command_line().get("disk").unwrap_or("xvda");
-    let disk = context.disk(name).await.ok_or_else(|| format!("there is no disk {name}"))?;
+    let disk = match context.command_line().get("disk") {
+        Some(name) => context.disk(name).await.ok_or_else(|| format!("there is no disk {name}"))?,
+        None => context.first_disk().await.ok_or("there is no disk")?,
+    };
     let done = blocking::run(move || {
         let strangers = if context.command_line().has("erase") { Strangers::Erase } else { Strangers::Keep };
         let database = open(Backend::open(disks::bytes(disk), strangers)?)?;

@@ -29,6 +29,9 @@ pub enum Command {
     /// boots it through a BIOS or UEFI.
     #[command(override_usage = "scripts/image APP [OPTIONS]")]
     Image(Image),
+    /// Make an application: a folder that builds and runs, in apps/ or anywhere else.
+    #[command(override_usage = "scripts/new NAME [--plain]")]
+    New(New),
     /// Build, enter or remove the lab.
     #[command(override_usage = "scripts/lab build|shell|clean|status")]
     Lab {
@@ -50,10 +53,23 @@ pub enum Command {
     },
 }
 
+/// Options of `new`.
+#[derive(Args, Debug)]
+pub struct New {
+    /// The folder to make; its last part is the application's name. A bare name is a folder of apps/ when the
+    /// current folder is in this project, else one in the current folder.
+    #[arg(value_name = "NAME")]
+    pub folder: PathBuf,
+    /// Without a network: the application only says hello.
+    #[arg(long)]
+    pub plain: bool,
+}
+
 /// Options of `image`.
 #[derive(Args, Debug)]
 pub struct Image {
-    /// An application of apps/, a guest test of tests/guest/, or the path of an ELF file.
+    /// An application of apps/, a guest test of tests/guest/, the folder of an application that is elsewhere,
+    /// or the path of an ELF file.
     pub app: String,
     /// Make a bootable disk or CD around the ELF.
     #[arg(long, value_name = "FORMAT")]
@@ -72,7 +88,8 @@ pub struct Image {
 /// Options of `run`.
 #[derive(Args, Debug)]
 pub struct Run {
-    /// An application of apps/, a guest test of tests/guest/, or the path of an ELF file.
+    /// An application of apps/, a guest test of tests/guest/, the folder of an application that is elsewhere,
+    /// or the path of an ELF file.
     pub app: Option<String>,
     /// Environments to boot in, all by default; may be repeated or separated by commas.
     #[arg(long = "env", value_delimiter = ',', value_name = "ENV")]

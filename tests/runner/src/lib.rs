@@ -29,6 +29,7 @@ pub mod host;
 pub mod image;
 pub mod lab;
 pub mod nearest;
+pub mod new;
 pub mod progress;
 pub mod project;
 pub mod report;

@@ -8,7 +8,7 @@ use clap::Parser;
 
 use prism_runner::cli::{Cli, Command};
 use prism_runner::project::Project;
-use prism_runner::{bench, run, suite};
+use prism_runner::{bench, new, run, suite};
 
 /// Exit status when the command or the lab is at fault, not a guest.
 const MISUSE: u8 = 2;
@@ -41,6 +41,7 @@ fn dispatch(cli: Cli) -> Result<u8> {
     match cli.command {
         Command::Run(options) => run::run(&project, &options),
         Command::Image(options) => run::image(&project, &options),
+        Command::New(options) => new::new(&project, &options),
         Command::Lab { action } => run::lab(&project, &action),
         Command::Bench(options) => bench::run(&project, &options),
         Command::Test { filters } => suite::run(&project, &filters),

@@ -27,6 +27,10 @@ pub struct App {
     pub name: String,
     /// The name of its cargo package.
     pub package: String,
+    /// Where cargo is run to build it.
+    pub workspace: PathBuf,
+    /// Where its finished image is put.
+    pub images: PathBuf,
     /// What it does, in a line.
     pub about: String,
     /// Whether it is of no use without a network: `network = true` in its `[package.metadata.prism]`.
@@ -77,21 +81,33 @@ impl Project {
     /// # Errors
     /// If cargo does not know its workspace.
     pub fn apps(&self) -> Result<Vec<App>> {
-        let output = Command::new("cargo")
-            .args(["metadata", "--no-deps", "--format-version", "1"])
-            .current_dir(&self.root)
-            .stdin(Stdio::null())
-            .output()
-            .context("cannot run cargo")?;
-        if !output.status.success() {
-            bail!("cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
-        }
-        let metadata: Value =
-            serde_json::from_slice(&output.stdout).context("cargo metadata speaks no JSON")?;
+        let metadata = metadata(&self.root)?;
         let packages = metadata["packages"].as_array().context("cargo metadata lists no packages")?;
         let mut apps: Vec<App> = packages.iter().filter_map(|package| self.app_of(package)).collect();
         apps.sort();
         Ok(apps)
+    }
+
+    /// The application whose manifest is in `folder`, which need not be in this project.
+    ///
+    /// # Errors
+    /// If there is none.
+    pub fn app_in(&self, folder: &Path) -> Result<App> {
+        let folder = folder.canonicalize().with_context(|| format!("cannot find {}", folder.display()))?;
+        let manifest = folder.join("Cargo.toml");
+        let metadata = metadata(&folder)?;
+        let mut packages = metadata["packages"].as_array().into_iter().flatten();
+        let package = packages.find(|package| package["manifest_path"].as_str() == manifest.to_str());
+        let package = package.with_context(|| format!("{} has no package", manifest.display()))?;
+        if let Some(app) = self.app_of(package) {
+            return Ok(app);
+        }
+        let mut dependencies = package["dependencies"].as_array().into_iter().flatten();
+        let is_ours = dependencies.any(|dependency| dependency["name"] == "prism");
+        ensure!(is_ours, "{} does not depend on prism: scripts/new makes what does", manifest.display());
+        let target = metadata["target_directory"].as_str().context("cargo metadata tells of no folder")?;
+        let images = Path::new(target).join("images");
+        App::of(package, Kind::Application, folder.clone(), images).context("its package has no name")
     }
 
     /// The application or guest test called `name`.
@@ -113,14 +129,39 @@ impl Project {
             "tests/guest" => Kind::GuestTest,
             _ => return None,
         };
-        Some(App {
+        let name = folder.file_name()?.to_str()?.to_owned();
+        App::of(package, kind, self.root.clone(), self.images()).map(|app| App { name, ..app })
+    }
+}
+
+impl App {
+    /// That of a package as cargo describes it.
+    fn of(package: &Value, kind: Kind, workspace: PathBuf, images: PathBuf) -> Option<Self> {
+        let name = package["name"].as_str()?.to_owned();
+        Some(Self {
             kind,
-            name: folder.file_name()?.to_str()?.to_owned(),
-            package: package["name"].as_str()?.to_owned(),
+            package: name.clone(),
+            name,
+            workspace,
+            images,
             about: about(Path::new(package["targets"][0]["src_path"].as_str()?)),
             network: package["metadata"]["prism"]["network"].as_bool().unwrap_or(false),
         })
     }
+}
+
+/// What cargo tells of the workspace that `folder` belongs to.
+fn metadata(folder: &Path) -> Result<Value> {
+    let output = Command::new("cargo")
+        .args(["metadata", "--no-deps", "--format-version", "1"])
+        .current_dir(folder)
+        .stdin(Stdio::null())
+        .output()
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("cargo metadata failed:\n{}", String::from_utf8_lossy(&output.stderr).trim_end());
+    }
+    serde_json::from_slice(&output.stdout).context("cargo metadata speaks no JSON")
 }
 
 /// The first line of a program's documentation.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The commands `run`, `image` and `lab`.
 
+use std::env;
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::lab::Lab;
 use crate::lab::agent::quoted;
 use crate::lab::machine::{LOANS, Machine, Role};
 use crate::nearest;
-use crate::project::Project;
+use crate::project::{App, Project};
 use crate::report::{Detail, Report};
 use crate::scratch::Scratch;
 use crate::terminal::AtEnd;
@@ -142,9 +143,25 @@ fn list(project: &Project) -> Result<()> {
     Ok(())
 }
 
-/// Whether an application of the project's serves a network, and is given one unasked.
+/// Whether an application serves a network, and is given one unasked. Of a file that `cargo run` has linked,
+/// cargo tells where its manifest is.
 fn is_server(project: &Project, name: &str) -> bool {
-    project.app(name).is_ok_and(|app| app.network)
+    let linked_by = env::var_os("CARGO_MANIFEST_DIR").filter(|_| Path::new(name).is_file());
+    let app = match linked_by {
+        Some(folder) => project.app_in(Path::new(&folder)),
+        None => find_app(project, name),
+    };
+    app.is_ok_and(|app| app.network)
+}
+
+/// An application by its name, or by its folder.
+fn find_app(project: &Project, name: &str) -> Result<App> {
+    let folder = Path::new(name);
+    let is_folder = folder.join("Cargo.toml").is_file();
+    match project.app(name) {
+        Err(_) if is_folder => project.app_in(folder),
+        found => found,
+    }
 }
 
 fn envs(options: &cli::Run, network: bool) -> Result<Vec<Env>> {
@@ -171,12 +188,19 @@ fn env(name: &str) -> Result<Env> {
 
 fn find_image(project: &Project, name: &str) -> Result<Image> {
     let path = Path::new(name);
-    if name.contains('/') || path.extension().is_some_and(|extension| extension == "elf") {
+    if path.is_dir() && !path.join("Cargo.toml").is_file() && name.contains('/') {
+        bail!("{name} has no Cargo.toml: name an application's folder; scripts/new makes one");
+    }
+    let is_file = name.contains('/') || path.extension().is_some_and(|extension| extension == "elf");
+    if is_file && !path.join("Cargo.toml").is_file() {
         let file = path.canonicalize().with_context(|| format!("cannot find the image {name}"))?;
+        if let Some(image) = build::of_linked(&file)? {
+            return Ok(image);
+        }
         let name = file.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         return Ok(Image { name, file, debug: None });
     }
-    build::build_by_name(project, name)
+    build::build(&find_app(project, name)?)
 }
 
 fn disks(files: &[PathBuf]) -> Result<Vec<PathBuf>> {

@@ -181,11 +181,13 @@ fn every_command_of_the_documents_works() -> Result<()> {
     let (scripts, scratch) = (project.root().join("scripts"), Scratch::new()?);
     for (command, status) in commands {
         let here = command.replacen("scripts/", &format!("{}/", scripts.display()), 1);
-        let output = Command::new("sh")
-            .args(["-c", &here])
-            .stdin(Stdio::null())
-            .current_dir(scratch.path())
-            .output()?;
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &here]).stdin(Stdio::null()).current_dir(scratch.path());
+        if command.contains(" ./") {
+            // An application that is made here is built with what has been built for others.
+            shell.env("CARGO_TARGET_DIR", project.root().join("target"));
+        }
+        let output = shell.output()?;
         assert_eq!(
             output.status.code(),
             Some(status),
@@ -219,7 +221,8 @@ fn commands<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(&'a str, i32)> {
         let name = command.split(' ').next().unwrap_or_default();
         let is_command = name == "truncate" || name.len() > "scripts/".len() && name.starts_with("scripts/");
         let is_test = name == "scripts/test" && !command.ends_with("list");
-        if is_command && !is_test && commands.iter().all(|(seen, _)| *seen != command) {
+        let is_example = command.ends_with("NAME");
+        if is_command && !is_test && !is_example && commands.iter().all(|(seen, _)| *seen != command) {
             commands.push((command, status.unwrap_or_default()));
         }
     }

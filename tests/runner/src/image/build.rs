@@ -9,6 +9,7 @@ use std::process::{Command, Stdio};
 use anyhow::{Context, Result, bail};
 use serde_json::Value;
 
+use super::elf::Elf;
 use super::{Image, config, finish};
 use crate::project::{App, Project};
 
@@ -17,7 +18,7 @@ use crate::project::{App, Project};
 /// # Errors
 /// If there is none, or it cannot be built.
 pub fn build_by_name(project: &Project, name: &str) -> Result<Image> {
-    build(project, &project.app(name)?)
+    build(&project.app(name)?)
 }
 
 /// Builds applications at a time, as many as there are processors, so that building each of them afterwards
@@ -47,14 +48,32 @@ pub fn prepare_all(project: &Project) -> Result<()> {
 ///
 /// # Errors
 /// If cargo fails, which explains itself, or the link output is not as the linker script wants it.
-pub fn build(project: &Project, app: &App) -> Result<Image> {
-    let linked = link(project, app)?;
-    let bytes = fs::read(&linked).with_context(|| format!("cannot read {}", linked.display()))?;
-    let image = finish::finish(&bytes).with_context(|| format!("cannot finish the image of {}", app.name))?;
-    let dir = project.images();
-    fs::create_dir_all(&dir).with_context(|| format!("cannot make {}", dir.display()))?;
-    let place = |extension: &str| dir.join(&app.name).with_added_extension(extension);
-    let finished = Image { name: app.name.clone(), file: place("elf"), debug: Some(place("debug")) };
+pub fn build(app: &App) -> Result<Image> {
+    finished(&app.name, &executable_of(&app.workspace, &app.package)?, &app.images)
+}
+
+/// What cargo has linked already, finished as [`build`] does; `None` if it is no such file, but perhaps a
+/// finished image.
+///
+/// # Errors
+/// If the link output is not as the linker script wants it.
+pub fn of_linked(linked: &Path) -> Result<Option<Image>> {
+    let bytes = fs::read(linked).with_context(|| format!("cannot read {}", linked.display()))?;
+    if !Elf::parse(&bytes).is_ok_and(|elf| finish::is_linked(&elf)) {
+        return Ok(None);
+    }
+    let name = linked.file_name().unwrap_or_default().to_string_lossy();
+    let images = linked.parent().unwrap_or(Path::new(".")).join("images");
+    finished(&name, linked, &images).map(Some)
+}
+
+/// Finishes a link output, and puts it into the folder `images` with all that belongs to it.
+fn finished(name: &str, linked: &Path, images: &Path) -> Result<Image> {
+    let bytes = fs::read(linked).with_context(|| format!("cannot read {}", linked.display()))?;
+    let image = finish::finish(&bytes).with_context(|| format!("cannot finish the image of {name}"))?;
+    fs::create_dir_all(images).with_context(|| format!("cannot make {}", images.display()))?;
+    let place = |extension: &str| images.join(name).with_added_extension(extension);
+    let finished = Image { name: name.to_owned(), file: place("elf"), debug: Some(place("debug")) };
     write(&place("debug"), &bytes)?;
     write(&finished.file, &image)?;
     write(&place("cfg"), config::xl(&finished).as_bytes())?;
@@ -77,10 +96,6 @@ fn write(path: &PathBuf, content: &[u8]) -> Result<()> {
 /// If cargo fails, which explains itself.
 pub fn build_peer(project: &Project) -> Result<PathBuf> {
     executable_of(&project.root().join("tests/peer"), "prism-peer")
-}
-
-fn link(project: &Project, app: &App) -> Result<PathBuf> {
-    executable_of(project.root(), &app.package)
 }
 
 /// Builds the program that Linux is measured by, and gives its executable.

@@ -50,6 +50,13 @@ pub fn finish(linked: &[u8]) -> Result<Vec<u8>> {
     Ok(image)
 }
 
+/// Whether this is a link output that has not been finished: its symbols are there.
+pub fn is_linked(elf: &Elf<'_>) -> bool {
+    let sections = elf.sections();
+    let has = |name: &str| sections.iter().any(|section| section.name == name);
+    has(RESERVED) && has(".symtab")
+}
+
 fn moved(section: Section, offset: usize, size: usize) -> Section {
     if section.name == RESERVED {
         Section { offset: offset as u64, size: size as u64, ..section }
