@@ -16,7 +16,7 @@ pub fn stop() -> ! {
     }
 }
 
-/// Tells the CPU that we are waiting in a loop.
+/// A pause in a spin loop.
 pub fn relax() {
     core::hint::spin_loop();
 }
@@ -32,7 +32,7 @@ pub fn timestamp() -> u64 {
     unsafe { _rdtsc() }
 }
 
-/// Writes to port 0xE9, the debug port of Xen and QEMU; where nobody listens, nothing happens.
+/// Writes to port 0xE9, the debug port of Xen and QEMU. Has no effect where there is none.
 ///
 /// Not for PV kernels: they have no port access, and fault.
 pub fn debug_port_write(bytes: &[u8]) {

@@ -30,7 +30,7 @@ pub enum Reader {
 }
 
 impl Reader {
-    /// How CPUID is to be asked by a guest that was started by `protocol`.
+    /// How to execute CPUID in a guest that `protocol` has started.
     pub fn of_protocol(protocol: BootProtocol) -> Self {
         if protocol == BootProtocol::Pv { Self::Emulated } else { Self::Native }
     }
@@ -88,7 +88,7 @@ pub struct Hypervisors {
 }
 
 impl Hypervisors {
-    /// Looks at every place where leaves may begin.
+    /// Searches every place where leaves may begin.
     pub fn detect(reader: Reader) -> Self {
         let mut found = Self { present: reader.cpuid2(1, 0).ecx & 1 << 31 != 0, ..Self::default() };
         let mut any = false;
@@ -101,8 +101,8 @@ impl Hypervisors {
                 b"KVMKVMKVM\0\0\0" => found.kvm = found.kvm.or(Some(leaf)),
                 b"TCGTCGTCGTCG" => found.tcg = true,
                 b"Microsoft Hv" => found.hyper_v = true,
-                // Interfaces stand side by side: the first stranger behind them ends the search
-                // (each look is an exit to the hypervisor).
+                // Interfaces follow each other without gaps: the first unknown signature ends the search, as
+                // each look is an exit to the hypervisor.
                 _ if any => break,
                 _ => continue,
             }

@@ -51,7 +51,7 @@ pub unsafe fn select(method: Method) {
     METHOD.store(method as u8, Ordering::Release);
 }
 
-/// Makes no hypercalls from now on: each answers `ENOSYS`.
+/// Disables hypercalls: each returns `ENOSYS` from now on.
 pub fn disable() {
     METHOD.store(0, Ordering::Release);
 }

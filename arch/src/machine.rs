@@ -10,7 +10,7 @@ use core::ops::Range;
 use xen::shared::Shared;
 use xen_sys::xen::shared_info;
 
-/// What may be done with a page.
+/// Access rights of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Read.
@@ -21,13 +21,13 @@ pub enum Access {
     ReadExecute,
 }
 
-/// Where page tables come from.
+/// A source of frames for page tables.
 pub trait FrameSource {
     /// Address of a 4 KiB frame, page aligned and below `limit`, that is nobody else's from now on.
     fn alloc_frame(&mut self, limit: u64) -> Option<u64>;
 }
 
-/// Why memory could not be mapped.
+/// Why a mapping failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MapError {
     /// No frame was left for a page table.
@@ -56,7 +56,7 @@ impl fmt::Display for MapError {
 
 impl core::error::Error for MapError {}
 
-/// Why the page shared with Xen could not be had.
+/// Why the page shared with Xen could not be mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SharedInfoError {
     /// Xen refused to place it.
@@ -82,7 +82,7 @@ impl fmt::Display for SharedInfoError {
 
 impl core::error::Error for SharedInfoError {}
 
-/// Why a vCPU does not start.
+/// Why a vCPU did not start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StartError {
     /// It has no memory of its own.
@@ -121,7 +121,7 @@ pub trait Machine: Sync {
     /// [`StartError`].
     fn start_vcpu(&self, vcpu: u32) -> Result<(), StartError>;
 
-    /// Sleeps until an event or an interrupt arrives; at once, if one is pending. Events and
+    /// Sleeps until an event or an interrupt arrives; returns at once if one is pending. Events and
     /// interrupts are off before and after: they are found in memory, not handled.
     fn idle(&self);
 
@@ -157,7 +157,7 @@ pub trait Machine: Sync {
     /// [`MapError`].
     fn unmap_page(&self, address: u64, frames: &mut dyn FrameSource) -> Result<(), MapError>;
 
-    /// Has the vCPU that calls forget what it may remember of mappings that others have changed.
+    /// Flushes the TLB of the calling vCPU.
     fn flush_translations(&self);
 
     /// Maps the page that Xen shares with the domain. [Auto-translated](Machine::auto_translated) machines

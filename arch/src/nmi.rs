@@ -16,7 +16,7 @@ use crate::traps::Registers;
 pub(crate) const VECTOR: u64 = 2;
 
 unsafe extern "Rust" {
-    /// Says what was interrupted; the kernel defines it.
+    /// Reports what was interrupted. The kernel defines it.
     safe fn prism_nmi(registers: &Registers);
 }
 

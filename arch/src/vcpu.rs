@@ -7,11 +7,11 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use crate::hvm::Descriptors;
 use crate::stack::Stacks;
 
-/// vCPUs that are used at most; a domain may have more. Xen gives an HVM domain up to 128
+/// Maximum number of vCPUs that are used; a domain may have more. Xen gives an HVM domain up to 128
 /// (`HVM_MAX_VCPUS` of `xen/include/public/hvm/hvm_info_table.h`).
 pub const MOST: usize = 128;
 
-/// A vCPU's memory.
+/// A vCPU's own memory.
 #[repr(C, align(4096))]
 pub struct Vcpu {
     /// Its stacks. First, so that the entry stubs know where they are.
@@ -19,10 +19,10 @@ pub struct Vcpu {
     pub(crate) descriptors: Descriptors,
 }
 
-/// The vCPU that boots.
+/// The memory of the boot vCPU.
 pub(crate) static FIRST: Vcpu = Vcpu { stacks: Stacks::new(), descriptors: Descriptors::new() };
 
-/// The memory of the others, by number, once they have some.
+/// The memory of the others, by number, once allocated.
 static OTHERS: [AtomicPtr<Vcpu>; MOST] = [const { AtomicPtr::new(core::ptr::null_mut()) }; MOST];
 
 /// Each vCPU's GS points to its own number here.

@@ -7,7 +7,7 @@ use arrayvec::ArrayVec;
 
 use crate::{CommandLine, Kind, MemoryMap, Notes, PhysRange, Text};
 
-/// How we were told about the machine.
+/// The boot protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BootProtocol {
     /// Xen's PV entry, with `start_info`.
@@ -21,7 +21,7 @@ pub enum BootProtocol {
 }
 
 impl BootProtocol {
-    /// The name people know it by.
+    /// Its name, for people.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -42,9 +42,9 @@ impl fmt::Display for BootProtocol {
 /// A module (initial RAM disk) that the loader put into memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Module {
-    /// Where it lies, to the byte; not empty.
+    /// Its address range, to the byte; not empty.
     pub range: PhysRange,
-    /// The text that came with it, often its file name.
+    /// Its text, often its file name.
     pub command_line: Text<128>,
 }
 
@@ -99,14 +99,14 @@ const NULL_PAGE: PhysRange = PhysRange::frames(0, 1);
 /// Everything the loader told us, in one form for every front protocol.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BootInfo {
-    /// How we were told.
+    /// The boot protocol.
     pub protocol: BootProtocol,
     /// Name of the boot loader; empty if it did not say.
     pub loader: Text<64>,
     /// The kernel's command line.
     pub command_line: CommandLine,
-    /// What memory there is. Empty if the loader gave no map ([`crate::BootNote::NoMemoryMap`]);
-    /// under Xen the map can be had by `XENMEM_memory_map` and [`crate::e820::parse`].
+    /// The memory map. Empty if the loader gave none ([`crate::BootNote::NoMemoryMap`]); under Xen
+    /// `XENMEM_memory_map` and [`crate::e820::parse`] can fill it.
     pub memory: MemoryMap,
     /// Modules, in the loader's order.
     pub modules: ArrayVec<Module, 16>,
@@ -124,7 +124,7 @@ pub struct BootInfo {
     pub flags: u32,
     /// Bootstrap structures of a PV guest.
     pub pv: Option<PvLayout>,
-    /// What was odd, to be logged once there is a log.
+    /// Suspicious values, to be logged once there is a log.
     pub notes: Notes,
     /// Pages that hold what the loader handed over (start info, lists, texts, modules, PV page
     /// tables, ...), and the null page: not to be handed out before they have been read.
@@ -132,7 +132,7 @@ pub struct BootInfo {
 }
 
 impl BootInfo {
-    /// Nothing but the protocol; the null page is reserved.
+    /// Only the protocol; the null page is reserved.
     #[must_use]
     pub fn new(protocol: BootProtocol) -> Self {
         let mut reserved = MemoryMap::new();

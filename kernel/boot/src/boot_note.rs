@@ -5,7 +5,7 @@ use core::fmt;
 
 use arrayvec::ArrayVec;
 
-/// Something odd in what the loader handed over, and what was done about it.
+/// A suspicious value in the loader's information, and what was done about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BootNote {
     /// Text is longer than what is kept of it.
@@ -66,23 +66,21 @@ pub enum BootNote {
         /// Its length in bytes.
         length: u64,
     },
-    /// An entry of the memory map tells of memory that cannot be mapped at its own address; that part is not
-    /// used.
+    /// An entry of the memory map has memory that cannot be identity-mapped; that part is not used.
     OutOfReach {
         /// First address of the entry.
         start: u64,
         /// Its length in bytes.
         length: u64,
     },
-    /// The domain has less memory than its map tells of; the highest part is not used.
+    /// The domain has less memory than its map shows; the highest part is not used.
     Unpopulated {
         /// Bytes of usable memory in the map.
         told: u64,
         /// Bytes of it that are used.
         used: u64,
     },
-    /// An ACPI table is not what it should be: its length is absurd, its checksum wrong; it was
-    /// ignored.
+    /// An ACPI table has an absurd length or a wrong checksum; it was ignored.
     BadTable {
         /// What it calls itself.
         signature: [u8; 4],
@@ -145,7 +143,7 @@ impl fmt::Display for BootNote {
     }
 }
 
-/// The first oddities found, and how many there were beyond them.
+/// The first notes, and how many there were beyond them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Notes {
     kept: ArrayVec<BootNote, 16>,
@@ -160,7 +158,7 @@ impl Notes {
         }
     }
 
-    /// Takes a note back that has turned out not to matter.
+    /// Removes a note that turned out not to matter.
     pub fn forget(&mut self, note: BootNote) {
         self.kept.retain(|kept| *kept != note);
     }
@@ -170,13 +168,13 @@ impl Notes {
         self.kept.iter()
     }
 
-    /// How many notes there was no room for.
+    /// Number of notes that did not fit.
     #[must_use]
     pub const fn lost(&self) -> u32 {
         self.lost
     }
 
-    /// Whether nothing was odd.
+    /// Whether there are no notes.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.kept.is_empty()

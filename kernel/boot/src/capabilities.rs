@@ -4,7 +4,7 @@
 use crate::BootProtocol;
 use crate::command_line::{IrqChipLimit, PvLevel};
 
-/// How privileged things are done.
+/// How privileged operations are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Machine {
     /// By hypercalls: the guest kernel runs without privilege.
@@ -13,7 +13,7 @@ pub enum Machine {
     Hvm,
 }
 
-/// Who made the processor, which tells its virtualization extension.
+/// The CPU's vendor, which implies its virtualization extension.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CpuVendor {
     /// AMD and Hygon: SVM.
@@ -27,7 +27,7 @@ pub enum CpuVendor {
 /// The hypervisor that answers CPUID leaf 0x4000_0000 and its like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hypervisor {
-    /// None: bare hardware, or an emulator that does not tell.
+    /// None: bare hardware, or an emulator that hides.
     None,
     /// `XenVMMXenVMM`: Xen, or QEMU's emulation of it.
     Xen,
@@ -72,7 +72,7 @@ pub struct XenCapabilities {
     pub xenstore: bool,
 }
 
-/// What of a PC there is, real or emulated.
+/// Which parts of a PC exist, real or emulated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Platform {
     /// A PCI host bridge.
@@ -101,7 +101,7 @@ pub struct Platform {
     pub debug_exit: bool,
     /// ACPI tables that tell how to switch off.
     pub acpi_power_off: bool,
-    /// A clock that runs while the machine is off, and shows a date.
+    /// A real-time clock.
     pub real_time_clock: bool,
     /// A high precision event timer.
     pub hpet: bool,
@@ -130,17 +130,17 @@ pub struct Devices {
     pub ethernet: u32,
 }
 
-/// What a source of random numbers is worth.
+/// The quality of a source of random numbers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Randomness {
-    /// It is not there.
+    /// It does not exist.
     #[default]
     Absent,
     /// The command line rules it out.
     Refused,
-    /// It is there, but never ready, or repeats itself.
+    /// It exists, but is never ready, or repeats itself.
     Broken,
-    /// Nothing speaks against it.
+    /// It works.
     Good,
 }
 
@@ -151,7 +151,7 @@ pub struct EntropySources {
     pub rdseed: Randomness,
     /// The instruction RDRAND.
     pub rdrand: Randomness,
-    /// Irregularities in how long things take.
+    /// Jitter of execution times.
     pub jitter: Randomness,
 }
 
@@ -163,16 +163,16 @@ impl EntropySources {
     }
 }
 
-/// Everything that probing has found.
+/// All probed facts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Capabilities {
     /// How we were told about the machine.
     pub protocol: BootProtocol,
-    /// How privileged things are done.
+    /// How privileged operations are done.
     pub machine: Machine,
-    /// Who made the processor.
+    /// The CPU's vendor.
     pub vendor: CpuVendor,
-    /// Who answers CPUID's hypervisor leaves, Xen first where there are several.
+    /// The hypervisor that answers CPUID's leaves; Xen first where there are several.
     pub hypervisor: Hypervisor,
     /// What Xen offers, if Xen is there.
     pub xen: Option<XenCapabilities>,
@@ -182,7 +182,7 @@ pub struct Capabilities {
     pub kvm_wall_clock: bool,
     /// Whether CPUID tells the TSC's frequency.
     pub tsc_frequency: bool,
-    /// The only controllers of interrupt lines that the command line allows.
+    /// The only interrupt controllers that the command line allows.
     pub irqchips: Option<IrqChipLimit>,
     /// The highest level of paravirtualization that the command line allows.
     pub pv_level: Option<PvLevel>,
@@ -190,17 +190,17 @@ pub struct Capabilities {
     pub platform: Platform,
     /// Devices found.
     pub devices: Devices,
-    /// What the sources of random numbers are worth.
+    /// The quality of the sources of random numbers.
     pub entropy: EntropySources,
 }
 
-/// Why nothing of Xen is used.
+/// Why Xen is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoParavirtualization {
-    /// Xen is not there.
+    /// There is no Xen.
     NoXen,
-    /// There is an emulated platform without Xen's platform device: whoever made this machine wants
-    /// it to be used like a plain PC (`xen_platform_pci=0`).
+    /// There is an emulated platform without Xen's platform device: the machine is meant to be used as a
+    /// plain PC (`xen_platform_pci=0`).
     NoPlatformDevice,
     /// The command line allows nothing paravirtual.
     Forbidden,
@@ -219,7 +219,7 @@ impl NoParavirtualization {
 }
 
 impl Capabilities {
-    /// A machine that offers nothing beyond what it takes to get here.
+    /// A machine with nothing beyond what the boot needed.
     #[must_use]
     pub fn new(protocol: BootProtocol, machine: Machine) -> Self {
         Self {
@@ -239,8 +239,8 @@ impl Capabilities {
         }
     }
 
-    /// Whether there is an emulated PC around us, be it one without PCI: domains that have no platform have
-    /// no interrupt controllers but local ones. What an initial domain sees is the machine's own.
+    /// Whether there is an emulated PC, even one without PCI. Domains without one have no interrupt
+    /// controllers but local ones. What an initial domain sees is the machine's own.
     #[must_use]
     pub fn has_emulated_platform(&self) -> bool {
         let Platform { pci_host_bridge, pic, io_apic, .. } = self.platform;
@@ -254,17 +254,18 @@ impl Capabilities {
         self.xen.is_some_and(|xen| xen.initial_domain)
     }
 
-    /// Whether nothing paravirtual may be used, of whomever: only where there is something else.
+    /// Whether the command line forbids everything paravirtual. Counts only where there is an emulated
+    /// platform.
     #[must_use]
     pub fn is_pv_limited(&self) -> bool {
         self.has_emulated_platform() && self.pv_level.is_some_and(|level| level <= PvLevel::Hvm)
     }
 
-    /// What Xen offers, if it is to be used.
+    /// What Xen offers, if Xen is used.
     ///
     /// # Errors
     ///
-    /// Why it is not.
+    /// Why it is not used.
     pub fn paravirtual(&self) -> Result<&XenCapabilities, NoParavirtualization> {
         let xen = self.xen.as_ref().ok_or(NoParavirtualization::NoXen)?;
         if self.has_emulated_platform() && !self.platform.xen_platform_device {

@@ -21,7 +21,7 @@ pub use words::{Word, Words};
 use crate::Text;
 use crate::firmware::virtio_mmio::Slot;
 
-/// Bytes of the command line that are kept.
+/// Maximum length of the command line, in bytes.
 pub const COMMAND_LINE_LIMIT: usize = 2048;
 
 /// The kernel's command line.
@@ -37,14 +37,13 @@ impl CommandLine {
         self.text.as_str()
     }
 
-    /// Whether there was more of it than is kept.
+    /// Whether it was longer than the maximum.
     #[must_use]
     pub const fn truncated(&self) -> bool {
         self.text.truncated()
     }
 
-    /// Adds more words at the end, after a blank; what there is no room for is lost and
-    /// [`Self::truncated`] tells.
+    /// Appends words after a blank. Words beyond the maximum length are lost; [`Self::truncated`] tells.
     pub fn append(&mut self, more: &str) {
         if !self.text.is_empty() && !more.is_empty() {
             self.text.push(" ");
@@ -111,12 +110,12 @@ impl CommandLine {
         self.parsed(name, "a size like 4096, 64K, 8M or 1G", parse_size)
     }
 
-    /// What `parse` makes of the value of `name`; `accepted` says in the error what would do. A bare
-    /// word counts as the empty value.
+    /// Parses the value of `name` by `parse`. `accepted` names the valid values in the error. A bare word
+    /// counts as the empty value.
     ///
     /// # Errors
     ///
-    /// If `parse` makes nothing of it.
+    /// If `parse` returns `None`.
     pub fn parsed<T>(
         &self,
         name: &str,
@@ -128,11 +127,11 @@ impl CommandLine {
         parse(value).map(Some).ok_or(ValueError { name: word.name, value, accepted })
     }
 
-    /// The slots of virtio devices that `virtio_mmio.device=` tells of, a word each.
+    /// The virtio-mmio slots of the `virtio_mmio.device=` words.
     ///
     /// # Errors
     ///
-    /// Those of words that tell of none.
+    /// For each word without a valid slot.
     pub fn virtio_slots(&self) -> impl Iterator<Item = Result<Slot, ValueError<'_>>> {
         let words = self.words().filter(|word| word.name == VIRTIO_MMIO.name);
         words.map(|Word { name, value }| {
@@ -142,8 +141,8 @@ impl CommandLine {
         })
     }
 
-    /// The names on the line that options had before, each with the option's name of today. They still work.
-    /// A name that is a parameter of the `application` is not among them.
+    /// The deprecated names of options on the line, each with the new name. They still work. A name that is a
+    /// parameter of the `application` is not among them.
     pub fn renamed<'a>(
         &'a self,
         application: &'a [&str],

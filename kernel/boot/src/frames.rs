@@ -33,7 +33,7 @@ pub const fn required_words(usable_end: u64) -> u64 {
     usable_end.div_ceil(PAGE_SIZE).div_ceil(bitmap::WORD)
 }
 
-/// Frames of `total` that are kept for those who cannot do without memory: a 32nd, but 1 MiB at most.
+/// Number of reserved frames out of `total`, for allocations that cannot fail: a 32nd, 1 MiB at most.
 #[must_use]
 pub const fn reserve_of(total: u64) -> u64 {
     /// 1 MiB.
@@ -91,11 +91,10 @@ impl fmt::Display for FreeError {
 
 impl core::error::Error for FreeError {}
 
-/// Hands out the frames of a memory map.
+/// Allocates the frames of a memory map.
 ///
-/// The lowest frames that fit are taken. Nothing is ever handed out that is not usable in the map,
-/// or twice. Each call takes time proportional to the bitmap at worst; single frames usually take a
-/// look at one word.
+/// First fit, lowest address first. It never hands out a frame that is not usable in the map, or a frame
+/// twice. A call takes time proportional to the bitmap at worst; single frames usually need one word.
 ///
 /// Give it the whole map, then [`reserve`](Self::reserve) what the boot structures occupy: those
 /// frames can be freed when they have been read.
@@ -156,8 +155,8 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> FrameAllocator<B> {
         Some(FrameNumber(found.start))
     }
 
-    /// Like [`allocate`](Self::allocate), but only if the [reserve](reserve_of) is left: for whoever can do
-    /// without. What cannot has the rest.
+    /// Like [`allocate`](Self::allocate), but leaves the [reserve](reserve_of) alone: for allocations that
+    /// may fail.
     #[must_use = "frames not freed are lost"]
     pub fn allocate_spare(&mut self, count: u64, align: u64) -> Option<FrameNumber> {
         let left = self.free.checked_sub(count)?;

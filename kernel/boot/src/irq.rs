@@ -9,17 +9,17 @@ use arrayvec::ArrayVec;
 use crate::firmware::controllers::{Controllers, Input, PIC_IRQS, Signal};
 use crate::services::IrqChips;
 
-/// By what a line arrives.
+/// The route of an IRQ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IrqRoute {
-    /// By this line of the 8259s.
+    /// Through this input of the 8259s.
     Pic(u8),
-    /// By this input of the I/O APICs.
+    /// Through this input of the I/O APICs.
     IoApic(Input),
 }
 
-/// The way of line `number` by the controllers that were `chosen`; `None` if it cannot arrive. What counts as
-/// a signal is what the line's device tells, else what firmware does.
+/// The route of IRQ `number` through the `chosen` controllers; `None` if there is none. Trigger and polarity
+/// are what the device tells, else what firmware does.
 #[must_use]
 pub fn route(
     chosen: IrqChips,
@@ -57,8 +57,8 @@ impl<const MOST: usize> IrqSlots<MOST> {
         Self { routed: ArrayVec::new_const() }
     }
 
-    /// The slot of the input of this number. If it has none, `lead` leads it to the next one, and says
-    /// whether it could; `None` if it could not, or if all are taken.
+    /// The slot of an input. An input without one gets the next free slot, if `route_input` succeeds for
+    /// that. `None` if it fails, or if no slot is free.
     pub fn of(&mut self, input: u32, route_input: impl FnOnce(usize) -> bool) -> Option<usize> {
         if let Some(index) = self.routed.iter().position(|number| *number == input) {
             return PIC_IRQS.checked_add(index);

@@ -11,10 +11,10 @@ use crate::{Kind, PAGE_SIZE, PhysRange, Region};
 /// touch differ in kind. A page is [`Kind::Usable`] only if an added usable range held all of it and
 /// no other range touched it; the order in which ranges are added does not matter.
 ///
-/// When there are more than `N` regions, whatever costs the least address space is given up: the
-/// smallest usable region is forgotten, or the gap between two regions that are not usable is
-/// counted as not usable either. A page never becomes usable that way. [`Self::overflowed`] tells
-/// that it happened, and only then does order matter.
+/// With more than `N` regions the map drops what costs the least address space: the smallest usable region,
+/// or the gap between two regions that are not usable, which then counts as not usable. A page never becomes
+/// usable that way. [`Self::overflowed`] tells that it happened; only then does the order of additions
+/// matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MemoryMap<const N: usize = 128> {
     regions: ArrayVec<Region, N>,
@@ -22,7 +22,7 @@ pub struct MemoryMap<const N: usize = 128> {
 }
 
 impl<const N: usize> MemoryMap<N> {
-    /// A map of nothing.
+    /// An empty map.
     #[must_use]
     pub const fn new() -> Self {
         const { assert!(N >= 2, "giving up a region needs two to choose from") };
@@ -78,7 +78,7 @@ impl<const N: usize> MemoryMap<N> {
         self.usable().next_back().map_or(0, PhysRange::end)
     }
 
-    /// The lowest usable place for `bytes` bytes that ends at or below `limit`, whole pages.
+    /// The lowest usable range of `bytes` bytes that ends at or below `limit`, in whole pages.
     #[must_use]
     pub fn find(&self, bytes: u64, limit: u64) -> Option<PhysRange> {
         self.usable()
@@ -89,8 +89,8 @@ impl<const N: usize> MemoryMap<N> {
             .find(|want| want.end() <= limit)
     }
 
-    /// The lowest place for `bytes` bytes, a multiple of that from `least` on, that ends at or below `limit`
-    /// and is in no region: neither memory nor what is reserved, as for devices or by the processor.
+    /// The lowest gap of `bytes` bytes, aligned to its size, between `least` and `limit`. No region is in it:
+    /// neither memory nor addresses reserved for devices or by the CPU.
     #[must_use]
     pub fn gap(&self, bytes: u64, least: u64, limit: u64) -> Option<PhysRange> {
         let mut start = least.checked_next_multiple_of(bytes)?;
@@ -121,13 +121,13 @@ impl<const N: usize> MemoryMap<N> {
         self.regions.len()
     }
 
-    /// Whether nothing is known at all.
+    /// Whether the map is empty.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.regions.is_empty()
     }
 
-    /// Whether something had to be given up because there were more than `N` regions.
+    /// Whether regions were dropped because there were more than `N`.
     #[must_use]
     pub const fn overflowed(&self) -> bool {
         self.overflowed

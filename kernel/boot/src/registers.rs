@@ -8,25 +8,25 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use crate::{MAPPED_LIMIT, MemoryMap, PAGE_SIZE, PhysRange};
 
-/// The most that is mapped for one device, in bytes.
+/// The largest size of a device's registers, in bytes.
 pub const MOST: u64 = 1 << 20;
 
-/// Where addresses end that a CPU of so many address bits, and a pointer, reach.
+/// The first address that a CPU with so many address bits, or a pointer, cannot reach.
 #[must_use]
 pub fn reach(address_bits: u8) -> u64 {
     MAPPED_LIMIT.min(1 << address_bits.min(63))
 }
 
-/// Why registers cannot be somewhere.
+/// Why registers cannot lie at an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unfit {
     /// They do not begin at a multiple of 8.
     Unaligned,
-    /// They are more than any device has.
+    /// No device has so many.
     TooLarge,
-    /// No CPU, or no pointer, gets there.
+    /// The CPU or a pointer cannot reach them.
     OutOfReach,
-    /// There is memory of ours.
+    /// There is memory.
     Memory,
 }
 
@@ -48,7 +48,7 @@ impl core::error::Error for Unfit {}
 ///
 /// # Errors
 ///
-/// If no device's registers can be there.
+/// If no device's registers can lie there.
 pub fn pages<const REGIONS: usize>(
     address: u64,
     length: u64,
@@ -67,7 +67,7 @@ pub fn pages<const REGIONS: usize>(
     }
 }
 
-/// Room for the registers of functions that nobody has placed.
+/// Addresses for registers that firmware has not placed.
 #[derive(Debug)]
 pub struct Free(AtomicU32);
 
@@ -78,8 +78,8 @@ impl Free {
         Self(AtomicU32::new(address))
     }
 
-    /// A place for `length` bytes, a multiple of the power of two that has room for them; `None` if there can
-    /// be none. What is not placed there leaves a hole: there is room for many.
+    /// An address for `length` bytes, aligned to the next power of two; `None` if there is none. Alignment
+    /// leaves holes: there is plenty of space.
     pub fn take(&self, length: u64) -> Option<u32> {
         let room = u32::try_from(length.checked_next_power_of_two()?).ok()?;
         let reach = |from: u32| from.checked_add(room.checked_mul(2)?);

@@ -11,7 +11,7 @@ pub use choice::{Choice, PassedOver};
 use crate::capabilities::{Capabilities, Devices, EntropySources, Machine, Randomness, XenCapabilities};
 use crate::command_line::IrqChipLimit;
 
-/// Declares a service as the list of methods to provide it, best first.
+/// Declares a service as a list of methods, best first.
 macro_rules! service {
     ($(#[$meta:meta])* $service:ident { $($(#[$way_meta:meta])* $method:ident = $name:literal,)+ }) => {
         $(#[$meta])*
@@ -21,7 +21,7 @@ macro_rules! service {
         }
 
         impl $service {
-            /// A few words for people.
+            /// A few words for the boot report.
             #[must_use]
             pub const fn name(self) -> &'static str {
                 match self {
@@ -39,13 +39,13 @@ macro_rules! service {
 }
 
 service! {
-    /// Where the time comes from.
+    /// The monotonic clock.
     Clock {
         /// Xen's `vcpu_time_info`.
         Xen = "Xen pvclock",
         /// KVM's clock.
         Kvm = "kvmclock",
-        /// The TSC, whose frequency CPUID tells.
+        /// The TSC, with its frequency from CPUID.
         Tsc = "TSC",
         /// The TSC, measured against the HPET.
         TscByHpet = "TSC measured by the HPET",
@@ -55,13 +55,13 @@ service! {
 }
 
 service! {
-    /// Where the date comes from.
+    /// The wall clock.
     WallClock {
         /// The base in Xen's `shared_info`, and Xen's clock.
         Xen = "Xen's shared page",
         /// The base that KVM gives, and KVM's clock.
         Kvm = "KVM",
-        /// A PC's clock as it was at boot, to the second.
+        /// The RTC as it was at boot, to the second.
         RealTimeClock = "real-time clock",
         /// Nobody tells.
         None = "none",
@@ -69,19 +69,19 @@ service! {
 }
 
 service! {
-    /// What ends a sleep.
+    /// The timer that ends a sleep.
     Timer {
         /// `VCPUOP_set_singleshot_timer`.
         SingleShot = "single-shot VCPUOP timer",
         /// `set_timer_op`.
         SetTimer = "set_timer_op timer",
-        /// The local APIC at a TSC value.
+        /// The local APIC in TSC-deadline mode.
         TscDeadline = "TSC-deadline timer",
-        /// The local APIC, counting down once.
+        /// The local APIC in one-shot mode.
         LocalApic = "one-shot APIC timer",
-        /// The PC's interval timer.
+        /// The PIT.
         Pit = "PIT timer",
-        /// Nothing: the CPU looks again and again.
+        /// Nothing: the CPU polls.
         Polling = "no timer, but polling",
     }
 }
@@ -95,7 +95,7 @@ impl Timer {
 }
 
 service! {
-    /// How event channels reach us.
+    /// How events are delivered.
     Upcall {
         /// The callback that PV guests register.
         Callback = "event channels by PV callback",
@@ -105,7 +105,7 @@ service! {
         PerCpuVector = "event channels by vCPU vector",
         /// The platform device's interrupt line.
         Intx = "event channels by interrupt line",
-        /// They are looked for now and then.
+        /// Polling.
         Polling = "event channels by polling",
         /// There are none.
         None = "no event channels",
@@ -113,11 +113,11 @@ service! {
 }
 
 service! {
-    /// How interrupt lines of devices reach us.
+    /// The interrupt controllers that devices' IRQs come through.
     IrqChips {
-        /// Those below 16 by the 8259s, to which firmware leads PCI's; others by the I/O APICs.
+        /// IRQs below 16 through the 8259s, to which firmware routes PCI's; others through the I/O APICs.
         Both = "8259 and I/O APIC",
-        /// The 8259s: there are 16 lines.
+        /// The 8259s: there are 16 IRQs.
         Pic = "8259",
         /// The I/O APICs.
         IoApic = "I/O APIC",
@@ -127,7 +127,7 @@ service! {
 }
 
 service! {
-    /// Where text goes first of all.
+    /// The preferred console.
     Console {
         /// The PV console ring.
         Ring = "PV console",
@@ -192,17 +192,17 @@ service! {
 /// How every service is provided.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Services {
-    /// Where the time comes from.
+    /// The monotonic clock.
     pub clock: Choice<Clock>,
-    /// Where the date comes from.
+    /// The wall clock.
     pub wall_clock: Choice<WallClock>,
-    /// What ends a sleep.
+    /// The timer that ends a sleep.
     pub timer: Choice<Timer>,
-    /// How interrupt lines of devices reach us.
+    /// The interrupt controllers that devices' IRQs come through.
     pub irqchips: Choice<IrqChips>,
-    /// How event channels reach us.
+    /// How events are delivered.
     pub upcall: Choice<Upcall>,
-    /// Where text goes first of all.
+    /// The preferred console.
     pub console: Choice<Console>,
     /// How disks are reached.
     pub disk: Choice<DeviceBus>,

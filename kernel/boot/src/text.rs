@@ -7,7 +7,7 @@ use arrayvec::ArrayString;
 
 use crate::{PAGE_SIZE, PhysMemory, bytes::as_usize};
 
-/// At most `N` bytes of printable ASCII (blanks included), made from bytes nobody vouches for.
+/// At most `N` bytes of printable ASCII (blanks included), made from untrusted bytes.
 ///
 /// A NUL ends it. Tabs and line ends become blanks, any other byte that is not printable ASCII
 /// becomes `?`.

@@ -6,11 +6,11 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-/// A moment at which a page was unmapped.
+/// The epoch of an unmapping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Epoch(u64);
 
-/// When each of `VCPUS` vCPUs forgot what it remembered.
+/// When each of `VCPUS` vCPUs flushed its TLB last.
 ///
 /// # Examples
 ///
@@ -30,16 +30,16 @@ pub struct Translations<const VCPUS: usize> {
 }
 
 impl<const VCPUS: usize> Translations<VCPUS> {
-    /// None was unmapped yet.
+    /// No page was unmapped yet.
     #[must_use]
     pub const fn new() -> Self {
         Self { now: AtomicU64::new(0), flushed: [const { AtomicU64::new(0) }; VCPUS] }
     }
 
-    /// To be called by `vcpu` when it has unmapped a page, and has forgotten it itself.
+    /// Call this on `vcpu` after it has unmapped a page, and flushed it from its own TLB.
     pub fn unmapped(&self, vcpu: u32) -> Epoch {
         let before = self.now.fetch_add(1, Ordering::SeqCst);
-        // It knows of all that others unmapped before only if it did so before this one.
+        // It has flushed what others unmapped before only if it had done so before this.
         if let Some(flushed) = self.flushed.get(vcpu as usize) {
             let _ = flushed.compare_exchange(
                 before,
@@ -51,8 +51,8 @@ impl<const VCPUS: usize> Translations<VCPUS> {
         Epoch(before.saturating_add(1))
     }
 
-    /// Whether `vcpu`, which calls, has to forget everything before it relies on what was unmapped at
-    /// `epoch`. It counts as done from then on.
+    /// Whether the calling vCPU `vcpu` has to flush its TLB before it relies on the unmapping of `epoch`. The
+    /// flush counts as done from then on.
     pub fn must_flush(&self, vcpu: u32, epoch: Epoch) -> bool {
         let Some(flushed) = self.flushed.get(vcpu as usize) else { return true };
         if flushed.load(Ordering::SeqCst) >= epoch.0 {

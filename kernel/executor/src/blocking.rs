@@ -13,23 +13,23 @@ use core::task::{Context, Poll, Waker};
 use prism_boot::translations::{Epoch, Translations};
 use spin::Mutex;
 
-/// Code on a stack of its own.
+/// A body: code that runs on a stack of its own.
 pub trait Body: Unpin + Sized {
     /// What it returns.
     type Output;
 
-    /// Has it go on until it waits, with a `waker` for that; returns what it returned, if it has ended.
+    /// Resumes it until it waits or ends. `waker` is for its wait. Returns its result if it has ended.
     fn resume(&mut self, waker: Waker) -> Option<Self::Output>;
 
-    /// Whether it has ever gone on: there is something on its stack.
+    /// Whether it has started: then there is something on its stack.
     fn has_started(&self) -> bool;
 
-    /// Has the rest of one that nobody waits for run in a task of its own. If there is no room for that,
-    /// `rest` is dropped.
+    /// Spawns a task that runs `rest` to its end, as its future was dropped. Drops `rest` if there is no
+    /// memory for a task.
     fn detach(rest: Run<Self>);
 }
 
-/// A body on its way.
+/// The future of a body.
 #[derive(Debug)]
 pub struct Run<B: Body> {
     body: Option<B>,
@@ -69,8 +69,8 @@ impl<B: Body> Drop for Run<B> {
     }
 }
 
-/// Waits for `future` in a body: has the body `leave` its stack until it is resumed, which returns the waker
-/// that it is resumed with. `waker` is the one that it was resumed with last.
+/// Waits for `future` in a body: calls `leave` to suspend the body, which returns after it is resumed.
+/// `waker` holds the waker of the last resumption.
 pub fn wait<F: Future>(future: F, waker: &RefCell<Waker>, mut leave: impl FnMut() -> Waker) -> F::Output {
     let mut future = pin!(future);
     loop {
@@ -86,28 +86,28 @@ pub fn wait<F: Future>(future: F, waker: &RefCell<Waker>, mut leave: impl FnMut(
 
 /// Memory for stacks.
 pub trait Pages {
-    /// Takes memory for a stack, and for a page below it: its address.
+    /// Allocates memory for a stack and its guard page, and returns its address.
     fn take(&self) -> Option<u64>;
 
-    /// Gives memory back that was just taken.
+    /// Frees memory that was just allocated.
     fn give_back(&self, start: u64);
 
-    /// Unmaps the page below the stack for the vCPU that calls; says whether it could.
+    /// Unmaps the guard page on the calling vCPU. Returns whether that worked.
     fn guard(&self, start: u64) -> bool;
 
-    /// Has the vCPU that calls forget which pages were mapped.
+    /// Flushes the TLB of the calling vCPU.
     fn forget(&self);
 }
 
-/// Stacks that are not in use, and which of `VCPUS` vCPUs may take their guard pages for mapped: vCPUs share
-/// stacks. They are never given back, as below each lies a page that is not mapped any more.
+/// Free stacks, and which of `VCPUS` vCPUs may still have translations of their guard pages, as vCPUs share
+/// stacks. Stacks are never freed, as their guard pages stay unmapped.
 #[derive(Debug)]
 pub struct Stacks<const VCPUS: usize> {
     free: Mutex<Vec<Stack>>,
     guards: Translations<VCPUS>,
 }
 
-/// A stack with a page below it that is not mapped.
+/// A stack with a guard page below it.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Stack {
     start: u64,
@@ -129,13 +129,13 @@ impl<const VCPUS: usize> Default for Stacks<VCPUS> {
 }
 
 impl<const VCPUS: usize> Stacks<VCPUS> {
-    /// There are none yet.
+    /// No stacks yet.
     pub const fn new() -> Self {
         Self { free: Mutex::new(Vec::new()), guards: Translations::new() }
     }
 
-    /// A stack for code on `vcpu`, which calls: the one that was used last, or else a new one of memory from
-    /// `pages`. `None` if there is no memory, or no guard.
+    /// A stack for the calling vCPU `vcpu`: the one used last, or a new one out of `pages`. `None` if there
+    /// is no memory or no guard page.
     pub fn take(&self, vcpu: u32, pages: &impl Pages) -> Option<Stack> {
         let free = self.free.lock().pop();
         if let Some(stack) = free {
@@ -153,7 +153,7 @@ impl<const VCPUS: usize> Stacks<VCPUS> {
         Some(Stack { start, guarded: self.guards.unmapped(vcpu) })
     }
 
-    /// Keeps a stack that nothing runs on any more.
+    /// Returns a stack that is no longer used.
     pub fn keep(&self, stack: Stack) {
         self.free.lock().push(stack);
     }

@@ -5,19 +5,19 @@ use core::marker::PhantomData;
 
 use spin::Mutex;
 
-/// Something that there is once, to be made by who claims it. Whoever claimed it in vain may do so again, and
-/// gets what was made for him.
+/// Something that exists once, and is made by whoever claims it. A claim may be dropped and made again on the
+/// same vCPU; what was made meanwhile is kept.
 #[derive(Debug)]
 pub struct Only<T>(Mutex<State<T>>);
 
-/// What has become of it.
+/// Its state.
 #[derive(Debug)]
 enum State<T> {
     /// It was not made.
     Free,
-    /// Somebody waits for it.
+    /// It is claimed.
     Claimed,
-    /// It was made on this vCPU, and nobody has it.
+    /// It was made on this vCPU, and is not handed out.
     Kept(u32, T),
     /// It was handed out.
     HandedOut,
@@ -37,8 +37,7 @@ impl<T> Only<T> {
 }
 
 impl<T: Copy> Only<T> {
-    /// The right to it for who runs on `vcpu`, which calls. `None` if somebody has it or waits for it, or if
-    /// it was made on another vCPU.
+    /// Claims it for a caller on `vcpu`. `None` if it is claimed or handed out, or was made on another vCPU.
     pub fn claim(&self, vcpu: u32) -> Option<Claim<'_, T>> {
         let mut now = self.0.lock();
         let made = match *now {
@@ -51,7 +50,7 @@ impl<T: Copy> Only<T> {
     }
 }
 
-/// The right to something, on one vCPU. If it is dropped, somebody else may ask.
+/// A claim, on one vCPU. Dropping it lets another caller try.
 #[derive(Debug)]
 pub struct Claim<'a, T: Copy> {
     of: &'a Only<T>,
@@ -67,12 +66,12 @@ impl<T: Copy> Claim<'_, T> {
         self.made
     }
 
-    /// Keeps what was made for who asks next, and returns it.
+    /// Keeps what was made for the next claim, and returns it.
     pub fn keep(&mut self, made: T) -> T {
         *self.made.insert(made)
     }
 
-    /// It is handed out.
+    /// Hands it out.
     pub fn hand_out(self) {
         *self.of.0.lock() = State::HandedOut;
     }

@@ -8,15 +8,15 @@ use core::task::{Poll, Waker};
 
 use spin::Mutex;
 
-/// So many irqs, 64 at most.
+/// A table of `COUNT` IRQs, 64 at most.
 #[derive(Debug)]
 pub struct IrqTable<const COUNT: usize> {
-    /// Those that are looked at, a bit each.
+    /// The open IRQs, a bit each.
     open: AtomicU64,
     irqs: [IrqSlot; COUNT],
 }
 
-/// Where the interrupts of a line are counted.
+/// Counts the interrupts of one IRQ.
 #[derive(Debug)]
 pub struct IrqSlot {
     count: AtomicU32,
@@ -39,8 +39,8 @@ impl<const COUNT: usize> IrqTable<COUNT> {
         Self { open: AtomicU64::new(0), irqs: [const { IrqSlot::new() }; COUNT] }
     }
 
-    /// Has a line looked at from now on; says whether it was not before. What it raised before is still
-    /// taken. There is none of a number that is too large.
+    /// Opens an IRQ, and returns whether it was closed. An interrupt from before is still taken. A number
+    /// that is too large opens nothing.
     pub fn open(&self, number: u8) -> bool {
         if usize::from(number) >= COUNT {
             return false;
@@ -49,25 +49,25 @@ impl<const COUNT: usize> IrqTable<COUNT> {
         self.open.fetch_or(bit, Ordering::Relaxed) & bit == 0
     }
 
-    /// A line; `None` if there is none of this number.
+    /// The IRQ of this number, if it exists.
     pub fn get(&self, number: usize) -> Option<&IrqSlot> {
         self.irqs.get(number)
     }
 
-    /// Counts an interrupt of each open line that has raised one, as `take` says and forgets, and wakes the
-    /// tasks that wait for it; how many lines that were. Each is given to `end`, with the interrupts it has
-    /// had by now, before anybody is woken. A line that goes on raising them is taken once.
+    /// Takes an interrupt of each open IRQ that has raised one: `take` tells, and clears it. Calls `end` with
+    /// the IRQ's number and count before it wakes the tasks that wait. Returns how many IRQs that were. An
+    /// IRQ that keeps raising interrupts is taken once.
     pub fn take_all(&self, mut take: impl FnMut(u8) -> bool, mut end: impl FnMut(u8, u32)) -> u64 {
         let open = self.open.load(Ordering::Relaxed);
         if open == 0 {
             return 0;
         }
         let mut taken = 0;
-        for (number, line) in (0u8..).zip(&self.irqs) {
+        for (number, irq) in (0u8..).zip(&self.irqs) {
             if open & 1 << number != 0 && take(number) {
                 taken += 1;
-                end(number, line.count());
-                line.wake();
+                end(number, irq.count());
+                irq.wake();
             }
         }
         taken
@@ -79,7 +79,7 @@ impl IrqSlot {
         Self { count: AtomicU32::new(0), wakers: Mutex::new(Vec::new()) }
     }
 
-    /// Counts one more, and says how many there were.
+    /// Counts one more, and returns the count.
     fn count(&self) -> u32 {
         self.count.fetch_add(1, Ordering::AcqRel).wrapping_add(1)
     }
@@ -90,28 +90,28 @@ impl IrqSlot {
     }
 }
 
-/// A line as one of its devices sees it.
+/// An IRQ, as the driver of one of its devices sees it.
 #[derive(Debug)]
 pub struct IrqEvents<'a> {
-    /// None if nothing is ever heard of it.
-    line: Option<&'a IrqSlot>,
+    /// `None` for a device without an IRQ.
+    irq: Option<&'a IrqSlot>,
     /// Interrupts that this device's driver has seen.
     seen: AtomicU32,
 }
 
 impl<'a> IrqEvents<'a> {
-    /// The interrupts of `line` from now on; without one, none ever.
-    pub fn new(line: Option<&'a IrqSlot>) -> Self {
-        let seen = line.map_or(0, |line| line.count.load(Ordering::Acquire));
-        Self { line, seen: AtomicU32::new(seen) }
+    /// The interrupts of `irq` from now on; without one there are none.
+    pub fn new(irq: Option<&'a IrqSlot>) -> Self {
+        let seen = irq.map_or(0, |irq| irq.count.load(Ordering::Acquire));
+        Self { irq, seen: AtomicU32::new(seen) }
     }
 
-    /// Waits for an interrupt that this was not told of. Several that came meanwhile are one.
+    /// Waits for the next interrupt. Interrupts that came since the last wait count as one.
     pub fn next(&self) -> impl Future<Output = ()> + '_ {
         poll_fn(|context| {
-            let Some(line) = self.line else { return Poll::Pending };
-            let mut wakers = line.wakers.lock();
-            let count = line.count.load(Ordering::Acquire);
+            let Some(irq) = self.irq else { return Poll::Pending };
+            let mut wakers = irq.wakers.lock();
+            let count = irq.count.load(Ordering::Acquire);
             if self.seen.swap(count, Ordering::Relaxed) != count {
                 return Poll::Ready(());
             }

@@ -8,7 +8,7 @@ use core::task::{Context, Poll, Waker};
 
 use spin::Mutex;
 
-/// What may be asked for, once.
+/// A request that may be made once.
 #[derive(Debug)]
 pub struct Request<T> {
     state: Mutex<State<T>>,
@@ -18,7 +18,7 @@ pub struct Request<T> {
 struct State<T> {
     asked: Option<T>,
     waiting: Vec<Waiting>,
-    /// Those who have ever waited.
+    /// The tasks that have ever waited.
     count: u64,
 }
 
@@ -35,17 +35,17 @@ impl<T> Default for Request<T> {
 }
 
 impl<T> Request<T> {
-    /// Nothing has been asked for.
+    /// No request yet.
     pub const fn new() -> Self {
         Self { state: Mutex::new(State { asked: None, waiting: Vec::new(), count: 0 }) }
     }
 
-    /// Waits until something is asked for. Who drops this waits no more.
+    /// Waits for the request. Dropping the future ends the wait.
     pub fn wait(&self) -> Wait<'_, T> {
         Wait { request: self, number: None }
     }
 
-    /// Asks for `what`, and wakes all who wait; whether anybody does.
+    /// Requests `what`, and wakes all tasks that wait. Returns whether there were any.
     pub fn ask(&self, what: T) -> bool {
         let mut state = self.state.lock();
         state.asked = Some(what);
@@ -58,7 +58,7 @@ impl<T> Request<T> {
 }
 
 impl<T: Copy> Request<T> {
-    /// What has been asked for, if anything.
+    /// The request, if there was one.
     pub fn asked(&self) -> Option<T> {
         self.state.lock().asked
     }
@@ -69,7 +69,7 @@ impl<T: Copy> Request<T> {
 #[must_use = "waits only while it is awaited"]
 pub struct Wait<'a, T> {
     request: &'a Request<T>,
-    /// Its number among those who wait, once it does.
+    /// Its number among the waits, once it waits.
     number: Option<u64>,
 }
 

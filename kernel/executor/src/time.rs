@@ -11,37 +11,37 @@ use crate::rate::Rate;
 /// A clock.
 #[derive(Clone, Copy)]
 pub enum Source {
-    /// Xen's or KVM's: numbers in shared memory that turn time stamps into nanoseconds. It is the first
-    /// vCPU's.
+    /// Xen's or KVM's paravirtual clock: numbers in shared memory that turn time stamps into nanoseconds.
+    /// This is the boot vCPU's.
     Paravirtual(Clock),
     /// The time-stamp counter of known frequency.
     Timestamp {
-        /// So many thousand ticks in a second.
+        /// Its frequency in kHz.
         khz: u64,
     },
 }
 
-/// What makes a time a date.
+/// A source of the date.
 #[derive(Clone, Copy)]
 pub enum Wall {
-    /// The date at which the paravirtual clock, which must be the one in use, showed zero.
+    /// The date at the zero of the paravirtual clock, which must be the clock in use.
     Paravirtual(WallClock),
-    /// The date at which the time was zero.
+    /// The date at the zero of the time.
     AtStart(Duration),
 }
 
 /// Why there is no date.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NoDate {
-    /// Nobody tells.
+    /// There is no source.
     Untold,
     /// It cannot be read now.
     Unreadable,
 }
 
-/// The time of a machine of so many vCPUs, in nanoseconds since its clock was chosen.
+/// The time of a machine of `VCPUS` vCPUs, in nanoseconds since its clock was chosen.
 ///
-/// Whoever asks says on which `vcpu` that is, and how its time-stamp counter is read.
+/// Callers tell on which `vcpu` they run, and how to read its time-stamp counter.
 pub struct Time<const VCPUS: usize> {
     source: Once<Source>,
     /// The paravirtual clocks of vCPUs from 1 on: what one shows holds on its own vCPU only.
@@ -57,7 +57,7 @@ impl<const VCPUS: usize> Default for Time<VCPUS> {
 }
 
 impl<const VCPUS: usize> Time<VCPUS> {
-    /// Stands at zero.
+    /// A time that stands at zero.
     pub const fn new() -> Self {
         Self {
             source: Once::new(),
@@ -67,13 +67,13 @@ impl<const VCPUS: usize> Time<VCPUS> {
         }
     }
 
-    /// Has the time begin now, by `source`.
+    /// Starts the time now, by `source`.
     pub fn start(&self, source: Source, vcpu: u32, timestamp: impl Fn() -> u64) {
         self.passed.start(self.read(source, vcpu, &timestamp).unwrap_or(0));
         self.source.call_once(|| source);
     }
 
-    /// Whether it has begun.
+    /// Whether it was started.
     pub fn has_begun(&self) -> bool {
         self.source.is_completed()
     }
@@ -85,20 +85,20 @@ impl<const VCPUS: usize> Time<VCPUS> {
         }
     }
 
-    /// Makes the clock of the vCPU that calls one with those of the others, while another vCPU looks at its
-    /// own.
+    /// Synchronizes the clock of the calling vCPU with those of the others, while another vCPU compares it
+    /// with its own.
     pub fn join(&self, vcpu: u32, timestamp: impl Fn() -> u64) {
         if let Some(source) = self.source.get() {
             self.passed.join(vcpu, || self.read(*source, vcpu, &timestamp));
         }
     }
 
-    /// The time. Never goes back, on whatever vCPU it is asked.
+    /// The time. Monotonic across vCPUs.
     pub fn now(&self, vcpu: u32, timestamp: impl Fn() -> u64) -> u64 {
         self.source.get().map_or(0, |source| self.passed.now(vcpu, || self.read(*source, vcpu, &timestamp)))
     }
 
-    /// Tells the date from `wall` on.
+    /// Uses `wall` as the wall clock from now on.
     pub fn choose_wall_clock(&self, wall: Wall) {
         self.wall.call_once(|| wall);
     }
@@ -107,7 +107,7 @@ impl<const VCPUS: usize> Time<VCPUS> {
     ///
     /// # Errors
     ///
-    /// If nobody tells it, or it cannot be read.
+    /// If there is no source, or it cannot be read.
     pub fn date(&self, vcpu: u32, timestamp: impl Fn() -> u64) -> Result<Duration, NoDate> {
         let (Some(wall), Some(source)) = (self.wall.get(), self.source.get()) else {
             return Err(NoDate::Untold);
@@ -121,14 +121,14 @@ impl<const VCPUS: usize> Time<VCPUS> {
         date.ok_or(NoDate::Unreadable)
     }
 
-    /// The paravirtual clock's own reading `from_now` nanoseconds ahead, as hypercalls take it; `None` if
-    /// another clock is in use.
+    /// The system time of the paravirtual clock `from_now` nanoseconds ahead, as hypercalls take it; `None`
+    /// if another clock is in use.
     pub fn reading_in(&self, vcpu: u32, timestamp: impl Fn() -> u64, from_now: u64) -> Option<u64> {
         let Some(Source::Paravirtual(first)) = self.source.get() else { return None };
         self.clock_of(vcpu, *first).nanoseconds(timestamp).map(|now| now.saturating_add(from_now))
     }
 
-    /// A time as the paravirtual clock of this vCPU shows it, which is how hypercalls take it.
+    /// Converts a time to the system time of this vCPU's paravirtual clock, as hypercalls take it.
     pub fn reading_at(&self, vcpu: u32, time: u64) -> u64 {
         self.passed.reading_at(vcpu, time)
     }

@@ -6,7 +6,7 @@ use arrayvec::ArrayVec;
 use crate::PhysRange;
 use crate::firmware::controllers::Signal;
 
-/// Slots that are looked at.
+/// Maximum number of slots.
 pub const MOST_SLOTS: usize = 32;
 
 /// Registers before those of the device's own configuration, of which there are 4 bytes at least.
@@ -16,7 +16,7 @@ const MOST: u64 = 1 << 20;
 /// No I/O APIC has an input of this number.
 const LINES: u32 = 1024;
 
-/// A place where a device may be.
+/// A slot: registers where a device may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot {
     /// Its registers.
