@@ -113,7 +113,7 @@ pub trait Machine: Sync {
     /// number and reports exceptions. Its memory is there.
     fn init_vcpu(&self, vcpu: u32);
 
-    /// Starts another vCPU, which has its [memory](crate::vcpu::Vcpu::place). It calls the kernel's
+    /// Starts another vCPU, which has its [memory](crate::vcpu::Vcpu::new_at). It calls the kernel's
     /// `prism_start_secondary`.
     ///
     /// # Errors
@@ -161,14 +161,14 @@ pub trait Machine: Sync {
     fn flush_translations(&self);
 
     /// Maps the page that Xen shares with the domain. [Auto-translated](Machine::auto_translated) machines
-    /// have it at `place`, the address of a page of the guest's own that is given up for it.
+    /// have it at `address`, a page of the guest's own that is given up for it.
     ///
     /// # Errors
     ///
     /// [`SharedInfoError`].
     fn map_shared_info(
         &self,
-        place: u64,
+        address: u64,
         frames: &mut dyn FrameSource,
     ) -> Result<Shared<shared_info>, SharedInfoError>;
 

@@ -61,19 +61,19 @@ impl DeviceRegisters {
     }
 
     fn read<T: Copy>(&self, offset: usize) -> Option<T> {
-        // SAFETY: mapped and inside, by `at` and `place`, and each value of the types above is valid. What
+        // SAFETY: mapped and inside, by `at` and `pointer`, and each value of the types above is valid. What
         // reads do besides is the device's.
-        self.place(offset).map(|place: *mut T| unsafe { place.read_volatile() })
+        self.pointer(offset).map(|pointer: *mut T| unsafe { pointer.read_volatile() })
     }
 
     fn write<T: Copy>(&self, offset: usize, value: T) {
-        if let Some(place) = self.place::<T>(offset) {
+        if let Some(pointer) = self.pointer::<T>(offset) {
             // SAFETY: as above. What the device then does to memory is for its driver to answer for.
-            unsafe { place.write_volatile(value) };
+            unsafe { pointer.write_volatile(value) };
         }
     }
 
-    fn place<T>(&self, offset: usize) -> Option<*mut T> {
+    fn pointer<T>(&self, offset: usize) -> Option<*mut T> {
         let end = offset.checked_add(size_of::<T>())?;
         let address = self.start as usize + offset.min(self.length);
         let inside = end <= self.length && address.is_multiple_of(size_of::<T>());

@@ -47,18 +47,18 @@ impl Vcpu {
     ///
     /// `address` is that of [`BYTES`](Self::BYTES) bytes of mapped, zeroed memory, page aligned,
     /// that nobody else uses from now on.
-    pub unsafe fn place(number: u32, address: u64) -> Option<&'static Self> {
-        let place = core::ptr::with_exposed_provenance_mut::<Self>(address as usize);
+    pub unsafe fn new_at(number: u32, address: u64) -> Option<&'static Self> {
+        let pointer = core::ptr::with_exposed_provenance_mut::<Self>(address as usize);
         // SAFETY: the memory that the caller gives is large enough.
-        let descriptors = unsafe { &raw mut (*place).descriptors };
+        let descriptors = unsafe { &raw mut (*pointer).descriptors };
         // SAFETY: inside that memory; the stacks are good as zeroes.
         unsafe { descriptors.write(Descriptors::new()) };
         OTHERS
             .get(number as usize)?
-            .compare_exchange(core::ptr::null_mut(), place, Ordering::AcqRel, Ordering::Acquire)
+            .compare_exchange(core::ptr::null_mut(), pointer, Ordering::AcqRel, Ordering::Acquire)
             .ok()?;
         // SAFETY: complete, and never freed.
-        Some(unsafe { &*place })
+        Some(unsafe { &*pointer })
     }
 }
 
@@ -67,7 +67,7 @@ pub(crate) fn of(number: u32) -> Option<&'static Vcpu> {
     if number == 0 {
         return Some(&FIRST);
     }
-    // SAFETY: null, or put there by `place`, complete and for good.
+    // SAFETY: null, or put there by `new_at`, complete and for good.
     unsafe { OTHERS.get(number as usize)?.load(Ordering::Acquire).as_ref() }
 }
 
@@ -78,7 +78,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Vcpu> {
 
 /// What GS of vCPU `number` has to point to.
 pub(crate) fn gs_base(number: u32) -> u64 {
-    NUMBERS.get(number as usize).map_or(0, |place| (&raw const *place).addr() as u64)
+    NUMBERS.get(number as usize).map_or(0, |pointer| (&raw const *pointer).addr() as u64)
 }
 
 /// The number of the vCPU that asks, from 0.

@@ -72,15 +72,15 @@ impl Machine for Hvm {
 
     fn map_shared_info(
         &self,
-        place: u64,
+        address: u64,
         frames: &mut dyn FrameSource,
     ) -> Result<Shared<shared_info>, SharedInfoError> {
         // SAFETY: the caller gives the page up.
-        unsafe { xen::memory::add_shared_info(&Hypervisor, place / PAGE) }
+        unsafe { xen::memory::add_shared_info(&Hypervisor, address / PAGE) }
             .map_err(SharedInfoError::Refused)?;
-        paging::map_page(place, frames)?;
+        paging::map_page(address, frames)?;
         // SAFETY: just placed and mapped there.
-        Ok(unsafe { Shared::at(place) })
+        Ok(unsafe { Shared::at(address) })
     }
 
     fn map_mfn(&self, address: u64, _mfn: u64) -> Result<(), MapError> {

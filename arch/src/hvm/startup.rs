@@ -127,12 +127,12 @@ unsafe extern "C" fn long() -> ! {
 pub unsafe fn prepare(page: u64) {
     let start = &raw const REAL_MODE;
     let length = (&raw const REAL_MODE_END).addr() - start.addr();
-    let place = core::ptr::with_exposed_provenance_mut::<u8>(page as usize);
+    let pointer = core::ptr::with_exposed_provenance_mut::<u8>(page as usize);
     // SAFETY: the code is a few bytes long, the page is the caller's to give.
-    unsafe { place.copy_from_nonoverlapping(start, length) };
+    unsafe { pointer.copy_from_nonoverlapping(start, length) };
 }
 
-/// Makes the next CPU that starts vCPU `number`, which has its [memory](crate::vcpu::Vcpu::place). One at a
+/// Makes the next CPU that starts vCPU `number`, which has its [memory](crate::vcpu::Vcpu::new_at). One at a
 /// time: the next may be named when this one has arrived.
 ///
 /// # Errors

@@ -33,9 +33,9 @@ static SHARED_INFO_PAGE: SharedInfoPage = SharedInfoPage(core::cell::UnsafeCell:
 impl Pv {
     /// Keeps a copy of `start_info`, which lies at `address`.
     pub(crate) fn remember_layout(address: u64) {
-        let place = core::ptr::with_exposed_provenance::<start_info>(address as usize);
+        let pointer = core::ptr::with_exposed_provenance::<start_info>(address as usize);
         // SAFETY: the PV entry hands over the address of a mapped, aligned start_info.
-        LAYOUT.call_once(|| unsafe { place.read() });
+        LAYOUT.call_once(|| unsafe { pointer.read() });
     }
 }
 
@@ -87,7 +87,7 @@ impl Machine for Pv {
 
     fn map_shared_info(
         &self,
-        _place: u64,
+        _address: u64,
         _frames: &mut dyn FrameSource,
     ) -> Result<Shared<shared_info>, SharedInfoError> {
         let machine_address = LAYOUT.get().map_or(0, |layout| layout.shared_info);

@@ -267,9 +267,9 @@ impl Tables<'_> {
     /// Makes a table of `entries`, and has `parent` point to it.
     fn hook(&mut self, parent: EntryAddress, entries: &[u64; 512]) -> Result<Table, MapError> {
         let address = self.frames.alloc_frame(self.mapped).ok_or(MapError::OutOfFrames)?;
-        let place = core::ptr::with_exposed_provenance_mut::<[u64; 512]>(address as usize);
+        let pointer = core::ptr::with_exposed_provenance_mut::<[u64; 512]>(address as usize);
         // SAFETY: the frame is ours from now on, page aligned, and mapped: it is below `mapped`.
-        unsafe { place.write(*entries) };
+        unsafe { pointer.write(*entries) };
         let mfn = pfn_to_mfn(address / PAGE).ok_or(MapError::NotOurs(address))?;
         let own = entry_address(address).ok_or(MapError::NotOurs(address))?;
         self.batch.push(own.machine_address, (mfn * PAGE) | rights(Access::Read, self.no_execute))?;

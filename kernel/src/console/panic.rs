@@ -22,11 +22,11 @@ const LONGEST_BACKTRACE: usize = 32;
 
 /// What an image's panic handler calls.
 pub fn panicked(info: &PanicInfo<'_>) -> ! {
-    let place = info.location();
+    let location = info.location();
     report(
         |out| {
             write!(out, "panic: {}", info.message())?;
-            place.map_or(Ok(()), |place| write!(out, "\n  at {place}"))
+            location.map_or(Ok(()), |location| write!(out, "\n  at {location}"))
         },
         Backtrace::here(),
     )
@@ -137,7 +137,7 @@ impl fmt::Display for Cause<'_> {
             Access::Write => "write to",
             Access::Execute => "jump to",
         };
-        let place = match address {
+        let target = match address {
             _ if image.text.contains(&address) => "the image's code",
             _ if image.rodata.contains(&address) || image.symbols.contains(&address) => {
                 "the image's constants"
@@ -147,6 +147,6 @@ impl fmt::Display for Cause<'_> {
             _ if fault.is_protection() => "memory that does not allow it",
             _ => "an address where nothing is",
         };
-        write!(f, "{access} {address:#x}: {place}")
+        write!(f, "{access} {address:#x}: {target}")
     }
 }

@@ -2,16 +2,16 @@
 //! Devices. Each is driven by a task: devices of the toolstack, found in xenstore at boot and at each
 //! hotplug, and devices of a PC.
 //!
-//! # To add a card, a disk controller, a driver
+//! # To add a NIC, a disk controller, a xenbus driver
 //!
 //! The driver's logic is a module of `prism_drivers`, generic over the traits there; it also decides which
 //! PCI functions it matches. In the kernel it needs:
 //!
 //! - for any device of a PC: a variant of `prism_drivers::supported::Known`, and a counter in
 //!   `prism_boot::capabilities::Devices`, counted by `probe::count`;
-//! - for a card: a variant of `nic::Card` with its arms, and a place in `choose_network` of
+//! - for a NIC: a variant of `nic::Nic` with its arms, and an entry in `choose_network` of
 //!   `prism_boot::services`, where the reason names the cards that are known;
-//! - for a disk controller: a module beside `ahci`, begun by `emulated::find_disks`, and a place in
+//! - for a disk controller: a module beside `ahci`, called by `emulated::find_disks`, and an entry in
 //!   `choose_disk`, also with the reason;
 //! - for a driver of the toolstack's devices: a [`XenbusDriver`](xenbus::XenbusDriver), for which
 //!   [`run_driver`] is spawned.

@@ -64,14 +64,14 @@ impl fmt::Display for Nic {
 pub(crate) fn spawn_all(bus: DeviceBus) {
     let on_pci = pci::functions(&CpuPorts).filter_map(Nic::of);
     let all = on_pci.chain(virtio::nics_in_memory().map(Nic::Virtio));
-    for card in all.filter(|card| card.is_for(bus)) {
-        let place = card.to_string();
+    for nic in all.filter(|nic| nic.is_for(bus)) {
+        let address = nic.to_string();
         let Some(interface) = interfaces::add_nic() else {
-            info!("NIC at {place} not used: too many interfaces");
+            info!("NIC at {address} not used: too many interfaces");
             continue;
         };
-        if start(card, interface).is_err() {
-            warn!("NIC at {place} not used: out of memory");
+        if start(nic, interface).is_err() {
+            warn!("NIC at {address} not used: out of memory");
         }
     }
 }
@@ -79,20 +79,20 @@ pub(crate) fn spawn_all(bus: DeviceBus) {
 /// Spawns the task of a NIC. Not inlined, as the task is large: the caller, an application that waits for its
 /// network, would keep that much stack.
 #[inline(never)]
-fn start(card: Nic, interface: Arc<Interface>) -> Result<(), executor::SpawnError> {
-    executor::spawn(drive(card, interface))
+fn start(nic: Nic, interface: Arc<Interface>) -> Result<(), executor::SpawnError> {
+    executor::spawn(drive(nic, interface))
 }
 
 /// Drives a NIC until it fails.
-async fn drive(card: Nic, interface: Arc<Interface>) {
-    let ended = match &card {
+async fn drive(nic: Nic, interface: Arc<Interface>) {
+    let ended = match &nic {
         Nic::Virtio(device) => virtio::network::drive(device, &interface).await,
         Nic::E1000(function) => drive_e1000(function, &interface).await,
         Nic::Rtl8139(function) => drive_rtl8139(function, &interface).await,
     };
     match ended {
-        Ended::NotDriven(reason) => warn!("NIC at {card} not used: {reason}"),
-        Ended::Failed(error) => warn!("NIC at {card} disabled: {error}"),
+        Ended::NotDriven(reason) => warn!("NIC at {nic} not used: {reason}"),
+        Ended::Failed(error) => warn!("NIC at {nic} disabled: {error}"),
     }
 }
 
@@ -143,9 +143,9 @@ async fn serve<C: Wire + 'static>(
     let Some(line) = line else { return Ended::not_driven("firmware gave it no interrupt line") };
     let Some(memory) = Pages::new(memory) else { return Ended::not_driven(Error::NoMemory) };
     match open(memory, &line).await {
-        Ok((card, properties)) => {
+        Ok((nic, properties)) => {
             info!("NIC at {}: {name}", function.place);
-            Ended::Failed(net::serve(interface, card, properties, &line).await)
+            Ended::Failed(net::serve(interface, nic, properties, &line).await)
         }
         Err(error) => Ended::not_driven(error),
     }

@@ -83,9 +83,9 @@ pub(crate) fn alloc_zeroed_frame() -> Option<u64> {
 pub(crate) fn alloc_zeroed(bytes: u64) -> Option<u64> {
     let count = bytes.div_ceil(PAGE_SIZE);
     let start = FRAMES.lock().as_mut()?.allocate_spare(count, 1)?.address();
-    let place = core::ptr::with_exposed_provenance_mut::<u8>(start as usize);
+    let pointer = core::ptr::with_exposed_provenance_mut::<u8>(start as usize);
     // SAFETY: the frames are ours, and mapped at their own address.
-    unsafe { place.write_bytes(0, (count * PAGE_SIZE) as usize) };
+    unsafe { pointer.write_bytes(0, (count * PAGE_SIZE) as usize) };
     Some(start)
 }
 
@@ -255,8 +255,8 @@ unsafe impl Source for Growth {
                 start.map(|start| (start, count * PAGE_SIZE))
             })
             .ok_or(())?;
-        let place = core::ptr::with_exposed_provenance_mut::<u8>(start.address() as usize);
+        let pointer = core::ptr::with_exposed_provenance_mut::<u8>(start.address() as usize);
         // SAFETY: the frames are ours, mapped for reading and writing, and never given back.
-        unsafe { talc.claim(place, bytes as usize) }.map(drop).ok_or(())
+        unsafe { talc.claim(pointer, bytes as usize) }.map(drop).ok_or(())
     }
 }

@@ -11,7 +11,7 @@ use prism_arch::{cpu, vcpu};
 use xen::sched;
 
 /// The vCPU that is in a critical section, counted from 1; 0 if none is.
-static INSIDE: AtomicU32 = AtomicU32::new(0);
+static OWNER: AtomicU32 = AtomicU32::new(0);
 
 /// Spins before the vCPU yields to Xen. Sections take a few instructions, but the vCPU that holds one may be
 /// preempted.
@@ -21,17 +21,17 @@ struct OneVcpu;
 
 critical_section::set_impl!(OneVcpu);
 
-// SAFETY: between `acquire` and the `release` that belongs to it `INSIDE` holds this vCPU's number, which
+// SAFETY: between `acquire` and the `release` that belongs to it `OWNER` holds this vCPU's number, which
 // keeps the others waiting; the vCPU itself is not interrupted.
 unsafe impl critical_section::Impl for OneVcpu {
     /// Returns whether the vCPU was in a section before.
     unsafe fn acquire() -> bool {
         let own = vcpu::number() + 1;
-        if INSIDE.load(Ordering::Relaxed) == own {
+        if OWNER.load(Ordering::Relaxed) == own {
             return true;
         }
         let mut spins = 0;
-        while INSIDE.compare_exchange_weak(0, own, Ordering::Acquire, Ordering::Relaxed).is_err() {
+        while OWNER.compare_exchange_weak(0, own, Ordering::Acquire, Ordering::Relaxed).is_err() {
             spins += 1;
             if spins % SPINS == 0 {
                 // Where there is no Xen this does nothing.
@@ -44,7 +44,7 @@ unsafe impl critical_section::Impl for OneVcpu {
 
     unsafe fn release(was_inside: bool) {
         if !was_inside {
-            INSIDE.store(0, Ordering::Release);
+            OWNER.store(0, Ordering::Release);
         }
     }
 }

@@ -177,7 +177,7 @@ fn start(config: SmpConfig, acpi: &Acpi, starter: &mut Starter, number: u32) -> 
 fn add_memory(machine: &dyn Machine, number: u32) -> Result<(), Unused> {
     let memory = memory::alloc_zeroed(Vcpu::BYTES).ok_or(StartError::NoMemory)?;
     // SAFETY: just taken, mapped at its own address, zeroed.
-    let own = unsafe { Vcpu::place(number, memory) }.ok_or(StartError::NoMemory)?;
+    let own = unsafe { Vcpu::new_at(number, memory) }.ok_or(StartError::NoMemory)?;
     // Before its first run: no TLB entry of it has to be flushed.
     for (guard, _) in own.stacks.guards() {
         machine.unmap_page(guard.start, &mut Frames).map_err(|_| StartError::NoMemory)?;

@@ -10,7 +10,7 @@ const EXTENDED_DATA: u64 = 0x40e;
 
 /// The addresses at which such a pointer may lie: the multiples of 16 in the first KiB of the extended data
 /// area, if there is one, and then in `others`.
-pub(crate) fn places(memory: &impl PhysMemory, others: &[Range<u64>]) -> impl Iterator<Item = u64> {
+pub(crate) fn candidates(memory: &impl PhysMemory, others: &[Range<u64>]) -> impl Iterator<Item = u64> {
     let mut segment = [0; 2];
     let start = match memory.read(EXTENDED_DATA, &mut segment) {
         true => u64::from(u16::from_le_bytes(segment)) << 4,

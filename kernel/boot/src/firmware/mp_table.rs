@@ -50,7 +50,7 @@ pub fn read(memory: &impl PhysMemory, notes: &mut Notes) -> Controllers {
 
 /// Address of the table, if there is a pointer to one.
 fn find(memory: &impl PhysMemory) -> Option<u64> {
-    bios::places(memory, &PLACES)
+    bios::candidates(memory, &PLACES)
         .filter_map(|address| {
             let pointer = Record::<16>::read(memory, address)?;
             let good = pointer.bytes(0, 4) == POINTER && checksum(memory, address, POINTER_LENGTH) == Some(0);

@@ -30,7 +30,7 @@ pub(super) struct Root {
 /// The root at `rsdp`, or where a BIOS leaves it if nobody has said where it is.
 pub(super) fn find(memory: &impl PhysMemory, rsdp: Option<u64>, notes: &mut Notes) -> Option<Root> {
     let Some(address) = rsdp else {
-        return bios::places(memory, &[PLACE]).find_map(|address| at(memory, address));
+        return bios::candidates(memory, &[PLACE]).find_map(|address| at(memory, address));
     };
     let root = at(memory, address);
     if root.is_none() {
