@@ -12,13 +12,11 @@ extern crate alloc;
 pub mod backoff;
 pub mod block;
 pub mod console;
-pub mod e1000;
 pub mod hal;
 pub mod irq;
 pub mod net;
 pub mod pci;
 pub mod power;
-pub mod rtl8139;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 pub mod supported;

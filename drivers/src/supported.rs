@@ -2,9 +2,9 @@
 //! Which functions of PCI there are drivers for.
 
 use crate::block::ahci;
+use crate::net::{e1000, rtl8139};
 use crate::pci::Function;
 use crate::virtio::Kind;
-use crate::{e1000, rtl8139};
 
 /// What a function is, as far as it matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

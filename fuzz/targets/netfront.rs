@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 
 use arbitrary::Arbitrary;
-use prism_drivers::net::packet::LONGEST;
-use prism_drivers::net::{Link, Offer, Pages};
+use prism_drivers::net::MAX_FRAME;
+use prism_drivers::net::netfront::{BackendFeatures, QueuePair, RingPages};
 use prism_drivers::sim::{Clock, SimPlatform};
 use prism_fuzz::fuzz_target;
 use xen::DomainId;
@@ -11,10 +11,10 @@ use xen::grant::Reference;
 use xen_sys::io::netif::*;
 
 const BACKEND: DomainId = DomainId(3);
-const PAGES: Pages = Pages { receive: 32, transmit: 16 };
+const PAGES: RingPages = RingPages { receive: 32, transmit: 16 };
 const MTU: usize = 1500;
 /// The longest payload that the stack makes for that.
-const MOST: u16 = 8 * 1460;
+const MAX: u16 = 8 * 1460;
 
 #[derive(Arbitrary, Debug)]
 enum Step {
@@ -45,53 +45,53 @@ enum Step {
 }
 
 fuzz_target!(|input: (bool, bool, bool, Vec<Step>)| {
-    let (fills_ipv4, fills_ipv6, segments, steps) = input;
+    let (checksum_ipv4, checksum_ipv6, segments, steps) = input;
     let platform = SimPlatform::new(Clock::Patient);
-    let offer = Offer {
-        copies: true,
-        scatters: true,
-        fills_ipv4,
-        fills_ipv6,
-        segments_ipv4: segments,
-        segments_ipv6: segments,
-        filters_groups: true,
-        splits_channels: false,
+    let features = BackendFeatures {
+        rx_copy: true,
+        scatter_gather: true,
+        checksum_ipv4,
+        checksum_ipv6,
+        gso_ipv4: segments,
+        gso_ipv6: segments,
+        multicast_control: true,
+        split_channels: false,
         queues: 1,
     };
-    let mut link = Link::new(&platform, BACKEND, offer, PAGES, MTU).expect("there is memory");
+    let mut pair = QueuePair::new(&platform, BACKEND, features, PAGES, MTU).expect("there is memory");
     let peer = platform.peer(BACKEND);
-    let mut backend = Backend::new(&peer, link.references().map(|reference| reference.expect("a ring")));
-    let mut buffer = vec![0; LONGEST];
+    let mut backend = Backend::new(&peer, pair.references().map(|reference| reference.expect("a ring")));
+    let mut buffer = vec![0; MAX_FRAME];
     let mut broken = false;
     let mut sequences = [0_u32; 4];
     for step in steps.iter().take(200) {
         match step {
-            Step::Receive => match link.receive(&mut buffer) {
-                Ok(Some(length)) => assert!(!broken && (length == 0 || (14..=LONGEST).contains(&length))),
+            Step::Receive => match pair.receive(&mut buffer) {
+                Ok(Some(length)) => assert!(!broken && (length == 0 || (14..=MAX_FRAME).contains(&length))),
                 Ok(None) => assert!(!broken),
                 Err(_) => broken = true,
             },
             Step::Send { length, fill } => {
                 let mut frame = vec![*fill; usize::from(*length).max(14)];
-                if let Ok(true) = link.can_send(frame.len()) {
-                    link.send(&mut frame);
+                if let Ok(true) = pair.can_send(frame.len()) {
+                    pair.send(&mut frame);
                 }
             }
             Step::Segment { flow, gap, flags, length } => {
                 let sequence = &mut sequences[usize::from(flow % 4)];
                 *sequence = sequence.wrapping_add(u32::from(*gap));
-                let mut frame = segment(flow % 4, *sequence, *flags, (*length).min(MOST));
-                *sequence = sequence.wrapping_add(u32::from((*length).min(MOST)));
-                if let Ok(true) = link.can_send(frame.len()) {
-                    link.send(&mut frame);
+                let mut frame = segment(flow % 4, *sequence, *flags, (*length).min(MAX));
+                *sequence = sequence.wrapping_add(u32::from((*length).min(MAX)));
+                if let Ok(true) = pair.can_send(frame.len()) {
+                    pair.send(&mut frame);
                 }
             }
             Step::Publish => {
-                let _ = link.publish();
+                let _ = pair.publish();
             }
-            Step::Join(group) => link.join(*group),
-            Step::Listen => drop(link.listen()),
-            Step::Look => drop(link.look()),
+            Step::Join(group) => pair.join(*group),
+            Step::Listen => drop(pair.listen()),
+            Step::Look => drop(pair.poll_deferred()),
             step => backend.play(&peer, step),
         }
     }

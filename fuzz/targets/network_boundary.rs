@@ -10,7 +10,9 @@ use std::time::Duration;
 use arbitrary::Arbitrary;
 use embassy_net_driver::{Driver, RxToken, TxToken};
 use prism_drivers::hal::Interrupt;
-use prism_drivers::net::{Error, Guard, Interface, Port, Properties, Wire, fill, is_right, serve};
+use prism_drivers::net::{
+    Error, Interface, NetDevice, Port, Properties, StackShim, fill_checksum, serve, verify_checksum,
+};
 use prism_fuzz::fuzz_target;
 
 const SECOND: u64 = 1_000_000_000;
@@ -73,7 +75,7 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
     let mut driver = Box::pin(serve(&interface, Cable(Arc::clone(&network)), PROPERTIES, &Line));
     drive(&mut driver);
     let now = Arc::clone(&clock);
-    let guard = Guard::new([7; 16], move || now.load(Ordering::Relaxed));
+    let guard = StackShim::new([7; 16], move || now.load(Ordering::Relaxed));
     let mut port = Port::new(Arc::clone(&interface), PROPERTIES, guard);
     interface.autoconfigure_ipv6(7);
     if has_prefixes {
@@ -123,8 +125,8 @@ fn send(port: &mut Port<'_>, network: &Mutex<Network>, frame: &[u8]) {
     for mut sent in network.lock().unwrap().outbox.drain(..) {
         assert!(sent.len() <= frame.len().max(14 + MTU));
         assert!(!was_right || sums_are_right(&sent));
-        fill(&mut sent);
-        assert!(is_right(&sent));
+        fill_checksum(&mut sent);
+        assert!(verify_checksum(&sent));
     }
 }
 
@@ -293,7 +295,7 @@ struct Network {
 /// The interface's end of a cable.
 struct Cable(Arc<Mutex<Network>>);
 
-impl Wire for Cable {
+impl NetDevice for Cable {
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         let Some(frame) = self.0.lock().unwrap().inbox.pop_front() else { return Ok(None) };
         buffer[..frame.len()].copy_from_slice(&frame);
@@ -314,7 +316,7 @@ impl Wire for Cable {
 
     fn publish(&mut self, _now: u64) {}
 
-    fn has_news(&mut self, _is_full: bool) -> Result<bool, Error> {
+    fn needs_poll(&mut self, _is_full: bool) -> Result<bool, Error> {
         Ok(false)
     }
 

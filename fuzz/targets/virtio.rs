@@ -7,11 +7,11 @@ use std::task::{Context, Waker};
 use arbitrary::Arbitrary;
 use prism_drivers::block::{Buffer, Disk as _, Queue, Request, Served, Submission};
 use prism_drivers::console::output::Sink;
-use prism_drivers::net::Wire;
-use prism_drivers::net::packet::LONGEST;
+use prism_drivers::net::MAX_FRAME;
+use prism_drivers::net::NetDevice;
 use prism_drivers::virtio::console::{Port, VirtioConsole};
 use prism_drivers::virtio::disk::Disk;
-use prism_drivers::virtio::network::{self, Card};
+use prism_drivers::virtio::network::{self, Nic};
 use prism_drivers::virtio::sim::{Chain, Config, SimDevice, SimMemory};
 use prism_drivers::virtio::{Registers, queue};
 use prism_fuzz::fuzz_target;
@@ -37,7 +37,7 @@ struct Machine {
 #[derive(Arbitrary, Clone, Copy, Debug)]
 enum Kind {
     Disk,
-    Card,
+    Nic,
     Console,
 }
 
@@ -52,7 +52,7 @@ enum Step {
     /// It does with the last thing that it took what it should.
     Answer { queue: bool, byte: u8 },
     /// It claims to have used this.
-    Lie { queue: bool, id: u32, written: u32 },
+    ProtocolViolation { queue: bool, id: u32, written: u32 },
     /// It claims to have used one of the first few.
     Guess { queue: bool, id: u8, written: u16 },
     /// It claims to have used so many more.
@@ -80,7 +80,7 @@ fuzz_target!(|input: (Machine, Vec<Step>)| {
     let registers = if on_pci { device.on_pci() } else { device.in_memory() };
     match machine.kind {
         Kind::Disk => drive_disk(&device, registers, &steps),
-        Kind::Card => drive_card(&device, registers, &steps),
+        Kind::Nic => drive_card(&device, registers, &steps),
         Kind::Console => drive_console(&device, registers, &steps),
     }
 });
@@ -121,7 +121,7 @@ impl Other<'_> {
                 self.device.write_last(&chain, byte & 3);
                 self.device.give(queue.into(), chain.head.into(), (written + 1).min(room));
             }
-            Step::Lie { queue, id, written } => self.device.give(queue.into(), id, written),
+            Step::ProtocolViolation { queue, id, written } => self.device.give(queue.into(), id, written),
             Step::Guess { queue, id, written } => {
                 self.device.give(queue.into(), id.into(), written.into());
             }
@@ -187,7 +187,7 @@ fn copy(step: &Step) -> Step {
         Step::Run => Step::Run,
         Step::Take { .. } => Step::Take { queue: false },
         Step::Answer { byte, .. } => Step::Answer { queue: false, byte },
-        Step::Lie { id, written, .. } => Step::Lie { queue: false, id, written },
+        Step::ProtocolViolation { id, written, .. } => Step::ProtocolViolation { queue: false, id, written },
         Step::Guess { id, written, .. } => Step::Guess { queue: false, id, written },
         Step::Show { more, .. } => Step::Show { queue: false, more },
         Step::Want { wanted, .. } => Step::Want { queue: false, wanted },
@@ -207,28 +207,28 @@ fn request(device: &SimDevice, operation: u8, sector: u8, length: u16) -> Reques
     }
 }
 
-/// Frames have possible lengths, and a card that broke the protocol is not believed again.
+/// Frames have possible lengths, and a NIC that broke the protocol is not believed again.
 fn drive_card(device: &SimDevice, registers: Registers, steps: &[Step]) {
     let buffers = Some(device.memory(network::MEMORY));
-    let Ok((mut card, properties)) = Card::open(registers, queues(device), buffers, &mut moments()) else {
+    let Ok((mut nic, properties)) = Nic::open(registers, queues(device), buffers, &mut moments()) else {
         return;
     };
     assert!(properties.mac[0] & 1 == 0 && properties.mac != [0; 6]);
     let mut other = Other { device, taken: [None, None] };
-    let mut buffer = vec![0; LONGEST];
+    let mut buffer = vec![0; MAX_FRAME];
     let mut is_broken = false;
     for step in steps {
         match *step {
             Step::Submit { length, .. } => {
                 let mut frame = vec![1; usize::from(length).max(14)];
-                if let Ok(true) = card.can_send(frame.len()) {
-                    card.send(&mut frame);
+                if let Ok(true) = nic.can_send(frame.len()) {
+                    nic.send(&mut frame);
                 }
-                card.publish(0);
+                nic.publish(0);
             }
             Step::Run => {
-                let _ = card.has_news(true);
-                match card.receive(&mut buffer) {
+                let _ = nic.needs_poll(true);
+                match nic.receive(&mut buffer) {
                     Ok(None) => assert!(!is_broken),
                     Ok(Some(length)) => assert!(!is_broken && (length == 0 || (14..=1514).contains(&length))),
                     Err(_) => is_broken = true,

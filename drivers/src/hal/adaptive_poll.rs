@@ -5,7 +5,7 @@ use core::time::Duration;
 
 /// Looking costs time of the vCPU, and saves an event, a sleep and a wake-up if the answer comes
 /// soon. After a wait that was in vain, the next 1, 3, 7 and so on are spared.
-pub(crate) struct Patience {
+pub(crate) struct AdaptivePoll {
     /// Nanoseconds that a wait lasts at most.
     limit: u64,
     /// Waits to be spared now.
@@ -17,20 +17,20 @@ pub(crate) struct Patience {
 /// Waits that are spared at most.
 const MOST_SPARED: u32 = 63;
 
-impl Patience {
+impl AdaptivePoll {
     pub(crate) fn new(limit: Duration) -> Self {
         Self { limit: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX), spare: 0, next: 1 }
     }
 
     /// Whether to wait this time.
-    pub(crate) fn begin(&mut self) -> bool {
+    pub(crate) fn should_poll(&mut self) -> bool {
         let spared = self.spare > 0;
         self.spare = self.spare.saturating_sub(1);
         self.limit > 0 && !spared
     }
 
     /// Whether to go on, after so many nanoseconds.
-    pub(crate) fn lasts(&self, waited: u64) -> bool {
+    pub(crate) fn is_within_limit(&self, waited: u64) -> bool {
         waited < self.limit
     }
 
@@ -51,17 +51,17 @@ mod tests {
 
     #[test]
     fn without_a_limit_there_is_no_wait() {
-        assert!(!Patience::new(Duration::ZERO).begin());
+        assert!(!AdaptivePoll::new(Duration::ZERO).should_poll());
     }
 
     #[test]
     fn waits_in_vain_become_rare() {
-        let mut patience = Patience::new(Duration::from_micros(50));
+        let mut poll = AdaptivePoll::new(Duration::from_micros(50));
         let mut waited = 0;
         for _ in 0..200 {
-            if patience.begin() {
+            if poll.should_poll() {
                 waited += 1;
-                patience.end(false);
+                poll.end(false);
             }
         }
         assert!(waited < 12, "{waited}");
@@ -69,12 +69,12 @@ mod tests {
 
     #[test]
     fn a_wait_that_was_worth_it_is_repeated_at_once() {
-        let mut patience = Patience::new(Duration::from_micros(50));
-        patience.end(false);
-        assert!(!patience.begin());
-        assert!(patience.begin());
-        patience.end(true);
-        assert!(patience.begin());
-        assert!(patience.lasts(49_999) && !patience.lasts(50_000));
+        let mut poll = AdaptivePoll::new(Duration::from_micros(50));
+        poll.end(false);
+        assert!(!poll.should_poll());
+        assert!(poll.should_poll());
+        poll.end(true);
+        assert!(poll.should_poll());
+        assert!(poll.is_within_limit(49_999) && !poll.is_within_limit(50_000));
     }
 }

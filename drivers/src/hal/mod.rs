@@ -19,7 +19,7 @@ mod platform;
 mod ports;
 mod registers;
 
-pub(crate) use adaptive_poll::Patience;
+pub(crate) use adaptive_poll::AdaptivePoll;
 pub(crate) use alarm::Alarm;
 pub use dma::{DeviceMemory, RingMemory};
 pub use interrupt::{Interrupt, until};

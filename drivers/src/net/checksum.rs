@@ -6,22 +6,21 @@
 //! `xen/include/public/io/netif.h`). Sums are those of RFC 1071, pseudo headers those of RFC 9293
 //! section 3.1 and RFC 8200 section 8.1.
 
-/// Bytes of an Ethernet header.
-pub const ETHERNET_HEADER: usize = 14;
+use super::frame::ETHERNET_HEADER;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
 
 /// Fills the checksum of TCP or UDP in `frame` in, if that holds one.
-pub fn fill(frame: &mut [u8]) {
+pub fn fill_checksum(frame: &mut [u8]) {
     if let Some(transport) = Transport::find(frame) {
-        transport.fill(frame);
+        transport.fill_checksum(frame);
     }
 }
 
 /// Whether the checksum of TCP or UDP in `frame` is right, if that holds one.
-pub fn is_right(frame: &[u8]) -> bool {
-    Transport::find(frame).is_none_or(|transport| transport.is_right(frame))
+pub fn verify_checksum(frame: &[u8]) -> bool {
+    Transport::find(frame).is_none_or(|transport| transport.verify_checksum(frame))
 }
 
 /// A TCP segment or UDP datagram that a frame holds whole: neither a fragment, nor behind options of
@@ -121,7 +120,7 @@ impl Transport {
 
     /// Whether the checksum in `frame`, where this was found, is right. UDP over IPv4 may have none, but not
     /// over IPv6 (RFC 8200, section 8.1).
-    pub fn is_right(&self, frame: &[u8]) -> bool {
+    pub fn verify_checksum(&self, frame: &[u8]) -> bool {
         let Some(bytes) = frame.get(self.start..self.end) else { return false };
         let may_have_none = self.protocol == UDP && self.is_ipv4;
         let none = may_have_none && frame.get(self.field..self.field + 2) == Some(&[0, 0]);
@@ -134,7 +133,7 @@ impl Transport {
     }
 
     /// Fills the checksum in `frame`, where this was found, in.
-    pub fn fill(&self, frame: &mut [u8]) {
+    pub fn fill_checksum(&self, frame: &mut [u8]) {
         self.blank(frame);
         let Some(bytes) = frame.get(self.start..self.end) else { return };
         let checksum = !fold(sum(bytes));
@@ -228,9 +227,9 @@ mod tests {
         // Pseudo header c000 0201 c000 0202 0011 000b, header 0007 0009 000b 0000, payload 6162 6300.
         let mut frame = udp(b"abc");
         let transport = Transport::find(&frame).unwrap();
-        transport.fill(&mut frame);
+        transport.fill_checksum(&mut frame);
         assert_eq!(frame[40..42], (!0x489eu16).to_be_bytes());
-        assert!(transport.is_right(&frame));
+        assert!(transport.verify_checksum(&frame));
     }
 
     #[test]
@@ -253,12 +252,12 @@ mod tests {
     fn filled_in_sums_are_right_until_a_bit_changes() {
         for mut frame in [udp(b""), udp(b"odd"), udp(&[0xff; 1472]), tcp6(b"payload"), tcp6(&[1; 65000])] {
             let transport = Transport::find(&frame).unwrap();
-            transport.fill(&mut frame);
-            assert!(transport.is_right(&frame));
+            transport.fill_checksum(&mut frame);
+            assert!(transport.verify_checksum(&frame));
             let last = frame.len() - 1;
             for (place, bit) in [(last, 1), (transport.start, 0x80), (transport.field, 4)] {
                 frame[place] ^= bit;
-                assert!(!transport.is_right(&frame), "byte {place}");
+                assert!(!transport.verify_checksum(&frame), "byte {place}");
                 frame[place] ^= bit;
             }
         }
@@ -269,10 +268,10 @@ mod tests {
         let mut frame = tcp6(b"payload");
         let transport = Transport::find(&frame).unwrap();
         transport.blank(&mut frame);
-        assert!(!transport.is_right(&frame));
+        assert!(!transport.verify_checksum(&frame));
         let checksum = !fold(sum(&frame[transport.start..]));
         transport.set(&mut frame, checksum);
-        assert!(transport.is_right(&frame));
+        assert!(transport.verify_checksum(&frame));
     }
 
     #[test]
@@ -280,22 +279,22 @@ mod tests {
         let mut frame = udp(b"a");
         frame.resize(60, 0xaa);
         let transport = Transport::find(&frame).unwrap();
-        transport.fill(&mut frame);
+        transport.fill_checksum(&mut frame);
         frame[59] = 0;
-        assert!(transport.is_right(&frame));
+        assert!(transport.verify_checksum(&frame));
     }
 
     #[test]
     fn udp_without_a_checksum_is_right_over_ipv4_alone() {
         let frame = udp(b"abc");
-        assert!(Transport::find(&frame).unwrap().is_right(&frame));
+        assert!(Transport::find(&frame).unwrap().verify_checksum(&frame));
         let mut frame = tcp6(b"abc");
         frame[20] = UDP;
         let transport = Transport::find(&frame).unwrap();
-        transport.fill(&mut frame);
-        assert!(transport.is_right(&frame));
+        transport.fill_checksum(&mut frame);
+        assert!(transport.verify_checksum(&frame));
         transport.set(&mut frame, 0);
-        assert!(!transport.is_right(&frame));
+        assert!(!transport.verify_checksum(&frame));
     }
 
     #[test]

@@ -6,8 +6,6 @@ use core::fmt;
 use xen::ring::{NotMade, Violation};
 use xen::{Errno, grant, xenstore};
 
-use super::packet::Lie;
-
 /// Why an interface does not work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Error {
@@ -27,12 +25,12 @@ pub enum Error {
     Store(xenstore::Error),
     /// The backend broke the ring's protocol.
     Violation(Violation),
-    /// The backend said what cannot be.
-    Lie(Lie),
+    /// The backend broke the protocol of packets.
+    Protocol(ProtocolViolation),
     /// The backend's domain keeps so many pages of former connections.
     Quarantine(u32),
-    /// The card broke its protocol: how.
-    Card(&'static str),
+    /// The NIC broke its protocol: how.
+    Nic(&'static str),
 }
 
 impl fmt::Display for Error {
@@ -46,11 +44,11 @@ impl fmt::Display for Error {
             Self::Channel(error) => write!(f, "Xen refused an event channel: {error}"),
             Self::Store(error) => error.fmt(f),
             Self::Violation(violation) => violation.fmt(f),
-            Self::Lie(lie) => lie.fmt(f),
+            Self::Protocol(violation) => violation.fmt(f),
             Self::Quarantine(pages) => {
                 write!(f, "the backend's domain keeps {pages} pages of former connections")
             }
-            Self::Card(how) => f.write_str(how),
+            Self::Nic(how) => f.write_str(how),
         }
     }
 }
@@ -75,8 +73,60 @@ impl From<Violation> for Error {
     }
 }
 
-impl From<Lie> for Error {
-    fn from(lie: Lie) -> Self {
-        Self::Lie(lie)
+impl From<ProtocolViolation> for Error {
+    fn from(violation: ProtocolViolation) -> Self {
+        Self::Protocol(violation)
     }
 }
+
+/// What a backend that keeps to the protocol never says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProtocolViolation {
+    /// The response is to another request than the one in its place.
+    Id {
+        /// What it should have been.
+        asked: u16,
+        /// What it was.
+        told: u16,
+    },
+    /// The data does not lie inside a page.
+    OutsidePage {
+        /// Where it is to begin.
+        offset: u16,
+        /// Its length.
+        length: i16,
+    },
+    /// More data than a packet can have, or in more parts.
+    TooLong,
+    /// Extra information of a kind that was not asked for.
+    Extra(u8),
+    /// Extra information of the same kind twice.
+    ExtraTwice,
+    /// Segments of no size, or of a kind that was not asked for.
+    Gso {
+        /// Their size.
+        size: u16,
+        /// Their kind.
+        kind: u8,
+    },
+}
+
+impl fmt::Display for ProtocolViolation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the backend broke the protocol: ")?;
+        match self {
+            Self::Id { asked, told } => write!(f, "it answered request {told} in place of {asked}"),
+            Self::OutsidePage { offset, length } => {
+                write!(f, "{length} bytes at {offset} do not lie in a page")
+            }
+            Self::TooLong => f.write_str("a packet without end"),
+            Self::Extra(kind) => write!(f, "extra information of kind {kind}, which was not asked for"),
+            Self::ExtraTwice => f.write_str("the same extra information twice"),
+            Self::Gso { size, kind } => {
+                write!(f, "segments of {size} bytes and of kind {kind}")
+            }
+        }
+    }
+}
+
+impl core::error::Error for ProtocolViolation {}

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::checksum::ETHERNET_HEADER;
+use super::frame::ETHERNET_HEADER;
 
 /// Bytes in front of the payload of a packet without extension headers, and of the header of a fragment.
 const START: usize = ETHERNET_HEADER + 40;

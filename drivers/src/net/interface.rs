@@ -11,14 +11,15 @@ use core::time::Duration;
 
 use spin::{Mutex, MutexGuard};
 
-use super::checksum::{ETHERNET_HEADER, Transport};
+use super::checksum::Transport;
 use super::config::{self, Due, HostConfig};
+use super::device::NetDevice;
 use super::error::Error;
-use super::groups::Groups;
-use super::offer::Properties;
-use super::oversize;
-use super::train::Segment;
-use super::wire::Wire;
+use super::frame::ETHERNET_HEADER;
+use super::multicast::Groups;
+use super::properties::Properties;
+use super::segment::Segment;
+use super::segmentation;
 
 /// A network interface, connected or not. It outlives the devices that it is connected to.
 pub struct Interface<'k> {
@@ -49,7 +50,7 @@ pub(super) type Wakers = [Option<Waker>; 2];
 
 /// What the lock guards.
 pub(super) struct State<'k> {
-    pub(super) wire: Option<Box<dyn Wire + 'k>>,
+    pub(super) device: Option<Box<dyn NetDevice + 'k>>,
     pub(super) properties: Option<Properties>,
     groups: Groups,
     /// Of a frame that was divided, what there was no room for yet.
@@ -58,9 +59,9 @@ pub(super) struct State<'k> {
     /// The MTU of the first device: the stack's for good.
     mtu: Option<usize>,
     pub(super) counters: Counters,
-    /// What the stack found wrong with the wire.
+    /// What the stack found wrong with the device.
     pub(super) error: Option<Error>,
-    /// The stack put something into the wire.
+    /// The stack put something into the device.
     pub(super) unpublished: bool,
     /// The stack waits for room to send.
     pub(super) is_full: bool,
@@ -75,7 +76,7 @@ impl<'k> Interface<'k> {
     /// An interface that is not connected.
     pub fn new() -> Self {
         let state = State {
-            wire: None,
+            device: None,
             properties: None,
             groups: Groups::new(),
             pieces: VecDeque::new(),
@@ -96,7 +97,7 @@ impl<'k> Interface<'k> {
     /// What has gone through it.
     pub fn counters(&self) -> Counters {
         let state = self.state();
-        state.counters.with(state.wire.as_deref())
+        state.counters.with(state.device.as_deref())
     }
 
     /// How many packets the stack was given, or has made, however they ended.
@@ -109,7 +110,7 @@ impl<'k> Interface<'k> {
     pub fn connected(&self) -> impl Future<Output = Properties> + Send + '_ {
         poll_fn(|context| {
             let mut state = self.state();
-            match (&state.wire, state.properties) {
+            match (&state.device, state.properties) {
                 (Some(_), Some(properties)) => Poll::Ready(properties),
                 _ => {
                     state.arrival = Some(context.waker().clone());
@@ -199,15 +200,15 @@ impl<'k> Interface<'k> {
     }
 
     /// Connects it.
-    pub(super) fn connect(&self, mut wire: Box<dyn Wire + 'k>, properties: Properties) {
+    pub(super) fn connect(&self, mut device: Box<dyn NetDevice + 'k>, properties: Properties) {
         let mut state = self.state();
-        state.groups.all().iter().for_each(|group| wire.join(*group));
+        state.groups.all().iter().for_each(|group| device.join(*group));
         state.counters.connections += 1;
         state.properties = Some(properties);
         state.mtu.get_or_insert(properties.mtu);
-        state.wire = Some(wire);
+        state.device = Some(device);
         state.error = None;
-        // Pages to receive into have been put into the ring.
+        // RingPages to receive into have been put into the ring.
         state.unpublished = true;
         let wakers = [state.stack.take(), state.arrival.take(), state.config.connected()];
         drop(state);
@@ -215,16 +216,16 @@ impl<'k> Interface<'k> {
     }
 
     /// Disconnects it, and returns what it was connected with.
-    pub(super) fn disconnect(&self) -> Option<Box<dyn Wire + 'k>> {
+    pub(super) fn disconnect(&self) -> Option<Box<dyn NetDevice + 'k>> {
         let mut state = self.state();
-        let wire = state.wire.take();
+        let device = state.device.take();
         state.pieces.clear();
-        state.counters = state.counters.with(wire.as_deref());
+        state.counters = state.counters.with(device.as_deref());
         state.is_full = false;
         let stack = state.stack.take();
         drop(state);
         stack.into_iter().for_each(Waker::wake);
-        wire
+        device
     }
 
     /// Shows the other side what the stack did, and the stack what the other side did, at time `now` in
@@ -243,9 +244,9 @@ impl<'k> Interface<'k> {
         let is_next = state.send_pieces_left()? && had_pieces && state.is_full;
         state.unpublished = false;
         let is_full = state.waits_for_room();
-        let Some(wire) = &mut state.wire else { return Ok(false) };
-        wire.publish(now);
-        let news = wire.has_news(is_full)? || is_next;
+        let Some(device) = &mut state.device else { return Ok(false) };
+        device.publish(now);
+        let news = device.needs_poll(is_full)? || is_next;
         let stack = if news { state.stack.take() } else { None };
         drop(state);
         stack.into_iter().for_each(Waker::wake);
@@ -271,9 +272,9 @@ impl<'k> Interface<'k> {
     pub(super) fn has_work(&self) -> Result<bool, Error> {
         let mut state = self.state();
         let (called, is_full) = (state.is_called(), state.waits_for_room());
-        let Some(wire) = &mut state.wire else { return Ok(called) };
+        let Some(device) = &mut state.device else { return Ok(called) };
         // Frames that the stack does not take yet are work, too.
-        Ok(called || wire.has_news(is_full)? || is_full && wire.has_news(false)?)
+        Ok(called || device.needs_poll(is_full)? || is_full && device.needs_poll(false)?)
     }
 
     /// A number that has grown when frames were exchanged.
@@ -288,21 +289,21 @@ impl<'k> Interface<'k> {
     ///
     /// [`Error`] if the other side broke the protocol.
     pub(super) fn listen(&self) -> Result<bool, Error> {
-        self.state().wire.as_mut().map_or(Ok(false), |wire| wire.listen())
+        self.state().device.as_mut().map_or(Ok(false), |device| device.listen())
     }
 
-    /// Whether [`look`](Self::look) is to be called each [`LOOK`](super::pace::LOOK).
-    pub(super) fn is_patient(&self) -> bool {
-        self.state().wire.as_ref().is_some_and(|wire| wire.is_patient())
+    /// Whether [`look`](Self::poll_deferred) is to be called each [`POLL_INTERVAL`](super::coalescing::POLL_INTERVAL).
+    pub(super) fn coalesces(&self) -> bool {
+        self.state().device.as_ref().is_some_and(|device| device.coalesces())
     }
 
-    /// Looks after frames that we were not told of, see [`Wire::look`].
+    /// Looks after frames that we were not told of, see [`NetDevice::poll_deferred`].
     ///
     /// # Errors
     ///
     /// [`Error`] if the other side broke the protocol.
-    pub(super) fn look(&self) -> Result<(), Error> {
-        self.state().wire.as_mut().map_or(Ok(()), |wire| wire.look())
+    pub(super) fn poll_deferred(&self) -> Result<(), Error> {
+        self.state().device.as_mut().map_or(Ok(()), |device| device.poll_deferred())
     }
 
     /// Waits until the stack has done something.
@@ -319,9 +320,9 @@ impl<'k> Interface<'k> {
 }
 
 impl Counters {
-    /// These, and what `wire` has counted.
-    fn with(self, wire: Option<&dyn Wire>) -> Self {
-        let (failed, merged) = wire.map_or((0, 0), |wire| (wire.failed(), wire.merged()));
+    /// These, and what `device` has counted.
+    fn with(self, device: Option<&dyn NetDevice>) -> Self {
+        let (failed, merged) = device.map_or((0, 0), |device| (device.failed(), device.merged()));
         Self { failed: self.failed + failed, merged: self.merged + merged, ..self }
     }
 }
@@ -337,44 +338,44 @@ impl State<'_> {
     /// path; what it returns is to be woken, the driver's task among them.
     pub(super) fn send(&mut self, frame: &mut [u8], mtu: usize) -> Wakers {
         let config = self.config.egress(frame);
-        let wire = &mut self.wire;
-        self.groups.hear(frame, |group| {
-            if let Some(wire) = wire {
-                wire.join(group);
+        let device = &mut self.device;
+        self.groups.snoop(frame, |group| {
+            if let Some(device) = device {
+                device.join(group);
             }
         });
-        let Some(wire) = wire else {
+        let Some(device) = device else {
             self.counters.lost += 1;
             return [config, None];
         };
         let is_long = frame.len().saturating_sub(ETHERNET_HEADER) > mtu;
         // Room was asked for TCP segments. What is longer takes more, whatever the ring has.
         let is_tcp = || Transport::find(frame).is_some_and(|transport| transport.is_tcp());
-        if is_long && !(wire.divides() && is_tcp()) {
+        if is_long && !(device.divides() && is_tcp()) {
             self.send_pieces(frame, mtu);
         } else {
-            wire.send_within(frame, mtu);
+            device.send_within(frame, mtu);
         }
         self.counters.sent += 1;
         [config, self.call_driver()]
     }
 
-    /// Whether a frame of `length` bytes can be sent now, see [`Wire::can_send`]; or lost, if there is no
-    /// wire.
+    /// Whether a frame of `length` bytes can be sent now, see [`NetDevice::can_send`]; or lost, if there is no
+    /// device.
     pub(super) fn has_room(&mut self, length: usize) -> Result<bool, Error> {
         let is_next = self.send_pieces_left()?;
-        let Some(wire) = &mut self.wire else { return Ok(true) };
-        Ok(is_next && wire.can_send(length)?)
+        let Some(device) = &mut self.device else { return Ok(true) };
+        Ok(is_next && device.can_send(length)?)
     }
 
     /// Sends the pieces that are left of a frame, as far as there is room for them; whether all of them.
     fn send_pieces_left(&mut self) -> Result<bool, Error> {
-        let Some(wire) = &mut self.wire else { return Ok(true) };
+        let Some(device) = &mut self.device else { return Ok(true) };
         while let Some(piece) = self.pieces.front_mut() {
-            if !wire.can_send(piece.len())? {
+            if !device.can_send(piece.len())? {
                 return Ok(false);
             }
-            wire.send(piece);
+            device.send(piece);
             self.pieces.pop_front();
             self.unpublished = true;
         }
@@ -385,7 +386,7 @@ impl State<'_> {
     fn send_pieces(&mut self, frame: &mut [u8], mtu: usize) {
         let segment = Transport::find(frame).and_then(|transport| Segment::find(frame, transport, mtu));
         let pieces = &mut self.pieces;
-        oversize::divide(frame, segment.as_ref(), mtu, |piece| pieces.push_back(piece.to_vec()));
+        segmentation::divide(frame, segment.as_ref(), mtu, |piece| pieces.push_back(piece.to_vec()));
         // What is wrong is found when the next frame is to be sent.
         let _ = self.send_pieces_left();
     }
@@ -409,18 +410,18 @@ impl State<'_> {
         self.unpublished || self.error.is_some()
     }
 
-    /// Has the driver's task publish what was put into the wire, once the stack is done.
+    /// Has the driver's task publish what was put into the device, once the stack is done.
     pub(super) fn call_driver(&mut self) -> Option<Waker> {
         self.unpublished = true;
         self.driver.take()
     }
 
-    /// The same if something was put into the wire that nobody has been told of.
+    /// The same if something was put into the device that nobody has been told of.
     pub(super) fn call_driver_if_needed(&mut self) -> Option<Waker> {
         if self.unpublished { self.driver.take() } else { None }
     }
 
-    /// Has the driver's task give the wire up.
+    /// Has the driver's task give the device up.
     pub(super) fn fail(&mut self, error: Error) -> Option<Waker> {
         self.error = Some(error);
         self.driver.take()
@@ -439,15 +440,15 @@ mod tests {
     use embassy_net_driver::Driver as _;
 
     use super::super::config::tests::router;
-    use super::super::{Guard, Port};
+    use super::super::{Port, StackShim};
     use super::*;
 
     const PROPERTIES: Properties = Properties { mac: [2, 0, 0, 0, 0, 1], mtu: 1500, segments: 1 };
 
-    /// A card that has room for so many frames, and receives so many that are damaged. It tells of room once,
+    /// A NIC that has room for so many frames, and receives so many that are damaged. It tells of room once,
     /// to who has found none.
     #[derive(Default)]
-    struct Card {
+    struct Nic {
         room: AtomicUsize,
         is_asked: AtomicBool,
         divides: AtomicBool,
@@ -455,13 +456,13 @@ mod tests {
         damaged: AtomicUsize,
     }
 
-    impl Card {
+    impl Nic {
         fn takes(&self, count: &AtomicUsize) -> bool {
             count.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| count.checked_sub(1)).is_ok()
         }
     }
 
-    impl Wire for Arc<Card> {
+    impl NetDevice for Arc<Nic> {
         fn receive(&mut self, _buffer: &mut [u8]) -> Result<Option<usize>, Error> {
             Ok(self.takes(&self.damaged).then_some(0))
         }
@@ -487,7 +488,7 @@ mod tests {
 
         fn publish(&mut self, _now: u64) {}
 
-        fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
+        fn needs_poll(&mut self, is_full: bool) -> Result<bool, Error> {
             let is_asked = is_full && self.is_asked.load(Ordering::Relaxed);
             Ok(is_asked && self.room.load(Ordering::Relaxed) != 0)
         }
@@ -520,15 +521,15 @@ mod tests {
         }
     }
 
-    fn connected() -> (Arc<Interface<'static>>, Arc<Card>) {
-        let (interface, card) = (Arc::new(Interface::new()), Arc::new(Card::default()));
-        interface.connect(Box::new(Arc::clone(&card)), PROPERTIES);
+    fn connected() -> (Arc<Interface<'static>>, Arc<Nic>) {
+        let (interface, nic) = (Arc::new(Interface::new()), Arc::new(Nic::default()));
+        interface.connect(Box::new(Arc::clone(&nic)), PROPERTIES);
         interface.exchange(0).unwrap();
-        (interface, card)
+        (interface, nic)
     }
 
     fn port(interface: &Arc<Interface<'static>>) -> Port<'static> {
-        Port::new(Arc::clone(interface), PROPERTIES, Guard::new([7; 16], || 0))
+        Port::new(Arc::clone(interface), PROPERTIES, StackShim::new([7; 16], || 0))
     }
 
     /// A datagram over IPv4 of 1400 bytes: three pieces of 600.
@@ -542,42 +543,42 @@ mod tests {
 
     #[test]
     fn pieces_that_are_left_leave_when_there_is_room_without_the_stack() {
-        let (interface, card) = connected();
-        card.room.store(1, Ordering::Relaxed);
+        let (interface, nic) = connected();
+        nic.room.store(1, Ordering::Relaxed);
         drop(interface.state().send(&mut datagram(), 600));
-        assert_eq!(card.sent.load(Ordering::Relaxed), 1);
+        assert_eq!(nic.sent.load(Ordering::Relaxed), 1);
         assert!(!interface.exchange(0).unwrap());
-        card.room.store(10, Ordering::Relaxed);
+        nic.room.store(10, Ordering::Relaxed);
         assert!(interface.has_work().unwrap(), "there is room for what waits");
         interface.exchange(0).unwrap();
-        assert_eq!(card.sent.load(Ordering::Relaxed), 3);
+        assert_eq!(nic.sent.load(Ordering::Relaxed), 3);
         assert!(!interface.has_work().unwrap());
     }
 
     #[test]
     fn a_stack_that_waits_behind_pieces_is_woken_when_they_have_left() {
-        let (interface, card) = connected();
-        card.room.store(1, Ordering::Relaxed);
+        let (interface, nic) = connected();
+        nic.room.store(1, Ordering::Relaxed);
         drop(interface.state().send(&mut datagram(), 600));
         let stack = Flag::on(&interface);
         let waker = Waker::from(Arc::clone(&stack));
         assert!(port(&interface).transmit(&mut Context::from_waker(&waker)).is_none());
         interface.exchange(0).unwrap();
         assert_eq!(stack.woken(), 0);
-        card.room.store(10, Ordering::Relaxed);
+        nic.room.store(10, Ordering::Relaxed);
         assert!(interface.exchange(0).unwrap());
         assert_eq!(stack.woken(), 1);
     }
 
     #[test]
     fn a_stack_without_room_need_not_be_polled_before_it_is_woken() {
-        let (interface, card) = connected();
+        let (interface, nic) = connected();
         let mut port = port(&interface);
         let idle = &mut Context::from_waker(Waker::noop());
-        card.room.store(1, Ordering::Relaxed);
+        nic.room.store(1, Ordering::Relaxed);
         assert!(port.transmit(idle).is_some());
         assert!(pin!(interface.room()).poll(idle).is_ready());
-        card.room.store(0, Ordering::Relaxed);
+        nic.room.store(0, Ordering::Relaxed);
         assert!(port.transmit(idle).is_none());
         let task = Flag::on(&interface);
         let waker = Waker::from(Arc::clone(&task));
@@ -585,7 +586,7 @@ mod tests {
         for room_found in [0, 3] {
             assert!(room.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
             assert_eq!(task.woken(), 0);
-            card.room.store(room_found, Ordering::Relaxed);
+            nic.room.store(room_found, Ordering::Relaxed);
             interface.exchange(0).unwrap();
         }
         assert_eq!(task.woken(), 1);
@@ -594,26 +595,26 @@ mod tests {
 
     #[test]
     fn a_stack_that_waits_is_woken_when_somebody_else_has_found_room() {
-        let (interface, card) = connected();
+        let (interface, nic) = connected();
         interface.autoconfigure_ipv6(7);
         let stack = Flag::on(&interface);
         let waker = Waker::from(Arc::clone(&stack));
         assert!(port(&interface).transmit(&mut Context::from_waker(&waker)).is_none());
-        card.room.store(10, Ordering::Relaxed);
+        nic.room.store(10, Ordering::Relaxed);
         (1..3).for_each(|second| drop(interface.configure(&[], Duration::from_secs(second))));
-        assert_ne!(card.sent.load(Ordering::Relaxed), 0, "it asks for routers");
+        assert_ne!(nic.sent.load(Ordering::Relaxed), 0, "it asks for routers");
         assert_eq!(stack.woken(), 1);
     }
 
     #[test]
     fn a_long_datagram_waits_for_room_piece_by_piece_whoever_divides_segments() {
-        let (interface, card) = connected();
-        card.divides.store(true, Ordering::Relaxed);
-        card.room.store(1, Ordering::Relaxed);
+        let (interface, nic) = connected();
+        nic.divides.store(true, Ordering::Relaxed);
+        nic.room.store(1, Ordering::Relaxed);
         drop(interface.state().send(&mut datagram(), 600));
-        card.room.store(10, Ordering::Relaxed);
+        nic.room.store(10, Ordering::Relaxed);
         interface.exchange(0).unwrap();
-        assert_eq!(card.sent.load(Ordering::Relaxed), 3);
+        assert_eq!(nic.sent.load(Ordering::Relaxed), 3);
     }
 
     #[test]
@@ -622,25 +623,25 @@ mod tests {
             |port: &mut Port<'static>| port.receive(&mut Context::from_waker(Waker::noop())).is_some(),
             |port: &mut Port<'static>| port.transmit(&mut Context::from_waker(Waker::noop())).is_some(),
         ] {
-            let (interface, card) = connected();
+            let (interface, nic) = connected();
             let mut port = port(&interface);
-            card.room.store(1, Ordering::Relaxed);
+            nic.room.store(1, Ordering::Relaxed);
             drop(interface.state().send(&mut datagram(), 600));
             interface.exchange(0).unwrap();
             let driver = Flag::on(&interface);
             let waker = Waker::from(Arc::clone(&driver));
             assert!(pin!(interface.stack_work()).poll(&mut Context::from_waker(&waker)).is_pending());
-            card.room.store(10, Ordering::Relaxed);
+            nic.room.store(10, Ordering::Relaxed);
             looks(&mut port);
-            assert_eq!((card.sent.load(Ordering::Relaxed), driver.woken()), (3, 1));
+            assert_eq!((nic.sent.load(Ordering::Relaxed), driver.woken()), (3, 1));
         }
     }
 
     #[test]
     fn a_stack_with_nothing_but_damaged_frames_is_woken_with_the_lock_free() {
-        let (interface, card) = connected();
-        card.damaged.store(1000, Ordering::Relaxed);
-        card.room.store(10, Ordering::Relaxed);
+        let (interface, nic) = connected();
+        nic.damaged.store(1000, Ordering::Relaxed);
+        nic.room.store(10, Ordering::Relaxed);
         let stack = Flag::on(&interface);
         let waker = Waker::from(Arc::clone(&stack));
         assert!(port(&interface).receive(&mut Context::from_waker(&waker)).is_none());
@@ -649,8 +650,8 @@ mod tests {
 
     #[test]
     fn who_waits_for_news_of_a_router_is_woken_with_the_lock_free() {
-        let (interface, card) = connected();
-        card.room.store(10, Ordering::Relaxed);
+        let (interface, nic) = connected();
+        nic.room.store(10, Ordering::Relaxed);
         interface.autoconfigure_ipv6(7);
         let (mut advertisement, question) = router();
         interface.state().config.ingress(&mut advertisement);

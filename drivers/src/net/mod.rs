@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Network interfaces: paravirtual ones by the frontend of `xen/include/public/io/netif.h`, and cards.
+//! Network interfaces: paravirtual ones by the frontend of `xen/include/public/io/netif.h`, and NICs.
 //!
 //! ```text
 //!   network stack --- Port --- Interface --- NetFront --- xenbus, event channel
 //!                                  |     or  serve    --- interrupt
 //!                                  |
-//!                          Wire: Queues --- Link --- rings, granted pages
-//!                                or a card's driver
+//!                          NetDevice: Queues --- QueuePair --- rings, granted pages
+//!                                or a NIC's driver
 //! ```
 //!
 //! The stack works on the rings itself, through a [`Port`]; what it does in one go is published
 //! afterwards at once, by the task of [`NetFront`], which waits for the backend's events too, or that
-//! of [`serve`], which waits for a card's interrupts. The [`Interface`] between them outlives devices
+//! of [`serve`], which waits for a NIC's interrupts. The [`Interface`] between them outlives devices
 //! and backends.
 //!
 //! Segments of a TCP flow that the stack hands over together leave as one packet, where the backend takes
-//! such (the module `train`). The stack makes several as one in the first place (the module `oversize`).
+//! such (the module `train`). The stack makes several as one in the first place (the module `segmentation`).
 //!
 //! A backend that can is asked for packets of those multicast groups only that the stack listens to (the
 //! module `groups`). Cards pass on all.
@@ -24,46 +24,40 @@
 //! `config`).
 //!
 //! Packets are copied out of the pages that the other side can write before anything looks at them.
-//! A backend that breaks the protocol is given up, and connected anew; a card is given up. What they
+//! A backend that breaks the protocol is given up, and connected anew; a NIC is given up. What they
 //! can do to us is to lose packets.
 
-mod card;
-mod channels;
 mod checksum;
 mod config;
-mod discard;
+mod device;
+pub mod e1000;
 mod error;
 mod fragments;
-mod frontend;
-mod groups;
-mod guard;
+mod frame;
 mod interface;
-mod link;
-mod offer;
-mod oversize;
-mod pace;
-pub mod packet;
+mod multicast;
+pub mod netfront;
+mod nic;
 mod port;
-mod queue;
-mod receive;
-mod slots;
+mod properties;
+mod registry;
+pub mod rtl8139;
+mod segment;
+mod segmentation;
+mod shim;
 mod throttle;
-mod train;
-mod transmit;
-mod wire;
 
-pub use card::serve;
-pub(crate) use card::{RESET_LIMIT, SILENT, properties};
-pub use checksum::{ETHERNET_HEADER, Transport, fill, is_right};
+pub use checksum::{Transport, fill_checksum, verify_checksum};
 pub use config::{Due, Ipv6Config};
-pub use error::Error;
-pub use frontend::NetFront;
-pub use groups::Group;
-pub use guard::Guard;
+pub use device::NetDevice;
+pub use error::{Error, ProtocolViolation};
+pub use frame::{ETHERNET_HEADER, MAX_FRAME};
 pub use interface::{Counters, Interface};
-pub use link::{Events, Link, Pages};
-pub use offer::{Offer, Properties};
+pub use multicast::Group;
+pub use nic::serve;
+pub(crate) use nic::{RESET_LIMIT, SILENT, properties};
 pub use port::{Outgoing, Port, Received};
-pub use slots::Slots;
+pub use properties::Properties;
+pub use registry::Registry;
+pub use shim::StackShim;
 pub use throttle::Throttle;
-pub use wire::Wire;

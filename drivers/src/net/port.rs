@@ -8,12 +8,12 @@ use core::task::{Context, Waker};
 
 use embassy_net_driver::{Capabilities, Checksum, Driver, HardwareAddress, LinkState, RxToken, TxToken};
 
-use super::checksum::ETHERNET_HEADER;
-use super::guard::Guard;
+use super::frame::ETHERNET_HEADER;
+use super::frame::MAX_FRAME;
 use super::interface::Interface;
-use super::offer::Properties;
-use super::oversize;
-use super::packet::LONGEST;
+use super::properties::Properties;
+use super::segmentation;
+use super::shim::StackShim;
 
 /// Packets that the stack is given in one go; then others have their turn.
 const BUDGET: u32 = 64;
@@ -22,11 +22,11 @@ const BUDGET: u32 = 64;
 ///
 /// While the interface is not connected what is sent is lost, but once its link was up it stays so: backends
 /// come back, and the stack gives up an address from DHCP, and with it all connections, when the link goes
-/// down. A card's cable that is pulled is another matter.
+/// down. A NIC's cable that is pulled is another matter.
 pub struct Port<'k> {
     interface: Arc<Interface<'k>>,
     properties: Properties,
-    guard: Guard<'k>,
+    guard: StackShim<'k>,
     received: Vec<u8>,
     sent: Vec<u8>,
     budget: u32,
@@ -38,16 +38,16 @@ pub struct Port<'k> {
 
 impl<'k> Port<'k> {
     /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; what is too long
-    /// for the next device's leaves in pieces, as [`Link::send`](super::Link::send) says. All packets pass
+    /// for the next device's leaves in pieces, as [`QueuePair::send`](super::QueuePair::send) says. All packets pass
     /// `guard`.
-    pub fn new(interface: Arc<Interface<'k>>, properties: Properties, mut guard: Guard<'k>) -> Self {
+    pub fn new(interface: Arc<Interface<'k>>, properties: Properties, mut guard: StackShim<'k>) -> Self {
         guard.allow_segments(properties.segments);
         Self {
             interface,
             properties,
             guard,
-            received: vec![0; LONGEST],
-            sent: vec![0; LONGEST],
+            received: vec![0; MAX_FRAME],
+            sent: vec![0; MAX_FRAME],
             budget: BUDGET,
             again: (0, 0),
             was_up: false,
@@ -57,7 +57,7 @@ impl<'k> Port<'k> {
     /// Puts the next packet into the buffer, and returns its length; or else has `waker` woken
     /// when there is one.
     fn next(&mut self, waker: &Waker) -> Option<usize> {
-        let longest = most_at_once(self.properties);
+        let longest = max_frame_of_segments(self.properties);
         let mut state = self.interface.state();
         state.stack = Some(waker.clone());
         state.is_full = false;
@@ -65,9 +65,9 @@ impl<'k> Port<'k> {
         let wake = loop {
             // The stack may answer at once.
             let room = state.has_room(longest);
-            let wire = state.wire.as_mut()?;
+            let device = state.device.as_mut()?;
             let found = match room {
-                Ok(true) => wire.receive(&mut self.received),
+                Ok(true) => device.receive(&mut self.received),
                 Ok(false) => {
                     state.is_full = true;
                     break None;
@@ -93,10 +93,10 @@ impl<'k> Port<'k> {
                     return Some(length);
                 }
                 Ok(None) if polls => break state.call_driver(),
-                Ok(None) => match wire.listen() {
+                Ok(None) => match device.listen() {
                     Ok(true) => {}
                     // The driver looks now and then.
-                    Ok(false) if wire.is_patient() => break state.call_driver(),
+                    Ok(false) if device.coalesces() => break state.call_driver(),
                     Ok(false) => break None,
                     Err(error) => break state.fail(error),
                 },
@@ -127,7 +127,7 @@ impl<'k> Port<'k> {
 
     /// Whether there is room for the longest frame of TCP segments; if not, has `waker` woken when there is.
     fn has_room(&mut self, waker: &Waker) -> bool {
-        let longest = most_at_once(self.properties);
+        let longest = max_frame_of_segments(self.properties);
         let mut state = self.interface.state();
         let room = state.has_room(longest);
         state.is_full = !matches!(room, Ok(true));
@@ -184,8 +184,8 @@ impl<'k> Driver for Port<'k> {
     fn link_state(&mut self, context: &mut Context<'_>) -> LinkState {
         let mut state = self.interface.state();
         state.stack = Some(context.waker().clone());
-        if let Some(wire) = &state.wire {
-            self.was_up = wire.is_up();
+        if let Some(device) = &state.device {
+            self.was_up = device.is_up();
         }
         if self.was_up { LinkState::Up } else { LinkState::Down }
     }
@@ -193,7 +193,7 @@ impl<'k> Driver for Port<'k> {
     fn capabilities(&self) -> Capabilities {
         let mut capabilities = Capabilities::default();
         // The stack divides nothing: what is too long is divided behind it.
-        capabilities.max_transmission_unit = LONGEST;
+        capabilities.max_transmission_unit = MAX_FRAME;
         // Done here, or by the backend.
         capabilities.checksum.tcp = Checksum::None;
         capabilities.checksum.udp = Checksum::None;
@@ -208,8 +208,8 @@ impl<'k> Driver for Port<'k> {
 
 /// The longest frame of TCP segments that the stack makes. For a longer one, of another kind, there need not
 /// be room: its pieces wait.
-fn most_at_once(Properties { mtu, segments, .. }: Properties) -> usize {
-    ETHERNET_HEADER + oversize::most_of_segments(mtu, segments)
+fn max_frame_of_segments(Properties { mtu, segments, .. }: Properties) -> usize {
+    ETHERNET_HEADER + segmentation::max_of_segments(mtu, segments)
 }
 
 /// A packet that came in: a copy, which nobody else can change.
@@ -226,7 +226,7 @@ impl RxToken for Received<'_> {
 /// Room for a packet to go out.
 pub struct Outgoing<'a, 'k> {
     interface: &'a Interface<'k>,
-    guard: &'a mut Guard<'k>,
+    guard: &'a mut StackShim<'k>,
     mtu: usize,
     buffer: &'a mut Vec<u8>,
 }

@@ -5,10 +5,10 @@
 //! something else. Whoever believes them polls for ever.
 
 /// Polls in a row that move nothing and are no reason for suspicion: applications cause some.
-const MOST_IDLE: u32 = 32;
+const MAX_IDLE: u32 = 32;
 
 /// How long that many take at least if there is a reason for each, in nanoseconds.
-const LEAST_TIME: u64 = 10_000_000;
+const MIN_TIME: u64 = 10_000_000;
 
 /// Slows a stack down.
 #[derive(Debug, Default)]
@@ -27,7 +27,7 @@ impl Throttle {
     /// Whether to pause before the next poll, after one that moved that many `packets` since the beginning,
     /// at a time `now` in nanoseconds.
     #[must_use]
-    pub fn is_to_pause(&mut self, packets: u64, now: impl FnOnce() -> u64) -> bool {
+    pub fn should_pause(&mut self, packets: u64, now: impl FnOnce() -> u64) -> bool {
         if packets != self.packets {
             *self = Self { packets, ..Self::default() };
             return false;
@@ -35,16 +35,16 @@ impl Throttle {
         self.idle = self.idle.saturating_add(1);
         match self.idle {
             1 => self.since = now(),
-            MOST_IDLE.. => self.judge(now()),
+            MAX_IDLE.. => self.reassess(now()),
             _ => {}
         }
         self.is_slow
     }
 
-    fn judge(&mut self, now: u64) {
+    fn reassess(&mut self, now: u64) {
         let time = now.saturating_sub(self.since);
         // Each is late by the pause already.
-        self.is_slow = time < if self.is_slow { Self::PAUSE * 5 } else { LEAST_TIME };
+        self.is_slow = time < if self.is_slow { Self::PAUSE * 5 } else { MIN_TIME };
         self.since = now;
         if !self.is_slow {
             self.idle = 1;
@@ -63,7 +63,7 @@ mod tests {
         let (mut now, mut polls) = (0, 0);
         while now < time {
             polls += 1;
-            let pause = throttle.is_to_pause(polls / useful, || now);
+            let pause = throttle.should_pause(polls / useful, || now);
             now += step + if pause { Throttle::PAUSE } else { 0 };
         }
         polls
@@ -85,10 +85,10 @@ mod tests {
     #[test]
     fn one_that_has_spun_is_polled_at_once_when_it_moves_a_packet_or_has_waited() {
         let mut throttle = Throttle::default();
-        assert!((0..100).filter(|now| throttle.is_to_pause(0, || *now)).count() > 50);
-        assert!(throttle.is_to_pause(0, || 101));
-        assert!(!throttle.is_to_pause(1, || 102));
-        assert!((0..100).filter(|now| throttle.is_to_pause(1, || now + 200)).count() > 50);
-        assert!(!throttle.is_to_pause(1, || 60_000_000));
+        assert!((0..100).filter(|now| throttle.should_pause(0, || *now)).count() > 50);
+        assert!(throttle.should_pause(0, || 101));
+        assert!(!throttle.should_pause(1, || 102));
+        assert!((0..100).filter(|now| throttle.should_pause(1, || now + 200)).count() > 50);
+        assert!(!throttle.should_pause(1, || 60_000_000));
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Network cards (Virtual I/O Device 1.2, 5.1), without any of their offloads.
+//! NICs (Virtual I/O Device 1.2, 5.1), without any of their offloads.
 
 use alloc::vec::Vec;
 
@@ -7,9 +7,9 @@ use super::Registers;
 use super::queue::{Access, Piece, Queue, Violation};
 use super::transport::{self, Error as Refusal};
 use crate::hal::{DeviceMemory, RingMemory};
-use crate::net::{self, ETHERNET_HEADER, Error, Events, Properties, Wire};
+use crate::net::{self, ETHERNET_HEADER, Error, NetDevice, Properties};
 
-/// Features of a card.
+/// Features of a NIC.
 pub(super) const MAC: u64 = 1 << 5;
 pub(super) const LINK: u64 = 1 << 16;
 
@@ -18,7 +18,7 @@ pub(super) const RECEIVE: u16 = 0;
 pub(super) const TRANSMIT: u16 = 1;
 const DESCRIPTORS: [u16; 2] = [1, 64];
 
-/// Bytes in front of each frame, of which all are zero here; a card of the time before version 1 has fewer.
+/// Bytes in front of each frame, of which all are zero here; a NIC of the time before version 1 has fewer.
 pub(super) const HEADER: usize = 12;
 const OLD_HEADER: usize = 10;
 const MTU: usize = 1500;
@@ -27,21 +27,21 @@ pub(super) const LONGEST: usize = HEADER + ETHERNET_HEADER + MTU;
 /// Bytes for each frame, and the memory for those of both queues.
 const BUFFER: usize = 2048;
 const BUFFERS: usize = DESCRIPTORS[1] as usize;
-/// Bytes of memory that a card needs for frames.
+/// Bytes of memory that a NIC needs for frames.
 pub const MEMORY: usize = 2 * BUFFERS * BUFFER;
 
-/// Where the card's configuration has its status, and the bit for a cable that is plugged in.
+/// Where the NIC's configuration has its status, and the bit for a cable that is plugged in.
 const STATUS: usize = 6;
 const LINK_UP: u16 = 1 << 0;
 
 impl From<Violation> for Error {
     fn from(violation: Violation) -> Self {
-        Self::Card(violation.text())
+        Self::Nic(violation.text())
     }
 }
 
-/// A card.
-pub struct Card<M, B> {
+/// A NIC.
+pub struct Nic<M, B> {
     transport: Registers,
     receive: Queue<M>,
     transmit: Queue<M>,
@@ -53,14 +53,21 @@ pub struct Card<M, B> {
     header: usize,
     has_link: bool,
     is_up: bool,
-    /// What the card has not been told of.
-    untold: Events,
+    /// What the NIC has not been told of.
+    unpublished: Unpublished,
     /// Frames that there was no room for.
     failed: u64,
 }
 
-impl<M: RingMemory, B: DeviceMemory> Card<M, B> {
-    /// Brings up the card behind `transport`, with [`MEMORY`](super::queue::MEMORY) bytes for each queue, and
+/// The queues that have buffers of which the device has not been notified.
+#[derive(Clone, Copy, Default)]
+struct Unpublished {
+    transmit: bool,
+    receive: bool,
+}
+
+impl<M: RingMemory, B: DeviceMemory> Nic<M, B> {
+    /// Brings up the NIC behind `transport`, with [`MEMORY`](super::queue::MEMORY) bytes for each queue, and
     /// [`MEMORY`] for frames, all zero. `moment` lets some time pass; false says that there has been enough.
     ///
     /// # Errors
@@ -87,21 +94,31 @@ impl<M: RingMemory, B: DeviceMemory> Card<M, B> {
         transmit.silence();
         transport.start();
         let header = if transport.is_legacy() { OLD_HEADER } else { HEADER };
-        let (untold, is_up) = (Events::default(), true);
-        let mut card =
-            Self { transport, receive, transmit, buffers, free, header, has_link, is_up, untold, failed: 0 };
-        (0..card.receive.size()).for_each(|number| card.offer(number));
-        card.look_at_cable();
-        card.publish(0);
-        Ok((card, properties))
+        let (unpublished, is_up) = (Unpublished::default(), true);
+        let mut nic = Self {
+            transport,
+            receive,
+            transmit,
+            buffers,
+            free,
+            header,
+            has_link,
+            is_up,
+            unpublished,
+            failed: 0,
+        };
+        (0..nic.receive.size()).for_each(|number| nic.offer(number));
+        nic.look_at_cable();
+        nic.publish(0);
+        Ok((nic, properties))
     }
 
-    /// Gives the card a buffer to receive into.
+    /// Gives the NIC a buffer to receive into.
     fn offer(&mut self, number: u16) {
         let address = self.buffers.address().wrapping_add(receive_place(number) as u64);
         let piece = Piece { address, length: LONGEST as u32, access: Access::Write };
         // Never refused but after a violation: there are as many descriptors as buffers.
-        self.untold.receive |= self.receive.add(&[piece], number).is_ok();
+        self.unpublished.receive |= self.receive.add(&[piece], number).is_ok();
     }
 
     /// Takes the buffers back that have been sent.
@@ -119,7 +136,7 @@ impl<M: RingMemory, B: DeviceMemory> Card<M, B> {
     }
 }
 
-/// What the card's configuration tells of it, which has so many bytes at least.
+/// What the NIC's configuration tells of it, which has so many bytes at least.
 fn properties(transport: &Registers, length: usize) -> Result<Properties, Refusal> {
     let mac = transport.configuration(length, |transport| {
         [0, 1, 2, 3, 4, 5].map(|offset| transport.configuration_u8(offset))
@@ -138,7 +155,7 @@ fn transmit_place(number: u16) -> usize {
     BUFFERS * BUFFER + usize::from(number) * BUFFER
 }
 
-impl<M: RingMemory, B: DeviceMemory> Wire for Card<M, B> {
+impl<M: RingMemory, B: DeviceMemory> NetDevice for Nic<M, B> {
     fn is_up(&self) -> bool {
         self.is_up
     }
@@ -148,7 +165,7 @@ impl<M: RingMemory, B: DeviceMemory> Wire for Card<M, B> {
         let length = (used.written as usize).saturating_sub(self.header);
         let frame = into.get_mut(..length).unwrap_or_default();
         self.buffers.read(receive_place(used.tag) + self.header, frame);
-        let is_good = length >= ETHERNET_HEADER && net::is_right(frame);
+        let is_good = length >= ETHERNET_HEADER && net::verify_checksum(frame);
         self.offer(used.tag);
         Ok(Some(if is_good { length } else { 0 }))
     }
@@ -176,29 +193,29 @@ impl<M: RingMemory, B: DeviceMemory> Wire for Card<M, B> {
             self.failed += 1;
             return;
         };
-        net::fill(frame);
+        net::fill_checksum(frame);
         // The header was zero from the beginning on.
         self.buffers.write(transmit_place(number) + self.header, frame);
         let address = self.buffers.address().wrapping_add(transmit_place(number) as u64);
         let piece = Piece { address, length: length as u32, access: Access::Read };
         // Never refused but after a violation: there are as many descriptors as buffers.
-        self.untold.transmit |= self.transmit.add(&[piece], number).is_ok();
+        self.unpublished.transmit |= self.transmit.add(&[piece], number).is_ok();
     }
 
     fn publish(&mut self, _now: u64) {
-        let untold = core::mem::take(&mut self.untold);
-        if untold.receive && self.receive.wants_notification() {
+        let unpublished = core::mem::take(&mut self.unpublished);
+        if unpublished.receive && self.receive.wants_notification() {
             self.transport.notify(RECEIVE);
         }
-        if untold.transmit && self.transmit.wants_notification() {
+        if unpublished.transmit && self.transmit.wants_notification() {
             self.transport.notify(TRANSMIT);
         }
     }
 
-    fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
+    fn needs_poll(&mut self, is_full: bool) -> Result<bool, Error> {
         let is_changed = self.transport.take_causes() & transport::CONFIGURATION != 0;
         if is_changed && !self.transport.is_alive() {
-            return Err(Error::Card("it has been reset, or needs to be"));
+            return Err(Error::Nic("it has been reset, or needs to be"));
         }
         let is_changed = is_changed && self.look_at_cable();
         let has_room = is_full && self.transmit.has_used();

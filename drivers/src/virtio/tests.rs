@@ -11,13 +11,13 @@ use xen::fake::FakePage;
 use super::Registers;
 use super::console::{Port, VirtioConsole, port};
 use super::disk::{self, Disk, Trouble};
-use super::network::{self, Card, RECEIVE, TRANSMIT};
+use super::network::{self, Nic, RECEIVE, TRANSMIT};
 use super::queue::{self, Violation};
 use super::sim::{Chain, Config, SimDevice, SimMemory};
 use super::transport::{Error, status};
 use crate::block::{self, Buffer, Disk as _, Request, Served};
 use crate::console::output::Sink;
-use crate::net::{self, Wire};
+use crate::net::{self, NetDevice};
 
 /// The ways to a device.
 const WAYS: [fn(&SimDevice) -> Registers; 2] = [SimDevice::in_memory, SimDevice::on_pci];
@@ -228,8 +228,8 @@ fn absurd_sizes_of_a_disk_are_made_sense_of() {
 
 #[test]
 fn a_disk_that_lies_is_given_up_and_its_requests_fail() {
-    type Lie = fn(&SimDevice, &Chain);
-    let lies: [(Lie, Trouble); 10] = [
+    type ProtocolViolation = fn(&SimDevice, &Chain);
+    let lies: [(ProtocolViolation, Trouble); 10] = [
         (|device, _| device.show(0, 2), Trouble::Queue(Violation::Index)),
         (|device, _| device.show(0, -1), Trouble::Queue(Violation::Index)),
         (|device, _| device.show(0, i16::MIN), Trouble::Queue(Violation::Index)),
@@ -328,7 +328,7 @@ fn after_it_is_given_up_a_disk_does_nothing_and_says_so() {
     assert_eq!(troubles.len(), 1);
 }
 
-/// A card's configuration, with its cable plugged in.
+/// A NIC's configuration, with its cable plugged in.
 fn card_config() -> Config {
     let mut configuration = MAC.to_vec();
     // The status, the number of pairs of queues, and an MTU that makes no sense.
@@ -339,9 +339,9 @@ fn card_config() -> Config {
 fn open_card(
     device: &SimDevice,
     way: fn(&SimDevice) -> Registers,
-) -> Result<(Card<SimMemory, SimMemory>, net::Properties), Error> {
+) -> Result<(Nic<SimMemory, SimMemory>, net::Properties), Error> {
     let queues = [0; 2].map(|_| Some(device.memory(queue::MEMORY)));
-    Card::open(way(device), queues, Some(device.memory(network::MEMORY)), &mut moments(1000))
+    Nic::open(way(device), queues, Some(device.memory(network::MEMORY)), &mut moments(1000))
 }
 
 /// A frame of this length, of a kind without checksums.
@@ -358,9 +358,9 @@ fn deliver(device: &SimDevice, header: usize, frame: &[u8]) {
     device.give(RECEIVE, chain.head.into(), written);
 }
 
-fn received(card: &mut Card<SimMemory, SimMemory>) -> Result<Option<Vec<u8>>, net::Error> {
-    let mut buffer = vec![0; net::packet::LONGEST];
-    Ok(card.receive(&mut buffer)?.map(|length| buffer[..length].to_vec()))
+fn received(nic: &mut Nic<SimMemory, SimMemory>) -> Result<Option<Vec<u8>>, net::Error> {
+    let mut buffer = vec![0; net::MAX_FRAME];
+    Ok(nic.receive(&mut buffer)?.map(|length| buffer[..length].to_vec()))
 }
 
 #[test]
@@ -369,67 +369,67 @@ fn frames_pass_both_ways_again_and_again() {
         [(card_config(), WAYS[0], 12), (card_config(), WAYS[1], 12), (legacy(card_config()), WAYS[0], 10)];
     for (config, way, header) in cases {
         let device = SimDevice::new(config);
-        let (mut card, properties) = open_card(&device, way).unwrap();
-        assert_eq!((properties.mac, properties.mtu, card.is_up()), (MAC, 1500, true));
+        let (mut nic, properties) = open_card(&device, way).unwrap();
+        assert_eq!((properties.mac, properties.mtu, nic.is_up()), (MAC, 1500, true));
         for round in 0..300 {
             let length = 14 + round * 5 % 1501;
             deliver(&device, header, &frame(length, round));
-            assert!(card.has_news(false).unwrap());
-            assert_eq!(received(&mut card), Ok(Some(frame(length, round))));
-            assert_eq!(received(&mut card), Ok(None));
-            assert!(card.can_send(length).unwrap());
-            card.send(&mut frame(length, round));
-            card.publish(0);
+            assert!(nic.needs_poll(false).unwrap());
+            assert_eq!(received(&mut nic), Ok(Some(frame(length, round))));
+            assert_eq!(received(&mut nic), Ok(None));
+            assert!(nic.can_send(length).unwrap());
+            nic.send(&mut frame(length, round));
+            nic.publish(0);
             let chain = device.take(TRANSMIT).unwrap();
             assert_eq!(device.read(&chain), [vec![0; header], frame(length, round)].concat());
             device.give(TRANSMIT, chain.head.into(), 0);
         }
-        assert_eq!(card.failed(), 0);
+        assert_eq!(nic.failed(), 0);
     }
 }
 
 #[test]
 fn a_full_card_tells_when_there_is_room() {
     let device = SimDevice::new(card_config());
-    let (mut card, _) = open_card(&device, SimDevice::on_pci).unwrap();
+    let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
     let mut sent = 0;
-    while card.can_send(100).unwrap() {
-        card.send(&mut frame(100, 0));
+    while nic.can_send(100).unwrap() {
+        nic.send(&mut frame(100, 0));
         sent += 1;
     }
     assert_eq!(sent, 64);
-    assert!(device.is_listened_to(TRANSMIT), "the card knows that we wait");
-    card.publish(0);
+    assert!(device.is_listened_to(TRANSMIT), "the nic knows that we wait");
+    nic.publish(0);
     let chain = device.take(TRANSMIT).unwrap();
     device.give(TRANSMIT, chain.head.into(), 0);
-    assert!(card.has_news(true).unwrap() && card.can_send(100).unwrap());
+    assert!(nic.needs_poll(true).unwrap() && nic.can_send(100).unwrap());
 }
 
 #[test]
 fn a_card_that_looks_by_itself_is_not_told_and_sees_everything() {
     let device = SimDevice::new(card_config());
-    let (mut card, _) = open_card(&device, SimDevice::on_pci).unwrap();
+    let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
     device.want_notifications(TRANSMIT, false);
-    card.send(&mut frame(100, 0));
-    card.publish(0);
-    // The barrier before the look at what the card wants has it see the frame.
+    nic.send(&mut frame(100, 0));
+    nic.publish(0);
+    // The barrier before the look at what the NIC wants has it see the frame.
     assert!(device.take(TRANSMIT).is_some());
     assert_eq!(device.notified(TRANSMIT), 0);
     device.want_notifications(TRANSMIT, true);
-    card.send(&mut frame(100, 0));
-    card.publish(0);
+    nic.send(&mut frame(100, 0));
+    nic.publish(0);
     assert_eq!(device.notified(TRANSMIT), 1);
 }
 
 #[test]
 fn a_cable_is_unplugged_and_plugged_in() {
     let device = SimDevice::new(card_config());
-    let (mut card, _) = open_card(&device, SimDevice::on_pci).unwrap();
+    let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
     for status in [0, 1] {
         device.configure(6, status);
-        assert!(card.has_news(false).unwrap());
-        assert_eq!(card.is_up(), status == 1);
-        assert!(!card.has_news(false).unwrap());
+        assert!(nic.needs_poll(false).unwrap());
+        assert_eq!(nic.is_up(), status == 1);
+        assert!(!nic.needs_poll(false).unwrap());
     }
 }
 
@@ -453,8 +453,8 @@ fn a_card_without_a_valid_address_is_refused() {
 
 #[test]
 fn a_card_that_lies_about_what_it_received_is_given_up() {
-    type Lie = fn(&SimDevice, &Chain);
-    let lies: [(Lie, Violation); 5] = [
+    type ProtocolViolation = fn(&SimDevice, &Chain);
+    let lies: [(ProtocolViolation, Violation); 5] = [
         (|device, _| device.show(RECEIVE, 65), Violation::Index),
         (|device, _| device.show(RECEIVE, -1), Violation::Index),
         (|device, _| device.give(RECEIVE, 64, 100), Violation::Id),
@@ -472,15 +472,15 @@ fn a_card_that_lies_about_what_it_received_is_given_up() {
     ];
     for (lie, expected) in lies {
         let device = SimDevice::new(card_config());
-        let (mut card, _) = open_card(&device, SimDevice::on_pci).unwrap();
+        let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
         lie(&device, &device.take(RECEIVE).unwrap());
-        let mut buffer = vec![0; net::packet::LONGEST];
-        let found = (0..100).find_map(|_| card.receive(&mut buffer).err());
-        // Of two that are the same, the first is taken, and its buffer is with the card again.
+        let mut buffer = vec![0; net::MAX_FRAME];
+        let found = (0..100).find_map(|_| nic.receive(&mut buffer).err());
+        // Of two that are the same, the first is taken, and its buffer is with the NIC again.
         let expected = net::Error::from(expected);
         assert!(found.is_none_or(|error| error == expected));
         if found_is_needed(&expected) {
-            assert!(card.receive(&mut buffer).is_err(), "it stays so: {expected}");
+            assert!(nic.receive(&mut buffer).is_err(), "it stays so: {expected}");
         }
     }
 }
@@ -494,38 +494,38 @@ fn found_is_needed(expected: &net::Error) -> bool {
 fn a_card_that_lies_about_what_it_sent_is_given_up() {
     for (head, written) in [(1, 0), (64, 0), (u32::MAX, 0), (0, 1)] {
         let device = SimDevice::new(card_config());
-        let (mut card, _) = open_card(&device, SimDevice::on_pci).unwrap();
-        while card.can_send(100).unwrap() {
-            card.send(&mut frame(100, 0));
+        let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
+        while nic.can_send(100).unwrap() {
+            nic.send(&mut frame(100, 0));
         }
-        card.publish(0);
+        nic.publish(0);
         device.give(TRANSMIT, head, written);
         device.give(TRANSMIT, head, written);
-        assert!(card.can_send(100).is_err() || head == 1, "{head} {written}");
+        assert!(nic.can_send(100).is_err() || head == 1, "{head} {written}");
     }
 }
 
 #[test]
 fn what_is_shorter_than_a_frame_is_dropped_and_the_card_goes_on() {
     let device = SimDevice::new(card_config());
-    let (mut card, _) = open_card(&device, SimDevice::on_pci).unwrap();
+    let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
     for written in [0, 1, 11, 12, 25] {
         let chain = device.take(RECEIVE).unwrap();
         device.give(RECEIVE, chain.head.into(), written);
-        assert_eq!(received(&mut card), Ok(Some(vec![])));
+        assert_eq!(received(&mut nic), Ok(Some(vec![])));
     }
-    card.publish(0);
+    nic.publish(0);
     deliver(&device, 12, &frame(60, 1));
-    assert_eq!(received(&mut card), Ok(Some(frame(60, 1))));
+    assert_eq!(received(&mut nic), Ok(Some(frame(60, 1))));
 }
 
 #[test]
 fn a_card_that_resets_itself_is_given_up() {
     for status in [0, 0x4f, 0xff] {
         let device = SimDevice::new(card_config());
-        let (mut card, _) = open_card(&device, SimDevice::on_pci).unwrap();
+        let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
         device.set_status(status);
-        assert!(card.has_news(false).is_err());
+        assert!(nic.needs_poll(false).is_err());
     }
 }
 
@@ -572,8 +572,8 @@ fn text_passes_a_console_both_ways() {
 
 #[test]
 fn a_console_that_lies_is_left_alone() {
-    type Lie = fn(&SimDevice);
-    let lies: [Lie; 4] = [
+    type ProtocolViolation = fn(&SimDevice);
+    let lies: [ProtocolViolation; 4] = [
         |device| device.give(port::RECEIVE, 5, 1),
         |device| device.give(port::RECEIVE, 0, 513),
         |device| device.show(port::RECEIVE, 2),
@@ -621,15 +621,15 @@ proptest! {
     #[test]
     fn a_card_survives_any_device(steps in proptest::collection::vec(any::<(u8, u32, u32)>(), 0..60)) {
         let device = SimDevice::new(card_config());
-        let (mut card, _) = open_card(&device, SimDevice::on_pci).unwrap();
+        let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
         for step in steps {
             confuse(&device, u16::from(step.0) / 6 % 2, &[step]);
-            let _ = received(&mut card);
-            if card.can_send(60).is_ok_and(|can| can) {
-                card.send(&mut frame(60, 0));
+            let _ = received(&mut nic);
+            if nic.can_send(60).is_ok_and(|can| can) {
+                nic.send(&mut frame(60, 0));
             }
-            card.publish(0);
-            let _ = card.has_news(true);
+            nic.publish(0);
+            let _ = nic.needs_poll(true);
         }
     }
 }

@@ -3,8 +3,9 @@
 
 use std::cell::{Cell, RefCell};
 
-use prism_drivers::net::packet::LONGEST;
-use prism_drivers::net::{ETHERNET_HEADER, Error, Link, Offer, Pages};
+use prism_drivers::net::MAX_FRAME;
+use prism_drivers::net::netfront::{BackendFeatures, QueuePair, RingPages};
+use prism_drivers::net::{ETHERNET_HEADER, Error};
 use prism_drivers::sim::{Clock, SimPlatform};
 use xen::DomainId;
 use xen::fake::{BackRing, Peer, PeerMapping};
@@ -14,41 +15,44 @@ use xen_sys::io::netif::*;
 pub(crate) const DOMAIN: DomainId = DomainId(3);
 
 /// What Linux's backend offers.
-pub(crate) const OFFER: Offer = Offer {
-    copies: true,
-    scatters: true,
-    fills_ipv4: true,
-    fills_ipv6: true,
-    segments_ipv4: true,
-    segments_ipv6: true,
-    filters_groups: true,
-    splits_channels: true,
+pub(crate) const FEATURES: BackendFeatures = BackendFeatures {
+    rx_copy: true,
+    scatter_gather: true,
+    checksum_ipv4: true,
+    checksum_ipv6: true,
+    gso_ipv4: true,
+    gso_ipv6: true,
+    multicast_control: true,
+    split_channels: true,
     queues: 1,
 };
 
-pub(crate) const PAGES: Pages = Pages { receive: 32, transmit: 16 };
+pub(crate) const PAGES: RingPages = RingPages { receive: 32, transmit: 16 };
 
 pub(crate) fn platform() -> SimPlatform {
     SimPlatform::new(Clock::Patient)
 }
 
 /// The frontend's rings and the backend at their other end.
-pub(crate) fn connected(platform: &SimPlatform, offer: Offer) -> (Link<'_, SimPlatform>, Backend) {
-    connected_with(platform, offer, PAGES, LONGEST - ETHERNET_HEADER)
+pub(crate) fn connected(
+    platform: &SimPlatform,
+    features: BackendFeatures,
+) -> (QueuePair<'_, SimPlatform>, Backend) {
+    connected_with(platform, features, PAGES, MAX_FRAME - ETHERNET_HEADER)
 }
 
 /// The same with other numbers of pages, on a network of `mtu`.
 pub(crate) fn connected_with(
     platform: &SimPlatform,
-    offer: Offer,
-    pages: Pages,
+    features: BackendFeatures,
+    pages: RingPages,
     mtu: usize,
-) -> (Link<'_, SimPlatform>, Backend) {
-    let mut link = Link::new(platform, DOMAIN, offer, pages, mtu).unwrap();
-    assert!(link.publish().receive, "a backend that waits is told of the pages to receive into");
-    let [transmit, receive] = link.references().map(Option::unwrap);
+) -> (QueuePair<'_, SimPlatform>, Backend) {
+    let mut pair = QueuePair::new(platform, DOMAIN, features, pages, mtu).unwrap();
+    assert!(pair.publish().receive, "a backend that waits is told of the pages to receive into");
+    let [transmit, receive] = pair.references().map(Option::unwrap);
     let backend = Backend::new(platform.peer(DOMAIN), transmit, receive);
-    (link, backend)
+    (pair, backend)
 }
 
 /// A packet that was sent.
@@ -76,7 +80,7 @@ impl Backend {
         Self { peer, transmit, receive, sent: Cell::new(0), received: Cell::new(0) }
     }
 
-    /// Pages that it may receive into.
+    /// RingPages that it may receive into.
     pub(crate) fn room(&self) -> u32 {
         self.receive.requests().wrapping_sub(self.received.get())
     }
@@ -186,13 +190,13 @@ pub(crate) fn frame(payload: &[u8]) -> Vec<u8> {
 
 thread_local! {
     /// Where packets are put together.
-    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; LONGEST]);
+    static BUFFER: RefCell<Vec<u8>> = RefCell::new(vec![0; MAX_FRAME]);
 }
 
 /// The next packet that the frontend receives; empty if its checksum is wrong.
-pub(crate) fn receive(link: &mut Link<'_, SimPlatform>) -> Result<Option<Vec<u8>>, Error> {
+pub(crate) fn receive(pair: &mut QueuePair<'_, SimPlatform>) -> Result<Option<Vec<u8>>, Error> {
     BUFFER.with_borrow_mut(|buffer| {
-        let length = link.receive(buffer)?;
+        let length = pair.receive(buffer)?;
         Ok(length.map(|length| buffer[..length].to_vec()))
     })
 }

@@ -8,7 +8,8 @@ use std::time::Duration;
 use embassy_net_driver::{Driver, LinkState, RxToken, TxToken};
 use futures::future::{Either, select};
 use prism_drivers::hal::Platform;
-use prism_drivers::net::{Error, Guard, Interface, NetFront, Pages, Port, Properties};
+use prism_drivers::net::netfront::{NetFront, RingPages};
+use prism_drivers::net::{Error, Interface, Port, Properties, StackShim};
 use prism_drivers::sim::SimPlatform;
 use xen::grant::Reference;
 use xen::xenbus::{self, Device, Ended, Failure, State};
@@ -101,12 +102,12 @@ impl Guest {
     /// Runs the driver beside `script`, which is given the interface, and says how it ended, if it
     /// did before the script.
     fn play(&self, script: impl AsyncFnOnce(&Arc<Interface<'_>>)) -> Option<Ended<Error>> {
-        self.play_with(Pages { transmit: 32, ..PAGES }, |front| front, script)
+        self.play_with(RingPages { transmit: 32, ..PAGES }, |front| front, script)
     }
 
     fn play_with(
         &self,
-        pages: Pages,
+        pages: RingPages,
         configure: Configure,
         script: impl AsyncFnOnce(&Arc<Interface<'_>>),
     ) -> Option<Ended<Error>> {
@@ -131,8 +132,8 @@ impl Guest {
     }
 }
 
-fn guard() -> Guard<'static> {
-    Guard::new([7; 16], || 0)
+fn guard() -> StackShim<'static> {
+    StackShim::new([7; 16], || 0)
 }
 
 fn yield_now() -> impl Future<Output = ()> {
@@ -276,8 +277,8 @@ impl std::task::Wake for Wakes {
     }
 }
 
-/// Pages for four queues.
-const MANY: Pages = Pages { receive: 256, transmit: 128 };
+/// RingPages for four queues.
+const MANY: RingPages = RingPages { receive: 256, transmit: 128 };
 
 #[test]
 fn flows_are_spread_over_the_queues_that_both_sides_have() {
@@ -542,7 +543,7 @@ fn the_stack_makes_longer_segments_than_the_network_has_and_peers_do_not_know() 
         let backend = guest.backend();
         let mut port = guest.connect(interface).await;
         let mut right = SYN.to_vec();
-        prism_drivers::net::fill(&mut right);
+        prism_drivers::net::fill_checksum(&mut right);
         backend.deliver(&right);
         let raised = received(&mut port).unwrap();
         assert_eq!(raised[56..], 11680_u16.to_be_bytes());

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, Waker};
 
 use embassy_net_driver::Driver;
 use prism_drivers::hal::Interrupt;
-use prism_drivers::net::{Error, Guard, Interface, Port, Properties, serve};
+use prism_drivers::net::{Error, Interface, Port, Properties, StackShim, serve};
 use smoltcp::iface::{Config, Interface as Stack, SocketHandle, SocketSet};
 use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{Socket, SocketBuffer};
@@ -21,7 +21,7 @@ const BUFFER: usize = 128 * 1024;
 
 const PROPERTIES: Properties = Properties { mac: [2, 0, 0, 0, 0, 1], mtu: 1500, segments: 8 };
 
-/// A card that is looked at each time.
+/// A NIC that is looked at each time.
 struct Looks;
 
 impl Interrupt for Looks {
@@ -192,7 +192,7 @@ impl World {
         let interface = Arc::new(Interface::new());
         let clock = Arc::new(AtomicU64::new(0));
         let (now, cable) = (Arc::clone(&clock), Cable(Arc::clone(&network)));
-        let guard = Guard::new([7; 16], move || now.load(Ordering::Relaxed));
+        let guard = StackShim::new([7; 16], move || now.load(Ordering::Relaxed));
         let port = Port::new(Arc::clone(&interface), PROPERTIES, guard);
         let driver = Box::pin(async move { serve(&interface, cable, PROPERTIES, &Looks).await });
         let (ours, theirs) = (Host::new(Ours(port), 1), Host::new(Theirs(Arc::clone(&network)), 2));

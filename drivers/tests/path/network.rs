@@ -2,7 +2,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use prism_drivers::net::{self, ETHERNET_HEADER, Error, Wire};
+use prism_drivers::net::{self, ETHERNET_HEADER, Error, NetDevice};
 
 use crate::too_big::too_big;
 
@@ -39,7 +39,7 @@ pub(crate) struct Network {
 /// Says of a frame whether it gets lost.
 pub(crate) type Loses = Box<dyn FnMut(&[u8]) -> bool + Send>;
 
-/// Our end of it, as a card has it.
+/// Our end of it, as a NIC has it.
 pub(crate) struct Cable(pub(crate) Arc<Mutex<Network>>);
 
 impl Network {
@@ -98,7 +98,7 @@ impl Network {
     }
 }
 
-impl Wire for Cable {
+impl NetDevice for Cable {
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         let Some(frame) = self.0.lock().unwrap().to_us.pop_front() else { return Ok(None) };
         buffer[..frame.len()].copy_from_slice(&frame);
@@ -106,7 +106,7 @@ impl Wire for Cable {
     }
 
     fn listen(&mut self) -> Result<bool, Error> {
-        self.has_news(false)
+        self.needs_poll(false)
     }
 
     fn can_send(&mut self, _length: usize) -> Result<bool, Error> {
@@ -115,13 +115,13 @@ impl Wire for Cable {
 
     fn send(&mut self, frame: &mut [u8]) {
         assert!(frame.len() <= ETHERNET_HEADER + 1500, "the first network's MTU");
-        net::fill(frame);
+        net::fill_checksum(frame);
         self.0.lock().unwrap().take(frame);
     }
 
     fn publish(&mut self, _now: u64) {}
 
-    fn has_news(&mut self, is_full: bool) -> Result<bool, Error> {
+    fn needs_poll(&mut self, is_full: bool) -> Result<bool, Error> {
         let network = self.0.lock().unwrap();
         Ok(if is_full { network.from_us.len() < 64 } else { !network.to_us.is_empty() })
     }

@@ -15,7 +15,7 @@ use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{Config, ConfigV6, Ipv6Cidr, Stack, StackResources, StaticConfigV6};
 use embassy_time::{Instant, Timer};
 use prism_drivers::hal::Interrupt;
-use prism_drivers::net::{Error, Guard, Interface, Port, Properties, Wire, serve};
+use prism_drivers::net::{Error, Interface, NetDevice, Port, Properties, StackShim, serve};
 
 use super::clock;
 use super::network::Network;
@@ -24,7 +24,7 @@ pub(crate) const MAC: [u8; 6] = [2, 0, 0, 0, 0, 1];
 const PROPERTIES: Properties = Properties { mac: MAC, mtu: 1500, segments: 8 };
 
 /// Polls in which time does not pass: more are a loop without end.
-const MOST_AT_ONCE: usize = 1000;
+const MAX_AT_ONCE: usize = 1000;
 
 type Task = Pin<Box<dyn Future<Output = ()>>>;
 
@@ -61,7 +61,7 @@ impl Host {
     pub(crate) fn new(config: Config, network: Network) -> Self {
         let interface = Arc::new(Interface::new());
         let resources = Box::leak(Box::new(StackResources::<4>::new()));
-        let guard = Guard::new([7; 16], clock::now);
+        let guard = StackShim::new([7; 16], clock::now);
         let port = Port::new(Arc::clone(&interface), PROPERTIES, guard);
         let (stack, runner) = embassy_net::new(port, config, resources, 7);
         let runner = Box::leak(Box::new(runner));
@@ -129,7 +129,7 @@ impl Host {
         loop {
             while self.poll() {
                 at_once += 1;
-                assert!(at_once < MOST_AT_ONCE, "tasks are never done");
+                assert!(at_once < MAX_AT_ONCE, "tasks are never done");
             }
             at_once += 1;
             if !clock::advance(end) && clock::now() >= end {
@@ -221,7 +221,7 @@ impl Interrupt for Cable {
 /// The interface's end of a cable.
 struct Plug(Arc<Mutex<Network>>, Arc<AtomicBool>);
 
-impl Wire for Plug {
+impl NetDevice for Plug {
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         let Some(frame) = self.0.lock().unwrap().inbox.pop_front() else { return Ok(None) };
         buffer[..frame.len()].copy_from_slice(&frame);
@@ -242,9 +242,9 @@ impl Wire for Plug {
 
     fn publish(&mut self, _now: u64) {}
 
-    fn has_news(&mut self, _is_full: bool) -> Result<bool, Error> {
+    fn needs_poll(&mut self, _is_full: bool) -> Result<bool, Error> {
         if self.1.load(Ordering::Relaxed) {
-            return Err(Error::Card("its cable was cut"));
+            return Err(Error::Nic("its cable was cut"));
         }
         Ok(!self.0.lock().unwrap().inbox.is_empty())
     }

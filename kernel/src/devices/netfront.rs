@@ -5,7 +5,8 @@ use core::time::Duration;
 
 use log::info;
 use prism_boot::command_line::INTERFACES;
-use prism_drivers::net::{Error, NetFront, Pages};
+use prism_drivers::net::Error;
+use prism_drivers::net::netfront::{NetFront, RingPages};
 use xen::xenbus::{self, Device, Ended};
 
 use super::xenbus::{STEP_TIMEOUT, Scan, XenbusDriver};
@@ -58,10 +59,10 @@ impl XenbusDriver for NetfrontDriver {
 const MOST_QUEUES: u32 = 4;
 
 /// Pages for an interface: 2 MiB where there is enough memory.
-fn pages() -> Pages {
+fn pages() -> RingPages {
     match memory::usage().free {
-        0..0x100_0000 => Pages { receive: 64, transmit: 32 },
-        0x200_0000.. => Pages { receive: 256, transmit: 256 },
-        _ => Pages { receive: 256, transmit: 128 },
+        0..0x100_0000 => RingPages { receive: 64, transmit: 32 },
+        0x200_0000.. => RingPages { receive: 256, transmit: 256 },
+        _ => RingPages { receive: 256, transmit: 128 },
     }
 }

@@ -8,12 +8,12 @@ use core::sync::atomic::{AtomicU16, Ordering};
 
 use log::{info, warn};
 use prism_boot::services::DeviceBus;
-use prism_drivers::net::{self, Error, Properties, Wire};
+use prism_drivers::net::{self, Error, NetDevice, Properties};
+use prism_drivers::net::{e1000, rtl8139};
 use prism_drivers::pci::intx;
 use prism_drivers::pci::{self, Configuration, Function};
 use prism_drivers::supported::Known;
 use prism_drivers::virtio::Kind;
-use prism_drivers::{e1000, rtl8139};
 
 use super::virtio;
 use crate::irq::Irq;
@@ -117,7 +117,7 @@ async fn drive_e1000(function: &Function, interface: &Interface) -> Ended {
         Ok(registers) => registers,
         Err(error) => return Ended::not_driven(error),
     };
-    let open = async |memory, line: &Irq| e1000::Card::open(registers, memory, line).await;
+    let open = async |memory, line: &Irq| e1000::Nic::open(registers, memory, line).await;
     serve(function, interface, "e1000", e1000::MEMORY, open).await
 }
 
@@ -127,12 +127,12 @@ async fn drive_rtl8139(function: &Function, interface: &Interface) -> Ended {
     let base = configuration.ports(0, free);
     configuration.switch_on();
     let Some(base) = base else { return Ended::not_driven("it has no ports") };
-    let open = async |memory, line: &Irq| rtl8139::Card::open(CpuPorts, base, memory, line).await;
+    let open = async |memory, line: &Irq| rtl8139::Nic::open(CpuPorts, base, memory, line).await;
     serve(function, interface, "rtl8139", rtl8139::MEMORY, open).await
 }
 
 /// Routes the NIC's interrupt, allocates `memory` bytes for it, has `open` bring it up, and drives it.
-async fn serve<C: Wire + 'static>(
+async fn serve<C: NetDevice + 'static>(
     function: &Function,
     interface: &Interface,
     name: &str,

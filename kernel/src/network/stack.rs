@@ -13,7 +13,7 @@ use embassy_futures::select::select;
 use embassy_net::{Runner, Stack, StackResources};
 use embassy_time::{Duration, Instant, Timer};
 use prism_boot::command_line::Addressing;
-use prism_drivers::net::{Guard, Port, Properties, Throttle};
+use prism_drivers::net::{Port, Properties, StackShim, Throttle};
 
 use super::configure;
 use super::error::NetworkError;
@@ -38,7 +38,7 @@ pub(super) async fn start(
         log::warn!("network: MTU {} is too small for IPv6, using IPv4 only", properties.mtu);
     }
     let config = configure::initial(&interface, properties, addressing);
-    let port = Port::new(Arc::clone(&interface), properties, guard());
+    let port = Port::new(Arc::clone(&interface), properties, shim());
     let made = blocking::run(move || {
         let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
         embassy_net::new(port, config, resources, seed())
@@ -70,19 +70,19 @@ async fn run(mut runner: Runner<'static, Port<'static>>, interface: Arc<Interfac
         })
         .await;
         select(interface.room(), Timer::after(WITHOUT_ROOM)).await;
-        if throttle.is_to_pause(interface.packets(), time::nanoseconds) {
+        if throttle.should_pause(interface.packets(), time::nanoseconds) {
             Timer::after_nanos(Throttle::PAUSE).await;
         }
     }
 }
 
 /// Makes the stack's sequence numbers, ports and ids unpredictable.
-fn guard() -> Guard<'static> {
-    Guard::new(random(), || Instant::now().as_nanos())
+fn shim() -> StackShim<'static> {
+    StackShim::new(random(), || Instant::now().as_nanos())
 }
 
 /// The seed of the stack's random generator. Modulo the number of ports it is also the first port: we make
-/// that the first dynamic port, by which [`Guard`] tells the stack's ports from an application's.
+/// that the first dynamic port, by which [`StackShim`] tells the stack's ports from an application's.
 fn seed() -> u64 {
     const LEAST: u64 = 1025;
     const PORTS: u64 = 65535 - LEAST;

@@ -12,8 +12,8 @@ use xen::ring::Violation;
 use super::disk::Vbd;
 use super::pace::Pace;
 use super::state::Round;
+use crate::hal::AdaptivePoll;
 use crate::hal::Alarm;
-use crate::hal::Patience;
 use crate::hal::{Channel, Platform};
 
 /// How often grant references are looked for when there are none.
@@ -23,7 +23,7 @@ const PAUSE: Duration = Duration::from_millis(1);
 pub(super) struct Server<'v, 'p, P: Platform> {
     vbd: &'v Vbd<'p, P>,
     queue: usize,
-    patience: Patience,
+    adaptive: AdaptivePoll,
     pace: Pace,
     /// When to look for answers that are too few for an event. It is left to run while others come,
     /// so that it seldom has to be set.
@@ -33,7 +33,7 @@ pub(super) struct Server<'v, 'p, P: Platform> {
 impl<'v, 'p, P: Platform> Server<'v, 'p, P> {
     /// The server of a queue. It looks for answers for up to `poll` before it waits for an event.
     pub(super) fn new(vbd: &'v Vbd<'p, P>, queue: usize, poll: Duration) -> Self {
-        Self { vbd, queue, patience: Patience::new(poll), pace: Pace::default(), alarm: Alarm::default() }
+        Self { vbd, queue, adaptive: AdaptivePoll::new(poll), pace: Pace::default(), alarm: Alarm::default() }
     }
 
     /// Serves until the disk is retired. A backend that breaks the protocol is accused, and then
@@ -106,18 +106,18 @@ impl<'v, 'p, P: Platform> Server<'v, 'p, P> {
     /// do at once.
     async fn poll(&mut self) -> bool {
         let (vbd, queue) = (self.vbd, self.queue);
-        if vbd.state().in_flight(queue) == 0 || !self.patience.begin() {
+        if vbd.state().in_flight(queue) == 0 || !self.adaptive.should_poll() {
             return false;
         }
         let start = vbd.platform().now();
         loop {
             if vbd.state().is_answered(queue) {
-                self.patience.end(true);
+                self.adaptive.end(true);
                 vbd.platform().found_by_looking();
                 return true;
             }
-            if !self.patience.lasts(vbd.platform().now().saturating_sub(start)) {
-                self.patience.end(false);
+            if !self.adaptive.is_within_limit(vbd.platform().now().saturating_sub(start)) {
+                self.adaptive.end(false);
                 return false;
             }
             // Others may have something to do, or to send.

@@ -32,9 +32,9 @@ const UNUSED: u8 = 254;
 const ACK: u8 = 5;
 
 /// The shortest lease in seconds: one of no time is no lease.
-const LEAST_LEASE: u32 = 1;
+const MIN_LEASE: u32 = 1;
 /// The shortest time in seconds until a lease is renewed, unless half of it is shorter.
-const LEAST_RENEWAL: u32 = 60;
+const MIN_RENEWAL: u32 = 60;
 
 /// What a message that came in is.
 #[derive(Debug, PartialEq, Eq)]
@@ -199,11 +199,11 @@ impl Terms {
                 _ => option.iter_mut().take(1).for_each(|kind| *kind = UNUSED),
             },
             [LEASE, 4, seconds @ ..] => {
-                let lease = self.lease.unwrap_or_default().max(LEAST_LEASE);
+                let lease = self.lease.unwrap_or_default().max(MIN_LEASE);
                 seconds.copy_from_slice(&lease.to_be_bytes());
             }
             [kind @ (RENEWAL | REBINDING), 4, a, b, c, d]
-                if u32::from_be_bytes([*a, *b, *c, *d]) < self.least_renewal() =>
+                if u32::from_be_bytes([*a, *b, *c, *d]) < self.min_renewal() =>
             {
                 *kind = UNUSED;
             }
@@ -212,9 +212,9 @@ impl Terms {
     }
 
     /// The shortest time in seconds after which this lease may be renewed.
-    fn least_renewal(&self) -> u32 {
-        let half = self.lease.map_or(LEAST_RENEWAL, |lease| lease / 2);
-        half.clamp(LEAST_LEASE, LEAST_RENEWAL)
+    fn min_renewal(&self) -> u32 {
+        let half = self.lease.map_or(MIN_RENEWAL, |lease| lease / 2);
+        half.clamp(MIN_LEASE, MIN_RENEWAL)
     }
 }
 

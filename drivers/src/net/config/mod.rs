@@ -24,7 +24,7 @@ use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use core::task::Waker;
 use core::time::Duration;
 
-use super::discard::discard;
+use super::frame::discard;
 use announcer::Announcer;
 use dhcp::Verdict;
 use duplicates::Duplicates;
@@ -37,17 +37,17 @@ use solicitor::Solicitor;
 pub use slaac::Ipv6Config;
 
 /// Advertisements that wait to be taken in; those that come meanwhile are lost. Routers repeat theirs.
-const MOST_HEARD: usize = 8;
+const MAX_HEARD: usize = 8;
 
 /// Questions of neighbors that wait for an answer; they repeat theirs.
-const MOST_ASKED: usize = 8;
+const MAX_ASKED: usize = 8;
 
 /// Questions for a router that stay without an answer before another one is used: MAX_UNICAST_SOLICIT of RFC
 /// 4861, section 10.
-const MOST_UNANSWERED: u8 = 3;
+const MAX_UNANSWERED: u8 = 3;
 
 /// The stack is not configured more often: a router that says something else each time costs little.
-const LEAST_INTERVAL: Duration = Duration::from_secs(1);
+const MIN_INTERVAL: Duration = Duration::from_secs(1);
 
 /// What is due of an interface's configuration.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -82,7 +82,7 @@ pub(super) struct HostConfig {
     /// It was connected since the last look.
     is_new: bool,
     /// Something happened that asks for a look.
-    has_news: bool,
+    needs_poll: bool,
     waker: Option<Waker>,
 }
 
@@ -180,7 +180,7 @@ impl HostConfig {
             return self.news();
         }
         if let Some(asked) = Solicitation::parse(frame).filter(|asked| self.has_to_answer(asked)) {
-            return if self.asked.len() < MOST_ASKED {
+            return if self.asked.len() < MAX_ASKED {
                 self.asked.push(asked);
                 self.news()
             } else {
@@ -205,7 +205,7 @@ impl HostConfig {
             return None;
         }
         autoconf.unanswered = autoconf.unanswered.saturating_add(1);
-        if autoconf.unanswered == MOST_UNANSWERED { self.news() } else { None }
+        if autoconf.unanswered == MAX_UNANSWERED { self.news() } else { None }
     }
 
     fn hear_router(&mut self, frame: &[u8]) -> Option<Waker> {
@@ -215,7 +215,7 @@ impl HostConfig {
             return None;
         }
         let advertisement = Advertisement::parse(frame)?;
-        if autoconf.heard.len() >= MOST_HEARD {
+        if autoconf.heard.len() >= MAX_HEARD {
             return None;
         }
         autoconf.heard.push(advertisement);
@@ -238,13 +238,13 @@ impl HostConfig {
     }
 
     fn news(&mut self) -> Option<Waker> {
-        self.has_news = true;
+        self.needs_poll = true;
         self.waker.take()
     }
 
     /// Whether there is something that asks for a look; if not, `waker` will be woken then.
     pub(super) fn poll_news(&mut self, waker: &Waker) -> bool {
-        if self.has_news {
+        if self.needs_poll {
             return true;
         }
         self.waker = Some(waker.clone());
@@ -260,7 +260,7 @@ impl HostConfig {
         now: Duration,
         mut send: impl FnMut(Vec<u8>),
     ) -> Due {
-        self.has_news = false;
+        self.needs_poll = false;
         let is_new = core::mem::take(&mut self.is_new);
         let link_local = *self.link_local.get_or_insert_with(|| ndp::link_local(mac));
         core::mem::take(&mut self.asked).iter().for_each(|asked| send(ndp::answer(mac, asked)));
@@ -326,7 +326,7 @@ impl Autoconf {
 
     /// Does what is due: calls `ask` if routers are to be asked, and returns what is new for the stack.
     fn poll(&mut self, is_new: bool, now: Duration, ask: impl FnOnce()) -> Option<Ipv6Config> {
-        if let Some(router) = self.applied.gateway.filter(|_| self.unanswered >= MOST_UNANSWERED) {
+        if let Some(router) = self.applied.gateway.filter(|_| self.unanswered >= MAX_UNANSWERED) {
             self.unanswered = 0;
             self.slaac.avoid(router, now);
         }
@@ -354,7 +354,7 @@ impl Autoconf {
 
     /// When the stack may be configured again, if that is not now.
     fn pause(&self, now: Duration) -> Option<Duration> {
-        let end = self.applied_at?.saturating_add(LEAST_INTERVAL);
+        let end = self.applied_at?.saturating_add(MIN_INTERVAL);
         (end > now).then_some(end)
     }
 
@@ -458,7 +458,7 @@ pub(super) mod tests {
         host.run(SECOND, SECOND * 1000);
         let asked = host.sent.len();
         let mut frame = advertisement(ROUTER, 600, &[&prefix_option(7, 900, 900)]);
-        assert!(host.config.ingress(&mut frame).is_none() && host.config.has_news);
+        assert!(host.config.ingress(&mut frame).is_none() && host.config.needs_poll);
         host.run(SECOND * 1000, SECOND * 1599);
         assert_eq!(host.sent.len(), asked + 1, "whether somebody has its address: routers are not asked");
         assert_eq!(host.ipv6[0].gateway, Some(ROUTER));
@@ -488,7 +488,7 @@ pub(super) mod tests {
         for number in 0..100 {
             host.config.ingress(&mut advertisement(ROUTER, 600, &[&prefix_option(number, 900, 900)]));
         }
-        assert_eq!(host.config.autoconf.unwrap().heard.len(), MOST_HEARD);
+        assert_eq!(host.config.autoconf.unwrap().heard.len(), MAX_HEARD);
     }
 
     #[test]
@@ -522,7 +522,7 @@ pub(super) mod tests {
         let mut question = ndp::tests::neighbor_solicitation(ROUTER, other);
         (0..100).for_each(|_| drop(host.config.ingress(&mut question)));
         host.run(SECOND * 10, SECOND * 11);
-        assert_eq!(host.sent.len(), MOST_ASKED);
+        assert_eq!(host.sent.len(), MAX_ASKED);
         assert_eq!(host.sent[0][..6], [2, 0, 0, 0, 0, 9]);
     }
 

@@ -6,7 +6,8 @@ use alloc::vec::Vec;
 use core::net::Ipv6Addr;
 use core::time::Duration;
 
-use super::super::checksum::{ETHERNET_HEADER, icmpv6};
+use super::super::checksum::icmpv6;
+use super::super::frame::ETHERNET_HEADER;
 
 const ICMPV6: u8 = 58;
 const ROUTER_SOLICITATION: u8 = 133;
@@ -27,7 +28,7 @@ const RDNSS: u8 = 25;
 const HOP_LIMIT: u8 = 255;
 
 /// Prefixes of one advertisement that are looked at, and name servers.
-const MOST: usize = 16;
+const MAX: usize = 16;
 
 const ALL_NODES: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1);
 const ALL_ROUTERS: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 2);
@@ -41,9 +42,9 @@ pub(super) struct Advertisement {
     pub(super) lifetime: Duration,
     /// How much it wants to be one: -1, 0 or 1 (RFC 4191, section 2.1).
     pub(super) preference: i8,
-    /// Prefixes for addresses, [`MOST`] at most.
+    /// Prefixes for addresses, [`MAX`] at most.
     pub(super) prefixes: Vec<Prefix>,
-    /// Name servers and their lifetimes, [`MOST`] at most.
+    /// Name servers and their lifetimes, [`MAX`] at most.
     pub(super) servers: Vec<(Ipv6Addr, Duration)>,
 }
 
@@ -88,9 +89,9 @@ impl Advertisement {
 
     fn take(&mut self, kind: u8, option: &[u8]) {
         match kind {
-            PREFIX if self.prefixes.len() < MOST => self.prefixes.extend(prefix(option)),
+            PREFIX if self.prefixes.len() < MAX => self.prefixes.extend(prefix(option)),
             RDNSS => {
-                let room = MOST.saturating_sub(self.servers.len());
+                let room = MAX.saturating_sub(self.servers.len());
                 self.servers.extend(servers(option).into_iter().flatten().take(room));
             }
             _ => {}
@@ -369,7 +370,7 @@ pub(super) mod tests {
         let servers = rdnss_option(9, &numbers);
         options.extend([servers.as_slice(); 3]);
         let read = Advertisement::parse(&advertisement(ROUTER, 1800, &options)).unwrap();
-        assert_eq!((read.prefixes.len(), read.servers.len()), (MOST, MOST));
+        assert_eq!((read.prefixes.len(), read.servers.len()), (MAX, MAX));
     }
 
     #[test]

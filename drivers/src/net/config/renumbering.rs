@@ -17,7 +17,7 @@ use super::slaac::Ipv6Config;
 
 /// Flows that are remembered: more than the stack has sockets. Of more, the one that was used least lately is
 /// forgotten, connections last.
-const MOST_FLOWS: usize = 256;
+const MAX_FLOWS: usize = 256;
 
 const TCP: u8 = 6;
 const UDP: u8 = 17;
@@ -197,7 +197,7 @@ impl Renumbering {
 
     fn remember(&mut self, ends: Ends, local: Ipv6Addr) {
         let flow = Flow { ends, local, asked: local, is_connection: false, is_over: false, used: self.clock };
-        if self.flows.len() < MOST_FLOWS {
+        if self.flows.len() < MAX_FLOWS {
             self.flows.push(flow);
         } else if let Some(least) = self.flows.iter_mut().min_by_key(|flow| flow.worth()) {
             *least = flow;
@@ -372,7 +372,7 @@ mod tests {
             comes_in(&mut both, segment((address(number), 7), (OTHER, 80), SYN));
             assert_eq!(goes_out(&mut both, answer.clone()), segment((OTHER, 80), (REMOTE, 7), ACK));
         }
-        assert_eq!(both.flows.len(), MOST_FLOWS);
+        assert_eq!(both.flows.len(), MAX_FLOWS);
         both.set(None);
         assert_eq!((both.flows.len(), goes_out(&mut both, answer.clone())), (0, answer));
     }

@@ -16,7 +16,7 @@ pub(in crate::devices) async fn drive(device: &Device, interface: &Interface) ->
         Err(error) => return Ended::not_driven(error),
     };
     let queues = [0; 2].map(|_| Pages::new(queue::MEMORY));
-    match network::Card::open(transport, queues, Pages::new(network::MEMORY), &mut moments()) {
+    match network::Nic::open(transport, queues, Pages::new(network::MEMORY), &mut moments()) {
         Ok((card, properties)) => {
             info!("NIC at {device}: virtio");
             Ended::Failed(net::serve(interface, card, properties, &line).await)

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What carries an interface's frames.
+
+use super::error::Error;
+use super::multicast::Group;
+
+/// What carries an interface's frames: rings that are shared with a backend, or with a NIC.
+///
+/// Its functions fail only if the other side broke the protocol. It is of no use then, and given up.
+pub trait NetDevice: Send {
+    /// Whether frames get through: not while a NIC's cable is unplugged.
+    fn is_up(&self) -> bool {
+        true
+    }
+
+    /// Puts the next frame into `buffer`, the same one each time, which has
+    /// [`MAX_FRAME`](super::frame::MAX_FRAME) bytes, and returns its length. One whose checksum is wrong
+    /// is dropped, and its length 0.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong.
+    fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error>;
+
+    /// Asks to be told when there is a frame, or when there are several, if it [is
+    /// patient](Self::coalesces); true if we would have been told already.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong.
+    fn listen(&mut self) -> Result<bool, Error>;
+
+    /// Whether a frame of `length` bytes can be sent now. If not, we will be told when one can.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong.
+    fn can_send(&mut self, length: usize) -> Result<bool, Error>;
+
+    /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in, if there is room.
+    fn send(&mut self, frame: &mut [u8]);
+
+    /// The same; what is longer than `mtu` leaves in pieces that are not, if it [divides](Self::divides)
+    /// such.
+    fn send_within(&mut self, frame: &mut [u8], _mtu: usize) {
+        self.send(frame);
+    }
+
+    /// Whether [`send_within`](Self::send_within) divides frames. Where it does not they are divided before.
+    fn divides(&self) -> bool {
+        false
+    }
+
+    /// Asks for the frames of `group`, if the other side passes on only those of groups that it was asked
+    /// for.
+    fn join(&mut self, _group: Group) {}
+
+    /// Shows the other side everything, and tells it if it wants to know, at time `now` in nanoseconds.
+    fn publish(&mut self, now: u64);
+
+    /// Whether there is something for the network stack: a change of [`is_up`](Self::is_up), and a frame, or,
+    /// if it waits for that, room: it takes no frame before there is.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong.
+    fn needs_poll(&mut self, is_full: bool) -> Result<bool, Error>;
+
+    /// Whether we may be told of frames some time after they came: as long as it is so,
+    /// [`look`](Self::poll_deferred) is to be called each `POLL_INTERVAL` (the module `pace`).
+    fn coalesces(&self) -> bool {
+        false
+    }
+
+    /// Looks after those: all that are there are [news](Self::needs_poll).
+    ///
+    /// # Errors
+    ///
+    /// What was wrong.
+    fn poll_deferred(&mut self) -> Result<(), Error> {
+        Ok(())
+    }
+
+    /// Frames, or parts of them, that were not sent.
+    fn failed(&self) -> u64;
+
+    /// Frames of TCP segments that left in the packet of another one.
+    fn merged(&self) -> u64 {
+        0
+    }
+}

@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! After how many responses to be woken.
+
+use core::time::Duration;
+
+/// Whether so much comes in that one event is enough for several packets.
+///
+/// To a backend that copies one packet after the other, a guest that is as fast is asleep each time: each
+/// packet costs an event, a sleep and an acknowledgement that goes out alone. While streams of segments that
+/// were put together to long packets come in, an event is asked for only when a third of the pages has been
+/// filled.
+///
+/// Who sends less than that, and waits for an answer, would wait in vain. So somebody has to look now and
+/// then: if there was no such event since the last look, the next packet has one of its own, and it takes
+/// twice as many rounds with long packets as before until several share one again.
+pub(super) struct EventCoalescing {
+    /// Rounds in a row in which long packets came; each other one takes an eighth of them away, as streams
+    /// have a short packet now and then.
+    streak: u32,
+    /// So many are enough.
+    enough: u32,
+    /// What was taken since the last round ended.
+    round: Option<Round>,
+    /// There was an event for several packets since the last look.
+    has_shared: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Round {
+    /// Short packets.
+    Short,
+    /// A long one at least.
+    Long,
+}
+
+/// Time between looks: time in which a third of the pages is filled a few times, by a backend that is not
+/// much slower than 1 Gbit/s.
+pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Bytes from which on a packet is long: more than a program sends that wants an answer to it, mostly.
+const LONG: usize = 16 << 10;
+
+/// Rounds that are enough, at least and at most.
+const MIN: u32 = 4;
+const MAX: u32 = 1024;
+
+impl EventCoalescing {
+    pub(super) fn new() -> Self {
+        Self { streak: 0, enough: MIN, round: None, has_shared: false }
+    }
+
+    /// A packet of so many bytes was taken.
+    pub(super) fn take(&mut self, length: usize) {
+        if length >= LONG {
+            self.round = Some(Round::Long);
+        } else {
+            self.round.get_or_insert(Round::Short);
+        }
+    }
+
+    /// There are no more packets: a round is over, if any were taken. `is_whole` if there were as many as an
+    /// event was asked for.
+    pub(super) fn end_round(&mut self, is_whole: bool) {
+        let Some(round) = self.round.take() else { return };
+        if self.shares() && is_whole {
+            self.has_shared = true;
+            self.enough = (self.enough / 2).max(MIN);
+        }
+        self.streak = match round {
+            Round::Long => (self.streak + 1).min(4 * self.enough),
+            Round::Short => self.streak - self.streak.div_ceil(8),
+        };
+    }
+
+    /// Whether several packets share an event.
+    pub(super) fn shares(&self) -> bool {
+        self.streak >= self.enough
+    }
+
+    /// Somebody looks, [`POLL_INTERVAL`] after packets began to share events, or after the last look.
+    pub(super) fn poll_deferred(&mut self) {
+        if self.shares() && !self.has_shared {
+            self.streak = 0;
+            self.enough = (self.enough * 2).min(MAX);
+        }
+        self.has_shared = false;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn round(coalescing: &mut EventCoalescing, length: usize, is_whole: bool) {
+        coalescing.take(length);
+        coalescing.end_round(is_whole);
+    }
+
+    /// Long packets until they share an event; how many it took.
+    fn warm_up(coalescing: &mut EventCoalescing) -> u32 {
+        let packets = (1..).find(|_| {
+            round(coalescing, LONG, true);
+            coalescing.shares()
+        });
+        packets.unwrap()
+    }
+
+    /// The same, and then a look in vain.
+    fn warm_up_in_vain(coalescing: &mut EventCoalescing) -> u32 {
+        let rounds = warm_up(coalescing);
+        coalescing.poll_deferred();
+        assert!(!coalescing.shares());
+        rounds
+    }
+
+    #[test]
+    fn long_packets_in_a_row_share_an_event_until_others_come() {
+        let mut coalescing = EventCoalescing::new();
+        assert!(!coalescing.shares());
+        assert_eq!(warm_up(&mut coalescing), MIN);
+        coalescing.end_round(false);
+        assert!(coalescing.shares(), "a round without packets is none");
+        for length in [60, LONG, 60] {
+            coalescing.take(length);
+        }
+        coalescing.end_round(true);
+        assert!(coalescing.shares(), "short packets came with a long one");
+        (0..100).for_each(|_| round(&mut coalescing, LONG, true));
+        round(&mut coalescing, LONG - 1, false);
+        assert!(coalescing.shares(), "one after many");
+        (0..MIN * 4).for_each(|_| round(&mut coalescing, 60, false));
+        assert!(!coalescing.shares());
+    }
+
+    #[test]
+    fn who_waits_for_an_answer_waits_more_and_more_seldom() {
+        let mut coalescing = EventCoalescing::new();
+        let rounds = (0..10).map(|_| warm_up_in_vain(&mut coalescing));
+        assert_eq!(rounds.collect::<Vec<_>>(), [4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024]);
+    }
+
+    #[test]
+    fn a_stream_with_a_short_packet_now_and_then_comes_to_share_events_in_the_end() {
+        let mut coalescing = EventCoalescing::new();
+        for _ in 0..4 {
+            warm_up_in_vain(&mut coalescing);
+        }
+        let lengths = [LONG; 11].into_iter().chain([60]).cycle().take(200);
+        let shared = lengths.filter(|length| {
+            round(&mut coalescing, *length, false);
+            coalescing.shares()
+        });
+        assert_ne!(shared.count(), 0);
+    }
+
+    #[test]
+    fn an_event_for_several_packets_makes_up_for_one_look_in_vain() {
+        let mut coalescing = EventCoalescing::new();
+        for _ in 0..3 {
+            warm_up_in_vain(&mut coalescing);
+        }
+        assert_eq!(warm_up(&mut coalescing), 8 * MIN);
+        round(&mut coalescing, LONG, false);
+        round(&mut coalescing, LONG, true);
+        coalescing.poll_deferred();
+        assert!(coalescing.shares());
+        round(&mut coalescing, LONG, false);
+        coalescing.poll_deferred();
+        assert!(!coalescing.shares(), "what was before the last look does not count");
+        assert_eq!(warm_up(&mut coalescing), 8 * MIN);
+    }
+}

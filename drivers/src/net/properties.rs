@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What is known of an interface before anything is sent.
+
+use xen::xenbus::Device;
+use xen::xenstore;
+
+use super::error::Error;
+use super::frame::{ETHERNET_HEADER, MAX_FRAME};
+
+/// What is known of an interface before anything is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Properties {
+    /// Its Ethernet address.
+    pub mac: [u8; 6],
+    /// Largest IP packet on its network, in bytes: 68 to 65521.
+    pub mtu: usize,
+    /// TCP segments that the stack may make as one: 1 if it must make each for itself.
+    pub segments: usize,
+}
+
+/// The MTU of a network of which nothing else is said.
+const USUAL_MTU: usize = 1500;
+/// The smallest that IPv4 works with: RFC 791, section 3.2.
+const MIN_MTU: u64 = 68;
+/// The smallest that IPv6 does: RFC 8200, section 5.
+const MIN_MTU_IPV6: usize = 1280;
+/// With the Ethernet header as long as the IP packet of a [longest frame](MAX_FRAME).
+pub(super) const MAX_MTU: usize = MAX_FRAME - 2 * ETHERNET_HEADER;
+
+/// TCP segments that the stack makes as one. It believes that peers make them as long, and acknowledges what
+/// comes when that is more than one of those, or after 10 ms. If there were more in one, it would wait for
+/// more than peers send in the beginning: 10 of the network's (RFC 6928). One that begins again after a loss,
+/// with a segment or two, is slowed down by that.
+const SEGMENTS: usize = 8;
+
+impl Properties {
+    /// Whether the network takes packets that are long enough for IPv6.
+    #[must_use]
+    pub fn takes_ipv6(&self) -> bool {
+        self.mtu >= MIN_MTU_IPV6
+    }
+
+    /// Reads `mac` and `mtu`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMac`], or [`Error::Store`] if the values are not what they should be.
+    pub(super) async fn read(device: &Device) -> Result<Self, Error> {
+        let mac = device.read_own("mac").await?.ok_or(Error::NoMac)?;
+        let mtu = match device.read_own("mtu").await? {
+            None => device.read("mtu").await?,
+            mtu => mtu,
+        };
+        let mtu = match mtu {
+            Some(mtu) => mtu.integer(MIN_MTU..=MAX_MTU as u64).map_err(xenstore::Error::from)? as usize,
+            None => USUAL_MTU,
+        };
+        Ok(Self { mac: mac.mac().map_err(xenstore::Error::from)?, mtu, segments: SEGMENTS })
+    }
+}
