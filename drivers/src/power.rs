@@ -32,7 +32,7 @@ pub fn knows(function: &Function) -> bool {
 pub fn soft_off<P: Ports + ?Sized>(ports: &P) {
     for function in functions(ports) {
         if let Some(chipset) = Chipset::of(&function) {
-            let base = chipset.enable(&Configuration::new(ports, function.place));
+            let base = chipset.enable(&Configuration::new(ports, function.address));
             // Sleep type 0 is "soft off" on both.
             ports.write_u16(base.wrapping_add(4), SLEEP_ENABLE);
         }
@@ -42,7 +42,7 @@ pub fn soft_off<P: Ports + ?Sized>(ports: &P) {
 /// Bit 0 of that register: the operating system has these registers, not the firmware.
 const HANDED_OVER: u16 = 1 << 0;
 /// Looks at that bit. Firmware takes some milliseconds, a look a microsecond or more.
-const PATIENCE: u32 = 1_000_000;
+const MAX_SPINS: u32 = 1_000_000;
 
 /// Writes a sleep type to an ACPI control register, which is how a machine is switched off
 /// (ACPI 6.5, 4.8.3.2). Returns if nothing comes of it.
@@ -58,7 +58,7 @@ pub fn take_over<P: Ports + ?Sized>(ports: &P, control: u16, (firmware, command)
     if !is_ours() {
         ports.write_u8(firmware, command);
         // A firmware that never does it leaves us with the other ways.
-        let _ = (0..PATIENCE).find(|_| is_ours());
+        let _ = (0..MAX_SPINS).find(|_| is_ours());
     }
 }
 
@@ -131,17 +131,17 @@ impl Chipset {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pci::Place;
+    use crate::pci::PciAddress;
     use crate::pci::tests::FakePorts;
 
     fn with_piix4(pmba: u32) -> FakePorts {
         let ports = FakePorts::default();
-        let place = Place { bus: 0, device: 1, function: 0 };
-        ports.plug(place, 0x00, 0x7113_8086);
-        ports.plug(place, 0x08, 0x0680_0003);
-        ports.plug(place, 0x0c, 0);
-        ports.plug(place, 0x40, pmba);
-        ports.plug(place, 0x80, 0);
+        let address = PciAddress { bus: 0, device: 1, function: 0 };
+        ports.plug(address, 0x00, 0x7113_8086);
+        ports.plug(address, 0x08, 0x0680_0003);
+        ports.plug(address, 0x0c, 0);
+        ports.plug(address, 0x40, pmba);
+        ports.plug(address, 0x80, 0);
         ports
     }
 

@@ -32,11 +32,11 @@ impl Known {
             return Some(Self::Virtio(kind));
         }
         match function.class >> 8 {
-            0x01 if ahci::is_one(function) => Some(Self::Ahci),
+            0x01 if ahci::matches(function) => Some(Self::Ahci),
             0x01 if function.is_ide() => Some(Self::Ide),
             0x01 => Some(Self::OtherStorage),
-            0x02 if e1000::is_one(function) => Some(Self::E1000),
-            0x02 if rtl8139::is_one(function) => Some(Self::Rtl8139),
+            0x02 if e1000::matches(function) => Some(Self::E1000),
+            0x02 if rtl8139::matches(function) => Some(Self::Rtl8139),
             0x02 => Some(Self::OtherNetwork),
             _ => None,
         }
@@ -46,10 +46,10 @@ impl Known {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pci::Place;
+    use crate::pci::PciAddress;
 
     fn known(vendor: u16, device: u16, class: u16) -> Option<Known> {
-        Known::of(&Function { place: Place { bus: 0, device: 3, function: 0 }, vendor, device, class })
+        Known::of(&Function { address: PciAddress { bus: 0, device: 3, function: 0 }, vendor, device, class })
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::time::Duration;
 use arbitrary::Arbitrary;
 use futures::FutureExt;
 use futures::future::join;
-use prism_drivers::block::blkfront::{Front, Vbd};
+use prism_drivers::block::blkfront::{BlkFront, Vbd};
 use prism_drivers::block::{Buffer, Discard, Disk, Error, Request, Submission};
 use prism_drivers::hal::Platform;
 use prism_drivers::sim::{Clock, FarEnd, SimPlatform};
@@ -87,7 +87,7 @@ fuzz_target!(|input: (Offer, Vec<Step>)| {
         let vbd = Vbd::with_queues(&platform, 51712, QUEUES);
         let driver = async {
             let device = Device::open(&client, FRONTEND).await.expect("it is plugged in");
-            let mut front = Front::new(&vbd, Duration::ZERO).with_queues(QUEUES);
+            let mut front = BlkFront::new(&vbd, Duration::ZERO).with_queues(QUEUES);
             xenbus::run(&device, &mut front, &platform, LIMIT).await;
             vbd.fail(Error::Gone);
             vbd.retire();

@@ -329,7 +329,7 @@ impl NetDevice for Cable {
 struct Line;
 
 impl Interrupt for Line {
-    fn wait(&self, _limit: u64) -> impl Future<Output = ()> {
+    fn wait(&self, _limit: Duration) -> impl Future<Output = ()> {
         let mut is_first = true;
         std::future::poll_fn(move |_| match std::mem::replace(&mut is_first, false) {
             true => std::task::Poll::Pending,

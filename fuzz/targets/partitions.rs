@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::executor::block_on;
-use prism_drivers::block::Bytes;
+use prism_drivers::block::ByteRange;
 use prism_drivers::block::partition::partitions;
 use prism_drivers::block::ramdisk::RamDisk;
 use prism_fuzz::fuzz_target;
@@ -15,7 +15,7 @@ fuzz_target!(|input: (bool, Vec<u8>)| {
     content.resize(content.len().next_multiple_of(sector as usize), 0);
     let xen = FakeXen::new();
     let disk = Arc::new(RamDisk::new("xvda".into(), content, sector));
-    let disk = Bytes::of(disk, Arc::new(move || Some(xen.page())));
+    let disk = ByteRange::of(disk, Arc::new(move || Some(xen.page())));
     let Ok(partitions) = block_on(partitions(&disk, sector)) else { return };
     assert!(partitions.len() <= 256 && partitions.is_sorted_by(|one, next| one.number < next.number));
     for partition in partitions {

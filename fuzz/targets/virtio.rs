@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Waker};
 
 use arbitrary::Arbitrary;
-use prism_drivers::block::{Buffer, Disk as _, Queue, Request, Served, Submission};
+use prism_drivers::block::{Buffer, Disk as _, Queue, QueuedDisk, Request, Submission};
 use prism_drivers::console::output::Sink;
 use prism_drivers::net::MAX_FRAME;
 use prism_drivers::net::NetDevice;
@@ -146,7 +146,7 @@ fn drive_disk(device: &SimDevice, registers: Registers, steps: &[Step]) {
     assert!(geometry.bytes.is_multiple_of(geometry.sector_size.into()));
     assert!([512, 1024, 2048, 4096].contains(&geometry.sector_size));
     let requests = Arc::new(Queue::new());
-    let served = Served::new("vda".into(), 0, geometry, Arc::clone(&requests));
+    let served = QueuedDisk::new("vda".into(), 0, geometry, Arc::clone(&requests));
     let mut server = pin!(disk.serve(&requests, |_| {}));
     let mut run = || {
         let poll = server.as_mut().poll(&mut Context::from_waker(Waker::noop()));

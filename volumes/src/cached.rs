@@ -8,7 +8,7 @@ use core::cell::Cell;
 
 use embedded_io::{ErrorType, Read, Seek, SeekFrom};
 use prism::blocking::wait;
-use prism::disks::Bytes;
+use prism::disks::ByteRange;
 
 use crate::cursor::{Cursor, Failed};
 
@@ -17,14 +17,14 @@ const BLOCK: u64 = 4096;
 
 /// A disk and a place on it, and what was read last. Whoever writes to the disk makes a new one.
 pub(crate) struct Cached {
-    place: Arc<Bytes>,
+    place: Arc<ByteRange>,
     cursor: Cursor,
     block: Vec<u8>,
     start: u64,
 }
 
 impl Cached {
-    pub(crate) fn new(place: &Arc<Bytes>) -> Self {
+    pub(crate) fn new(place: &Arc<ByteRange>) -> Self {
         Self {
             place: Arc::clone(place),
             cursor: Cursor::new(place, &Rc::new(Cell::new(u64::MAX))),

@@ -7,13 +7,13 @@ use core::cell::Cell;
 
 use embedded_io::{ErrorType, Read, Seek, SeekFrom, Write};
 use prism::blocking::wait;
-use prism::disks::{self, Bytes};
+use prism::disks::{self, ByteRange};
 
 use crate::turns::Turns;
 
 /// A disk, and a place on it. Used in blocking code.
 pub(crate) struct Cursor {
-    bytes: Arc<Bytes>,
+    bytes: Arc<ByteRange>,
     at: u64,
     budget: Rc<Cell<u64>>,
     turns: Turns,
@@ -22,7 +22,7 @@ pub(crate) struct Cursor {
 impl Cursor {
     /// The start of a disk, of which no more than `budget` is read: it is reduced by each read, and may be
     /// set anew at any time.
-    pub(crate) fn new(bytes: &Arc<Bytes>, budget: &Rc<Cell<u64>>) -> Self {
+    pub(crate) fn new(bytes: &Arc<ByteRange>, budget: &Rc<Cell<u64>>) -> Self {
         Self { bytes: Arc::clone(bytes), at: 0, budget: Rc::clone(budget), turns: Turns::default() }
     }
 

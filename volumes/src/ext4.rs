@@ -10,7 +10,7 @@ use core::error::Error;
 
 use ext4_view::{Ext4, Ext4Error, Ext4Read, File};
 use prism::blocking::wait;
-use prism::disks::Bytes;
+use prism::disks::ByteRange;
 
 use crate::file_system::{FileSystem, OpenFile, tag_of};
 use crate::turns::Turns;
@@ -19,7 +19,7 @@ use crate::turns::Turns;
 const MAGIC: (u64, [u8; 2]) = (1024 + 0x38, [0x53, 0xef]);
 
 /// Whether there is such a file system.
-pub(crate) fn is_there(place: &Bytes) -> prism::Result<bool> {
+pub(crate) fn is_there(place: &ByteRange) -> prism::Result<bool> {
     let (offset, magic) = MAGIC;
     let mut found = [0; 2];
     if place.length() > offset + 2 {
@@ -29,7 +29,7 @@ pub(crate) fn is_there(place: &Bytes) -> prism::Result<bool> {
 }
 
 /// Mounts it.
-pub(crate) fn open(place: &Arc<Bytes>) -> prism::Result<Box<dyn FileSystem>> {
+pub(crate) fn open(place: &Arc<ByteRange>) -> prism::Result<Box<dyn FileSystem>> {
     Ok(Box::new(Mounted(Ext4::load(Box::new(Reader::new(place)))?)))
 }
 
@@ -37,7 +37,7 @@ pub(crate) fn open(place: &Arc<Bytes>) -> prism::Result<Box<dyn FileSystem>> {
 const AHEAD: u64 = 256 << 10;
 
 struct Reader {
-    place: Arc<Bytes>,
+    place: Arc<ByteRange>,
     /// What was read ahead, and where it begins.
     ahead: Vec<u8>,
     start: u64,
@@ -45,7 +45,7 @@ struct Reader {
 }
 
 impl Reader {
-    fn new(place: &Arc<Bytes>) -> Self {
+    fn new(place: &Arc<ByteRange>) -> Self {
         Self { place: Arc::clone(place), ahead: Vec::new(), start: 0, turns: Turns::default() }
     }
 

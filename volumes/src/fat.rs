@@ -12,7 +12,7 @@ use core::fmt::Display;
 
 use hadris_fat::{Error, FatVolume, FatVolumeWriteExt};
 use prism::blocking::wait;
-use prism::disks::Bytes;
+use prism::disks::ByteRange;
 use prism::task::yield_now;
 use prism_fat::{BOOT_SECTOR, Layout, Runs};
 
@@ -22,7 +22,7 @@ use crate::file_system::{FileSystem, OpenFile, tag_of};
 use crate::turns::Turns;
 
 /// Mounts it.
-pub(crate) fn open(place: &Arc<Bytes>) -> prism::Result<Box<dyn FileSystem>> {
+pub(crate) fn open(place: &Arc<ByteRange>) -> prism::Result<Box<dyn FileSystem>> {
     let budget = Rc::new(Cell::new(u64::MAX));
     let volume = FatVolume::open(Cursor::new(place, &budget)).map_err(failed)?;
     let mut boot = [0; BOOT_SECTOR];
@@ -43,7 +43,7 @@ const LOOKUP: u64 = 64 << 20;
 struct Mounted {
     volume: FatVolume<Cursor>,
     layout: Layout,
-    place: Arc<Bytes>,
+    place: Arc<ByteRange>,
     /// What may be read until it is set anew.
     budget: Rc<Cell<u64>>,
     /// Files that were written: what is known of open ones may not be true any more.

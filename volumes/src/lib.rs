@@ -16,7 +16,7 @@ mod turns;
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
-use prism::disks::Bytes;
+use prism::disks::ByteRange;
 
 pub use file_system::{FileSystem, OpenFile};
 pub use partition::{partition, partitions};
@@ -26,6 +26,6 @@ pub use partition::{partition, partitions};
 /// # Errors
 ///
 /// If there is none that is known, or the disk fails.
-pub fn mount(place: &Arc<Bytes>) -> prism::Result<Box<dyn FileSystem>> {
+pub fn mount(place: &Arc<ByteRange>) -> prism::Result<Box<dyn FileSystem>> {
     if ext4::is_there(place)? { ext4::open(place) } else { fat::open(place) }
 }

@@ -6,14 +6,14 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 
 use prism::blocking::wait;
-use prism::disks::{Bytes, Partition};
+use prism::disks::{ByteRange, Partition};
 
 /// Partition `number` of a disk, counted from 1 as Linux does: logical ones from 5 on.
 ///
 /// # Errors
 ///
 /// If there is no such partition, or no table.
-pub fn partition(disk: &Arc<Bytes>, sector_size: usize, number: usize) -> prism::Result<Arc<Bytes>> {
+pub fn partition(disk: &Arc<ByteRange>, sector_size: usize, number: usize) -> prism::Result<Arc<ByteRange>> {
     let partitions = partitions(disk, sector_size)?;
     let found = partitions.iter().find(|partition| partition.number as usize == number);
     let found = found.ok_or_else(|| {
@@ -28,6 +28,6 @@ pub fn partition(disk: &Arc<Bytes>, sector_size: usize, number: usize) -> prism:
 /// # Errors
 ///
 /// If there is no table, or the disk cannot be read.
-pub fn partitions(disk: &Arc<Bytes>, sector_size: usize) -> prism::Result<Vec<Partition>> {
+pub fn partitions(disk: &Arc<ByteRange>, sector_size: usize) -> prism::Result<Vec<Partition>> {
     Ok(wait(prism::disks::partitions(disk, sector_size as u32))?)
 }

@@ -16,7 +16,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use prism::disks::Bytes;
+use prism::disks::ByteRange;
 use prism::{Context, Verdict, blocking, disks, println};
 use prism_volumes::{mount, partition, partitions};
 use sha2::{Digest, Sha256};
@@ -36,7 +36,7 @@ async fn main(context: Context) -> prism::Result<Verdict> {
 
 fn work(
     context: &Context,
-    disk: Arc<Bytes>,
+    disk: Arc<ByteRange>,
     named: Option<u32>,
     sector_size: usize,
 ) -> prism::Result<Verdict> {
@@ -74,7 +74,7 @@ fn work(
     Ok(Verdict::Success)
 }
 
-fn list_partitions(disk: &Arc<Bytes>, sector_size: usize) -> prism::Result {
+fn list_partitions(disk: &Arc<ByteRange>, sector_size: usize) -> prism::Result {
     for partition in partitions(disk, sector_size)? {
         println!("partition {}: {} bytes at {}", partition.number, partition.length, partition.start);
     }

@@ -14,7 +14,7 @@ use alloc::vec::Vec;
 use core::cell::RefCell;
 
 use prism::blocking::{self, wait};
-use prism::disks::{self, Bytes, Disk};
+use prism::disks::{self, ByteRange, Disk};
 use prism::embassy_time::{Duration, Instant, TimeoutError, with_deadline};
 use prism::sync::blocking_mutex::raw::NoopRawMutex;
 use prism::sync::channel::Channel;
@@ -149,7 +149,7 @@ fn any(root: &str) -> Option<Option<usize>> {
 }
 
 fn mount(
-    disk: Arc<Bytes>,
+    disk: Arc<ByteRange>,
     sector_size: usize,
     number: Option<usize>,
 ) -> prism::Result<Box<dyn prism_volumes::FileSystem>> {

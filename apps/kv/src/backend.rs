@@ -13,7 +13,7 @@ use alloc::sync::Arc;
 use alloc::vec;
 
 use prism::blocking::wait;
-use prism::disks::{Bytes, Error};
+use prism::disks::{ByteRange, Error};
 use redb::StorageBackend;
 use spin::Mutex;
 
@@ -27,7 +27,7 @@ const MAGIC: u64 = u64::from_le_bytes(*b"prismkv1");
 /// A raw disk as a file.
 #[derive(Clone)]
 pub(crate) struct Backend {
-    bytes: Arc<Bytes>,
+    bytes: Arc<ByteRange>,
     header: Arc<Mutex<Header>>,
 }
 
@@ -41,7 +41,7 @@ pub(crate) enum Strangers {
 }
 
 /// Whether there is nothing where headers lie, or what is left of one of ours.
-fn is_blank(bytes: &Bytes) -> Result<bool, Error> {
+fn is_blank(bytes: &ByteRange) -> Result<bool, Error> {
     let mut block = [0; 4096];
     for place in HEADERS {
         wait(bytes.read(place, &mut block))?;
@@ -90,7 +90,7 @@ fn sum(words: [u64; 4]) -> u64 {
 
 impl Backend {
     /// The file on this disk, or an empty one on a blank disk. Called in blocking code.
-    pub(crate) fn open(bytes: Bytes, strangers: Strangers) -> prism::Result<Self> {
+    pub(crate) fn open(bytes: ByteRange, strangers: Strangers) -> prism::Result<Self> {
         if bytes.length() <= DATA {
             return Err("the disk is too small for a store".into());
         }

@@ -4,6 +4,7 @@
 
 use alloc::string::String;
 use core::fmt;
+use core::time::Duration;
 
 use crate::block::Geometry;
 
@@ -17,17 +18,17 @@ pub(crate) const FLUSH: u8 = 0xe7;
 pub(crate) const FLUSH_LONG: u8 = 0xea;
 
 /// Sectors that are moved by one command: the most there can be with short addresses.
-pub(crate) const MOST_SECTORS: usize = 256;
+pub(crate) const MAX_SECTORS: usize = 256;
 
-/// How long a drive may take for one command, in nanoseconds: one that sleeps has to spin up.
-pub const PATIENCE: u64 = 20_000_000_000;
+/// How long a drive may take for one command: one that sleeps has to spin up.
+pub const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Why a command was not carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// The drive says so; the error register.
     Refused(u8),
-    /// The drive said nothing for [`PATIENCE`].
+    /// The drive said nothing for [`TIMEOUT`].
     Silent,
     /// The drive does not offer the data that it should, or offers too much.
     Confused,

@@ -73,11 +73,11 @@ impl<P: Page> Buffer<P> {
 
     /// Copies bytes out, from the start, as many as both have.
     pub fn copy_to(&self, bytes: &mut [u8]) {
-        self.copy_to_from(0, bytes);
+        self.read_at(0, bytes);
     }
 
     /// Copies bytes out from byte `offset`, as many as both have.
-    pub fn copy_to_from(&self, mut offset: usize, mut bytes: &mut [u8]) {
+    pub fn read_at(&self, mut offset: usize, mut bytes: &mut [u8]) {
         for piece in self.pieces() {
             let Some(piece) = piece.get(offset..) else {
                 offset -= piece.len();
@@ -93,11 +93,11 @@ impl<P: Page> Buffer<P> {
 
     /// Copies bytes in, from the start, as many as both have.
     pub fn copy_from(&mut self, bytes: &[u8]) {
-        self.copy_from_at(0, bytes);
+        self.write_at(0, bytes);
     }
 
     /// Copies bytes in at byte `offset`, as many as both have.
-    pub fn copy_from_at(&mut self, mut offset: usize, mut bytes: &[u8]) {
+    pub fn write_at(&mut self, mut offset: usize, mut bytes: &[u8]) {
         for piece in self.pieces_mut() {
             let whole = piece.len();
             let Some(piece) = piece.get_mut(offset..) else {

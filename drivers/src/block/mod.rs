@@ -22,17 +22,17 @@ pub mod ahci;
 mod ata;
 pub mod blkfront;
 mod buffer;
-mod bytes;
+mod byte_range;
 mod error;
 mod geometry;
 pub mod ide;
 pub mod names;
 pub mod partition;
+mod queued_disk;
 pub mod ramdisk;
 mod registry;
 mod request;
 pub mod romdisk;
-mod served;
 
 use alloc::boxed::Box;
 use core::future::Future;
@@ -43,12 +43,12 @@ use crate::hal::Page;
 
 pub use buffer::Buffer;
 pub(crate) use buffer::Content;
-pub use bytes::{Bytes, Pages};
+pub use byte_range::{ByteRange, Pages};
 pub use error::{Error, Failed, Result};
 pub use geometry::Geometry;
+pub use queued_disk::{Done, Queue, QueuedDisk};
 pub use registry::Registry;
 pub use request::{Discard, Request};
-pub use served::{Done, Queue, Served};
 
 /// A disk. `P` is the kernel's type of a page.
 ///

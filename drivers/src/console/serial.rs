@@ -9,7 +9,7 @@ use crate::console::output::Sink;
 /// How often bytes are offered to a port that does not take them. An emulated port takes them at
 /// once; at 115200 baud a real one empties its FIFO of 16 within 1.4 milliseconds, less than this
 /// many port reads.
-const PATIENCE: u32 = 3200;
+const MAX_SPINS: u32 = 3200;
 
 /// A serial port.
 pub struct Serial<B: Backend> {
@@ -42,7 +42,7 @@ impl<B: Backend> Serial<B> {
     /// As many of `bytes` as its FIFO takes after one look at its status: where the port is emulated,
     /// each look is an exit as dear as a byte.
     fn write_some(&mut self, bytes: &[u8]) -> usize {
-        let tries = if self.stuck { 1 } else { PATIENCE };
+        let tries = if self.stuck { 1 } else { MAX_SPINS };
         (0..tries).map(|_| self.port.send_bytes(bytes)).find(|&taken| taken > 0).unwrap_or(0)
     }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Whether to look for an answer, or a packet, again and again before waiting for an event.
 
+use super::nanoseconds;
 use core::time::Duration;
 
 /// Looking costs time of the vCPU, and saves an event, a sleep and a wake-up if the answer comes
@@ -19,7 +20,7 @@ const MOST_SPARED: u32 = 63;
 
 impl AdaptivePoll {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit: u64::try_from(limit.as_nanos()).unwrap_or(u64::MAX), spare: 0, next: 1 }
+        Self { limit: nanoseconds(limit), spare: 0, next: 1 }
     }
 
     /// Whether to wait this time.

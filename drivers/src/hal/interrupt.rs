@@ -2,32 +2,32 @@
 //! Interrupts of devices, as drivers see them.
 
 use core::future::Future;
+use core::time::Duration;
 
 /// A device's interrupt, and the time: what the driver of an emulated device waits with.
 ///
 /// An interrupt is a hint. Whoever waits looks at the device before and after: one may be shared
 /// with another device, come late, or be lost.
 pub trait Interrupt {
-    /// Waits for the interrupt, but no longer than so many nanoseconds. One that came since the last
+    /// Waits for the interrupt, but no longer than `limit`. One that came since the last
     /// wait counts.
-    fn wait(&self, limit: u64) -> impl Future<Output = ()>;
+    fn wait(&self, limit: Duration) -> impl Future<Output = ()>;
 
     /// Nanoseconds since some moment. Never goes back.
     fn now(&self) -> u64;
 }
 
-/// How long one wait lasts at most, in nanoseconds, before the device is looked at: how slow
-/// things get where interrupts do not arrive.
-const SLICE: u64 = 10_000_000;
+/// How often the device is polled where interrupts do not arrive.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// What `look` finds, as soon as it finds something; `None` if it does not within `limit`
-/// nanoseconds.
+/// Polls `look`, at each interrupt and at least every 10 ms, until it finds something; `None` if it does not
+/// within `timeout`.
 pub async fn until<T>(
     interrupt: &impl Interrupt,
-    limit: u64,
+    timeout: Duration,
     mut look: impl FnMut() -> Option<T>,
 ) -> Option<T> {
-    let end = interrupt.now().saturating_add(limit);
+    let end = interrupt.now().saturating_add(nanoseconds(timeout));
     loop {
         if let Some(found) = look() {
             return Some(found);
@@ -35,6 +35,11 @@ pub async fn until<T>(
         if interrupt.now() >= end {
             return None;
         }
-        interrupt.wait(SLICE).await;
+        interrupt.wait(POLL_INTERVAL).await;
     }
+}
+
+/// The nanoseconds of a time; as many as there can be, if there are more.
+pub(crate) fn nanoseconds(time: Duration) -> u64 {
+    u64::try_from(time.as_nanos()).unwrap_or(u64::MAX)
 }

@@ -22,6 +22,7 @@ mod registers;
 pub(crate) use adaptive_poll::AdaptivePoll;
 pub(crate) use alarm::Alarm;
 pub use dma::{DeviceMemory, RingMemory};
+pub(crate) use interrupt::nanoseconds;
 pub use interrupt::{Interrupt, until};
 pub use platform::{Channel, Platform};
 pub use ports::Ports;

@@ -39,7 +39,7 @@ pub fn is_there<P: Ports + ?Sized>(ports: &P) -> bool {
 
 /// Masks all lines, and moves the vectors to where they can be told from exceptions: lines 0 to 15
 /// raise vectors 0x20 to 0x2f.
-pub fn silence<P: Ports + ?Sized>(ports: &P) {
+pub fn mask_all<P: Ports + ?Sized>(ports: &P) {
     let words = VECTORS.into_iter().zip(WIRING).zip(MODES);
     for ((command, data), ((vector, wiring), mode)) in CONTROLLERS.into_iter().zip(words) {
         ports.write_u8(command, INITIALIZE);
@@ -69,7 +69,7 @@ pub fn close<P: Ports + ?Sized>(ports: &P, line: u8) {
 
 /// To be called after an interrupt of `line`, which is open: if it is still up, or is raised again, there is
 /// another one.
-pub fn end<P: Ports + ?Sized>(ports: &P, line: u8) {
+pub fn eoi<P: Ports + ?Sized>(ports: &P, line: u8) {
     if line >= 8 {
         let [_, (command, _)] = CONTROLLERS;
         ports.write_u8(command, END | line & 7);
@@ -121,7 +121,7 @@ mod tests {
     #[test]
     fn both_controllers_end_up_masked_above_the_exceptions() {
         let ports = FakePorts::default();
-        silence(&ports);
+        mask_all(&ports);
         let written = ports.written.borrow();
         for (data, vector) in [(0x21, 0x20), (0xa1, 0x28)] {
             let words: Vec<u32> =
@@ -133,8 +133,8 @@ mod tests {
     #[test]
     fn interrupts_of_the_second_controller_are_ended() {
         let ports = FakePorts::default();
-        end(&ports, 3);
-        end(&ports, 10);
+        eoi(&ports, 3);
+        eoi(&ports, 10);
         assert_eq!(*ports.written.borrow(), [(0xa0, 0x62)]);
     }
 

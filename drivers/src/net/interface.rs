@@ -292,7 +292,8 @@ impl<'k> Interface<'k> {
         self.state().device.as_mut().map_or(Ok(false), |device| device.listen())
     }
 
-    /// Whether [`look`](Self::poll_deferred) is to be called each [`POLL_INTERVAL`](super::coalescing::POLL_INTERVAL).
+    /// Whether [`look`](Self::poll_deferred) is to be called each
+    /// [`POLL_INTERVAL`](super::coalescing::POLL_INTERVAL).
     pub(super) fn coalesces(&self) -> bool {
         self.state().device.as_ref().is_some_and(|device| device.coalesces())
     }
@@ -360,8 +361,8 @@ impl State<'_> {
         [config, self.call_driver()]
     }
 
-    /// Whether a frame of `length` bytes can be sent now, see [`NetDevice::can_send`]; or lost, if there is no
-    /// device.
+    /// Whether a frame of `length` bytes can be sent now, see [`NetDevice::can_send`]; or lost, if there is
+    /// no device.
     pub(super) fn has_room(&mut self, length: usize) -> Result<bool, Error> {
         let is_next = self.send_pieces_left()?;
         let Some(device) = &mut self.device else { return Ok(true) };

@@ -1,31 +1,31 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Network interfaces: paravirtual ones by the frontend of `xen/include/public/io/netif.h`, and NICs.
+//! Network interfaces: paravirtual ones ([`netfront`]), and NICs ([`e1000`], [`rtl8139`], and
+//! [`virtio`](crate::virtio::network)).
 //!
 //! ```text
 //!   network stack --- Port --- Interface --- NetFront --- xenbus, event channel
 //!                                  |     or  serve    --- interrupt
 //!                                  |
-//!                          NetDevice: Queues --- QueuePair --- rings, granted pages
-//!                                or a NIC's driver
+//!                          NetDevice: netfront's queues: rings, granted pages
+//!                                  or a NIC's driver
 //! ```
 //!
-//! The stack works on the rings itself, through a [`Port`]; what it does in one go is published
-//! afterwards at once, by the task of [`NetFront`], which waits for the backend's events too, or that
-//! of [`serve`], which waits for a NIC's interrupts. The [`Interface`] between them outlives devices
-//! and backends.
+//! The stack works on the device itself, through a [`Port`]. The task of [`NetFront`](netfront::NetFront), or
+//! of [`serve`] for a NIC, publishes afterwards what the stack did in one go, and waits for the other side.
+//! The [`Interface`] between them outlives devices and backends.
 //!
-//! Segments of a TCP flow that the stack hands over together leave as one packet, where the backend takes
-//! such (the module `train`). The stack makes several as one in the first place (the module `segmentation`).
+//! | module | what it does between stack and network |
+//! |---|---|
+//! | `segmentation` | has the stack make several TCP segments as one, and divides what is too long for the network |
+//! | `netfront::gso` | has segments of one flow leave as one packet, where the backend takes such |
+//! | `multicast` | learns the groups that the stack listens to (IGMP and MLD snooping) |
+//! | `config` | configures addresses that the stack cannot see to by itself |
+//! | `shim` | hardens the stack: unforeseeable numbers, path MTU discovery, congestion control |
+//! | `throttle` | slows down a stack that polls for nothing |
 //!
-//! A backend that can is asked for packets of those multicast groups only that the stack listens to (the
-//! module `groups`). Cards pass on all.
-//!
-//! Addresses that the stack cannot see to by itself are seen to on the way of its packets (the module
-//! `config`).
-//!
-//! Packets are copied out of the pages that the other side can write before anything looks at them.
-//! A backend that breaks the protocol is given up, and connected anew; a NIC is given up. What they
-//! can do to us is to lose packets.
+//! Packets are copied out of shared pages before anything looks at them. A backend that breaks the protocol
+//! is disconnected, and connected anew; a NIC that does is disabled. All that they can do to us is to lose
+//! packets.
 
 mod checksum;
 mod config;
@@ -55,7 +55,7 @@ pub use frame::{ETHERNET_HEADER, MAX_FRAME};
 pub use interface::{Counters, Interface};
 pub use multicast::Group;
 pub use nic::serve;
-pub(crate) use nic::{RESET_LIMIT, SILENT, properties};
+pub(crate) use nic::{RESET_TIMEOUT, SILENT, properties};
 pub use port::{Outgoing, Port, Received};
 pub use properties::Properties;
 pub use registry::Registry;

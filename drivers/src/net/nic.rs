@@ -2,6 +2,7 @@
 //! The task that drives an interface over a NIC.
 
 use alloc::boxed::Box;
+use core::time::Duration;
 
 use embassy_futures::select::{Either, select};
 
@@ -9,17 +10,16 @@ use super::device::NetDevice;
 use super::error::Error;
 use super::interface::Interface;
 use super::properties::Properties;
-use crate::hal::Interrupt;
+use crate::hal::{Interrupt, nanoseconds};
 
-/// How long to wait for a NIC at least and at most, in nanoseconds, before it is looked at: how slow
-/// things get where interrupts do not arrive.
-const SLICES: (u64, u64) = (10_000_000, 1_000_000_000);
+/// How often a NIC is polled where interrupts do not arrive: at first, and when nothing was found for long.
+const POLL_INTERVALS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_secs(1));
 
 /// What a NIC carries: nobody here asks for more.
 const MTU: usize = 1500;
 
-/// How long a NIC's reset may take, in nanoseconds: a millisecond is usual.
-pub(crate) const RESET_LIMIT: u64 = 100_000_000;
+/// How long a NIC's reset may take: a millisecond is usual.
+pub(crate) const RESET_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Why a NIC whose reset does not end is not used.
 pub(crate) const SILENT: Error = Error::Nic("it does not answer");
@@ -45,13 +45,13 @@ pub async fn serve<'k>(
     interrupt: &impl Interrupt,
 ) -> Error {
     interface.connect(Box::new(nic), properties);
-    let mut slice = SLICES.0;
+    let mut interval = POLL_INTERVALS.0;
     let mut in_vain = false;
     loop {
         match interface.exchange(interrupt.now()) {
             // The interrupt should have told of it.
-            Ok(true) if in_vain => slice = SLICES.0,
-            Ok(_) if in_vain => slice = slice.saturating_mul(2).min(SLICES.1),
+            Ok(true) if in_vain => interval = POLL_INTERVALS.0,
+            Ok(_) if in_vain => interval = interval.saturating_mul(2).min(POLL_INTERVALS.1),
             Ok(_) => {}
             Err(error) => {
                 // Nobody knows what the NIC still writes where: its memory is lost.
@@ -60,8 +60,8 @@ pub async fn serve<'k>(
             }
         }
         let begin = interrupt.now();
-        let woken = select(interrupt.wait(slice), interface.stack_work()).await;
+        let woken = select(interrupt.wait(interval), interface.stack_work()).await;
         let waited = interrupt.now().saturating_sub(begin);
-        in_vain = matches!(woken, Either::First(())) && waited >= slice;
+        in_vain = matches!(woken, Either::First(())) && waited >= nanoseconds(interval);
     }
 }

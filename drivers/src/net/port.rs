@@ -38,8 +38,8 @@ pub struct Port<'k> {
 
 impl<'k> Port<'k> {
     /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; what is too long
-    /// for the next device's leaves in pieces, as [`QueuePair::send`](super::QueuePair::send) says. All packets pass
-    /// `guard`.
+    /// for the next device's leaves in pieces, as [`QueuePair::send`](super::netfront::QueuePair::send) says.
+    /// All packets pass `guard`.
     pub fn new(interface: Arc<Interface<'k>>, properties: Properties, mut guard: StackShim<'k>) -> Self {
         guard.allow_segments(properties.segments);
         Self {

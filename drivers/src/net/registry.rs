@@ -109,7 +109,7 @@ impl<const MAX: usize> Registry<MAX> {
     }
 
     /// It is known which interfaces there are at boot.
-    pub fn finish_scan(&self) {
+    pub fn scan_complete(&self) {
         let mut state = self.0.lock();
         state.is_scanned = true;
         let waiting = core::mem::take(&mut state.waiting);
@@ -143,7 +143,7 @@ mod tests {
         let slots = Registry::<4>::new();
         slots.set_paravirtual(&[1]);
         let nic = slots.add_nic().unwrap();
-        slots.finish_scan();
+        slots.scan_complete();
         let paravirtual = slots.paravirtual(1).unwrap();
         assert!(is_none(&now(&slots, 0)) && is(now(&slots, 1), &paravirtual));
         assert!(is(now(&slots, 2), &nic) && is_none(&now(&slots, 3)) && is_none(&now(&slots, 4)));
@@ -153,7 +153,7 @@ mod tests {
     fn without_the_toolstacks_cards_are_counted_from_the_first_on() {
         let slots = Registry::<4>::new();
         let nics = [(); 5].map(|()| slots.add_nic());
-        slots.finish_scan();
+        slots.scan_complete();
         assert!(
             nics[..4].iter().enumerate().all(|(index, nic)| is(now(&slots, index), nic.as_ref().unwrap()))
         );
@@ -163,7 +163,7 @@ mod tests {
     #[test]
     fn an_interface_that_is_unplugged_is_away_and_the_same_when_it_comes_back() {
         let slots = Registry::<4>::new();
-        slots.finish_scan();
+        slots.scan_complete();
         slots.set_paravirtual(&[0, 2]);
         let before = slots.get(2).unwrap();
         slots.set_paravirtual(&[0]);
@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn a_card_behind_one_that_is_away_does_not_take_its_place() {
         let slots = Registry::<4>::new();
-        slots.finish_scan();
+        slots.scan_complete();
         slots.set_paravirtual(&[0]);
         slots.set_paravirtual(&[]);
         let nic = slots.add_nic().unwrap();
@@ -188,7 +188,7 @@ mod tests {
         let slots = Registry::<4>::new();
         let nic = slots.add_nic().unwrap();
         slots.set_paravirtual(&[0, 3, 4, u32::MAX]);
-        slots.finish_scan();
+        slots.scan_complete();
         assert!([0, 4, u32::MAX].map(|number| slots.paravirtual(number)).iter().all(Option::is_none));
         assert!(is(now(&slots, 0), &nic) && slots.paravirtual(3).is_some());
     }
@@ -212,7 +212,7 @@ mod tests {
         }
         let interface = slots.paravirtual(0).unwrap();
         assert_eq!(count.0.load(Ordering::Relaxed), 0);
-        slots.finish_scan();
+        slots.scan_complete();
         assert_eq!(count.0.load(Ordering::Relaxed), 2);
         let [first, last] = waits.each_mut().map(|wait| wait.as_mut().poll(&mut Context::from_waker(&waker)));
         assert!(is(first, &interface) && is_none(&last));

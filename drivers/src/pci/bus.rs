@@ -2,7 +2,7 @@
 //! Finding functions: on the first bus, and behind the bridges that firmware has set up (PCI-to-PCI Bridge
 //! Architecture Specification 1.2, chapter 3; PCI Express Base Specification 4.0, 7.5.3).
 
-use super::{Configuration, Function, Place};
+use super::{Configuration, Function, PciAddress};
 use crate::hal::Ports;
 
 /// Devices of a bus.
@@ -39,7 +39,7 @@ struct Walk<'a, P: Ports + ?Sized> {
     /// A bit for each bus with room for one device.
     single: Buses,
     /// What is looked at next.
-    next: Place,
+    next: PciAddress,
     /// The device at `next` has more functions than one.
     has_more: bool,
     is_over: bool,
@@ -74,7 +74,7 @@ impl<'a, P: Ports + ?Sized> Walk<'a, P> {
             found,
             begun: found,
             single: Buses::default(),
-            next: Place { bus: 0, device: 0, function: 0 },
+            next: PciAddress { bus: 0, device: 0, function: 0 },
             has_more: false,
             is_over: false,
         }
@@ -82,15 +82,15 @@ impl<'a, P: Ports + ?Sized> Walk<'a, P> {
 
     fn next(&mut self) -> Option<Function> {
         while !self.is_over {
-            let place = self.next;
-            let function = function(self.ports, place);
+            let address = self.next;
+            let function = function(self.ports, address);
             let header =
-                function.map(|_| Configuration::new(self.ports, place).read(HEADER)).unwrap_or_default();
-            if place.function == 0 {
+                function.map(|_| Configuration::new(self.ports, address).read(HEADER)).unwrap_or_default();
+            if address.function == 0 {
                 self.has_more = header & MULTIFUNCTION != 0;
             }
             if header & TYPE == BRIDGE {
-                self.note_bridge(place);
+                self.note_bridge(address);
             }
             self.advance();
             if function.is_some() {
@@ -101,27 +101,27 @@ impl<'a, P: Ports + ?Sized> Walk<'a, P> {
     }
 
     fn advance(&mut self) {
-        let Place { bus, device, function } = self.next;
+        let PciAddress { bus, device, function } = self.next;
         let devices = if self.single.has(bus) { 1 } else { DEVICES };
         if self.has_more && function + 1 < FUNCTIONS {
             self.next.function += 1;
         } else if device + 1 < devices {
-            self.next = Place { bus, device: device + 1, function: 0 };
+            self.next = PciAddress { bus, device: device + 1, function: 0 };
         } else {
             let waiting = (0..=u8::MAX).find(|bus| self.found.has(*bus) && !self.begun.has(*bus));
             self.is_over = waiting.is_none();
             let bus = waiting.unwrap_or_default();
             self.begun.add(bus);
-            self.next = Place { bus, device: 0, function: 0 };
+            self.next = PciAddress { bus, device: 0, function: 0 };
         }
     }
 
     /// Notes down the bus behind a bridge.
-    fn note_bridge(&mut self, place: Place) {
-        let configuration = Configuration::new(self.ports, place);
+    fn note_bridge(&mut self, address: PciAddress) {
+        let configuration = Configuration::new(self.ports, address);
         let [_, secondary, subordinate, _] = configuration.read(BUSES).to_le_bytes();
         // A bus that no bridge can lead to has not been set up.
-        if secondary <= place.bus || subordinate < secondary || self.found.has(secondary) {
+        if secondary <= address.bus || subordinate < secondary || self.found.has(secondary) {
             return;
         }
         self.found.add(secondary);
@@ -133,15 +133,15 @@ impl<'a, P: Ports + ?Sized> Walk<'a, P> {
     }
 }
 
-fn function<P: Ports + ?Sized>(ports: &P, place: Place) -> Option<Function> {
-    let configuration = Configuration::new(ports, place);
+fn function<P: Ports + ?Sized>(ports: &P, address: PciAddress) -> Option<Function> {
+    let configuration = Configuration::new(ports, address);
     let identity = configuration.read(0x00);
     let (vendor, device) = (identity as u16, (identity >> 16) as u16);
     if vendor == 0xffff || vendor == 0 {
         return None;
     }
     let class = (configuration.read(0x08) >> 16) as u16;
-    Some(Function { place, vendor, device, class })
+    Some(Function { address, vendor, device, class })
 }
 
 #[cfg(test)]
@@ -149,64 +149,64 @@ mod tests {
     use super::*;
     use crate::pci::tests::FakePorts;
 
-    const fn place(bus: u8, device: u8, function: u8) -> Place {
-        Place { bus, device, function }
+    const fn address(bus: u8, device: u8, function: u8) -> PciAddress {
+        PciAddress { bus, device, function }
     }
 
     /// A function that is no bridge, or one to a bus up to another.
-    fn plug(ports: &FakePorts, place: Place, buses: Option<(u8, u8)>) {
-        ports.plug(place, 0x00, 0x000c_1b36);
-        ports.plug(place, 0x08, 0x0200_0000);
-        ports.plug(place, 0x0c, if buses.is_some() { BRIDGE } else { 0 });
+    fn plug(ports: &FakePorts, address: PciAddress, buses: Option<(u8, u8)>) {
+        ports.plug(address, 0x00, 0x000c_1b36);
+        ports.plug(address, 0x08, 0x0200_0000);
+        ports.plug(address, 0x0c, if buses.is_some() { BRIDGE } else { 0 });
         if let Some((secondary, subordinate)) = buses {
-            ports.plug(place, 0x18, u32::from_le_bytes([place.bus, secondary, subordinate, 0]));
+            ports.plug(address, 0x18, u32::from_le_bytes([address.bus, secondary, subordinate, 0]));
         }
     }
 
-    fn found(ports: &FakePorts) -> Vec<Place> {
-        functions(ports).map(|function| function.place).collect()
+    fn found(ports: &FakePorts) -> Vec<PciAddress> {
+        functions(ports).map(|function| function.address).collect()
     }
 
     #[test]
     fn functions_behind_bridges_are_found() {
         let ports = FakePorts::default();
-        plug(&ports, place(0, 1, 0), Some((1, 2)));
-        plug(&ports, place(0, 2, 0), None);
-        plug(&ports, place(1, 0, 0), Some((2, 2)));
-        plug(&ports, place(2, 31, 0), None);
-        let expected = [place(0, 1, 0), place(0, 2, 0), place(1, 0, 0), place(2, 31, 0)];
+        plug(&ports, address(0, 1, 0), Some((1, 2)));
+        plug(&ports, address(0, 2, 0), None);
+        plug(&ports, address(1, 0, 0), Some((2, 2)));
+        plug(&ports, address(2, 31, 0), None);
+        let expected = [address(0, 1, 0), address(0, 2, 0), address(1, 0, 0), address(2, 31, 0)];
         assert_eq!(found(&ports), expected);
     }
 
     #[test]
     fn a_root_port_leads_to_one_device() {
         let ports = FakePorts::default();
-        plug(&ports, place(0, 2, 0), Some((1, 1)));
-        ports.plug(place(0, 2, 0), 0x04, 1 << 20);
-        ports.plug(place(0, 2, 0), 0x34, 0x40);
-        ports.plug(place(0, 2, 0), 0x40, 0x0142_0010);
-        plug(&ports, place(1, 0, 0), None);
-        plug(&ports, place(1, 1, 0), None);
-        assert_eq!(found(&ports), [place(0, 2, 0), place(1, 0, 0)]);
+        plug(&ports, address(0, 2, 0), Some((1, 1)));
+        ports.plug(address(0, 2, 0), 0x04, 1 << 20);
+        ports.plug(address(0, 2, 0), 0x34, 0x40);
+        ports.plug(address(0, 2, 0), 0x40, 0x0142_0010);
+        plug(&ports, address(1, 0, 0), None);
+        plug(&ports, address(1, 1, 0), None);
+        assert_eq!(found(&ports), [address(0, 2, 0), address(1, 0, 0)]);
     }
 
     #[test]
     fn bridges_with_wrong_numbers_lead_nowhere() {
         for numbers in [(0, 0), (0, 255), (3, 2), (5, 5)] {
             let ports = FakePorts::default();
-            plug(&ports, place(0, 1, 0), Some(numbers));
-            assert_eq!(found(&ports), [place(0, 1, 0)], "{numbers:?}");
+            plug(&ports, address(0, 1, 0), Some(numbers));
+            assert_eq!(found(&ports), [address(0, 1, 0)], "{numbers:?}");
         }
     }
 
     #[test]
     fn a_loop_of_bridges_ends() {
         let ports = FakePorts::default();
-        plug(&ports, place(0, 1, 0), Some((1, 255)));
-        plug(&ports, place(0, 2, 0), Some((1, 255)));
-        plug(&ports, place(1, 0, 0), Some((1, 1)));
-        plug(&ports, place(1, 1, 0), Some((255, 255)));
-        plug(&ports, place(255, 0, 0), Some((1, 255)));
+        plug(&ports, address(0, 1, 0), Some((1, 255)));
+        plug(&ports, address(0, 2, 0), Some((1, 255)));
+        plug(&ports, address(1, 0, 0), Some((1, 1)));
+        plug(&ports, address(1, 1, 0), Some((255, 255)));
+        plug(&ports, address(255, 0, 0), Some((1, 255)));
         assert_eq!(found(&ports).len(), 5);
     }
 
@@ -214,7 +214,7 @@ mod tests {
     fn every_bus_at_once_is_bounded() {
         let ports = FakePorts::default();
         for bus in 0..255 {
-            plug(&ports, place(bus, 0, 0), Some((bus + 1, 255)));
+            plug(&ports, address(bus, 0, 0), Some((bus + 1, 255)));
         }
         assert_eq!(found(&ports).len(), 255);
     }

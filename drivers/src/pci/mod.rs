@@ -15,9 +15,9 @@ const DATA: u16 = 0xcfc;
 /// Bit 31 of the address register: accesses to the data port go to configuration space.
 const ENABLE: u32 = 1 << 31;
 
-/// Place of a function: bus, device (0 to 31), function (0 to 7).
+/// Address of a function: bus, device (0 to 31), function (0 to 7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Place {
+pub struct PciAddress {
     /// Bus number.
     pub bus: u8,
     /// Device number.
@@ -26,7 +26,7 @@ pub struct Place {
     pub function: u8,
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for PciAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02x}:{:02x}.{}", self.bus, self.device, self.function)
     }
@@ -36,7 +36,7 @@ impl fmt::Display for Place {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Function {
     /// Where it is.
-    pub place: Place,
+    pub address: PciAddress,
     /// Who made it.
     pub vendor: u16,
     /// What they call it.
@@ -108,13 +108,13 @@ pub struct Memory {
 /// Configuration space of one function.
 pub struct Configuration<'a, P: Ports + ?Sized> {
     ports: &'a P,
-    place: Place,
+    address: PciAddress,
 }
 
 impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
-    /// That of the function at `place`.
-    pub fn new(ports: &'a P, place: Place) -> Self {
-        Self { ports, place }
+    /// That of the function at `address`.
+    pub fn new(ports: &'a P, address: PciAddress) -> Self {
+        Self { ports, address }
     }
 
     /// Has the function answer, and use memory by itself.
@@ -137,7 +137,7 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
             return None;
         }
         self.placed(register).or_else(|| {
-            if self.place.bus == 0 {
+            if self.address.bus == 0 {
                 self.write(register, free);
             }
             self.placed(register)
@@ -197,7 +197,7 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
         if self.read(register) & IO_PORTS == 0 {
             return None;
         }
-        if self.read(register) & !NO_PORT == 0 && self.place.bus == 0 {
+        if self.read(register) & !NO_PORT == 0 && self.address.bus == 0 {
             self.write(register, u32::from(free));
         }
         u16::try_from(self.read(register) & !NO_PORT).ok().filter(|port| *port != 0)
@@ -216,7 +216,7 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
     }
 
     fn select(&self, register: u8) {
-        let Place { bus, device, function } = self.place;
+        let PciAddress { bus, device, function } = self.address;
         let place = u32::from(bus) << 16 | u32::from(device & 31) << 11 | u32::from(function & 7) << 8;
         self.ports.write_u32(ADDRESS, ENABLE | place | u32::from(register & !3));
     }
@@ -240,18 +240,18 @@ pub(crate) mod tests {
     }
 
     impl FakePorts {
-        pub(crate) fn plug(&self, place: Place, register: u8, value: u32) {
-            self.registers.borrow_mut().insert(address(place, register), value);
+        pub(crate) fn plug(&self, address: PciAddress, register: u8, value: u32) {
+            self.registers.borrow_mut().insert(config_address(address, register), value);
         }
 
         /// The base address register at `register`, which was plugged, has `length` bytes of memory.
-        pub(crate) fn size(&self, place: Place, register: u8, length: u32) {
-            self.masks.borrow_mut().insert(address(place, register), !(length - 1));
+        pub(crate) fn size(&self, address: PciAddress, register: u8, length: u32) {
+            self.masks.borrow_mut().insert(config_address(address, register), !(length - 1));
         }
     }
 
-    fn address(place: Place, register: u8) -> u32 {
-        let Place { bus, device, function } = place;
+    fn config_address(address: PciAddress, register: u8) -> u32 {
+        let PciAddress { bus, device, function } = address;
         let place = u32::from(bus) << 16 | u32::from(device) << 11 | u32::from(function) << 8;
         ENABLE | place | u32::from(register)
     }
@@ -288,8 +288,8 @@ pub(crate) mod tests {
         }
     }
 
-    const fn place(device: u8, function: u8) -> Place {
-        Place { bus: 0, device, function }
+    const fn address(device: u8, function: u8) -> PciAddress {
+        PciAddress { bus: 0, device, function }
     }
 
     #[test]
@@ -300,11 +300,11 @@ pub(crate) mod tests {
     #[test]
     fn functions_beyond_the_first_are_found_only_where_the_header_says_so() {
         let ports = FakePorts::default();
-        ports.plug(place(1, 0), 0, 0x7000_8086);
-        ports.plug(place(1, 1), 0, 0x7010_8086);
-        ports.plug(place(1, 0), 0x0c, 0);
+        ports.plug(address(1, 0), 0, 0x7000_8086);
+        ports.plug(address(1, 1), 0, 0x7010_8086);
+        ports.plug(address(1, 0), 0x0c, 0);
         assert_eq!(functions(&ports).count(), 1);
-        ports.plug(place(1, 0), 0x0c, 1 << 23);
+        ports.plug(address(1, 0), 0x0c, 1 << 23);
         assert_eq!(functions(&ports).count(), 2);
     }
 
@@ -317,9 +317,9 @@ pub(crate) mod tests {
             (0xc001, 0, None),
         ] {
             let ports = FakePorts::default();
-            ports.plug(place(3, 0), 0x10, low);
-            ports.plug(place(3, 0), 0x14, high);
-            let configuration = Configuration::new(&ports, place(3, 0));
+            ports.plug(address(3, 0), 0x10, low);
+            ports.plug(address(3, 0), 0x14, high);
+            let configuration = Configuration::new(&ports, address(3, 0));
             assert_eq!(configuration.registers(0, 0xf100_0000), expected, "{low:#x}");
         }
     }
@@ -333,10 +333,10 @@ pub(crate) mod tests {
             (0xc001, 0, 0x1000, None),
         ] {
             let ports = FakePorts::default();
-            ports.plug(place(3, 0), 0x10, low);
-            ports.plug(place(3, 0), 0x14, high);
-            ports.size(place(3, 0), 0x10, mask);
-            let configuration = Configuration::new(&ports, place(3, 0));
+            ports.plug(address(3, 0), 0x10, low);
+            ports.plug(address(3, 0), 0x14, high);
+            ports.size(address(3, 0), 0x10, mask);
+            let configuration = Configuration::new(&ports, address(3, 0));
             let expected = expected.map(|(address, length)| Memory { address, length });
             assert_eq!(configuration.memory(0), expected, "{low:#x}");
             assert_eq!(configuration.read(0x10), low);
@@ -346,17 +346,17 @@ pub(crate) mod tests {
     #[test]
     fn capabilities_are_found_one_after_the_other() {
         let ports = FakePorts::default();
-        let configuration = Configuration::new(&ports, place(3, 0));
-        ports.plug(place(3, 0), 0x04, 0x0010_0000);
-        ports.plug(place(3, 0), 0x34, 0x43);
-        ports.plug(place(3, 0), 0x40, 0xaaaa_5211);
-        ports.plug(place(3, 0), 0x50, 0xbbbb_3f09);
+        let configuration = Configuration::new(&ports, address(3, 0));
+        ports.plug(address(3, 0), 0x04, 0x0010_0000);
+        ports.plug(address(3, 0), 0x34, 0x43);
+        ports.plug(address(3, 0), 0x40, 0xaaaa_5211);
+        ports.plug(address(3, 0), 0x50, 0xbbbb_3f09);
         // The lowest two bits of a place mean nothing; the header is no capability.
         let expected = [(0x40, 0xaaaa_5211), (0x50, 0xbbbb_3f09)];
         assert_eq!(configuration.capabilities().collect::<Vec<_>>(), expected);
-        ports.plug(place(3, 0), 0x50, 0xbbbb_4009);
+        ports.plug(address(3, 0), 0x50, 0xbbbb_4009);
         assert_eq!(configuration.capabilities().count(), 48);
-        ports.plug(place(3, 0), 0x04, 0);
+        ports.plug(address(3, 0), 0x04, 0);
         assert_eq!(configuration.capabilities().count(), 0);
     }
 
@@ -365,21 +365,21 @@ pub(crate) mod tests {
         // The fake keeps what is written, a card the mark too.
         for (before, expected) in [(0xc201, Some(0xc200)), (0xfebc_0000, None), (0xfebc_0001, None)] {
             let ports = FakePorts::default();
-            ports.plug(place(3, 0), 0x10, before);
-            assert_eq!(Configuration::new(&ports, place(3, 0)).ports(0, 0xc100), expected, "{before:#x}");
+            ports.plug(address(3, 0), 0x10, before);
+            assert_eq!(Configuration::new(&ports, address(3, 0)).ports(0, 0xc100), expected, "{before:#x}");
         }
         let ports = FakePorts::default();
-        ports.plug(place(3, 0), 0x10, 1);
-        assert_eq!(Configuration::new(&ports, place(3, 0)).ports(0, 0xc100), Some(0xc100));
+        ports.plug(address(3, 0), 0x10, 1);
+        assert_eq!(Configuration::new(&ports, address(3, 0)).ports(0, 0xc100), Some(0xc100));
     }
 
     #[test]
     fn devices_are_told_apart_by_class_and_vendor() {
         let ports = FakePorts::default();
-        ports.plug(place(0, 0), 0, 0x1237_8086);
-        ports.plug(place(0, 0), 8, 0x0600_0002);
-        ports.plug(place(2, 0), 0, 0x0001_5853);
-        ports.plug(place(2, 0), 8, 0xff80_0001);
+        ports.plug(address(0, 0), 0, 0x1237_8086);
+        ports.plug(address(0, 0), 8, 0x0600_0002);
+        ports.plug(address(2, 0), 0, 0x0001_5853);
+        ports.plug(address(2, 0), 8, 0xff80_0001);
         let found: Vec<_> = functions(&ports).collect();
         assert!(found[0].is_host_bridge());
         assert!(found[1].is_xen_platform());
@@ -404,8 +404,8 @@ pub(crate) mod tests {
             (0x1042_8086, None),
         ] {
             let ports = FakePorts::default();
-            ports.plug(place(4, 0), 0, name);
-            ports.plug(place(4, 0), 8, 0x0100_0000);
+            ports.plug(address(4, 0), 0, name);
+            ports.plug(address(4, 0), 8, 0x0100_0000);
             let found: Vec<_> = functions(&ports).map(|function| function.virtio_kind()).collect();
             assert_eq!(found, [expected], "{name:#x}");
         }

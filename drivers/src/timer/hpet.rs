@@ -18,7 +18,7 @@ const LONGEST_PERIOD: u32 = 100_000_000;
 /// Length of a measurement in femtoseconds: 2 ms.
 const MEASUREMENT: u64 = 2_000_000_000_000;
 /// Looks at the counter before giving up. A look takes a hundred nanoseconds or more.
-const PATIENCE: u32 = 1_000_000;
+const MAX_SPINS: u32 = 1_000_000;
 
 /// Frequency of `clock` in kHz, measured for 2 ms; `None` if what the timer shows makes no sense.
 pub fn measure_khz(timer: &impl Registers, clock: impl Fn() -> u64) -> Option<u64> {
@@ -30,7 +30,7 @@ pub fn measure_khz(timer: &impl Registers, clock: impl Fn() -> u64) -> Option<u6
     let wanted = MEASUREMENT / u64::from(period);
     let (first, start) = (timer.read_u32(COUNTER), clock());
     // The half of the counter wraps around after seconds.
-    let counted = (0..PATIENCE)
+    let counted = (0..MAX_SPINS)
         .map(|_| u64::from(timer.read_u32(COUNTER).wrapping_sub(first)))
         .find(|counted| *counted >= wanted)?;
     let elapsed = clock().checked_sub(start)?;

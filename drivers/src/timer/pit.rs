@@ -23,7 +23,7 @@ const STATE_0: u8 = 0b1110_0010;
 const OUTPUT: u8 = 1 << 7;
 
 /// Looks at the output before giving up. A look takes a microsecond or more on any machine.
-const PATIENCE: u32 = 1_000_000;
+const MAX_SPINS: u32 = 1_000_000;
 /// Measurements that are tried.
 const TRIES: u32 = 3;
 
@@ -63,7 +63,7 @@ fn try_to_measure_khz<P: Ports + ?Sized>(ports: &P, counter: impl Fn() -> u64) -
         ports.write_u8(COMMAND, STATE_0);
         ports.read_u8(CHANNEL_0) & OUTPUT != 0
     };
-    let looks = (0..PATIENCE).find(|_| is_done());
+    let looks = (0..MAX_SPINS).find(|_| is_done());
     let elapsed = counter().checked_sub(start)?;
     // Up at the first look: nobody knows since when, or there is no timer.
     looks.filter(|looks| *looks != 0)?;

@@ -23,7 +23,7 @@ const WHOLE_DAY: u8 = 1 << 1;
 const AFTERNOON: u8 = 1 << 7;
 
 /// Looks at the clock before giving up. An update takes 2 ms at most, a look a microsecond or more.
-const PATIENCE: u32 = 100_000;
+const MAX_SPINS: u32 = 100_000;
 
 /// Seconds since 1970 by this clock, which is taken to show UTC. `century` is the register that
 /// ACPI's fixed table names, if it does. `None` if there is no such clock or what it shows is no
@@ -61,7 +61,7 @@ struct Reading {
 
 impl Reading {
     fn take<P: Ports + ?Sized>(ports: &P, century: Option<u8>) -> Option<Self> {
-        (0..PATIENCE).find(|_| read(ports, STATUS_A) & UPDATING == 0)?;
+        (0..MAX_SPINS).find(|_| read(ports, STATUS_A) & UPDATING == 0)?;
         Some(Self {
             second: read(ports, SECONDS),
             minute: read(ports, MINUTES),

@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::future::pending;
+use core::time::Duration;
 
 use crate::hal::{PAGE_SIZE, Page};
 use embassy_futures::select::{Either, select};
@@ -34,7 +35,7 @@ const UNIT: u64 = 512;
 /// How long a device may take for one command, and how long a wait for its interrupt lasts at most, in
 /// nanoseconds.
 pub(super) const LIMIT: u64 = 30_000_000_000;
-const SLICE: u64 = 10_000_000;
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What a device is told to do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -184,8 +185,11 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
     async fn round(&mut self, requests: &block::Queue<P>, report: &impl Fn(Trouble)) -> Result<(), Trouble> {
         let (is_idle, has_room) = (self.running == 0, self.has_room());
         let next = async { if has_room { requests.next().await } else { pending().await } };
-        let found =
-            if is_idle { Either::First(next.await) } else { select(next, self.interrupt.wait(SLICE)).await };
+        let found = if is_idle {
+            Either::First(next.await)
+        } else {
+            select(next, self.interrupt.wait(POLL_INTERVAL)).await
+        };
         match found {
             Either::First((_, request, done)) => {
                 self.accept(request, done);

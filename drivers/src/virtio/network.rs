@@ -91,7 +91,7 @@ impl<M: RingMemory, B: DeviceMemory> Nic<M, B> {
         let mut free = Vec::new();
         free.try_reserve_exact(transmit.size().into()).map_err(|_| Refusal::NoMemory)?;
         free.extend(0..transmit.size());
-        transmit.silence();
+        transmit.disable_notifications();
         transport.start();
         let header = if transport.is_legacy() { OLD_HEADER } else { HEADER };
         let (unpublished, is_up) = (Unpublished::default(), true);
@@ -220,7 +220,7 @@ impl<M: RingMemory, B: DeviceMemory> NetDevice for Nic<M, B> {
         let is_changed = is_changed && self.look_at_cable();
         let has_room = is_full && self.transmit.has_used();
         if has_room {
-            self.transmit.silence();
+            self.transmit.disable_notifications();
         }
         Ok(is_changed || has_room || !is_full && self.receive.has_used())
     }

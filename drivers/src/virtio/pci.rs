@@ -289,10 +289,10 @@ impl<R: NarrowRegisters> Transport for Device<R> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pci::Place;
+    use crate::pci::PciAddress;
     use crate::pci::tests::FakePorts;
 
-    const PLACE: Place = Place { bus: 0, device: 3, function: 0 };
+    const PLACE: PciAddress = PciAddress { bus: 0, device: 3, function: 0 };
     const BAR: u64 = 0x70_fe00_0000;
     /// Bytes of it.
     const LENGTH: u32 = 0x4000;

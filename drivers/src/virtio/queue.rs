@@ -284,7 +284,7 @@ impl<M: RingMemory> Queue<M> {
     }
 
     /// Asks not to be told of what the device uses. It may tell all the same.
-    pub fn silence(&mut self) {
+    pub fn disable_notifications(&mut self) {
         self.memory.store(self.available(), QUIET);
     }
 

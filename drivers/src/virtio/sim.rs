@@ -12,11 +12,13 @@
     reason = "a fake stops the test that made the mistake"
 )]
 
+use crate::hal::nanoseconds;
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use spin::{Mutex, MutexGuard};
 use xen::fake::{FakePage, FakeXen};
@@ -658,8 +660,8 @@ impl RingMemory for SimMemory {
 
 /// Time passes by waiting, and the device has its turn meanwhile.
 impl Interrupt for SimDevice {
-    async fn wait(&self, limit: u64) {
-        self.state().clock += limit;
+    async fn wait(&self, limit: Duration) {
+        self.state().clock += nanoseconds(limit);
         let turn = self.turn.lock().take();
         if let Some(mut turn) = turn {
             turn(self);

@@ -15,7 +15,7 @@ use super::network::{self, Nic, RECEIVE, TRANSMIT};
 use super::queue::{self, Violation};
 use super::sim::{Chain, Config, SimDevice, SimMemory};
 use super::transport::{Error, status};
-use crate::block::{self, Buffer, Disk as _, Request, Served};
+use crate::block::{self, Buffer, Disk as _, QueuedDisk, Request};
 use crate::console::output::Sink;
 use crate::net::{self, NetDevice};
 
@@ -85,7 +85,7 @@ fn run_disk(
     requests: Vec<Request<FakePage>>,
 ) -> (Vec<Outcome>, Vec<Trouble>) {
     let queue = Arc::new(block::Queue::new());
-    let served = Served::new("vda".into(), 0, disk.geometry(), Arc::clone(&queue));
+    let served = QueuedDisk::new("vda".into(), 0, disk.geometry(), Arc::clone(&queue));
     let mut submissions: Vec<_> = requests.into_iter().map(|request| served.submit(request)).collect();
     let troubles = Mutex::new(Vec::new());
     {

@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::future::Future;
 
 use futures::future::{Either, join, select};
-use prism_drivers::block::blkfront::{Error, Front, Vbd};
+use prism_drivers::block::blkfront::{BlkFront, Error, Vbd};
 use prism_drivers::block::{Buffer, Disk};
 use prism_drivers::hal::Platform;
 use prism_drivers::sim::{Clock, FarEnd, SimPlatform};
@@ -163,13 +163,13 @@ impl Guest {
         let vbd = Vbd::new(&self.platform, 51712);
         let driver = async {
             let device = Device::open(&self.client, FRONTEND).await.unwrap();
-            let mut front = Front::new(&vbd, std::time::Duration::ZERO);
+            let mut front = BlkFront::new(&vbd, std::time::Duration::ZERO);
             let ended = xenbus::run(&device, &mut front, &self.platform, LIMIT).await;
             vbd.fail(prism_drivers::block::Error::Gone);
             ended
         };
         let main = async {
-            vbd.settled().await;
+            vbd.probed().await;
             work(&vbd).await
         };
         let both = Box::pin(join(driver, script));

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use futures::future::{Either, join, join_all, select};
-use prism_drivers::block::blkfront::{Front, Vbd};
+use prism_drivers::block::blkfront::{BlkFront, Vbd};
 use prism_drivers::block::{Disk, Error, Request};
 use prism_drivers::sim::FarEnd;
 use xen::fake::{BackRing, FakePage};
@@ -69,13 +69,13 @@ fn run<T>(
     let vbd = Vbd::with_queues(&guest.platform, 51712, QUEUES);
     let driver = async {
         let device = Device::open(&guest.client, FRONTEND).await.unwrap();
-        let mut front = Front::new(&vbd, Duration::ZERO).with_queues(QUEUES);
+        let mut front = BlkFront::new(&vbd, Duration::ZERO).with_queues(QUEUES);
         xenbus::run(&device, &mut front, &guest.platform, LIMIT).await;
     };
     let servers = join_all((1..QUEUES as usize).map(|queue| vbd.serve(queue, Duration::ZERO)));
     let everybody = Box::pin(join(join(driver, servers), backend));
     let main = async {
-        vbd.settled().await;
+        vbd.probed().await;
         work(&vbd).await
     };
     guest.xenstored.run(&guest.client, async {

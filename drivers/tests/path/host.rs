@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+use core::time::Duration;
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -25,7 +26,7 @@ const PROPERTIES: Properties = Properties { mac: [2, 0, 0, 0, 0, 1], mtu: 1500, 
 struct Looks;
 
 impl Interrupt for Looks {
-    async fn wait(&self, _most: u64) {
+    async fn wait(&self, _most: Duration) {
         let mut looked = false;
         poll_fn(|_| if std::mem::replace(&mut looked, true) { Poll::Ready(()) } else { Poll::Pending }).await;
     }

@@ -202,7 +202,7 @@ impl Cable {
 }
 
 impl Interrupt for Cable {
-    fn wait(&self, _limit: u64) -> impl Future<Output = ()> {
+    fn wait(&self, _limit: Duration) -> impl Future<Output = ()> {
         let mut is_first = true;
         poll_fn(move |context| {
             if !core::mem::replace(&mut is_first, false) {

@@ -36,7 +36,7 @@ pub(crate) fn platform() -> (Platform, Devices) {
     platform.pic = pic::is_there(&CpuPorts);
     if platform.pic {
         // Firmware leaves the timer's interrupt unmasked.
-        pic::silence(&CpuPorts);
+        pic::mask_all(&CpuPorts);
     }
     platform.interval_timer = platform.pic && pit::is_there(&CpuPorts);
     (platform, devices)

@@ -6,7 +6,7 @@ use alloc::sync::Arc;
 
 use log::{info, warn};
 use prism_drivers::block::ahci::{self, Controller};
-use prism_drivers::block::{Queue, Served};
+use prism_drivers::block::{Queue, QueuedDisk};
 use prism_drivers::pci::intx;
 use prism_drivers::pci::{self, Function};
 
@@ -21,11 +21,11 @@ use crate::task::executor;
 
 /// Finds all AHCI disks, and spawns their tasks. Not for PV domains, which have no ports.
 pub(crate) fn spawn_all() {
-    for function in pci::functions(&CpuPorts).filter(ahci::is_one) {
+    for function in pci::functions(&CpuPorts).filter(ahci::matches) {
         disks::begin_scan();
         if executor::spawn(drive(function)).is_err() {
             disks::end_scan();
-            warn!("AHCI controller at {} not used: out of memory", function.place);
+            warn!("AHCI controller at {} not used: out of memory", function.address);
         }
     }
 }
@@ -35,16 +35,16 @@ async fn drive(function: Function) {
     let controller = match open(&function).await {
         Ok(controller) => controller,
         Err(reason) => {
-            warn!("AHCI controller at {} not used: {reason}", function.place);
+            warn!("AHCI controller at {} not used: {reason}", function.address);
             return disks::end_scan();
         }
     };
     let found = controller.disks(|| Pages::new(ahci::MEMORY)).await;
-    info!("AHCI controller at {}: {} of its ports have disks", function.place, found.len());
+    info!("AHCI controller at {}: {} of its ports have disks", function.address, found.len());
     let queue = Arc::new(Queue::<OwnPage>::new());
     for disk in &found {
         emulated::add(disk.port, &disk.identity, |name, geometry| {
-            Served::new(name, disk.port, geometry, Arc::clone(&queue))
+            QueuedDisk::new(name, disk.port, geometry, Arc::clone(&queue))
         });
     }
     disks::end_scan();

@@ -8,7 +8,7 @@ use core::time::Duration;
 
 use embassy_futures::select::{Either, select};
 use log::{info, warn};
-use prism_drivers::block::blkfront::{Error, Front, Vbd, spread};
+use prism_drivers::block::blkfront::{BlkFront, Error, Vbd, spread};
 use prism_drivers::block::{self, Disk};
 use spin::Mutex;
 use xen::time::Delay;
@@ -75,9 +75,9 @@ impl XenbusDriver for BlkfrontDriver {
 
     async fn drive(&self, number: u32, device: Device) -> Ended<Error> {
         let (vbd, queues) = self.vbd(number);
-        let mut front = Front::new(&vbd, self.poll).with_queues(queues);
+        let mut front = BlkFront::new(&vbd, self.poll).with_queues(queues);
         let present = async {
-            match select(vbd.settled(), self.platform.delay(STEP_TIMEOUT)).await {
+            match select(vbd.probed(), self.platform.delay(STEP_TIMEOUT)).await {
                 Either::First(()) => {
                     info!("disk {}: {}", vbd.name(), vbd.geometry());
                     disks::add(number, Arc::clone(&vbd) as Arc<disks::Disk>);
@@ -88,7 +88,7 @@ impl XenbusDriver for BlkfrontDriver {
                         vbd.name()
                     );
                     disks::remove(number);
-                    vbd.settled().await;
+                    vbd.probed().await;
                     disks::add(number, Arc::clone(&vbd) as Arc<disks::Disk>);
                 }
             }

@@ -42,11 +42,11 @@ pub fn buffer(length: usize) -> Option<Buffer> {
 }
 
 /// A disk as a range of bytes, for file systems.
-pub type Bytes = prism_drivers::block::Bytes<OwnPage>;
+pub type ByteRange = prism_drivers::block::ByteRange<OwnPage>;
 
 /// `disk` as a range of bytes.
-pub fn bytes(disk: Arc<Disk>) -> Bytes {
-    Bytes::of(disk, Arc::new(OwnPage::new))
+pub fn bytes(disk: Arc<Disk>) -> ByteRange {
+    ByteRange::of(disk, Arc::new(OwnPage::new))
 }
 
 /// How long [`all`] waits for disks in all, for example where xenstored does not answer. Each disk has a

@@ -10,7 +10,7 @@ use alloc::sync::Arc;
 use log::{debug, info, warn};
 use prism_boot::services::DeviceBus;
 use prism_drivers::block::ide::{self as ide_disks, Identity, Positions};
-use prism_drivers::block::{Geometry, Served};
+use prism_drivers::block::{Geometry, QueuedDisk};
 use prism_drivers::unplug::{Choice, Emulated, Undecided, unplug};
 
 use super::{ahci, ide, nic};
@@ -27,7 +27,11 @@ pub(crate) fn init() {
 }
 
 /// Adds an emulated disk, which is at `position` of its controller. `make` makes it, given a name.
-pub(super) fn add(position: u8, identity: &Identity, make: impl FnOnce(String, Geometry) -> Served<OwnPage>) {
+pub(super) fn add(
+    position: u8,
+    identity: &Identity,
+    make: impl FnOnce(String, Geometry) -> QueuedDisk<OwnPage>,
+) {
     let Some(position) = POSITIONS.take(position) else {
         return warn!("disk {} not used: too many", identity.model);
     };

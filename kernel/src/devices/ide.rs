@@ -4,8 +4,8 @@
 use alloc::sync::Arc;
 
 use log::warn;
-use prism_drivers::block::ide::{self, Channel, Places};
-use prism_drivers::block::{Queue, Served};
+use prism_drivers::block::ide::{self, Channel, Resources};
+use prism_drivers::block::{Queue, QueuedDisk};
 use prism_drivers::pci;
 
 use super::emulated;
@@ -19,9 +19,9 @@ use crate::task::executor;
 pub(crate) fn spawn_all() {
     // A PC's disks answer at the legacy ports. If there are several controllers, one of them has those.
     let Some(controller) = pci::functions(&CpuPorts).find(pci::Function::is_ide) else { return };
-    for (channel, places) in (0..).zip(ide::places(&CpuPorts, &controller)) {
+    for (channel, resources) in (0..).zip(ide::resources(&CpuPorts, &controller)) {
         disks::begin_scan();
-        if executor::spawn(drive(channel, places)).is_err() {
+        if executor::spawn(drive(channel, resources)).is_err() {
             disks::end_scan();
             warn!("IDE channel {channel} not used: out of memory");
         }
@@ -29,18 +29,18 @@ pub(crate) fn spawn_all() {
 }
 
 /// Drives the disks of a channel, for ever.
-async fn drive(number: u8, places: Places) {
-    let Some(line) = Irq::of_function(places.line) else {
+async fn drive(number: u8, resources: Resources) {
+    let Some(line) = Irq::of_function(resources.line) else {
         warn!("IDE channel {number} not used: its IRQ cannot be routed");
         return disks::end_scan();
     };
-    let channel = Channel::new(&CpuPorts, places, line);
+    let channel = Channel::new(&CpuPorts, resources, line);
     let drives = channel.drives().await;
     let queue = Arc::new(Queue::new());
     for drive in drives.iter().flatten() {
         let position = number * 2 + drive.number;
         emulated::add(position, &drive.identity, |name, geometry| {
-            Served::new(name, drive.number, geometry, Arc::clone(&queue))
+            QueuedDisk::new(name, drive.number, geometry, Arc::clone(&queue))
         });
     }
     disks::end_scan();

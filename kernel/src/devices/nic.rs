@@ -55,7 +55,7 @@ impl fmt::Display for Nic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Virtio(device) => device.fmt(f),
-            Self::E1000(function) | Self::Rtl8139(function) => function.place.fmt(f),
+            Self::E1000(function) | Self::Rtl8139(function) => function.address.fmt(f),
         }
     }
 }
@@ -122,7 +122,7 @@ async fn drive_e1000(function: &Function, interface: &Interface) -> Ended {
 }
 
 async fn drive_rtl8139(function: &Function, interface: &Interface) -> Ended {
-    let configuration = Configuration::new(&CpuPorts, function.place);
+    let configuration = Configuration::new(&CpuPorts, function.address);
     let free = FREE_PORTS.fetch_add(rtl8139::LENGTH, Ordering::Relaxed);
     let base = configuration.ports(0, free);
     configuration.switch_on();
@@ -144,7 +144,7 @@ async fn serve<C: NetDevice + 'static>(
     let Some(memory) = Pages::new(memory) else { return Ended::not_driven(Error::NoMemory) };
     match open(memory, &line).await {
         Ok((nic, properties)) => {
-            info!("NIC at {}: {name}", function.place);
+            info!("NIC at {}: {name}", function.address);
             Ended::Failed(net::serve(interface, nic, properties, &line).await)
         }
         Err(error) => Ended::not_driven(error),

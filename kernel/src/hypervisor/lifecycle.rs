@@ -64,16 +64,16 @@ pub(crate) async fn serve(store: &'static Client) {
     warn!("shutdown: cannot watch for requests of the toolstack, `xl shutdown` will not work: {error}");
 }
 
-/// How often the power button is looked at where its interrupt does not arrive, and where it does.
-const POLL: u64 = 1_000_000_000;
-const LOOK: u64 = 3600 * POLL;
+/// How often the power button is polled where its interrupt does not arrive, and where it does.
+const POLL_INTERVAL: core::time::Duration = core::time::Duration::from_secs(1);
+const CHECK_INTERVAL: core::time::Duration = core::time::Duration::from_secs(3600);
 
 /// Takes a press of the power button for a request to power off: what `virsh shutdown` and `xl trigger power`
 /// do. Never ends but by that.
 pub(crate) async fn serve_power_button(told: PowerButton) {
     let button = Button { status: told.status, enable: told.enable };
     let irq = Irq::open(told.irq.into(), None);
-    let limit = if irq.is_some() { LOOK } else { POLL };
+    let limit = if irq.is_some() { CHECK_INTERVAL } else { POLL_INTERVAL };
     let irq = irq.unwrap_or_else(Irq::none);
     if let Some(command) = told.hand_over {
         take_over(&CpuPorts, told.control, command);

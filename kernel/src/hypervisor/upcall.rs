@@ -28,11 +28,11 @@ pub(crate) fn set_intx() -> Option<u8> {
     /// Free on every PC.
     const FREE: u8 = 11;
     let device = pci::functions(&CpuPorts).find(pci::Function::is_xen_platform)?;
-    let given = pci::Configuration::new(&CpuPorts, device.place).read(LINE) as u8;
+    let given = pci::Configuration::new(&CpuPorts, device.address).read(LINE) as u8;
     let line = if (3..=15).contains(&given) { given } else { FREE };
     hvm::set_callback_line(&Hypervisor, line).ok()?;
     // Xen holds the line up while an event is pending. An edge-triggered line would miss an event that comes
     // before the last one is handled.
-    intx::heed_level(&CpuPorts, line);
+    intx::set_level_triggered(&CpuPorts, line);
     Some(line)
 }

@@ -47,7 +47,7 @@ pub(crate) fn take_all() -> u64 {
             debug!("{}: interrupt {count}", router.name(slot));
         }
         if usize::from(slot) < arch::PIC_IRQS {
-            pic::end(&CpuPorts, slot);
+            pic::eoi(&CpuPorts, slot);
         }
     })
 }
@@ -75,8 +75,8 @@ impl Irq {
 }
 
 impl Interrupt for Irq {
-    async fn wait(&self, limit: u64) {
-        select(self.0.next(), Timer::after(Duration::from_nanos(limit))).await;
+    async fn wait(&self, limit: core::time::Duration) {
+        select(self.0.next(), Timer::after(Duration::try_from(limit).unwrap_or(Duration::MAX))).await;
     }
 
     fn now(&self) -> u64 {

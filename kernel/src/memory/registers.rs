@@ -93,7 +93,7 @@ static FREE: Free = Free::from(0xf100_0000);
 /// [Maps](map) the registers behind base address register `index` of a PCI function, and enables the
 /// function. Not for PV domains, which have no ports.
 pub(crate) fn of_function(function: &Function, index: u8, length: u64) -> Result<MappedRegisters, Error> {
-    let configuration = Configuration::new(&CpuPorts, function.place);
+    let configuration = Configuration::new(&CpuPorts, function.address);
     let free = FREE.take(length).ok_or(Error::Unfit(Unfit::TooLarge))?;
     let address = configuration.registers(index, free);
     configuration.switch_on();

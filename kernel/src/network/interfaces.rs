@@ -38,5 +38,5 @@ pub(crate) fn add_nic() -> Option<Arc<Interface>> {
 
 /// Notes that all interfaces of the boot are known.
 pub(crate) fn scan_complete() {
-    REGISTRY.finish_scan();
+    REGISTRY.scan_complete();
 }

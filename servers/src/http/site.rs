@@ -142,7 +142,7 @@ fn tag_of(bytes: &[u8]) -> u64 {
 /// The same, with turns of others.
 async fn patient_tag_of(bytes: &[u8]) -> u64 {
     let mut tag = NO_BYTES;
-    for piece in bytes.chunks(PATIENCE) {
+    for piece in bytes.chunks(BYTES_PER_TURN) {
         tag = add_to_tag(tag, piece);
         yield_now().await;
     }
@@ -153,7 +153,7 @@ async fn patient_tag_of(bytes: &[u8]) -> u64 {
 const NO_BYTES: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// Bytes between two turns of others.
-const PATIENCE: usize = 1 << 20;
+const BYTES_PER_TURN: usize = 1 << 20;
 
 fn add_to_tag(tag: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(tag, |tag, byte| (tag ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))

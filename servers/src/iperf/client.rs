@@ -105,7 +105,7 @@ pub async fn measure<T: Read + Write, D: Read + Write, O: Future<Output = Option
 
 /// Waits for the server to be in this state.
 async fn expect(clock: &impl Clock, control: &mut impl Read, state: State) -> Result<(), Failure> {
-    match within(clock, STEP, wire::hear(control)).await {
+    match within(clock, STEP, wire::receive_state(control)).await {
         Some(Ok(heard)) if heard == state => Ok(()),
         Some(Ok(State::AccessDenied)) => Err(Failure::Busy),
         Some(Ok(State::ServerError)) => Err(Failure::Refused),

@@ -186,7 +186,7 @@ impl<C: Clock> Meter<C> {
             "{way} {} bytes in {seconds:.2} s: {megabits:.1} Mbit/s",
             results.bytes()
         ));
-        let _ = self.soon(wire::hear(stream)).await; // done
+        let _ = self.soon(wire::receive_state(stream)).await; // done
         Ok(())
     }
 
@@ -199,7 +199,7 @@ impl<C: Clock> Meter<C> {
         let bytes = || self.test.lock().as_ref().map(Test::bytes);
         let mut before = bytes();
         loop {
-            if let Some(heard) = within(&self.clock, STALL, wire::hear(stream)).await {
+            if let Some(heard) = within(&self.clock, STALL, wire::receive_state(stream)).await {
                 return heard;
             }
             let carried = bytes();

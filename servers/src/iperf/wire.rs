@@ -193,7 +193,7 @@ pub(super) async fn tell(stream: &mut impl Write, state: State) -> Result<(), Br
     write(stream, &[state.byte()]).await
 }
 
-pub(super) async fn hear(stream: &mut impl Read) -> Result<State, Broken> {
+pub(super) async fn receive_state(stream: &mut impl Read) -> Result<State, Broken> {
     let mut byte = [0];
     read(stream, &mut byte).await?;
     State::of_byte(byte[0]).ok_or(Broken)

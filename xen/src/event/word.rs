@@ -22,7 +22,7 @@ pub(super) const BUSY: u32 = 1 << EVTCHN_FIFO_BUSY;
 pub(super) const LINK: u32 = EVTCHN_FIFO_LINK_MASK;
 
 /// Xen has a word BUSY for a few instructions. After so many looks something else is wrong.
-const PATIENCE: u32 = if cfg!(all(test, loom)) { 3 } else { 100_000 };
+const MAX_SPINS: u32 = if cfg!(all(test, loom)) { 3 } else { 100_000 };
 
 /// Xen had the word BUSY all the time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ pub(super) struct Unlinked {
 /// Opens the port, unless its event has arrived: then takes that, and leaves the port masked. Says
 /// which. One step, between which and Xen's nothing is lost.
 pub(super) fn open(word: &impl Bits32) -> Result<bool, Busy> {
-    for _ in 0..PATIENCE {
+    for _ in 0..MAX_SPINS {
         let now = word.get();
         let arrived = now & PENDING != 0;
         let done = if arrived {
@@ -58,7 +58,7 @@ pub(super) fn open(word: &impl Bits32) -> Result<bool, Busy> {
 
 /// Opens the port in any case, and says whether its event had arrived; it is taken.
 pub(super) fn reopen(word: &impl Bits32) -> Result<bool, Busy> {
-    for _ in 0..PATIENCE {
+    for _ in 0..MAX_SPINS {
         let now = word.get() & !BUSY;
         if word.replace(now, now & !(PENDING | MASKED)).is_ok() {
             return Ok(now & PENDING != 0);

@@ -4,7 +4,7 @@
 
 use crate::hal::PAGE_SIZE;
 
-use crate::block::ata::{MOST_SECTORS, SECTOR};
+use crate::block::ata::{MAX_SECTORS, SECTOR};
 
 /// A command for a drive.
 #[derive(Clone, Copy, Debug)]
@@ -20,7 +20,7 @@ pub(super) struct Command {
 pub(super) type Piece = (u64, usize);
 
 /// Pieces of a command: pages of the most that is moved at once.
-pub(super) const MOST_PIECES: usize = MOST_SECTORS * SECTOR as usize / PAGE_SIZE;
+pub(super) const MAX_PIECES: usize = MAX_SECTORS * SECTOR as usize / PAGE_SIZE;
 
 /// Bytes of a table's part before the pieces, and of the description of a piece.
 const BEFORE_PIECES: usize = 0x80;
@@ -28,7 +28,7 @@ const DESCRIPTION: usize = 16;
 
 /// Bytes of a header and of a table.
 pub(super) const HEADER: usize = 32;
-pub(super) const TABLE: usize = BEFORE_PIECES + MOST_PIECES * DESCRIPTION;
+pub(super) const TABLE: usize = BEFORE_PIECES + MAX_PIECES * DESCRIPTION;
 
 impl Command {
     /// The header of the command whose table is at `table`.
@@ -37,14 +37,14 @@ impl Command {
         const MESSAGE: u32 = 5;
         const WRITES: u32 = 1 << 6;
         let writes = if self.writes { WRITES } else { 0 };
-        let first = MESSAGE | writes | (pieces.min(MOST_PIECES) as u32) << 16;
+        let first = MESSAGE | writes | (pieces.min(MAX_PIECES) as u32) << 16;
         let mut header = [0; HEADER];
         let words = [first, 0, table as u32, (table >> 32) as u32].map(u32::to_le_bytes);
         header.iter_mut().zip(words.into_iter().flatten()).for_each(|(place, byte)| *place = byte);
         header
     }
 
-    /// The table; pieces beyond [`MOST_PIECES`] are left out.
+    /// The table; pieces beyond [`MAX_PIECES`] are left out.
     pub(super) fn table(&self, pieces: &[Piece]) -> [u8; TABLE] {
         let mut table = [0; TABLE];
         table.iter_mut().zip(self.message()).for_each(|(place, byte)| *place = byte);

@@ -3,17 +3,18 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use super::port::{Disk, Port};
 use super::registers::*;
 use crate::hal::DeviceMemory;
 use crate::hal::Registers;
-use crate::hal::{Interrupt, until};
+use crate::hal::{Interrupt, nanoseconds, until};
 
-/// How long the controller's reset may take, in nanoseconds (section 10.4.3).
-const RESET_LIMIT: u64 = 1_000_000_000;
+/// How long the controller's reset may take (section 10.4.3).
+const RESET_TIMEOUT: Duration = Duration::from_secs(1);
 /// How long a link may take to come up after that.
-const LINK_LIMIT: u64 = 100_000_000;
+const LINK_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Why a controller is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +51,7 @@ impl<R: Registers, I: Interrupt> Controller<R, I> {
         registers.write_u32(CONTROL, AHCI);
         registers.write_u32(CONTROL, AHCI | RESET);
         let is_reset = || (registers.read_u32(CONTROL) & RESET == 0).then_some(());
-        until(&interrupt, RESET_LIMIT, is_reset).await.ok_or(Error::Silent)?;
+        until(&interrupt, RESET_TIMEOUT, is_reset).await.ok_or(Error::Silent)?;
         registers.write_u32(CONTROL, AHCI);
         registers.write_u32(CONTROL, AHCI | INTERRUPTS);
         let is_long = registers.read_u32(CAPABILITIES) & LONG_ADDRESSES != 0;
@@ -62,16 +63,16 @@ impl<R: Registers, I: Interrupt> Controller<R, I> {
     /// `memory`; those for which there is none are left out.
     pub async fn disks<M: DeviceMemory>(&self, mut memory: impl FnMut() -> Option<M>) -> Vec<Disk<M>> {
         let there = self.registers.read_u32(PORTS);
-        let ports: Vec<Port<'_, R, I>> = (0..MOST_PORTS)
+        let ports: Vec<Port<'_, R, I>> = (0..MAX_PORTS)
             .filter(|number| there & 1 << number != 0)
             .map(|number| Port::new(self, number))
             .collect();
         ports.iter().for_each(Port::power_up);
         // All of them have the same time.
-        let end = self.interrupt.now().saturating_add(LINK_LIMIT);
+        let end = self.interrupt.now().saturating_add(nanoseconds(LINK_TIMEOUT));
         let mut disks = Vec::new();
         for port in ports {
-            let left = end.saturating_sub(self.interrupt.now());
+            let left = Duration::from_nanos(end.saturating_sub(self.interrupt.now()));
             let linked = until(&self.interrupt, left, || port.is_linked().then_some(())).await;
             if linked.is_none() {
                 continue;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A controller with drives that keep to the standard, and that can be told not to.
 
+use crate::hal::nanoseconds;
+use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -10,7 +12,7 @@ use xen::page::{Frame, PAGE_SIZE};
 use super::port::MEMORY;
 use super::registers::*;
 use crate::block::ata::tests::description;
-use crate::block::ata::{FLUSH, FLUSH_LONG, IDENTIFY, PATIENCE};
+use crate::block::ata::{FLUSH, FLUSH_LONG, IDENTIFY, TIMEOUT};
 use crate::hal::DeviceMemory;
 use crate::hal::Interrupt;
 use crate::hal::Registers;
@@ -51,7 +53,7 @@ impl FakeDrive {
     }
 }
 
-pub(super) struct Inside {
+pub(super) struct Inner {
     pub(super) drives: HashMap<u8, FakeDrive>,
     registers: HashMap<usize, u32>,
     memories: Vec<Vec<u8>>,
@@ -69,7 +71,7 @@ pub(super) struct Inside {
 /// somebody waits.
 #[derive(Clone)]
 pub(super) struct FakeController {
-    inside: Arc<Mutex<Inside>>,
+    inner: Arc<Mutex<Inner>>,
     xen: Arc<FakeXen>,
 }
 
@@ -81,7 +83,7 @@ pub(super) struct FakeMemory {
 
 impl FakeController {
     pub(super) fn new(drives: impl IntoIterator<Item = (u8, FakeDrive)>) -> Self {
-        let inside = Inside {
+        let inner = Inner {
             drives: drives.into_iter().collect(),
             registers: HashMap::new(),
             memories: Vec::new(),
@@ -91,25 +93,25 @@ impl FakeController {
             short: false,
             link_resets: 0,
         };
-        Self { inside: Arc::new(Mutex::new(inside)), xen: Arc::new(FakeXen::new()) }
+        Self { inner: Arc::new(Mutex::new(inner)), xen: Arc::new(FakeXen::new()) }
     }
 
     pub(super) fn xen(&self) -> &FakeXen {
         &self.xen
     }
 
-    pub(super) fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap()
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
     }
 
     pub(super) fn memory(&self) -> FakeMemory {
-        let mut inside = self.inside();
-        inside.memories.push(vec![0xee; MEMORY]);
-        FakeMemory { controller: self.clone(), index: inside.memories.len() - 1 }
+        let mut inner = self.inner();
+        inner.memories.push(vec![0xee; MEMORY]);
+        FakeMemory { controller: self.clone(), index: inner.memories.len() - 1 }
     }
 }
 
-impl Inside {
+impl Inner {
     fn register(&self, register: usize) -> u32 {
         self.registers.get(&register).copied().unwrap_or(0)
     }
@@ -226,69 +228,69 @@ impl Inside {
 
 impl Registers for FakeController {
     fn read_u32(&self, register: usize) -> u32 {
-        let inside = self.inside();
+        let inner = self.inner();
         match register {
-            CAPABILITIES => 0x1f00 | 5 | if inside.short { 0 } else { LONG_ADDRESSES },
-            CONTROL if inside.stuck => !0,
+            CAPABILITIES => 0x1f00 | 5 | if inner.short { 0 } else { LONG_ADDRESSES },
+            CONTROL if inner.stuck => !0,
             PORTS => 0x3f,
-            _ if register < FIRST_PORT => inside.register(register),
+            _ if register < FIRST_PORT => inner.register(register),
             _ => {
                 let number = ((register - FIRST_PORT) / PORT) as u8;
-                let drive = inside.drives.get(&number);
+                let drive = inner.drives.get(&number);
                 match ((register - FIRST_PORT) % PORT, drive) {
                     (LINK, Some(_)) => 0x113,
                     (LINK, None) => 0,
                     (KIND, Some(drive)) => drive.kind,
-                    _ => inside.register(register),
+                    _ => inner.register(register),
                 }
             }
         }
     }
 
     fn write_u32(&self, register: usize, value: u32) {
-        let mut inside = self.inside();
+        let mut inner = self.inner();
         if register < FIRST_PORT {
             let value = if register == CONTROL { value & !RESET } else { value };
-            inside.registers.insert(register, value);
+            inner.registers.insert(register, value);
             return;
         }
         let port = register - (register - FIRST_PORT) % PORT;
         let number = ((port - FIRST_PORT) / PORT) as u8;
         let value = match register - port {
-            CAUSES => inside.register(register) & !value,
+            CAUSES => inner.register(register) & !value,
             COMMAND => {
-                let works = if value & START != 0 || inside.restless { WORKS } else { 0 };
+                let works = if value & START != 0 || inner.restless { WORKS } else { 0 };
                 let takes = if value & TAKE_MESSAGES != 0 { TAKES_MESSAGES } else { 0 };
                 if works == 0 {
-                    inside.registers.insert(port + ISSUED, 0);
+                    inner.registers.insert(port + ISSUED, 0);
                 }
                 value & !(WORKS | TAKES_MESSAGES) | works | takes
             }
             LINK_CONTROL => {
                 if value == LINK_RESET {
-                    inside.link_resets += 1;
-                    if let Some(drive) = inside.drives.get_mut(&number) {
+                    inner.link_resets += 1;
+                    if let Some(drive) = inner.drives.get_mut(&number) {
                         drive.silent = false;
                     }
-                    inside.registers.insert(port + STATUS, 0x50);
+                    inner.registers.insert(port + STATUS, 0x50);
                 }
                 value
             }
             _ => value,
         };
-        inside.registers.insert(register, value);
+        inner.registers.insert(register, value);
     }
 }
 
 impl Interrupt for FakeController {
-    async fn wait(&self, limit: u64) {
-        let mut inside = self.inside();
-        inside.clock += limit.min(PATIENCE / 4);
-        inside.work(&self.xen);
+    async fn wait(&self, limit: Duration) {
+        let mut inner = self.inner();
+        inner.clock += nanoseconds(limit.min(TIMEOUT / 4));
+        inner.work(&self.xen);
     }
 
     fn now(&self) -> u64 {
-        self.inside().clock
+        self.inner().clock
     }
 }
 
@@ -302,12 +304,12 @@ impl DeviceMemory for FakeMemory {
     }
 
     fn read(&self, offset: usize, into: &mut [u8]) {
-        let inside = self.controller.inside();
-        into.copy_from_slice(&inside.memories[self.index][offset..offset + into.len()]);
+        let inner = self.controller.inner();
+        into.copy_from_slice(&inner.memories[self.index][offset..offset + into.len()]);
     }
 
     fn write(&self, offset: usize, bytes: &[u8]) {
-        let mut inside = self.controller.inside();
-        inside.memories[self.index][offset..offset + bytes.len()].copy_from_slice(bytes);
+        let mut inner = self.controller.inner();
+        inner.memories[self.index][offset..offset + bytes.len()].copy_from_slice(bytes);
     }
 }

@@ -6,7 +6,7 @@
 //! them from a queue. The pages of a request are moved by the controller itself, without a copy.
 //!
 //! What a drive says is not trusted: a size, an error, or silence is what it is, and never more than a
-//! failed request. A drive that is silent for [`PATIENCE`] is reset, and so is the link to it.
+//! failed request. A drive that is silent for [`TIMEOUT`] is reset, and so is the link to it.
 
 mod command;
 mod controller;
@@ -18,7 +18,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
-pub use crate::block::ata::{Failure, Identity, PATIENCE};
+pub use crate::block::ata::{Failure, Identity, TIMEOUT};
 pub use controller::{Controller, Error};
 pub use port::{Disk, MEMORY};
 pub use registers::LENGTH;
@@ -26,6 +26,6 @@ pub use registers::LENGTH;
 use crate::pci::Function;
 
 /// Whether a function is such a controller: one of SATA disks, and no hypervisor emulates another kind.
-pub fn is_one(function: &Function) -> bool {
+pub fn matches(function: &Function) -> bool {
     function.class == 0x0106
 }

@@ -2,11 +2,12 @@
 //! A port: the way to one drive, which does one command at a time.
 
 use core::sync::atomic::{Ordering, fence};
+use core::time::Duration;
 
 use super::command::{Command, HEADER, Piece, TABLE};
 use super::controller::Controller;
 use super::registers::*;
-use crate::block::ata::{Failure, IDENTIFY, Identity, LENGTH, PATIENCE};
+use crate::block::ata::{Failure, IDENTIFY, Identity, LENGTH, TIMEOUT};
 use crate::hal::DeviceMemory;
 use crate::hal::Registers;
 use crate::hal::{Interrupt, until};
@@ -21,12 +22,12 @@ const DESCRIPTION_PLACE: usize = MEMORY - LENGTH;
 
 const _: () = assert!(HEADER * 32 <= MESSAGES_PLACE && TABLE_PLACE + TABLE <= DESCRIPTION_PLACE);
 
-/// How long a port may take to stop, in nanoseconds (section 10.1.2).
-const STOP_LIMIT: u64 = 500_000_000;
+/// How long a port may take to stop (section 10.1.2).
+const STOP_TIMEOUT: Duration = Duration::from_millis(500);
 /// How long a drive may take to be ready after a reset.
-const READY_LIMIT: u64 = 2_000_000_000;
+const READY_TIMEOUT: Duration = Duration::from_secs(2);
 /// How long the reset of a link lasts at least (section 10.4.2).
-const LINK_RESET_TIME: u64 = 1_000_000;
+const LINK_RESET_TIME: Duration = Duration::from_millis(1);
 
 /// A disk.
 pub struct Disk<M> {
@@ -132,7 +133,7 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
             let causes = self.take_causes();
             (causes & FAILED != 0 || is_done).then_some(causes)
         };
-        let causes = until(&self.controller.interrupt, PATIENCE, look).await;
+        let causes = until(&self.controller.interrupt, TIMEOUT, look).await;
         fence(Ordering::SeqCst);
         self.write(ENABLE, 0);
         self.take_causes();
@@ -173,7 +174,7 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
         self.write(LINK_CONTROL, 0);
         let linked = || self.is_linked().then_some(());
         // If it does not come back, the next command will tell.
-        let _ = until(&self.controller.interrupt, READY_LIMIT, linked).await;
+        let _ = until(&self.controller.interrupt, READY_TIMEOUT, linked).await;
         Ok(())
     }
 
@@ -182,10 +183,10 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
         self.write(ENABLE, 0);
         self.write(COMMAND, self.read(COMMAND) & !START);
         let stopped = || (self.read(COMMAND) & WORKS == 0).then_some(());
-        until(&self.controller.interrupt, STOP_LIMIT, stopped).await.ok_or(Failure::Silent)?;
+        until(&self.controller.interrupt, STOP_TIMEOUT, stopped).await.ok_or(Failure::Silent)?;
         self.write(COMMAND, self.read(COMMAND) & !TAKE_MESSAGES);
         let stopped = || (self.read(COMMAND) & TAKES_MESSAGES == 0).then_some(());
-        until(&self.controller.interrupt, STOP_LIMIT, stopped).await.ok_or(Failure::Silent)
+        until(&self.controller.interrupt, STOP_TIMEOUT, stopped).await.ok_or(Failure::Silent)
     }
 
     /// Has the port work, once its drive is ready.
@@ -193,7 +194,7 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
         self.write(LINK_ERRORS, !0);
         self.write(COMMAND, self.read(COMMAND) | TAKE_MESSAGES);
         let ready = || (self.read(STATUS) & BUSY == 0).then_some(());
-        until(&self.controller.interrupt, READY_LIMIT, ready).await.ok_or(Failure::Confused)?;
+        until(&self.controller.interrupt, READY_TIMEOUT, ready).await.ok_or(Failure::Confused)?;
         self.write(COMMAND, self.read(COMMAND) | START);
         Ok(())
     }

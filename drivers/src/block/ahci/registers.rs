@@ -6,7 +6,7 @@
 pub const LENGTH: u64 = 0x1000;
 
 /// Ports whose registers these are.
-pub(super) const MOST_PORTS: u8 = ((LENGTH as usize - FIRST_PORT) / PORT) as u8;
+pub(super) const MAX_PORTS: u8 = ((LENGTH as usize - FIRST_PORT) / PORT) as u8;
 
 /// What the controller can do, and whether it knows 64-bit addresses.
 pub(super) const CAPABILITIES: usize = 0x00;

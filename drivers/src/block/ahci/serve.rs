@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::hal::{PAGE_SIZE, Page};
 
-use super::command::{Command, MOST_PIECES};
+use super::command::{Command, MAX_PIECES};
 use super::controller::Controller;
 use super::port::{Disk, Port};
 use crate::block::ata::{
@@ -81,8 +81,8 @@ impl<R: Registers, I: Interrupt> Controller<R, I> {
     ) -> Result<Buffer<G>, (Buffer<G>, Failure)> {
         let port = Port::new(self, disk.port);
         let (pages, length) = buffer.into_pages();
-        for (index, part) in pages.chunks(MOST_PIECES).enumerate() {
-            let start = index * MOST_PIECES * PAGE_SIZE;
+        for (index, part) in pages.chunks(MAX_PIECES).enumerate() {
+            let start = index * MAX_PIECES * PAGE_SIZE;
             let bytes = length.saturating_sub(start).min(part.len() * PAGE_SIZE);
             let starts = (0..bytes).step_by(PAGE_SIZE);
             // Frames are the controller's own addresses: nothing translates.

@@ -10,7 +10,7 @@ use xen::fake::FakePage;
 
 use super::fake::{FakeController, FakeDrive};
 use super::{Controller, Error, Failure};
-use crate::block::{Buffer, Disk, Failed, Queue, Request, Served};
+use crate::block::{Buffer, Disk, Failed, Queue, QueuedDisk, Request};
 
 /// Runs a future that never has to wait.
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -34,7 +34,7 @@ fn run(
     let disks = now(controller.disks(|| Some(fake.memory())));
     let [disk] = &disks[..] else { panic!("{} disks", disks.len()) };
     let queue = Arc::new(Queue::new());
-    let served = Served::new("hda".into(), disk.port, disk.identity.geometry(), Arc::clone(&queue));
+    let served = QueuedDisk::new("hda".into(), disk.port, disk.identity.geometry(), Arc::clone(&queue));
     let failures = RefCell::new(Vec::new());
     let mut last = Ok(Buffer::empty());
     for request in requests {
@@ -69,7 +69,7 @@ fn what_is_written_is_read_back_with_short_and_with_long_addresses() {
                 run(&fake, vec![Request::Write { offset: 1024, buffer: buffer(&fake, length, pattern) }]);
             assert!(written.is_ok() && failures.is_empty(), "{failures:?}");
             let expected: Vec<u8> = (0..length).map(pattern).collect();
-            assert_eq!(fake.inside().drives[&2].medium[1024..1024 + length], expected);
+            assert_eq!(fake.inner().drives[&2].medium[1024..1024 + length], expected);
             let (read, _) =
                 run(&fake, vec![Request::Read { offset: 1024, buffer: buffer(&fake, length, |_| 0) }]);
             let bytes: Vec<u8> = read.unwrap().pieces().flatten().copied().collect();
@@ -82,7 +82,7 @@ fn what_is_written_is_read_back_with_short_and_with_long_addresses() {
 fn a_flush_reaches_the_drive() {
     let fake = FakeController::new([(0, FakeDrive::new(8, true))]);
     assert!(run(&fake, vec![Request::Flush]).0.is_ok());
-    assert_eq!(fake.inside().drives[&0].flushes, 1);
+    assert_eq!(fake.inner().drives[&0].flushes, 1);
 }
 
 #[test]
@@ -95,13 +95,13 @@ fn what_is_no_disk_is_left_alone() {
     let fake = FakeController::new([(0, cd), (1, nonsense), (5, disk)]);
     let disks = now(open(&fake).unwrap().disks(|| Some(fake.memory())));
     assert_eq!(disks.iter().map(|disk| disk.port).collect::<Vec<_>>(), [5]);
-    assert!(fake.inside().drives[&0].commands.is_empty());
+    assert!(fake.inner().drives[&0].commands.is_empty());
 }
 
 #[test]
 fn a_refusal_is_an_error_and_the_next_request_works() {
     let fake = FakeController::new([(0, FakeDrive::new(100, true))]);
-    fake.inside().drives.get_mut(&0).unwrap().bad_sector = Some(9);
+    fake.inner().drives.get_mut(&0).unwrap().bad_sector = Some(9);
     let read = |offset| Request::Read { offset, buffer: buffer(&fake, 4096, |_| 0) };
     let (failed, failures) = run(&fake, vec![read(4096)]);
     assert_eq!(failed.unwrap_err().buffer.length(), 4096);
@@ -117,18 +117,18 @@ fn a_silent_drive_fails_its_request_and_is_reset() {
     let controller = open(&fake).unwrap();
     let disks = now(controller.disks(|| Some(fake.memory())));
     let queue = Arc::new(Queue::new());
-    let served = Served::new("hda".into(), 0, disks[0].identity.geometry(), Arc::clone(&queue));
+    let served = QueuedDisk::new("hda".into(), 0, disks[0].identity.geometry(), Arc::clone(&queue));
     let failures = RefCell::new(Vec::new());
     let report = |_: &_, failure| failures.borrow_mut().push(failure);
     let mut server = pin!(controller.serve(&disks, &queue, report));
-    fake.inside().drives.get_mut(&0).unwrap().silent = true;
+    fake.inner().drives.get_mut(&0).unwrap().silent = true;
     for expected in [Err(crate::block::Error::Device), Ok(4096)] {
         let submission = served.submit(Request::Read { offset: 0, buffer: buffer(&fake, 4096, |_| 0) });
         assert!(server.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         let outcome = now(submission).map(|buffer| buffer.length()).map_err(|failed| failed.error);
         assert_eq!(outcome, expected);
     }
-    assert_eq!(fake.inside().link_resets, 1);
+    assert_eq!(fake.inner().link_resets, 1);
     assert_eq!(*failures.borrow(), [Failure::Silent]);
 }
 
@@ -138,12 +138,12 @@ fn pages_that_a_controller_may_still_use_do_not_come_back() {
     let controller = open(&fake).unwrap();
     let disks = now(controller.disks(|| Some(fake.memory())));
     let queue = Arc::new(Queue::new());
-    let served = Served::new("hda".into(), 0, disks[0].identity.geometry(), Arc::clone(&queue));
+    let served = QueuedDisk::new("hda".into(), 0, disks[0].identity.geometry(), Arc::clone(&queue));
     let mut server = pin!(controller.serve(&disks, &queue, |_, _| ()));
     {
-        let mut inside = fake.inside();
-        inside.drives.get_mut(&0).unwrap().silent = true;
-        inside.restless = true;
+        let mut inner = fake.inner();
+        inner.drives.get_mut(&0).unwrap().silent = true;
+        inner.restless = true;
     }
     let submission = served.submit(Request::Read { offset: 0, buffer: buffer(&fake, 4096, |_| 0) });
     assert!(server.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
@@ -153,9 +153,9 @@ fn pages_that_a_controller_may_still_use_do_not_come_back() {
 #[test]
 fn a_controller_that_does_not_answer_or_reach_the_memory_is_not_used() {
     let fake = FakeController::new([(0, FakeDrive::new(8, true))]);
-    fake.inside().stuck = true;
+    fake.inner().stuck = true;
     assert_eq!(open(&fake).err(), Some(Error::Silent));
-    fake.inside().stuck = false;
-    fake.inside().short = true;
+    fake.inner().stuck = false;
+    fake.inner().short = true;
     assert!(now(open(&fake).unwrap().disks(|| Some(fake.memory()))).is_empty());
 }

@@ -93,7 +93,7 @@ impl WriteCache {
         self.is_lost
     }
 
-    /// Flushes have failed for that reason: what comes is judged anew.
+    /// Flushes have failed for that reason, which is told once.
     pub(super) fn forget(&mut self) {
         self.is_lost = false;
         self.durable = self.written;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The disk as others see it.
+//! The disk that applications use.
 
 use alloc::boxed::Box;
 use alloc::string::String;
@@ -12,10 +12,10 @@ use core::time::Duration;
 use spin::{Mutex, MutexGuard};
 use xen::ring::Violation;
 
-use super::job::{Job, Operation};
 use super::name;
-use super::server::Server;
-use super::state::{Round, State};
+use super::pending_request::{Operation, PendingRequest};
+use super::queue_worker::QueueWorker;
+use super::state::{Completions, State};
 use crate::block::{Buffer, Disk, Error, Failed, Geometry, Request, Submission};
 use crate::hal::Platform;
 
@@ -36,7 +36,7 @@ impl<'p, P: Platform> Vbd<'p, P> {
         Self::with_queues(platform, number, 1)
     }
 
-    /// The same of up to so many queues.
+    /// The same with up to `queues` queues.
     pub fn with_queues(platform: &'p P, number: u32, queues: u32) -> Self {
         Self { platform, number, name: name::name(number), state: Mutex::new(State::new(queues)) }
     }
@@ -46,27 +46,27 @@ impl<'p, P: Platform> Vbd<'p, P> {
         self.number
     }
 
-    /// Ready when the disk works, or is known not to. One task waits at a time.
-    pub fn settled(&self) -> impl Future<Output = ()> + Send + '_ {
+    /// Waits until the disk works, or is known not to. One task waits at a time.
+    pub fn probed(&self) -> impl Future<Output = ()> + Send + '_ {
         poll_fn(
             |context| {
-                if self.state().is_settled(context.waker()) { Poll::Ready(()) } else { Poll::Pending }
+                if self.state().is_probed(context.waker()) { Poll::Ready(()) } else { Poll::Pending }
             },
         )
     }
 
-    /// Requests that the backend has not answered.
+    /// Requests in flight.
     pub fn in_flight(&self) -> usize {
         self.state().all_in_flight()
     }
 
     /// Serves queue `queue` of those that the backend may have: to be run on the vCPU of that number,
-    /// until the disk is [retired](Self::retire). Queue 0 is [`Front`](super::Front)'s own.
+    /// until the disk is [retired](Self::retire). Queue 0 is [`BlkFront`](super::BlkFront)'s own.
     pub async fn serve(&self, queue: usize, poll: Duration) {
-        Server::new(self, queue, poll).run().await;
+        QueueWorker::new(self, queue, poll).run().await;
     }
 
-    /// Ends those who serve queues, for good.
+    /// Ends the workers of its queues, for good.
     pub fn retire(&self) {
         let wakers = self.state().retire();
         wakers.into_iter().for_each(core::task::Waker::wake);
@@ -74,9 +74,9 @@ impl<'p, P: Platform> Vbd<'p, P> {
 
     /// Fails all requests, also those to come, until the disk is connected anew.
     pub fn fail(&self, error: Error) {
-        let mut round = Round::default();
-        self.state().fail(error, &mut round);
-        round.wakers.into_iter().for_each(core::task::Waker::wake);
+        let mut completions = Completions::default();
+        self.state().fail(error, &mut completions);
+        completions.wakers.into_iter().for_each(core::task::Waker::wake);
     }
 
     pub(super) fn platform(&self) -> &'p P {
@@ -87,15 +87,15 @@ impl<'p, P: Platform> Vbd<'p, P> {
         self.state.lock()
     }
 
-    /// Takes answers and sends requests; whoever waited is woken.
-    pub(super) fn round(&self, queue: usize) -> Result<Round, Violation> {
-        let mut round = Round::default();
-        let done = self.state().round(queue, &mut round);
-        round.wakers.drain(..).for_each(core::task::Waker::wake);
-        done.map(|()| round)
+    /// Takes responses and sends requests; the tasks whose requests are finished are woken.
+    pub(super) fn process_queue(&self, queue: usize) -> Result<Completions, Violation> {
+        let mut completions = Completions::default();
+        let done = self.state().process_queue(queue, &mut completions);
+        completions.wakers.drain(..).for_each(core::task::Waker::wake);
+        done.map(|()| completions)
     }
 
-    /// Ready when there is something to do that [`round`](Self::round) has not seen.
+    /// Ready when there is something to do that [`process_queue`](Self::process_queue) has not seen.
     pub(super) fn work(&self, queue: usize) -> impl Future<Output = ()> + Send + '_ {
         poll_fn(
             move |context| {
@@ -105,32 +105,32 @@ impl<'p, P: Platform> Vbd<'p, P> {
     }
 
     /// Ready when the backend has broken the protocol on one of the queues.
-    pub(super) fn accused(&self) -> impl Future<Output = Violation> + Send + '_ {
-        poll_fn(|context| self.state().accused(context.waker()).map_or(Poll::Pending, Poll::Ready))
+    pub(super) fn violation(&self) -> impl Future<Output = Violation> + Send + '_ {
+        poll_fn(|context| self.state().violation(context.waker()).map_or(Poll::Pending, Poll::Ready))
     }
 
-    /// Has it looked at that the backend has broken the protocol.
-    pub(super) fn accuse(&self) {
-        let waker = self.state().judge();
+    /// Wakes the frontend, as the backend has broken the protocol.
+    pub(super) fn report_violation(&self) {
+        let waker = self.state().take_violation_waker();
         waker.into_iter().for_each(core::task::Waker::wake);
     }
 
-    fn start(&self, request: Request<P::Page>) -> Result<Ticket<'_, 'p, P>, Failed<P::Page>> {
-        let job = job(request);
+    fn start(&self, request: Request<P::Page>) -> Result<SubmittedRequest<'_, 'p, P>, Failed<P::Page>> {
+        let request = pending(request);
         let mut state = self.state();
         if let Some(error) = state.down {
-            return Err(failed(job, error));
+            return Err(failed(request, error));
         }
-        let added = state.add(job, self.platform.vcpu());
+        let added = state.add(request, self.platform.vcpu());
         drop(state);
         match added {
-            Ok((job, waker)) => {
+            Ok((request, waker)) => {
                 if let Some(waker) = waker {
                     waker.wake();
                 }
-                Ok(Ticket { vbd: self, job: Some(job) })
+                Ok(SubmittedRequest { vbd: self, request: Some(request) })
             }
-            Err(job) => Err(failed(job, Error::NoMemory)),
+            Err(request) => Err(failed(request, Error::NoMemory)),
         }
     }
 }
@@ -161,70 +161,70 @@ impl<P: Platform> Disk<P::Page> for Vbd<'_, P> {
             return Box::pin(ready(Ok(Buffer::empty())));
         }
         match self.start(request) {
-            Ok(ticket) => Box::pin(ticket),
+            Ok(submitted) => Box::pin(submitted),
             Err(failed) => Box::pin(ready(Err(failed))),
         }
     }
 }
 
-fn job<P: xen::grant::Page>(request: Request<P>) -> Job<P> {
+fn pending<P: xen::grant::Page>(request: Request<P>) -> PendingRequest<P> {
     let transfer = |operation, offset, buffer: Buffer<P>| {
         let content = buffer.content();
         let (pages, length) = buffer.into_pages();
-        Job::new(operation, offset, pages, length as u64).holding(content)
+        PendingRequest::new(operation, offset, pages, length as u64).holding(content)
     };
     match request {
         Request::Read { offset, buffer } => transfer(Operation::Read, offset, buffer),
         Request::Write { offset, buffer } => transfer(Operation::Write, offset, buffer),
-        Request::Flush => Job::new(Operation::Flush, 0, Vec::new(), 0),
+        Request::Flush => PendingRequest::new(Operation::Flush, 0, Vec::new(), 0),
         Request::Discard { offset, length, how } => {
-            Job::new(Operation::Discard(how), offset, Vec::new(), length)
+            PendingRequest::new(Operation::Discard(how), offset, Vec::new(), length)
         }
     }
 }
 
-/// A job that was never begun.
-fn failed<P: xen::grant::Page>(job: Job<P>, error: Error) -> Failed<P> {
-    let buffer = job.into_result().unwrap_or_else(|(_, buffer)| buffer);
+/// The result of a request that was never begun.
+fn failed<P: xen::grant::Page>(request: PendingRequest<P>, error: Error) -> Failed<P> {
+    let buffer = request.into_result().unwrap_or_else(|(_, buffer)| buffer);
     Failed { buffer, error }
 }
 
-/// A job that somebody waits for.
-struct Ticket<'v, 'p, P: Platform> {
+/// A request that was submitted: the future of its result.
+struct SubmittedRequest<'v, 'p, P: Platform> {
     vbd: &'v Vbd<'p, P>,
-    /// `None` when its result was given out.
-    job: Option<usize>,
+    /// `None` once the result was taken.
+    request: Option<usize>,
 }
 
-impl<P: Platform> Future for Ticket<'_, '_, P> {
+impl<P: Platform> Future for SubmittedRequest<'_, '_, P> {
     type Output = Result<Buffer<P::Page>, Failed<P::Page>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let nothing = || Failed { buffer: Buffer::empty(), error: Error::Gone };
-        let Some(index) = self.job else { return Poll::Ready(Err(nothing())) };
+        let Some(index) = self.request else { return Poll::Ready(Err(nothing())) };
         let mut state = self.vbd.state();
-        let Some(job) = state.jobs.get_mut(index) else { return Poll::Ready(Err(nothing())) };
-        if !job.is_finished() {
-            job.wait(context.waker());
+        let Some(request) = state.requests.get_mut(index) else { return Poll::Ready(Err(nothing())) };
+        if !request.is_finished() {
+            request.wait(context.waker());
             return Poll::Pending;
         }
-        let job = state.jobs.remove(index);
+        let request = state.requests.remove(index);
         drop(state);
-        self.job = None;
-        let result = job.map_or_else(|| Err((Error::Gone, Buffer::empty())), Job::into_result);
+        self.request = None;
+        let result = request.map_or_else(|| Err((Error::Gone, Buffer::empty())), PendingRequest::into_result);
         Poll::Ready(result.map_err(|(error, buffer)| Failed { buffer, error }))
     }
 }
 
-impl<P: Platform> Drop for Ticket<'_, '_, P> {
+impl<P: Platform> Drop for SubmittedRequest<'_, '_, P> {
     fn drop(&mut self) {
-        let Some(index) = self.job else { return };
+        let Some(index) = self.request else { return };
         let mut state = self.vbd.state();
-        let Some(job) = state.jobs.get_mut(index) else { return };
+        let Some(request) = state.requests.get_mut(index) else { return };
         // Waker and pages are dropped without the lock.
-        let waker = job.abandon();
-        let job = if job.is_finished() { state.jobs.remove(index) } else { None };
+        let waker = request.abandon();
+        let request = if request.is_finished() { state.requests.remove(index) } else { None };
         drop(state);
-        drop((waker, job));
+        drop((waker, request));
     }
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! All that is known of a disk, behind its lock.
+//! The state of a disk, behind its lock: requests, queues, what the backend is like.
 
 use alloc::collections::VecDeque;
 use alloc::vec::Vec;
@@ -10,74 +10,74 @@ use xen::ring::Violation;
 use xen_sys::io::blkif::{BLKIF_RSP_EOPNOTSUPP, BLKIF_RSP_OKAY};
 
 use super::cache::{Departure, WriteCache};
-use super::job::{Job, Operation, Piece};
-use super::link::{self, Flight, Link, NotSent};
-use super::offer::{Durability, Properties};
+use super::features::{Durability, Properties};
+use super::pending_request::{Chunk, Operation, PendingRequest};
+use super::ring_connection::{self, InFlight, NotSent, RingConnection};
 use super::slab::Slab;
 use crate::block::{Discard, Error, Geometry};
 use crate::hal::Platform;
 
-/// All that is known of a disk.
+/// The state of a disk.
 pub(super) struct State<'p, P: Platform> {
-    pub(super) jobs: Slab<Job<P::Page>>,
-    /// As many as there can be, one at least.
+    pub(super) requests: Slab<PendingRequest<P::Page>>,
+    /// The most that there can be, at least one.
     queues: Vec<Queue<'p, P>>,
-    /// The first ones of them, which have links while there is a connection, and take requests.
+    /// How many of them, from the first on, take requests and have a ring while a backend is connected.
     active: usize,
     pub(super) properties: Option<Properties>,
     /// The backend is connected, and takes requests.
     serving: bool,
-    /// Why there will be no answer, if that is certain.
+    /// The error of all requests from now on, if it is certain that no backend will answer them.
     pub(super) down: Option<Error>,
-    /// What becomes of requests whose connection is closed; `None`: they are sent again.
-    blame: Option<Error>,
-    /// What the backend did wrong on one of the queues.
+    /// The error of requests in flight when the connection is closed; `None`: they are sent again.
+    fail_reason: Option<Error>,
+    /// How the backend broke the protocol on one of the queues.
     violation: Option<Violation>,
-    /// Who waits for that.
-    judge: Option<Waker>,
-    /// Who waits for the first connection, or for its failure.
-    observer: Option<Waker>,
-    /// There will be no other connection.
+    /// The task that waits for a violation.
+    violation_waker: Option<Waker>,
+    /// The task that waits for the first connection, or for its failure.
+    probe_waker: Option<Waker>,
+    /// There will be no further connection.
     retired: bool,
-    /// What the backend may have in a volatile cache.
+    /// Acknowledged writes that the backend may have in a volatile cache.
     cache: WriteCache,
 }
 
-/// A ring, and what is to be sent over it.
+/// A queue: a ring, and the chunks that are to be sent over it.
 struct Queue<'p, P: Platform> {
-    /// Pieces that the backend was not asked for yet, in order.
-    waiting: VecDeque<Piece>,
-    link: Option<Link<'p, P>>,
-    /// There is something to do.
+    /// Chunks that were not sent yet, in order.
+    waiting: VecDeque<Chunk>,
+    connection: Option<RingConnection<'p, P>>,
+    /// The worker has something to do.
     work: bool,
-    /// Who is to do it.
-    server: Option<Waker>,
+    /// The worker, if it waits.
+    worker: Option<Waker>,
 }
 
 impl<P: Platform> Default for Queue<'_, P> {
     fn default() -> Self {
-        Self { waiting: VecDeque::new(), link: None, work: false, server: None }
+        Self { waiting: VecDeque::new(), connection: None, work: false, worker: None }
     }
 }
 
 impl<P: Platform> Queue<'_, P> {
-    /// Notes that there is something to do, and for whom.
+    /// Notes that the worker has something to do; it is to be woken.
     fn call(&mut self) -> Option<Waker> {
         self.work = true;
-        self.server.take()
+        self.worker.take()
     }
 }
 
-/// What a look at the ring brought.
+/// What came of processing a queue.
 #[derive(Default)]
-pub(super) struct Round {
-    /// The backend is to be told of requests.
+pub(super) struct Completions {
+    /// The backend is to be notified of requests.
     pub(super) notify: bool,
     /// No grant reference was free for a request.
-    pub(super) starved: bool,
-    /// Number of answers.
+    pub(super) out_of_grants: bool,
+    /// Number of responses taken.
     pub(super) answers: u32,
-    /// Those who waited for what is finished now; to be woken without the lock.
+    /// The tasks whose requests are finished; they are to be woken without the lock.
     pub(super) wakers: Vec<Waker>,
 }
 
@@ -85,16 +85,16 @@ impl<'p, P: Platform> State<'p, P> {
     /// A disk without a connection that may have so many queues.
     pub(super) fn new(queues: u32) -> Self {
         Self {
-            jobs: Slab::new(),
+            requests: Slab::new(),
             queues: (0..queues.max(1)).map(|_| Queue::default()).collect(),
             active: 1,
             properties: None,
             serving: false,
             down: None,
-            blame: None,
+            fail_reason: None,
             violation: None,
-            judge: None,
-            observer: None,
+            violation_waker: None,
+            probe_waker: None,
             retired: false,
             cache: WriteCache::default(),
         }
@@ -113,126 +113,132 @@ impl<'p, P: Platform> State<'p, P> {
         self.properties.filter(|_| self.down.is_none()).map_or(nothing, |properties| properties.geometry)
     }
 
-    /// Adds a job of vCPU `vcpu`'s, which is sent when [`round`](Self::round) is called for its queue;
-    /// who does that is to be woken.
+    /// Adds a request of vCPU `vcpu`'s, which is sent when its queue is [processed](Self::process_queue); the
+    /// worker that does so is to be woken.
     ///
     /// # Errors
     ///
-    /// The job, if there is no memory.
+    /// The request, if there is no memory.
     pub(super) fn add(
         &mut self,
-        job: Job<P::Page>,
+        request: PendingRequest<P::Page>,
         vcpu: u32,
-    ) -> Result<(usize, Option<Waker>), Job<P::Page>> {
+    ) -> Result<(usize, Option<Waker>), PendingRequest<P::Page>> {
         let index = vcpu as usize % self.active.max(1);
-        let Some(queue) = self.queues.get_mut(index) else { return Err(job) };
+        let Some(queue) = self.queues.get_mut(index) else { return Err(request) };
         if queue.waiting.try_reserve(1).is_err() {
-            return Err(job);
+            return Err(request);
         }
-        let length = job.length;
-        let job = self.jobs.insert(job)?;
-        queue.waiting.push_back(Piece { job, start: 0, length });
-        Ok((job, queue.call()))
+        let length = request.length;
+        let request = self.requests.insert(request)?;
+        queue.waiting.push_back(Chunk { request, start: 0, length });
+        Ok((request, queue.call()))
     }
 
-    /// Whether there is something to do that [`round`](Self::round) has not seen; or else has
+    /// Whether there is something to do that [`process_queue`](Self::process_queue) has not seen; or else has
     /// `waker` woken when there is.
     pub(super) fn has_work(&mut self, queue: usize, waker: &Waker) -> bool {
         let Some(queue) = self.queues.get_mut(queue) else { return false };
         if core::mem::take(&mut queue.work) {
             return true;
         }
-        queue.server = Some(waker.clone());
+        queue.worker = Some(waker.clone());
         false
     }
 
-    /// Takes the answers that are there, sends what there is room for, and shows it to the backend.
+    /// Takes the responses, sends what there is room for, and publishes it to the backend.
     ///
     /// # Errors
     ///
-    /// [`Violation`] if the backend broke the protocol; requests on their way fail when the
+    /// [`Violation`] if the backend broke the protocol; requests in flight fail when the
     /// connection is closed.
-    pub(super) fn round(&mut self, queue: usize, round: &mut Round) -> Result<(), Violation> {
-        let taken = self.take_answers(queue, round);
-        self.judged(taken)?;
+    pub(super) fn process_queue(
+        &mut self,
+        queue: usize,
+        completions: &mut Completions,
+    ) -> Result<(), Violation> {
+        let taken = self.take_answers(queue, completions);
+        self.note_violation(taken)?;
         if let Some(queue) = self.queues.get_mut(queue) {
             queue.work = false;
         }
-        self.send_waiting(queue, round);
-        if let Some(link) = self.link_mut(queue) {
-            round.notify |= link.ring.publish();
+        self.send_waiting(queue, completions);
+        if let Some(connection) = self.connection_mut(queue) {
+            completions.notify |= connection.ring.publish();
         }
         Ok(())
     }
 
-    /// Asks for an event once there are so many answers, no more than requests on their way; true if
-    /// there are as many already.
+    /// Asks for an event once there are so many responses, no more than requests in flight; true if there are
+    /// as many already.
     ///
     /// # Errors
     ///
-    /// As for [`round`](Self::round).
+    /// As for [`process_queue`](Self::process_queue).
     pub(super) fn listen(&mut self, queue: usize, after: u32) -> Result<bool, Violation> {
-        let Some(link) = self.link_mut(queue) else { return Ok(false) };
-        let ready = link.ring.listen(after);
-        self.judged(ready).map(|ready| ready >= after)
+        let Some(connection) = self.connection_mut(queue) else { return Ok(false) };
+        let ready = connection.ring.listen(after);
+        self.note_violation(ready).map(|ready| ready >= after)
     }
 
-    /// Notes what the backend did wrong, if it did.
-    fn judged<T>(&mut self, result: Result<T, Violation>) -> Result<T, Violation> {
+    /// Notes a violation, if there was one.
+    fn note_violation<T>(&mut self, result: Result<T, Violation>) -> Result<T, Violation> {
         if let Err(violation) = result {
-            (self.blame, self.violation) = (Some(Error::Broken), Some(violation));
+            (self.fail_reason, self.violation) = (Some(Error::Broken), Some(violation));
         }
         result
     }
 
-    /// Whether there are answers to take.
+    /// Whether there are responses to take.
     pub(super) fn is_answered(&mut self, queue: usize) -> bool {
-        self.link_mut(queue).is_some_and(|link| link.ring.ready() != Ok(0))
+        self.connection_mut(queue).is_some_and(|connection| connection.ring.ready() != Ok(0))
     }
 
-    /// Whether there is something to do that [`round`](Self::round) has not seen.
+    /// Whether there is something to do that [`process_queue`](Self::process_queue) has not seen.
     pub(super) fn is_asked(&self, queue: usize) -> bool {
         self.queues.get(queue).is_some_and(|queue| queue.work)
     }
 
-    /// Requests of this queue that the backend has not answered.
+    /// Requests of this queue in flight.
     pub(super) fn in_flight(&self, queue: usize) -> usize {
-        self.link(queue).map_or(0, |link| link.flights.len())
+        self.connection(queue).map_or(0, |connection| connection.in_flight.len())
     }
 
-    /// Requests that the backend has not answered.
+    /// Requests of all queues in flight.
     pub(super) fn all_in_flight(&self) -> usize {
         (0..self.queues.len()).map(|queue| self.in_flight(queue)).sum()
     }
 
-    fn take_answers(&mut self, queue: usize, round: &mut Round) -> Result<(), Violation> {
-        while let Some(link) = self.queues.get_mut(queue).and_then(|queue| queue.link.as_mut()) {
-            let Some((flight, status)) = link.answer()? else { break };
-            round.answers += 1;
-            let (piece, operation, number) = (flight.piece, flight.operation, flight.number);
-            if !flight.land(&mut link.lender, self.jobs.get_mut(piece.job)) {
+    fn take_answers(&mut self, queue: usize, completions: &mut Completions) -> Result<(), Violation> {
+        while let Some(connection) = self.queues.get_mut(queue).and_then(|queue| queue.connection.as_mut()) {
+            let Some((in_flight, status)) = connection.next_completion()? else { break };
+            completions.answers += 1;
+            let (chunk, operation, number) = (in_flight.chunk, in_flight.operation, in_flight.number);
+            if !in_flight.complete(&mut connection.pool, self.requests.get_mut(chunk.request)) {
                 // It answered, and yet uses a page: who knows what else it does.
-                let violation = link.ring.poison();
-                self.finish(piece, Some(Error::Broken), round);
+                let violation = connection.ring.poison();
+                self.finish(chunk, Some(Error::Broken), completions);
                 return Err(violation);
             }
             match status {
                 BLKIF_RSP_OKAY => {
-                    self.acknowledged(piece, operation);
-                    self.finish(piece, None, round);
+                    self.acknowledged(chunk, operation);
+                    self.finish(chunk, None, completions);
                 }
-                BLKIF_RSP_EOPNOTSUPP => self.not_supported(queue, piece, (operation, number), round),
-                _ => self.finish(piece, Some(Error::Device), round),
+                BLKIF_RSP_EOPNOTSUPP => self.not_supported(queue, chunk, (operation, number), completions),
+                _ => self.finish(chunk, Some(Error::Device), completions),
             }
         }
         Ok(())
     }
 
-    /// Notes what a successful answer says of earlier writes.
-    fn acknowledged(&mut self, piece: Piece, operation: Operation) {
+    /// Accounts for a write or a flush that was acknowledged.
+    fn acknowledged(&mut self, chunk: Chunk, operation: Operation) {
         match operation {
             Operation::Write => self.cache.wrote(),
-            Operation::Flush => self.cache.flushed(self.jobs.get_mut(piece.job).map_or(0, |job| job.covers)),
+            Operation::Flush => {
+                self.cache.flushed(self.requests.get_mut(chunk.request).map_or(0, |request| request.covers))
+            }
             Operation::Read | Operation::Discard(_) => {}
         }
     }
@@ -243,85 +249,85 @@ impl<'p, P: Platform> State<'p, P> {
     fn not_supported(
         &mut self,
         queue: usize,
-        piece: Piece,
+        chunk: Chunk,
         (operation, number): (Operation, u8),
-        round: &mut Round,
+        completions: &mut Completions,
     ) {
         let Some(properties) = &mut self.properties else { return };
         match operation {
             Operation::Flush => {
-                if number == link::number(operation, properties.durability) {
+                if number == ring_connection::number(operation, properties.durability) {
                     properties.durability = properties.durability.next(properties.barrier);
                 }
                 // If there is nothing left, it fails when it is to be sent.
-                self.put_back(queue, piece);
+                self.put_back(queue, chunk);
             }
             Operation::Discard(_) => {
                 properties.geometry.discards = false;
-                self.finish(piece, Some(Error::Unsupported), round);
+                self.finish(chunk, Some(Error::Unsupported), completions);
             }
-            Operation::Read | Operation::Write => self.finish(piece, Some(Error::Device), round),
+            Operation::Read | Operation::Write => self.finish(chunk, Some(Error::Device), completions),
         }
     }
 
-    fn send_waiting(&mut self, queue: usize, round: &mut Round) {
-        while let Some(piece) = self.queues.get_mut(queue).and_then(|queue| queue.waiting.pop_front()) {
-            match self.send(queue, piece, round) {
+    fn send_waiting(&mut self, queue: usize, completions: &mut Completions) {
+        while let Some(chunk) = self.queues.get_mut(queue).and_then(|queue| queue.waiting.pop_front()) {
+            match self.send(queue, chunk, completions) {
                 Sent::Yes => {}
-                Sent::NotNow => return self.put_back(queue, piece),
-                Sent::Never(error) => self.finish(piece, error, round),
+                Sent::NotNow => return self.put_back(queue, chunk),
+                Sent::Never(error) => self.finish(chunk, error, completions),
             }
         }
     }
 
-    /// Has a piece sent before all others of its queue.
-    fn put_back(&mut self, queue: usize, piece: Piece) {
+    /// Puts a chunk back in front of its queue.
+    fn put_back(&mut self, queue: usize, chunk: Chunk) {
         if let Some(queue) = self.queues.get_mut(queue) {
-            queue.waiting.push_front(piece);
+            queue.waiting.push_front(chunk);
         }
     }
 
-    /// Sends as much of a piece as fits into a request; the rest is put in front of what waits.
-    fn send(&mut self, queue: usize, piece: Piece, round: &mut Round) -> Sent {
-        let Some(Queue { waiting, link: Some(link), .. }) = self.queues.get_mut(queue) else {
+    /// Sends as much of a chunk as fits into a request; the rest is put in front of what waits.
+    fn send(&mut self, queue: usize, chunk: Chunk, completions: &mut Completions) -> Sent {
+        let Some(Queue { waiting, connection: Some(connection), .. }) = self.queues.get_mut(queue) else {
             return Sent::NotNow;
         };
         let (Some(properties), true) = (&self.properties, self.serving) else { return Sent::NotNow };
-        let Some(job) = self.jobs.get_mut(piece.job) else { return Sent::Never(None) };
-        if job.is_pointless() {
+        let Some(request) = self.requests.get_mut(chunk.request) else { return Sent::Never(None) };
+        if request.is_obsolete() {
             return Sent::Never(None);
         }
-        if job.operation == Operation::Flush {
+        if request.operation == Operation::Flush {
             if self.cache.is_lost() {
-                return self.fail_flushes(round);
+                return self.fail_flushes(completions);
             }
             match properties.durability {
                 Durability::Unneeded => return Sent::Never(None),
                 Durability::Refused => return Sent::Never(Some(Error::Unsupported)),
-                Durability::Flush | Durability::Barrier => job.covers = self.cache.written(),
+                Durability::Flush | Durability::Barrier => request.covers = self.cache.written(),
             }
         }
-        if job.operation == Operation::Discard(Discard::Secure) && !properties.secure_discard {
+        if request.operation == Operation::Discard(Discard::Secure) && !properties.secure_discard {
             return Sent::Never(Some(Error::Unsupported));
         }
-        if link.ring.room() == 0 {
+        if connection.ring.room() == 0 {
             return Sent::NotNow;
         }
         let mut most = (properties.segments * PAGE_SIZE) as u64;
-        let has_data = matches!(job.operation, Operation::Read | Operation::Write);
+        let has_data = matches!(request.operation, Operation::Read | Operation::Write);
         loop {
-            let is_cut = has_data && piece.length > most;
-            let now = Piece { length: if is_cut { most } else { piece.length }, ..piece };
-            match link.send(now, job, properties) {
+            let is_cut = has_data && chunk.length > most;
+            let now = Chunk { length: if is_cut { most } else { chunk.length }, ..chunk };
+            match connection.send(now, request, properties) {
                 Ok(()) => {
                     if is_cut {
-                        job.split();
-                        let (start, length) = (piece.start + most, piece.length - most);
-                        waiting.push_front(Piece { start, length, ..piece });
+                        request.split();
+                        let (start, length) = (chunk.start + most, chunk.length - most);
+                        waiting.push_front(Chunk { start, length, ..chunk });
                     }
                     return Sent::Yes;
                 }
-                Err(NotSent::NoMemory) if link.flights.len() == 0 => {
+                Err(NotSent::NoMemory) if connection.in_flight.len() == 0 => {
                     // Less needs less.
                     most = now.length / 2 / PAGE_SIZE as u64 * PAGE_SIZE as u64;
                     if most == 0 || !has_data {
@@ -329,7 +335,7 @@ impl<'p, P: Platform> State<'p, P> {
                     }
                 }
                 Err(reason) => {
-                    round.starved |= reason == NotSent::Starved;
+                    completions.out_of_grants |= reason == NotSent::OutOfGrants;
                     return Sent::NotNow;
                 }
             }
@@ -338,58 +344,59 @@ impl<'p, P: Platform> State<'p, P> {
 
     /// Fails the flush that is to be sent, and all that wait: a write that was acknowledged before them may
     /// be lost. Those who ask later have been told.
-    fn fail_flushes(&mut self, round: &mut Round) -> Sent {
+    fn fail_flushes(&mut self, completions: &mut Completions) -> Sent {
         self.cache.forget();
-        let jobs = &mut self.jobs;
-        let mut is_flush =
-            |piece: &Piece| jobs.get_mut(piece.job).is_some_and(|job| job.operation == Operation::Flush);
-        let mut failed: Vec<Piece> = Vec::new();
+        let requests = &mut self.requests;
+        let mut is_flush = |chunk: &Chunk| {
+            requests.get_mut(chunk.request).is_some_and(|request| request.operation == Operation::Flush)
+        };
+        let mut failed: Vec<Chunk> = Vec::new();
         for queue in &mut self.queues {
-            queue.waiting.retain(|piece| {
-                let fails = is_flush(piece);
-                failed.extend(fails.then_some(*piece));
+            queue.waiting.retain(|chunk| {
+                let fails = is_flush(chunk);
+                failed.extend(fails.then_some(*chunk));
                 !fails
             });
         }
-        failed.into_iter().for_each(|piece| self.finish(piece, Some(Error::Lost), round));
+        failed.into_iter().for_each(|chunk| self.finish(chunk, Some(Error::Lost), completions));
         Sent::Never(Some(Error::Lost))
     }
 
-    /// A piece is done with.
-    fn finish(&mut self, piece: Piece, error: Option<Error>, round: &mut Round) {
-        let Some(job) = self.jobs.get_mut(piece.job) else { return };
-        round.wakers.extend(job.finish_piece(error));
-        if job.is_finished() && job.is_abandoned() {
-            self.jobs.remove(piece.job);
+    /// A chunk is done with.
+    fn finish(&mut self, chunk: Chunk, error: Option<Error>, completions: &mut Completions) {
+        let Some(request) = self.requests.get_mut(chunk.request) else { return };
+        completions.wakers.extend(request.finish_chunk(error));
+        if request.is_finished() && request.is_abandoned() {
+            self.requests.remove(chunk.request);
         }
     }
 
-    /// Uses a connection that the backend is told of, of one link at least. What waits in queues that
-    /// have none is sent over the others.
-    pub(super) fn attach(&mut self, links: Vec<Link<'p, P>>) {
-        (self.down, self.blame, self.violation) = (None, None, None);
-        self.active = links.len().clamp(1, self.queues.len());
+    /// Uses the rings of a new connection, at least one. What waits in queues without a ring is sent over the
+    /// others.
+    pub(super) fn attach(&mut self, connections: Vec<RingConnection<'p, P>>) {
+        (self.down, self.fail_reason, self.violation) = (None, None, None);
+        self.active = connections.len().clamp(1, self.queues.len());
         let (active, idle) = self.queues.split_at_mut(self.active);
         for (queue, other) in idle.iter_mut().zip((0..active.len()).cycle()) {
             if let Some(other) = active.get_mut(other) {
                 other.waiting.append(&mut queue.waiting);
             }
         }
-        for (queue, link) in self.queues.iter_mut().zip(links) {
-            queue.link = Some(link);
+        for (queue, connection) in self.queues.iter_mut().zip(connections) {
+            queue.connection = Some(connection);
         }
     }
 
     /// The backend has connected, and takes requests from now on; those who waited for that are to be
     /// woken.
     pub(super) fn begin(&mut self, properties: Properties) -> Vec<Waker> {
-        for link in self.queues.iter_mut().filter_map(|queue| queue.link.as_mut()) {
-            link.lender.be_persistent(properties.persistent);
+        for connection in self.queues.iter_mut().filter_map(|queue| queue.connection.as_mut()) {
+            connection.pool.set_persistent(properties.persistent);
         }
         self.cache.connected(properties.durability != Durability::Unneeded);
         self.properties = Some(properties);
         self.serving = true;
-        self.observer.take().into_iter().chain(self.queues.iter_mut().filter_map(Queue::call)).collect()
+        self.probe_waker.take().into_iter().chain(self.queues.iter_mut().filter_map(Queue::call)).collect()
     }
 
     /// There will be no other connection; those who serve the queues are to be woken.
@@ -402,90 +409,94 @@ impl<'p, P: Platform> State<'p, P> {
         self.retired
     }
 
-    /// Who waits for the backend to do something wrong.
-    pub(super) fn judge(&mut self) -> Option<Waker> {
-        self.judge.take()
+    /// Takes the waker of the task that waits for a violation.
+    pub(super) fn take_violation_waker(&mut self) -> Option<Waker> {
+        self.violation_waker.take()
     }
 
-    /// What the backend did wrong, if it did; or else has `waker` woken when it does.
-    pub(super) fn accused(&mut self, waker: &Waker) -> Option<Violation> {
+    /// How the backend broke the protocol, if it did; or else has `waker` woken when it does.
+    pub(super) fn violation(&mut self, waker: &Waker) -> Option<Violation> {
         if self.violation.is_none() {
-            self.judge = Some(waker.clone());
+            self.violation_waker = Some(waker.clone());
         }
         self.violation
     }
 
-    /// Whether it is known what becomes of the disk; or else has `waker` woken when it is.
-    pub(super) fn is_settled(&mut self, waker: &Waker) -> bool {
-        let settled = self.serving || self.down.is_some();
-        if !settled {
-            self.observer = Some(waker.clone());
+    /// Whether the disk works, or is known not to; or else has `waker` woken when that is known.
+    pub(super) fn is_probed(&mut self, waker: &Waker) -> bool {
+        let probed = self.serving || self.down.is_some();
+        if !probed {
+            self.probe_waker = Some(waker.clone());
         }
-        settled
+        probed
     }
 
-    /// Sends nothing more.
+    /// Stops sending.
     pub(super) fn end(&mut self) {
         self.serving = false;
     }
 
-    /// A queue's link, if there is a connection.
-    pub(super) fn link(&self, queue: usize) -> Option<&Link<'p, P>> {
-        self.queues.get(queue)?.link.as_ref()
+    /// A queue's ring, if a backend is connected.
+    pub(super) fn connection(&self, queue: usize) -> Option<&RingConnection<'p, P>> {
+        self.queues.get(queue)?.connection.as_ref()
     }
 
-    fn link_mut(&mut self, queue: usize) -> Option<&mut Link<'p, P>> {
-        self.queues.get_mut(queue)?.link.as_mut()
+    fn connection_mut(&mut self, queue: usize) -> Option<&mut RingConnection<'p, P>> {
+        self.queues.get_mut(queue)?.connection.as_mut()
     }
 
     /// Whether the backend uses a page of what is on its way at this moment.
     pub(super) fn is_in_use(&self) -> bool {
-        self.queues.iter().filter_map(|queue| queue.link.as_ref()).any(Link::is_in_use)
+        self.queues.iter().filter_map(|queue| queue.connection.as_ref()).any(RingConnection::is_in_use)
     }
 
-    /// Closes the connection. What was on its way is sent again over the next one, in each queue's
-    /// order, or fails if the backend is to blame or is still at work on it.
-    pub(super) fn detach(&mut self, departure: Departure, round: &mut Round) {
+    /// Closes the connection. What was in flight is sent again over the next one, in each queue's
+    /// order, or fails if the backend broke the protocol or is still at work on it.
+    pub(super) fn detach(&mut self, departure: Departure, completions: &mut Completions) {
         self.cache.left(departure);
         for index in 0..self.queues.len() {
-            let Some(mut link) = self.queues.get_mut(index).and_then(|queue| queue.link.take()) else {
+            let Some(mut connection) = self.queues.get_mut(index).and_then(|queue| queue.connection.take())
+            else {
                 continue;
             };
-            let mut flights: Vec<Flight<'p, P>> = link.flights.drain();
-            flights.sort_by_key(|flight| core::cmp::Reverse(flight.order));
-            for flight in flights {
-                let piece = flight.piece;
-                // Even a page that stays granted: an old write could land on a newer one.
-                let is_free = !link.is_at_work_on(&flight);
-                let whole = flight.land(&mut link.lender, self.jobs.get_mut(piece.job)) && is_free;
-                match (whole, self.blame) {
+            let mut in_flight: Vec<InFlight<'p, P>> = connection.in_flight.drain();
+            in_flight.sort_by_key(|in_flight| core::cmp::Reverse(in_flight.order));
+            for in_flight in in_flight {
+                let chunk = in_flight.chunk;
+                // Even a page that stays granted: an old write could overwrite a newer one.
+                let is_free = !connection.is_at_work_on(&in_flight);
+                let whole =
+                    in_flight.complete(&mut connection.pool, self.requests.get_mut(chunk.request)) && is_free;
+                match (whole, self.fail_reason) {
                     (true, None) => {
-                        if let Some(job) = self.jobs.get_mut(piece.job) {
+                        if let Some(request) = self.requests.get_mut(chunk.request) {
                             // What this backend wrote there is not for the next one.
-                            job.content = job.content_after();
+                            request.content = request.content_after();
                         }
-                        self.put_back(index, piece);
+                        self.put_back(index, chunk);
                     }
-                    (true, blame) => self.finish(piece, blame, round),
-                    (false, blame) => self.finish(piece, blame.or(Some(Error::Gone)), round),
+                    (true, fail_reason) => self.finish(chunk, fail_reason, completions),
+                    (false, fail_reason) => {
+                        self.finish(chunk, fail_reason.or(Some(Error::Gone)), completions)
+                    }
                 }
             }
         }
-        round.wakers.extend(self.queues.iter_mut().filter_map(Queue::call));
+        completions.wakers.extend(self.queues.iter_mut().filter_map(Queue::call));
     }
 
     /// Fails all that waits, and what is asked for from now on.
-    pub(super) fn fail(&mut self, error: Error, round: &mut Round) {
+    pub(super) fn fail(&mut self, error: Error, completions: &mut Completions) {
         self.down = Some(error);
-        round.wakers.extend(self.observer.take());
-        let waiting: Vec<Piece> = self.queues.iter_mut().flat_map(|queue| queue.waiting.drain(..)).collect();
-        for piece in waiting {
-            self.finish(piece, Some(error), round);
+        completions.wakers.extend(self.probe_waker.take());
+        let waiting: Vec<Chunk> = self.queues.iter_mut().flat_map(|queue| queue.waiting.drain(..)).collect();
+        for chunk in waiting {
+            self.finish(chunk, Some(error), completions);
         }
     }
 }
 
-/// What became of a piece.
+/// What became of a chunk.
 enum Sent {
     Yes,
     NotNow,

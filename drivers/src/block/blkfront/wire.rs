@@ -4,8 +4,8 @@
 use xen::grant::{PAGE_SIZE, Reference};
 use xen_sys::io::blkif::*;
 
-use super::job::Operation;
-use super::offer::{Durability, SECTOR};
+use super::features::{Durability, SECTOR};
+use super::pending_request::Operation;
 use crate::block::Discard;
 
 /// A page of a request, of which the first `length` bytes are in use.

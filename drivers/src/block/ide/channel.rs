@@ -2,13 +2,14 @@
 //! A channel's registers, and commands.
 
 use super::drive::Drive;
-use crate::block::ata::{Failure, PATIENCE};
+use crate::block::ata::{Failure, TIMEOUT};
 use crate::hal::Ports;
 use crate::hal::{Interrupt, until};
+use core::time::Duration;
 
 /// Where a channel is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Places {
+pub struct Resources {
     /// First of the eight ports of the command block.
     pub command: u16,
     /// Port of the device control register, and of the alternate status.
@@ -41,37 +42,37 @@ const BY_SECTOR: u8 = 1 << 6 | 0xa0;
 const RESET: u8 = 1 << 2;
 
 /// How long a drive may take to show that it is there.
-const GREETING: u64 = 2_000_000_000;
+const PRESENCE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// A channel with up to two drives.
 pub struct Channel<'p, P: Ports + ?Sized, I: Interrupt> {
     pub(super) ports: &'p P,
-    pub(super) places: Places,
+    pub(super) resources: Resources,
     pub(super) interrupt: I,
 }
 
 impl<'p, P: Ports + ?Sized, I: Interrupt> Channel<'p, P, I> {
-    /// The channel at `places`.
-    pub fn new(ports: &'p P, places: Places, interrupt: I) -> Self {
-        Self { ports, places, interrupt }
+    /// The channel at `resources`.
+    pub fn new(ports: &'p P, resources: Resources, interrupt: I) -> Self {
+        Self { ports, resources, interrupt }
     }
 
     /// The drives there are. Takes them as they are: firmware or a hypervisor has reset them.
     pub async fn drives(&self) -> [Option<Drive>; 2] {
         // Both raise interrupts.
-        self.ports.write_u8(self.places.control, 0);
+        self.ports.write_u8(self.resources.control, 0);
         [self.identify(0).await, self.identify(1).await]
     }
 
     /// Waits until nothing is on its way, and says what the status is then.
-    pub(super) async fn until_idle(&self, limit: u64) -> Result<u8, Failure> {
+    pub(super) async fn until_idle(&self, timeout: Duration) -> Result<u8, Failure> {
         let look = || Some(self.alternate_status()).filter(|status| status & BUSY == 0);
-        until(&self.interrupt, limit, look).await.ok_or(Failure::Silent)
+        until(&self.interrupt, timeout, look).await.ok_or(Failure::Silent)
     }
 
     /// Waits until the drive asks for data to be moved. Takes its interrupt back.
     pub(super) async fn until_data(&self) -> Result<(), Failure> {
-        self.until_idle(PATIENCE).await?;
+        self.until_idle(TIMEOUT).await?;
         match self.status()? {
             status if status & REQUEST != 0 => Ok(()),
             _ => Err(Failure::Confused),
@@ -80,7 +81,7 @@ impl<'p, P: Ports + ?Sized, I: Interrupt> Channel<'p, P, I> {
 
     /// Waits until the command is done. Takes the interrupt back.
     pub(super) async fn until_done(&self) -> Result<(), Failure> {
-        self.until_idle(PATIENCE).await?;
+        self.until_idle(TIMEOUT).await?;
         match self.status()? {
             status if status & REQUEST == 0 => Ok(()),
             _ => Err(Failure::Confused),
@@ -94,7 +95,7 @@ impl<'p, P: Ports + ?Sized, I: Interrupt> Channel<'p, P, I> {
 
     /// The status, without taking back an interrupt.
     fn alternate_status(&self) -> u8 {
-        self.ports.read_u8(self.places.control)
+        self.ports.read_u8(self.resources.control)
     }
 
     /// The status, if it tells of no error. Takes the drive's interrupt back.
@@ -111,13 +112,13 @@ impl<'p, P: Ports + ?Sized, I: Interrupt> Channel<'p, P, I> {
         if self.alternate_status() == NOBODY {
             return Err(Failure::Silent);
         }
-        self.until_idle(PATIENCE).await?;
+        self.until_idle(TIMEOUT).await?;
         self.write(DEVICE, BY_SECTOR | (drive & 1) << 4);
         // The drive has 400 ns to take the bus: as long as four looks.
         for _ in 0..4 {
             self.alternate_status();
         }
-        self.until_idle(GREETING).await.map(drop)
+        self.until_idle(PRESENCE_TIMEOUT).await.map(drop)
     }
 
     /// Starts a command without an address.
@@ -150,30 +151,30 @@ impl<'p, P: Ports + ?Sized, I: Interrupt> Channel<'p, P, I> {
 
     /// Moves data in: a multiple of two bytes.
     pub(super) fn take_data(&self, data: &mut [u8]) {
-        self.ports.read_u16s(self.places.command.wrapping_add(DATA), data);
+        self.ports.read_u16s(self.resources.command.wrapping_add(DATA), data);
     }
 
     /// Moves data out: a multiple of two bytes.
     pub(super) fn give_data(&self, data: &[u8]) {
-        self.ports.write_u16s(self.places.command.wrapping_add(DATA), data);
+        self.ports.write_u16s(self.resources.command.wrapping_add(DATA), data);
     }
 
     /// Resets both drives.
     pub(super) async fn reset(&self) {
-        self.ports.write_u8(self.places.control, RESET);
+        self.ports.write_u8(self.resources.control, RESET);
         // Five microseconds, and then two milliseconds, at least.
-        self.interrupt.wait(1_000_000).await;
-        self.ports.write_u8(self.places.control, 0);
-        self.interrupt.wait(3_000_000).await;
+        self.interrupt.wait(Duration::from_millis(1)).await;
+        self.ports.write_u8(self.resources.control, 0);
+        self.interrupt.wait(Duration::from_millis(3)).await;
         // A drive that stays silent makes the next command fail.
-        let _ = self.until_idle(PATIENCE).await;
+        let _ = self.until_idle(TIMEOUT).await;
     }
 
     fn read(&self, register: u16) -> u8 {
-        self.ports.read_u8(self.places.command.wrapping_add(register))
+        self.ports.read_u8(self.resources.command.wrapping_add(register))
     }
 
     fn write(&self, register: u16, value: u8) {
-        self.ports.write_u8(self.places.command.wrapping_add(register), value);
+        self.ports.write_u8(self.resources.command.wrapping_add(register), value);
     }
 }

@@ -7,7 +7,7 @@ use crate::hal::{PAGE_SIZE, Page};
 
 use super::channel::Channel;
 use super::drive::Drive;
-use crate::block::ata::{Failure, PATIENCE, READ_BY_DMA, READ_BY_DMA_LONG, WRITE_BY_DMA, WRITE_BY_DMA_LONG};
+use crate::block::ata::{Failure, READ_BY_DMA, READ_BY_DMA_LONG, TIMEOUT, WRITE_BY_DMA, WRITE_BY_DMA_LONG};
 use crate::hal::Ports;
 use crate::hal::{Interrupt, until};
 
@@ -98,7 +98,7 @@ impl<P: Ports + ?Sized, I: Interrupt> Channel<'_, P, I> {
         self.ports.write_u8(port(COMMAND), towards | START);
         let look =
             || Some(self.ports.read_u8(port(STATUS))).filter(|status| status & (INTERRUPT | ERROR) != 0);
-        let status = until(&self.interrupt, PATIENCE, look).await;
+        let status = until(&self.interrupt, TIMEOUT, look).await;
         self.ports.write_u8(port(COMMAND), 0);
         fence(Ordering::SeqCst);
         let status = status.ok_or(Failure::Silent)?;

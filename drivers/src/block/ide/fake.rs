@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A channel with drives that keep to the protocol, and that can be told not to.
 
+use crate::hal::nanoseconds;
+use core::time::Duration;
 use std::cell::{Cell, RefCell};
 
-use super::channel::Places;
-use crate::block::ata::PATIENCE;
+use super::channel::Resources;
+use crate::block::ata::TIMEOUT;
 use crate::block::ata::tests::description;
 use crate::hal::Interrupt;
 use crate::hal::Ports;
 
-pub(super) const PLACES: Places = Places { command: 0x1f0, control: 0x3f6, bus_master: None, line: 14 };
+pub(super) const RESOURCES: Resources =
+    Resources { command: 0x1f0, control: 0x3f6, bus_master: None, line: 14 };
 
 const SECTOR: usize = 512;
 
@@ -185,10 +188,10 @@ impl Ports for FakeChannel {
 
 /// Each wait ends one piece of work.
 impl Interrupt for &FakeChannel {
-    fn wait(&self, limit: u64) -> impl Future<Output = ()> {
+    fn wait(&self, limit: Duration) -> impl Future<Output = ()> {
         self.busy.set(self.busy.get().saturating_sub(1));
         // Time flies while a drive is silent.
-        self.clock.set(self.clock.get() + limit.max(PATIENCE / 8));
+        self.clock.set(self.clock.get() + nanoseconds(limit.max(TIMEOUT / 8)));
         core::future::ready(())
     }
     fn now(&self) -> u64 {

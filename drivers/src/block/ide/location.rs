@@ -8,7 +8,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use crate::hal::Ports;
 use crate::pci::{Configuration, Function};
 
-use super::channel::Places;
+use super::channel::Resources;
 
 impl Function {
     /// An IDE controller.
@@ -17,26 +17,26 @@ impl Function {
     }
 }
 
-/// The old places of the two channels.
-const OLD: [Places; 2] = [
-    Places { command: 0x1f0, control: 0x3f6, bus_master: None, line: 14 },
-    Places { command: 0x170, control: 0x376, bus_master: None, line: 15 },
+/// The old resources of the two channels.
+const OLD: [Resources; 2] = [
+    Resources { command: 0x1f0, control: 0x3f6, bus_master: None, line: 14 },
+    Resources { command: 0x170, control: 0x376, bus_master: None, line: 15 },
 ];
 
 /// Where we put the bus-master ports if nobody has placed them: a machine without firmware. That is
 /// where firmware puts them if it has them to itself.
 const BUS_MASTER_BASE: u16 = 0xc000;
 
-/// Where the channels of an IDE controller are, at their old places; its bus-master ports are placed,
+/// Where the channels of an IDE controller are, at their old resources; its bus-master ports are placed,
 /// unless somebody has, and switched on.
-pub fn places<P: Ports + ?Sized>(ports: &P, function: &Function) -> [Places; 2] {
+pub fn resources<P: Ports + ?Sized>(ports: &P, function: &Function) -> [Resources; 2] {
     /// Command register: I/O ports, bus master.
     const SWITCH_ON: u32 = 1 << 0 | 1 << 2;
     /// The base address register of the bus-master ports.
     const BUS_MASTER: u8 = 0x20;
     /// Its mark for I/O ports.
     const IO_PORTS: u32 = 1;
-    let configuration = Configuration::new(ports, function.place);
+    let configuration = Configuration::new(ports, function.address);
     if configuration.read(BUS_MASTER) == IO_PORTS {
         configuration.write(BUS_MASTER, u32::from(BUS_MASTER_BASE) | IO_PORTS);
     }
@@ -48,8 +48,8 @@ pub fn places<P: Ports + ?Sized>(ports: &P, function: &Function) -> [Places; 2] 
     }
     let [first, second] = OLD;
     [
-        Places { bus_master: base, ..first },
-        Places { bus_master: base.and_then(|base| base.checked_add(8)), ..second },
+        Resources { bus_master: base, ..first },
+        Resources { bus_master: base.and_then(|base| base.checked_add(8)), ..second },
     ]
 }
 
@@ -67,7 +67,7 @@ pub fn number(position: u8) -> u32 {
 }
 
 /// Positions that there are for emulated disks: hda to hdt.
-const MOST: u8 = 20;
+const MAX: u8 = 20;
 
 /// The positions that emulated disks have, whatever their controllers.
 #[derive(Debug, Default)]
@@ -84,7 +84,7 @@ impl Positions {
     /// many.
     pub fn take(&self, own: u8) -> Option<u8> {
         let take = |position: &u8| self.0.fetch_or(1 << position, Ordering::Relaxed) & 1 << position == 0;
-        let mut positions = core::iter::once(own).chain(4..MOST).filter(|position| *position < MOST);
+        let mut positions = core::iter::once(own).chain(4..MAX).filter(|position| *position < MAX);
         positions.find(take)
     }
 }
@@ -92,7 +92,7 @@ impl Positions {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::pci::Place;
+    use crate::pci::PciAddress;
     use crate::pci::tests::FakePorts;
 
     #[test]
@@ -119,11 +119,11 @@ mod tests {
 
     fn bus_master(register: u32) -> [Option<u16>; 2] {
         let ports = FakePorts::default();
-        let place = Place { bus: 0, device: 1, function: 1 };
-        let function = Function { place, vendor: 0x8086, device: 0x7010, class: 0x0101 };
-        ports.plug(place, 0x04, 0);
-        ports.plug(place, 0x20, register);
-        places(&ports, &function).map(|places| places.bus_master)
+        let address = PciAddress { bus: 0, device: 1, function: 1 };
+        let function = Function { address, vendor: 0x8086, device: 0x7010, class: 0x0101 };
+        ports.plug(address, 0x04, 0);
+        ports.plug(address, 0x20, register);
+        resources(&ports, &function).map(|resources| resources.bus_master)
     }
 
     #[test]

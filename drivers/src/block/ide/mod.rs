@@ -7,7 +7,7 @@
 //! else through the data port, sector by sector.
 //!
 //! What a drive says is not trusted: a size, an error, or silence is what it is, and never more than a
-//! failed request. A drive that is silent for [`PATIENCE`] is reset.
+//! failed request. A drive that is silent for [`TIMEOUT`] is reset.
 
 mod channel;
 mod dma;
@@ -19,7 +19,7 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
-pub use crate::block::ata::{Failure, Identity, PATIENCE};
-pub use channel::{Channel, Places};
+pub use crate::block::ata::{Failure, Identity, TIMEOUT};
+pub use channel::{Channel, Resources};
 pub use drive::Drive;
-pub use location::{Positions, name, number, places};
+pub use location::{Positions, name, number, resources};

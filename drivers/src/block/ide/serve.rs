@@ -6,13 +6,13 @@ use crate::hal::{PAGE_SIZE, Page};
 use super::channel::Channel;
 use super::dma::{Direction, Table};
 use super::drive::{Drive, sectors, sectors_mut};
-use crate::block::ata::{Failure, MOST_SECTORS as MOST, SECTOR};
+use crate::block::ata::{Failure, MAX_SECTORS as MAX, SECTOR};
 use crate::block::{Buffer, Error, Failed, Queue, Request};
 use crate::hal::Interrupt;
 use crate::hal::Ports;
 
 /// What is moved by one command, in pages.
-const MOST_PAGES: usize = MOST * SECTOR as usize / PAGE_SIZE;
+const MAX_PAGES: usize = MAX * SECTOR as usize / PAGE_SIZE;
 
 impl<P: Ports + ?Sized, I: Interrupt> Channel<'_, P, I> {
     /// Does the requests of `queue` to `drives`, for ever. With `page` and bus-master ports the
@@ -24,7 +24,7 @@ impl<P: Ports + ?Sized, I: Interrupt> Channel<'_, P, I> {
         page: Option<G>,
         report: impl Fn(&Drive, Failure),
     ) {
-        let mut table = page.and_then(Table::new).filter(|_| self.places.bus_master.is_some());
+        let mut table = page.and_then(Table::new).filter(|_| self.resources.bus_master.is_some());
         loop {
             let (number, request, done) = queue.next().await;
             let Some(drive) = drives.get(usize::from(number)).and_then(Option::as_ref) else { continue };
@@ -72,7 +72,7 @@ impl<P: Ports + ?Sized, I: Interrupt> Channel<'_, P, I> {
         table: &mut Option<Table<G>>,
     ) -> Result<Buffer<G>, (Buffer<G>, Failure)> {
         let first = offset / u64::from(SECTOR);
-        let by_dma = match (table, self.places.bus_master) {
+        let by_dma = match (table, self.resources.bus_master) {
             (Some(table), Some(base)) if drive.identity.dma => Some((base, table)),
             _ => None,
         };
@@ -90,8 +90,8 @@ impl<P: Ports + ?Sized, I: Interrupt> Channel<'_, P, I> {
         mut buffer: Buffer<G>,
     ) -> Result<Buffer<G>, (Buffer<G>, Failure)> {
         let total = buffer.length() / SECTOR as usize;
-        for done in (0..total).step_by(MOST) {
-            let count = (total - done).min(MOST) as u16;
+        for done in (0..total).step_by(MAX) {
+            let count = (total - done).min(MAX) as u16;
             let sector = first.saturating_add(done as u64);
             let moved = match direction {
                 Direction::Read => {
@@ -120,8 +120,8 @@ impl<P: Ports + ?Sized, I: Interrupt> Channel<'_, P, I> {
         table: &mut Table<G>,
     ) -> Result<Buffer<G>, (Buffer<G>, Failure)> {
         let (pages, length) = buffer.into_pages();
-        for (index, part) in pages.chunks(MOST_PAGES).enumerate() {
-            let start = index * MOST_PAGES * PAGE_SIZE;
+        for (index, part) in pages.chunks(MAX_PAGES).enumerate() {
+            let start = index * MAX_PAGES * PAGE_SIZE;
             let bytes = (length - start).min(part.len() * PAGE_SIZE);
             let sector = first.saturating_add((start / SECTOR as usize) as u64);
             if !table.fill(part, bytes) {

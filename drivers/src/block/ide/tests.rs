@@ -8,9 +8,9 @@ use std::sync::Arc;
 
 use xen::fake::{FakePage, FakeXen};
 
-use super::fake::{FakeChannel, FakeDrive, PLACES};
+use super::fake::{FakeChannel, FakeDrive, RESOURCES};
 use super::{Channel, Failure};
-use crate::block::{Buffer, Disk, Error, Failed, Queue, Request, Served};
+use crate::block::{Buffer, Disk, Error, Failed, Queue, QueuedDisk, Request};
 
 /// Runs a future that never has to wait.
 fn now<T>(future: impl Future<Output = T>) -> T {
@@ -26,11 +26,11 @@ fn run(
     fake: &FakeChannel,
     requests: Vec<Request<FakePage>>,
 ) -> (Result<Buffer<FakePage>, Failed<FakePage>>, Vec<Failure>) {
-    let channel = Channel::new(fake, PLACES, fake);
+    let channel = Channel::new(fake, RESOURCES, fake);
     let drives = now(channel.drives());
     let geometry = drives[0].as_ref().unwrap().identity.geometry();
     let queue = Arc::new(Queue::new());
-    let disk = Served::new("hda".into(), 0, geometry, Arc::clone(&queue));
+    let disk = QueuedDisk::new("hda".into(), 0, geometry, Arc::clone(&queue));
     let failures = RefCell::new(Vec::new());
     let report = |_: &super::Drive, failure| failures.borrow_mut().push(failure);
     let mut last = Ok(Buffer::empty());
@@ -88,7 +88,7 @@ fn drives_that_are_not_there_are_not_found() {
         (FakeChannel::new([Some(FakeDrive::new(8, false)), None]), [true, false]),
         (FakeChannel::new([None, Some(FakeDrive::new(8, true))]), [false, true]),
     ] {
-        let drives = now(Channel::new(&fake, PLACES, &fake).drives());
+        let drives = now(Channel::new(&fake, RESOURCES, &fake).drives());
         assert_eq!(drives.map(|drive| drive.is_some()), expected);
     }
 }
@@ -110,12 +110,12 @@ fn a_bad_sector_fails_one_request_and_the_next_one_works() {
 fn a_silent_drive_is_given_up_in_time_and_reset() {
     let xen = FakeXen::new();
     let fake = FakeChannel::new([Some(FakeDrive::new(100, true)), None]);
-    let channel = Channel::new(&fake, PLACES, &fake);
+    let channel = Channel::new(&fake, RESOURCES, &fake);
     let drives = now(channel.drives());
     fake.drives.borrow_mut()[0].as_mut().unwrap().silent = true;
     let queue = Arc::new(Queue::new());
     let geometry = drives[0].as_ref().unwrap().identity.geometry();
-    let disk = Served::new("hda".into(), 0, geometry, Arc::clone(&queue));
+    let disk = QueuedDisk::new("hda".into(), 0, geometry, Arc::clone(&queue));
     let read = disk.submit(Request::Read { offset: 0, buffer: buffer(&xen, 512, |_| 0) });
     let server = pin!(channel.serve(&drives, &queue, None, |_, _| ()));
     assert!(server.poll(&mut Context::from_waker(Waker::noop())).is_pending());

@@ -7,14 +7,14 @@ use alloc::vec::Vec;
 use crate::hal::Page;
 use embassy_futures::yield_now;
 
-use super::{Error, MOST, Partition, Table, number};
+use super::{Error, MAX, Partition, Table, number};
 
 const SIGNATURE: &[u8] = b"EFI PART";
 /// Bytes of a header that are defined.
 const HEADER: u64 = 92;
 /// Bytes of an entry, and of those together, at most: 256 of 128 bytes are usual.
 const ENTRY: core::ops::RangeInclusive<u64> = 128..=4096;
-const MOST_BYTES: u64 = 1 << 20;
+const MAX_BYTES: u64 = 1 << 20;
 
 /// The partitions of the first copy that is whole.
 pub(super) async fn read<P: Page>(table: &Table<'_, P>) -> Result<Vec<Partition>, Error> {
@@ -36,7 +36,7 @@ async fn copy<P: Page>(table: &Table<'_, P>, place: u64) -> Result<Option<Vec<Pa
     if patient_crc32(&entries).await != header.sum {
         return Ok(None);
     }
-    let entries = (1..MOST).zip(entries.chunks_exact(header.entry));
+    let entries = (1..MAX).zip(entries.chunks_exact(header.entry));
     Ok(Some(entries.filter_map(|(number, entry)| partition(table, number, entry)).collect()))
 }
 
@@ -74,7 +74,7 @@ impl Header {
         let is_whole = header.starts_with(SIGNATURE) && length >= HEADER && crc32(&header) == sum;
         let (count, entry) = (number::<4>(&header, 80), number::<4>(&header, 84));
         let bytes = count.checked_mul(entry)?;
-        let fits = ENTRY.contains(&entry) && bytes <= MOST_BYTES && number::<8>(&header, 24) == place;
+        let fits = ENTRY.contains(&entry) && bytes <= MAX_BYTES && number::<8>(&header, 24) == place;
         (is_whole && fits).then_some(Self {
             entries: number::<8>(&header, 72),
             entry: entry as usize,
@@ -92,7 +92,7 @@ fn crc32(bytes: &[u8]) -> u64 {
 /// The same, with turns of others: a table may claim to be a large one.
 async fn patient_crc32(bytes: &[u8]) -> u64 {
     let mut sum = !0;
-    for piece in bytes.chunks(PATIENCE) {
+    for piece in bytes.chunks(BYTES_PER_TURN) {
         sum = add_to_sum(sum, piece);
         yield_now().await;
     }
@@ -100,7 +100,7 @@ async fn patient_crc32(bytes: &[u8]) -> u64 {
 }
 
 /// Bytes between two turns of others: as many as usual tables have.
-const PATIENCE: usize = 32 << 10;
+const BYTES_PER_TURN: usize = 32 << 10;
 
 fn add_to_sum(sum: u32, bytes: &[u8]) -> u32 {
     let step = |sum: u32, _| (sum >> 1) ^ (0xedb8_8320 & (sum & 1).wrapping_neg());
@@ -151,11 +151,11 @@ mod tests {
 
     #[test]
     fn others_have_their_turn_while_a_long_table_is_summed() {
-        let bytes = vec![7; MOST_BYTES as usize];
+        let bytes = vec![7; MAX_BYTES as usize];
         let mut sum = std::pin::pin!(patient_crc32(&bytes));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let turns = (0..).find(|_| sum.as_mut().poll(&mut context).is_ready()).unwrap();
-        assert_eq!(turns, MOST_BYTES as usize / PATIENCE);
+        assert_eq!(turns, MAX_BYTES as usize / BYTES_PER_TURN);
         assert_eq!(futures::executor::block_on(patient_crc32(b"123456789")), 0xcbf4_3926);
     }
 

@@ -6,14 +6,14 @@ use alloc::vec::Vec;
 
 use crate::hal::Page;
 
-use super::{Error, MOST, Partition, Table, number};
+use super::{Error, MAX, Partition, Table, number};
 
 /// Where the entries begin, how long each is, and how many there are.
 const ENTRIES: (usize, usize, usize) = (446, 16, 4);
 /// What the first sector, and each link of the chain, ends with.
 const SIGNATURE: (usize, u64) = (510, 0xaa55);
 /// Links of the chain in a row that have no partition.
-const MOST_EMPTY: u32 = 100;
+const MAX_EMPTY: u32 = 100;
 
 /// What a disk's first sector is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl<P: Page> Logical<'_, '_, P> {
     async fn walk(&mut self, extended: Entry) {
         let (mut at, mut length) = (extended.start, extended.sectors);
         let mut empty = 0;
-        while empty < MOST_EMPTY {
+        while empty < MAX_EMPTY {
             let Ok(link) = self.table.sector(at).await else { return };
             if !is_table(&link) {
                 return;
@@ -124,7 +124,7 @@ impl<P: Page> Logical<'_, '_, P> {
         let number = self.next;
         self.next += 1;
         self.found.extend(self.table.partition(number, start, sectors));
-        self.next < MOST
+        self.next < MAX
     }
 }
 

@@ -19,10 +19,10 @@ use core::fmt;
 
 use crate::hal::Page;
 
-use crate::block::{self, Bytes};
+use crate::block::{self, ByteRange};
 
 /// Partitions of a disk at most, as in Linux (`DISK_MAX_PARTS`).
-const MOST: u32 = 256;
+const MAX: u32 = 256;
 
 /// A partition. It lies inside of the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ pub struct Partition {
     pub number: u32,
     /// Where it begins, in bytes.
     pub start: u64,
-    /// Bytes; never 0.
+    /// ByteRange; never 0.
     pub length: u64,
 }
 
@@ -69,7 +69,7 @@ impl From<block::Error> for Error {
 /// # Errors
 ///
 /// [`Error`].
-pub async fn partitions<P: Page>(disk: &Bytes<P>, sector_size: u32) -> Result<Vec<Partition>, Error> {
+pub async fn partitions<P: Page>(disk: &ByteRange<P>, sector_size: u32) -> Result<Vec<Partition>, Error> {
     let table = Table { disk, sector: u64::from(sector_size.max(512)) };
     let first = table.sector(0).await?;
     match mbr::kind(&first) {
@@ -81,7 +81,7 @@ pub async fn partitions<P: Page>(disk: &Bytes<P>, sector_size: u32) -> Result<Ve
 
 /// The disk that a table is on.
 struct Table<'d, P: Page> {
-    disk: &'d Bytes<P>,
+    disk: &'d ByteRange<P>,
     /// Bytes of a sector.
     sector: u64,
 }
@@ -135,10 +135,10 @@ mod tests {
     use crate::block::ramdisk::RamDisk;
 
     /// A disk with this content.
-    pub(super) fn disk(content: Vec<u8>, sector_size: u32) -> Bytes<FakePage> {
+    pub(super) fn disk(content: Vec<u8>, sector_size: u32) -> ByteRange<FakePage> {
         let xen = FakeXen::new();
         let disk = Arc::new(RamDisk::new("xvda".into(), content, sector_size));
-        Bytes::of(disk, Arc::new(move || Some(xen.page())))
+        ByteRange::of(disk, Arc::new(move || Some(xen.page())))
     }
 
     /// Number, first sector and number of sectors of its partitions.

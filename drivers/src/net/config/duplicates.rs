@@ -45,7 +45,7 @@ impl Duplicates {
     }
 
     /// Somebody has `address`, or would like it; true if that is why we do not get it.
-    pub(super) fn hear(&mut self, address: Ipv6Addr) -> bool {
+    pub(super) fn observe(&mut self, address: Ipv6Addr) -> bool {
         let asked = self.addresses.iter_mut().find(|known| known.0 == address);
         let Some((_, state @ State::Asked(_))) = asked else { return false };
         *state = State::Taken;
@@ -94,10 +94,10 @@ mod tests {
         let mut duplicates = Duplicates::default();
         assert_eq!(duplicates.set(&[ADDRESS], SECOND), [ADDRESS]);
         assert_eq!((duplicates.unusable(), duplicates.next(SECOND)), (vec![ADDRESS], Some(SECOND * 2)));
-        assert!(!duplicates.hear(OTHER));
+        assert!(!duplicates.observe(OTHER));
         assert_eq!(duplicates.set(&[ADDRESS, OTHER], SECOND * 2), [OTHER]);
         assert_eq!(duplicates.unusable(), [OTHER]);
-        assert!(!duplicates.hear(ADDRESS), "it is ours");
+        assert!(!duplicates.observe(ADDRESS), "it is ours");
         assert!(duplicates.set(&[ADDRESS], SECOND * 3).is_empty());
         assert!(duplicates.unusable().is_empty() && !duplicates.waits());
     }
@@ -106,7 +106,7 @@ mod tests {
     fn an_address_that_somebody_has_is_not_used_on_this_network() {
         let mut duplicates = Duplicates::default();
         duplicates.set(&[ADDRESS], SECOND);
-        assert!(duplicates.hear(ADDRESS) && !duplicates.hear(ADDRESS));
+        assert!(duplicates.observe(ADDRESS) && !duplicates.observe(ADDRESS));
         assert!(duplicates.set(&[ADDRESS], SECOND * 100).is_empty());
         assert_eq!((duplicates.unusable(), duplicates.next(SECOND)), (vec![ADDRESS], None));
         duplicates.restart();

@@ -37,7 +37,7 @@ use solicitor::Solicitor;
 pub use slaac::Ipv6Config;
 
 /// Advertisements that wait to be taken in; those that come meanwhile are lost. Routers repeat theirs.
-const MAX_HEARD: usize = 8;
+const MAX_QUEUED: usize = 8;
 
 /// Questions of neighbors that wait for an answer; they repeat theirs.
 const MAX_ASKED: usize = 8;
@@ -94,7 +94,7 @@ struct Autoconf {
     duplicates: Duplicates,
     /// Addresses that somebody else has, of which nobody was told yet.
     taken: Vec<Ipv6Addr>,
-    heard: Vec<Advertisement>,
+    received: Vec<Advertisement>,
     applied: Ipv6Config,
     applied_at: Option<Duration>,
     /// Questions for the router since it has answered one.
@@ -109,7 +109,7 @@ impl HostConfig {
             solicitor: Solicitor::new(seed),
             duplicates: Duplicates::default(),
             taken: Vec::new(),
-            heard: Vec::new(),
+            received: Vec::new(),
             applied: Ipv6Config::default(),
             applied_at: None,
             unanswered: 0,
@@ -215,10 +215,10 @@ impl HostConfig {
             return None;
         }
         let advertisement = Advertisement::parse(frame)?;
-        if autoconf.heard.len() >= MAX_HEARD {
+        if autoconf.received.len() >= MAX_QUEUED {
             return None;
         }
-        autoconf.heard.push(advertisement);
+        autoconf.received.push(advertisement);
         self.news()
     }
 
@@ -275,7 +275,7 @@ impl HostConfig {
         let mut ipv6 = None;
         let mut taken = Vec::new();
         if let Some(autoconf) = &mut self.autoconf {
-            autoconf.hear(is_new, now);
+            autoconf.process(is_new, now);
             autoconf.want(now).iter().for_each(|address| send(ndp::duplicate_solicitation(mac, *address)));
             taken = core::mem::take(&mut autoconf.taken);
             ipv6 = autoconf.poll(is_new, now, || send(ndp::router_solicitation(mac, link_local)));
@@ -289,9 +289,9 @@ impl HostConfig {
 }
 
 impl Autoconf {
-    /// Takes in what was heard.
-    fn hear(&mut self, is_new: bool, now: Duration) {
-        core::mem::take(&mut self.heard).iter().for_each(|said| self.slaac.hear(said, now));
+    /// Takes in what was received.
+    fn process(&mut self, is_new: bool, now: Duration) {
+        core::mem::take(&mut self.received).iter().for_each(|said| self.slaac.process(said, now));
         if is_new {
             self.duplicates.restart();
         }
@@ -317,7 +317,7 @@ impl Autoconf {
         let Some(address) = wanted.map(|asked| asked.target).or_else(|| ndp::advertised(frame)) else {
             return false;
         };
-        let is_taken = !is_ours && self.duplicates.hear(address);
+        let is_taken = !is_ours && self.duplicates.observe(address);
         if is_taken {
             self.taken.push(address);
         }
@@ -488,7 +488,7 @@ pub(super) mod tests {
         for number in 0..100 {
             host.config.ingress(&mut advertisement(ROUTER, 600, &[&prefix_option(number, 900, 900)]));
         }
-        assert_eq!(host.config.autoconf.unwrap().heard.len(), MAX_HEARD);
+        assert_eq!(host.config.autoconf.unwrap().received.len(), MAX_QUEUED);
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl Renumbering {
             Some(ends) => {
                 // An answer would leave from the address for what is new.
                 let is_mistaken = source != inside && ends.protocol != TCP;
-                self.hear(ends, local, packet.begins(), local != inside || is_mistaken);
+                self.observe(ends, local, packet.begins(), local != inside || is_mistaken);
             }
             None if packet.is_error() => {}
             None => return,
@@ -150,7 +150,7 @@ impl Renumbering {
     }
 
     /// A packet of a flow came to `local`; one that is not known yet is remembered, if it `is_to_be`.
-    fn hear(&mut self, ends: Ends, local: Ipv6Addr, begins: bool, is_to_be: bool) {
+    fn observe(&mut self, ends: Ends, local: Ipv6Addr, begins: bool, is_to_be: bool) {
         self.clock += 1;
         match self.flows.iter_mut().find(|flow| flow.ends == ends) {
             Some(flow) if !flow.is_connection && !flow.is_over => {

@@ -84,7 +84,7 @@ impl Slaac {
     }
 
     /// Takes in what a router says at time `now`.
-    pub(super) fn hear(&mut self, advertisement: &Advertisement, now: Duration) {
+    pub(super) fn process(&mut self, advertisement: &Advertisement, now: Duration) {
         self.expire(now);
         self.hear_router(advertisement, now);
         advertisement.prefixes.iter().for_each(|prefix| self.hear_prefix(prefix, now));
@@ -236,7 +236,7 @@ mod tests {
     fn address_router_and_servers_end_each_in_its_time() {
         let mut slaac = Slaac::new(MAC);
         assert_eq!((slaac.config(SECOND).clone(), slaac.deadline(SECOND)), (Ipv6Config::default(), None));
-        slaac.hear(&said(ROUTER, 100, &[&prefix_option(7, 300, 200), &rdnss_option(50, &[1, 2])]), SECOND);
+        slaac.process(&said(ROUTER, 100, &[&prefix_option(7, 300, 200), &rdnss_option(50, &[1, 2])]), SECOND);
         let config = slaac.config(SECOND).clone();
         assert_eq!((config.address, config.gateway), (Some((own(7), 64)), Some(ROUTER)));
         assert_eq!(config.servers, [server(1), server(2)]);
@@ -255,8 +255,8 @@ mod tests {
     #[test]
     fn a_new_prefix_beside_the_old_one_is_used_too_and_takes_over_in_steps() {
         let mut slaac = Slaac::new(MAC);
-        slaac.hear(&said(ROUTER, 1800, &[&prefix_option(7, 9000, 9000)]), SECOND);
-        slaac.hear(&said(ROUTER, 1800, &[&prefix_option(8, 90_000, 90_000)]), SECOND);
+        slaac.process(&said(ROUTER, 1800, &[&prefix_option(7, 9000, 9000)]), SECOND);
+        slaac.process(&said(ROUTER, 1800, &[&prefix_option(8, 90_000, 90_000)]), SECOND);
         let mut at = |second| {
             let config = slaac.config(SECOND * second);
             (config.address.unwrap().0, config.others.clone(), config.source.unwrap())
@@ -264,7 +264,7 @@ mod tests {
         assert_eq!(at(2), (own(7), vec![own(8)], own(7)));
         assert_eq!(at(9000), (own(7), vec![own(8)], own(7)));
         assert_eq!(at(9001), (own(8), vec![], own(8)));
-        slaac.hear(
+        slaac.process(
             &said(ROUTER, 1800, &[&prefix_option(9, 900, 900), &prefix_option(8, 90_000, 0)]),
             SECOND * 9002,
         );
@@ -279,13 +279,13 @@ mod tests {
     #[test]
     fn a_lying_router_cannot_take_an_address_away_at_once() {
         let mut slaac = Slaac::new(MAC);
-        slaac.hear(&said(ROUTER, 1800, &[&prefix_option(7, 86_400, 3600)]), SECOND);
-        slaac.hear(&said(OTHER, 0, &[&prefix_option(7, 0, 0)]), SECOND);
+        slaac.process(&said(ROUTER, 1800, &[&prefix_option(7, 86_400, 3600)]), SECOND);
+        slaac.process(&said(OTHER, 0, &[&prefix_option(7, 0, 0)]), SECOND);
         assert_eq!(address_at(&mut slaac, 7200), Some(own(7)), "two hours are left");
         assert_eq!(address_at(&mut slaac, 7202), None);
         // What is shorter than that anyway keeps its end.
-        slaac.hear(&said(ROUTER, 1800, &[&prefix_option(8, 100, 100)]), SECOND * 8000);
-        slaac.hear(&said(OTHER, 0, &[&prefix_option(8, 1, 1)]), SECOND * 8050);
+        slaac.process(&said(ROUTER, 1800, &[&prefix_option(8, 100, 100)]), SECOND * 8000);
+        slaac.process(&said(OTHER, 0, &[&prefix_option(8, 1, 1)]), SECOND * 8050);
         assert_eq!(address_at(&mut slaac, 8099), Some(own(8)));
         assert_eq!(address_at(&mut slaac, 8100), None);
     }
@@ -293,7 +293,7 @@ mod tests {
     #[test]
     fn prefixes_of_no_validity_are_never_used() {
         let mut slaac = Slaac::new(MAC);
-        slaac.hear(&said(ROUTER, 0, &[&prefix_option(7, 0, 0), &rdnss_option(0, &[1])]), SECOND);
+        slaac.process(&said(ROUTER, 0, &[&prefix_option(7, 0, 0), &rdnss_option(0, &[1])]), SECOND);
         assert_eq!(slaac.config(SECOND), &Ipv6Config::default());
         assert!(!slaac.has_router());
     }
@@ -301,11 +301,11 @@ mod tests {
     #[test]
     fn floods_take_nothing_away_and_are_bounded() {
         let mut slaac = Slaac::new(MAC);
-        slaac.hear(&said(ROUTER, 1800, &[&prefix_option(7, 9000, 9000), &rdnss_option(90, &[1])]), SECOND);
+        slaac.process(&said(ROUTER, 1800, &[&prefix_option(7, 9000, 9000), &rdnss_option(90, &[1])]), SECOND);
         for number in 8..1008 {
             let router = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, number);
             let options: [&[u8]; 2] = [&prefix_option(number, 9000, 9000), &rdnss_option(90, &[number])];
-            slaac.hear(&said(router, 1800, &options), SECOND);
+            slaac.process(&said(router, 1800, &options), SECOND);
         }
         assert_eq!(
             (slaac.routers.len(), slaac.prefixes.len(), slaac.servers.len()),
@@ -319,24 +319,24 @@ mod tests {
     #[test]
     fn another_router_takes_over_from_one_that_goes() {
         let mut slaac = Slaac::new(MAC);
-        slaac.hear(&said(ROUTER, 1800, &[]), SECOND);
-        slaac.hear(&said(OTHER, 1800, &[]), SECOND);
+        slaac.process(&said(ROUTER, 1800, &[]), SECOND);
+        slaac.process(&said(OTHER, 1800, &[]), SECOND);
         assert_eq!(slaac.config(SECOND).gateway, Some(ROUTER));
-        slaac.hear(&said(ROUTER, 0, &[]), SECOND);
+        slaac.process(&said(ROUTER, 0, &[]), SECOND);
         assert_eq!(slaac.config(SECOND).gateway, Some(OTHER));
-        slaac.hear(&said(ROUTER, 1800, &[]), SECOND);
+        slaac.process(&said(ROUTER, 1800, &[]), SECOND);
         assert_eq!(slaac.config(SECOND).gateway, Some(OTHER), "routes stay where they are");
-        slaac.hear(&Advertisement { preference: 1, ..said(ROUTER, 1800, &[]) }, SECOND);
+        slaac.process(&Advertisement { preference: 1, ..said(ROUTER, 1800, &[]) }, SECOND);
         assert_eq!(slaac.config(SECOND).gateway, Some(ROUTER));
     }
 
     #[test]
     fn a_router_that_does_not_answer_is_used_if_there_is_no_other() {
         let mut slaac = Slaac::new(MAC);
-        slaac.hear(&Advertisement { preference: 1, ..said(ROUTER, 1800, &[]) }, SECOND);
+        slaac.process(&Advertisement { preference: 1, ..said(ROUTER, 1800, &[]) }, SECOND);
         slaac.avoid(ROUTER, SECOND);
         assert_eq!(slaac.config(SECOND).gateway, Some(ROUTER));
-        slaac.hear(&said(OTHER, 1800, &[]), SECOND);
+        slaac.process(&said(OTHER, 1800, &[]), SECOND);
         assert_eq!(slaac.config(SECOND).gateway, Some(OTHER));
         assert_eq!(slaac.config(SECOND * 61).gateway, Some(ROUTER), "it is given another chance");
     }
@@ -346,7 +346,7 @@ mod tests {
         let mut slaac = Slaac::new(MAC);
         let mut for_ever = said(ROUTER, 0, &[&prefix_option(7, u32::MAX, u32::MAX)]);
         for_ever.prefixes[0].on_link = false;
-        slaac.hear(&for_ever, SECOND);
+        slaac.process(&for_ever, SECOND);
         assert_eq!(slaac.config(SECOND).address, Some((own(7), 128)), "hosts are reached by a router");
         assert_eq!(slaac.deadline(SECOND), None);
         assert_eq!(address_at(&mut slaac, u32::MAX), Some(own(7)));

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A NIC that keeps to the manual, and that can be told not to.
 
+use crate::hal::nanoseconds;
+use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -22,10 +24,10 @@ pub(super) const ADDRESS: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 /// The NIC. Clones are the same one, as seen by registers, memory and interrupt.
 #[derive(Clone)]
 pub(super) struct FakeNic {
-    inside: Arc<Mutex<Inside>>,
+    inner: Arc<Mutex<Inner>>,
 }
 
-pub(super) struct Inside {
+pub(super) struct Inner {
     registers: HashMap<usize, u32>,
     memory: Vec<u8>,
     clock: u64,
@@ -38,7 +40,7 @@ pub(super) struct Inside {
 
 impl FakeNic {
     pub(super) fn new() -> Self {
-        let inside = Inside {
+        let inner = Inner {
             registers: HashMap::new(),
             memory: vec![0xee; MEMORY],
             clock: 0,
@@ -46,19 +48,19 @@ impl FakeNic {
             gone: false,
             mac: ADDRESS,
         };
-        Self { inside: Arc::new(Mutex::new(inside)) }
+        Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
-    pub(super) fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap()
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
     }
 
     pub(super) fn register(&self, register: usize) -> u32 {
-        self.inside().registers.get(&register).copied().unwrap_or(0)
+        self.inner().registers.get(&register).copied().unwrap_or(0)
     }
 
     fn set(&self, register: usize, value: u32) {
-        self.inside().registers.insert(register, value);
+        self.inner().registers.insert(register, value);
     }
 
     fn cause(&self, cause: u32) {
@@ -89,11 +91,11 @@ impl FakeNic {
     }
 
     fn bytes(&self, place: usize, length: usize) -> Vec<u8> {
-        self.inside().memory[place..place + length].to_vec()
+        self.inner().memory[place..place + length].to_vec()
     }
 
     fn put(&self, place: usize, bytes: &[u8]) {
-        self.inside().memory[place..place + bytes.len()].copy_from_slice(bytes);
+        self.inner().memory[place..place + bytes.len()].copy_from_slice(bytes);
     }
 
     fn buffer(&self, descriptor: usize) -> usize {
@@ -136,7 +138,7 @@ impl FakeNic {
 
 impl Registers for FakeNic {
     fn read_u32(&self, offset: usize) -> u32 {
-        if self.inside().gone {
+        if self.inner().gone {
             return !0;
         }
         let value = self.register(offset);
@@ -148,9 +150,9 @@ impl Registers for FakeNic {
 
     fn write_u32(&self, offset: usize, value: u32) {
         match offset {
-            CONTROL if value & RESET != 0 && !self.inside().stuck => {
-                let [a, b, c, d, e, f] = self.inside().mac;
-                self.inside().registers.clear();
+            CONTROL if value & RESET != 0 && !self.inner().stuck => {
+                let [a, b, c, d, e, f] = self.inner().mac;
+                self.inner().registers.clear();
                 self.set(MAC[0], u32::from_le_bytes([a, b, c, d]));
                 self.set(MAC[1], u32::from_le_bytes([e, f, 0, 0]) | MAC_VALID);
                 self.set(STATUS, LINK_UP);
@@ -179,11 +181,11 @@ impl DeviceMemory for FakeNic {
 
 /// Time passes by waiting.
 impl Interrupt for FakeNic {
-    fn wait(&self, limit: u64) -> impl Future<Output = ()> {
-        self.inside().clock += limit;
+    fn wait(&self, limit: Duration) -> impl Future<Output = ()> {
+        self.inner().clock += nanoseconds(limit);
         core::future::ready(())
     }
     fn now(&self) -> u64 {
-        self.inside().clock
+        self.inner().clock
     }
 }

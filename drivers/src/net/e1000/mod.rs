@@ -22,6 +22,6 @@ use crate::pci::Function;
 
 /// Whether a function is such a NIC: 82544GC, 82540EM, 82545EM; or an 82574L (QEMU's `e1000e`), which has
 /// the same registers and descriptors for those who use no more (82574 Datasheet, 7.1.4 and 7.2.10).
-pub fn is_one(function: &Function) -> bool {
+pub fn matches(function: &Function) -> bool {
     function.vendor == 0x8086 && matches!(function.device, 0x100c | 0x100e | 0x100f | 0x10d3)
 }

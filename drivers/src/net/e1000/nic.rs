@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The nic: bringing it up, and frames through its rings.
 
+use core::time::Duration;
+
 use core::sync::atomic::{Ordering, fence};
 
 use super::registers::*;
@@ -78,9 +80,9 @@ impl<R: Registers + Send, M: DeviceMemory> Nic<R, M> {
         registers.write_u32(DISABLE, !0);
         registers.write_u32(CONTROL, registers.read_u32(CONTROL) | RESET);
         // A microsecond has to pass before the first look (section 13.4.1).
-        interrupt.wait(1_000_000).await;
+        interrupt.wait(Duration::from_millis(1)).await;
         let is_reset = || (registers.read_u32(CONTROL) & RESET == 0).then_some(());
-        until(interrupt, net::RESET_LIMIT, is_reset).await.ok_or(net::SILENT)?;
+        until(interrupt, net::RESET_TIMEOUT, is_reset).await.ok_or(net::SILENT)?;
         registers.write_u32(DISABLE, !0);
         let address = MAC.map(|register| registers.read_u32(register));
         let [_, high] = address;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The driver against a fake NIC.
 
+use core::time::Duration;
+
 use core::future::poll_fn;
 use core::mem::replace;
 use core::pin::pin;
@@ -149,7 +151,7 @@ fn a_card_that_claims_more_than_a_buffer_holds_is_given_up() {
 #[test]
 fn a_card_that_is_gone_is_given_up() {
     let (fake, mut nic) = opened();
-    fake.inside().gone = true;
+    fake.inner().gone = true;
     assert!(matches!(nic.needs_poll(false), Err(Error::Nic(_))));
 }
 
@@ -157,7 +159,7 @@ fn a_card_that_is_gone_is_given_up() {
 fn a_card_that_does_not_come_back_from_its_reset_is_given_up_in_time() {
     for (stuck, gone) in [(true, false), (false, true)] {
         let fake = FakeNic::new();
-        (fake.inside().stuck, fake.inside().gone) = (stuck, gone);
+        (fake.inner().stuck, fake.inner().gone) = (stuck, gone);
         assert!(matches!(open(&fake), Err(Error::Nic("it does not answer"))));
     }
 }
@@ -166,7 +168,7 @@ fn a_card_that_does_not_come_back_from_its_reset_is_given_up_in_time() {
 struct Looks;
 
 impl Interrupt for Looks {
-    async fn wait(&self, _limit: u64) {
+    async fn wait(&self, _limit: Duration) {
         let mut looked = false;
         poll_fn(|_| if replace(&mut looked, true) { Poll::Ready(()) } else { Poll::Pending }).await;
     }
@@ -194,7 +196,7 @@ fn an_interface_is_driven_until_its_card_fails_and_then_what_is_sent_is_lost() {
     let (received, _) = port.receive(&mut context).unwrap();
     received.consume(|bytes| assert_eq!(bytes, frame(1, 60)));
 
-    fake.inside().gone = true;
+    fake.inner().gone = true;
     assert!(matches!(driver.as_mut().poll(&mut context), Poll::Ready(Error::Nic(_))));
     assert!(port.link_state(&mut context) == LinkState::Up, "connections are not given up");
     port.transmit(&mut context).unwrap().consume(60, |bytes| bytes.fill(0x42));
@@ -206,7 +208,7 @@ fn an_interface_is_driven_until_its_card_fails_and_then_what_is_sent_is_lost() {
 fn a_card_without_an_address_is_not_used() {
     for mac in [[0; 6], [1, 0, 0x5e, 0, 0, 1]] {
         let fake = FakeNic::new();
-        fake.inside().mac = mac;
+        fake.inner().mac = mac;
         assert!(matches!(open(&fake), Err(Error::Nic(_))), "{mac:?}");
     }
 }

@@ -156,8 +156,8 @@ impl<'k, K: Platform> QueuePair<'k, K> {
         self.receiver.coalesces()
     }
 
-    /// Looks after packets that may be there: all that are, are [news](Self::needs_poll). If there was no event
-    /// for several since the last look, each has one of its own from now on.
+    /// Looks after packets that may be there: all that are, are [news](Self::needs_poll). If there was no
+    /// event for several since the last look, each has one of its own from now on.
     ///
     /// # Errors
     ///
@@ -167,8 +167,8 @@ impl<'k, K: Platform> QueuePair<'k, K> {
     }
 
     /// Puts the next packet into `buffer`, the same one each time, which has
-    /// [`MAX_FRAME`](crate::net::frame::MAX_FRAME) bytes, and returns its length. One whose checksum is wrong is
-    /// dropped, and its length 0.
+    /// [`MAX_FRAME`](crate::net::frame::MAX_FRAME) bytes, and returns its length. One whose checksum is wrong
+    /// is dropped, and its length 0.
     ///
     /// # Errors
     ///

@@ -107,8 +107,8 @@ impl<'k, K: Platform> Receiver<'k, K> {
         self.coalescing.shares()
     }
 
-    /// Looks after those, [`POLL_INTERVAL`](super::coalescing::POLL_INTERVAL) after the last time: all that are there are
-    /// [news](Self::needs_poll).
+    /// Looks after those, [`POLL_INTERVAL`](super::coalescing::POLL_INTERVAL) after the last time: all that
+    /// are there are [news](Self::needs_poll).
     pub(super) fn poll_deferred(&mut self) -> Result<(), Violation> {
         self.coalescing.poll_deferred();
         self.ring.listen(1)?;

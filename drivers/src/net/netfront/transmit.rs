@@ -3,6 +3,7 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use xen::DomainId;
 use xen::grant::{Granted, PAGE_SIZE, ReadOnly, Reference};
@@ -11,7 +12,7 @@ use xen_sys::io::netif::*;
 
 use super::gso::GsoPacket;
 use super::packet::GsoInfo;
-use crate::hal::Platform;
+use crate::hal::{Platform, nanoseconds};
 use crate::net::error::Error;
 use crate::net::multicast::Group;
 use crate::net::segment::Segment;
@@ -61,8 +62,8 @@ const MAX_GSO_PACKETS: usize = 8;
 /// Flags of a packet whose checksum is blank.
 pub(super) const BLANK: u16 = NETTXF_csum_blank | NETTXF_data_validated;
 
-/// Nanoseconds after which a backend that is silent is told again.
-const PATIENCE: u64 = 1_000_000_000;
+/// A backend that has not answered for so long is notified again.
+const RENOTIFY_AFTER: Duration = Duration::from_secs(1);
 
 impl<'k, K: Platform> Transmitter<'k, K> {
     /// A transmitter to `domain` with `pages` pages.
@@ -287,7 +288,7 @@ impl<'k, K: Platform> Transmitter<'k, K> {
             return false;
         }
         let since = *self.unanswered_since.get_or_insert(now);
-        let ignored = now.saturating_sub(since) >= PATIENCE;
+        let ignored = now.saturating_sub(since) >= nanoseconds(RENOTIFY_AFTER);
         if ignored {
             self.unanswered_since = Some(now);
         }

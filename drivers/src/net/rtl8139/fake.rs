@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A NIC that keeps to the datasheet, and that can be told not to.
 
+use crate::hal::nanoseconds;
+use core::time::Duration;
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::nic::*;
@@ -19,10 +21,10 @@ pub(super) const OURS: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 /// The NIC. Clones are the same one, as seen by ports, memory and interrupt.
 #[derive(Clone)]
 pub(super) struct FakeNic {
-    inside: Arc<Mutex<Inside>>,
+    inner: Arc<Mutex<Inner>>,
 }
 
-pub(super) struct Inside {
+pub(super) struct Inner {
     registers: [u8; LENGTH as usize],
     memory: Vec<u8>,
     /// Where the NIC writes the next frame.
@@ -38,7 +40,7 @@ pub(super) struct Inside {
     pub(super) gone: bool,
 }
 
-impl Inside {
+impl Inner {
     fn u16(&self, register: u16) -> u16 {
         u16::from_le_bytes(*self.registers[usize::from(register)..].first_chunk().unwrap())
     }
@@ -74,7 +76,7 @@ impl Inside {
 
 impl FakeNic {
     pub(super) fn new() -> Self {
-        let mut inside = Inside {
+        let mut inner = Inner {
             registers: [0; LENGTH as usize],
             memory: vec![0xee; MEMORY],
             written: 0,
@@ -84,48 +86,48 @@ impl FakeNic {
             stuck: false,
             gone: false,
         };
-        inside.reset();
-        Self { inside: Arc::new(Mutex::new(inside)) }
+        inner.reset();
+        Self { inner: Arc::new(Mutex::new(inner)) }
     }
 
-    pub(super) fn inside(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap()
+    pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap()
     }
 
     pub(super) fn set_mac(&self, mac: [u8; 6]) {
-        self.inside().set(0, &mac);
+        self.inner().set(0, &mac);
     }
 
     /// Whether the NIC raises its line.
     pub(super) fn interrupts(&self) -> bool {
-        let inside = self.inside();
-        inside.u16(CAUSES) & inside.u16(ENABLE) != 0
+        let inner = self.inner();
+        inner.u16(CAUSES) & inner.u16(ENABLE) != 0
     }
 
     pub(super) fn set_cable(&self, media: u8) {
-        let mut inside = self.inside();
-        inside.set(MEDIA, &[media]);
-        inside.cause(LINK_CHANGED);
+        let mut inner = self.inner();
+        inner.set(MEDIA, &[media]);
+        inner.cause(LINK_CHANGED);
     }
 
     /// A frame comes in, and the NIC says that it has this status and length. False if there is no room.
     pub(super) fn deliver(&self, frame: &[u8], status: u16, length: usize) -> bool {
-        let mut inside = self.inside();
-        assert_eq!(inside.u32(RECEIVE), RECEIVE_ON);
-        assert_eq!(u64::from(inside.u32(RING_START)), ADDRESS);
+        let mut inner = self.inner();
+        assert_eq!(inner.u32(RECEIVE), RECEIVE_ON);
+        assert_eq!(u64::from(inner.u32(RING_START)), ADDRESS);
         let size = (HEADER + length).next_multiple_of(4);
-        if size >= RING - inside.unread() {
-            inside.cause(OVERRUN);
+        if size >= RING - inner.unread() {
+            inner.cause(OVERRUN);
             return false;
         }
         let header = [status.to_le_bytes(), (length as u16).to_le_bytes()].concat();
-        let at = inside.written;
-        inside.memory[at..at + HEADER].copy_from_slice(&header);
+        let at = inner.written;
+        inner.memory[at..at + HEADER].copy_from_slice(&header);
         for (place, byte) in (at + HEADER..).zip(frame) {
-            inside.memory[place % RING] = *byte;
+            inner.memory[place % RING] = *byte;
         }
-        inside.written = (at + size) % RING;
-        inside.cause(RECEIVED & 1);
+        inner.written = (at + size) % RING;
+        inner.cause(RECEIVED & 1);
         true
     }
 
@@ -136,91 +138,91 @@ impl FakeNic {
 
     /// The NIC sends a frame, if it was told of one.
     pub(super) fn send(&self) -> Option<Vec<u8>> {
-        let mut inside = self.inside();
-        if inside.sending.is_empty() {
+        let mut inner = self.inner();
+        if inner.sending.is_empty() {
             return None;
         }
-        let sender = inside.sending.remove(0);
+        let sender = inner.sending.remove(0);
         let register = |first: u16| first + sender as u16 * 4;
-        let length = inside.u32(register(SENDER_STATUS)) as usize & 0x1fff;
-        let place = (u64::from(inside.u32(register(SENDER_ADDRESS))) - ADDRESS) as usize;
+        let length = inner.u32(register(SENDER_STATUS)) as usize & 0x1fff;
+        let place = (u64::from(inner.u32(register(SENDER_ADDRESS))) - ADDRESS) as usize;
         assert!(length >= 60, "a frame that is too short for the wire");
-        let status = inside.u32(register(SENDER_STATUS)) | SENDER_OURS;
-        inside.set(register(SENDER_STATUS), &status.to_le_bytes());
-        inside.cause(SENT & 4);
-        Some(inside.memory[place..place + length].to_vec())
+        let status = inner.u32(register(SENDER_STATUS)) | SENDER_OURS;
+        inner.set(register(SENDER_STATUS), &status.to_le_bytes());
+        inner.cause(SENT & 4);
+        Some(inner.memory[place..place + length].to_vec())
     }
 }
 
 impl Ports for FakeNic {
     fn read_u8(&self, port: u16) -> u8 {
-        let inside = self.inside();
+        let inner = self.inner();
         match port - BASE {
-            _ if inside.gone => !0,
-            COMMAND => inside.registers[usize::from(COMMAND)] | u8::from(inside.unread() == 0),
-            register => inside.registers[usize::from(register)],
+            _ if inner.gone => !0,
+            COMMAND => inner.registers[usize::from(COMMAND)] | u8::from(inner.unread() == 0),
+            register => inner.registers[usize::from(register)],
         }
     }
 
     fn read_u16(&self, port: u16) -> u16 {
-        let inside = self.inside();
-        if inside.gone { !0 } else { inside.u16(port - BASE) }
+        let inner = self.inner();
+        if inner.gone { !0 } else { inner.u16(port - BASE) }
     }
 
     fn read_u32(&self, port: u16) -> u32 {
-        let inside = self.inside();
-        if inside.gone { !0 } else { inside.u32(port - BASE) }
+        let inner = self.inner();
+        if inner.gone { !0 } else { inner.u32(port - BASE) }
     }
 
     fn write_u8(&self, port: u16, value: u8) {
-        let mut inside = self.inside();
+        let mut inner = self.inner();
         if port - BASE == COMMAND && value & RESET != 0 {
-            let mac = *inside.registers.first_chunk::<6>().unwrap();
-            inside.reset();
-            inside.set(0, &mac);
-            if !inside.stuck {
+            let mac = *inner.registers.first_chunk::<6>().unwrap();
+            inner.reset();
+            inner.set(0, &mac);
+            if !inner.stuck {
                 return;
             }
         }
-        inside.set(port - BASE, &[value]);
+        inner.set(port - BASE, &[value]);
     }
 
     fn write_u16(&self, port: u16, value: u16) {
-        let mut inside = self.inside();
-        let value = if port - BASE == CAUSES { inside.u16(CAUSES) & !value } else { value };
-        inside.set(port - BASE, &value.to_le_bytes());
+        let mut inner = self.inner();
+        let value = if port - BASE == CAUSES { inner.u16(CAUSES) & !value } else { value };
+        inner.set(port - BASE, &value.to_le_bytes());
     }
 
     fn write_u32(&self, port: u16, value: u32) {
-        let mut inside = self.inside();
-        inside.set(port - BASE, &value.to_le_bytes());
+        let mut inner = self.inner();
+        inner.set(port - BASE, &value.to_le_bytes());
         if let Some(offset) = (port - BASE).checked_sub(SENDER_STATUS).filter(|offset| *offset < 16) {
             assert_eq!(value & SENDER_OURS, 0);
-            inside.sending.push(usize::from(offset) / 4);
+            inner.sending.push(usize::from(offset) / 4);
         }
     }
 }
 
 impl DeviceMemory for FakeNic {
     fn address(&self) -> u64 {
-        self.inside().address
+        self.inner().address
     }
     fn length(&self) -> usize {
         MEMORY
     }
     fn read(&self, offset: usize, into: &mut [u8]) {
-        into.copy_from_slice(&self.inside().memory[offset..offset + into.len()]);
+        into.copy_from_slice(&self.inner().memory[offset..offset + into.len()]);
     }
     fn write(&self, offset: usize, bytes: &[u8]) {
-        self.inside().memory[offset..offset + bytes.len()].copy_from_slice(bytes);
+        self.inner().memory[offset..offset + bytes.len()].copy_from_slice(bytes);
     }
 }
 
 impl Interrupt for FakeNic {
-    async fn wait(&self, limit: u64) {
-        self.inside().clock += limit;
+    async fn wait(&self, limit: Duration) {
+        self.inner().clock += nanoseconds(limit);
     }
     fn now(&self) -> u64 {
-        self.inside().clock
+        self.inner().clock
     }
 }

@@ -25,6 +25,6 @@ pub use registers::LENGTH;
 use crate::pci::Function;
 
 /// Whether a function is such a NIC.
-pub fn is_one(function: &Function) -> bool {
+pub fn matches(function: &Function) -> bool {
     function.vendor == 0x10ec && function.device == 0x8139
 }

@@ -82,7 +82,7 @@ impl<P: Ports + Send, M: DeviceMemory> Nic<P, M> {
         };
         nic.write_u8(COMMAND, RESET);
         let is_reset = || (nic.read_u8(COMMAND) & RESET == 0).then_some(());
-        until(interrupt, net::RESET_LIMIT, is_reset).await.ok_or(net::SILENT)?;
+        until(interrupt, net::RESET_TIMEOUT, is_reset).await.ok_or(net::SILENT)?;
         let properties = net::properties(MAC.map(|register| nic.read_u32(register)))?;
         nic.begin();
         Ok((nic, properties))

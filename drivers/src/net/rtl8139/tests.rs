@@ -150,7 +150,7 @@ fn a_card_that_claims_an_impossible_length_is_given_up() {
 #[test]
 fn a_card_that_is_gone_is_given_up() {
     let (fake, mut nic) = opened();
-    fake.inside().gone = true;
+    fake.inner().gone = true;
     assert!(matches!(nic.needs_poll(false), Err(Error::Nic(_))));
 }
 
@@ -158,7 +158,7 @@ fn a_card_that_is_gone_is_given_up() {
 fn a_card_that_does_not_come_back_from_its_reset_is_given_up_in_time() {
     for (stuck, gone) in [(true, false), (false, true)] {
         let fake = FakeNic::new();
-        (fake.inside().stuck, fake.inside().gone) = (stuck, gone);
+        (fake.inner().stuck, fake.inner().gone) = (stuck, gone);
         assert!(matches!(open(&fake), Err(Error::Nic("it does not answer"))));
     }
 }
@@ -166,7 +166,7 @@ fn a_card_that_does_not_come_back_from_its_reset_is_given_up_in_time() {
 #[test]
 fn a_card_that_cannot_reach_its_memory_or_has_no_address_is_not_used() {
     let fake = FakeNic::new();
-    fake.inside().address = (1 << 32) - 4096;
+    fake.inner().address = (1 << 32) - 4096;
     assert!(matches!(open(&fake), Err(Error::Nic("its memory is beyond 4 GiB"))));
     for mac in [[0; 6], [1, 0, 0x5e, 0, 0, 1]] {
         let fake = FakeNic::new();

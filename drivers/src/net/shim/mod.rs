@@ -183,7 +183,7 @@ impl<'k> StackShim<'k> {
     pub(super) fn incoming(&mut self, frame: &mut [u8], mtu: usize) -> u8 {
         let Some(headers) = Headers::find(frame) else {
             if let Some(message) = TooBig::find(frame) {
-                return self.heed(&message, frame, mtu);
+                return self.apply_too_big(&message, frame, mtu);
             }
             return 0;
         };
@@ -227,7 +227,7 @@ impl<'k> StackShim<'k> {
     /// Believes a router that a packet is too big if that is on its way. Who is not on the path does not know
     /// its numbers (RFC 5927, section 7). Then the message in `frame` becomes one to the stack to send it
     /// again, which it is to get as often as returned again.
-    fn heed(&mut self, message: &TooBig, frame: &mut [u8], mtu: usize) -> u8 {
+    fn apply_too_big(&mut self, message: &TooBig, frame: &mut [u8], mtu: usize) -> u8 {
         let now = (self.now)();
         let TooBig { mtu: told, quoted, sequence } = message;
         let wire = quoted.tuple(Direction::Out);

@@ -29,7 +29,7 @@ const DNS: u16 = 53;
 const IDLE: u64 = 300_000_000_000;
 
 /// Datagrams of which it is known who sent them to which port.
-const HEARD: usize = 64;
+const SEEN: usize = 64;
 
 /// Tries to find a port that is not in use: with all connections to one peer, one in sixteen is.
 const TRIES: usize = 16;
@@ -41,7 +41,7 @@ pub(super) struct Ports {
     /// By the ends on the network, the stack's port.
     wire: BTreeMap<Tuple, u16>,
     /// Who sent a datagram to one of our ports, and to which, the next one to be replaced.
-    heard: (Vec<Tuple>, usize),
+    seen: (Vec<Tuple>, usize),
     /// By port a bit: applications answer datagrams there.
     servers: Vec<u64>,
 }
@@ -118,17 +118,17 @@ impl Ports {
             return None;
         }
         if wire.protocol == UDP {
-            self.hear(wire);
+            self.remember(wire);
         }
         Some(wire.local.port)
     }
 
     /// Nobody has the port that a datagram came to.
     pub(super) fn refuse(&mut self, wire: &Tuple) {
-        let before = self.heard.0.len();
-        self.heard.0.retain(|heard| heard != wire);
-        if self.heard.0.len() != before {
-            self.heard.1 = self.heard.0.len() % HEARD;
+        let before = self.seen.0.len();
+        self.seen.0.retain(|seen| seen != wire);
+        if self.seen.0.len() != before {
+            self.seen.1 = self.seen.0.len() % SEEN;
         }
     }
 
@@ -149,7 +149,7 @@ impl Ports {
         if local < DYNAMIC || self.is_server(local) {
             return false;
         }
-        let answers = self.heard.0.contains(stack);
+        let answers = self.seen.0.contains(stack);
         if answers && !self.is_client(local, now()) {
             self.set_server(local);
         }
@@ -163,16 +163,16 @@ impl Ports {
         })
     }
 
-    fn hear(&mut self, wire: &Tuple) {
-        let (heard, next) = &mut self.heard;
-        if heard.contains(wire) {
+    fn remember(&mut self, wire: &Tuple) {
+        let (seen, next) = &mut self.seen;
+        if seen.contains(wire) {
             return;
         }
-        match heard.get_mut(*next) {
+        match seen.get_mut(*next) {
             Some(place) => *place = *wire,
-            None => heard.push(*wire),
+            None => seen.push(*wire),
         }
-        *next = (*next + 1) % HEARD;
+        *next = (*next + 1) % SEEN;
     }
 
     fn is_server(&self, port: u16) -> bool {
@@ -194,7 +194,7 @@ impl Ports {
         self.make_room();
         let ports = (0..TRIES).map(|_| DYNAMIC | random.next() as u16);
         let free = ports.map(|port| with_port(stack, port)).find(|wire| {
-            !self.wire.contains_key(wire) && !self.heard.0.contains(wire) && !self.is_server(wire.local.port)
+            !self.wire.contains_key(wire) && !self.seen.0.contains(wire) && !self.is_server(wire.local.port)
         });
         let Some(wire) = free else { return stack.local.port };
         let port = wire.local.port;

@@ -37,8 +37,8 @@ impl<M: RingMemory> Port<M> {
         transport.negotiate(0, moment)?;
         let mut receive = transport.queue(RECEIVE, receive, DESCRIPTORS)?;
         let mut transmit = transport.queue(TRANSMIT, transmit, DESCRIPTORS)?;
-        receive.silence();
-        transmit.silence();
+        receive.disable_notifications();
+        transmit.disable_notifications();
         transport.start();
         Ok(Self { transport, receive, transmit, typed: [0; BUFFER], is_sending: false })
     }

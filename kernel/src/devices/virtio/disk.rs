@@ -5,7 +5,7 @@ use alloc::string::String;
 use alloc::sync::Arc;
 
 use log::{info, warn};
-use prism_drivers::block::{Queue, Served};
+use prism_drivers::block::{Queue, QueuedDisk};
 use prism_drivers::virtio::{Registers, disk, queue};
 
 use super::moments;
@@ -26,7 +26,7 @@ pub(super) async fn drive(name: String, number: u8, transport: Registers, irq: I
     };
     let requests = Arc::new(Queue::<OwnPage>::new());
     info!("{name}: {}", device.geometry());
-    let disk = Served::new(name.clone(), 0, device.geometry(), Arc::clone(&requests));
+    let disk = QueuedDisk::new(name.clone(), 0, device.geometry(), Arc::clone(&requests));
     // Numbers as Linux gives them: major 253, 16 for each disk.
     disks::add(253 << 8 | u32::from(number) << 4, Arc::new(disk));
     disks::end_scan();

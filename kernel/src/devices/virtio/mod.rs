@@ -123,7 +123,7 @@ pub(super) enum Device {
 impl fmt::Display for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OnPci(function) => function.place.fmt(f),
+            Self::OnPci(function) => function.address.fmt(f),
             Self::InMemory(slot) => write!(f, "{:#x}", slot.range.start()),
         }
     }
@@ -166,7 +166,7 @@ impl Device {
     fn registers(&self, more: u32) -> Result<Registers, Unreachable> {
         Ok(match self {
             Self::OnPci(function) => {
-                let configuration = Configuration::new(&CpuPorts, function.place);
+                let configuration = Configuration::new(&CpuPorts, function.address);
                 let layout = Layout::read(&configuration).map_err(Unreachable::Pci)?;
                 let device = pci::Device::open(layout, map).map_err(Unreachable::NoRegisters)?;
                 configuration.command(ANSWER_MEMORY | USE_MEMORY | more);

@@ -8,14 +8,14 @@ use crate::hal::Page;
 use super::{Buffer, Disk, Error, Result};
 
 /// Bytes that are moved at once.
-const MOST: u64 = 256 * 1024;
+const MAX: u64 = 256 * 1024;
 
 /// What makes the pages of buffers.
 pub type Pages<P> = Arc<dyn Fn() -> Option<P> + Send + Sync>;
 
 /// A disk, or a part of one, as a row of bytes. Whole sectors are read and written around those that
 /// are asked for; each is copied once.
-pub struct Bytes<P: Page> {
+pub struct ByteRange<P: Page> {
     disk: Arc<dyn Disk<P>>,
     page: Pages<P>,
     /// Where on the disk it begins: a multiple of the sector size.
@@ -23,7 +23,7 @@ pub struct Bytes<P: Page> {
     length: u64,
 }
 
-impl<P: Page> Bytes<P> {
+impl<P: Page> ByteRange<P> {
     /// All of `disk`, with buffers out of pages that `page` makes.
     pub fn of(disk: Arc<dyn Disk<P>>, page: Pages<P>) -> Self {
         let length = disk.geometry().bytes;
@@ -63,7 +63,7 @@ impl<P: Page> Bytes<P> {
             let window = self.window(at, rest.len() as u64);
             let buffer = self.disk.read(window.start, self.buffer(window.length)?).await?;
             let (now, later) = rest.split_at_mut(window.used as usize);
-            buffer.copy_to_from(window.skipped as usize, now);
+            buffer.read_at(window.skipped as usize, now);
             at += window.used;
             rest = later;
         }
@@ -86,7 +86,7 @@ impl<P: Page> Bytes<P> {
                 buffer = self.disk.read(window.start, buffer).await?;
             }
             let (now, later) = rest.split_at(window.used as usize);
-            buffer.copy_from_at(window.skipped as usize, now);
+            buffer.write_at(window.skipped as usize, now);
             self.disk.write(window.start, buffer).await?;
             at += window.used;
             rest = later;
@@ -119,7 +119,7 @@ impl<P: Page> Bytes<P> {
         let sector = u64::from(self.disk.geometry().sector_size.max(1));
         let start = at - at % sector;
         let skipped = at - start;
-        let used = length.min(MOST - skipped);
+        let used = length.min(MAX - skipped);
         Window { start, skipped, used, length: (skipped + used).next_multiple_of(sector) }
     }
 }
@@ -144,10 +144,10 @@ mod tests {
     use crate::block::ramdisk::RamDisk;
 
     /// A disk in memory as a row of bytes.
-    fn bytes(length: usize, sector_size: u32) -> Bytes<FakePage> {
+    fn bytes(length: usize, sector_size: u32) -> ByteRange<FakePage> {
         let xen = FakeXen::new();
         let disk = Arc::new(RamDisk::new("ram0".into(), vec![0; length], sector_size));
-        Bytes::of(disk, Arc::new(move || Some(xen.page())))
+        ByteRange::of(disk, Arc::new(move || Some(xen.page())))
     }
 
     #[test]

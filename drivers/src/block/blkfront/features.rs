@@ -20,14 +20,14 @@ const INDIRECT: u64 = (PAGE_SIZE / size_of::<blkif_request_segment>()) as u64;
 
 /// What a backend can do, known before there is a ring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Offer {
+pub(super) struct BackendFeatures {
     /// Ring pages to use: 2 to the power of this.
     pub(super) ring_order: u32,
     /// Queues that there can be.
     pub(super) queues: u32,
 }
 
-impl Offer {
+impl BackendFeatures {
     /// Asks the backend. What makes no sense counts as not offered.
     pub(super) async fn read(device: &Device) -> Result<Self, Error> {
         let order = number(device.read("max-ring-page-order").await?, 0..=u64::from(u32::MAX));

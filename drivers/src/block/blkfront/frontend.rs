@@ -21,18 +21,18 @@ use xen_sys::io::protocols::XEN_IO_PROTO_ABI_X86_64;
 use super::Error;
 use super::cache::Departure;
 use super::disk::Vbd;
-use super::lender::Lender;
-use super::link::Link;
-use super::offer::{self, Offer, Properties};
-use super::server::Server;
-use super::state::Round;
+use super::features::{self, BackendFeatures, Properties};
+use super::grant_pool::GrantPool;
+use super::queue_worker::QueueWorker;
+use super::ring_connection::RingConnection;
+use super::state::Completions;
 use crate::hal::{Channel, Platform};
 
 /// Violations after which a backend is not tried again.
-const MOST_VIOLATIONS: u32 = 3;
+const MAX_VIOLATIONS: u32 = 3;
 
 /// Pages that a backend's domain may keep of former connections, and is connected to again: 2 MiB.
-const MOST_QUARANTINED: u32 = 512;
+const MAX_QUARANTINED: u32 = 512;
 
 /// The pauses between looks at whether the backend has let go are these and the doubles between: 4 s in
 /// all.
@@ -40,19 +40,19 @@ const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(2048);
 
 /// The driver of a paravirtual disk: [`xen::xenbus::run`] connects it.
-pub struct Front<'v, 'p, P: Platform> {
+pub struct BlkFront<'v, 'p, P: Platform> {
     vbd: &'v Vbd<'p, P>,
     device: Option<Device>,
-    server: Server<'v, 'p, P>,
+    worker: QueueWorker<'v, 'p, P>,
     /// Queues that are served, at most.
     queues: u32,
     violations: u32,
 }
 
-impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
+impl<'v, 'p, P: Platform> BlkFront<'v, 'p, P> {
     /// The driver of `vbd`. It looks for answers for up to `poll` before it waits for an event.
     pub fn new(vbd: &'v Vbd<'p, P>, poll: Duration) -> Self {
-        Self { vbd, device: None, server: Server::new(vbd, 0, poll), queues: 1, violations: 0 }
+        Self { vbd, device: None, worker: QueueWorker::new(vbd, 0, poll), queues: 1, violations: 0 }
     }
 
     /// The same for a disk of which so many queues are [served](Vbd::serve), if the backend has them.
@@ -61,7 +61,7 @@ impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
     }
 
     /// Serves the first queue and minds the disk's size until the connection ends, which is an error.
-    async fn exchange(&mut self) -> Result<(), Error> {
+    async fn run(&mut self) -> Result<(), Error> {
         let vbd = self.vbd;
         let Some(device) = self.device.clone() else { return Ok(()) };
         let size = async {
@@ -75,7 +75,7 @@ impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
                 resize(vbd, &device).await?;
             }
         };
-        match select3(self.server.run(), vbd.accused(), size).await {
+        match select3(self.worker.run(), vbd.violation(), size).await {
             Either3::First(()) => Ok(()),
             Either3::Second(violation) => Err(violation.into()),
             Either3::Third(ended) => ended,
@@ -84,8 +84,8 @@ impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
 
     /// Waits until the backend is at work on nothing that was on its way, or has had its time. Linux's, when
     /// it is unbound from a device, has no state that says so: its I/O may go on for a while. If it were sent
-    /// again before, the old write could land on a newer one.
-    async fn await_the_last_io(&mut self) {
+    /// again before, the old write could overwrite a newer one.
+    async fn drain_io(&mut self) {
         let mut pause = FIRST_PAUSE;
         while pause <= LAST_PAUSE && self.vbd.state().is_in_use() {
             self.vbd.platform().delay(pause).await;
@@ -101,27 +101,32 @@ impl<'v, 'p, P: Platform> Front<'v, 'p, P> {
     }
 
     /// A ring and an event channel for queue `number`, with the grants of the ring's pages.
-    fn link(
+    fn connection(
         &self,
         domain: DomainId,
-        offer: &Offer,
+        features: &BackendFeatures,
         number: u32,
-    ) -> Result<(Link<'p, P>, Vec<Reference>), Error> {
+    ) -> Result<(RingConnection<'p, P>, Vec<Reference>), Error> {
         let platform = self.vbd.platform();
         let mut pages = Vec::new();
-        for _ in 0..1_u32 << offer.ring_order {
+        for _ in 0..1_u32 << features.ring_order {
             pages.push(platform.page().ok_or(Error::NoMemory)?);
         }
         let ring = Ring::new(platform.grants(), pages, domain, size_of::<blkif_request>())?;
         let channel = Arc::new(platform.channel_to(domain, number).map_err(Error::Channel)?);
         let references = ring.references().collect();
-        let lender = Lender::new(platform, domain);
-        Ok((Link::new(ring, channel, lender, self.vbd.number() as u16), references))
+        let pool = GrantPool::new(platform, domain);
+        Ok((RingConnection::new(ring, channel, pool, self.vbd.number() as u16), references))
     }
 }
 
 /// Tells the backend of a queue, by keys that begin with `prefix`.
-async fn announce(device: &Device, prefix: &str, references: &[Reference], port: Port) -> Result<(), Error> {
+async fn publish_queue(
+    device: &Device,
+    prefix: &str,
+    references: &[Reference],
+    port: Port,
+) -> Result<(), Error> {
     match references {
         [reference] => device.write(&format!("{prefix}ring-ref"), reference.to_string()).await?,
         references => {
@@ -136,7 +141,7 @@ async fn announce(device: &Device, prefix: &str, references: &[Reference], port:
 
 /// Reads the disk's size again.
 async fn resize<P: Platform>(vbd: &Vbd<'_, P>, device: &Device) -> Result<(), Error> {
-    let bytes = offer::bytes(device.read("sectors").await?)?;
+    let bytes = features::bytes(device.read("sectors").await?)?;
     let mut state = vbd.state();
     if let Some(properties) = &mut state.properties {
         let sector_size = u64::from(properties.geometry.sector_size);
@@ -145,42 +150,42 @@ async fn resize<P: Platform>(vbd: &Vbd<'_, P>, device: &Device) -> Result<(), Er
     Ok(())
 }
 
-impl<P: Platform> Frontend for Front<'_, '_, P> {
+impl<P: Platform> Frontend for BlkFront<'_, '_, P> {
     type Error = Error;
 
     async fn publish(&mut self, device: &Device) -> Result<(), Error> {
-        if self.violations >= MOST_VIOLATIONS {
+        if self.violations >= MAX_VIOLATIONS {
             return Err(Error::Untrusted);
         }
         let grants = self.vbd.platform().grants();
         grants.retry_quarantine();
         let quarantined = grants.quarantined_for(device.backend_id());
-        if quarantined > MOST_QUARANTINED {
+        if quarantined > MAX_QUARANTINED {
             return Err(Error::Quarantine(quarantined));
         }
-        let offer = Offer::read(device).await?;
-        let count = offer.queues.min(self.queues);
-        let mut links = Vec::new();
+        let features = BackendFeatures::read(device).await?;
+        let count = features.queues.min(self.queues);
+        let mut connections = Vec::new();
         let mut told = Vec::new();
         for number in 0..count {
-            let (link, references) = self.link(device.backend_id(), &offer, number)?;
-            told.push((references, link.channel.port()));
-            links.push(link);
+            let (connection, references) = self.connection(device.backend_id(), &features, number)?;
+            told.push((references, connection.channel.port()));
+            connections.push(connection);
         }
-        self.vbd.state().attach(links);
+        self.vbd.state().attach(connections);
 
         // Keys of a former life that the backend would take for ours.
         for key in ["ring-page-order", "ring-ref", "multi-queue-num-queues"] {
             let _ = device.remove(key).await;
         }
-        if offer.ring_order > 0 {
-            device.write("ring-page-order", offer.ring_order.to_string()).await?;
+        if features.ring_order > 0 {
+            device.write("ring-page-order", features.ring_order.to_string()).await?;
         }
         match told.as_slice() {
-            [(references, port)] => announce(device, "", references, *port).await?,
+            [(references, port)] => publish_queue(device, "", references, *port).await?,
             told => {
                 for (number, (references, port)) in told.iter().enumerate() {
-                    announce(device, &format!("queue-{number}/"), references, *port).await?;
+                    publish_queue(device, &format!("queue-{number}/"), references, *port).await?;
                 }
                 device.write("multi-queue-num-queues", count.to_string()).await?;
             }
@@ -199,7 +204,7 @@ impl<P: Platform> Frontend for Front<'_, '_, P> {
     }
 
     async fn serve(&mut self) -> Result<(), Error> {
-        let ended = self.exchange().await;
+        let ended = self.run().await;
         if let Err(Error::Violation(_)) = ended {
             self.violations += 1;
         }
@@ -211,10 +216,10 @@ impl<P: Platform> Frontend for Front<'_, '_, P> {
     }
 
     async fn release(&mut self) {
-        self.await_the_last_io().await;
+        self.drain_io().await;
         let departure = self.departure().await;
-        let mut round = Round::default();
-        self.vbd.state().detach(departure, &mut round);
-        round.wakers.into_iter().for_each(core::task::Waker::wake);
+        let mut completions = Completions::default();
+        self.vbd.state().detach(departure, &mut completions);
+        completions.wakers.into_iter().for_each(core::task::Waker::wake);
     }
 }

@@ -20,28 +20,28 @@ type Outcome<P> = core::result::Result<Buffer<P>, Failed<P>>;
 
 /// The requests to all disks of a controller, in the order in which they came.
 pub struct Queue<P: Page> {
-    inside: Mutex<Inside<P>>,
+    inner: Mutex<Inner<P>>,
 }
 
-struct Inside<P: Page> {
+struct Inner<P: Page> {
     waiting: VecDeque<(u8, Request<P>, Done<P>)>,
-    server: Option<Waker>,
+    worker: Option<Waker>,
 }
 
 impl<P: Page> Queue<P> {
     /// An empty queue.
     pub const fn new() -> Self {
-        Self { inside: Mutex::new(Inside { waiting: VecDeque::new(), server: None }) }
+        Self { inner: Mutex::new(Inner { waiting: VecDeque::new(), worker: None }) }
     }
 
     /// The next request, and the number of the disk that it is for. One task does all.
     pub fn next(&self) -> impl Future<Output = (u8, Request<P>, Done<P>)> + '_ {
         poll_fn(|context| {
-            let mut inside = self.inside.lock();
-            match inside.waiting.pop_front() {
+            let mut inner = self.inner.lock();
+            match inner.waiting.pop_front() {
                 Some(next) => Poll::Ready(next),
                 None => {
-                    inside.server = Some(context.waker().clone());
+                    inner.worker = Some(context.waker().clone());
                     Poll::Pending
                 }
             }
@@ -49,20 +49,20 @@ impl<P: Page> Queue<P> {
     }
 
     /// Adds a request; it comes back if there is no memory for it.
-    fn add(&self, disk: u8, request: Request<P>) -> core::result::Result<Ticket<P>, Failed<P>> {
-        let place = Arc::new(Place { state: Mutex::new(State { outcome: None, waker: None }) });
-        let server = {
-            let mut inside = self.inside.lock();
-            if inside.waiting.try_reserve(1).is_err() {
+    fn add(&self, disk: u8, request: Request<P>) -> core::result::Result<SubmittedRequest<P>, Failed<P>> {
+        let slot = Arc::new(Slot { state: Mutex::new(State { outcome: None, waker: None }) });
+        let worker = {
+            let mut inner = self.inner.lock();
+            if inner.waiting.try_reserve(1).is_err() {
                 return Err(request.failed(Error::NoMemory));
             }
-            inside.waiting.push_back((disk, request, Done { place: Arc::clone(&place) }));
-            inside.server.take()
+            inner.waiting.push_back((disk, request, Done { slot: Arc::clone(&slot) }));
+            inner.worker.take()
         };
-        if let Some(server) = server {
-            server.wake();
+        if let Some(worker) = worker {
+            worker.wake();
         }
-        Ok(Ticket { place })
+        Ok(SubmittedRequest { slot })
     }
 }
 
@@ -73,7 +73,7 @@ impl<P: Page> Default for Queue<P> {
 }
 
 /// Where the outcome of one request is put.
-struct Place<P: Page> {
+struct Slot<P: Page> {
     state: Mutex<State<P>>,
 }
 
@@ -84,7 +84,7 @@ struct State<P: Page> {
 
 /// The duty to tell what came of a request. One that is dropped tells that the disk is gone.
 pub struct Done<P: Page> {
-    place: Arc<Place<P>>,
+    slot: Arc<Slot<P>>,
 }
 
 impl<P: Page> Done<P> {
@@ -95,7 +95,7 @@ impl<P: Page> Done<P> {
 
     fn put(&self, outcome: Outcome<P>) {
         let waker = {
-            let mut state = self.place.state.lock();
+            let mut state = self.slot.state.lock();
             state.outcome.get_or_insert(outcome);
             state.waker.take()
         };
@@ -112,15 +112,15 @@ impl<P: Page> Drop for Done<P> {
 }
 
 /// The wait for the outcome of one request.
-struct Ticket<P: Page> {
-    place: Arc<Place<P>>,
+struct SubmittedRequest<P: Page> {
+    slot: Arc<Slot<P>>,
 }
 
-impl<P: Page> Future for Ticket<P> {
+impl<P: Page> Future for SubmittedRequest<P> {
     type Output = Outcome<P>;
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut state = self.place.state.lock();
+        let mut state = self.slot.state.lock();
         match state.outcome.take() {
             Some(outcome) => Poll::Ready(outcome),
             None => {
@@ -132,21 +132,21 @@ impl<P: Page> Future for Ticket<P> {
 }
 
 /// A disk whose requests go to a [`Queue`].
-pub struct Served<P: Page> {
+pub struct QueuedDisk<P: Page> {
     name: String,
     number: u8,
     geometry: Geometry,
     queue: Arc<Queue<P>>,
 }
 
-impl<P: Page> Served<P> {
+impl<P: Page> QueuedDisk<P> {
     /// Disk `number` of those that are served from `queue`.
     pub fn new(name: String, number: u8, geometry: Geometry, queue: Arc<Queue<P>>) -> Self {
         Self { name, number, geometry, queue }
     }
 }
 
-impl<P: Page> Disk<P> for Served<P> {
+impl<P: Page> Disk<P> for QueuedDisk<P> {
     fn name(&self) -> &str {
         &self.name
     }
@@ -166,7 +166,7 @@ impl<P: Page> Disk<P> for Served<P> {
             return Box::pin(ready(Ok(Buffer::empty())));
         }
         match self.queue.add(self.number, request) {
-            Ok(ticket) => Box::pin(ticket),
+            Ok(submitted) => Box::pin(submitted),
             Err(failed) => Box::pin(ready(Err(failed))),
         }
     }
@@ -194,9 +194,9 @@ mod tests {
         Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
     }
 
-    fn served() -> (Arc<Queue<FakePage>>, Served<FakePage>) {
+    fn served() -> (Arc<Queue<FakePage>>, QueuedDisk<FakePage>) {
         let queue = Arc::new(Queue::new());
-        (Arc::clone(&queue), Served::new("hda".into(), 1, GEOMETRY, queue))
+        (Arc::clone(&queue), QueuedDisk::new("hda".into(), 1, GEOMETRY, queue))
     }
 
     #[test]

@@ -1,17 +1,17 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pages that the backend may use: for one request, or for as long as it is connected.
+//! Pages granted to the backend: for one request, or for as long as it is connected (persistent grants).
 
 use alloc::vec::Vec;
 
 use xen::DomainId;
 use xen::grant::{Error, Granted, PAGE_SIZE, Page, ReadOnly, ReadWrite, Reference};
 
-use super::job::{Job, Operation};
+use super::pending_request::{Operation, PendingRequest};
 use crate::block::Content;
 use crate::hal::Platform;
 
-/// Hands pages to the backend and takes them back.
-pub(super) struct Lender<'p, P: Platform> {
+/// Grants pages to the backend, and ends the grants.
+pub(super) struct GrantPool<'p, P: Platform> {
     platform: &'p P,
     domain: DomainId,
     /// Whether the backend keeps pages mapped: then data is copied to and from pages that stay
@@ -26,10 +26,10 @@ pub(super) struct Lender<'p, P: Platform> {
 
 /// Pages that stay granted to a backend for a queue: 2 MiB. Linux's backend keeps twice as many mapped.
 /// Who needs more waits, and a request that does is cut.
-const MOST_SHARED: usize = 512;
+const MAX_SHARED: usize = 512;
 
 /// A page that the backend may use.
-pub(super) enum Lent<'p, P: Page> {
+pub(super) enum GrantedPage<'p, P: Page> {
     /// For one request: the backend writes.
     ToWrite(Granted<'p, P, ReadWrite>),
     /// For one request: the backend reads.
@@ -43,7 +43,7 @@ pub(super) enum Lent<'p, P: Page> {
     },
 }
 
-impl<P: Page> Lent<'_, P> {
+impl<P: Page> GrantedPage<'_, P> {
     /// Whether the backend uses it at this moment.
     pub(super) fn is_in_use(&self) -> bool {
         match self {
@@ -63,22 +63,22 @@ impl<P: Page> Lent<'_, P> {
     }
 }
 
-impl<'p, P: Platform> Lender<'p, P> {
+impl<'p, P: Platform> GrantPool<'p, P> {
     /// One for a backend that does not keep pages mapped, as far as is known.
     pub(super) fn new(platform: &'p P, domain: DomainId) -> Self {
         Self { platform, domain, persistent: false, idle: Vec::new(), shared: 0 }
     }
 
     /// From now on, the backend keeps pages mapped, or does not.
-    pub(super) fn be_persistent(&mut self, persistent: bool) {
+    pub(super) fn set_persistent(&mut self, persistent: bool) {
         self.persistent = persistent;
     }
 
     /// Removes from a page what the backend is not to see: all of it, if it is to write it, and what lies
     /// behind the `length` bytes in use, if it is to read it. It costs nothing for fresh pages. Those that
     /// stay granted never hold anything that this backend has not seen.
-    pub(super) fn clear(&self, page: &mut P::Page, job: &Job<P::Page>, length: usize) {
-        let start = match (job.operation, job.content) {
+    pub(super) fn clear(&self, page: &mut P::Page, request: &PendingRequest<P::Page>, length: usize) {
+        let start = match (request.operation, request.content) {
             (Operation::Read, Content::Own | Content::Unknown) => 0,
             (Operation::Write, Content::Unknown) => length,
             _ => return,
@@ -88,25 +88,25 @@ impl<'p, P: Platform> Lender<'p, P> {
         }
     }
 
-    /// Lends a page of which `length` bytes are in use.
+    /// Grants a page of which `length` bytes are in use.
     ///
     /// # Errors
     ///
     /// The page, and why not.
-    pub(super) fn lend(
+    pub(super) fn grant(
         &mut self,
         page: P::Page,
         operation: Operation,
         length: usize,
-    ) -> Result<Lent<'p, P::Page>, (P::Page, Error)> {
+    ) -> Result<GrantedPage<'p, P::Page>, (P::Page, Error)> {
         if self.persistent {
             return self.copy(page, operation, length);
         }
         let table = self.platform.grants();
         let refused = |refused: xen::grant::NotGranted<P::Page>| (refused.page, refused.error);
         match operation {
-            Operation::Read => table.try_grant(page, self.domain).map(Lent::ToWrite).map_err(refused),
-            _ => table.try_grant(page, self.domain).map(Lent::ToRead).map_err(refused),
+            Operation::Read => table.try_grant(page, self.domain).map(GrantedPage::ToWrite).map_err(refused),
+            _ => table.try_grant(page, self.domain).map(GrantedPage::ToRead).map_err(refused),
         }
     }
 
@@ -115,7 +115,7 @@ impl<'p, P: Platform> Lender<'p, P> {
         page: P::Page,
         operation: Operation,
         length: usize,
-    ) -> Result<Lent<'p, P::Page>, (P::Page, Error)> {
+    ) -> Result<GrantedPage<'p, P::Page>, (P::Page, Error)> {
         let shared = match self.shared() {
             Ok(shared) => shared,
             Err(error) => return Err((page, error)),
@@ -127,7 +127,7 @@ impl<'p, P: Platform> Lender<'p, P> {
             // It has as many bytes as a page.
             let _ = shared.write(0, bytes);
         }
-        Ok(Lent::Copy { shared, page, written })
+        Ok(GrantedPage::Copy { shared, page, written })
     }
 
     /// A page that the backend may read and write, all of whose contents it may know.
@@ -139,7 +139,7 @@ impl<'p, P: Platform> Lender<'p, P> {
         if let Some(shared) = self.idle.pop() {
             return Ok(shared);
         }
-        if self.shared >= MOST_SHARED {
+        if self.shared >= MAX_SHARED {
             return Err(Error::NoRoom);
         }
         self.idle.try_reserve(1).map_err(|_| Error::NoRoom)?;
@@ -159,12 +159,12 @@ impl<'p, P: Platform> Lender<'p, P> {
         }
     }
 
-    /// Takes a page back; `None` if the backend does not let go of it.
-    pub(super) fn take_back(&mut self, lent: Lent<'p, P::Page>) -> Option<P::Page> {
-        match lent {
-            Lent::ToWrite(page) => page.end().ok(),
-            Lent::ToRead(page) => page.end().ok(),
-            Lent::Copy { shared, mut page, written } => {
+    /// Ends the grant of a page, and returns the page; `None` if the backend still has it mapped.
+    pub(super) fn revoke(&mut self, granted: GrantedPage<'p, P::Page>) -> Option<P::Page> {
+        match granted {
+            GrantedPage::ToWrite(page) => page.end().ok(),
+            GrantedPage::ToRead(page) => page.end().ok(),
+            GrantedPage::Copy { shared, mut page, written } => {
                 let bytes = page.bytes_mut().get_mut(..written.min(PAGE_SIZE))?;
                 // It has as many bytes as a page.
                 let _ = shared.read(0, bytes);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What somebody waits for: a request to the disk, whole.
+//! A request to the disk, until it is finished.
 
 use alloc::vec::Vec;
 use core::task::Waker;
@@ -17,8 +17,8 @@ pub(super) enum Operation {
     Discard(Discard),
 }
 
-/// A request to the disk. It goes to the backend in one or several pieces.
-pub(super) struct Job<P> {
+/// A request to the disk. It goes to the backend in one or several chunks.
+pub(super) struct PendingRequest<P> {
     pub(super) operation: Operation,
     /// Where on the disk, in bytes.
     pub(super) offset: u64,
@@ -28,8 +28,8 @@ pub(super) struct Job<P> {
     pub(super) content: Content,
     /// Bytes of the buffer, or of what is discarded.
     pub(super) length: u64,
-    /// Pieces that have not been answered yet.
-    pieces: usize,
+    /// Chunks that have not been answered yet.
+    chunks: usize,
     /// The first thing that went wrong.
     error: Option<Error>,
     waker: Option<Waker>,
@@ -39,17 +39,17 @@ pub(super) struct Job<P> {
     pub(super) covers: u64,
 }
 
-/// A part of a job: a whole number of pages but for the last, so that each page is in one piece.
+/// A part of a request: a whole number of pages but for the last, so that each page is in one chunk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Piece {
-    pub(super) job: usize,
-    /// First byte, from the job's start.
+pub(super) struct Chunk {
+    pub(super) request: usize,
+    /// First byte, from the request's start.
     pub(super) start: u64,
     pub(super) length: u64,
 }
 
-impl<P> Job<P> {
-    /// A job of one piece.
+impl<P> PendingRequest<P> {
+    /// A request of one chunk.
     pub(super) fn new(operation: Operation, offset: u64, pages: Vec<P>, length: u64) -> Self {
         let pages = pages.into_iter().map(Some).collect();
         Self {
@@ -58,7 +58,7 @@ impl<P> Job<P> {
             pages,
             content: Content::Unknown,
             length,
-            pieces: 1,
+            chunks: 1,
             error: None,
             waker: None,
             abandoned: false,
@@ -66,7 +66,7 @@ impl<P> Job<P> {
         }
     }
 
-    /// The same job, whose pages hold this.
+    /// The same request, whose pages hold this.
     pub(super) fn holding(self, content: Content) -> Self {
         Self { content, ..self }
     }
@@ -77,7 +77,7 @@ impl<P> Job<P> {
     }
 
     /// Whether there is no point in asking the backend for what it was not asked for yet.
-    pub(super) fn is_pointless(&self) -> bool {
+    pub(super) fn is_obsolete(&self) -> bool {
         self.abandoned || self.error.is_some()
     }
 
@@ -93,31 +93,31 @@ impl<P> Job<P> {
         }
     }
 
-    /// A piece became two.
+    /// A chunk became two.
     pub(super) fn split(&mut self) {
-        self.pieces += 1;
+        self.chunks += 1;
     }
 
-    /// A piece is done with; whoever is returned is to be woken.
-    pub(super) fn finish_piece(&mut self, error: Option<Error>) -> Option<Waker> {
+    /// A chunk is finished; the waker that is returned is to be woken.
+    pub(super) fn finish_chunk(&mut self, error: Option<Error>) -> Option<Waker> {
         self.error = self.error.or(error);
-        self.pieces -= 1;
-        if self.pieces == 0 { self.waker.take() } else { None }
+        self.chunks -= 1;
+        if self.chunks == 0 { self.waker.take() } else { None }
     }
 
-    /// Whether all pieces are done with.
+    /// Whether all chunks are finished.
     pub(super) fn is_finished(&self) -> bool {
-        self.pieces == 0
+        self.chunks == 0
     }
 
-    /// Has `waker` woken when the job is finished.
+    /// Has `waker` woken when the request is finished.
     pub(super) fn wait(&mut self, waker: &Waker) {
         if !self.waker.as_ref().is_some_and(|before| before.will_wake(waker)) {
             self.waker = Some(waker.clone());
         }
     }
 
-    /// Nobody waits any more; the job is done for when its pieces are.
+    /// Nobody waits for it any more; it is removed when its chunks are finished.
     pub(super) fn abandon(&mut self) -> Option<Waker> {
         self.abandoned = true;
         self.waker.take()
@@ -128,7 +128,7 @@ impl<P> Job<P> {
     }
 }
 
-impl<P: xen::grant::Page> Job<P> {
+impl<P: xen::grant::Page> PendingRequest<P> {
     /// What came of it. A buffer of which the backend kept pages is lost.
     pub(super) fn into_result(self) -> Result<Buffer<P>, (Error, Buffer<P>)> {
         let content = self.content_after();
