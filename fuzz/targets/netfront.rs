@@ -90,7 +90,7 @@ fuzz_target!(|input: (bool, bool, bool, Vec<Step>)| {
                 let _ = pair.publish();
             }
             Step::Join(group) => pair.join(*group),
-            Step::Listen => drop(pair.listen()),
+            Step::Listen => drop(pair.request_event()),
             Step::Look => drop(pair.poll_deferred()),
             step => backend.play(&peer, step),
         }

@@ -302,7 +302,7 @@ impl NetDevice for Cable {
         Ok(Some(frame.len()))
     }
 
-    fn listen(&mut self) -> Result<bool, Error> {
+    fn request_event(&mut self) -> Result<bool, Error> {
         Ok(!self.0.lock().unwrap().inbox.is_empty())
     }
 

@@ -26,7 +26,7 @@ fuzz_target!(|steps: Vec<(u8, u32)>| {
             1 => drop(ring.publish()),
             2 => back.respond(number, blkif_response { id: number.into(), ..Default::default() }),
             3 => drop(back.publish(if number > 64 { number } else { back.responses().wrapping_add(number) })),
-            4 => drop(ring.listen(number)),
+            4 => drop(ring.request_event(number)),
             _ => answered += u64::from(matches!(ring.pop::<blkif_response>(), Ok(Some(_)))),
         }
         assert!(answered <= asked && ring.unanswered() <= ring.capacity());

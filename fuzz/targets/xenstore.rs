@@ -130,7 +130,7 @@ fuzz_target!(|input: (u32, Vec<Step>)| {
     }
     host.kill();
     let _ = client.pump();
-    assert!(client.death().is_some());
+    assert!(client.disconnect_reason().is_some());
     for _ in 0..64 {
         poll(&mut tasks);
         let _ = client.pump();

@@ -30,21 +30,32 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
-use core::fmt;
 use core::mem::offset_of;
-use core::sync::atomic::{Ordering, fence};
 
 use xen_sys::io::console::xencons_interface;
 use xen_sys::xen::{__HYPERVISOR_console_io, CONSOLEIO_write};
 
 use crate::error::{Result, check};
 use crate::hypercall::Hypercall;
+pub use crate::ring::BadIndices;
+use crate::ring::{Layout, Reader, Writer};
 use crate::shared::Shared;
 
-/// Bytes that the guest can have in flight to the console.
-const OUT: u32 = 2048;
-/// Bytes that the console can have in flight to the guest.
-const IN: u32 = 1024;
+/// What the guest writes.
+const OUTPUT: Layout = Layout {
+    bytes: offset_of!(xencons_interface, out),
+    size: 2048,
+    produced: offset_of!(xencons_interface, out_prod),
+    consumed: offset_of!(xencons_interface, out_cons),
+};
+
+/// What was typed.
+const INPUT: Layout = Layout {
+    bytes: offset_of!(xencons_interface, r#in),
+    size: 1024,
+    produced: offset_of!(xencons_interface, in_prod),
+    consumed: offset_of!(xencons_interface, in_cons),
+};
 
 /// Writes to Xen's own console. In a domU Xen prints it only if its guest log level allows.
 ///
@@ -61,35 +72,19 @@ pub fn write_to_xen(hypercalls: &(impl Hypercall + ?Sized), bytes: &[u8]) -> Res
     .map(drop)
 }
 
-/// The other side of the ring wrote indices that cannot be: more bytes in it than it has room for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadIndices;
-
-impl fmt::Display for BadIndices {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the console's backend wrote impossible ring indices")
-    }
-}
-
-impl core::error::Error for BadIndices {}
-
 /// The guest's end of the console ring.
 ///
 /// Neither side waits for the other here: both calls move what they can and say how much. After
 /// either moved something, the other side wants an event on the ring's port.
 pub struct Ring {
-    page: Shared<xencons_interface>,
-    /// Ours to write; kept here so that the backend cannot move it.
-    produced: u32,
-    /// Ours to write, as above.
-    consumed: u32,
+    output: Writer<xencons_interface>,
+    input: Reader<xencons_interface>,
 }
 
 impl Ring {
     /// The ring in `page`. Whoever used it before us (a boot loader) may have left it anywhere.
     pub fn new(page: Shared<xencons_interface>) -> Self {
-        let now = page.read();
-        Self { page, produced: now.out_prod, consumed: now.in_cons }
+        Self { output: Writer::new(page, OUTPUT), input: Reader::new(page, INPUT) }
     }
 
     /// Puts as many of `bytes` into the ring as fit, and returns how many.
@@ -98,19 +93,7 @@ impl Ring {
     ///
     /// [`BadIndices`] if the backend claims to have read what was not written.
     pub fn write(&mut self, bytes: &[u8]) -> core::result::Result<usize, BadIndices> {
-        let room = OUT.checked_sub(self.unread()?).ok_or(BadIndices)?;
-        let mut written = 0;
-        for &byte in bytes.iter().take(room as usize) {
-            let slot = self.produced.wrapping_add(written) % OUT; // a free-running ring index
-            self.byte(offset_of!(xencons_interface, out) + slot as usize, |place| place.write(byte));
-            written += 1;
-        }
-        self.produced = self.produced.wrapping_add(written); // a free-running ring index
-        self.index(offset_of!(xencons_interface, out_prod), |index| {
-            index.atomic().store(self.produced, Ordering::Release);
-        });
-        fence(Ordering::SeqCst);
-        Ok(written as usize)
+        self.output.write(bytes)
     }
 
     /// Bytes written that the backend has not read yet.
@@ -119,9 +102,7 @@ impl Ring {
     ///
     /// [`BadIndices`] as for [`write`](Self::write).
     pub fn unread(&self) -> core::result::Result<u32, BadIndices> {
-        let consumed = self.load(offset_of!(xencons_interface, out_cons));
-        let unread = self.produced.wrapping_sub(consumed); // free-running ring indices
-        if unread > OUT { Err(BadIndices) } else { Ok(unread) }
+        self.output.unread()
     }
 
     /// Takes what has been typed, up to the size of `buffer`, and returns how much that was.
@@ -130,40 +111,7 @@ impl Ring {
     ///
     /// [`BadIndices`] if the backend claims to have written more than fits.
     pub fn read(&mut self, buffer: &mut [u8]) -> core::result::Result<usize, BadIndices> {
-        let produced = self.load(offset_of!(xencons_interface, in_prod));
-        let ready = produced.wrapping_sub(self.consumed); // free-running ring indices
-        if ready > IN {
-            return Err(BadIndices);
-        }
-        let mut taken = 0;
-        for place in buffer.iter_mut().take(ready as usize) {
-            let slot = self.consumed.wrapping_add(taken) % IN; // a free-running ring index
-            self.byte(offset_of!(xencons_interface, r#in) + slot as usize, |byte| *place = byte.read());
-            taken += 1;
-        }
-        self.consumed = self.consumed.wrapping_add(taken); // a free-running ring index
-        self.index(offset_of!(xencons_interface, in_cons), |index| {
-            index.atomic().store(self.consumed, Ordering::Release);
-        });
-        Ok(taken as usize)
-    }
-
-    fn load(&self, offset: usize) -> u32 {
-        let mut value = 0;
-        self.index(offset, |index| value = index.atomic().load(Ordering::Acquire));
-        value
-    }
-
-    fn index(&self, offset: usize, access: impl FnOnce(Shared<u32>)) {
-        if let Some(index) = self.page.field::<u32>(offset) {
-            access(index);
-        }
-    }
-
-    fn byte(&self, offset: usize, access: impl FnOnce(Shared<u8>)) {
-        if let Some(byte) = self.page.field::<u8>(offset) {
-            access(byte);
-        }
+        Ok(self.input.read(buffer)?.count)
     }
 }
 
@@ -209,7 +157,7 @@ mod tests {
             let mut taken = Vec::new();
             self.change(|page| {
                 while page.out_cons != page.out_prod {
-                    taken.push(page.out[(page.out_cons % OUT) as usize]);
+                    taken.push(page.out[(page.out_cons % OUTPUT.size) as usize]);
                     page.out_cons = page.out_cons.wrapping_add(1);
                 }
             });
@@ -219,7 +167,7 @@ mod tests {
         fn type_in(&mut self, bytes: &[u8]) {
             self.change(|page| {
                 for byte in bytes {
-                    page.r#in[(page.in_prod % IN) as usize] = *byte;
+                    page.r#in[(page.in_prod % INPUT.size) as usize] = *byte;
                     page.in_prod = page.in_prod.wrapping_add(1);
                 }
             });

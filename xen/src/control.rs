@@ -89,7 +89,7 @@ pub enum Request {
 ///
 /// # Errors
 ///
-/// [`Error::Dead`] when the connection breaks, and what xenstored refuses a read with.
+/// [`Error::Disconnected`] when the connection breaks, and what xenstored refuses a read with.
 pub async fn take_shutdown(client: &Client, delay: &impl Delay) -> Result<Request> {
     let taken = client.transaction(delay, async |transaction| take(transaction).await).await;
     match taken {
@@ -122,7 +122,7 @@ async fn take(store: &Store) -> Result<Request> {
 ///
 /// # Errors
 ///
-/// [`Error::Dead`] when the connection breaks, and what xenstored refuses a read with.
+/// [`Error::Disconnected`] when the connection breaks, and what xenstored refuses a read with.
 ///
 /// # Examples
 ///

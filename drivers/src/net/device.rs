@@ -28,7 +28,7 @@ pub trait NetDevice: Send {
     /// # Errors
     ///
     /// What was wrong.
-    fn listen(&mut self) -> Result<bool, Error>;
+    fn request_event(&mut self) -> Result<bool, Error>;
 
     /// Whether a frame of `length` bytes can be sent now. If not, we will be told when one can.
     ///

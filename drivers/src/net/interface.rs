@@ -253,7 +253,7 @@ impl<'k> Interface<'k> {
         Ok(news)
     }
 
-    /// Leaves it to the driver to [listen](Self::listen), or to the stack.
+    /// Leaves it to the driver to [listen](Self::request_event), or to the stack.
     pub(super) fn set_polls(&self, polls: bool) {
         self.state().polls = polls;
     }
@@ -288,8 +288,8 @@ impl<'k> Interface<'k> {
     /// # Errors
     ///
     /// [`Error`] if the other side broke the protocol.
-    pub(super) fn listen(&self) -> Result<bool, Error> {
-        self.state().device.as_mut().map_or(Ok(false), |device| device.listen())
+    pub(super) fn request_event(&self) -> Result<bool, Error> {
+        self.state().device.as_mut().map_or(Ok(false), |device| device.request_event())
     }
 
     /// Whether [`look`](Self::poll_deferred) is to be called each
@@ -468,7 +468,7 @@ mod tests {
             Ok(self.takes(&self.damaged).then_some(0))
         }
 
-        fn listen(&mut self) -> Result<bool, Error> {
+        fn request_event(&mut self) -> Result<bool, Error> {
             Ok(false)
         }
 

@@ -93,7 +93,7 @@ impl<'k> Port<'k> {
                     return Some(length);
                 }
                 Ok(None) if polls => break state.call_driver(),
-                Ok(None) => match device.listen() {
+                Ok(None) => match device.request_event() {
                     Ok(true) => {}
                     // The driver looks now and then.
                     Ok(false) if device.coalesces() => break state.call_driver(),

@@ -170,7 +170,7 @@ impl<M: RingMemory, B: DeviceMemory> NetDevice for Nic<M, B> {
         Ok(Some(if is_good { length } else { 0 }))
     }
 
-    fn listen(&mut self) -> Result<bool, Error> {
+    fn request_event(&mut self) -> Result<bool, Error> {
         // It always tells.
         Ok(self.receive.has_used())
     }
@@ -180,7 +180,7 @@ impl<M: RingMemory, B: DeviceMemory> NetDevice for Nic<M, B> {
             self.take_back()?;
         }
         if self.free.is_empty() {
-            self.transmit.listen();
+            self.transmit.enable_notifications();
             // It may have been done before it could see that.
             self.take_back()?;
         }

@@ -290,7 +290,7 @@ impl<M: RingMemory> Queue<M> {
 
     /// Asks to be told of what the device uses from now on. It may have used something before it saw that:
     /// the caller looks once more.
-    pub fn listen(&mut self) {
+    pub fn enable_notifications(&mut self) {
         self.memory.store(self.available(), 0);
         self.memory.barrier();
     }

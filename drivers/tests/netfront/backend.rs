@@ -132,7 +132,7 @@ impl Backend {
     }
 
     /// Wants an event when the next page is offered, or the next packet sent.
-    pub(crate) fn listen(&self) {
+    pub(crate) fn request_event(&self) {
         self.receive.listen(self.receive.requests().wrapping_add(1));
         self.transmit.listen(self.transmit.requests().wrapping_add(1));
     }

@@ -48,7 +48,7 @@ fn a_packet_whose_end_has_not_come_yet_is_waited_for() {
     backend.part(0, &frame[..500], |response| response.flags = NETRXF_more_data);
     backend.publish();
     assert_eq!(receive(&mut pair).unwrap(), None);
-    assert!(!pair.listen().unwrap());
+    assert!(!pair.request_event().unwrap());
     backend.part(0, &frame[500..], |_| ());
     assert!(backend.publish(), "it wants to be told");
     assert_eq!(receive(&mut pair).unwrap(), Some(frame));
@@ -69,7 +69,7 @@ fn long_packets_share_events_unless_few_come() {
     let (mut pair, backend) = connected(&platform, FEATURES);
     let take_all = |pair: &mut QueuePair<_>| {
         let taken = (0..).take_while(|_| receive(pair).unwrap().is_some()).count();
-        assert!(!pair.listen().unwrap());
+        assert!(!pair.request_event().unwrap());
         let _ = pair.publish();
         taken
     };
@@ -167,7 +167,7 @@ fn what_is_no_tcp_or_udp_is_sent_as_it_is() {
 fn packets_sent_in_one_go_are_told_once() {
     let platform = platform();
     let (mut pair, backend) = connected(&platform, FEATURES);
-    backend.listen();
+    backend.request_event();
     for number in 0..10 {
         pair.send(&mut frame(&[number]));
     }

@@ -105,7 +105,7 @@ impl NetDevice for Cable {
         Ok(Some(frame.len()))
     }
 
-    fn listen(&mut self) -> Result<bool, Error> {
+    fn request_event(&mut self) -> Result<bool, Error> {
         self.needs_poll(false)
     }
 

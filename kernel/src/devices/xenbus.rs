@@ -134,11 +134,13 @@ async fn drive_device<C: XenbusDriver>(driver: &C, store: &Client, number: u32) 
                 match driver.drive(number, device).await {
                     Ended::Stopped => debug!("{path}: closed"),
                     Ended::Gone => info!("{path}: removed"),
-                    Ended::Failed(Failure::Xenstore(error @ xenstore::Error::Dead(_))) => return Err(error),
+                    Ended::Failed(Failure::Xenstore(error @ xenstore::Error::Disconnected(_))) => {
+                        return Err(error);
+                    }
                     Ended::Failed(failure) => warn!("{path}: driver failed, will retry: {failure}"),
                 }
             }
-            Err(error @ xenstore::Error::Dead(_)) => return Err(error),
+            Err(error @ xenstore::Error::Disconnected(_)) => return Err(error),
             Err(error) => {
                 warn!("{path}: invalid device node, device ignored: {error}");
                 driver.unusable(number);
@@ -151,7 +153,7 @@ async fn drive_device<C: XenbusDriver>(driver: &C, store: &Client, number: u32) 
         let report = |path: &str, refusal: Refusal| {
             debug!("{path}: watch refused, polling for changes: {refusal}");
         };
-        if !xenbus::until_anew(store, &path, backend.as_deref(), &delay, pause, report).await? {
+        if !xenbus::wait_for_restart(store, &path, backend.as_deref(), &delay, pause, report).await? {
             return Ok(());
         }
     }

@@ -10,7 +10,7 @@ use prism_arch::{cpu, vcpu};
 use spin::Mutex;
 use xen::DomainId;
 use xen::error::Result;
-use xen::event::{self, Abi, Dispatch, Earlier, Events, Pace, Port, Slot};
+use xen::event::{self, Abi, Dispatch, Earlier, Events, LateEoi, Port, Slot};
 use xen::sched;
 use xen::shared::Shared;
 use xen_sys::xen::{shared_info, vcpu_info};
@@ -97,7 +97,7 @@ pub fn open_ports() -> usize {
 pub struct EventChannel {
     port: Port,
     slot: Arc<Slot>,
-    pace: Mutex<Pace>,
+    late_eoi: Mutex<LateEoi>,
     close_on_drop: bool,
 }
 
@@ -159,7 +159,7 @@ impl EventChannel {
 
     fn new(port: Port, vcpu: u32, earlier: Earlier, close_on_drop: bool) -> Result<Self> {
         let slot = DISPATCH.add(&Hypervisor, port, vcpu, earlier, OwnPage::new)?;
-        Ok(Self { port, slot, pace: Mutex::default(), close_on_drop })
+        Ok(Self { port, slot, late_eoi: Mutex::default(), close_on_drop })
     }
 
     /// Delivers events to `vcpu` from now on. Best is the vCPU of the task that waits for them: then no other
@@ -201,21 +201,21 @@ impl EventChannel {
 
     /// Call this after an event that brought work.
     pub fn found_work(&self) {
-        self.pace.lock().found_work();
+        self.late_eoi.lock().found_work();
     }
 
     /// Call this after an event that brought none. After many such in a row, [`wait`](Self::wait) unmasks the
     /// port later and later, by up to 128 ms. No event is lost.
     pub fn found_nothing(&self) {
-        self.pace.lock().found_nothing(time::nanoseconds());
+        self.late_eoi.lock().found_nothing(time::nanoseconds());
     }
 
     /// Waits until the port may be unmasked.
     async fn moderate(&self) {
-        let open_at = self.pace.lock().open_at();
+        let open_at = self.late_eoi.lock().open_at();
         if let Some(at) = open_at {
             Timer::at(Instant::from_nanos(at)).await;
-            self.pace.lock().waited();
+            self.late_eoi.lock().waited();
         }
     }
 

@@ -13,7 +13,7 @@ use prism_boot::{PAGE_SIZE, SharedRing};
 use spin::Once;
 use xen::event::{self, Port};
 use xen::shared::Shared;
-use xen::xenstore::{Client, Death, Error, Result};
+use xen::xenstore::{Client, Disconnect, Error, Result};
 
 use crate::hypervisor::event::EventChannel;
 use crate::time::Deadline;
@@ -60,11 +60,11 @@ pub(crate) fn pump(ring: SharedRing) -> impl Future<Output = ()> {
             } else if by_event {
                 channel.found_nothing();
             }
-            let death = client.death();
-            if let Some(death) = death {
-                revive(client, death, broken).await;
+            let reason = client.disconnect_reason();
+            if let Some(reason) = reason {
+                reconnect(client, reason, broken).await;
             }
-            broken = death;
+            broken = reason;
             let woken = select(channel.wait(), client.wait_for_work()).await;
             by_event = matches!(woken, Either::First(()));
         }
@@ -102,9 +102,9 @@ const PAUSE: Duration = Duration::from_millis(500);
 
 /// Reconnects, if xenstored supports that; a new version of it may come at any time. Until then requests
 /// fail.
-async fn revive(client: &Client, death: Death, known: Option<Death>) {
+async fn reconnect(client: &Client, reason: Disconnect, known: Option<Disconnect>) {
     if known.is_none() {
-        warn!("xenstore: {death}");
+        warn!("xenstore: {reason}");
     }
     Timer::after(PAUSE).await;
     let renewed = client.reconnect();
@@ -113,8 +113,8 @@ async fn revive(client: &Client, death: Death, known: Option<Death>) {
     }
 }
 
-/// Pause before work on a broken connection is retried. It doubles each time, so that a dead connection does
-/// not keep waking the guest.
+/// Pause before work on a broken connection is retried. It doubles each time, so that a broken connection
+/// does not keep waking the guest.
 const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
@@ -124,7 +124,7 @@ pub(crate) async fn persist<T>(client: &Client, mut work: impl AsyncFnMut() -> R
     loop {
         let resets = client.counters().resets;
         match work().await {
-            Err(Error::Dead(_)) => {}
+            Err(Error::Disconnected(_)) => {}
             ended => return ended,
         }
         // The connection may come back now, later or never.

@@ -20,7 +20,7 @@
 //! A port is open only while somebody waits for it. Whoever is woken by an event looks at all there
 //! is to do before it opens the port again: an event that comes meanwhile is found by
 //! [`open`](Events::open), and one that comes again and again interrupts nobody. A waiter that finds
-//! nothing, again and again, opens its port later and later: [`Pace`] says when (XSA-332, XSA-391).
+//! nothing, again and again, opens its port later and later: [`LateEoi`] says when (XSA-332, XSA-391).
 //!
 //! # Two ways of keeping events
 //!
@@ -74,9 +74,9 @@ mod backoff;
 mod dispatch;
 mod events;
 mod fifo;
+mod late_eoi;
 #[cfg(all(test, loom))]
 mod model;
-mod pace;
 mod queues;
 mod table;
 mod two_level;
@@ -93,7 +93,7 @@ pub use backoff::Backoff;
 pub use dispatch::{Dispatch, Earlier};
 pub use events::{Abi, Events};
 pub use fifo::{FIFO_PORTS, Fifo};
-pub use pace::Pace;
+pub use late_eoi::LateEoi;
 pub use table::{Slot, Table};
 pub use two_level::{Bits, PORTS, TwoLevel};
 

@@ -8,7 +8,7 @@ use alloc::vec::Vec;
 use super::{Config, FakePage, FakeXen, Peer, PeerMapping};
 use crate::DomainId;
 use crate::grant::{
-    Error, Granted, InUse, NotGranted, ReadOnly, ReadWrite, Reference, Table, Vacancy, Version,
+    Error, FreeRef, Granted, InUse, NotGranted, ReadOnly, ReadWrite, Reference, Table, Version,
 };
 
 /// One thing that happens. Numbers choose among what there is, whatever their size.
@@ -78,7 +78,7 @@ struct Exercise<'t> {
     live: Vec<Live<'t>>,
     quarantined: BTreeSet<Reference>,
     mapped: Vec<(Reference, PeerMapping)>,
-    reserved: Vec<Vec<Vacancy<'t, FakePage>>>,
+    reserved: Vec<Vec<FreeRef<'t, FakePage>>>,
 }
 
 enum Live<'t> {
@@ -183,12 +183,12 @@ impl<'t> Exercise<'t> {
     fn reserve(&mut self, count: usize) {
         self.reserved.push(Vec::new());
         for _ in 0..count {
-            let vacancy = self.table.vacancy();
-            self.note_taking(vacancy.is_ok());
-            match vacancy {
-                Ok(vacancy) => {
-                    self.check_reference(vacancy.reference());
-                    self.reserved.last_mut().expect("just pushed").push(vacancy);
+            let free_ref = self.table.free_ref();
+            self.note_taking(free_ref.is_ok());
+            match free_ref {
+                Ok(free_ref) => {
+                    self.check_reference(free_ref.reference());
+                    self.reserved.last_mut().expect("just pushed").push(free_ref);
                 }
                 Err(error) => return assert_eq!(error, Error::Full),
             }
@@ -205,7 +205,7 @@ impl<'t> Exercise<'t> {
 
     fn check_reference(&self, reference: Reference) {
         assert!(reference.number() >= 8);
-        let reserved = self.reserved.iter().flatten().map(Vacancy::reference);
+        let reserved = self.reserved.iter().flatten().map(FreeRef::reference);
         let mut taken = self.live.iter().map(Live::reference).chain(reserved);
         assert!(taken.all(|other| other != reference), "reference {reference} was handed out twice");
         assert!(!self.is_mapped(reference), "reference {reference} was reused under a mapping");

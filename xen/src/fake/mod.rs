@@ -49,7 +49,7 @@ use crate::{Errno, Hypercall};
 
 pub use back_ring::BackRing;
 pub use calls::Call;
-pub use page::{FakeMapper, FakePage, FakePlace};
+pub use page::{FakeMapSlot, FakeMapper, FakePage};
 pub use peer::{Peer, PeerMapping};
 
 use calls::{Answer, Calls};
@@ -149,8 +149,8 @@ impl FakeXen {
     }
 
     /// Room in the domain's address space for a foreign page.
-    pub fn place(&self) -> FakePlace {
-        FakePlace::new(Arc::clone(&self.machine))
+    pub fn place(&self) -> FakeMapSlot {
+        FakeMapSlot::new(Arc::clone(&self.machine))
     }
 
     /// Another domain.

@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use core::fmt;
 
 use super::{Kind, Machine, failing};
-use crate::grant::foreign::Place;
+use crate::grant::foreign::MapSlot;
 use crate::grant::setup::{FrameMapper, TableFrame, machine_frame, place};
 use crate::grant::{Error, Frame, Memory, PAGE_SIZE, Page, Result};
 
@@ -61,12 +61,12 @@ impl fmt::Debug for FakePage {
 }
 
 /// Room in the domain's address space for a foreign page. Giving it up while one is there panics.
-pub struct FakePlace {
+pub struct FakeMapSlot {
     machine: Arc<Machine>,
     at: u64,
 }
 
-impl FakePlace {
+impl FakeMapSlot {
     pub(super) fn new(machine: Arc<Machine>) -> Self {
         let at = machine.state().memory.add_hole();
         Self { machine, at }
@@ -74,7 +74,7 @@ impl FakePlace {
 }
 
 // SAFETY: the machine hands each hole out once, and knows where in this process the page is.
-unsafe impl Place for FakePlace {
+unsafe impl MapSlot for FakeMapSlot {
     fn host_address(&self) -> u64 {
         self.at * PAGE_SIZE as u64
     }
@@ -84,7 +84,7 @@ unsafe impl Place for FakePlace {
     }
 }
 
-impl Drop for FakePlace {
+impl Drop for FakeMapSlot {
     fn drop(&mut self) {
         let empty = self.machine.state().memory.remove_hole(self.at);
         assert!(empty || failing(), "place {:#x} was given up while a page is there", self.at);

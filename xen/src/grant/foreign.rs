@@ -25,7 +25,7 @@ use crate::{Hypercall, sched};
 /// value is what lets others use them. In a PV domain the page tables down to the last level exist;
 /// in an HVM domain there is no memory at the address, or none that is missed, and the virtual
 /// address leads there.
-pub unsafe trait Place {
+pub unsafe trait MapSlot {
     /// Where Xen is to put the page: a virtual address in PV domains, a guest-physical one in HVM
     /// and PVH domains.
     fn host_address(&self) -> u64;
@@ -37,7 +37,7 @@ pub unsafe trait Place {
 /// How often an operation is tried for which Xen is not ready.
 pub(super) const ATTEMPTS: u32 = 16;
 
-/// Maps the page that `domain` granted as `reference` at `place`. With
+/// Maps the page that `domain` granted as `reference` at `slot`. With
 /// [`ReadOnly`](super::ReadOnly), a grant for reading is enough.
 ///
 /// Xen's "not now" is tried again a few times, the CPU being given away in between.
@@ -45,18 +45,16 @@ pub(super) const ATTEMPTS: u32 = 16;
 /// # Errors
 ///
 /// [`Error::Failed`] if the grant does not permit it, is of another domain, or does not exist;
-/// [`Error::Refused`] where mapping is not offered. The place comes back with it.
-pub fn map<A: Access, H: Hypercall + ?Sized, S: Place>(
+/// [`Error::Refused`] where mapping is not offered. The slot comes back with it.
+pub fn map<A: Access, H: Hypercall + ?Sized, S: MapSlot>(
     hypercalls: &H,
     domain: DomainId,
     reference: Reference,
-    place: S,
+    slot: S,
 ) -> core::result::Result<Mapping<'_, H, S, A>, NotMapped<S>> {
-    match try_often(hypercalls, || map_once::<A>(hypercalls, domain, reference, place.host_address())) {
-        Ok(handle) => {
-            Ok(Mapping { hypercalls, handle, place: ManuallyDrop::new(place), access: PhantomData })
-        }
-        Err(error) => Err(NotMapped { place, error }),
+    match try_often(hypercalls, || map_once::<A>(hypercalls, domain, reference, slot.host_address())) {
+        Ok(handle) => Ok(Mapping { hypercalls, handle, slot: ManuallyDrop::new(slot), access: PhantomData }),
+        Err(error) => Err(NotMapped { slot, error }),
     }
 }
 
@@ -74,7 +72,7 @@ fn map_once<A: Access>(
         dom: domain.0,
         ..Default::default()
     }];
-    // SAFETY: takes a gnttab_map_grant_ref; nothing is at the address, by `Place`'s contract.
+    // SAFETY: takes a gnttab_map_grant_ref; nothing is at the address, by `MapSlot`'s contract.
     unsafe { operate(hypercalls, GNTTABOP_map_grant_ref, &mut argument)? };
     let [done] = argument;
     Status::check(done.status).map(|()| done.handle)
@@ -97,14 +95,14 @@ fn try_often<T>(
 /// A page of another domain's, mapped here until this value is dropped.
 ///
 /// The granter cannot take it back before that, but it can change the contents at any time.
-pub struct Mapping<'h, H: Hypercall + ?Sized, S: Place, A: Access> {
+pub struct Mapping<'h, H: Hypercall + ?Sized, S: MapSlot, A: Access> {
     hypercalls: &'h H,
     handle: grant_handle_t,
-    place: ManuallyDrop<S>,
+    slot: ManuallyDrop<S>,
     access: PhantomData<fn() -> A>,
 }
 
-impl<H: Hypercall + ?Sized, S: Place, A: Access> Mapping<'_, H, S, A> {
+impl<H: Hypercall + ?Sized, S: MapSlot, A: Access> Mapping<'_, H, S, A> {
     /// Copies from byte `offset` of the page.
     ///
     /// # Errors
@@ -127,11 +125,11 @@ impl<H: Hypercall + ?Sized, S: Place, A: Access> Mapping<'_, H, S, A> {
     /// Unmaps the page; to be called once, as the last thing.
     fn take_place(&mut self) -> Result<S> {
         // SAFETY: called from `unmap` and from `drop`, after which the value is not used.
-        let place = unsafe { ManuallyDrop::take(&mut self.place) };
-        match unmap_once(self.hypercalls, self.handle, place.host_address()) {
-            Ok(()) => Ok(place),
+        let slot = unsafe { ManuallyDrop::take(&mut self.slot) };
+        match unmap_once(self.hypercalls, self.handle, slot.host_address()) {
+            Ok(()) => Ok(slot),
             Err(error) => {
-                mem::forget(place);
+                mem::forget(slot);
                 Err(error)
             }
         }
@@ -139,13 +137,13 @@ impl<H: Hypercall + ?Sized, S: Place, A: Access> Mapping<'_, H, S, A> {
 
     /// The page, mapped at least for reading.
     fn bytes(&self) -> Memory {
-        // SAFETY: mapped there as long as this value lives, and nobody else uses the place. The
+        // SAFETY: mapped there as long as this value lives, and nobody else uses the slot. The
         // mapping of a read-only page is not written: only `ReadWrite` has functions for that.
-        unsafe { Shared::at(self.place.virtual_address()) }
+        unsafe { Shared::at(self.slot.virtual_address()) }
     }
 }
 
-impl<H: Hypercall + ?Sized, S: Place> Mapping<'_, H, S, ReadWrite> {
+impl<H: Hypercall + ?Sized, S: MapSlot> Mapping<'_, H, S, ReadWrite> {
     /// Copies to byte `offset` of the page.
     ///
     /// # Errors
@@ -173,22 +171,22 @@ fn unmap_once(hypercalls: &(impl Hypercall + ?Sized), handle: grant_handle_t, ho
     Status::check(done.status)
 }
 
-impl<H: Hypercall + ?Sized, S: Place, A: Access> Drop for Mapping<'_, H, S, A> {
+impl<H: Hypercall + ?Sized, S: MapSlot, A: Access> Drop for Mapping<'_, H, S, A> {
     fn drop(&mut self) {
         drop(self.take_place());
     }
 }
 
-impl<H: Hypercall + ?Sized, S: Place, A: Access> fmt::Debug for Mapping<'_, H, S, A> {
+impl<H: Hypercall + ?Sized, S: MapSlot, A: Access> fmt::Debug for Mapping<'_, H, S, A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Mapping({} at {:#x})", self.handle, self.place.virtual_address())
+        write!(f, "Mapping({} at {:#x})", self.handle, self.slot.virtual_address())
     }
 }
 
 /// A page was not mapped.
 pub struct NotMapped<S> {
     /// The room that was meant for it.
-    pub place: S,
+    pub slot: S,
     /// Why.
     pub error: Error,
 }

@@ -9,12 +9,12 @@ use super::{Access, Error, Memory, Page, Reference, Result, Table};
 use crate::DomainId;
 
 /// A reference that is this value's to use. Dropping it makes it free.
-pub struct Vacancy<'t, P: Page> {
+pub struct FreeRef<'t, P: Page> {
     table: &'t Table<P>,
     reference: Reference,
 }
 
-impl<'t, P: Page> Vacancy<'t, P> {
+impl<'t, P: Page> FreeRef<'t, P> {
     pub(super) fn new(table: &'t Table<P>, reference: Reference) -> Self {
         Self { table, reference }
     }
@@ -43,15 +43,15 @@ impl<'t, P: Page> Vacancy<'t, P> {
     }
 }
 
-impl<P: Page> Drop for Vacancy<'_, P> {
+impl<P: Page> Drop for FreeRef<'_, P> {
     fn drop(&mut self) {
         self.table.release(self.reference);
     }
 }
 
-impl<P: Page> fmt::Debug for Vacancy<'_, P> {
+impl<P: Page> fmt::Debug for FreeRef<'_, P> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Vacancy({})", self.reference)
+        write!(f, "FreeRef({})", self.reference)
     }
 }
 

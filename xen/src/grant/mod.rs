@@ -82,7 +82,7 @@ pub use crate::page::{Frame, Memory, PAGE_SIZE, Page};
 pub use addresses::Addresses;
 pub use entries::Version;
 pub use error::{Error, Result, Status};
-pub use granted::{Granted, InUse, NotGranted, Vacancy};
+pub use granted::{FreeRef, Granted, InUse, NotGranted};
 pub use report::Report;
 pub use table::Table;
 pub use waiting::WaitForFree;

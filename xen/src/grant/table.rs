@@ -13,7 +13,7 @@ use xen_sys::grant_table::GNTTAB_NR_RESERVED_ENTRIES;
 use super::entries::Entries;
 use super::setup::{FrameMapper, TableFrame, limit, settle_version};
 use super::waiting::{Queue, WaitForFree};
-use super::{Access, Error, Frame, Granted, InUse, NotGranted, Page, Reference, Report, Result, Vacancy};
+use super::{Access, Error, Frame, FreeRef, Granted, InUse, NotGranted, Page, Reference, Report, Result};
 use crate::DomainId;
 use crate::Hypercall;
 
@@ -91,7 +91,7 @@ impl<P: Page> Table<P> {
         domain: DomainId,
     ) -> core::result::Result<Granted<'_, P, A>, NotGranted<P>> {
         match self.wait_for_free().await {
-            Ok(vacancy) => vacancy.grant(page, domain),
+            Ok(free_ref) => free_ref.grant(page, domain),
             Err(error) => Err(NotGranted { page, error }),
         }
     }
@@ -107,8 +107,8 @@ impl<P: Page> Table<P> {
         page: P,
         domain: DomainId,
     ) -> core::result::Result<Granted<'_, P, A>, NotGranted<P>> {
-        match self.vacancy() {
-            Ok(vacancy) => vacancy.grant(page, domain),
+        match self.free_ref() {
+            Ok(free_ref) => free_ref.grant(page, domain),
             Err(error) => Err(NotGranted { page, error }),
         }
     }
@@ -127,11 +127,11 @@ impl<P: Page> Table<P> {
     /// # Errors
     ///
     /// [`Error::Full`], or what [`FrameMapper::map`] said.
-    pub fn vacancy(&self) -> Result<Vacancy<'_, P>> {
+    pub fn free_ref(&self) -> Result<FreeRef<'_, P>> {
         loop {
             let free = self.state().free.pop();
             if let Some(reference) = free {
-                return Ok(Vacancy::new(self, reference));
+                return Ok(FreeRef::new(self, reference));
             }
             match self.grow() {
                 Err(Error::Full) if self.retry_quarantine() > 0 => {}

@@ -9,7 +9,7 @@ use core::future::Future;
 use core::pin::Pin;
 use core::task::{Context, Poll, Waker};
 
-use super::{Error, Page, Reference, Result, Table, Vacancy};
+use super::{Error, FreeRef, Page, Reference, Result, Table};
 
 /// Waits for a free reference: see [`Table::wait_for_free`].
 #[must_use = "a future does nothing unless it is awaited"]
@@ -24,14 +24,14 @@ impl<'t, P: Page> WaitForFree<'t, P> {
     }
 
     /// The first time: takes a reference, or joins the queue.
-    fn begin(&mut self, waker: Waker) -> Poll<Result<Vacancy<'t, P>>> {
-        match self.table.vacancy() {
+    fn begin(&mut self, waker: Waker) -> Poll<Result<FreeRef<'t, P>>> {
+        match self.table.free_ref() {
             Err(Error::Full) => {}
             other => return Poll::Ready(other),
         }
         let taken = self.table.state().take_or_wait(waker);
         match taken {
-            Ok(Ok(reference)) => Poll::Ready(Ok(Vacancy::new(self.table, reference))),
+            Ok(Ok(reference)) => Poll::Ready(Ok(FreeRef::new(self.table, reference))),
             Ok(Err(ticket)) => {
                 self.ticket = Some(ticket);
                 Poll::Pending
@@ -42,7 +42,7 @@ impl<'t, P: Page> WaitForFree<'t, P> {
 }
 
 impl<'t, P: Page> Future for WaitForFree<'t, P> {
-    type Output = Result<Vacancy<'t, P>>;
+    type Output = Result<FreeRef<'t, P>>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(ticket) = self.ticket else { return self.begin(context.waker().clone()) };
@@ -52,7 +52,7 @@ impl<'t, P: Page> Future for WaitForFree<'t, P> {
         match place.and_then(|place| place.handed) {
             Some(reference) => {
                 self.ticket = None;
-                Poll::Ready(Ok(Vacancy::new(self.table, reference)))
+                Poll::Ready(Ok(FreeRef::new(self.table, reference)))
             }
             None => Poll::Pending,
         }
@@ -72,11 +72,11 @@ impl<P: Page> Drop for WaitForFree<'_, P> {
 /// Those who wait, in the order in which they came.
 pub(super) struct Queue {
     next_ticket: u64,
-    places: VecDeque<Place>,
+    places: VecDeque<MapSlot>,
 }
 
 /// One who waits.
-pub(super) struct Place {
+pub(super) struct MapSlot {
     ticket: u64,
     waker: Waker,
     /// What it will find when it looks.
@@ -98,7 +98,7 @@ impl Queue {
         self.places.try_reserve(1).map_err(|_| Error::NoRoom)?;
         let ticket = self.next_ticket;
         self.next_ticket += 1;
-        self.places.push_back(Place { ticket, waker, handed: None });
+        self.places.push_back(MapSlot { ticket, waker, handed: None });
         Ok(ticket)
     }
 
@@ -111,7 +111,7 @@ impl Queue {
 
     /// Takes the place of `ticket` out of the queue if it was handed something; or else swaps in a
     /// new waker.
-    fn collect(&mut self, ticket: u64, waker: &mut Waker) -> Option<Place> {
+    fn collect(&mut self, ticket: u64, waker: &mut Waker) -> Option<MapSlot> {
         let index = self.index(ticket)?;
         let place = self.places.get_mut(index)?;
         if place.handed.is_some() {
@@ -122,7 +122,7 @@ impl Queue {
     }
 
     /// Removes `ticket` from the queue.
-    fn leave(&mut self, ticket: u64) -> Option<Place> {
+    fn leave(&mut self, ticket: u64) -> Option<MapSlot> {
         let index = self.index(ticket)?;
         self.places.remove(index)
     }

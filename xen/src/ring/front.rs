@@ -202,7 +202,7 @@ impl<'t, P: Page> Ring<'t, P> {
     /// # Errors
     ///
     /// As for [`pop`](Self::pop).
-    pub fn listen(&mut self, after: u32) -> Result<u32, Violation> {
+    pub fn request_event(&mut self, after: u32) -> Result<u32, Violation> {
         let most = self.published.wrapping_sub(self.consumed).max(1); // free-running indices
         self.awaited = self.consumed.wrapping_add(after.clamp(1, most));
         self.store(offset_of!(sring, rsp_event), self.awaited);
@@ -214,8 +214,8 @@ impl<'t, P: Page> Ring<'t, P> {
         self.ready()
     }
 
-    /// Whether the response is there, and not taken, that [`listen`](Self::listen) asked for an event at. If
-    /// it has not been called, or that one was taken, any is meant.
+    /// Whether the response is there, and not taken, that [`listen`](Self::request_event) asked for an event
+    /// at. If it has not been called, or that one was taken, any is meant.
     ///
     /// # Errors
     ///

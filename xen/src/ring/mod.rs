@@ -19,7 +19,7 @@
 //! # Events
 //!
 //! Each side says from which index on it wants an event. [`Ring::publish`] makes requests visible
-//! and tells whether the backend wants one; [`Ring::listen`] says that we want one after so many
+//! and tells whether the backend wants one; [`Ring::request_event`] says that we want one after so many
 //! more responses, and tells whether some came meanwhile. Both sides publish first and look then,
 //! with a full barrier between, so that one of them sees the other's news.
 //!
@@ -45,7 +45,7 @@
 //!
 //! let response: netif_rx_response = ring.pop()?.expect("a response");
 //! assert_eq!((response.id, response.status), (5, 60));
-//! assert_eq!(ring.listen(1)?, 0, "nothing more came; an event tells of the next");
+//! assert_eq!(ring.request_event(1)?, 0, "nothing more came; an event tells of the next");
 //!
 //! // A backend that answers what nobody asked is found out.
 //! backend.publish(7);
@@ -55,11 +55,14 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod bytes;
 mod entry;
 mod error;
 mod front;
 mod pages;
 
+pub use bytes::{BadIndices, Taken};
+pub(crate) use bytes::{Layout, Reader, Writer};
 pub use entry::Entry;
 #[cfg(any(test, feature = "fake"))]
 pub(crate) use entry::{bytes_of as entry_bytes, from_bytes as entry_from};

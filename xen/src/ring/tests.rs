@@ -156,12 +156,12 @@ fn an_event_comes_only_after_as_many_responses_as_were_asked_for() {
     (0..8).for_each(|id| ring.push(request(id)).unwrap());
     let _ = ring.publish();
     assert_eq!(ring.is_due(), Ok(false), "the first is asked for in the beginning");
-    assert_eq!(ring.listen(4), Ok(0));
+    assert_eq!(ring.request_event(4), Ok(0));
     assert!(!answer(&back, 0, 3));
     assert_eq!((ring.is_due(), ring.ready()), (Ok(false), Ok(3)));
     assert!(answer(&back, 3, 5));
     assert_eq!(ring.is_due(), Ok(true));
-    assert_eq!(ring.listen(1), Ok(5), "there is work already");
+    assert_eq!(ring.request_event(1), Ok(5), "there is work already");
     assert_eq!((0..5).filter(|_| ring.pop::<blkif_response>().unwrap().is_some()).count(), 5);
     assert_eq!(ring.is_due(), Ok(false), "it was taken");
     assert!(!answer(&back, 5, 6));
@@ -175,11 +175,11 @@ fn an_event_is_never_asked_for_beyond_what_can_come() {
     let (mut ring, back) = ring(&xen, &table, 1);
     (0..2).for_each(|id| ring.push(request(id)).unwrap());
     let _ = ring.publish();
-    assert_eq!(ring.listen(100), Ok(0));
+    assert_eq!(ring.request_event(100), Ok(0));
     assert!(!answer(&back, 0, 1));
     assert!(answer(&back, 1, 2), "the last response must be told");
     while ring.pop::<blkif_response>().unwrap().is_some() {}
-    assert_eq!(ring.listen(0), Ok(0));
+    assert_eq!(ring.request_event(0), Ok(0));
     ring.push(request(2)).unwrap();
     let _ = ring.publish();
     assert!(answer(&back, 2, 3), "0 means the next");
@@ -198,7 +198,7 @@ fn a_backend_that_answers_more_than_was_asked_poisons_the_ring() {
     back.publish(3);
     assert_eq!(ring.pop::<blkif_response>(), Err(violation), "it stays poisoned");
     assert_eq!(ring.push(request(0)), Err(Error::Poisoned(violation)));
-    assert_eq!(ring.listen(1), Err(violation));
+    assert_eq!(ring.request_event(1), Err(violation));
 }
 
 #[test]
@@ -221,7 +221,7 @@ fn an_index_that_goes_back_poisons_the_ring() {
     answer(&back, 0, 2);
     assert_eq!(ring.pop().unwrap(), Some(response(0)));
     back.publish(1);
-    assert!(ring.listen(1).is_err(), "two were shown before");
+    assert!(ring.request_event(1).is_err(), "two were shown before");
 }
 
 #[test]
@@ -339,7 +339,7 @@ proptest! {
                     prop_assert_eq!(taken.map(|taken| taken.id), due.pop_front());
                 },
                 Step::FrontListens(after) => {
-                    let ready = ring.listen(after.into()).unwrap();
+                    let ready = ring.request_event(after.into()).unwrap();
                     prop_assert_eq!(ready as usize, due.len());
                     let most = back.requests().wrapping_sub(ring.consumed()).max(1);
                     let at = ring.consumed().wrapping_add(u32::from(after).clamp(1, most));

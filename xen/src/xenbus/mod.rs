@@ -9,7 +9,7 @@
 //! - [`Device`] is one device's pair of directories; [`list`] tells which there are of a class.
 //! - [`run`] puts them together with a [`Client`](crate::xenstore::Client): a driver implements
 //!   [`Frontend`], four steps and an I/O loop, and knows nothing of states.
-//! - [`until_anew`] waits until a device that was left begins again.
+//! - [`wait_for_restart`] waits until a device that was left begins again.
 //!
 //! The backend is not trusted: whatever it writes as its state, and whenever, no step is skipped
 //! or done twice, and no wait is longer than the limit that the caller gives. Which domain it is,
@@ -87,16 +87,16 @@
 //! # Ok::<(), Error>(())
 //! ```
 
-mod anew;
 mod device;
 mod list;
 mod machine;
+mod restart;
 mod run;
 mod state;
 
-pub use anew::until_anew;
 pub use device::Device;
 pub use list::list;
 pub use machine::{Action, Event, Machine, Phase};
+pub use restart::wait_for_restart;
 pub use run::{Ended, Failure, Frontend, run};
 pub use state::State;

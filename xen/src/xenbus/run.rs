@@ -205,7 +205,7 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
             transaction.write(&path, format!("{}", state.number())).await
         });
         match written.await {
-            Err(error @ xenstore::Error::Dead(_)) => Err(error),
+            Err(error @ xenstore::Error::Disconnected(_)) => Err(error),
             _ => Ok(()),
         }
     }

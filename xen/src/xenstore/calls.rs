@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use core::mem;
 use core::task::{Poll, Waker};
 
-use super::error::{Death, Error, Result};
+use super::error::{Disconnect, Error, Result};
 use super::reply;
 use super::wire::{self, Header, Kind};
 
@@ -143,7 +143,7 @@ impl Calls {
     /// The answer to a request, which is forgotten then; `waker` is woken when it comes, in place
     /// of a former one, which is woken now.
     pub(super) fn poll(&mut self, id: u32, waker: &Waker, wakers: &mut Vec<Waker>) -> Poll<Result<Vec<u8>>> {
-        let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(Death::Reset.into())) };
+        let Some(call) = self.calls.get_mut(&id) else { return Poll::Ready(Err(Disconnect::Reset.into())) };
         if !matches!(call.progress, Progress::Done(_)) {
             if let Owner::Task(known) = &mut call.owner {
                 replace(known, waker, wakers);
@@ -177,20 +177,20 @@ impl Calls {
         self.chores.queue.len() >= CHORES
     }
 
-    /// Ends all requests with `death`.
-    pub(super) fn end_all(&mut self, death: Death, wakers: &mut Vec<Waker>) {
-        self.end(death, wakers, |_| true);
+    /// Ends all requests with `reason`.
+    pub(super) fn end_all(&mut self, reason: Disconnect, wakers: &mut Vec<Waker>) {
+        self.end(reason, wakers, |_| true);
     }
 
-    /// Ends with [`Death::Reset`] the requests that a reset of the rings lost: those that were
+    /// Ends with [`Disconnect::Reset`] the requests that a reset of the rings lost: those that were
     /// sent, and those of transactions, which are gone.
     pub(super) fn end_lost(&mut self, wakers: &mut Vec<Waker>) {
-        self.end(Death::Reset, wakers, |call| {
+        self.end(Disconnect::Reset, wakers, |call| {
             matches!(call.progress, Progress::Sent) || call.transaction != 0
         });
     }
 
-    fn end(&mut self, death: Death, wakers: &mut Vec<Waker>, lost: impl Fn(&Call) -> bool) {
+    fn end(&mut self, reason: Disconnect, wakers: &mut Vec<Waker>, lost: impl Fn(&Call) -> bool) {
         self.calls.retain(|_, call| matches!(call.owner, Owner::Task(_)));
         self.chores = Lane::new(CHORES);
         self.tasks.in_flight = 0;
@@ -198,7 +198,7 @@ impl Calls {
             if matches!(call.progress, Progress::Done(_)) {
                 continue;
             }
-            call.progress = Progress::Done(Err(Error::Dead(death)));
+            call.progress = Progress::Done(Err(Error::Disconnected(reason)));
             if let Owner::Task(waker) = &mut call.owner {
                 wakers.extend(waker.take());
             }

@@ -9,7 +9,7 @@ use core::ops::Deref;
 use xen_sys::io::xs_wire::xenstore_domain_interface;
 
 use super::connection::Connection;
-use super::error::{Death, Error, Result};
+use super::error::{Disconnect, Error, Result};
 use super::path;
 use super::reply;
 use super::request::Request;
@@ -57,7 +57,7 @@ pub struct Counters {
     /// Times that a watch had more events than are kept.
     pub overflows: u64,
     /// Times that the connection broke.
-    pub deaths: u64,
+    pub disconnects: u64,
     /// Times that the connection started anew.
     pub resets: u64,
 }
@@ -155,7 +155,7 @@ impl Client {
     /// Asks xenstored to reset a connection that broke; false if it does not know how.
     ///
     /// Until it is done, requests wait. Those that were on their way, and transactions, end with
-    /// [`Death::Reset`]; watches are set again, and fire once.
+    /// [`Disconnect::Reset`]; watches are set again, and fire once.
     pub fn reconnect(&self) -> bool {
         self.connection().with(State::reconnect)
     }
@@ -167,8 +167,8 @@ impl Client {
     }
 
     /// Why the connection is broken; `None` if it is not.
-    pub fn death(&self) -> Option<Death> {
-        self.connection().with(|state, _| state.death())
+    pub fn disconnect_reason(&self) -> Option<Disconnect> {
+        self.connection().with(|state, _| state.disconnect_reason())
     }
 
     /// What went wrong so far.

@@ -30,7 +30,7 @@ pub enum Error {
     Changing,
     /// There is no connection to xenstored, or no longer the one the request went through. Whether
     /// the request was carried out is unknown.
-    Dead(Death),
+    Disconnected(Disconnect),
 }
 
 impl Error {
@@ -43,7 +43,7 @@ impl Error {
 /// Why a connection ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Death {
+pub enum Disconnect {
     /// xenstored wrote ring indices that cannot be.
     Indices,
     /// xenstored announced a message with this many bytes of payload; more than 4096 are
@@ -65,12 +65,12 @@ impl fmt::Display for Error {
             Self::Protocol(kind) => write!(f, "xenstored's answer to {kind:?} makes no sense"),
             Self::Value(error) => error.fmt(f),
             Self::Changing => f.write_str("the directory changed each time it was read; read it again later"),
-            Self::Dead(death) => death.fmt(f),
+            Self::Disconnected(reason) => reason.fmt(f),
         }
     }
 }
 
-impl fmt::Display for Death {
+impl fmt::Display for Disconnect {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Indices => f.write_str("xenstored wrote impossible ring indices; reconnect"),
@@ -84,7 +84,7 @@ impl fmt::Display for Death {
 }
 
 impl core::error::Error for Error {}
-impl core::error::Error for Death {}
+impl core::error::Error for Disconnect {}
 
 impl From<Refusal> for Error {
     fn from(refusal: Refusal) -> Self {
@@ -104,8 +104,8 @@ impl From<Unreadable> for Error {
     }
 }
 
-impl From<Death> for Error {
-    fn from(death: Death) -> Self {
-        Self::Dead(death)
+impl From<Disconnect> for Error {
+    fn from(reason: Disconnect) -> Self {
+        Self::Disconnected(reason)
     }
 }

@@ -9,8 +9,8 @@
 //! It rewrites the page as a whole: the client's pump must not run at the same moment on another
 //! thread. Tasks may.
 
-mod realm;
 mod server;
+mod state;
 mod tree;
 
 use alloc::boxed::Box;
@@ -66,7 +66,7 @@ impl Default for Settings {
 
 /// Something that an xenstored should not do, done once.
 #[derive(Clone, Debug)]
-pub enum Mischief {
+pub enum Fault {
     /// Answers with an id that was not asked.
     WrongId,
     /// Answers with another type.
@@ -74,7 +74,7 @@ pub enum Mischief {
     /// Announces this many bytes of payload.
     Length(u32),
     /// Never answers.
-    Silence,
+    NoReply,
     /// Answers twice.
     Twice,
     /// Answers with this payload.
@@ -137,12 +137,12 @@ impl Xenstored {
 
     /// The value of a node.
     pub fn read(&self, path: &str) -> Option<Vec<u8>> {
-        self.server.lock().realm().read(path)
+        self.server.lock().state().read(path)
     }
 
     /// Does this in place of the next answer; several wait their turn.
-    pub fn misbehave(&self, mischief: Mischief) {
-        self.server.lock().misbehave(mischief);
+    pub fn inject(&self, fault: Fault) {
+        self.server.lock().inject(fault);
     }
 
     /// From now on answers of one look at the page come in reverse order, or no longer do.
@@ -167,12 +167,12 @@ impl Xenstored {
 
     /// Watches that the client has: path and token, as they were given.
     pub fn watches(&self) -> Vec<(String, String)> {
-        self.server.lock().realm().watches().to_vec()
+        self.server.lock().state().watches().to_vec()
     }
 
     /// Transactions that the client has open.
     pub fn transactions(&self) -> usize {
-        self.server.lock().realm().transactions()
+        self.server.lock().state().transactions()
     }
 
     /// The most requests that were before it at once.

@@ -51,7 +51,7 @@
 //! | answers with another type | that request fails with [`Error::Protocol`] |
 //! | answers with what makes no sense | as above |
 //! | never answers | the asker waits as long as it likes, and nobody else for it |
-//! | announces a message of more than 4096 bytes, or impossible indices | the connection is [dead](Error::Dead) |
+//! | announces a message of more than 4096 bytes, or impossible indices | the connection is [disconnected](Error::Disconnected) |
 //! | floods a watch | the watch keeps [16 events](Watch), then one that stands for all |
 //! | sends events that nobody asked for | they are dropped, and counted |
 //! | puts anything into a [`Value`] | reading it as what it should be is an error that shows it |
@@ -94,7 +94,7 @@ mod watches;
 pub mod wire;
 
 pub use client::{Client, Counters, Pumped};
-pub use error::{Death, Error, Result};
+pub use error::{Disconnect, Error, Result};
 pub use excerpt::Excerpt;
 pub use permissions::{Access, Permission};
 pub use refusal::Refusal;

@@ -7,11 +7,28 @@ use core::sync::atomic::{Ordering, fence};
 
 use xen_sys::io::xs_wire::*;
 
-use super::error::Death;
+use super::error::Disconnect;
+use crate::ring::{BadIndices, Layout, Reader, Taken, Writer};
 use crate::shared::Shared;
 
 /// Bytes that can be in flight each way.
 pub const SIZE: usize = XENSTORE_RING_SIZE;
+
+/// Requests to xenstored.
+const REQUESTS: Layout = Layout {
+    bytes: offset_of!(xenstore_domain_interface, req),
+    size: SIZE as u32,
+    produced: offset_of!(xenstore_domain_interface, req_prod),
+    consumed: offset_of!(xenstore_domain_interface, req_cons),
+};
+
+/// Responses and events from xenstored.
+const RESPONSES: Layout = Layout {
+    bytes: offset_of!(xenstore_domain_interface, rsp),
+    size: SIZE as u32,
+    produced: offset_of!(xenstore_domain_interface, rsp_prod),
+    consumed: offset_of!(xenstore_domain_interface, rsp_cons),
+};
 
 /// The guest's end of the page.
 ///
@@ -19,19 +36,8 @@ pub const SIZE: usize = XENSTORE_RING_SIZE;
 /// they are there to be read, and after bytes were read from a full ring, because there is room again.
 pub struct Ring {
     page: Shared<xenstore_domain_interface>,
-    /// `req_prod` is ours to write; kept here so that xenstored cannot move it.
-    produced: u32,
-    /// `rsp_cons` is ours to write, as above.
-    consumed: u32,
-}
-
-/// What was read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taken {
-    /// Bytes.
-    pub count: usize,
-    /// The ring was full: xenstored waits for room, and wants an event now.
-    pub was_full: bool,
+    requests: Writer<xenstore_domain_interface>,
+    responses: Reader<xenstore_domain_interface>,
 }
 
 impl Ring {
@@ -40,33 +46,24 @@ impl Ring {
     /// The indices may stand anywhere. What lies unread in the page was for somebody who used it
     /// before us, such as a boot loader, and is dropped.
     pub fn new(page: Shared<xenstore_domain_interface>) -> Self {
-        let mut ring = Self { page, produced: 0, consumed: 0 };
-        ring.restart();
-        ring
+        let requests = Writer::new(page, REQUESTS);
+        let mut responses = Reader::new(page, RESPONSES);
+        responses.skip_all();
+        Self { page, requests, responses }
     }
 
     /// Starts again from the indices in the page, after it was reset or replaced.
     pub fn restart(&mut self) {
-        self.produced = self.load(offset_of!(xenstore_domain_interface, req_prod));
-        self.consumed = self.load(offset_of!(xenstore_domain_interface, rsp_prod));
-        self.store(offset_of!(xenstore_domain_interface, rsp_cons), self.consumed);
+        *self = Self::new(self.page);
     }
 
     /// Writes as many of `bytes` as fit, and returns how many.
     ///
     /// # Errors
     ///
-    /// [`Death::Indices`] if xenstored claims to have read what was not written.
-    pub fn write(&mut self, bytes: &[u8]) -> Result<usize, Death> {
-        let mut written = 0;
-        for byte in bytes.iter().take(self.room()?) {
-            let slot = MASK_XENSTORE_IDX(self.produced.wrapping_add(written)); // a free-running index
-            self.byte(offset_of!(xenstore_domain_interface, req) + slot, |place| place.write(*byte));
-            written += 1;
-        }
-        self.produced = self.produced.wrapping_add(written); // a free-running index
-        self.store(offset_of!(xenstore_domain_interface, req_prod), self.produced);
-        Ok(written as usize)
+    /// [`Disconnect::Indices`] if xenstored claims to have read what was not written.
+    pub fn write(&mut self, bytes: &[u8]) -> Result<usize, Disconnect> {
+        Ok(self.requests.write(bytes)?)
     }
 
     /// Bytes that can be written now.
@@ -74,36 +71,17 @@ impl Ring {
     /// # Errors
     ///
     /// As for [`write`](Self::write).
-    pub fn room(&self) -> Result<usize, Death> {
-        let consumed = self.load(offset_of!(xenstore_domain_interface, req_cons));
-        let unread = self.produced.wrapping_sub(consumed); // free-running indices
-        SIZE.checked_sub(unread as usize).ok_or(Death::Indices)
+    pub fn room(&self) -> Result<usize, Disconnect> {
+        Ok(self.requests.room()? as usize)
     }
 
     /// Takes the bytes that have arrived, up to the size of `buffer`.
     ///
     /// # Errors
     ///
-    /// [`Death::Indices`] if xenstored claims to have written more than fits.
-    pub fn read(&mut self, buffer: &mut [u8]) -> Result<Taken, Death> {
-        let produced = self.load(offset_of!(xenstore_domain_interface, rsp_prod));
-        let ready = produced.wrapping_sub(self.consumed) as usize; // free-running indices
-        if ready > SIZE {
-            return Err(Death::Indices);
-        }
-        let mut taken = 0;
-        for place in buffer.iter_mut().take(ready) {
-            let slot = MASK_XENSTORE_IDX(self.consumed.wrapping_add(taken)); // a free-running index
-            self.byte(offset_of!(xenstore_domain_interface, rsp) + slot, |byte| *place = byte.read());
-            taken += 1;
-        }
-        let before = self.consumed;
-        self.consumed = before.wrapping_add(taken); // a free-running index
-        self.store(offset_of!(xenstore_domain_interface, rsp_cons), self.consumed);
-        // Who filled the ring since the look above may not have seen the room.
-        let produced = self.load(offset_of!(xenstore_domain_interface, rsp_prod));
-        let was_full = taken > 0 && produced.wrapping_sub(before) as usize >= SIZE;
-        Ok(Taken { count: taken as usize, was_full })
+    /// [`Disconnect::Indices`] if xenstored claims to have written more than fits.
+    pub fn read(&mut self, buffer: &mut [u8]) -> Result<Taken, Disconnect> {
+        Ok(self.responses.read(buffer)?)
     }
 
     /// Whether the rings are being reset: nothing else in the page means anything meanwhile.
@@ -140,19 +118,18 @@ impl Ring {
         self.page.field::<u32>(offset).map_or(0, |word| word.atomic().load(Ordering::Acquire))
     }
 
-    /// Publishes a word. The fence keeps a look at the other side's words behind it, so that of
-    /// two sides that both publish and then look, one sees the other's news.
+    /// Publishes a word; a look at xenstored's words afterwards stays behind it.
     fn store(&self, offset: usize, value: u32) {
         if let Some(word) = self.page.field::<u32>(offset) {
             word.atomic().store(value, Ordering::Release);
         }
         fence(Ordering::SeqCst);
     }
+}
 
-    fn byte(&self, offset: usize, access: impl FnOnce(Shared<u8>)) {
-        if let Some(byte) = self.page.field::<u8>(offset) {
-            access(byte);
-        }
+impl From<BadIndices> for Disconnect {
+    fn from(_: BadIndices) -> Self {
+        Self::Indices
     }
 }
 
@@ -214,9 +191,9 @@ mod tests {
         let page = fake::page();
         let mut ring = Ring::new(page);
         change(page, |page| page.req_cons = 1);
-        assert_eq!(ring.write(b"x"), Err(Death::Indices));
+        assert_eq!(ring.write(b"x"), Err(Disconnect::Indices));
         change(page, |page| page.rsp_prod = 1025);
-        assert_eq!(ring.read(&mut [0; 4]), Err(Death::Indices));
+        assert_eq!(ring.read(&mut [0; 4]), Err(Disconnect::Indices));
     }
 
     #[test]

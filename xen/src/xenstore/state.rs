@@ -21,24 +21,25 @@ use core::task::{Poll, Waker};
 
 use super::calls::{Answer, Calls, Owner, replace};
 use super::client::{Counters, Pumped};
-use super::error::{Death, Error, Result};
+use super::error::{Disconnect, Error, Result};
 use super::reply;
 use super::request::Request;
-use super::ring::{self, Ring, Taken};
+use super::ring::{self, Ring};
 use super::watches::{Delivery, Event, Watches};
 use super::wire::{Header, Incoming, Kind};
+use crate::ring::Taken;
 
 /// How a connection is.
-enum Life {
+enum Connection {
     Live,
     Reconnecting,
-    Dead(Death),
+    Disconnected(Disconnect),
 }
 
 /// All of a connection. `wakers` collects whom to wake once the lock around this is open again.
 pub(super) struct State {
     ring: Ring,
-    life: Life,
+    connection: Connection,
     incoming: Incoming,
     /// The message that is being sent, and how much of it is.
     outgoing: Vec<u8>,
@@ -59,7 +60,7 @@ impl State {
     pub(super) fn new(ring: Ring) -> Self {
         Self {
             ring,
-            life: Life::Live,
+            connection: Connection::Live,
             incoming: Incoming::default(),
             outgoing: Vec::new(),
             sent: 0,
@@ -82,8 +83,8 @@ impl State {
         }
         match self.exchange(wakers) {
             Ok(pumped) => Pumped { notify: notify || pumped.notify, ..pumped },
-            Err(death) => {
-                self.die(death, wakers);
+            Err(reason) => {
+                self.disconnect(reason, wakers);
                 Pumped { notify, progress: true }
             }
         }
@@ -98,8 +99,8 @@ impl State {
         payload: &[u8],
         wakers: &mut Vec<Waker>,
     ) -> Result<u32> {
-        if let Life::Dead(death) = self.life {
-            return Err(death.into());
+        if let Connection::Disconnected(reason) = self.connection {
+            return Err(reason.into());
         }
         let id = self.calls.add(owner, kind, transaction, payload)?;
         self.call_pump(wakers);
@@ -165,9 +166,9 @@ impl State {
 
     /// Asks xenstored to reset the rings; false if it cannot.
     pub(super) fn reconnect(&mut self, wakers: &mut Vec<Waker>) -> bool {
-        let able = matches!(self.life, Life::Reconnecting) || self.ring.request_reconnect();
+        let able = matches!(self.connection, Connection::Reconnecting) || self.ring.request_reconnect();
         if able {
-            self.life = Life::Reconnecting;
+            self.connection = Connection::Reconnecting;
             self.watches.forgive();
             self.announce = true;
             self.call_pump(wakers);
@@ -178,7 +179,7 @@ impl State {
     /// Goes on with another page.
     pub(super) fn restore(&mut self, ring: Ring, wakers: &mut Vec<Waker>) {
         self.ring = ring;
-        self.revive(wakers);
+        self.resume(wakers);
         self.call_pump(wakers);
     }
 
@@ -191,10 +192,10 @@ impl State {
         Poll::Pending
     }
 
-    pub(super) fn death(&self) -> Option<Death> {
-        match self.life {
-            Life::Dead(death) => Some(death),
-            Life::Live | Life::Reconnecting => None,
+    pub(super) fn disconnect_reason(&self) -> Option<Disconnect> {
+        match self.connection {
+            Connection::Disconnected(reason) => Some(reason),
+            Connection::Live | Connection::Reconnecting => None,
         }
     }
 
@@ -205,33 +206,33 @@ impl State {
     /// Looks at the words of the page that say how the connection is.
     fn is_usable(&mut self, wakers: &mut Vec<Waker>) -> bool {
         let reconnecting = self.ring.is_reconnecting();
-        match self.life {
-            Life::Dead(_) => return false,
-            Life::Live if reconnecting => self.life = Life::Reconnecting,
-            Life::Reconnecting if !reconnecting => {
+        match self.connection {
+            Connection::Disconnected(_) => return false,
+            Connection::Live if reconnecting => self.connection = Connection::Reconnecting,
+            Connection::Reconnecting if !reconnecting => {
                 self.ring.restart();
-                self.revive(wakers);
+                self.resume(wakers);
             }
-            Life::Live | Life::Reconnecting => {}
+            Connection::Live | Connection::Reconnecting => {}
         }
         if reconnecting {
             return false;
         }
         if let Some(error) = self.ring.error() {
-            self.die(Death::Server(error), wakers);
+            self.disconnect(Disconnect::Server(error), wakers);
             return false;
         }
         true
     }
 
     /// Receives, then sends; answers make room for requests.
-    fn exchange(&mut self, wakers: &mut Vec<Waker>) -> core::result::Result<Pumped, Death> {
+    fn exchange(&mut self, wakers: &mut Vec<Waker>) -> core::result::Result<Pumped, Disconnect> {
         let received = self.receive(wakers)?;
         let sent = self.send()?;
         Ok(Pumped { notify: sent || received.was_full, progress: sent || received.count > 0 })
     }
 
-    fn receive(&mut self, wakers: &mut Vec<Waker>) -> core::result::Result<Taken, Death> {
+    fn receive(&mut self, wakers: &mut Vec<Waker>) -> core::result::Result<Taken, Disconnect> {
         let mut buffer = [0; ring::SIZE];
         let taken = self.ring.read(&mut buffer)?;
         let mut stream = buffer.get(..taken.count).unwrap_or_default();
@@ -241,7 +242,7 @@ impl State {
         Ok(taken)
     }
 
-    fn send(&mut self) -> core::result::Result<bool, Death> {
+    fn send(&mut self) -> core::result::Result<bool, Disconnect> {
         let mut moved = false;
         while self.load() {
             // A header is never cut in two: QEMU's xenstored would take the rest of it for
@@ -302,18 +303,18 @@ impl State {
         }
     }
 
-    fn die(&mut self, death: Death, wakers: &mut Vec<Waker>) {
-        self.counters.deaths += 1;
-        self.life = Life::Dead(death);
+    fn disconnect(&mut self, reason: Disconnect, wakers: &mut Vec<Waker>) {
+        self.counters.disconnects += 1;
+        self.connection = Connection::Disconnected(reason);
         self.drop_pieces();
-        self.calls.end_all(death, wakers);
-        self.watches.fail_all(&Error::Dead(death), wakers);
+        self.calls.end_all(reason, wakers);
+        self.watches.fail_all(&Error::Disconnected(reason), wakers);
     }
 
     /// Starts anew with an xenstored that knows nothing of us.
-    fn revive(&mut self, wakers: &mut Vec<Waker>) {
+    fn resume(&mut self, wakers: &mut Vec<Waker>) {
         self.counters.resets += 1;
-        self.life = Life::Live;
+        self.connection = Connection::Live;
         self.drop_pieces();
         self.calls.end_lost(wakers);
         self.watches.forgive();
@@ -331,7 +332,7 @@ impl State {
     /// Queues what nobody waits for. Without a connection there is nothing to be done: xenstored
     /// has forgotten, or will have when there is one again.
     fn chore(&mut self, owner: Owner, transaction: u32, request: Request<'_>, wakers: &mut Vec<Waker>) {
-        if let (Life::Live, Ok(payload)) = (&self.life, request.payload()) {
+        if let (Connection::Live, Ok(payload)) = (&self.connection, request.payload()) {
             let _ = self.submit(owner, transaction, request.kind(), &payload, wakers);
         }
     }

@@ -23,7 +23,7 @@ use super::wire::Kind;
 /// # Errors
 ///
 /// All methods: [`Error::Path`] and [`Error::TooLong`] before anything is sent,
-/// [`Error::Refused`] with xenstored's reason, [`Error::Dead`] when the connection breaks.
+/// [`Error::Refused`] with xenstored's reason, [`Error::Disconnected`] when the connection breaks.
 #[derive(Clone)]
 pub struct Store {
     connection: Arc<Connection>,

@@ -44,9 +44,9 @@ impl Watch {
     ///
     /// # Errors
     ///
-    /// [`Error::Dead`](super::Error::Dead) while the connection is broken; if it starts anew the
-    /// watch goes on. [`Error::Refused`](super::Error::Refused) if xenstored does not accept the
-    /// watch again then.
+    /// [`Error::Disconnected`](super::Error::Disconnected) while the connection is broken; if it starts anew
+    /// the watch goes on. [`Error::Refused`](super::Error::Refused) if xenstored does not accept the watch
+    /// again then.
     pub async fn next(&mut self) -> Result<Event> {
         poll_fn(|context| self.poll_next(context)).await
     }

@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use xen_sys::io::xs_wire::*;
 
-use super::error::{Death, Error, Result};
+use super::error::{Disconnect, Error, Result};
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $variant:ident = $number:ident,)*) => {
@@ -81,13 +81,13 @@ impl Header {
     ///
     /// # Errors
     ///
-    /// [`Death::Message`] if it announces more payload than a message may have.
-    pub fn decode(bytes: [u8; Self::SIZE]) -> core::result::Result<Self, Death> {
+    /// [`Disconnect::Message`] if it announces more payload than a message may have.
+    pub fn decode(bytes: [u8; Self::SIZE]) -> core::result::Result<Self, Disconnect> {
         let mut words = bytes.as_chunks::<4>().0.iter().map(|word| u32::from_le_bytes(*word));
         let mut word = || words.next().unwrap_or_default();
         let header = Self { kind: word(), request: word(), transaction: word(), length: word() };
         if header.length as usize > XENSTORE_PAYLOAD_MAX {
-            Err(Death::Message(header.length))
+            Err(Disconnect::Message(header.length))
         } else {
             Ok(header)
         }
@@ -128,7 +128,7 @@ impl Incoming {
     pub(super) fn take(
         &mut self,
         stream: &mut &[u8],
-    ) -> core::result::Result<Option<(Header, Vec<u8>)>, Death> {
+    ) -> core::result::Result<Option<(Header, Vec<u8>)>, Disconnect> {
         if !self.fill(stream, Header::SIZE) {
             return Ok(None);
         }
@@ -167,7 +167,7 @@ mod tests {
     #[test]
     fn a_payload_of_more_than_4096_bytes_is_neither_sent_nor_read() {
         let header = Header { kind: 2, request: 1, transaction: 0, length: 4097 };
-        assert_eq!(Header::decode(header.encode()), Err(Death::Message(4097)));
+        assert_eq!(Header::decode(header.encode()), Err(Disconnect::Message(4097)));
         assert_eq!(message(Kind::Write, 1, 0, &[0; 4097]), Err(Error::TooLong(4097)));
         assert_eq!(message(Kind::Write, 1, 0, &[0; 4096]).map(|bytes| bytes.len()), Ok(4112));
     }

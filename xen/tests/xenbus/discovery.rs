@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use xen::xenbus::{State, list, until_anew};
-use xen::xenstore::fake::{Mischief, Xenstored, page};
+use xen::xenbus::{State, list, wait_for_restart};
+use xen::xenstore::fake::{Fault, Xenstored, page};
 use xen::xenstore::{Client, Error};
 
 const CLASS: &str = "/local/domain/1/device/vbd";
@@ -40,7 +40,7 @@ fn never(_: Duration) -> impl Future<Output = ()> + Send {
 
 /// What is found after `happens`; panics if nothing is.
 fn found((xenstored, client): (Xenstored, Client), happens: impl Fn(&Xenstored)) -> Result<bool, Error> {
-    let mut waits = Box::pin(until_anew(&client, FRONTEND, Some(BACKEND), &never, PAUSE, |_, _| ()));
+    let mut waits = Box::pin(wait_for_restart(&client, FRONTEND, Some(BACKEND), &never, PAUSE, |_, _| ()));
     assert!(xenstored.run_until_idle(&client, &mut waits).is_none(), "it has not begun again");
     happens(&xenstored);
     xenstored.run(&client, waits)
@@ -59,7 +59,7 @@ fn devices_are_listed_by_number_and_what_is_no_number_is_none() {
 fn a_class_without_a_directory_has_no_devices_and_one_that_cannot_be_read_is_an_error() {
     let (xenstored, client) = connected();
     assert_eq!(xenstored.run(&client, list(&client, CLASS)), Ok(vec![]));
-    xenstored.misbehave(Mischief::Refuse("EACCES"));
+    xenstored.inject(Fault::Refuse("EACCES"));
     assert!(xenstored.run(&client, list(&client, CLASS)).is_err());
 }
 
@@ -83,15 +83,18 @@ fn a_device_that_is_taken_away_does_not_begin_again() {
 fn what_has_begun_already_is_not_waited_for() {
     let (xenstored, client) = left();
     set(&xenstored, BACKEND, State::InitWait);
-    let anew = until_anew(&client, FRONTEND, Some(BACKEND), &never, PAUSE, |_, _| ());
+    let anew = wait_for_restart(&client, FRONTEND, Some(BACKEND), &never, PAUSE, |_, _| ());
     assert_eq!(xenstored.run(&client, anew), Ok(true));
-    assert_eq!(xenstored.run(&client, until_anew(&client, CLASS, None, &never, PAUSE, |_, _| ())), Ok(false));
+    assert_eq!(
+        xenstored.run(&client, wait_for_restart(&client, CLASS, None, &never, PAUSE, |_, _| ())),
+        Ok(false)
+    );
 }
 
 #[test]
 fn other_states_and_a_backend_that_is_gone_are_waited_through() {
     let (xenstored, client) = left();
-    let mut waits = Box::pin(until_anew(&client, FRONTEND, Some(BACKEND), &never, PAUSE, |_, _| ()));
+    let mut waits = Box::pin(wait_for_restart(&client, FRONTEND, Some(BACKEND), &never, PAUSE, |_, _| ()));
     for state in [State::Initialising, State::Initialised, State::Connected, State::Closing] {
         set(&xenstored, BACKEND, state);
         assert!(xenstored.run_until_idle(&client, &mut waits).is_none(), "{state:?}");
@@ -107,7 +110,7 @@ fn other_states_and_a_backend_that_is_gone_are_waited_through() {
 fn a_device_without_a_backend_is_looked_at_alone() {
     let (xenstored, client) = left();
     let watched = |_| -> std::future::Ready<()> { panic!("it is watched") };
-    let mut waits = Box::pin(until_anew(&client, FRONTEND, None, &watched, PAUSE, |_, _| ()));
+    let mut waits = Box::pin(wait_for_restart(&client, FRONTEND, None, &watched, PAUSE, |_, _| ()));
     set(&xenstored, BACKEND, State::InitWait);
     assert!(xenstored.run_until_idle(&client, &mut waits).is_none());
     assert_eq!(xenstored.watches().len(), 1);
@@ -129,7 +132,7 @@ fn looks(refuse: impl Fn(&Xenstored, &Client, &mut dyn FnMut()), side: &str, sta
         futures::future::ready(())
     };
     let report = |path: &str, _| reported.borrow_mut().push(path.to_owned());
-    let mut anew = Box::pin(until_anew(&client, FRONTEND, Some(BACKEND), &delay, PAUSE, report));
+    let mut anew = Box::pin(wait_for_restart(&client, FRONTEND, Some(BACKEND), &delay, PAUSE, report));
     refuse(&xenstored, &client, &mut || {
         assert!(anew.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
     });
@@ -141,7 +144,7 @@ fn looks(refuse: impl Fn(&Xenstored, &Client, &mut dyn FnMut()), side: &str, sta
 #[test]
 fn where_there_are_no_more_watches_it_is_looked_now_and_then() {
     let first = |xenstored: &Xenstored, _: &Client, _: &mut dyn FnMut()| {
-        xenstored.misbehave(Mischief::Refuse("EQUOTA"));
+        xenstored.inject(Fault::Refuse("EQUOTA"));
     };
     assert_eq!(looks(first, FRONTEND, State::Initialising), 3);
     assert_eq!(looks(first, BACKEND, State::InitWait), 3);
@@ -149,7 +152,7 @@ fn where_there_are_no_more_watches_it_is_looked_now_and_then() {
         poll();
         assert!(client.pump().notify);
         xenstored.notify();
-        xenstored.misbehave(Mischief::Refuse("EQUOTA"));
+        xenstored.inject(Fault::Refuse("EQUOTA"));
     };
     assert_eq!(looks(second, BACKEND, State::InitWait), 3);
 }
@@ -158,12 +161,12 @@ fn where_there_are_no_more_watches_it_is_looked_now_and_then() {
 fn a_connection_that_dies_is_an_error() {
     for waits_first in [false, true] {
         let (xenstored, client) = left();
-        let mut anew = Box::pin(until_anew(&client, FRONTEND, Some(BACKEND), &never, PAUSE, |_, _| ()));
+        let mut anew = Box::pin(wait_for_restart(&client, FRONTEND, Some(BACKEND), &never, PAUSE, |_, _| ()));
         if waits_first {
             assert!(xenstored.run_until_idle(&client, &mut anew).is_none());
             set(&xenstored, BACKEND, State::Connected);
         }
-        xenstored.misbehave(Mischief::Length(u32::MAX));
-        assert!(matches!(xenstored.run(&client, anew), Err(Error::Dead(_))));
+        xenstored.inject(Fault::Length(u32::MAX));
+        assert!(matches!(xenstored.run(&client, anew), Err(Error::Disconnected(_))));
     }
 }

@@ -6,8 +6,8 @@ use std::time::Duration;
 use futures::future::{Either, join, select};
 use xen::DomainId;
 use xen::xenbus::{Device, Ended, Failure, Frontend, Phase, State, run};
-use xen::xenstore::fake::{Mischief, Xenstored, page};
-use xen::xenstore::{Client, Death, Error};
+use xen::xenstore::fake::{Fault, Xenstored, page};
+use xen::xenstore::{Client, Disconnect, Error};
 
 const FRONTEND: &str = "/local/domain/1/device/vbd/51712";
 const BACKEND: &str = "/local/domain/3/backend/vbd/1/51712";
@@ -364,10 +364,10 @@ fn a_connection_that_dies_releases_everything() {
         backend(xenstored, State::InitWait);
         until(xenstored, State::Initialised).await;
         a_while().await;
-        xenstored.misbehave(Mischief::Length(5000));
+        xenstored.inject(Fault::Length(5000));
         backend(xenstored, State::Connected);
     });
-    assert_eq!(ended, Ended::Failed(Failure::Xenstore(Error::Dead(Death::Message(5000)))));
+    assert_eq!(ended, Ended::Failed(Failure::Xenstore(Error::Disconnected(Disconnect::Message(5000)))));
     assert_eq!(log, ["publish", "stop", "release"]);
 }
 

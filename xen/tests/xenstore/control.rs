@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use xen::control::{Request, Shutdown, online_vcpus, take_shutdown};
-use xen::xenstore::fake::{Mischief, Xenstored};
+use xen::xenstore::fake::{Fault, Xenstored};
 use xen::xenstore::{Client, Error};
 
 use crate::{connected, no_time};
@@ -64,7 +64,7 @@ fn a_request_that_may_not_be_acknowledged_is_taken_all_the_same() {
         let _ = client.pump();
         assert!(!crate::is_ready(&mut request));
     }
-    xenstored.misbehave(Mischief::Refuse("EACCES"));
+    xenstored.inject(Fault::Refuse("EACCES"));
     assert_eq!(xenstored.run(&client, request), Ok(Request::Taken(Shutdown::Reboot)));
     assert_eq!(xenstored.read(PATH).unwrap(), b"reboot");
 }
@@ -72,7 +72,7 @@ fn a_request_that_may_not_be_acknowledged_is_taken_all_the_same() {
 #[test]
 fn an_xenstored_without_transactions_is_obeyed() {
     let (xenstored, client) = asked_for("poweroff");
-    xenstored.misbehave(Mischief::Refuse("ENOSYS"));
+    xenstored.inject(Fault::Refuse("ENOSYS"));
     assert_eq!(take(&xenstored, &client), Ok(Request::Taken(Shutdown::Poweroff)));
     assert_eq!(xenstored.read(PATH).unwrap(), b"");
 }
@@ -100,7 +100,7 @@ fn a_hundred_vcpus_are_asked_for_without_overrunning_xenstored() {
 #[test]
 fn what_is_on_cannot_be_known_while_xenstored_refuses() {
     let (xenstored, client) = connected();
-    xenstored.misbehave(Mischief::Refuse("EACCES"));
+    xenstored.inject(Fault::Refuse("EACCES"));
     let answer = xenstored.run(&client, online_vcpus(&client, 3));
     assert_eq!(answer, Err(Error::Refused(xen::xenstore::Refusal::Access)));
 }

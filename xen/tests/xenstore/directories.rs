@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use xen::xenstore::fake::Mischief;
+use xen::xenstore::fake::Fault;
 use xen::xenstore::wire::Kind;
 use xen::xenstore::{Error, Refusal};
 
@@ -36,8 +36,8 @@ fn pieces_may_end_anywhere() {
 fn a_list_that_changes_meanwhile_is_fetched_again() {
     let (xenstored, client) = connected();
     fill(&xenstored, 1000);
-    xenstored.misbehave(Mischief::Refuse("E2BIG"));
-    xenstored.misbehave(Mischief::Payload(b"99\0old\0".to_vec()));
+    xenstored.inject(Fault::Refuse("E2BIG"));
+    xenstored.inject(Fault::Payload(b"99\0old\0".to_vec()));
     let names = xenstored.run(&client, client.directory(HOME)).unwrap();
     assert_eq!((names.len(), names[0].as_str()), (1000, "child-00000"));
 }
@@ -45,9 +45,9 @@ fn a_list_that_changes_meanwhile_is_fetched_again() {
 #[test]
 fn a_list_that_always_changes_is_given_up() {
     let (xenstored, client) = connected();
-    xenstored.misbehave(Mischief::Refuse("E2BIG"));
+    xenstored.inject(Fault::Refuse("E2BIG"));
     for generation in 0..100 {
-        xenstored.misbehave(Mischief::Payload(format!("{generation}\0x\0").into_bytes()));
+        xenstored.inject(Fault::Payload(format!("{generation}\0x\0").into_bytes()));
     }
     assert_eq!(xenstored.run(&client, client.directory("data")), Err(Error::Changing));
 }
@@ -55,9 +55,9 @@ fn a_list_that_always_changes_is_given_up() {
 #[test]
 fn a_list_without_end_is_given_up() {
     let (xenstored, client) = connected();
-    xenstored.misbehave(Mischief::Refuse("E2BIG"));
+    xenstored.inject(Fault::Refuse("E2BIG"));
     for _ in 0..1000 {
-        xenstored.misbehave(Mischief::Payload(b"1\0x\0".to_vec()));
+        xenstored.inject(Fault::Payload(b"1\0x\0".to_vec()));
     }
     let answer = xenstored.run(&client, client.directory("data"));
     assert_eq!(answer, Err(Error::Protocol(Kind::DirectoryPart)));
@@ -67,8 +67,8 @@ fn a_list_without_end_is_given_up() {
 fn pieces_that_make_no_sense_are_errors() {
     for payload in [&b""[..], b"1", b"1\0", b"x\0a\0\0", b"-1\0a\0\0"] {
         let (xenstored, client) = connected();
-        xenstored.misbehave(Mischief::Refuse("E2BIG"));
-        xenstored.misbehave(Mischief::Payload(payload.to_vec()));
+        xenstored.inject(Fault::Refuse("E2BIG"));
+        xenstored.inject(Fault::Payload(payload.to_vec()));
         let answer = xenstored.run(&client, client.directory("data"));
         assert_eq!(answer, Err(Error::Protocol(Kind::DirectoryPart)), "{payload:?}");
     }
@@ -78,7 +78,7 @@ fn pieces_that_make_no_sense_are_errors() {
 fn names_that_are_none_are_errors() {
     for payload in [&b"a/b\0"[..], b"a\0\0b\0", b"\0", b"a", b"..\0", b"\x1b[2J\0"] {
         let (xenstored, client) = connected();
-        xenstored.misbehave(Mischief::Payload(payload.to_vec()));
+        xenstored.inject(Fault::Payload(payload.to_vec()));
         let answer = xenstored.run(&client, client.directory("data"));
         assert_eq!(answer, Err(Error::Protocol(Kind::Directory)), "{payload:?}");
     }
@@ -87,8 +87,8 @@ fn names_that_are_none_are_errors() {
 #[test]
 fn an_xenstored_without_pieces_is_an_error() {
     let (xenstored, client) = connected();
-    xenstored.misbehave(Mischief::Refuse("E2BIG"));
-    xenstored.misbehave(Mischief::Refuse("ENOSYS"));
+    xenstored.inject(Fault::Refuse("E2BIG"));
+    xenstored.inject(Fault::Refuse("ENOSYS"));
     let answer = xenstored.run(&client, client.directory("data"));
     assert_eq!(answer, Err(Error::Refused(Refusal::Unsupported)));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use xen::DomainId;
-use xen::xenstore::fake::{Mischief, Settings};
+use xen::xenstore::fake::{Fault, Settings};
 use xen::xenstore::path::Flaw;
 use xen::xenstore::{Access, Error, Permission, Refusal};
 
@@ -26,7 +26,7 @@ fn what_xenstored_refuses_is_an_error_with_its_name() {
 #[test]
 fn an_error_that_no_header_lists_is_an_error_all_the_same() {
     let (xenstored, client) = connected();
-    xenstored.misbehave(Mischief::Refuse("EWHATEVER"));
+    xenstored.inject(Fault::Refuse("EWHATEVER"));
     let error = xenstored.run(&client, client.read("name")).unwrap_err();
     assert_eq!(error.to_string(), r#"xenstored refused: the unknown error "EWHATEVER""#);
 }
@@ -34,7 +34,7 @@ fn an_error_that_no_header_lists_is_an_error_all_the_same() {
 #[test]
 fn an_xenstored_without_domain_paths_says_so() {
     let (xenstored, client) = connected();
-    xenstored.misbehave(Mischief::Refuse("ENOSYS"));
+    xenstored.inject(Fault::Refuse("ENOSYS"));
     let answer = xenstored.run(&client, client.get_domain_path(DomainId(1)));
     assert_eq!(answer, Err(Error::Refused(Refusal::Unsupported)));
 }

@@ -3,8 +3,8 @@
 
 mod concurrency;
 mod control;
-mod death;
 mod directories;
+mod disconnects;
 mod errors;
 mod misbehaviour;
 mod model;

@@ -3,7 +3,7 @@ use std::pin::pin;
 
 use futures::future::try_join_all;
 use xen::DomainId;
-use xen::xenstore::fake::Mischief;
+use xen::xenstore::fake::Fault;
 use xen::xenstore::wire::Kind;
 use xen::xenstore::{Error, Refusal};
 
@@ -13,7 +13,7 @@ use crate::{connected, done, no_time};
 fn an_answer_with_a_wrong_id_is_dropped_and_the_asker_waits() {
     let (xenstored, client) = connected();
     xenstored.write("/local/domain/1/name", "guest");
-    xenstored.misbehave(Mischief::WrongId);
+    xenstored.inject(Fault::WrongId);
     let mut read = Box::pin(client.read("name"));
     assert!(xenstored.run_until_idle(&client, &mut read).is_none());
     assert_eq!(client.counters().stray_answers, 1);
@@ -24,7 +24,7 @@ fn an_answer_with_a_wrong_id_is_dropped_and_the_asker_waits() {
 #[test]
 fn an_answer_of_a_wrong_type_is_an_error_to_its_asker_only() {
     let (xenstored, client) = connected();
-    xenstored.misbehave(Mischief::WrongType);
+    xenstored.inject(Fault::WrongType);
     xenstored
         .run(&client, async {
             assert_eq!(client.write("data/x", "1").await, Err(Error::Protocol(Kind::Write)));
@@ -37,7 +37,7 @@ fn an_answer_of_a_wrong_type_is_an_error_to_its_asker_only() {
 #[test]
 fn a_second_answer_is_dropped() {
     let (xenstored, client) = connected();
-    xenstored.misbehave(Mischief::Twice);
+    xenstored.inject(Fault::Twice);
     xenstored
         .run(&client, async {
             client.write("data/x", "1").await?;
@@ -51,7 +51,7 @@ fn a_second_answer_is_dropped() {
 fn answers_that_never_come_hold_up_nobody_else() {
     let (xenstored, client) = connected();
     for _ in 0..40 {
-        xenstored.misbehave(Mischief::Silence);
+        xenstored.inject(Fault::NoReply);
         let mut lost = Box::pin(client.write("data/x", "1"));
         assert!(xenstored.run_until_idle(&client, &mut lost).is_none());
     }
@@ -62,7 +62,7 @@ fn answers_that_never_come_hold_up_nobody_else() {
 fn answers_to_chores_that_never_come_hold_up_no_task() {
     let (xenstored, client) = connected();
     let watches = xenstored.run(&client, try_join_all((0..20).map(|_| client.watch("data")))).unwrap();
-    (0..4).for_each(|_| xenstored.misbehave(Mischief::Silence));
+    (0..4).for_each(|_| xenstored.inject(Fault::NoReply));
     drop(watches);
     xenstored.run(&client, client.write("data/x", "1")).unwrap();
 }
@@ -72,13 +72,13 @@ fn answers_that_make_no_sense_are_errors() {
     let nonsense: [&[u8]; 5] = [b"", b"0\0", b"-1\0", b"1", b"1\x002\0"];
     for payload in nonsense {
         let (xenstored, client) = connected();
-        xenstored.misbehave(Mischief::Payload(payload.to_vec()));
+        xenstored.inject(Fault::Payload(payload.to_vec()));
         let answer = xenstored.run(&client, client.transaction(&no_time, async |_| done()));
         assert_eq!(answer, Err(Error::Protocol(Kind::TransactionStart)), "{payload:?}");
-        xenstored.misbehave(Mischief::Payload(payload.to_vec()));
+        xenstored.inject(Fault::Payload(payload.to_vec()));
         let answer = xenstored.run(&client, client.get_perms("data"));
         assert_eq!(answer, Err(Error::Protocol(Kind::GetPermissions)), "{payload:?}");
-        xenstored.misbehave(Mischief::Payload(b"/a//b\0".to_vec()));
+        xenstored.inject(Fault::Payload(b"/a//b\0".to_vec()));
         let answer = xenstored.run(&client, client.get_domain_path(DomainId(1)));
         assert_eq!(answer, Err(Error::Protocol(Kind::GetDomainPath)));
     }
@@ -87,7 +87,7 @@ fn answers_that_make_no_sense_are_errors() {
 #[test]
 fn an_error_without_a_name_is_an_error() {
     let (xenstored, client) = connected();
-    xenstored.misbehave(Mischief::Refuse(""));
+    xenstored.inject(Fault::Refuse(""));
     let answer = xenstored.run(&client, client.read("name"));
     assert_eq!(answer, Err(Error::Refused(Refusal::from_name(b""))));
 }

@@ -67,7 +67,7 @@ impl<'v, 'p, P: Platform> QueueWorker<'v, 'p, P> {
         if completions.answers > 0 {
             channel.found_work();
         }
-        if self.poll().await || self.listen(completions.answers)? {
+        if self.poll().await || self.request_event(completions.answers)? {
             return Ok(());
         }
         if self.wait(&channel, &completions).await && !vbd.state().is_answered(queue) {
@@ -77,7 +77,7 @@ impl<'v, 'p, P: Platform> QueueWorker<'v, 'p, P> {
     }
 
     /// Asks for an event at the next response, or after several; true if they are there already.
-    fn listen(&mut self, answers: u32) -> Result<bool, Violation> {
+    fn request_event(&mut self, answers: u32) -> Result<bool, Violation> {
         let platform = self.vbd.platform();
         let in_flight = self.vbd.state().in_flight(self.queue);
         self.coalescing.note(answers, in_flight, || platform.now());
@@ -91,7 +91,7 @@ impl<'v, 'p, P: Platform> QueueWorker<'v, 'p, P> {
                 1
             }
         };
-        self.vbd.state().listen(self.queue, after)
+        self.vbd.state().request_event(self.queue, after)
     }
 
     fn channel(&self) -> Option<Arc<P::Channel>> {

@@ -175,9 +175,9 @@ impl<'p, P: Platform> State<'p, P> {
     /// # Errors
     ///
     /// As for [`process_queue`](Self::process_queue).
-    pub(super) fn listen(&mut self, queue: usize, after: u32) -> Result<bool, Violation> {
+    pub(super) fn request_event(&mut self, queue: usize, after: u32) -> Result<bool, Violation> {
         let Some(connection) = self.connection_mut(queue) else { return Ok(false) };
-        let ready = connection.ring.listen(after);
+        let ready = connection.ring.request_event(after);
         self.note_violation(ready).map(|ready| ready >= after)
     }
 

@@ -194,7 +194,7 @@ impl<R: Registers + Send, M: DeviceMemory> NetDevice for Nic<R, M> {
         Ok(Some(if good { length } else { 0 }))
     }
 
-    fn listen(&mut self) -> Result<bool, Error> {
+    fn request_event(&mut self) -> Result<bool, Error> {
         // It always tells.
         Ok(self.has_received())
     }

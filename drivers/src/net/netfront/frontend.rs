@@ -90,7 +90,7 @@ impl<'k, K: Platform> NetFront<'k, K> {
             }
             adaptive.end(false);
         }
-        self.interface.listen()
+        self.interface.request_event()
     }
 
     /// Has events that come without work waited for later and later. The stack may have done the work of one

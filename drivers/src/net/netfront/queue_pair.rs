@@ -130,7 +130,7 @@ impl<'k, K: Platform> QueuePair<'k, K> {
         self.receiver.is_under_way()
     }
 
-    /// Whether the backend has something for the stack: as many packets as [`listen`](Self::listen) asked
+    /// Whether the backend has something for the stack: as many packets as [`listen`](Self::request_event) asked
     /// for, or, if that `is_full`, as much room to send as [`can_send`](Self::can_send) did.
     ///
     /// # Errors
@@ -146,8 +146,8 @@ impl<'k, K: Platform> QueuePair<'k, K> {
     /// # Errors
     ///
     /// [`Error`] if the backend broke the protocol.
-    pub fn listen(&mut self) -> Result<bool, Error> {
-        Ok(self.receiver.listen()?)
+    pub fn request_event(&mut self) -> Result<bool, Error> {
+        Ok(self.receiver.request_event()?)
     }
 
     /// Whether packets may be there for some time before there is an event: somebody has to
@@ -266,7 +266,7 @@ impl<'k, K: Platform> QueuePair<'k, K> {
             if self.transmitter.has_room(pages) {
                 return Ok(true);
             }
-            if !self.transmitter.listen(pages)? {
+            if !self.transmitter.request_event(pages)? {
                 return Ok(false);
             }
         }

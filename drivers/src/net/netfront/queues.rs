@@ -80,10 +80,10 @@ impl<K: Platform> NetDevice for Queues<'_, K> {
         Ok(None)
     }
 
-    fn listen(&mut self) -> Result<bool, Error> {
+    fn request_event(&mut self) -> Result<bool, Error> {
         let mut ready = false;
         for pair in self.open() {
-            ready |= pair.listen()?;
+            ready |= pair.request_event()?;
         }
         Ok(ready)
     }

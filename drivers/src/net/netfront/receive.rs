@@ -61,7 +61,7 @@ impl<'k, K: Platform> Receiver<'k, K> {
         self.assembly.is_under_way()
     }
 
-    /// Whether the backend has answered as much as [`listen`](Self::listen) asked for an event for.
+    /// Whether the backend has answered as much as [`listen`](Self::request_event) asked for an event for.
     pub(super) fn needs_poll(&mut self) -> Result<bool, Violation> {
         self.ring.is_due()
     }
@@ -91,13 +91,13 @@ impl<'k, K: Platform> Receiver<'k, K> {
 
     /// Asks for an event when there is something, or if much comes, when there is more; true if there is
     /// already.
-    pub(super) fn listen(&mut self) -> Result<bool, Violation> {
+    pub(super) fn request_event(&mut self) -> Result<bool, Violation> {
         let consumed = self.ring.consumed();
         // Free-running indices, half of their range apart at most.
         self.coalescing.end_round(consumed.wrapping_sub(self.awaited).cast_signed() >= 0);
         let after = if self.coalescing.shares() { self.pages.len() as u32 / 3 } else { 1 };
         self.awaited = consumed.wrapping_add(after);
-        self.ring.listen(after)?;
+        self.ring.request_event(after)?;
         self.ring.is_due()
     }
 
@@ -111,7 +111,7 @@ impl<'k, K: Platform> Receiver<'k, K> {
     /// are there are [news](Self::needs_poll).
     pub(super) fn poll_deferred(&mut self) -> Result<(), Violation> {
         self.coalescing.poll_deferred();
-        self.ring.listen(1)?;
+        self.ring.request_event(1)?;
         Ok(())
     }
 

@@ -98,7 +98,7 @@ impl<'k, K: Platform> Transmitter<'k, K> {
         self.ring.references().next()
     }
 
-    /// Whether the backend has answered as much as [`listen`](Self::listen) asked for an event for: who is
+    /// Whether the backend has answered as much as [`listen`](Self::request_event) asked for an event for: who is
     /// told of less finds no room, and asks again and again.
     pub(super) fn needs_poll(&mut self) -> Result<bool, Violation> {
         self.ring.is_due()
@@ -271,12 +271,12 @@ impl<'k, K: Platform> Transmitter<'k, K> {
     /// Asks for an event when half of what is on its way has been sent, or more if frames in `parts` pages
     /// need more; true if something has been already. What waits is on its way then, and the backend sees it:
     /// half of what it does not see would be nothing.
-    pub(super) fn listen(&mut self, parts: usize) -> Result<bool, Violation> {
+    pub(super) fn request_event(&mut self, parts: usize) -> Result<bool, Violation> {
         self.flush();
         self.show();
         let missing = parts.saturating_sub(self.free.len()) as u32;
         let half = self.ring.unanswered() / 2;
-        Ok(self.ring.listen(half.max(missing))? != 0)
+        Ok(self.ring.request_event(half.max(missing))? != 0)
     }
 
     /// Whether the backend should be told again: nothing has been heard for a second of packets that

@@ -196,7 +196,7 @@ impl<P: Ports + Send, M: DeviceMemory> NetDevice for Nic<P, M> {
         Ok(Some(if good { frame_length } else { 0 }))
     }
 
-    fn listen(&mut self) -> Result<bool, Error> {
+    fn request_event(&mut self) -> Result<bool, Error> {
         // It always tells.
         Ok(self.has_received())
     }

@@ -56,7 +56,7 @@ impl MapSlot {
 // outside of all memory that is handed out once; it is given back when the value is dropped. All
 // memory of a PV domain has page tables; others are made by `ioremap_page`, at the same
 // address.
-unsafe impl foreign::Place for MapSlot {
+unsafe impl foreign::MapSlot for MapSlot {
     fn host_address(&self) -> u64 {
         self.address
     }

@@ -6,7 +6,7 @@ use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
 use prism::embassy_time::{Duration, Instant, TimeoutError, Timer, with_timeout};
-use prism::xen::xenstore::{Client, Death, Error};
+use prism::xen::xenstore::{Client, Disconnect, Error};
 use prism::{memory, println};
 
 use crate::talk::{LIMIT, limited};
@@ -18,17 +18,17 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 enum Outcome {
     /// An answer of this many bytes.
     Bytes(usize),
-    /// An error of which the request alone dies.
+    /// An error of the request alone.
     Failure,
     /// Nothing within [`TIMEOUT`].
     Silence,
-    /// Nothing within [`TIMEOUT`], or the connection's death if another task uses it meanwhile.
-    SilenceOrDeath(Death),
+    /// Nothing within [`TIMEOUT`], or the connection's reason if another task uses it meanwhile.
+    SilenceOrDisconnect(Disconnect),
     /// The connection dies of one of these.
-    Death(&'static [Death]),
+    Disconnect(&'static [Disconnect]),
 }
 
-use Outcome::{Bytes, Death as Dead, Failure, Silence, SilenceOrDeath};
+use Outcome::{Bytes, Disconnect as Disconnected, Failure, Silence, SilenceOrDisconnect};
 
 /// The lies, and what must come of each.
 const LIES: [(&str, Outcome); 21] = [
@@ -45,14 +45,14 @@ const LIES: [(&str, Outcome); 21] = [
     ("events", Bytes(15)),
     ("storm", Bytes(15)),
     ("too-short", Silence),
-    ("too-long", Dead(&[Death::Message(4097)])),
-    ("endless", Dead(&[Death::Message(u32::MAX)])),
-    ("answers-jump", Dead(&[Death::Indices])),
-    ("answers-back", Dead(&[Death::Indices])),
-    ("requests-jump", SilenceOrDeath(Death::Indices)),
-    ("given-up", Dead(&[Death::Server(3)])),
+    ("too-long", Disconnected(&[Disconnect::Message(4097)])),
+    ("endless", Disconnected(&[Disconnect::Message(u32::MAX)])),
+    ("answers-jump", Disconnected(&[Disconnect::Indices])),
+    ("answers-back", Disconnected(&[Disconnect::Indices])),
+    ("requests-jump", SilenceOrDisconnect(Disconnect::Indices)),
+    ("given-up", Disconnected(&[Disconnect::Server(3)])),
     // A vCPU that is held up for long finds the ring reset already, with other indices.
-    ("reset", Dead(&[Death::Reset, Death::Indices])),
+    ("reset", Disconnected(&[Disconnect::Reset, Disconnect::Indices])),
     ("anything-else", Failure),
 ];
 
@@ -61,7 +61,7 @@ pub(crate) async fn told(store: &Client) -> prism::Result<bool> {
     let free = memory::usage().free;
     let mut good = true;
     for (lie, expected) in &LIES {
-        let timeout = if matches!(expected, Silence | SilenceOrDeath(_)) { TIMEOUT } else { LIMIT };
+        let timeout = if matches!(expected, Silence | SilenceOrDisconnect(_)) { TIMEOUT } else { LIMIT };
         let found = with_timeout(timeout, store.read(&format!("lie/{lie}"))).await.ok();
         let right = is_right(expected, found.as_ref());
         let truth = truth_after(store, expected).await;
@@ -81,9 +81,9 @@ fn is_right(expected: &Outcome, found: Option<&Result<Vec<u8>, Error>>) -> bool 
     match (expected, found) {
         (Bytes(count), Some(Ok(bytes))) => bytes.len() == *count,
         (Failure, Some(Err(Error::Protocol(_) | Error::Refused(_)))) => true,
-        (Silence | SilenceOrDeath(_), None) => true,
-        (Dead(deaths), Some(Err(Error::Dead(found)))) => deaths.contains(found),
-        (SilenceOrDeath(death), Some(Err(Error::Dead(found)))) => found == death,
+        (Silence | SilenceOrDisconnect(_), None) => true,
+        (Disconnected(reasons), Some(Err(Error::Disconnected(found)))) => reasons.contains(found),
+        (SilenceOrDisconnect(reason), Some(Err(Error::Disconnected(found)))) => found == reason,
         _ => false,
     }
 }
@@ -100,12 +100,12 @@ fn text(found: Option<&Result<Vec<u8>, Error>>) -> String {
 async fn truth_after(store: &Client, lie: &Outcome) -> String {
     let mut answer = limited_truth(store).await;
     let deadline = Instant::now() + LIMIT;
-    while matches!(answer, Ok(Err(Error::Dead(_)))) && Instant::now() < deadline {
+    while matches!(answer, Ok(Err(Error::Disconnected(_)))) && Instant::now() < deadline {
         // The kernel makes the connection anew.
         Timer::after(Duration::from_millis(100)).await;
         answer = limited_truth(store).await;
     }
-    if answer.is_err() && matches!(lie, Silence | SilenceOrDeath(_)) {
+    if answer.is_err() && matches!(lie, Silence | SilenceOrDisconnect(_)) {
         // What is left of the lie swallows the answers. Only who waits for them can know.
         store.reconnect();
         answer = limited_truth(store).await;
@@ -121,7 +121,7 @@ async fn truth_after(store: &Client, lie: &Outcome) -> String {
 async fn name(store: &Client) -> prism::Result<String> {
     loop {
         match with_timeout(LIMIT, store.read_str("name")).await.map_err(|_| "nobody answers")? {
-            Err(Error::Dead(_)) => Timer::after(Duration::from_millis(100)).await,
+            Err(Error::Disconnected(_)) => Timer::after(Duration::from_millis(100)).await,
             // It has forgotten what was ours, and who we are.
             Err(Error::Refused(refusal)) => return Ok(format!("{refusal}")),
             answer => return Ok(answer?),

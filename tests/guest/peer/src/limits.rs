@@ -41,7 +41,7 @@ async fn too_long(store: &Client) -> bool {
     println!("too long for a message: {}", outcome(&message));
     println!("too long for a node: {}", outcome(&node));
     println!("too long for a path: {}", outcome(&name));
-    message.is_err() && node.is_err() && name.is_err() && store.death().is_none()
+    message.is_err() && node.is_err() && name.is_err() && store.disconnect_reason().is_none()
 }
 
 async fn too_many_watches(store: &Client) -> prism::Result<bool> {

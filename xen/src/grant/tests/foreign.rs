@@ -8,7 +8,7 @@ use super::*;
 use crate::Errno;
 use crate::fake::Call;
 use crate::grant::copy::{Foreign, Request, copy};
-use crate::grant::foreign::{Place, map};
+use crate::grant::foreign::{MapSlot, map};
 
 const MAP: Call = Call::grant(GNTTABOP_map_grant_ref);
 const UNMAP: Call = Call::grant(GNTTABOP_unmap_grant_ref);
@@ -59,14 +59,14 @@ fn what_cannot_be_mapped_says_why_and_the_place_comes_back() {
     let address = place.host_address();
     let refused = map::<ReadWrite, _, _>(&xen, PEER, read_only, place).unwrap_err();
     assert_eq!(refused.error, Error::Failed(Status::GENERAL_ERROR));
-    let refused = map::<ReadOnly, _, _>(&xen, PEER, unknown, refused.place).unwrap_err();
+    let refused = map::<ReadOnly, _, _>(&xen, PEER, unknown, refused.slot).unwrap_err();
     assert_eq!(refused.error, Error::Failed(Status::BAD_REFERENCE));
-    let refused = map::<ReadOnly, _, _>(&xen, DomainId(99), read_only, refused.place).unwrap_err();
+    let refused = map::<ReadOnly, _, _>(&xen, DomainId(99), read_only, refused.slot).unwrap_err();
     assert_eq!(refused.error, Error::Failed(Status::BAD_DOMAIN));
     xen.remove(MAP, Errno::OPNOTSUPP);
-    let refused = map::<ReadOnly, _, _>(&xen, PEER, read_only, refused.place).unwrap_err();
+    let refused = map::<ReadOnly, _, _>(&xen, PEER, read_only, refused.slot).unwrap_err();
     assert!(refused.error.is_unsupported());
-    assert_eq!(refused.place.host_address(), address);
+    assert_eq!(refused.slot.host_address(), address);
 }
 
 #[test]

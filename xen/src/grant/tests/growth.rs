@@ -11,7 +11,7 @@ use crate::fake::{Call, Kind};
 /// Above 16 TiB.
 const HIGH: Config = Config { first_frame: 1 << 33, ..Config::USUAL };
 
-fn fill(table: &Table<FakePage>) -> Vec<Vacancy<'_, FakePage>> {
+fn fill(table: &Table<FakePage>) -> Vec<FreeRef<'_, FakePage>> {
     take_all_but(table, 0)
 }
 
@@ -22,7 +22,7 @@ fn the_table_grows_to_xens_limit_and_then_is_full() {
         let table = xen.table();
         let taken = fill(&table);
         assert_eq!(taken.len(), 3 * 512 - 8);
-        assert_eq!(table.vacancy().unwrap_err(), Error::Full);
+        assert_eq!(table.free_ref().unwrap_err(), Error::Full);
         assert_eq!(table.report().frames, 3);
         drop(taken);
         assert!(table.report().is_idle());
@@ -33,7 +33,7 @@ fn the_table_grows_to_xens_limit_and_then_is_full() {
 fn the_first_references_are_not_handed_out() {
     let xen = one_frame();
     let table = xen.table();
-    let numbers: Vec<_> = fill(&table).iter().map(|vacancy| vacancy.reference().number()).collect();
+    let numbers: Vec<_> = fill(&table).iter().map(|free_ref| free_ref.reference().number()).collect();
     assert!(numbers.iter().copied().eq(8..512));
 }
 
@@ -42,7 +42,7 @@ fn nothing_is_mapped_before_it_is_needed() {
     let xen = FakeXen::new();
     let table = xen.table();
     assert_eq!(xen.count(Call::memory(XENMEM_add_to_physmap)), 0);
-    drop(table.vacancy());
+    drop(table.free_ref());
     assert_eq!(xen.count(Call::memory(XENMEM_add_to_physmap)), 1);
 }
 
@@ -63,8 +63,8 @@ fn a_frame_that_xen_has_no_memory_for_is_asked_for_again() {
     let xen = FakeXen::new();
     let table = xen.table();
     xen.refuse(Call::memory(XENMEM_add_to_physmap), Errno::INVAL);
-    assert_eq!(table.vacancy().unwrap_err(), Error::Refused(Errno::INVAL));
-    assert_eq!(table.vacancy().unwrap().reference().number(), 8);
+    assert_eq!(table.free_ref().unwrap_err(), Error::Refused(Errno::INVAL));
+    assert_eq!(table.free_ref().unwrap().reference().number(), 8);
 }
 
 #[test]
@@ -72,8 +72,8 @@ fn a_set_up_that_fails_in_a_pv_domain_is_reported() {
     let xen = FakeXen::with(Config { kind: Kind::Pv, ..Config::default() });
     let table = xen.table();
     xen.fail(Call::grant(GNTTABOP_setup_table), Status::GENERAL_ERROR);
-    assert_eq!(table.vacancy().unwrap_err(), Error::Failed(Status::GENERAL_ERROR));
-    assert!(table.vacancy().is_ok());
+    assert_eq!(table.free_ref().unwrap_err(), Error::Failed(Status::GENERAL_ERROR));
+    assert!(table.free_ref().is_ok());
 }
 
 #[test]
@@ -117,7 +117,7 @@ fn a_status_frame_that_cannot_be_mapped_is_asked_for_again() {
     let xen = FakeXen::with(Config { kind: Kind::Pv, ..HIGH });
     let table = xen.table();
     xen.refuse(Call::grant(GNTTABOP_get_status_frames), Errno::INVAL);
-    assert_eq!(table.vacancy().unwrap_err(), Error::Refused(Errno::INVAL));
+    assert_eq!(table.free_ref().unwrap_err(), Error::Refused(Errno::INVAL));
     assert_eq!(fill(&table).len(), 4 * 256 - 8);
 }
 

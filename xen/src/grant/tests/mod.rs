@@ -23,8 +23,8 @@ fn one_frame() -> FakeXen {
 }
 
 /// Takes all references but `left`.
-fn take_all_but<'t>(table: &'t Table<FakePage>, left: usize) -> Vec<Vacancy<'t, FakePage>> {
-    let mut taken: Vec<_> = std::iter::from_fn(|| table.vacancy().ok()).collect();
+fn take_all_but<'t>(table: &'t Table<FakePage>, left: usize) -> Vec<FreeRef<'t, FakePage>> {
+    let mut taken: Vec<_> = std::iter::from_fn(|| table.free_ref().ok()).collect();
     taken.truncate(taken.len() - left);
     taken
 }
@@ -69,7 +69,7 @@ fn an_ended_grant_lets_nobody_in() {
 fn granting_and_ending_take_no_hypercall() {
     let xen = FakeXen::new();
     let table = xen.table();
-    drop(table.vacancy().unwrap());
+    drop(table.free_ref().unwrap());
     let before = xen.hypercalls();
     let mut page = xen.page();
     for _ in 0..10_000 {

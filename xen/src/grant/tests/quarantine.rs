@@ -63,9 +63,9 @@ fn a_full_table_looks_through_its_quarantine() {
     let granted = table.try_grant::<ReadOnly>(xen.page(), PEER).unwrap();
     let mapping = peer.map_to_read(granted.reference()).unwrap();
     drop(granted);
-    assert_eq!(table.vacancy().unwrap_err(), Error::Full);
+    assert_eq!(table.free_ref().unwrap_err(), Error::Full);
     drop(mapping);
-    assert!(table.vacancy().is_ok());
+    assert!(table.free_ref().is_ok());
     assert_eq!(table.report().quarantined, 0);
 }
 
@@ -92,7 +92,7 @@ fn a_peer_that_keeps_every_page_costs_those_pages_and_nothing_else() {
         })
         .collect();
     assert_eq!(table.report().quarantined as usize, ONE_FRAME);
-    assert_eq!(table.vacancy().unwrap_err(), Error::Full);
+    assert_eq!(table.free_ref().unwrap_err(), Error::Full);
     drop(mappings);
     assert_eq!(table.retry_quarantine() as usize, ONE_FRAME);
     assert!(table.report().is_idle());

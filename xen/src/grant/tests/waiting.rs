@@ -42,10 +42,10 @@ impl<'t> Waiter<'t> {
         waiter
     }
 
-    fn poll(&mut self) -> Option<Vacancy<'t, FakePage>> {
+    fn poll(&mut self) -> Option<FreeRef<'t, FakePage>> {
         let waker = Waker::from(Arc::clone(&self.wakes));
         match self.future.as_mut().poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(vacancy) => Some(vacancy.unwrap()),
+            Poll::Ready(free_ref) => Some(free_ref.unwrap()),
             Poll::Pending => None,
         }
     }
@@ -69,9 +69,9 @@ fn references_go_to_those_who_wait_in_their_order() {
         let reference = taken.pop().unwrap().reference();
         let wakes: Vec<_> = waiters.iter().map(|waiter| waiter.wakes.count()).collect();
         assert_eq!(wakes, (0..3).map(|each| u32::from(each <= served)).collect::<Vec<_>>());
-        let vacancy = waiters[served].poll().unwrap();
-        assert_eq!(vacancy.reference(), reference);
-        taken.insert(0, vacancy);
+        let free_ref = waiters[served].poll().unwrap();
+        assert_eq!(free_ref.reference(), reference);
+        taken.insert(0, free_ref);
     }
     assert_eq!(table.report().waiting, 0);
 }
@@ -83,7 +83,7 @@ fn a_newcomer_does_not_overtake_those_who_wait() {
     let mut taken = take_all_but(&table, 0);
     let mut first = Waiter::queued(&table);
     taken.pop();
-    assert_eq!(table.vacancy().unwrap_err(), Error::Full);
+    assert_eq!(table.free_ref().unwrap_err(), Error::Full);
     let mut second = Waiter::queued(&table);
     assert!(first.poll().is_some());
     assert!(second.poll().is_some());

@@ -9,8 +9,8 @@ use alloc::vec::Vec;
 use xen_sys::io::xs_wire::*;
 
 use super::super::wire::{Header, Kind};
-use super::realm::{Realm, strings};
-use super::{Mischief, Page, Settings};
+use super::state::{State, strings};
+use super::{Fault, Page, Settings};
 
 /// Requests of a client before xenstored that are too many: what the client promises.
 const OUTSTANDING: usize = 16;
@@ -23,7 +23,7 @@ struct Message {
 
 pub(super) struct Server {
     page: Page,
-    realm: Realm,
+    state: State,
     /// Bytes from the client that are no whole request yet.
     inbox: Vec<u8>,
     /// Answers and events that are not in the page yet.
@@ -32,7 +32,7 @@ pub(super) struct Server {
     /// Numbers of requests whose answers are not in the page yet.
     outstanding: BTreeSet<u32>,
     most_outstanding: usize,
-    mischief: VecDeque<Mischief>,
+    fault: VecDeque<Fault>,
     reverse: bool,
     hold: bool,
     ignore_reconnect: bool,
@@ -46,13 +46,13 @@ impl Server {
         page.write(words);
         Self {
             page,
-            realm: Realm::new(settings),
+            state: State::new(settings),
             inbox: Vec::new(),
             outbox: VecDeque::new(),
             held: Vec::new(),
             outstanding: BTreeSet::new(),
             most_outstanding: 0,
-            mischief: VecDeque::new(),
+            fault: VecDeque::new(),
             reverse: false,
             hold: false,
             ignore_reconnect: false,
@@ -94,7 +94,7 @@ impl Server {
         self.outbox.clear();
         self.held.clear();
         self.outstanding.clear();
-        self.realm.forget_client();
+        self.state.forget_client();
         let mut words = self.page.read();
         (words.req_cons, words.req_prod) = (u32::MAX - 9, u32::MAX - 9);
         (words.rsp_cons, words.rsp_prod) = (77, 77);
@@ -130,44 +130,44 @@ impl Server {
     }
 
     fn answer(&mut self, header: &Header, payload: &[u8]) {
-        let mischief = self.mischief.pop_front();
-        let refused = match mischief {
-            Some(Mischief::Refuse(name)) => Some(name),
+        let fault = self.fault.pop_front();
+        let refused = match fault {
+            Some(Fault::Refuse(name)) => Some(name),
             _ => None,
         };
-        let result = refused.map_or_else(|| self.realm.execute(header, payload), Err);
+        let result = refused.map_or_else(|| self.state.execute(header, payload), Err);
         let (kind, payload) = match result {
             Ok(payload) => (header.kind, payload),
             Err(name) => (Kind::Error.number(), strings(&[name])),
         };
         let length = payload.len() as u32;
         let answer = Header { kind, length, ..*header };
-        match mischief {
-            None | Some(Mischief::Refuse(_)) => self.reply(&answer, &payload),
-            Some(mischief) => self.misanswer(&answer, &payload, mischief),
+        match fault {
+            None | Some(Fault::Refuse(_)) => self.reply(&answer, &payload),
+            Some(fault) => self.answer_wrongly(&answer, &payload, fault),
         }
         self.fire_all();
     }
 
-    fn misanswer(&mut self, answer: &Header, payload: &[u8], mischief: Mischief) {
-        match mischief {
-            Mischief::WrongId => {
+    fn answer_wrongly(&mut self, answer: &Header, payload: &[u8], fault: Fault) {
+        match fault {
+            Fault::WrongId => {
                 let request = answer.request.wrapping_add(0x8000_0000); // any other number
                 self.reply(&Header { request, ..*answer }, payload);
                 self.outstanding.remove(&answer.request);
             }
-            Mischief::WrongType => self.reply(&Header { kind: 99, ..*answer }, payload),
-            Mischief::Length(length) => self.reply(&Header { length, ..*answer }, payload),
-            Mischief::Silence => drop(self.outstanding.remove(&answer.request)),
-            Mischief::Twice => {
+            Fault::WrongType => self.reply(&Header { kind: 99, ..*answer }, payload),
+            Fault::Length(length) => self.reply(&Header { length, ..*answer }, payload),
+            Fault::NoReply => drop(self.outstanding.remove(&answer.request)),
+            Fault::Twice => {
                 self.reply(answer, payload);
                 self.reply(answer, payload);
             }
-            Mischief::Payload(payload) => {
+            Fault::Payload(payload) => {
                 self.reply(&Header { length: payload.len() as u32, ..*answer }, &payload);
             }
-            Mischief::Bytes(bytes) => self.held.push(Message { request: answer.request, bytes }),
-            Mischief::Refuse(_) => {}
+            Fault::Bytes(bytes) => self.held.push(Message { request: answer.request, bytes }),
+            Fault::Refuse(_) => {}
         }
     }
 
@@ -209,25 +209,25 @@ impl Server {
     }
 
     pub(super) fn write(&mut self, path: &str, value: &[u8]) {
-        self.realm.write(path, value);
+        self.state.write(path, value);
         self.fire_all();
     }
 
     pub(super) fn remove(&mut self, path: &str) {
-        self.realm.remove(path);
+        self.state.remove(path);
         self.fire_all();
     }
 
-    pub(super) fn realm(&self) -> &Realm {
-        &self.realm
+    pub(super) fn state(&self) -> &State {
+        &self.state
     }
 
     pub(super) fn give(&mut self, path: &str, domain: u16) {
-        self.realm.give(path, domain);
+        self.state.give(path, domain);
     }
 
-    pub(super) fn misbehave(&mut self, mischief: Mischief) {
-        self.mischief.push_back(mischief);
+    pub(super) fn inject(&mut self, fault: Fault) {
+        self.fault.push_back(fault);
     }
 
     pub(super) fn reverse(&mut self, reverse: bool) {
@@ -245,7 +245,7 @@ impl Server {
     }
 
     fn fire_all(&mut self) {
-        for (path, token) in self.realm.take_events() {
+        for (path, token) in self.state.take_events() {
             self.fire(&path, &token);
         }
     }

@@ -30,7 +30,7 @@ enum Change {
 }
 
 /// The nodes, and what the client has to do with them.
-pub(super) struct Realm {
+pub(super) struct State {
     settings: Settings,
     tree: Tree,
     version: u64,
@@ -42,7 +42,7 @@ pub(super) struct Realm {
     events: Vec<(String, String)>,
 }
 
-impl Realm {
+impl State {
     pub(super) fn new(settings: Settings) -> Self {
         Self {
             tree: Tree::new(settings.domain),

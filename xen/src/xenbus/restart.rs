@@ -18,7 +18,7 @@ use crate::xenstore::{Client, Error, Refusal, Result, Watch};
 /// # Errors
 ///
 /// If the connection to xenstored dies.
-pub async fn until_anew(
+pub async fn wait_for_restart(
     client: &Client,
     frontend: &str,
     backend: Option<&str>,

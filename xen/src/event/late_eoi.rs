@@ -6,23 +6,23 @@ use super::Backoff;
 /// When a port is opened again, by what its events came with. Times are nanoseconds of any clock.
 ///
 /// ```
-/// use xen::event::Pace;
+/// use xen::event::LateEoi;
 ///
-/// let mut pace = Pace::new();
-/// pace.found_nothing(1_000_000);
-/// assert_eq!(pace.open_at(), None);
-/// (0..2).for_each(|_| pace.found_nothing(5_000_000));
-/// assert_eq!(pace.open_at(), Some(6_000_000));
-/// pace.found_work();
-/// assert_eq!(pace.open_at(), None);
+/// let mut late_eoi = LateEoi::new();
+/// late_eoi.found_nothing(1_000_000);
+/// assert_eq!(late_eoi.open_at(), None);
+/// (0..2).for_each(|_| late_eoi.found_nothing(5_000_000));
+/// assert_eq!(late_eoi.open_at(), Some(6_000_000));
+/// late_eoi.found_work();
+/// assert_eq!(late_eoi.open_at(), None);
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Pace {
+pub struct LateEoi {
     backoff: Backoff,
     open_at: Option<u64>,
 }
 
-impl Pace {
+impl LateEoi {
     /// It may be opened.
     pub const fn new() -> Self {
         Self { backoff: Backoff::new(), open_at: None }
@@ -57,12 +57,12 @@ mod tests {
 
     #[test]
     fn a_peer_that_only_raises_events_is_listened_to_eight_times_a_second() {
-        let (mut pace, mut now, mut opened) = (Pace::new(), 0, 0);
+        let (mut late_eoi, mut now, mut opened) = (LateEoi::new(), 0, 0);
         while now < 10_000_000_000 {
-            pace.found_nothing(now);
-            now = pace.open_at().unwrap_or(now);
-            pace.waited();
-            assert_eq!(pace.open_at(), None);
+            late_eoi.found_nothing(now);
+            now = late_eoi.open_at().unwrap_or(now);
+            late_eoi.waited();
+            assert_eq!(late_eoi.open_at(), None);
             opened += 1;
         }
         assert!((80..=90).contains(&opened), "{opened}");
@@ -70,8 +70,8 @@ mod tests {
 
     #[test]
     fn a_time_beyond_all_clocks_is_the_last_one() {
-        let mut pace = Pace::new();
-        (0..20).for_each(|_| pace.found_nothing(u64::MAX - 1));
-        assert_eq!(pace.open_at(), Some(u64::MAX));
+        let mut late_eoi = LateEoi::new();
+        (0..20).for_each(|_| late_eoi.found_nothing(u64::MAX - 1));
+        assert_eq!(late_eoi.open_at(), Some(u64::MAX));
     }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use futures::future::join_all;
-use xen::xenstore::fake::{Mischief, Settings, Xenstored, page};
-use xen::xenstore::{Client, Death, Error, Refusal};
+use xen::xenstore::fake::{Fault, Settings, Xenstored, page};
+use xen::xenstore::{Client, Disconnect, Error, Refusal};
 
 use crate::{connected, connected_with, done, is_ready, no_time};
 
@@ -10,15 +10,15 @@ fn a_message_that_is_too_long_ends_the_connection_for_everybody() {
     let (xenstored, client) = connected();
     let mut watch = xenstored.run(&client, client.watch("data")).unwrap();
     xenstored.run(&client, watch.next()).unwrap();
-    xenstored.misbehave(Mischief::Length(4097));
+    xenstored.inject(Fault::Length(4097));
     let requests = join_all((0..100).map(|_| client.read("name")));
-    let dead = Error::Dead(Death::Message(4097));
+    let disconnected = Error::Disconnected(Disconnect::Message(4097));
     for answer in xenstored.run(&client, requests) {
-        assert_eq!(answer, Err(dead.clone()));
+        assert_eq!(answer, Err(disconnected.clone()));
     }
-    assert_eq!(xenstored.run(&client, watch.next()), Err(dead.clone()));
-    assert_eq!(xenstored.run(&client, client.read("name")), Err(dead));
-    assert_eq!(client.death(), Some(Death::Message(4097)));
+    assert_eq!(xenstored.run(&client, watch.next()), Err(disconnected.clone()));
+    assert_eq!(xenstored.run(&client, client.read("name")), Err(disconnected));
+    assert_eq!(client.disconnect_reason(), Some(Disconnect::Message(4097)));
     drop(watch); // and nobody is asked to forget it
     assert_eq!(client.pump(), Default::default());
 }
@@ -34,7 +34,7 @@ fn impossible_indices_end_the_connection() {
         change(&mut words);
         xenstored.page().write(words);
         assert!(client.pump().progress);
-        assert_eq!(futures::executor::block_on(read), Err(Error::Dead(Death::Indices)));
+        assert_eq!(futures::executor::block_on(read), Err(Error::Disconnected(Disconnect::Indices)));
     }
 }
 
@@ -42,22 +42,22 @@ type Page = xen_sys::io::xs_wire::xenstore_domain_interface;
 
 #[test]
 fn an_xenstored_that_gives_up_is_believed_if_it_has_the_feature() {
-    for (features, death) in [(0, None), (3, Some(Death::Server(3)))] {
+    for (features, reason) in [(0, None), (3, Some(Disconnect::Server(3)))] {
         let (xenstored, client) = connected_with(Settings { features, ..Settings::default() });
         let mut words = xenstored.page().read();
         words.error = 3;
         xenstored.page().write(words);
         let _ = client.pump();
-        assert_eq!(client.death(), death);
+        assert_eq!(client.disconnect_reason(), reason);
     }
 }
 
 #[test]
 fn garbage_ends_the_connection_or_is_dropped() {
     let (xenstored, client) = connected();
-    xenstored.misbehave(Mischief::Bytes(vec![0xa5; 100]));
+    xenstored.inject(Fault::Bytes(vec![0xa5; 100]));
     let answer = xenstored.run(&client, client.read("name"));
-    assert_eq!(answer, Err(Error::Dead(Death::Message(0xa5a5_a5a5))));
+    assert_eq!(answer, Err(Error::Disconnected(Disconnect::Message(0xa5a5_a5a5))));
 }
 
 #[test]
@@ -65,7 +65,7 @@ fn after_a_reconnection_everything_works_again() {
     let (xenstored, client) = connected();
     let mut watch = xenstored.run(&client, client.watch("data")).unwrap();
     xenstored.run(&client, watch.next()).unwrap();
-    xenstored.misbehave(Mischief::Length(u32::MAX));
+    xenstored.inject(Fault::Length(u32::MAX));
     assert!(xenstored.run(&client, client.read("name")).is_err());
 
     assert!(client.reconnect());
@@ -77,7 +77,7 @@ fn after_a_reconnection_everything_works_again() {
             done()
         })
         .unwrap();
-    assert_eq!((client.counters().deaths, client.counters().resets), (1, 1));
+    assert_eq!((client.counters().disconnects, client.counters().resets), (1, 1));
     assert_eq!(xenstored.watches().len(), 1);
 }
 
@@ -102,7 +102,8 @@ fn a_reset_loses_what_was_on_its_way_and_keeps_what_was_not() {
     assert!(client.reconnect());
     xenstored.hold(false);
     let answers = xenstored.run(&client, requests);
-    let lost = answers.iter().filter(|answer| **answer == Err(Error::Dead(Death::Reset))).count();
+    let lost =
+        answers.iter().filter(|answer| **answer == Err(Error::Disconnected(Disconnect::Reset))).count();
     let kept = answers.iter().filter(|answer| answer.is_ok()).count();
     assert_eq!((lost, kept), (12, 8));
 }
@@ -118,7 +119,7 @@ fn a_transaction_does_not_survive_a_reset() {
             transaction.write("data/y", "1").await
         }),
     );
-    assert_eq!(answer, Err(Error::Dead(Death::Reset)));
+    assert_eq!(answer, Err(Error::Disconnected(Disconnect::Reset)));
     assert_eq!(xenstored.transactions(), 0);
     assert_eq!(xenstored.read("/local/domain/1/data/x"), None);
 }
@@ -142,7 +143,7 @@ fn a_watch_that_is_refused_after_a_reset_says_so() {
     let (xenstored, client) = connected();
     let mut watch = xenstored.run(&client, client.watch("data")).unwrap();
     xenstored.run(&client, watch.next()).unwrap();
-    xenstored.misbehave(Mischief::Refuse("EQUOTA"));
+    xenstored.inject(Fault::Refuse("EQUOTA"));
     assert!(client.reconnect());
     assert_eq!(xenstored.run(&client, watch.next()), Err(Error::Refused(Refusal::Quota)));
 }
@@ -179,7 +180,7 @@ fn a_restored_guest_goes_on_with_its_new_page() {
 
     let after = Xenstored::new(page());
     client.restore(after.page());
-    assert_eq!(after.run(&client, lost), Err(Error::Dead(Death::Reset)));
+    assert_eq!(after.run(&client, lost), Err(Error::Disconnected(Disconnect::Reset)));
     assert_eq!(after.run(&client, watch.next()).unwrap().path, "data");
     assert_eq!(after.watches().len(), 1);
 }
