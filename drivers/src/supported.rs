@@ -61,10 +61,11 @@ mod tests {
     }
 
     #[test]
-    fn cards_are_known_by_who_made_them_if_they_are_cards() {
+    fn nics_are_known_by_vendor_and_device_if_their_class_says_so() {
         assert_eq!(known(0x8086, 0x100e, 0x0200), Some(Known::E1000));
         assert_eq!(known(0x10ec, 0x8139, 0x0200), Some(Known::Rtl8139));
-        assert_eq!(known(0x8086, 0x10d3, 0x0200), Some(Known::OtherNetwork));
+        assert_eq!(known(0x8086, 0x10d3, 0x0200), Some(Known::E1000));
+        assert_eq!(known(0x8086, 0x1521, 0x0200), Some(Known::OtherNetwork));
         assert_eq!([known(0x8086, 0x100e, 0x0300), known(0x10ec, 0x8139, 0x0c03)], [None, None]);
     }
 

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn cards_stay_until_a_paravirtual_interface_works() {
+    fn nics_stay_until_a_paravirtual_interface_works() {
         let undecided = Undecided::new();
         undecided.begin();
         assert_eq!(undecided.cards(2), None);
@@ -190,7 +190,7 @@ mod tests {
     }
 
     #[test]
-    fn cards_that_are_used_are_not_unplugged_later() {
+    fn nics_in_use_are_not_unplugged_later() {
         let undecided = Undecided::new();
         undecided.begin();
         assert_eq!(undecided.cards(0), Some(Choice::Use));

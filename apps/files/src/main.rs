@@ -18,7 +18,7 @@ use alloc::vec::Vec;
 
 use prism::disks::ByteRange;
 use prism::{Context, Verdict, blocking, disks, println};
-use prism_volumes::{mount, partition, partitions};
+use prism_fs::{mount, partition, partitions};
 use sha2::{Digest, Sha256};
 
 prism::app!(main, params: ["disk", "partition", "partitions", "ls", "cat", "sha256", "put", "fill"]);

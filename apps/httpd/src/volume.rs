@@ -20,9 +20,9 @@ use prism::sync::blocking_mutex::raw::NoopRawMutex;
 use prism::sync::channel::Channel;
 use prism::sync::signal::Signal;
 use prism::{Context, println};
+use prism_fs::OpenFile;
 use prism_servers::buffer::zeroed;
 use prism_servers::http::{File, ReadError, Site};
-use prism_volumes::OpenFile;
 
 /// Bytes that are read from a file at once, and kept for its connection.
 pub(crate) const WINDOW: usize = 64 << 10;
@@ -152,16 +152,16 @@ fn mount(
     disk: Arc<ByteRange>,
     sector_size: usize,
     number: Option<usize>,
-) -> prism::Result<Box<dyn prism_volumes::FileSystem>> {
+) -> prism::Result<Box<dyn prism_fs::FileSystem>> {
     let place = match number {
-        Some(number) => prism_volumes::partition(&disk, sector_size, number)?,
+        Some(number) => prism_fs::partition(&disk, sector_size, number)?,
         None => disk,
     };
-    prism_volumes::mount(&place)
+    prism_fs::mount(&place)
 }
 
 /// Does what is asked for, for ever.
-fn serve(volume: &dyn prism_volumes::FileSystem, shared: &Rc<Shared>) {
+fn serve(volume: &dyn prism_fs::FileSystem, shared: &Rc<Shared>) {
     let mut files: BTreeMap<u64, Box<dyn OpenFile + '_>> = BTreeMap::new();
     for number in 0.. {
         let request = wait(shared.requests.receive());

@@ -40,8 +40,8 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Refused(error) => write!(f, "the drive refused a command (error {error:#04x})"),
-            Self::Silent => f.write_str("the drive does not answer"),
-            Self::Confused => f.write_str("the drive does not keep to the protocol"),
+            Self::Silent => f.write_str("the drive does not respond"),
+            Self::Confused => f.write_str("the drive broke the protocol"),
             Self::OutOfReach => f.write_str("the controller does not reach all memory"),
         }
     }

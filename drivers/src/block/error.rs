@@ -43,14 +43,14 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::OutOfRange { bytes } => write!(f, "this lies beyond the end of the disk, at {bytes}"),
+            Self::OutOfRange { bytes } => write!(f, "beyond the end of the disk, which has {bytes} bytes"),
             Self::Unaligned { sector_size } => {
                 write!(f, "the disk reads and writes whole sectors of {sector_size} bytes")
             }
-            Self::ReadOnly => f.write_str("the disk cannot be written"),
-            Self::Unsupported => f.write_str("the disk cannot do this"),
-            Self::NoMemory => f.write_str("no memory is left for the request; give the guest more"),
-            Self::Device => f.write_str("the disk reports an error; look at its backend"),
+            Self::ReadOnly => f.write_str("the disk is read-only"),
+            Self::Unsupported => f.write_str("the disk does not support this operation"),
+            Self::NoMemory => f.write_str("out of memory for the request; give the guest more memory"),
+            Self::Device => f.write_str("the disk reports an I/O error; check its backend"),
             Self::Broken => f.write_str("the disk's backend broke the protocol"),
             Self::Lost => {
                 f.write_str("the disk's backend restarted, and may have lost writes that were not flushed")

@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_done_by_the_server_and_its_buffer_comes_back() {
+    fn a_request_is_done_by_the_worker_and_its_buffer_comes_back() {
         let xen = FakeXen::new();
         let (queue, disk) = served();
         let buffer = Buffer::new(512, || Some(xen.page())).unwrap();
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_goes_away_leaves_nobody_waiting() {
+    fn a_worker_that_goes_away_leaves_no_task_waiting() {
         let (queue, disk) = served();
         let mut flush = disk.submit(Request::Flush);
         drop(poll(&mut pin!(queue.next())));
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_beyond_the_end_does_not_reach_the_server() {
+    fn a_request_beyond_the_end_does_not_reach_the_worker() {
         let xen = FakeXen::new();
         let (queue, disk) = served();
         let buffer = Buffer::new(512, || Some(xen.page())).unwrap();

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn a_controller_that_never_ends_is_left() {
+    fn a_controller_that_never_completes_is_left() {
         let codes = [0x1e].repeat(100_000);
         let controller = Controller::with(&codes);
         typed(&controller);

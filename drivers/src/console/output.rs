@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_told_to_wait_no_more_gives_up_after_one_nap() {
+    fn waiting_without_a_budget_gives_up_after_one_pause() {
         fn now_until_one() -> Option<u64> {
             (NOW.get() < SECOND).then(|| NOW.get())
         }

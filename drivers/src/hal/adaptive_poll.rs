@@ -51,12 +51,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_limit_there_is_no_wait() {
+    fn without_a_limit_there_is_no_polling() {
         assert!(!AdaptivePoll::new(Duration::ZERO).should_poll());
     }
 
     #[test]
-    fn waits_in_vain_become_rare() {
+    fn unsuccessful_polls_become_rare() {
         let mut poll = AdaptivePoll::new(Duration::from_micros(50));
         let mut waited = 0;
         for _ in 0..200 {
@@ -69,7 +69,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_was_worth_it_is_repeated_at_once() {
+    fn a_successful_poll_is_repeated_at_once() {
         let mut poll = AdaptivePoll::new(Duration::from_micros(50));
         poll.end(false);
         assert!(!poll.should_poll());

@@ -264,7 +264,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_network_card_adds_makes_a_blank_sum_right() {
+    fn what_a_nic_adds_makes_a_blank_checksum_right() {
         let mut frame = tcp6(b"payload");
         let transport = Transport::find(&frame).unwrap();
         transport.blank(&mut frame);

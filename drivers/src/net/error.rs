@@ -36,9 +36,11 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoCopy => f.write_str("the backend cannot copy packets into our pages (feature-rx-copy)"),
-            Self::NoMac => f.write_str("the toolstack gave the interface no address (mac)"),
-            Self::NoMemory => f.write_str("no memory for the interface's pages; give the guest more"),
+            Self::NoCopy => f.write_str("the backend does not offer feature-rx-copy, which is required"),
+            Self::NoMac => f.write_str("xenstore has no MAC address for the interface (mac)"),
+            Self::NoMemory => {
+                f.write_str("out of memory for the interface's pages; give the guest more memory")
+            }
             Self::Ring(error) => error.fmt(f),
             Self::Grant(error) => error.fmt(f),
             Self::Channel(error) => write!(f, "Xen refused an event channel: {error}"),
@@ -46,7 +48,10 @@ impl fmt::Display for Error {
             Self::Violation(violation) => violation.fmt(f),
             Self::Protocol(violation) => violation.fmt(f),
             Self::Quarantine(pages) => {
-                write!(f, "the backend's domain keeps {pages} pages of former connections")
+                write!(
+                    f,
+                    "the backend's domain keeps {pages} pages of former connections mapped; not connected until it unmaps them"
+                )
             }
             Self::Nic(how) => f.write_str(how),
         }
@@ -115,15 +120,15 @@ impl fmt::Display for ProtocolViolation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("the backend broke the protocol: ")?;
         match self {
-            Self::Id { asked, told } => write!(f, "it answered request {told} in place of {asked}"),
+            Self::Id { asked, told } => write!(f, "response to request {told} in place of {asked}"),
             Self::OutsidePage { offset, length } => {
-                write!(f, "{length} bytes at {offset} do not lie in a page")
+                write!(f, "{length} bytes at offset {offset} cross the end of the page")
             }
-            Self::TooLong => f.write_str("a packet without end"),
-            Self::Extra(kind) => write!(f, "extra information of kind {kind}, which was not asked for"),
-            Self::ExtraTwice => f.write_str("the same extra information twice"),
+            Self::TooLong => f.write_str("a packet of more than 64 KiB"),
+            Self::Extra(kind) => write!(f, "extra information of type {kind}, which was not requested"),
+            Self::ExtraTwice => f.write_str("extra information of the same type twice"),
             Self::Gso { size, kind } => {
-                write!(f, "segments of {size} bytes and of kind {kind}")
+                write!(f, "GSO segments of {size} bytes and of type {kind}")
             }
         }
     }

@@ -650,7 +650,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_news_of_a_router_is_woken_with_the_lock_free() {
+    fn a_task_that_waits_for_a_router_is_woken_without_the_lock() {
         let (interface, nic) = connected();
         nic.room.store(10, Ordering::Relaxed);
         interface.autoconfigure_ipv6(7);

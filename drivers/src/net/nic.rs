@@ -22,7 +22,7 @@ const MTU: usize = 1500;
 pub(crate) const RESET_TIMEOUT: Duration = Duration::from_millis(100);
 
 /// Why a NIC whose reset does not end is not used.
-pub(crate) const SILENT: Error = Error::Nic("it does not answer");
+pub(crate) const SILENT: Error = Error::Nic("it does not respond");
 
 /// What a NIC is like whose Ethernet address is in these two registers, the lowest byte first.
 pub(crate) fn properties(registers: [u32; 2]) -> Result<Properties, Error> {
@@ -32,7 +32,7 @@ pub(crate) fn properties(registers: [u32; 2]) -> Result<Properties, Error> {
     let mac = [a, b, c, d, e, f];
     // Neither an address of many, nor none.
     if a & 1 != 0 || mac == [0; 6] {
-        return Err(Error::Nic("it has no Ethernet address"));
+        return Err(Error::Nic("it has no valid MAC address"));
     }
     Ok(Properties { mac, mtu: MTU, segments: 1 })
 }

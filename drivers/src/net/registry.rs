@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_toolstacks_interfaces_keep_their_numbers_and_cards_come_behind() {
+    fn the_toolstacks_interfaces_keep_their_numbers_and_nics_follow() {
         let slots = Registry::<4>::new();
         slots.set_paravirtual(&[1]);
         let nic = slots.add_nic().unwrap();
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn without_the_toolstacks_cards_are_counted_from_the_first_on() {
+    fn without_interfaces_of_the_toolstack_nics_are_numbered_from_0() {
         let slots = Registry::<4>::new();
         let nics = [(); 5].map(|()| slots.add_nic());
         slots.scan_complete();
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn a_card_behind_one_that_is_away_does_not_take_its_place() {
+    fn a_nic_does_not_take_the_number_of_an_unplugged_interface() {
         let slots = Registry::<4>::new();
         slots.scan_complete();
         slots.set_paravirtual(&[0]);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_beyond_all_and_one_that_a_card_has_are_not_the_toolstacks() {
+    fn a_number_out_of_range_or_of_a_nic_is_not_the_toolstacks() {
         let slots = Registry::<4>::new();
         let nic = slots.add_nic().unwrap();
         slots.set_paravirtual(&[0, 3, 4, u32::MAX]);
@@ -203,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_too_early_waits_until_all_are_known() {
+    fn asking_before_the_scan_waits_for_its_end() {
         let (slots, count) = (Registry::<4>::new(), Arc::new(Count::default()));
         let waker = Waker::from(Arc::clone(&count));
         let mut waits = [0, 3].map(|index| Box::pin(slots.scanned(index)));

@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_peer_that_takes_what_the_network_does_is_sent_several_segments_as_one() {
+    fn a_peer_with_the_networks_segment_size_is_sent_several_segments_as_one() {
         for (is_ipv4, ours) in [(true, 1460), (false, 1440)] {
             for (size, expected) in [(ours, ours * 8), (8960, ours * 8), (ours - 1, ours - 1), (0, 0)] {
                 let mut frame = syn(is_ipv4, &with_size(size));
@@ -257,7 +257,7 @@ mod tests {
     }
 
     #[test]
-    fn peers_are_told_of_the_networks_size() {
+    fn peers_are_told_the_networks_segment_size() {
         for (is_ipv4, ours) in [(true, 1460), (false, 1440)] {
             for (size, expected) in [(11680, ours), (ours, ours), (536, 536)] {
                 let mut frame = syn(is_ipv4, &with_size(size));

@@ -325,7 +325,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn memory_has_a_place_and_a_length() {
+    fn memory_has_an_address_and_a_length() {
         for (low, high, mask, expected) in [
             (0xfebc_0000, 0, 0x1000, Some((0xfebc_0000, 0x1000))),
             (0xfebc_000c, 1, 0x4000, Some((0x1_febc_0000, 0x4000))),

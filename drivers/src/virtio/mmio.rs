@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_slot_is_nothing_wrong() {
+    fn an_empty_slot_is_no_error() {
         assert_eq!(kind(&Fake([MAGIC_VALUE, 1, 0])), Ok(None));
     }
 

@@ -210,7 +210,7 @@ fn only_features_that_are_known_are_used_however_many_are_offered() {
 }
 
 #[test]
-fn absurd_sizes_of_a_disk_are_made_sense_of() {
+fn impossible_disk_sizes_are_handled() {
     for (sectors, told, bytes, sector_size) in [
         (u64::MAX, 512, u64::MAX / 512 * 512, 512),
         (u64::MAX, 4096, u64::MAX / 4096 * 4096, 4096),
@@ -227,7 +227,7 @@ fn absurd_sizes_of_a_disk_are_made_sense_of() {
 }
 
 #[test]
-fn a_disk_that_lies_is_given_up_and_its_requests_fail() {
+fn a_disk_that_breaks_the_protocol_is_disabled_and_its_requests_fail() {
     type ProtocolViolation = fn(&SimDevice, &Chain);
     let lies: [(ProtocolViolation, Trouble); 10] = [
         (|device, _| device.show(0, 2), Trouble::Queue(Violation::Index)),
@@ -288,14 +288,14 @@ fn a_failed_command_is_an_error_and_the_disk_goes_on() {
 }
 
 #[test]
-fn a_disk_that_never_answers_is_given_up_after_its_time() {
+fn a_disk_that_never_answers_is_disabled_after_its_timeout() {
     let (outcome, troubles, device) = read_from(disk_config(), |_| {});
     assert_eq!((outcome, troubles), (Err(block::Error::Broken), vec![Trouble::Silent]));
     assert!(crate::hal::Interrupt::now(&device) < 2 * disk::LIMIT);
 }
 
 #[test]
-fn a_disk_that_resets_itself_or_asks_for_it_is_given_up() {
+fn a_disk_that_resets_itself_or_asks_for_it_is_disabled() {
     for found in [0, 0xf, 0xff, 0x4f] {
         let (outcome, troubles, _) = read_from(disk_config(), move |device| {
             if found != 0xf {
@@ -318,7 +318,7 @@ fn a_disk_that_resets_itself_or_asks_for_it_is_given_up() {
 }
 
 #[test]
-fn after_it_is_given_up_a_disk_does_nothing_and_says_so() {
+fn a_disabled_disk_fails_requests() {
     let device = SimDevice::new(disk_config());
     device.on_wait(|device| device.show(0, 7));
     let disk = open_disk(&device, SimDevice::on_pci).unwrap();
@@ -389,7 +389,7 @@ fn frames_pass_both_ways_again_and_again() {
 }
 
 #[test]
-fn a_full_card_tells_when_there_is_room() {
+fn a_full_nic_tells_when_there_is_room() {
     let device = SimDevice::new(card_config());
     let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
     let mut sent = 0;
@@ -406,7 +406,7 @@ fn a_full_card_tells_when_there_is_room() {
 }
 
 #[test]
-fn a_card_that_looks_by_itself_is_not_told_and_sees_everything() {
+fn a_nic_that_polls_is_not_notified_and_sees_everything() {
     let device = SimDevice::new(card_config());
     let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
     device.want_notifications(TRANSMIT, false);
@@ -434,7 +434,7 @@ fn a_cable_is_unplugged_and_plugged_in() {
 }
 
 #[test]
-fn a_card_without_a_valid_address_is_refused() {
+fn a_nic_without_a_valid_address_is_refused() {
     let with = |mac: [u8; 6]| Config { configuration: [mac.as_slice(), &[1, 0]].concat(), ..card_config() };
     for config in [
         with([0; 6]),
@@ -452,7 +452,7 @@ fn a_card_without_a_valid_address_is_refused() {
 }
 
 #[test]
-fn a_card_that_lies_about_what_it_received_is_given_up() {
+fn a_nic_that_breaks_the_protocol_of_received_frames_is_disabled() {
     type ProtocolViolation = fn(&SimDevice, &Chain);
     let lies: [(ProtocolViolation, Violation); 5] = [
         (|device, _| device.show(RECEIVE, 65), Violation::Index),
@@ -491,7 +491,7 @@ fn found_is_needed(expected: &net::Error) -> bool {
 }
 
 #[test]
-fn a_card_that_lies_about_what_it_sent_is_given_up() {
+fn a_nic_that_breaks_the_protocol_of_sent_frames_is_disabled() {
     for (head, written) in [(1, 0), (64, 0), (u32::MAX, 0), (0, 1)] {
         let device = SimDevice::new(card_config());
         let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
@@ -506,7 +506,7 @@ fn a_card_that_lies_about_what_it_sent_is_given_up() {
 }
 
 #[test]
-fn what_is_shorter_than_a_frame_is_dropped_and_the_card_goes_on() {
+fn what_is_shorter_than_a_frame_is_dropped_and_the_nic_goes_on() {
     let device = SimDevice::new(card_config());
     let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
     for written in [0, 1, 11, 12, 25] {
@@ -520,7 +520,7 @@ fn what_is_shorter_than_a_frame_is_dropped_and_the_card_goes_on() {
 }
 
 #[test]
-fn a_card_that_resets_itself_is_given_up() {
+fn a_nic_that_resets_itself_is_disabled() {
     for status in [0, 0x4f, 0xff] {
         let device = SimDevice::new(card_config());
         let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
@@ -571,7 +571,7 @@ fn text_passes_a_console_both_ways() {
 }
 
 #[test]
-fn a_console_that_lies_is_left_alone() {
+fn a_console_that_breaks_the_protocol_is_disabled() {
     type ProtocolViolation = fn(&SimDevice);
     let lies: [ProtocolViolation; 4] = [
         |device| device.give(port::RECEIVE, 5, 1),
@@ -619,7 +619,7 @@ proptest! {
     }
 
     #[test]
-    fn a_card_survives_any_device(steps in proptest::collection::vec(any::<(u8, u32, u32)>(), 0..60)) {
+    fn a_nic_driver_survives_any_device(steps in proptest::collection::vec(any::<(u8, u32, u32)>(), 0..60)) {
         let device = SimDevice::new(card_config());
         let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
         for step in steps {

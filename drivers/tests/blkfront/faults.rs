@@ -42,7 +42,7 @@ fn requests_that_a_backend_left_unanswered_are_done_by_the_next() {
 }
 
 #[test]
-fn a_write_waits_for_the_last_backend_to_be_through_with_it() {
+fn a_write_is_sent_again_only_when_the_last_backend_is_done_with_it() {
     let guest = Guest::new(1 << 20, &[]);
     let is_through = Cell::new(false);
     let rebind = async {

@@ -31,7 +31,7 @@ fn half_a_sector_at_the_end_is_not_used() {
 }
 
 #[test]
-fn offers_that_make_no_sense_are_not_taken() {
+fn invalid_features_are_ignored() {
     let keys = [
         ("max-ring-page-order", "4294967296"),
         ("feature-persistent", "yes"),
@@ -55,7 +55,7 @@ fn an_absurd_ring_order_is_cut_down() {
 }
 
 #[test]
-fn a_disk_that_cannot_be_is_not_used() {
+fn an_impossible_disk_is_not_used() {
     for (key, value) in [
         ("sector-size", "1"),
         ("sector-size", "0"),

@@ -97,7 +97,7 @@ fn an_answer_that_changes_after_it_was_given_changes_nothing() {
 }
 
 #[test]
-fn a_backend_that_lies_time_and_again_is_given_up() {
+fn a_backend_that_breaks_the_protocol_three_times_is_given_up() {
     let guest = Guest::new(1 << 20, &[]);
     let always = async {
         loop {
@@ -174,7 +174,7 @@ fn a_storm_of_events_keeps_nobody_from_working() {
 }
 
 #[test]
-fn whoever_loses_patience_with_a_silent_backend_disturbs_nobody() {
+fn dropping_a_request_to_a_silent_backend_disturbs_no_other() {
     let guest = Guest::new(1 << 20, &[]);
     guest.lie.set(Some((0, Lie::Silence)));
     guest.play(guest.live(), async |disk| {
@@ -204,7 +204,7 @@ fn backend_never_sees_what_was_in_a_buffer_before() {
 }
 
 #[test]
-fn backend_that_keeps_pages_of_each_connection_is_not_connected_for_ever() {
+fn backend_that_keeps_pages_of_each_connection_is_refused_at_a_limit() {
     let guest = Guest::new(1 << 20, &[("max-ring-page-order", "2")]);
     let most = 512 / 4 + 1;
     let is_over = Cell::new(false);

@@ -142,7 +142,7 @@ fn what_waits_in_a_queue_that_the_next_backend_lacks_goes_over_another() {
 }
 
 #[test]
-fn a_lie_on_any_queue_ends_the_connection() {
+fn a_protocol_violation_on_any_queue_ends_the_connection() {
     let guest = Guest::new(1 << 20, &[]);
     let backend = async {
         let queues = connect(&guest, 16).await;

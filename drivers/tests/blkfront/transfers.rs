@@ -58,7 +58,7 @@ fn many_requests_share_an_event() {
 }
 
 #[test]
-fn answers_too_few_for_an_event_are_seen() {
+fn responses_too_few_for_an_event_are_polled_for() {
     let guest = Guest::new(1 << 20, &[]);
     let stuck = async {
         let (ring, channel) = guest.connect().await;

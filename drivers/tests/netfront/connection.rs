@@ -215,7 +215,7 @@ fn an_interface_is_connected_and_packets_go_both_ways() {
 }
 
 #[test]
-fn a_backend_that_hears_both_directions_apart_is_told_of_each_alone() {
+fn a_backend_with_split_event_channels_is_notified_on_each_alone() {
     let guest = Guest::new();
     guest.xenstored.write(&format!("{BACKEND}/feature-split-event-channels"), "1");
     guest.play(async |interface| {
@@ -427,7 +427,7 @@ fn a_stack_without_room_is_woken_for_room_and_for_no_frames() {
 }
 
 #[test]
-fn packets_that_are_looked_for_need_no_event_until_that_was_in_vain() {
+fn polled_packets_need_no_event_until_a_poll_fails() {
     let cases: [(Configure, bool); 2] = [(|front| front, false), (|front| front.with_poll(LONG), true)];
     for (configure, is_found) in cases {
         let guest = Guest::new();
@@ -492,7 +492,7 @@ fn damaged_packets_do_not_use_the_pages_up() {
 }
 
 #[test]
-fn a_backend_with_several_queues_is_told_of_as_many_as_there_are_pages_for() {
+fn a_backend_with_several_queues_gets_as_many_as_there_are_pages_for() {
     let guest = Guest::new();
     guest.xenstored.write(&format!("{BACKEND}/multi-queue-max-queues"), "8");
     guest.xenstored.write(&format!("{FRONTEND}/multi-queue-num-queues"), "5");
@@ -581,7 +581,7 @@ fn short_frames_beside_the_stack_leave_room_for_its_long_ones() {
 }
 
 #[test]
-fn a_backend_that_lies_is_left_and_connected_anew() {
+fn a_backend_that_breaks_the_protocol_is_left_and_connected_anew() {
     let guest = Guest::new();
     let ended = guest.play(async |interface| {
         for round in 1..4 {
@@ -614,7 +614,7 @@ fn a_backend_that_lies_is_left_and_connected_anew() {
 }
 
 #[test]
-fn a_backend_that_keeps_pages_of_each_connection_is_not_connected_for_ever() {
+fn a_backend_that_keeps_pages_of_each_connection_is_refused_at_a_limit() {
     let guest = Guest::new();
     let mut kept = Vec::new();
     let ended = guest.play(async |interface| {
@@ -697,7 +697,7 @@ const REPORT: [u8; 42] = [
 ];
 
 #[test]
-fn a_backend_that_filters_groups_is_asked_for_those_of_the_stack_each_time() {
+fn a_backend_with_multicast_control_is_asked_for_the_groups_at_each_connection() {
     const OF_ALL: [[u8; 6]; 2] = [[0x01, 0, 0x5e, 0, 0, 1], [0x33, 0x33, 0, 0, 0, 1]];
     const JOINED: [u8; 6] = [0x01, 0, 0x5e, 1, 2, 3];
     let guest = Guest::new();

@@ -57,7 +57,7 @@ fn a_packet_without_end_is_caught() {
 }
 
 #[test]
-fn extra_information_that_was_announced_has_to_make_sense() {
+fn announced_extra_information_has_to_be_valid() {
     let platform = platform();
     let (mut pair, backend) = connected(&platform, FEATURES);
     backend.part(0, &frame(b"x"), |response| response.flags = NETRXF_extra_info);

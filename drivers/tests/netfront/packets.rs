@@ -271,7 +271,7 @@ fn nothing_is_left_when_the_rings_go_unless_the_backend_keeps_it() {
 }
 
 #[test]
-fn a_backend_that_is_silent_is_told_again_once_a_second() {
+fn a_backend_that_does_not_answer_is_notified_again_once_a_second() {
     const SECOND: u64 = 1_000_000_000;
     let platform = platform();
     let (mut pair, backend) = connected(&platform, FEATURES);

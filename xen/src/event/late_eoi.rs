@@ -56,7 +56,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_peer_that_only_raises_events_is_listened_to_eight_times_a_second() {
+    fn a_peer_that_only_raises_events_is_served_eight_times_a_second() {
         let (mut late_eoi, mut now, mut opened) = (LateEoi::new(), 0, 0);
         while now < 10_000_000_000 {
             late_eoi.found_nothing(now);

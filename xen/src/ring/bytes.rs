@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rings of bytes, one for each direction, in a page shared with the other side: xenstore's and the console's.
+//! Rings of bytes, one for each direction, in a page shared with the other side: xenstore's and the
+//! console's.
 //!
-//! Both ends have an index that runs freely and wraps at 2^32; its low bits are the position in the ring. Ours
-//! is kept outside of the page, so that the other side cannot move it, and the other side's is checked: it
-//! may not be ahead of what was written, nor by more than the ring holds.
+//! Both ends have an index that runs freely and wraps at 2^32; its low bits are the position in the ring.
+//! Ours is kept outside of the page, so that the other side cannot move it, and the other side's is checked:
+//! it may not be ahead of what was written, nor by more than the ring holds.
 
 use core::fmt;
 use core::sync::atomic::{Ordering, fence};

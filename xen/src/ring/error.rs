@@ -23,7 +23,7 @@ impl fmt::Display for Violation {
             Self::Index { unanswered, claimed } => {
                 write!(f, "the backend claims {claimed} responses to {unanswered} requests")
             }
-            Self::Response => f.write_str("the backend gave a response that makes no sense"),
+            Self::Response => f.write_str("the backend sent an invalid response"),
         }
     }
 }

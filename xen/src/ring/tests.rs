@@ -103,7 +103,7 @@ fn a_full_ring_takes_no_request_until_a_response_was_taken() {
 }
 
 #[test]
-fn a_backend_that_ran_out_is_told_of_more_though_it_did_not_ask() {
+fn a_backend_that_ran_out_of_pages_is_notified_of_more_without_asking() {
     let xen = FakeXen::new();
     let table = xen.table();
     let (mut ring, back) = ring(&xen, &table, 1);

@@ -83,10 +83,10 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Timeout { phase, backend } => {
-                write!(f, "took too long while {phase:?}, the backend being {backend:?}; look at the backend")
+                write!(f, "timed out while {phase:?}, with the backend {backend:?}; check the backend")
             }
             Self::Closed => {
-                f.write_str("the backend closed the device before it worked; look at the backend")
+                f.write_str("the backend closed the device during the handshake; check the backend")
             }
             Self::Driver(error) => error.fmt(f),
             Self::Xenstore(error) => error.fmt(f),

@@ -62,7 +62,7 @@ impl fmt::Display for Error {
             Self::Refused(refusal) => write!(f, "xenstored refused: {refusal}"),
             Self::Path(error) => error.fmt(f),
             Self::TooLong(bytes) => write!(f, "{bytes} bytes do not fit into a xenstore message of 4096"),
-            Self::Protocol(kind) => write!(f, "xenstored's answer to {kind:?} makes no sense"),
+            Self::Protocol(kind) => write!(f, "xenstored sent an invalid answer to {kind:?}"),
             Self::Value(error) => error.fmt(f),
             Self::Changing => f.write_str("the directory changed each time it was read; read it again later"),
             Self::Disconnected(reason) => reason.fmt(f),

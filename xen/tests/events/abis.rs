@@ -59,7 +59,7 @@ fn ports_run_out_with_an_error_and_come_back() {
 }
 
 #[test]
-fn a_port_that_the_peer_closes_hears_nothing_and_harms_nothing() {
+fn a_port_that_the_peer_closes_gets_no_events_and_harms_nothing() {
     both(|xen, events| {
         let peer = xen.peer(PEER);
         let port = event::alloc_unbound(&xen, PEER).unwrap();

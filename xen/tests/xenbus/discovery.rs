@@ -158,7 +158,7 @@ fn where_there_are_no_more_watches_it_is_looked_now_and_then() {
 }
 
 #[test]
-fn a_connection_that_dies_is_an_error() {
+fn a_broken_connection_is_an_error() {
     for waits_first in [false, true] {
         let (xenstored, client) = left();
         let mut anew = Box::pin(wait_for_restart(&client, FRONTEND, Some(BACKEND), &never, PAUSE, |_, _| ()));

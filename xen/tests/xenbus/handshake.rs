@@ -357,7 +357,7 @@ fn garbage_in_a_property_fails_the_device_and_nothing_else() {
 }
 
 #[test]
-fn a_connection_that_dies_releases_everything() {
+fn a_broken_connection_releases_everything() {
     let guest = device();
     let xenstored = &guest.0;
     let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), patient, async {
@@ -425,5 +425,5 @@ fn a_device_is_found_by_a_relative_path_and_leaves_its_message_there() {
     });
     let message = xenstored.read("/local/domain/1/error/device/vbd/51712/error").unwrap();
     assert!(matches!(ended, Ended::Failed(_)));
-    assert!(String::from_utf8(message).unwrap().starts_with("took too long while Waiting"));
+    assert!(String::from_utf8(message).unwrap().starts_with("timed out while Waiting"));
 }

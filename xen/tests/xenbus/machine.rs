@@ -67,7 +67,7 @@ fn a_backend_that_comes_late_while_we_publish_is_not_forgotten() {
 }
 
 #[test]
-fn a_backend_that_leaves_is_followed_at_each_step() {
+fn a_backend_that_closes_at_any_step_is_followed() {
     for steps in 2..=5 {
         let mut machine = on_the_way(steps);
         assert_eq!(machine.step(Event::Backend(State::Closing)), CLOSE, "after {steps} steps");

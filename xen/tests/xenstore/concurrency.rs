@@ -52,7 +52,7 @@ fn those_who_ask_first_are_served_first() {
 }
 
 #[test]
-fn dropping_a_request_that_waits_its_turn_unmakes_it() {
+fn dropping_a_queued_request_cancels_it() {
     let (xenstored, client) = connected();
     let mut write = Box::pin(client.write("data/x", "1"));
     assert!(!is_ready(&mut write));

@@ -64,7 +64,7 @@ fn a_list_without_end_is_given_up() {
 }
 
 #[test]
-fn pieces_that_make_no_sense_are_errors() {
+fn invalid_pieces_are_errors() {
     for payload in [&b""[..], b"1", b"1\0", b"x\0a\0\0", b"-1\0a\0\0"] {
         let (xenstored, client) = connected();
         xenstored.inject(Fault::Refuse("E2BIG"));

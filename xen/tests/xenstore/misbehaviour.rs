@@ -68,7 +68,7 @@ fn answers_to_chores_that_never_come_hold_up_no_task() {
 }
 
 #[test]
-fn answers_that_make_no_sense_are_errors() {
+fn invalid_answers_are_errors() {
     let nonsense: [&[u8]; 5] = [b"", b"0\0", b"-1\0", b"1", b"1\x002\0"];
     for payload in nonsense {
         let (xenstored, client) = connected();

@@ -52,7 +52,7 @@ fn special_paths_can_be_watched() {
 }
 
 #[test]
-fn fifty_watches_each_hear_what_is_theirs() {
+fn fifty_watches_each_get_their_own_events() {
     let (xenstored, client) = connected();
     let watchers = (0..50).map(|i| {
         let (client, xenstored) = (&client, &xenstored);

@@ -26,7 +26,7 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Silent => f.write_str("it does not answer"),
+            Self::Silent => f.write_str("it does not respond"),
         }
     }
 }

@@ -133,7 +133,7 @@ fn a_silent_drive_fails_its_request_and_is_reset() {
 }
 
 #[test]
-fn pages_that_a_controller_may_still_use_do_not_come_back() {
+fn pages_that_a_controller_may_still_use_are_not_returned() {
     let fake = FakeController::new([(0, FakeDrive::new(100, true))]);
     let controller = open(&fake).unwrap();
     let disks = now(controller.disks(|| Some(fake.memory())));

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn few_requests_have_an_event_for_each_answer() {
+    fn few_requests_have_an_event_for_each_response() {
         let mut coalescing = EventCoalescing::default();
         for in_flight in 0..MANY {
             coalescing.note(1, in_flight, || panic!("the clock is not needed"));
@@ -91,12 +91,12 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_disk_has_an_event_for_each_answer() {
+    fn a_slow_disk_has_an_event_for_each_response() {
         assert_eq!(coalescing(4_000_000).batch(32), None);
     }
 
     #[test]
-    fn answers_that_do_not_come_are_waited_for_one_by_one() {
+    fn late_responses_each_have_an_event() {
         let mut coalescing = coalescing(1_000);
         coalescing.note(0, 32, || 10_000_000);
         assert_eq!(coalescing.batch(32), None);

@@ -30,17 +30,19 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoMemory => f.write_str("no memory is left for the disk's ring; give the guest more"),
+            Self::NoMemory => f.write_str("out of memory for the disk's ring; give the guest more memory"),
             Self::Ring(error) => error.fmt(f),
-            Self::Channel(errno) => write!(f, "Xen gives no event channel ({errno})"),
+            Self::Channel(errno) => write!(f, "Xen refused an event channel ({errno})"),
             Self::Xenstore(error) => error.fmt(f),
-            Self::SectorSize(bytes) => write!(f, "the backend says that sectors have {bytes} bytes"),
+            Self::SectorSize(bytes) => {
+                write!(f, "the backend reports an invalid sector size of {bytes} bytes")
+            }
             Self::Violation(violation) => violation.fmt(f),
             Self::Quarantine(pages) => write!(
                 f,
-                "the backend's domain keeps {pages} pages of former connections; not connected until it lets go"
+                "the backend's domain keeps {pages} pages of former connections mapped; not connected until it unmaps them"
             ),
-            Self::Untrusted => f.write_str("the backend broke the protocol time and again"),
+            Self::Untrusted => f.write_str("the backend broke the protocol too often; the disk is disabled"),
         }
     }
 }

@@ -107,7 +107,7 @@ fn a_bad_sector_fails_one_request_and_the_next_one_works() {
 }
 
 #[test]
-fn a_silent_drive_is_given_up_in_time_and_reset() {
+fn a_silent_drive_times_out_and_is_reset() {
     let xen = FakeXen::new();
     let fake = FakeChannel::new([Some(FakeDrive::new(100, true)), None]);
     let channel = Channel::new(&fake, RESOURCES, &fake);

@@ -179,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_that_make_no_sense_are_no_partitions() {
+    fn invalid_entries_are_no_partitions() {
         let parts = [(200, 100), (990, 5000), (1000, 1001), (0, u64::MAX), (u64::MAX, u64::MAX)];
         assert_eq!(found(disk(512, &parts), 512).unwrap(), []);
     }

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn who_really_has_the_alias_is_not_taken_for_the_gateway() {
+    fn a_host_with_the_alias_is_not_taken_for_the_gateway() {
         let gateway = GatewayAlias::new(OWN, 32, GATEWAY).unwrap();
         let mut stranger = arp::announcement([2, 0, 0, 0, 0, 9], gateway.alias);
         assert!(!gateway.ingress(arp::addresses(&mut stranger).unwrap()));

@@ -470,7 +470,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_router_that_changes_its_mind_all_the_time_is_heard_once_a_second() {
+    fn a_router_that_changes_its_mind_all_the_time_is_processed_once_a_second() {
         let mut host = Host::autoconfigured();
         for step in 0..10_000 {
             let lifetime = if step % 2 == 0 { 600 } else { 0 };
@@ -564,7 +564,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn who_would_like_an_address_of_ours_is_told_that_it_is_taken() {
+    fn a_host_that_claims_our_address_is_told_that_it_is_taken() {
         let mut host = Host::autoconfigured();
         host.config.ingress(&mut advertisement(ROUTER, 600, &[&prefix_option(7, 900, 900)]));
         host.run(SECOND, SECOND * 10);
@@ -588,7 +588,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn who_has_an_address_given_hears_no_routers() {
+    fn a_static_address_ignores_router_advertisements() {
         let mut host = Host::default();
         host.config.ingress(&mut advertisement(ROUTER, 600, &[&prefix_option(7, 900, 900)]));
         host.run(SECOND, SECOND * 86_400);

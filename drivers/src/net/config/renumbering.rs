@@ -319,7 +319,7 @@ mod tests {
     }
 
     #[test]
-    fn who_asks_another_address_is_answered_from_it() {
+    fn a_request_to_another_address_is_answered_from_it() {
         let mut both = two(INSIDE);
         let asked = comes_in(&mut both, segment((REMOTE, 7), (OTHER, 80), SYN));
         assert_eq!(asked, segment((REMOTE, 7), (INSIDE, 80), SYN));

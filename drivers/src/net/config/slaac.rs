@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lying_router_cannot_take_an_address_away_at_once() {
+    fn a_rogue_router_cannot_take_an_address_away_at_once() {
         let mut slaac = Slaac::new(MAC);
         slaac.process(&said(ROUTER, 1800, &[&prefix_option(7, 86_400, 3600)]), SECOND);
         slaac.process(&said(OTHER, 0, &[&prefix_option(7, 0, 0)]), SECOND);

@@ -73,7 +73,7 @@ mod tests {
     const SECOND: Duration = Duration::from_secs(1);
 
     #[test]
-    fn questions_become_rare_and_never_end() {
+    fn solicitations_become_rare_and_never_end() {
         let mut solicitor = Solicitor::new(7);
         solicitor.start(SECOND);
         let mut asked = 0;
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_asked_while_a_router_is_known() {
+    fn no_solicitation_is_sent_while_a_router_is_known() {
         let mut solicitor = Solicitor::new(7);
         assert_eq!(solicitor.next(), None);
         solicitor.start(SECOND);

@@ -50,7 +50,7 @@ fn receive(nic: &mut Opened) -> Result<Option<Vec<u8>>, Error> {
 }
 
 #[test]
-fn a_card_tells_its_address_and_its_cable() {
+fn a_nic_reports_its_address_and_its_link() {
     let fake = FakeNic::new();
     let (mut nic, properties) = open(&fake).unwrap();
     assert_eq!(properties, Properties { mac: ADDRESS, mtu: 1500, segments: 1 });
@@ -142,25 +142,25 @@ fn what_is_damaged_or_longer_than_a_buffer_is_dropped_and_the_next_one_is_not() 
 }
 
 #[test]
-fn a_card_that_claims_more_than_a_buffer_holds_is_given_up() {
+fn a_nic_that_reports_more_than_a_buffer_holds_is_disabled() {
     let (fake, mut nic) = opened();
     fake.deliver(&[1; 60], BUFFER as u16 + 1, DONE | END, 0);
     assert!(matches!(receive(&mut nic), Err(Error::Nic(_))));
 }
 
 #[test]
-fn a_card_that_is_gone_is_given_up() {
+fn a_nic_that_is_removed_is_disabled() {
     let (fake, mut nic) = opened();
     fake.inner().gone = true;
     assert!(matches!(nic.needs_poll(false), Err(Error::Nic(_))));
 }
 
 #[test]
-fn a_card_that_does_not_come_back_from_its_reset_is_given_up_in_time() {
+fn a_nic_whose_reset_does_not_end_is_disabled_in_time() {
     for (stuck, gone) in [(true, false), (false, true)] {
         let fake = FakeNic::new();
         (fake.inner().stuck, fake.inner().gone) = (stuck, gone);
-        assert!(matches!(open(&fake), Err(Error::Nic("it does not answer"))));
+        assert!(matches!(open(&fake), Err(Error::Nic("it does not respond"))));
     }
 }
 
@@ -178,7 +178,7 @@ impl Interrupt for Looks {
 }
 
 #[test]
-fn an_interface_is_driven_until_its_card_fails_and_then_what_is_sent_is_lost() {
+fn an_interface_is_driven_until_its_nic_fails_and_then_what_is_sent_is_lost() {
     let fake = FakeNic::new();
     let (nic, properties) = open(&fake).unwrap();
     let interface = Arc::new(Interface::new());
@@ -205,7 +205,7 @@ fn an_interface_is_driven_until_its_card_fails_and_then_what_is_sent_is_lost() {
 }
 
 #[test]
-fn a_card_without_an_address_is_not_used() {
+fn a_nic_without_an_address_is_not_used() {
     for mac in [[0; 6], [1, 0, 0x5e, 0, 0, 1]] {
         let fake = FakeNic::new();
         fake.inner().mac = mac;

@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn long_packets_in_a_row_share_an_event_until_others_come() {
+    fn long_packets_in_a_row_share_an_event_until_short_ones_come() {
         let mut coalescing = EventCoalescing::new();
         assert!(!coalescing.shares());
         assert_eq!(warm_up(&mut coalescing), MIN);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn who_waits_for_an_answer_waits_more_and_more_seldom() {
+    fn request_response_traffic_is_delayed_more_and_more_rarely() {
         let mut coalescing = EventCoalescing::new();
         let rounds = (0..10).map(|_| warm_up_in_vain(&mut coalescing));
         assert_eq!(rounds.collect::<Vec<_>>(), [4, 8, 16, 32, 64, 128, 256, 512, 1024, 1024]);
@@ -154,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_for_several_packets_makes_up_for_one_look_in_vain() {
+    fn an_event_for_several_packets_makes_up_for_one_unsuccessful_poll() {
         let mut coalescing = EventCoalescing::new();
         for _ in 0..3 {
             warm_up_in_vain(&mut coalescing);

@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn data_outside_of_its_page_is_a_lie() {
+    fn data_outside_of_its_page_breaks_the_protocol() {
         for (offset, status) in [(1, 4096), (4096, 1), (u16::MAX, 1), (0, i16::MAX)] {
             let response = netif_rx_response { offset, ..data(0, 0, status) };
             let lie = ProtocolViolation::OutsidePage { offset, length: status };
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_to_another_request_is_a_lie() {
+    fn an_answer_to_another_request_breaks_the_protocol() {
         assert_eq!(
             Assembly::default().data(data(5, 0, 60), 4),
             Err(ProtocolViolation::Id { asked: 4, told: 5 })
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_packet_without_end_is_a_lie() {
+    fn a_packet_without_end_breaks_the_protocol() {
         let mut assembly = Assembly::default();
         let lie = (0..100).find_map(|_| assembly.data(data(0, NETRXF_more_data, 4000), 0).err());
         assert_eq!((lie, assembly.parts), (Some(ProtocolViolation::TooLong), 17));
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn extras_that_were_not_asked_for_and_segments_that_cannot_be_are_lies() {
+    fn unrequested_extras_and_impossible_segments_break_the_protocol() {
         let extra = |extra| {
             let mut assembly = Assembly::default();
             assembly.data(data(0, NETRXF_extra_info, 100), 0).unwrap();

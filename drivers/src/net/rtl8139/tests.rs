@@ -42,7 +42,7 @@ fn receive(nic: &mut Opened) -> Result<Option<Vec<u8>>, Error> {
 }
 
 #[test]
-fn a_card_tells_its_address_and_its_cable() {
+fn a_nic_reports_its_address_and_its_link() {
     let fake = FakeNic::new();
     let (mut nic, properties) = open(&fake).unwrap();
     assert_eq!(properties, Properties { mac: OURS, mtu: 1500, segments: 1 });
@@ -139,7 +139,7 @@ fn what_is_damaged_too_short_or_too_long_is_dropped_and_the_next_one_is_not() {
 }
 
 #[test]
-fn a_card_that_claims_an_impossible_length_is_given_up() {
+fn a_nic_that_reports_an_impossible_length_is_disabled() {
     for length in [0, 3] {
         let (fake, mut nic) = opened();
         fake.deliver(&[1; 60], GOOD, length);
@@ -148,23 +148,23 @@ fn a_card_that_claims_an_impossible_length_is_given_up() {
 }
 
 #[test]
-fn a_card_that_is_gone_is_given_up() {
+fn a_nic_that_is_removed_is_disabled() {
     let (fake, mut nic) = opened();
     fake.inner().gone = true;
     assert!(matches!(nic.needs_poll(false), Err(Error::Nic(_))));
 }
 
 #[test]
-fn a_card_that_does_not_come_back_from_its_reset_is_given_up_in_time() {
+fn a_nic_whose_reset_does_not_end_is_disabled_in_time() {
     for (stuck, gone) in [(true, false), (false, true)] {
         let fake = FakeNic::new();
         (fake.inner().stuck, fake.inner().gone) = (stuck, gone);
-        assert!(matches!(open(&fake), Err(Error::Nic("it does not answer"))));
+        assert!(matches!(open(&fake), Err(Error::Nic("it does not respond"))));
     }
 }
 
 #[test]
-fn a_card_that_cannot_reach_its_memory_or_has_no_address_is_not_used() {
+fn a_nic_that_cannot_reach_its_memory_or_has_no_address_is_not_used() {
     let fake = FakeNic::new();
     fake.inner().address = (1 << 32) - 4096;
     assert!(matches!(open(&fake), Err(Error::Nic("its memory is beyond 4 GiB"))));

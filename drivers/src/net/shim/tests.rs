@@ -377,7 +377,7 @@ fn after(guard: &mut StackShim<'_>, ends: Ends, mut message: Vec<u8>) -> usize {
 }
 
 #[test]
-fn who_knows_what_is_on_its_way_is_believed() {
+fn a_quote_of_data_in_flight_is_believed() {
     for is_ipv4 in [true, false] {
         let (mut guard, clock) = guard();
         let ends = Ends { ours: 80, theirs: 5000, is_ipv4, ..ENDS };
@@ -403,7 +403,7 @@ fn a_router_that_is_given_several_segments_as_one_is_believed() {
 }
 
 #[test]
-fn who_does_not_know_what_is_on_its_way_changes_nothing() {
+fn a_quote_of_nothing_in_flight_changes_nothing() {
     for is_ipv4 in [true, false] {
         let (mut guard, _) = guard();
         let ends = Ends { ours: 80, theirs: 5000, is_ipv4, ..ENDS };

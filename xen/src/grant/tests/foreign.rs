@@ -35,7 +35,7 @@ fn a_foreign_page_can_be_read_and_written_while_it_is_mapped() {
 }
 
 #[test]
-fn a_place_can_be_used_again_after_unmapping() {
+fn a_slot_can_be_used_again_after_unmapping() {
     let xen = FakeXen::new();
     let peer = xen.peer(PEER);
     let mut place = xen.place();
@@ -50,7 +50,7 @@ fn a_place_can_be_used_again_after_unmapping() {
 }
 
 #[test]
-fn what_cannot_be_mapped_says_why_and_the_place_comes_back() {
+fn a_failed_mapping_says_why_and_returns_the_slot() {
     let xen = FakeXen::new();
     let peer = xen.peer(PEER);
     let read_only = peer.offer_to_read(b"");
@@ -89,7 +89,7 @@ fn a_page_that_never_gets_ready_is_given_up() {
 }
 
 #[test]
-fn a_place_that_may_still_be_mapped_does_not_come_back() {
+fn a_slot_that_may_still_be_mapped_does_not_come_back() {
     let xen = FakeXen::new();
     xen.forgive_leaks();
     let peer = xen.peer(PEER);

@@ -59,7 +59,7 @@ fn a_page_that_cannot_be_granted_comes_back() {
 }
 
 #[test]
-fn a_frame_that_xen_has_no_memory_for_is_asked_for_again() {
+fn a_frame_that_xen_has_no_memory_for_is_requested_again() {
     let xen = FakeXen::new();
     let table = xen.table();
     xen.refuse(Call::memory(XENMEM_add_to_physmap), Errno::INVAL);
@@ -68,7 +68,7 @@ fn a_frame_that_xen_has_no_memory_for_is_asked_for_again() {
 }
 
 #[test]
-fn a_set_up_that_fails_in_a_pv_domain_is_reported() {
+fn a_failed_setup_in_a_pv_domain_is_reported() {
     let xen = FakeXen::with(Config { kind: Kind::Pv, ..Config::default() });
     let table = xen.table();
     xen.fail(Call::grant(GNTTABOP_setup_table), Status::GENERAL_ERROR);

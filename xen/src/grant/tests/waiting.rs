@@ -90,7 +90,7 @@ fn a_newcomer_does_not_overtake_those_who_wait() {
 }
 
 #[test]
-fn who_gives_up_is_not_waited_for() {
+fn a_cancelled_waiter_is_not_waited_for() {
     let xen = one_frame();
     let table = xen.table();
     let mut taken = take_all_but(&table, 0);

@@ -27,7 +27,7 @@ pub(crate) fn open(place: &Arc<ByteRange>) -> prism::Result<Box<dyn FileSystem>>
     let volume = FatVolume::open(Cursor::new(place, &budget)).map_err(failed)?;
     let mut boot = [0; BOOT_SECTOR];
     wait(place.read(0, &mut boot))?;
-    let layout = Layout::parse(&boot).ok_or("the boot sector makes no sense")?;
+    let layout = Layout::parse(&boot).ok_or("the boot sector is invalid")?;
     Ok(Box::new(Mounted { volume, layout, place: Arc::clone(place), budget, writes: Cell::new(0) }))
 }
 

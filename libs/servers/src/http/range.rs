@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_ignored() {
+    fn invalid_values_are_ignored() {
         for field in [
             "",
             "bytes",

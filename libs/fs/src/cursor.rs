@@ -50,7 +50,7 @@ impl core::fmt::Display for Failed {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         match self {
             Self::Disk(error) => error.fmt(f),
-            Self::TooMuch => f.write_str("the directories do not come to an end"),
+            Self::TooMuch => f.write_str("too much was read from the directories: they may form a loop"),
         }
     }
 }

@@ -95,7 +95,7 @@ impl Write for Silent {
 }
 
 #[test]
-fn a_peer_that_says_nothing_gives_its_place_to_another() {
+fn a_silent_peer_gives_way_to_another() {
     let places = Places::new(1);
     let (silent, other) = (places.take(), places.take());
     let served = async {

@@ -58,7 +58,7 @@ fn a_request_in_single_bytes_is_understood() {
 }
 
 #[test]
-fn between_requests_and_within_one_a_client_gives_its_place_to_another() {
+fn between_requests_and_within_one_a_client_gives_way_to_another() {
     for (said, answer) in [("", 0), ("GET /ten.txt HTTP/1.1\r\nHo", 408)] {
         let places = Places::new(1);
         let (held, wanted) = (places.take(), places.take());
@@ -76,7 +76,7 @@ fn between_requests_and_within_one_a_client_gives_its_place_to_another() {
 }
 
 #[test]
-fn a_client_that_takes_its_answer_slowly_gives_its_place_to_another() {
+fn a_slow_client_gives_way_to_another() {
     let places = Places::new(1);
     let (held, wanted) = (places.take(), places.take());
     let server = Server::new(site(), Turns);
@@ -94,7 +94,7 @@ fn a_client_that_takes_its_answer_slowly_gives_its_place_to_another() {
 }
 
 #[test]
-fn a_disk_that_does_not_answer_holds_nobody_up_for_ever() {
+fn a_disk_that_does_not_answer_blocks_no_task_for_ever() {
     let mut client = Client::saying(&"GET /unopened HTTP/1.1\r\nHost: x\r\n\r\n".repeat(2));
     let answer = serve_site(Stuck, &mut client);
     assert_eq!((status(&answer), answer.matches("HTTP/1.1 503").count()), (503, 2));

@@ -42,7 +42,7 @@ fn a_part_of_a_file_can_be_had() {
 }
 
 #[test]
-fn a_part_that_there_is_not_is_an_error_that_tells_the_length() {
+fn unsatisfiable_range_reports_the_length() {
     let answer = get("/ten.txt", "Range: bytes=10-\r\n");
     assert_eq!(
         (status(&answer), field(&answer, "Content-Range"), body(&answer)),

@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_that_make_no_sense_are_refused() {
+    fn invalid_sizes_are_refused() {
         for (sector, sectors) in [([0, 0], 8), ([0, 2], 0), ([0, 2], 3), ([1, 2], 8), ([0, 32], 1)] {
             assert_eq!(Layout::parse(&boot(&[(11, &sector), (13, &[sectors])])), None);
         }

@@ -302,7 +302,7 @@ fn a_second_client_is_told_that_the_server_is_busy() {
 }
 
 #[test]
-fn what_the_server_cannot_do_and_what_makes_no_sense_ends_the_test() {
+fn unsupported_and_invalid_parameters_end_the_test() {
     let texts: [&[u8]; 7] = [
         br#"{"udp":true}"#,
         br#"{"udp":true,"len":4294967295}"#,
