@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How long reads take, for those who compare.
+//! Measures how long reads take.
 
 use prism::disks::Disk;
 use prism::embassy_time::{Duration, with_timeout};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reads and writes of random sizes, many at once, each block with a seed of its own that is known.
+//! Reads and writes of random sizes, many at once. Each block has a seed of its own, by which it is checked.
 
 use alloc::vec;
 use alloc::vec::Vec;

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Contents that follow from a seed and from where they are: a block at the wrong place is found
-//! out.
+//! Test patterns out of a seed and a position: a block at a wrong position does not match.
 
 use prism::disks::Buffer;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Keeping a disk busy: several requests on their way, in order.
+//! Keeps a disk busy with several requests in flight, in order.
 
 use alloc::collections::VecDeque;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A disk from every vCPU, and one that grows.
+//! Reads from every vCPU, and a disk that grows.
 
 use alloc::sync::Arc;
 use core::sync::atomic::{AtomicU32, Ordering};

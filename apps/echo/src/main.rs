@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Sends back what it is sent, by TCP and UDP on port 7; or with client=HOST, a name or an address, is the
-//! client of another one that does.
+//! An echo server on TCP and UDP port 7. With client=HOST, a name or an address, it is the client of another
+//! one.
 #![no_std]
 #![no_main]
 

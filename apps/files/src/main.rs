@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reads file systems that others made, and writes FAT, as the command line says, word after word:
+//! Reads file systems, and writes FAT. The words of the command line are done in order:
 //!
 //! - `disk=xvda`, `partition=N` (counted from 1): where; without the latter, the whole disk
 //! - `partitions`: the partition table, MBR or GPT

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Says hello; `name=` on the command line says to whom.
+//! Prints a greeting, to whom `name=` on the command line names.
 #![no_std]
 #![no_main]
 

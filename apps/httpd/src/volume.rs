@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Files of a disk, as a site.
+//! Serves the files of a disk.
 //!
-//! File systems block: one stack of its own does all that is asked of the volume, one request after the
-//! other, and keeps the files that are open.
+//! File systems block. So one body with a stack of its own does all requests to the volume, one after the
+//! other, and keeps the open files.
 
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;

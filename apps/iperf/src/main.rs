@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Measures TCP and UDP: serves iperf3's clients on port 5201, or with client=ADDRESS measures TCP with its
-//! server.
+//! Measures TCP and UDP throughput: an iperf3 server on port 5201. With client=ADDRESS it is a client of
+//! iperf3's server instead (TCP).
 #![no_std]
 #![no_main]
 

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A raw disk as the file that `redb` wants: one that has a length.
+//! Makes a raw disk the file that `redb` needs: one with a length.
 //!
 //! ```text
 //!   0       header      4096       header      8192       data
 //! ```
 //!
-//! The header that says more was written last; the other is overwritten next. So one is always
-//! whole, wherever a power cut comes.
+//! The header with the larger sequence number was written last; the other one is overwritten next. So one of
+//! them is always complete, whenever the power fails.
 
 use alloc::format;
 use alloc::sync::Arc;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A key-value store on a disk that may be destroyed at any moment: `redb` on the raw disk
-//! `disk=xvda`, by default the first one, and what the command line says is done with it, word after word:
+//! A key-value store that survives a power cut at any moment: `redb` on the raw disk `disk=xvda`, by default
+//! the first one. The words of the command line are done in order:
 //!
 //! - `put=KEY,VALUE`, `get=KEY`, `list`
 //! - `erase`: makes a store of a disk that holds something else

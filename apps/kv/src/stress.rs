@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Batches of records that follow from their numbers, to be found again after a power cut.
+//! Batches of records whose contents follow from their numbers, to be checked after a power cut.
 
 use prism::println;
 use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};

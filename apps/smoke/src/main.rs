@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Checks its environment, and reports the verdict.
 //!
-//! Each check prints a line. A check of something that this machine does not have is left out; one
-//! that goes wrong makes the verdict FAILURE.
+//! Each check prints a line. Checks of what this machine does not have are skipped. A failed one makes the
+//! verdict FAILURE.
 #![no_std]
 #![no_main]
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where on the paravirtualization spectrum does this image stand? The grid, and what it rests on.
+//! Prints the position on the paravirtualization spectrum: the grid, and what it is based on.
 #![no_std]
 #![no_main]
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The date, for somebody outside to compare; with `set=yes` also what becomes of both clocks when the
-//! host's is set.
+//! Prints the date, to be compared outside. With `set=yes` it also watches both clocks while the host's is
+//! set.
 #![no_std]
 #![no_main]
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The console, both ways: greets everybody who is typed in, until a line says "bye". `flood=` is a
-//! number of lines to write first, for readers that are slow or absent. With `unread` all vCPUs but the first
-//! write and write, and the verdict comes when `data/unread` of xenstore says that nobody reads.
+//! Console output and input: greets each name that is typed, until a line is "bye". `flood=` is a number of
+//! lines to write first, for slow or absent readers. With `unread` all vCPUs but the first write without end,
+//! and the verdict comes when `data/unread` in xenstore tells that no one reads.
 #![no_std]
 #![no_main]
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Does one thing as often as it is told, for those who count what that costs.
+//! Repeats one operation, so that its cost can be counted outside.
 //!
 //! `sleeps=N`: sleeps of a millisecond; `reads=N`: 4 KiB of the first disk, one read after the other;
 //! `wakes=N`: wakes a task of another vCPU, and sleeps for a millisecond, in which that one sleeps again.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Random numbers: that they differ, that all bits move, and that what is said of them is true.
+//! Random numbers: they differ, all their bits vary, and their quality is as reported.
 #![no_std]
 #![no_main]
 

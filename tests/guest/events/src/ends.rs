@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The two ends of a channel, here both this domain's.
+//! The two ends of an event channel within one domain.
 
 use prism::embassy_time::{Duration, with_timeout};
 use prism::event::EventChannel;

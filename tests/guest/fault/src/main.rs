@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Does what must not be done; `fault=` says what. Coming back from it is a failure.
+//! Causes the fault that `fault=` names. To survive it is a failure.
 #![no_std]
 #![no_main]
 

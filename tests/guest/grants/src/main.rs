@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Grants and ends grants in numbers: counters return to zero, a full table is no failure.
+//! Grants and revokes in numbers: counters return to zero, a full table is no failure.
 #![no_std]
 #![no_main]
 

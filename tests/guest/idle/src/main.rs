@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Does nothing for `seconds=` seconds, for those who count how often a sleeping guest wakes up.
+//! Sleeps for `seconds=` seconds, so that wake-ups can be counted outside.
 #![no_std]
 #![no_main]
 

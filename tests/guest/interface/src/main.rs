@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An interface's stack is handed out once; who stops waiting for it may ask again.
+//! An interface's stack is handed out once. After a dropped attempt another one works.
 #![no_std]
 #![no_main]
 

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Whether the functions that compilers take for granted - `memcpy` and its like - do as they should, at all
-//! lengths that they treat differently.
+//! Checks `memcpy` and its like at all lengths that they treat differently.
 
 use core::hint::black_box;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Takes all the memory there is, writes to every page of it, reads it back, and gives it back. With
-//! `functions`, finds out instead whether bytes are copied, filled and compared as they should be.
+//! Allocates all memory, writes to every page, reads it back, and frees it. With `functions`, checks the
+//! functions that copy, fill and compare bytes instead.
 //!
-//! With `pages`, takes every page and every large block there is, and goes on working without.
+//! With `pages`, allocates every page and every large block, and goes on working without memory.
 //!
 //! `share=` is the least share of the memory map, in percent, that must be usable (default 80).
 #![no_std]

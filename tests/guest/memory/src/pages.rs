@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Running out of memory where that is an answer, not the end.
+//! Running out of memory where that is an error, not a crash.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

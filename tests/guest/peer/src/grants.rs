@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Grants both ways: dom0 keeps pages of ours longer than we like, and we use pages of its.
+//! Grants in both directions: dom0 keeps pages of ours mapped too long, and we use pages of dom0's.
 
 use alloc::format;
 use alloc::string::String;

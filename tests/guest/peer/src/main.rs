@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Deals with a peer in dom0, honest or hostile: `peer=` says with which. Its part is in `tests/peer`.
+//! Works with a peer in dom0, honest or hostile, that `peer=` names. The peer's side is in `tests/peer`.
 #![no_std]
 #![no_main]
 

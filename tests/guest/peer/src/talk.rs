@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Talking with the peer by nodes of xenstore.
+//! Messages to and from the peer, through nodes of xenstore.
 
 use alloc::format;
 use alloc::string::String;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Transactions beside another writer: nothing that either adds is lost.
+//! Transactions beside another writer: no update of either is lost.
 
 use alloc::format;
 use alloc::sync::Arc;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Ends in the way that `power=` says: off, reboot, asked-to-reboot (through xenstore), wait (until it is
-//! asked to), asked-in-vain (by requests that nobody knows), or hang (never).
+//! Ends as `power=` tells: off, reboot, asked-to-reboot (through xenstore), wait (for a request),
+//! asked-in-vain (by unknown requests), or hang (never).
 #![no_std]
 #![no_main]
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Xenstore in numbers: many requests at once, many watches, transactions that collide.
+//! Xenstore in numbers: many requests at once, many watches, conflicting transactions.
 #![no_std]
 #![no_main]
 
