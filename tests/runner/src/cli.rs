@@ -122,7 +122,7 @@ pub struct Run {
     #[arg(long)]
     pub interactive: bool,
     /// Seconds after which a guest counts as hung.
-    #[arg(long, default_value_t = 60, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, default_value_t = 120, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
     pub timeout: u64,
     /// List environments and applications.
     #[arg(long)]
