@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Works with a peer in dom0, honest or hostile, that `peer=` names. The peer's side is in `tests/peer`.
+//! Works with a peer in dom0, honest or hostile, that `peer=` names. The peer's side is in `tests/dom0-peer`.
 #![no_std]
 #![no_main]
 

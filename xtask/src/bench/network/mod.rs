@@ -6,8 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
+use super::baseline::Baseline;
 use super::cost::Cost;
-use super::rival::Rival;
 use super::{Contender, Measured};
 use crate::env::Env;
 use crate::guest::beside::{Beside, When};
@@ -79,7 +79,7 @@ pub(super) fn contenders(project: &Project, session: &mut Session) -> Result<[Bo
     let [streams, web] = STAGES.map(|stage| build::build_by_name(project, stage.app));
     let command_line = "ip=192.0.2.2/24".to_owned();
     let ours = Server { images: [streams?, web?], ramdisk: None, command_line };
-    let Rival { image, ramdisk, words } = Rival::make(project, session)?;
+    let Baseline { image, ramdisk, words } = Baseline::make(project, session)?;
     let linux = Server {
         images: [image.clone(), image],
         ramdisk: Some(ramdisk),

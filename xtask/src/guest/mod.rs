@@ -105,7 +105,7 @@ pub struct Job {
     pub beside: Option<Beside>,
     /// Whether somebody watches what the command beside it writes.
     pub watched: bool,
-    /// The program of `tests/peer`, if what is done beside it uses that.
+    /// The program of `tests/dom0-peer`, if what is done beside it uses that.
     pub peer: Option<PathBuf>,
     /// More lines for its `xl` configuration.
     pub settings: &'static [&'static str],

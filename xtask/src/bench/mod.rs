@@ -5,13 +5,13 @@
 //! The machine beneath is shared and emulated: what is kept are counts, which Xen's trace gives, and
 //! ratios of runs that follow one another.
 
+mod baseline;
 mod chart;
 mod cost;
 mod disks;
 mod network;
 mod page;
 mod ratio;
-mod rival;
 mod spectrum;
 
 use anyhow::{Context, Result};

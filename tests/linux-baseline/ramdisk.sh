@@ -2,7 +2,7 @@
 # Makes a Linux's initial file system $1 of the files in the directory $2, the program $3, what it
 # serves with, a shell, the drivers, and the libraries that these need.
 set -e
-tree=/tmp/rival.tree
+tree=/tmp/linux-baseline.tree
 mkdir -p $tree/bin $tree/sbin $tree/dev $tree/proc $tree/sys $tree/tmp $tree/etc $tree/site
 cp "$2/init.sh" $tree/init
 cp "$2/end.sh" $tree/sbin/poweroff
@@ -10,7 +10,7 @@ cp "$2/nginx.conf" $tree/etc/nginx.conf
 cp "$2/index.html" $tree/site/index.html
 echo 'root:x:0:0::/:/bin/busybox' >$tree/etc/passwd
 echo 'root:x:0:' >$tree/etc/group
-cp "$3" $tree/bin/rival
+cp "$3" $tree/bin/linux-baseline
 cp /bin/busybox /usr/bin/iperf3 /usr/sbin/nginx $tree/bin/
 chmod +x $tree/init $tree/sbin/* $tree/bin/*
 for library in $(ldd $tree/bin/* | grep -o '/[^ ]*\.so[^ ]*' | sort -u); do

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 
+use super::baseline::Baseline;
 use super::cost::Cost;
-use super::rival::Rival;
 use super::{Contender, Measured};
 use crate::env::Env;
 use crate::guest::beside::{Beside, When};
@@ -44,7 +44,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 /// Traces what lies between marks.
 const COMMAND: &str = concat!(include_str!("../cost.sh"), include_str!("marks.sh"));
 
-/// Prism's application `disk`, and Linux with the program of `tests/rival`.
+/// Prism's application `disk`, and Linux with the program of `tests/linux-baseline`.
 pub(super) fn contenders(
     project: &Project,
     session: &mut Session,
@@ -53,7 +53,7 @@ pub(super) fn contenders(
     session.agent().check("modprobe null_blk")?;
     let divisor = if is_quick { QUICKER } else { 1 };
     let ours = Reader { image: build::build_by_name(project, "disk")?, ramdisk: None, words: "", divisor };
-    let Rival { image, ramdisk, words } = Rival::make(project, session)?;
+    let Baseline { image, ramdisk, words } = Baseline::make(project, session)?;
     Ok([Box::new(ours), Box::new(Reader { image, ramdisk: Some(ramdisk), words, divisor })])
 }
 

@@ -14,10 +14,10 @@ use crate::project::Project;
 
 /// The cargo workspaces of the project, by their folders.
 const IMAGES: &str = ".";
-const RUNNER: &str = "tests/runner";
+const RUNNER: &str = "xtask";
 const ABI: &str = "tests/abi";
-const PEER: &str = "tests/peer";
-const RIVAL: &str = "tests/rival";
+const PEER: &str = "tests/dom0-peer";
+const LINUX_BASELINE: &str = "tests/linux-baseline";
 const FUZZ: &str = "fuzz";
 
 /// A test that is a run of cargo.
@@ -89,14 +89,14 @@ pub const TESTS: &[HostTest] = &[
     HostTest::new("the_runners_sources_are_formatted", RUNNER, FORMAT),
     HostTest::new("the_abi_tests_sources_are_formatted", ABI, FORMAT),
     HostTest::new("the_peers_sources_are_formatted", PEER, FORMAT),
-    HostTest::new("the_rivals_sources_are_formatted", RIVAL, FORMAT),
+    HostTest::new("the_linux_baselines_sources_are_formatted", LINUX_BASELINE, FORMAT),
     HostTest::new("the_fuzz_targets_sources_are_formatted", FUZZ, FORMAT),
     HostTest::new("the_kernels_sources_have_no_lints", IMAGES, LINT_IMAGES),
     HostTest::new("the_kernels_tests_have_no_lints", IMAGES, LINT).without_images(),
     HostTest::new("the_runners_sources_have_no_lints", RUNNER, LINT),
     HostTest::new("the_abi_tests_sources_have_no_lints", ABI, LINT),
     HostTest::new("the_peers_sources_have_no_lints", PEER, LINT),
-    HostTest::new("the_rivals_sources_have_no_lints", RIVAL, LINT),
+    HostTest::new("the_linux_baselines_sources_have_no_lints", LINUX_BASELINE, LINT),
     HostTest::new("the_kernels_crates_pass_their_unit_tests", IMAGES, TEST).without_images(),
     HostTest::new("the_documentation_has_no_dead_links", IMAGES, DOCUMENT)
         .without_images()

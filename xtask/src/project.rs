@@ -48,12 +48,12 @@ pub enum Kind {
 
 impl Project {
     /// The project that the environment variable `PRISM_ROOT` names, as `scripts/` set it, or else
-    /// the one in whose `tests/runner` this program was built.
+    /// the one in whose `xtask` this program was built.
     ///
     /// # Errors
     /// If it is not there.
     pub fn find() -> Result<Self> {
-        let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2).map(PathBuf::from);
+        let built_in = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(1).map(PathBuf::from);
         let root = env::var_os("PRISM_ROOT").map(PathBuf::from).or(built_in);
         let root = root.context("the runner lies at the root of the file system")?;
         ensure!(root.join("Cargo.toml").is_file(), "{} is no Prism tree: set PRISM_ROOT", root.display());

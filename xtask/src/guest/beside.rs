@@ -24,7 +24,7 @@ pub enum When {
 /// A shell command for the machine in which a guest runs: dom0, or the host of a QEMU.
 ///
 /// It finds in its environment `GUEST`, the guest's name; `DOMID`, its number, if it is a guest of
-/// `xl`; and `PEER`, the path of the program of `tests/peer`, if it names it. It may go on for a few
+/// `xl`; and `PEER`, the path of the program of `tests/dom0-peer`, if it names it. It may go on for a few
 /// seconds after its guest, and is ended then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beside {
@@ -38,7 +38,7 @@ pub struct Beside {
 }
 
 impl Beside {
-    /// Whether the command uses the program of `tests/peer`.
+    /// Whether the command uses the program of `tests/dom0-peer`.
     pub fn needs_peer(&self) -> bool {
         self.command.contains("$PEER")
     }

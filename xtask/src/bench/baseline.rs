@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The Linux that Prism is compared with: the lab's own, with what is in `tests/rival`.
+//! The Linux that Prism is compared with: the lab's own, with what is in `tests/linux-baseline`.
 
 use anyhow::{Context, Result};
 
@@ -8,7 +8,7 @@ use crate::image::{Image, build};
 use crate::project::Project;
 
 /// A Linux that can be started.
-pub(super) struct Rival {
+pub(super) struct Baseline {
     pub(super) image: Image,
     /// Its initial file system, a file of the lab machine's.
     pub(super) ramdisk: &'static str,
@@ -17,27 +17,27 @@ pub(super) struct Rival {
 }
 
 /// Where the lab machine keeps the initial file system.
-const RAMDISK: &str = "/tmp/rival.img";
+const RAMDISK: &str = "/tmp/linux-baseline.img";
 
 /// What goes into it, and what makes it.
 const FILES: [(&str, &str); 5] = [
-    ("init.sh", include_str!("../../../rival/init.sh")),
-    ("end.sh", include_str!("../../../rival/end.sh")),
-    ("nginx.conf", include_str!("../../../rival/nginx.conf")),
-    ("index.html", include_str!("../../../../apps/httpd/site/index.html")),
-    ("ramdisk.sh", include_str!("../../../rival/ramdisk.sh")),
+    ("init.sh", include_str!("../../../tests/linux-baseline/init.sh")),
+    ("end.sh", include_str!("../../../tests/linux-baseline/end.sh")),
+    ("nginx.conf", include_str!("../../../tests/linux-baseline/nginx.conf")),
+    ("index.html", include_str!("../../../apps/httpd/site/index.html")),
+    ("ramdisk.sh", include_str!("../../../tests/linux-baseline/ramdisk.sh")),
 ];
 
-impl Rival {
+impl Baseline {
     /// Makes one in the lab machine.
     pub(super) fn make(project: &Project, session: &mut Session) -> Result<Self> {
-        let program = session.push_program(&build::build_rival(project)?)?;
+        let program = session.push_program(&build::build_linux_baseline(project)?)?;
         let agent = session.agent();
-        agent.check("mkdir -p /tmp/rival")?;
+        agent.check("mkdir -p /tmp/linux-baseline")?;
         for (name, content) in FILES {
-            agent.put(&format!("/tmp/rival/{name}"), content.as_bytes())?;
+            agent.put(&format!("/tmp/linux-baseline/{name}"), content.as_bytes())?;
         }
-        agent.check(&format!("sh /tmp/rival/ramdisk.sh {RAMDISK} /tmp/rival {program}"))?;
+        agent.check(&format!("sh /tmp/linux-baseline/ramdisk.sh {RAMDISK} /tmp/linux-baseline {program}"))?;
         let kernel = project.lab().root().join("vmlinuz").canonicalize().context("the lab has no Linux")?;
         Ok(Self {
             image: Image { name: "linux".to_owned(), file: kernel, debug: None },

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reads disks under Linux, for comparison with the application `disk`: `prism-rival WORD...`.
+//! Reads disks under Linux, for comparison with the application `disk`: `prism-linux-baseline WORD...`.
 
 mod reads;
 

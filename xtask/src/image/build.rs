@@ -90,20 +90,20 @@ fn write(path: &PathBuf, content: &[u8]) -> Result<()> {
     fs::rename(&fresh, path).with_context(|| format!("cannot write {}", path.display()))
 }
 
-/// Builds the program that plays the other side, `tests/peer`, and gives its path.
+/// Builds the program that plays the other side, `tests/dom0-peer`, and gives its path.
 ///
 /// # Errors
 /// If cargo fails, which explains itself.
 pub fn build_peer(project: &Project) -> Result<PathBuf> {
-    executable_of(&project.root().join("tests/peer"), "prism-peer")
+    executable_of(&project.root().join("tests/dom0-peer"), "prism-peer")
 }
 
 /// Builds the program that Linux is measured by, and gives its executable.
 ///
 /// # Errors
 /// If it cannot be built.
-pub fn build_rival(project: &Project) -> Result<PathBuf> {
-    executable_of(&project.root().join("tests/rival"), "prism-rival")
+pub fn build_linux_baseline(project: &Project) -> Result<PathBuf> {
+    executable_of(&project.root().join("tests/linux-baseline"), "prism-linux-baseline")
 }
 
 /// Builds a package of the workspace in `folder`, and gives its executable.

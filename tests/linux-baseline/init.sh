@@ -21,11 +21,11 @@ case "$line" in
     $b ip link set eth0 up
     /bin/iperf3 -s >/dev/null 2>&1 &
     /bin/nginx -p / -c /etc/nginx.conf
-    echo "rival: ready"
+    echo "linux-baseline: ready"
     # The toolstack has it end, by /sbin/poweroff.
     while :; do $b sleep 3600; done
     ;;
 esac
-/bin/rival $line
+/bin/linux-baseline $line
 $b sleep 1
 $b poweroff -f
