@@ -46,7 +46,7 @@ enum Step {
 
 fuzz_target!(|input: (bool, bool, bool, Vec<Step>)| {
     let (checksum_ipv4, checksum_ipv6, segments, steps) = input;
-    let platform = SimPlatform::new(Clock::Patient);
+    let platform = SimPlatform::new(Clock::Stopped);
     let features = BackendFeatures {
         rx_copy: true,
         scatter_gather: true,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why a request to a disk was not done, and who is to blame.
+//! Why a request to a disk failed, and which side caused it.
 
 use core::fmt;
 

@@ -1,47 +1,48 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Whether to look for an answer, or a packet, again and again before waiting for an event.
+//! Adaptive polling: whether to poll for a response, or a packet, before waiting for an event.
 
 use super::nanoseconds;
 use core::time::Duration;
 
-/// Looking costs time of the vCPU, and saves an event, a sleep and a wake-up if the answer comes
-/// soon. After a wait that was in vain, the next 1, 3, 7 and so on are spared.
+/// Decides whether to poll. Polling costs time of the vCPU, and saves an event and a wake-up if the response
+/// comes soon. After an unsuccessful poll the next one is skipped, after another the next 3, then 7, up to
+/// 63. Disks and network interfaces share this policy.
 pub(crate) struct AdaptivePoll {
-    /// Nanoseconds that a wait lasts at most.
+    /// Nanoseconds that a poll lasts at most.
     limit: u64,
-    /// Waits to be spared now.
-    spare: u32,
-    /// Waits to be spared after the next one that is in vain.
+    /// Polls to skip now.
+    skip: u32,
+    /// Polls to skip after the next unsuccessful one.
     next: u32,
 }
 
-/// Waits that are spared at most.
-const MOST_SPARED: u32 = 63;
+/// Polls that are skipped at most.
+const MAX_SKIPPED: u32 = 63;
 
 impl AdaptivePoll {
     pub(crate) fn new(limit: Duration) -> Self {
-        Self { limit: nanoseconds(limit), spare: 0, next: 1 }
+        Self { limit: nanoseconds(limit), skip: 0, next: 1 }
     }
 
-    /// Whether to wait this time.
+    /// Whether to poll this time.
     pub(crate) fn should_poll(&mut self) -> bool {
-        let spared = self.spare > 0;
-        self.spare = self.spare.saturating_sub(1);
-        self.limit > 0 && !spared
+        let skipped = self.skip > 0;
+        self.skip = self.skip.saturating_sub(1);
+        self.limit > 0 && !skipped
     }
 
-    /// Whether to go on, after so many nanoseconds.
+    /// Whether to go on polling, after so many nanoseconds.
     pub(crate) fn is_within_limit(&self, waited: u64) -> bool {
         waited < self.limit
     }
 
-    /// The wait is over, in vain or not.
+    /// The poll is over, successful or not.
     pub(crate) fn end(&mut self, answered: bool) {
         if answered {
             self.next = 1;
         } else {
-            self.spare = self.next;
-            self.next = (self.next * 2 + 1).min(MOST_SPARED);
+            self.skip = self.next;
+            self.next = (self.next * 2 + 1).min(MAX_SKIPPED);
         }
     }
 }

@@ -2,7 +2,7 @@
 //! The seam to the kernel: the traits that a kernel implements, and what drivers wait with.
 //!
 //! A driver reaches its device, and the kernel it runs in, only through these. So it runs on a host as well,
-//! against a device that lies.
+//! against a simulated device that breaks its protocol.
 //!
 //! | for | a kernel implements |
 //! |---|---|

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What carries an interface's frames.
+//! The device below an interface: what carries its frames.
 
 use super::error::Error;
 use super::multicast::Group;
 
-/// What carries an interface's frames: rings that are shared with a backend, or with a NIC.
+/// A network device: rings that are shared with a backend, or with a NIC.
 ///
-/// Its functions fail only if the other side broke the protocol. It is of no use then, and given up.
+/// Its functions fail only if the other side broke the protocol. The device is not used any more then.
 pub trait NetDevice: Send {
     /// Whether frames get through: not while a NIC's cable is unplugged.
     fn is_up(&self) -> bool {
@@ -22,8 +22,8 @@ pub trait NetDevice: Send {
     /// What was wrong.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error>;
 
-    /// Asks to be told when there is a frame, or when there are several, if it [is
-    /// patient](Self::coalesces); true if we would have been told already.
+    /// Asks for an event at the next frame, or after several, if it [coalesces](Self::coalesces) events; true
+    /// if there are as many already.
     ///
     /// # Errors
     ///
@@ -67,12 +67,12 @@ pub trait NetDevice: Send {
     fn needs_poll(&mut self, is_full: bool) -> Result<bool, Error>;
 
     /// Whether we may be told of frames some time after they came: as long as it is so,
-    /// [`look`](Self::poll_deferred) is to be called each `POLL_INTERVAL` (the module `pace`).
+    /// [`poll_deferred`](Self::poll_deferred) is to be called each `POLL_INTERVAL` (`netfront::coalescing`).
     fn coalesces(&self) -> bool {
         false
     }
 
-    /// Looks after those: all that are there are [news](Self::needs_poll).
+    /// Polls for those frames: all that are there make [`needs_poll`](Self::needs_poll) true.
     ///
     /// # Errors
     ///

@@ -292,7 +292,7 @@ impl<'k> Interface<'k> {
         self.state().device.as_mut().map_or(Ok(false), |device| device.request_event())
     }
 
-    /// Whether [`look`](Self::poll_deferred) is to be called each
+    /// Whether [`poll_deferred`](Self::poll_deferred) is to be called each
     /// [`POLL_INTERVAL`](super::coalescing::POLL_INTERVAL).
     pub(super) fn coalesces(&self) -> bool {
         self.state().device.as_ref().is_some_and(|device| device.coalesces())

@@ -15,7 +15,7 @@ pub(super) const ENDS: u8 = 0x01 | 0x08;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Segment {
     pub(super) transport: Transport,
-    /// Headers as of all segments of a train, with zeros where they differ.
+    /// Headers, with zeros where those of the segments of one GSO packet differ.
     pub(super) headers: [u8; MAX_HEADERS],
     /// Bytes of headers.
     pub(super) start: usize,

@@ -4,7 +4,7 @@
 //! that it divides: it also sums what longer ones have left behind in its buffer.)
 //!
 //! It makes several TCP segments as one: what it does for each, it does less often. They leave as such where
-//! the backend takes them apart (the module `train`), and else are taken apart here, like long packets of
+//! the backend takes GSO packets (`netfront::gso`), and are divided here elsewhere, like long packets of
 //! other kinds.
 //!
 //! Peers never see that MTU, but that DHCP's option for the longest message tells it. The segment size in our

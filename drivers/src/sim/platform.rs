@@ -21,7 +21,7 @@ use crate::hal::Platform;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Clock {
     /// Waits of ten seconds and more never end, shorter ones at once.
-    Patient,
+    Stopped,
     /// Waits of ten seconds and more end when everybody had some turns, shorter ones at once.
     Impatient,
 }
@@ -97,7 +97,7 @@ impl Delay for SimPlatform {
     fn delay(&self, time: Duration) -> impl Future<Output = ()> + Send {
         let wait: Pin<Box<dyn Future<Output = ()> + Send>> = match self.clock {
             _ if time < Duration::from_secs(10) => Box::pin(yield_now()),
-            Clock::Patient => Box::pin(pending()),
+            Clock::Stopped => Box::pin(pending()),
             Clock::Impatient => Box::pin(async {
                 for _ in 0..200 {
                     yield_now().await;

@@ -228,8 +228,8 @@ fn impossible_disk_sizes_are_handled() {
 
 #[test]
 fn a_disk_that_breaks_the_protocol_is_disabled_and_its_requests_fail() {
-    type ProtocolViolation = fn(&SimDevice, &Chain);
-    let lies: [(ProtocolViolation, Trouble); 10] = [
+    type Fault = fn(&SimDevice, &Chain);
+    let faults: [(Fault, Trouble); 10] = [
         (|device, _| device.show(0, 2), Trouble::Queue(Violation::Index)),
         (|device, _| device.show(0, -1), Trouble::Queue(Violation::Index)),
         (|device, _| device.show(0, i16::MIN), Trouble::Queue(Violation::Index)),
@@ -247,8 +247,8 @@ fn a_disk_that_breaks_the_protocol_is_disabled_and_its_requests_fail() {
             Trouble::Status(3),
         ),
     ];
-    for (lie, expected) in lies {
-        let turn = move |device: &SimDevice| device.take(0).iter().for_each(|chain| lie(device, chain));
+    for (fault, expected) in faults {
+        let turn = move |device: &SimDevice| device.take(0).iter().for_each(|chain| fault(device, chain));
         let (outcome, troubles, device) = read_from(disk_config(), turn);
         assert_eq!((outcome, troubles), (Err(block::Error::Broken), vec![expected]));
         assert_eq!(device.status(), status::FAILED);
@@ -453,8 +453,8 @@ fn a_nic_without_a_valid_address_is_refused() {
 
 #[test]
 fn a_nic_that_breaks_the_protocol_of_received_frames_is_disabled() {
-    type ProtocolViolation = fn(&SimDevice, &Chain);
-    let lies: [(ProtocolViolation, Violation); 5] = [
+    type Fault = fn(&SimDevice, &Chain);
+    let faults: [(Fault, Violation); 5] = [
         (|device, _| device.show(RECEIVE, 65), Violation::Index),
         (|device, _| device.show(RECEIVE, -1), Violation::Index),
         (|device, _| device.give(RECEIVE, 64, 100), Violation::Id),
@@ -470,10 +470,10 @@ fn a_nic_that_breaks_the_protocol_of_received_frames_is_disabled() {
             Violation::Id,
         ),
     ];
-    for (lie, expected) in lies {
+    for (fault, expected) in faults {
         let device = SimDevice::new(card_config());
         let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
-        lie(&device, &device.take(RECEIVE).unwrap());
+        fault(&device, &device.take(RECEIVE).unwrap());
         let mut buffer = vec![0; net::MAX_FRAME];
         let found = (0..100).find_map(|_| nic.receive(&mut buffer).err());
         // Of two that are the same, the first is taken, and its buffer is with the NIC again.
@@ -485,7 +485,7 @@ fn a_nic_that_breaks_the_protocol_of_received_frames_is_disabled() {
     }
 }
 
-/// All lies but the last are seen in any case.
+/// All faults but the last are seen in any case.
 fn found_is_needed(expected: &net::Error) -> bool {
     *expected != net::Error::from(Violation::Id)
 }
@@ -572,17 +572,17 @@ fn text_passes_a_console_both_ways() {
 
 #[test]
 fn a_console_that_breaks_the_protocol_is_disabled() {
-    type ProtocolViolation = fn(&SimDevice);
-    let lies: [ProtocolViolation; 4] = [
+    type Fault = fn(&SimDevice);
+    let faults: [Fault; 4] = [
         |device| device.give(port::RECEIVE, 5, 1),
         |device| device.give(port::RECEIVE, 0, 513),
         |device| device.show(port::RECEIVE, 2),
         |device| device.show(port::RECEIVE, -1),
     ];
-    for lie in lies {
+    for fault in faults {
         let device = SimDevice::new(Config::modern(0, &[]));
         let mut console = open_console(&device, SimDevice::in_memory).unwrap();
-        lie(&device);
+        fault(&device);
         assert_eq!(console.read(&mut [0; 9]), 0);
         assert!(console.news().is_some());
         assert_eq!(console.take(b"text"), None);

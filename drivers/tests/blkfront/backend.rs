@@ -25,7 +25,7 @@ pub(crate) const DOMAIN: DomainId = DomainId(3);
 
 /// A dishonesty.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Lie {
+pub(crate) enum Fault {
     /// Answers with another id.
     Id(fn(u64) -> u64),
     /// Answers with the id of the request before.
@@ -41,7 +41,7 @@ pub(crate) enum Lie {
     /// Changes the answer after it was published.
     Mutate,
     /// Never answers.
-    Silence,
+    NoResponse,
 }
 
 /// What there is of disk and backend.
@@ -52,8 +52,8 @@ pub(crate) struct Guest {
     pub(crate) disk: RefCell<Vec<u8>>,
     /// What it says in xenstore.
     pub(crate) keys: RefCell<Vec<(&'static str, String)>>,
-    /// The request of this number, counted from 0 over all connections, is answered with a lie.
-    pub(crate) lie: Cell<Option<(u32, Lie)>>,
+    /// The request of this number, counted from 0 over all connections, is answered with a fault.
+    pub(crate) fault: Cell<Option<(u32, Fault)>>,
     /// Requests of this operation are answered with `BLKIF_RSP_EOPNOTSUPP`.
     pub(crate) refused: Cell<Option<u8>>,
     /// A page of a request had something in it that was not for the backend.
@@ -78,7 +78,7 @@ pub(crate) struct Guest {
 impl Guest {
     /// A guest with a disk of so many bytes, whose backend says `keys` besides its size.
     pub(crate) fn new(bytes: usize, keys: &[(&'static str, &str)]) -> Self {
-        Self::with(SimPlatform::new(Clock::Patient), bytes, keys)
+        Self::with(SimPlatform::new(Clock::Stopped), bytes, keys)
     }
 
     pub(crate) fn with(platform: SimPlatform, bytes: usize, keys: &[(&'static str, &str)]) -> Self {
@@ -92,7 +92,7 @@ impl Guest {
             platform,
             disk: RefCell::new(vec![0; bytes]),
             keys: RefCell::new(all),
-            lie: Cell::new(None),
+            fault: Cell::new(None),
             refused: Cell::new(None),
             saw_old_content: Cell::new(false),
             answered: Cell::new(0),
@@ -262,13 +262,13 @@ impl Guest {
                 if next == end {
                     return;
                 }
-                let lie = self.lie.get().filter(|(number, _)| *number == self.answered.get());
+                let fault = self.fault.get().filter(|(number, _)| *number == self.answered.get());
                 self.answered.set(self.answered.get() + 1);
-                self.answer_one(ring, next, lie.map(|(_, lie)| lie));
+                self.answer_one(ring, next, fault.map(|(_, fault)| fault));
                 next = next.wrapping_add(1);
-                let claimed = match lie {
-                    Some((_, Lie::Jump(jump))) => next.wrapping_add(jump),
-                    Some((_, Lie::Silence)) => {
+                let claimed = match fault {
+                    Some((_, Fault::Jump(jump))) => next.wrapping_add(jump),
+                    Some((_, Fault::NoResponse)) => {
                         std::future::pending::<()>().await;
                         next
                     }
@@ -277,7 +277,7 @@ impl Guest {
                 if ring.publish(claimed) {
                     channel.notify();
                 }
-                if let Some((_, Lie::Mutate)) = lie {
+                if let Some((_, Fault::Mutate)) = fault {
                     yield_now().await;
                     ring.respond(next.wrapping_sub(1), blkif_response { id: !0, ..Default::default() });
                 }
@@ -299,7 +299,7 @@ impl Guest {
         self.kept.borrow_mut().push(self.peer().map_to_read(reference).unwrap());
     }
 
-    fn answer_one(&self, ring: &BackRing, index: u32, lie: Option<Lie>) {
+    fn answer_one(&self, ring: &BackRing, index: u32, fault: Option<Fault>) {
         let request: blkif_request = ring.request(index);
         *self.operations.borrow_mut().entry(request.operation).or_default() += 1;
         let (id, operation, segments, sector) = match request.operation {
@@ -318,16 +318,16 @@ impl Guest {
                 (request.id, operation, request.seg[..count].to_vec(), request.sector_number)
             }
         };
-        let status = match lie {
-            Some(Lie::Status(status)) => status,
+        let status = match fault {
+            Some(Fault::Status(status)) => status,
             _ if self.refused.get() == Some(request.operation) => BLKIF_RSP_EOPNOTSUPP,
-            _ => self.transfer(operation, &segments, sector, matches!(lie, Some(Lie::KeepPages))),
+            _ => self.transfer(operation, &segments, sector, matches!(fault, Some(Fault::KeepPages))),
         };
         let mut response = blkif_response { id, operation, status, ..Default::default() };
-        match lie {
-            Some(Lie::Id(other)) => response.id = other(id),
-            Some(Lie::StaleId) => response.id = self.last.get(),
-            Some(Lie::Operation(operation)) => response.operation = operation,
+        match fault {
+            Some(Fault::Id(other)) => response.id = other(id),
+            Some(Fault::StaleId) => response.id = self.last.get(),
+            Some(Fault::Operation(operation)) => response.operation = operation,
             _ => {}
         }
         self.last.set(id);

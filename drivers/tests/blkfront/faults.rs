@@ -268,7 +268,7 @@ fn a_disk_that_grows_can_be_read_beyond_its_old_end() {
 fn requests_wait_when_the_grant_table_is_full() {
     let config = Config { max_grant_frames: 1, max_grant_version: 1, ..Config::default() };
     let guest =
-        Guest::with(SimPlatform::with(Clock::Patient, config), 8 << 20, &[("max-ring-page-order", "2")]);
+        Guest::with(SimPlatform::with(Clock::Stopped, config), 8 << 20, &[("max-ring-page-order", "2")]);
     guest.serve(async |disk| {
         // 120 requests of 8 pages each, but the table has 504 entries.
         let reads = (0..120).map(|index| disk.read(index * 32768, guest.buffer(32768, 0)));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The driver of paravirtual disks, against backends that are honest, and backends that lie.
+//! The driver of paravirtual disks, against backends that are honest, and backends that fault.
 mod backend;
 mod faults;
 mod handshake;
-mod lies;
 mod queues;
 mod transfers;
+mod violations;

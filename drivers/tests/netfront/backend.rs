@@ -30,7 +30,7 @@ pub(crate) const FEATURES: BackendFeatures = BackendFeatures {
 pub(crate) const PAGES: RingPages = RingPages { receive: 32, transmit: 16 };
 
 pub(crate) fn platform() -> SimPlatform {
-    SimPlatform::new(Clock::Patient)
+    SimPlatform::new(Clock::Stopped)
 }
 
 /// The frontend's rings and the backend at their other end.

@@ -3,6 +3,6 @@
 
 mod backend;
 mod connection;
-mod lies;
 mod packets;
 mod segments;
+mod violations;

@@ -214,8 +214,8 @@ impl<'t, P: Page> Ring<'t, P> {
         self.ready()
     }
 
-    /// Whether the response is there, and not taken, that [`listen`](Self::request_event) asked for an event
-    /// at. If it has not been called, or that one was taken, any is meant.
+    /// Whether the response is there, and not taken, that [`request_event`](Self::request_event) asked for an
+    /// event at. If it has not been called, or that one was taken, any is meant.
     ///
     /// # Errors
     ///

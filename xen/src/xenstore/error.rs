@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What can go wrong with a request, and who is to blame.
+//! Why a request failed, and which side caused it.
 
 use core::fmt;
 

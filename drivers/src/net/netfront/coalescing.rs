@@ -1,27 +1,29 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! After how many responses to be woken.
+//! Event coalescing: after how many packets the backend is to raise an event.
 
 use core::time::Duration;
 
-/// Whether so much comes in that one event is enough for several packets.
+/// Decides whether several packets share an event.
 ///
-/// To a backend that copies one packet after the other, a guest that is as fast is asleep each time: each
-/// packet costs an event, a sleep and an acknowledgement that goes out alone. While streams of segments that
-/// were put together to long packets come in, an event is asked for only when a third of the pages has been
-/// filled.
+/// A guest that is as fast as its backend sleeps between any two packets, as the backend copies one after the
+/// other: each packet costs an event, a wake-up and an acknowledgement of its own. While streams of long
+/// packets come in, which the backend put together from segments, an event is requested only when a third of
+/// the pages has been filled.
 ///
-/// Who sends less than that, and waits for an answer, would wait in vain. So somebody has to look now and
-/// then: if there was no such event since the last look, the next packet has one of its own, and it takes
-/// twice as many rounds with long packets as before until several share one again.
+/// A peer that sends less than that, and waits for an answer, would wait for ever. So the driver polls every
+/// [`POLL_INTERVAL`]. If there was no shared event since the last poll, the next packet has an event of its
+/// own, and it takes twice as many rounds with long packets as before until packets share events again.
+///
+/// This is not the policy of `block::blkfront`, which knows how many responses can come.
 pub(super) struct EventCoalescing {
-    /// Rounds in a row in which long packets came; each other one takes an eighth of them away, as streams
-    /// have a short packet now and then.
+    /// Rounds with long packets in a row. A round without takes an eighth away, as streams have short packets
+    /// now and then.
     streak: u32,
-    /// So many are enough.
+    /// The streak from which on packets share events.
     enough: u32,
-    /// What was taken since the last round ended.
+    /// The packets taken since the last round ended.
     round: Option<Round>,
-    /// There was an event for several packets since the last look.
+    /// Several packets shared an event since the last poll.
     has_shared: bool,
 }
 
@@ -33,14 +35,14 @@ enum Round {
     Long,
 }
 
-/// Time between looks: time in which a third of the pages is filled a few times, by a backend that is not
-/// much slower than 1 Gbit/s.
+/// Time between polls. A backend that is not much slower than 1 Gbit/s fills a third of the pages a few times
+/// in it.
 pub(super) const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
-/// Bytes from which on a packet is long: more than a program sends that wants an answer to it, mostly.
+/// Bytes from which on a packet is long: mostly more than a request that waits for an answer.
 const LONG: usize = 16 << 10;
 
-/// Rounds that are enough, at least and at most.
+/// Bounds of the streak from which on packets share events.
 const MIN: u32 = 4;
 const MAX: u32 = 1024;
 
@@ -77,7 +79,7 @@ impl EventCoalescing {
         self.streak >= self.enough
     }
 
-    /// Somebody looks, [`POLL_INTERVAL`] after packets began to share events, or after the last look.
+    /// The driver polls, [`POLL_INTERVAL`] after packets began to share events, or after the last poll.
     pub(super) fn poll_deferred(&mut self) {
         if self.shares() && !self.has_shared {
             self.streak = 0;

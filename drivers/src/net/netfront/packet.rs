@@ -218,8 +218,8 @@ mod tests {
     fn data_outside_of_its_page_breaks_the_protocol() {
         for (offset, status) in [(1, 4096), (4096, 1), (u16::MAX, 1), (0, i16::MAX)] {
             let response = netif_rx_response { offset, ..data(0, 0, status) };
-            let lie = ProtocolViolation::OutsidePage { offset, length: status };
-            assert_eq!(Assembly::default().data(response, 0), Err(lie));
+            let violation = ProtocolViolation::OutsidePage { offset, length: status };
+            assert_eq!(Assembly::default().data(response, 0), Err(violation));
         }
         assert!(Assembly::default().data(netif_rx_response { offset: 4095, ..data(0, 0, 1) }, 0).is_ok());
     }
@@ -235,11 +235,11 @@ mod tests {
     #[test]
     fn a_packet_without_end_breaks_the_protocol() {
         let mut assembly = Assembly::default();
-        let lie = (0..100).find_map(|_| assembly.data(data(0, NETRXF_more_data, 4000), 0).err());
-        assert_eq!((lie, assembly.parts), (Some(ProtocolViolation::TooLong), 17));
+        let violation = (0..100).find_map(|_| assembly.data(data(0, NETRXF_more_data, 4000), 0).err());
+        assert_eq!((violation, assembly.parts), (Some(ProtocolViolation::TooLong), 17));
         let mut assembly = Assembly::default();
-        let lie = (0..100).find_map(|_| assembly.data(data(0, NETRXF_more_data, 0), 0).err());
-        assert_eq!((lie, assembly.parts), (Some(ProtocolViolation::TooLong), 20));
+        let violation = (0..100).find_map(|_| assembly.data(data(0, NETRXF_more_data, 0), 0).err());
+        assert_eq!((violation, assembly.parts), (Some(ProtocolViolation::TooLong), 20));
     }
 
     #[test]

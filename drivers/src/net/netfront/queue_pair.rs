@@ -16,7 +16,7 @@ use crate::net::multicast::Group;
 use crate::net::segment::Segment;
 use crate::net::segmentation;
 
-/// RingPages for each direction; powers of two.
+/// Pages for each direction; powers of two.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RingPages {
     /// To receive into: at least 32, as the backend needs 19 for the largest packet; at most 256.
@@ -130,8 +130,9 @@ impl<'k, K: Platform> QueuePair<'k, K> {
         self.receiver.is_under_way()
     }
 
-    /// Whether the backend has something for the stack: as many packets as [`listen`](Self::request_event) asked
-    /// for, or, if that `is_full`, as much room to send as [`can_send`](Self::can_send) did.
+    /// Whether the backend has something for the stack: as many packets as
+    /// [`request_event`](Self::request_event) asked for, or, if that `is_full`, as much room to send as
+    /// [`can_send`](Self::can_send) did.
     ///
     /// # Errors
     ///

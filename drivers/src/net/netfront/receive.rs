@@ -61,7 +61,8 @@ impl<'k, K: Platform> Receiver<'k, K> {
         self.assembly.is_under_way()
     }
 
-    /// Whether the backend has answered as much as [`listen`](Self::request_event) asked for an event for.
+    /// Whether the backend has answered as much as [`request_event`](Self::request_event) asked for an event
+    /// for.
     pub(super) fn needs_poll(&mut self) -> Result<bool, Violation> {
         self.ring.is_due()
     }

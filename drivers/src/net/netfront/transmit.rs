@@ -56,7 +56,7 @@ struct Waiting {
     pages: Vec<u16>,
 }
 
-/// Trains that can wait at once: flows whose segments come in turns.
+/// GSO packets that can wait at once: flows whose segments come in turns.
 const MAX_GSO_PACKETS: usize = 8;
 
 /// Flags of a packet whose checksum is blank.
@@ -98,8 +98,8 @@ impl<'k, K: Platform> Transmitter<'k, K> {
         self.ring.references().next()
     }
 
-    /// Whether the backend has answered as much as [`listen`](Self::request_event) asked for an event for: who is
-    /// told of less finds no room, and asks again and again.
+    /// Whether the backend has answered as much as [`request_event`](Self::request_event) asked for an event
+    /// for: who is told of less finds no room, and asks again and again.
     pub(super) fn needs_poll(&mut self) -> Result<bool, Violation> {
         self.ring.is_due()
     }

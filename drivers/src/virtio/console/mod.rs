@@ -201,7 +201,7 @@ mod tests {
         keeps: Cell<bool>,
         has_text: Cell<bool>,
         /// What it answers to when it is asked whether it has sent, if that is wrong.
-        lies: Cell<bool>,
+        is_faulty: Cell<bool>,
         /// What is typed, and how long the device says that it is.
         typed: RefCell<VecDeque<(String, usize)>>,
         has_buffer: Cell<bool>,
@@ -229,7 +229,7 @@ mod tests {
         }
 
         fn has_sent(&mut self) -> Result<bool, Broken> {
-            if self.0.lies.get() {
+            if self.0.is_faulty.get() {
                 return Err(Broken);
             }
             if !self.0.keeps.get() {
@@ -321,10 +321,10 @@ mod tests {
         let mut console = console(&device);
         console.take(b"one");
         console.flush();
-        device.lies.set(true);
+        device.is_faulty.set(true);
         assert_eq!(console.take(b"two"), None);
         assert_eq!(console.news(), Some(Trouble::Broken));
-        device.lies.set(false);
+        device.is_faulty.set(false);
         assert_eq!(console.take(b"three"), None);
         console.is_read();
         assert_eq!(device.told(), "one");

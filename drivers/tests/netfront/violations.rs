@@ -8,10 +8,10 @@ use xen_sys::io::netif::*;
 use crate::backend::{FEATURES, connected, frame, platform, receive};
 
 /// What comes of one response, as the backend changes it.
-fn caught(lie: impl FnOnce(&mut netif_rx_response)) -> Error {
+fn caught(fault: impl FnOnce(&mut netif_rx_response)) -> Error {
     let platform = platform();
     let (mut pair, backend) = connected(&platform, FEATURES);
-    backend.part(0, &frame(b"x"), lie);
+    backend.part(0, &frame(b"x"), fault);
     backend.publish();
     let error = receive(&mut pair).unwrap_err();
     backend.deliver(&frame(b"next"));

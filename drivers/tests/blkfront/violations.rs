@@ -10,13 +10,13 @@ use xen::fake::FakePage;
 use xen::xenbus::State;
 use xen_sys::io::blkif::*;
 
-use crate::backend::{BACKEND, Guest, Lie, yield_now};
+use crate::backend::{BACKEND, Fault, Guest, yield_now};
 
 /// A backend that lies about its third request, and is honest when it is connected again.
-async fn liar(guest: &Guest) {
+async fn faulty_backend(guest: &Guest) {
     for _ in 0..2 {
         one_life(guest).await;
-        guest.lie.set(None);
+        guest.fault.set(None);
     }
 }
 
@@ -34,10 +34,10 @@ async fn read(guest: &Guest, disk: &dyn Disk<FakePage>) -> Result<(), Error> {
     disk.read(4096, guest.buffer(8192, 0)).await.map(drop).map_err(|failed| failed.error)
 }
 
-fn third_read(lie: Lie) -> (Result<(), Error>, Guest) {
+fn third_read(fault: Fault) -> (Result<(), Error>, Guest) {
     let guest = Guest::new(1 << 20, &[]);
-    guest.lie.set(Some((2, lie)));
-    let (result, ended) = guest.play(liar(&guest), async |disk| {
+    guest.fault.set(Some((2, fault)));
+    let (result, ended) = guest.play(faulty_backend(&guest), async |disk| {
         read(&guest, disk).await.unwrap();
         read(&guest, disk).await.unwrap();
         let third = read(&guest, disk).await;
@@ -53,39 +53,39 @@ fn third_read(lie: Lie) -> (Result<(), Error>, Guest) {
 #[test]
 fn a_response_with_an_unknown_id_poisons_the_disk() {
     for other in [|_| u64::MAX, |id| id + 1, |id| id ^ 1 << 16, |_| 0x7fff] {
-        assert_eq!(third_read(Lie::Id(other)).0, Err(Error::Broken));
+        assert_eq!(third_read(Fault::Id(other)).0, Err(Error::Broken));
     }
 }
 
 #[test]
 fn a_response_with_a_stale_id_poisons_the_disk() {
-    assert_eq!(third_read(Lie::StaleId).0, Err(Error::Broken));
+    assert_eq!(third_read(Fault::StaleId).0, Err(Error::Broken));
 }
 
 #[test]
 fn a_response_to_another_operation_poisons_the_disk() {
     for operation in [BLKIF_OP_WRITE, BLKIF_OP_INDIRECT, BLKIF_OP_DISCARD, 255] {
-        assert_eq!(third_read(Lie::Operation(operation)).0, Err(Error::Broken));
+        assert_eq!(third_read(Fault::Operation(operation)).0, Err(Error::Broken));
     }
 }
 
 #[test]
 fn more_answers_than_requests_poison_the_disk() {
-    // The answer itself may be taken before the lie is seen, but then nothing more.
+    // The answer itself may be taken before the fault is seen, but then nothing more.
     for jump in [1, 32, 1 << 31, u32::MAX - 1] {
-        assert_eq!(third_read(Lie::Jump(jump)).0, Err(Error::Broken), "{jump}");
+        assert_eq!(third_read(Fault::Jump(jump)).0, Err(Error::Broken), "{jump}");
     }
 }
 
 #[test]
 fn a_page_that_is_kept_mapped_poisons_the_disk_and_is_not_used_again() {
-    assert_eq!(third_read(Lie::KeepPages).0, Err(Error::Broken));
+    assert_eq!(third_read(Fault::KeepPages).0, Err(Error::Broken));
 }
 
 #[test]
 fn an_error_fails_just_that_request() {
     for status in [BLKIF_RSP_ERROR, BLKIF_RSP_EOPNOTSUPP, 1, i16::MIN] {
-        let (result, guest) = third_read(Lie::Status(status));
+        let (result, guest) = third_read(Fault::Status(status));
         assert_eq!(result, Err(Error::Device));
         assert_eq!(guest.answered.get(), 4, "it was not connected again");
     }
@@ -93,7 +93,7 @@ fn an_error_fails_just_that_request() {
 
 #[test]
 fn an_answer_that_changes_after_it_was_given_changes_nothing() {
-    assert_eq!(third_read(Lie::Mutate).0, Ok(()));
+    assert_eq!(third_read(Fault::Mutate).0, Ok(()));
 }
 
 #[test]
@@ -101,7 +101,7 @@ fn a_backend_that_breaks_the_protocol_three_times_is_given_up() {
     let guest = Guest::new(1 << 20, &[]);
     let always = async {
         loop {
-            guest.lie.set(Some((guest.answered.get(), Lie::Id(|id| !id))));
+            guest.fault.set(Some((guest.answered.get(), Fault::Id(|id| !id))));
             one_life(&guest).await;
         }
     };
@@ -121,7 +121,7 @@ fn a_backend_that_breaks_the_protocol_three_times_is_given_up() {
 #[test]
 fn a_flush_that_is_not_supported_after_all_becomes_a_barrier() {
     let guest = Guest::new(1 << 20, &[("feature-flush-cache", "1"), ("feature-barrier", "1")]);
-    guest.lie.set(Some((0, Lie::Status(BLKIF_RSP_EOPNOTSUPP))));
+    guest.fault.set(Some((0, Fault::Status(BLKIF_RSP_EOPNOTSUPP))));
     guest.serve(async |disk| {
         disk.flush().await.unwrap();
         disk.flush().await.unwrap();
@@ -145,7 +145,7 @@ fn flushes_that_are_refused_together_become_barriers() {
 #[test]
 fn a_flush_that_nothing_can_take_the_place_of_fails_from_then_on() {
     let guest = Guest::new(1 << 20, &[("feature-flush-cache", "1")]);
-    guest.lie.set(Some((0, Lie::Status(BLKIF_RSP_EOPNOTSUPP))));
+    guest.fault.set(Some((0, Fault::Status(BLKIF_RSP_EOPNOTSUPP))));
     guest.serve(async |disk| {
         assert_eq!(disk.flush().await, Err(Error::Unsupported));
         assert_eq!(disk.flush().await, Err(Error::Unsupported));
@@ -176,7 +176,7 @@ fn a_storm_of_events_keeps_nobody_from_working() {
 #[test]
 fn dropping_a_request_to_a_silent_backend_disturbs_no_other() {
     let guest = Guest::new(1 << 20, &[]);
-    guest.lie.set(Some((0, Lie::Silence)));
+    guest.fault.set(Some((0, Fault::NoResponse)));
     guest.play(guest.live(), async |disk| {
         let mut silent = Box::pin(read(&guest, disk));
         for _ in 0..100 {
