@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Pauses between attempts at what may always fail.
+//! Exponential backoff: pauses between attempts that may fail for ever.
 
 use core::time::Duration;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which functions of PCI there are drivers for.
+//! Which PCI functions have drivers.
 
 use crate::block::ahci;
 use crate::net::{e1000, rtl8139};

@@ -251,7 +251,7 @@ fn drive_console(device: &SimDevice, registers: Registers, steps: &[Step]) {
                 let text = vec![b'x'; length.into()];
                 let taken = console.take(&text);
                 assert!(taken.is_none_or(|taken| taken <= text.len() && !is_broken));
-                console.tell();
+                console.notify();
             }
             Step::Run => {
                 let mut typed = [0; 100];

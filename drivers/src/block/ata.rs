@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What all ATA drives have in common, however they are reached: commands, how these fail, and what a
-//! drive says of itself (ATA/ATAPI Command Set 2; the description: 7.12.7).
+//! What all ATA drives have in common, whatever controller they are at: commands, errors, and the
+//! identification data (ATA/ATAPI Command Set 2; identification data: 7.12.7).
 
 use alloc::string::String;
 use core::fmt;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Memory that disks read into and write from.
+//! Buffers of requests: whole pages that a disk reads into and writes from.
 
 use alloc::vec::Vec;
 use core::fmt;

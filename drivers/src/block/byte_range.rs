@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A disk, or a part of one, as a row of bytes: for file systems, which ask for a few at any place.
+//! A disk, or a part of one, as a range of bytes: for file systems, which read a few bytes at any offset.
 
 use alloc::sync::Arc;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a disk is like.
+//! Size, sector size and abilities of a disk.
 
 use core::fmt;
 

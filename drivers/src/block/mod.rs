@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Disks, whatever they are behind: paravirtual, emulated, or a piece of memory.
+//! Disks: paravirtual ones, emulated ones, and memory.
 //!
-//! A [`Disk`] takes [`Request`]s and finishes them in any order; any number may be on their way at
+//! A [`Disk`] takes [`Request`]s and finishes them in any order; any number may be in flight at
 //! once, each a future of its own. Offsets and lengths are in bytes, and multiples of the disk's
 //! [sector size](Geometry::sector_size).
 //!
@@ -14,7 +14,7 @@
 //! # Durability
 //!
 //! A write that is finished is durable once a [`flush`](Request::Flush) that was submitted *after
-//! it finished* has finished. Nothing is said about writes that are on their way at the same time.
+//! it finished* has finished. Nothing is said about writes that are in flight at the same time.
 //! There is no write that is durable by itself (FUA): the paravirtual protocol has none
 //! (`xen/include/public/io/blkif.h`), and a write with a flush behind it is the same.
 

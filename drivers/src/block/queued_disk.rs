@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Disks whose requests a task does one after the other: those behind a controller that does one
-//! thing at a time.
+//! Disks behind a controller that does one thing at a time: a task does their requests one after the other.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
@@ -15,10 +14,10 @@ use spin::Mutex;
 
 use super::{Buffer, Disk, Error, Failed, Geometry, Request, Submission};
 
-/// What came of a request.
+/// The outcome of a request.
 type Outcome<P> = core::result::Result<Buffer<P>, Failed<P>>;
 
-/// The requests to all disks of a controller, in the order in which they came.
+/// The requests to all disks of a controller, in order.
 pub struct Queue<P: Page> {
     inner: Mutex<Inner<P>>,
 }
@@ -72,7 +71,7 @@ impl<P: Page> Default for Queue<P> {
     }
 }
 
-/// Where the outcome of one request is put.
+/// The slot for the outcome of a request.
 struct Slot<P: Page> {
     state: Mutex<State<P>>,
 }
@@ -82,13 +81,13 @@ struct State<P: Page> {
     waker: Option<Waker>,
 }
 
-/// The duty to tell what came of a request. One that is dropped tells that the disk is gone.
+/// The obligation to complete a request. If it is dropped, the request fails with [`Error::Gone`].
 pub struct Done<P: Page> {
     slot: Arc<Slot<P>>,
 }
 
 impl<P: Page> Done<P> {
-    /// Tells what came of it.
+    /// Completes the request with `outcome`.
     pub fn tell(self, outcome: Outcome<P>) {
         self.put(outcome);
     }
@@ -111,7 +110,7 @@ impl<P: Page> Drop for Done<P> {
     }
 }
 
-/// The wait for the outcome of one request.
+/// A request that was submitted: the future of its outcome.
 struct SubmittedRequest<P: Page> {
     slot: Arc<Slot<P>>,
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A piece of memory as a disk: what a boot loader put there, or nothing yet.
+//! Memory as a disk: what a boot loader put there, or nothing yet.
 
 use alloc::boxed::Box;
 use alloc::string::String;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The disks there are, by number, and who waits to know of them.
+//! The disks of the system, by number, and the tasks that wait for them.
 //!
 //! Buses are scanned at boot, each by tasks of its own. A scan [announces](Registry::announce) the disks that
-//! it finds; each of those is [added](Registry::add) when it works, or [removed](Registry::remove) when it is
-//! known that it does not, whatever the reason.
+//! it finds. Each of those is [added](Registry::add) when it works, or [removed](Registry::remove) when it is
+//! known that it does not.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a disk can be asked for.
+//! Requests to a disk.
 
 use crate::hal::Page;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which vCPU has the last word.
 //!
-//! One vCPU ends the domain, and its last words are the verdict, or the report of a crash. What others still
-//! have to say may take the time, and the room, that these need: it is dropped.
+//! One vCPU ends the domain. Its last words are the verdict, or a crash report. Output of other vCPUs would
+//! take the time and the room that these need, so it is dropped from then on.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -11,12 +11,12 @@ const NOBODY: u32 = 0;
 
 /// Which vCPU ends the domain, if one does.
 #[derive(Debug, Default)]
-pub struct Ending {
+pub struct LastWord {
     /// Its number, counted from 1.
     by: AtomicU32,
 }
 
-impl Ending {
+impl LastWord {
     /// No vCPU ends.
     pub const fn new() -> Self {
         Self { by: AtomicU32::new(NOBODY) }
@@ -54,7 +54,7 @@ mod tests {
 
     #[test]
     fn everybody_writes_until_one_ends() {
-        let ending = Ending::new();
+        let ending = LastWord::new();
         assert!((0..4).all(|vcpu| ending.lets_write(vcpu)));
         assert!(ending.begin(2));
         assert_eq!([0, 1, 2, 3].map(|vcpu| ending.lets_write(vcpu)), [false, false, true, false]);
@@ -62,14 +62,14 @@ mod tests {
 
     #[test]
     fn the_first_one_that_ends_has_the_last_word() {
-        let ending = Ending::new();
+        let ending = LastWord::new();
         assert!(ending.begin(0) && ending.begin(0));
         assert!(!ending.begin(1) && ending.lets_write(0));
     }
 
     #[test]
     fn a_crash_takes_the_last_word_from_a_verdict() {
-        let ending = Ending::new();
+        let ending = LastWord::new();
         assert!(ending.begin(0));
         ending.take_over(3);
         assert!(!ending.lets_write(0) && !ending.begin(0));
@@ -78,7 +78,7 @@ mod tests {
 
     #[test]
     fn of_vcpus_that_end_at_once_one_does() {
-        let ending = Ending::new();
+        let ending = LastWord::new();
         let ended = |vcpu| usize::from(ending.begin(vcpu));
         let count: usize = std::thread::scope(|scope| {
             let vcpus: Vec<_> = (0..8).map(|vcpu| scope.spawn(move || ended(vcpu))).collect();

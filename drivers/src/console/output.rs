@@ -1,61 +1,61 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Text on its way to a console that may be slow, or not read at all.
+//! Buffered output to a console that may be slow, or that nobody reads.
 //!
-//! While the kernel runs nobody waits for a console: what it does not take at once is kept, up to a limit,
-//! and handed over later. What does not fit is dropped, counted, and told of when there is room again. Only
-//! at boot, and at the end - a verdict, a crash report - is a console waited for, for so long in all.
+//! While the kernel runs, no task waits for a console. What the console does not take at once is kept in a
+//! backlog, up to a limit, and handed over later. What does not fit is dropped and counted, and a line says
+//! so when there is room again. The kernel waits for a console only at boot and at the end - for a verdict or
+//! a crash report - and only for a limited time in all.
 
 use alloc::collections::VecDeque;
 use core::fmt::{self, Write};
 
-/// The longest line that tells of what was dropped.
+/// Bytes of the longest notice of dropped text.
 const NOTICE: usize = 64;
-/// What is kept of text that a console does not take even at the end: the last of it, in bytes.
+/// Bytes at the end of the backlog that are kept for the last words, if the console does not take all of it.
 const TAIL: usize = 1024;
-/// What a look at a clock takes at least, in nanoseconds: it may stand still.
-const LOOK: u64 = 100;
+/// The least time that a read of the clock is taken to last, in nanoseconds: the clock may stand still.
+const MIN_READ: u64 = 100;
 
-/// A clock, in nanoseconds, for those who wait for a console; `None` tells them to wait no more, as somebody
-/// else has the last word.
+/// A clock in nanoseconds for waiting for a console. `None`: wait no more, as another vCPU has the last word.
 pub type Now = fn() -> Option<u64>;
 
-/// Where text goes, a console. It never waits.
+/// A console. It never waits.
 pub trait Sink {
-    /// Takes as many of `bytes` as it can just now, and says how many; `None` if it is broken for good.
+    /// Takes as many of `bytes` as it can at once, and returns how many; `None` if it is broken for good.
     fn take(&mut self, bytes: &[u8]) -> Option<usize>;
 
-    /// To be told after it took some.
-    fn tell(&mut self) {}
+    /// Notifies the other side of what was taken.
+    fn notify(&mut self) {}
 
-    /// Whether the other side has got all that was taken.
+    /// Whether the other side has read all that was taken.
     fn is_read(&mut self) -> bool {
         true
     }
 
-    /// Gives the other side some time.
-    fn nap(&mut self) {
+    /// Gives the other side some time to make room.
+    fn wait_for_space(&mut self) {
         core::hint::spin_loop();
     }
 }
 
-/// Time for waiting, in all: progress does not renew it.
+/// A limit to the time spent waiting, in all. Progress does not renew it.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
     left: u64,
 }
 
 impl Budget {
-    /// So many nanoseconds.
+    /// A limit of `nanoseconds`.
     pub const fn new(nanoseconds: u64) -> Self {
         Self { left: nanoseconds }
     }
 
-    /// Has `sink` nap, by the clock `now`; false if there is no time left, or it is not the time to wait.
-    fn nap(&mut self, sink: &mut impl Sink, now: Now) -> bool {
+    /// Waits for space in `sink`, measured by `now`; false if the time is used up, or waiting was called off.
+    fn wait(&mut self, sink: &mut impl Sink, now: Now) -> bool {
         let Some(start) = now().filter(|_| self.left != 0) else { return false };
-        sink.nap();
+        sink.wait_for_space();
         let end = now().unwrap_or(start);
-        self.left = self.left.saturating_sub(end.saturating_sub(start).max(LOOK));
+        self.left = self.left.saturating_sub(end.saturating_sub(start).max(MIN_READ));
         true
     }
 }
@@ -67,7 +67,7 @@ pub struct Output<S> {
     /// Bytes that the backlog may have, but for a notice.
     limit: usize,
     /// Bytes that were dropped and not told of.
-    untold: u64,
+    unreported: u64,
     /// Bytes that were dropped.
     lost: u64,
 }
@@ -75,7 +75,7 @@ pub struct Output<S> {
 impl<S: Sink> Output<S> {
     /// One that keeps nothing yet.
     pub const fn new(sink: S) -> Self {
-        Self { sink, backlog: VecDeque::new(), limit: 0, untold: 0, lost: 0 }
+        Self { sink, backlog: VecDeque::new(), limit: 0, unreported: 0, lost: 0 }
     }
 
     /// The console itself.
@@ -112,11 +112,11 @@ impl<S: Sink> Output<S> {
         }
     }
 
-    /// Hands over what waits, as far as that is taken; says how many bytes were.
+    /// Hands the backlog over as far as the console takes it, and returns how many bytes that were.
     pub fn drain(&mut self) -> usize {
         let taken = self.hand_over();
-        if self.backlog.is_empty() && self.untold != 0 && self.limit != 0 {
-            self.tell_of_loss();
+        if self.backlog.is_empty() && self.unreported != 0 && self.limit != 0 {
+            self.queue_notice();
             return taken + self.hand_over();
         }
         taken
@@ -137,8 +137,8 @@ impl<S: Sink> Output<S> {
         before - self.backlog.len()
     }
 
-    /// Hands `bytes` over behind what waits, and waits for the console meanwhile as long as `budget` lasts;
-    /// drops what it does not take.
+    /// Hands `bytes` over behind the backlog, and waits for the console as long as `budget` lasts. What it
+    /// does not take then is kept or dropped, as by [`write`](Self::write).
     pub fn write_waiting(&mut self, bytes: &[u8], budget: &mut Budget, now: Now) {
         if !self.flush(budget, now) {
             return self.write(bytes);
@@ -150,36 +150,36 @@ impl<S: Sink> Output<S> {
             if rest.is_empty() {
                 return;
             }
-            self.sink.tell();
-            if !budget.nap(&mut self.sink, now) {
-                // It may have taken some during the last nap.
+            self.sink.notify();
+            if !budget.wait(&mut self.sink, now) {
+                // It may have taken some during the last wait.
                 return self.write(rest);
             }
         }
     }
 
-    /// Waits until all that waits is taken, as long as `budget` lasts; says whether it is.
+    /// Waits until the console has taken the backlog, as long as `budget` lasts; whether it has.
     pub fn flush(&mut self, budget: &mut Budget, now: Now) -> bool {
         loop {
             self.drain();
             if self.backlog.is_empty() {
                 return true;
             }
-            self.sink.tell();
-            if !budget.nap(&mut self.sink, now) {
+            self.sink.notify();
+            if !budget.wait(&mut self.sink, now) {
                 return false;
             }
         }
     }
 
-    /// Waits until all that was taken has been read, as long as `budget` lasts.
-    pub fn settle(&mut self, budget: &mut Budget, now: Now) {
+    /// Waits until the other side has read everything, as long as `budget` lasts.
+    pub fn wait_until_read(&mut self, budget: &mut Budget, now: Now) {
         self.flush(budget, now);
-        while !self.sink.is_read() && budget.nap(&mut self.sink, now) {}
+        while !self.sink.is_read() && budget.wait(&mut self.sink, now) {}
     }
 
-    /// Makes way for the last words: waits for what waits as long as `budget` lasts, and then drops all but
-    /// the end of it.
+    /// Makes way for the last words: waits for the backlog as long as `budget` lasts, and then drops all of
+    /// it but its end.
     pub fn make_way(&mut self, budget: &mut Budget, now: Now) {
         if self.flush(budget, now) || self.backlog.len() <= TAIL {
             return;
@@ -187,7 +187,7 @@ impl<S: Sink> Output<S> {
         let surplus = self.backlog.len() - TAIL;
         self.backlog.drain(..surplus);
         self.drop_bytes(surplus);
-        self.tell_of_loss();
+        self.queue_notice();
     }
 
     /// Takes what the sink takes; all of it if it is broken.
@@ -202,19 +202,19 @@ impl<S: Sink> Output<S> {
     }
 
     fn drop_bytes(&mut self, count: usize) {
-        self.untold = self.untold.saturating_add(count as u64);
+        self.unreported = self.unreported.saturating_add(count as u64);
         self.lost = self.lost.saturating_add(count as u64);
     }
 
-    /// Puts the line about what was dropped in front of what waits.
-    fn tell_of_loss(&mut self) {
+    /// Puts the notice of dropped text in front of the backlog.
+    fn queue_notice(&mut self) {
         let mut notice = Notice { text: [0; NOTICE], length: 0 };
         // Always fits.
-        let _ = write!(notice, "\r\n[{} bytes of console output lost]\r\n", self.untold);
+        let _ = write!(notice, "\r\n[{} bytes of console output lost]\r\n", self.unreported);
         let text = notice.text.get(..notice.length).unwrap_or_default();
         if self.backlog.capacity() - self.backlog.len() >= text.len() {
             text.iter().rev().for_each(|byte| self.backlog.push_front(*byte));
-            self.untold = 0;
+            self.unreported = 0;
         }
     }
 }
@@ -270,7 +270,7 @@ mod tests {
             (!self.broken).then_some(taken)
         }
 
-        fn nap(&mut self) {
+        fn wait_for_space(&mut self) {
             NOW.set(NOW.get() + self.nap);
             self.naps += 1;
             self.room += self.more;
@@ -342,7 +342,7 @@ mod tests {
         let mut budget = Budget::new(60 * SECOND);
         output.write_waiting(b"one", &mut budget, now_until_one);
         output.write_waiting(b"two", &mut budget, now_until_one);
-        output.settle(&mut budget, now_until_one);
+        output.wait_until_read(&mut budget, now_until_one);
         assert_eq!((output.sink.naps, output.waiting()), (1, 6));
     }
 
@@ -355,7 +355,7 @@ mod tests {
         output.make_way(&mut Budget::new(5 * SECOND), now);
         let mut budget = Budget::new(5 * SECOND);
         output.write_waiting(b"Test result: SUCCESS\r\n", &mut budget, now);
-        output.settle(&mut budget, now);
+        output.wait_until_read(&mut budget, now);
         assert!(text(&output).ends_with("the end of itTest result: SUCCESS\r\n"));
         assert!(text(&output).contains(" bytes of console output lost]"));
     }

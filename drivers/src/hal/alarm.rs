@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A delay that goes on while its task does other things.
+//! A delay that runs while its task does other things.
 
 use alloc::boxed::Box;
 use core::future::pending;
@@ -10,12 +10,12 @@ use core::pin::Pin;
 pub(crate) struct Alarm<'k>(Option<Pin<Box<dyn Future<Output = ()> + Send + 'k>>>);
 
 impl<'k> Alarm<'k> {
-    /// Sets it, if it is not set: it rings at the end of this delay.
+    /// Sets it, if it is not set, to ring after `delay`.
     pub(crate) fn set<F: Future<Output = ()> + Send + 'k>(&mut self, delay: impl FnOnce() -> F) {
         self.0.get_or_insert_with(|| Box::pin(delay()));
     }
 
-    /// It rings no more.
+    /// Cancels it.
     pub(crate) fn clear(&mut self) {
         self.0 = None;
     }

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Memory that a device reads and writes by itself, as drivers see it.
+//! Memory that a device reads and writes by itself (DMA).
 
 use core::sync::atomic::{Ordering, fence};
 
-/// Memory that a device reads and writes by itself, at any moment: copied in and out, never looked at
-/// in place. Beyond the end, what is read is zero, and writes have no effect.
+/// Memory that a device reads and writes by itself, at any moment. It is copied in and out, and never used in
+/// place. Beyond the end, reads are zero and writes have no effect.
 pub trait DeviceMemory: Send {
-    /// Where the device finds its first byte: the start of a page.
+    /// The bus address of its first byte: the start of a page.
     fn address(&self) -> u64;
     /// How many bytes there are.
     fn length(&self) -> usize;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Interrupts of devices, as drivers see them.
+//! Interrupts of devices.
 
 use core::future::Future;
 use core::time::Duration;
 
 /// A device's interrupt, and the time: what the driver of an emulated device waits with.
 ///
-/// An interrupt is a hint. Whoever waits looks at the device before and after: one may be shared
-/// with another device, come late, or be lost.
+/// An interrupt is a hint: it may be shared with another device, come late, or be lost. A driver polls the
+/// device before and after it waits.
 pub trait Interrupt {
     /// Waits for the interrupt, but no longer than `limit`. One that came since the last
     /// wait counts.

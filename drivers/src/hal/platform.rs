@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the driver of a paravirtual device needs of the kernel it runs in.
+//! What the driver of a paravirtual device needs of its kernel.
 
 use core::future::Future;
 
@@ -33,7 +33,7 @@ pub trait Platform: Delay + Send + Sync {
     /// What Xen answers; `ENOSPC` when the domain has all the channels it may have.
     fn channel(&self, domain: DomainId) -> Result<Self::Channel>;
 
-    /// One whose events come to vCPU `vcpu`, if Xen has it so.
+    /// A fresh event channel whose events come to vCPU `vcpu`, if Xen can bind it there.
     ///
     /// # Errors
     ///
@@ -50,23 +50,23 @@ pub trait Platform: Delay + Send + Sync {
     /// Nanoseconds since some moment. Never goes back.
     fn now(&self) -> u64;
 
-    /// To be told after work was found by looking for it, without an event.
+    /// Called after work was found by polling, without an event.
     fn found_by_looking(&self) {}
 }
 
 /// An event channel, closed when dropped.
 pub trait Channel: Send + Sync {
-    /// Its number, which the other end is told.
+    /// Its port, which the other end is told.
     fn port(&self) -> Port;
 
     /// Raises an event at the other end. If nobody is connected, nothing happens.
     fn notify(&self);
 
-    /// To be told after an event that came with work.
+    /// Called after an event that came with work.
     fn found_work(&self) {}
 
-    /// To be told after an event that came without: after many in a row, the next ones are waited for
-    /// later and later.
+    /// Called after a spurious event, one without work. After many in a row, the next ones are taken later
+    /// and later (late EOI).
     fn found_nothing(&self) {}
 
     /// Waits for an event from the other end. Several that arrive before they are waited for are

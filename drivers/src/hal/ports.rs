@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! x86 I/O ports, as drivers see them.
+//! x86 I/O ports.
 
 /// Reads and writes I/O ports. A port that no device answers reads as all ones.
 pub trait Ports {

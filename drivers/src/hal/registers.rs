@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A device's registers in memory, as drivers see them.
+//! Registers of a device in memory (MMIO).
 
 /// Reads and writes registers at offsets from a device's first one. Offsets are multiples of the
 /// access's size. Beyond the end, reads are all ones and writes have no effect.

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! An I/O APIC: leads devices' interrupt lines to the local APICs of CPUs (Intel 82093AA datasheet,
+//! An I/O APIC, which routes interrupts of devices to the local APICs of CPUs (Intel 82093AA datasheet,
 //! chapter 3).
 
 use alloc::vec::Vec;

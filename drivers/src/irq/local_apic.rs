@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The local APIC of a CPU: its timer, and interrupts from one CPU to another (Intel SDM volume 3,
-//! chapter 11; offsets are those of the register page).
+//! A CPU's local APIC: its timer, and interrupts to other CPUs (Intel SDM volume 3, chapter 11; offsets are
+//! those of the register page).
 
 use core::fmt;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The old interrupt controllers of a PC (Intel 8259): kept quiet, but for lines that are asked for.
+//! The two 8259 interrupt controllers of a PC. All lines are masked but those that are asked for.
 
 use crate::hal::Ports;
 

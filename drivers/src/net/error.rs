@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Why an interface does not work.
+//! Why an interface does not work, and how a backend broke the protocol.
 
 use core::fmt;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Fragments of IPv6 packets, which only who sends them may make (RFC 8200, section 4.5).
+//! Fragmentation of IPv6 packets, which only their sender may do (RFC 8200, section 4.5).
 
 use alloc::vec::Vec;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A network interface: what the network stack and the task that drives it share.
+//! A network interface: the state that the network stack and the driver share.
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;

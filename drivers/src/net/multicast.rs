@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The multicast groups that the stack listens to.
 //!
-//! It tells the routers of its network, and not its drivers: they hear what it says, as switches do (RFC
-//! 4541).
+//! The stack tells the routers of its network, and not its drivers. So its reports are snooped (IGMP and
+//! MLD), as switches do (RFC 4541).
 
 use alloc::vec::Vec;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The network stack's end of an interface.
+//! A port: the end of an interface that the network stack uses.
 
 use alloc::sync::Arc;
 use alloc::vec;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What is known of an interface before anything is sent.
+//! MAC address and MTU of an interface.
 
 use xen::xenbus::Device;
 use xen::xenstore;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interfaces there are, in the order of their numbers: those of the toolstack by the numbers that
-//! it gave them, and behind them NICs in the order of their places.
+//! The interfaces of the system, by number. Those of the toolstack have the numbers that it gave them; NICs
+//! follow, in the order of their addresses on PCI.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

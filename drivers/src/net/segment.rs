@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! TCP segments in frames of the stack's. Here is only what the headers say: the payload lies elsewhere.
+//! TCP segments in frames: what their headers say. The payload is elsewhere.
 
 use super::checksum::{self, Transport};
 use super::frame::ETHERNET_HEADER;

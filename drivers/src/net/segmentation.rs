@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Frames that are longer than the network takes. The stack is told of the largest MTU that there can be, and
-//! divides nothing itself. (smoltcp can make fragments of IPv4, but puts a wrong checksum into ICMP messages
-//! that it divides: it also sums what longer ones have left behind in its buffer.)
+//! Segmentation and fragmentation of frames that are too long for the network, in software.
 //!
-//! It makes several TCP segments as one: what it does for each, it does less often. They leave as such where
-//! the backend takes GSO packets (`netfront::gso`), and are divided here elsewhere, like long packets of
-//! other kinds.
+//! The stack is told of the largest MTU that there can be, and divides nothing itself. (smoltcp can fragment
+//! IPv4, but puts a wrong checksum into ICMP messages that it fragments: it also sums what longer ones left
+//! in its buffer.) It makes several TCP segments as one frame, which costs it less than one frame each. Such
+//! a frame leaves as it is where the backend takes GSO packets (`netfront::gso`). Elsewhere it is divided
+//! here, like long packets of other kinds.
 //!
-//! Peers never see that MTU, but that DHCP's option for the longest message tells it. The segment size in our
-//! SYNs is the network's, and one that peers' SYNs allow is raised for the stack only if it is at least that.
-//! So a frame that is too long for the network goes to somebody who takes segments as long as the network
-//! does; all others get theirs in the size that they said.
+//! Peers never see that MTU, but for DHCP's option of the maximum message size. The segment size in our SYNs
+//! is the network's. One that a peer's SYN allows is raised for the stack only if it is at least that. So
+//! only peers that take segments as long as the network does are sent frames that have to be divided; all
+//! others get segments of the size that they allow.
 
 use alloc::vec;
 use core::sync::atomic::{AtomicU16, Ordering};

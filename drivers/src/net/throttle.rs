@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A stack that asks to be polled again and again, and moves no packet, is slowed down.
+//! Slows a stack down that asks to be polled again and again, and moves no packet.
 //!
-//! smoltcp tells when to poll it next, and some of its parts name a time that has passed when they wait for
-//! something else. Whoever believes them polls for ever.
+//! smoltcp says when to poll it next, and some of its parts name a time in the past while they wait for
+//! something else. Without this, it would be polled in a busy loop.
 
 /// Polls in a row that move nothing and are no reason for suspicion: applications cause some.
 const MAX_IDLE: u32 = 32;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interrupt lines of PCI functions: firmware has led them to the old interrupt controllers; where
-//! there was none, as in a guest that its hypervisor put into memory, that is done here.
+//! Interrupt lines (INTx) of PCI functions. Firmware routes them to the 8259s; without firmware, as in a
+//! guest that its hypervisor loads directly, this module does.
 
 use crate::hal::Ports;
 use crate::pci::{Configuration, Function, functions};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Event channels.
+//! Simulated event channels.
 
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;

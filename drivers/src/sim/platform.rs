@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The platform.
+//! The simulated platform.
 
 use alloc::boxed::Box;
 use core::future::{Future, pending};

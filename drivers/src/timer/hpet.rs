@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The high precision event timer, as far as a clock of unknown speed is measured by it
-//! (IA-PC HPET Specification 1.0a, 2.3).
+//! The high precision event timer, by which clocks of unknown speed are measured (IA-PC HPET Specification
+//! 1.0a, 2.3).
 
 use crate::hal::Registers;
 

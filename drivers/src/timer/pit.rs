@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The interval timer of a PC (Intel 8254): a clock of unknown speed is measured by it, and where
-//! there is nothing better it ends a sleep.
+//! The 8254 interval timer. Clocks of unknown speed are measured by it, and it wakes a vCPU where nothing
+//! better can.
 
 use crate::hal::Ports;
 

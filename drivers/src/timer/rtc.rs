@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The clock of a PC that runs while it is off (Motorola MC146818 and its like), read only.
+//! The real-time clock of a PC (Motorola MC146818 and compatibles), which runs while the PC is off. Read
+//! only.
 
 use crate::hal::Ports;
 

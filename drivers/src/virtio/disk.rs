@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Disks (Virtual I/O Device 1.2, 5.2): many requests at a time, each a command after the other.
+//! The driver of disks (Virtual I/O Device 1.2, 5.2). Many requests are in flight at a time.
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The kinds of devices (Virtual I/O Device 1.2, 5).
+//! Device types (Virtual I/O Device 1.2, 5).
 
 /// A device's kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

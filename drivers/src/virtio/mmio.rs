@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A virtio device's registers in memory (Virtual I/O Device 1.2, 4.2.2), and those of the time before
-//! version 1 (4.2.4).
+//! Registers of a virtio device in memory (Virtual I/O Device 1.2, 4.2.2), and the legacy ones (4.2.4).
 
 use core::fmt;
 

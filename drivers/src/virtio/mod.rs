@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Virtio devices (Virtual I/O Device 1.2), wherever their registers are: disks, network cards, consoles.
+//! Virtio devices (Virtual I/O Device 1.2), on PCI and with registers in memory: disks, NICs, consoles.
 //!
-//! A device is no more believed than a backend: what it says is read once and checked by the
-//! [queue](queue::Queue) and the [transport], and one that breaks the protocol is not used any more.
+//! A device is trusted no more than a backend: what it writes is read once and checked by the
+//! [queue](queue::Queue) and the [transport]. A device that breaks the protocol is disabled.
 
 pub mod console;
 pub mod disk;

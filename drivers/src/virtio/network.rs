@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! NICs (Virtual I/O Device 1.2, 5.1), without any of their offloads.
+//! The driver of NICs (Virtual I/O Device 1.2, 5.1), without offloads.
 
 use alloc::vec::Vec;
 

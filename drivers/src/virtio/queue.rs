@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A split virtqueue (Virtual I/O Device 1.2, 2.7), whose device is not believed.
+//! A split virtqueue (Virtual I/O Device 1.2, 2.7), whose device is not trusted.
 //!
 //! Nothing that was written for the device is read back: which descriptors are free, and which chains the
-//! device has, is kept in memory of our own. Each word of the device's is read once, and checked. The first
-//! that cannot be is a [`Violation`], after which the queue says nothing else.
+//! device has, is kept in private memory. Each word of the device is read once and checked. The first
+//! impossible one is a [`Violation`], after which the queue reports nothing else.
 
 use alloc::vec::Vec;
 use core::fmt;

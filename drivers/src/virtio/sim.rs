@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A virtio device for tests: it plays the other side of the queues in memory of its own, by the book, or
-//! against it as a test says.
+//! A simulated virtio device for tests. It plays the other side of the queues, and breaks the protocol where
+//! a test says so.
 //!
-//! It is stricter than a machine. What a driver writes stays in a store buffer, as in a processor's, until
-//! there is a barrier or a register is written; the device then sees one write after the other, and looks at
-//! once at what each shows it. It panics if the driver breaks the rules.
+//! It is stricter than a machine. What a driver writes stays in a store buffer, as in a processor, until
+//! there is a barrier or a register is written. The device then sees one write after the other, and reads at
+//! once what each publishes. It panics if the driver breaks the rules.
 #![allow(
     clippy::panic,
     clippy::expect_used,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The drivers against a simulated device, by the book and against it.
+//! The drivers against a simulated device that keeps to the protocol, and one that breaks it.
 
 use core::pin::{Pin, pin};
 use core::task::{Context, Poll, Waker};
@@ -556,7 +556,7 @@ fn text_passes_a_console_both_ways() {
         for round in 0..100 {
             let line = format!("line {round}\r\n");
             assert_eq!(console.take(line.as_bytes()), Some(line.len()));
-            console.tell();
+            console.notify();
             assert_eq!(sent(&device), line);
             assert!(console.is_read());
             let chain = device.take(port::RECEIVE).unwrap();

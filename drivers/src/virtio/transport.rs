@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A virtio device's registers, wherever they are, and how driver and device come to terms (Virtual I/O
+//! The registers of a virtio device, on whatever bus, and the initialization of the device (Virtual I/O
 //! Device 1.2, 3.1).
 
 use core::fmt;

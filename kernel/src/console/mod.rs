@@ -28,7 +28,7 @@ use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, vcpu};
 use prism_boot::command_line::ConsoleSinks;
 use prism_drivers::console::keyboard::Keyboard;
-use prism_drivers::console::last_word::Ending;
+use prism_drivers::console::last_word::LastWord;
 use prism_drivers::console::output::{Budget, Output, Sink};
 use prism_drivers::console::serial::Serial;
 use prism_drivers::console::vga::Screen;
@@ -65,7 +65,7 @@ const KEY_POLL: Duration = Duration::from_millis(20);
 
 static CONSOLE: Lock = Lock::new(Console::nowhere());
 /// Which vCPU ends the domain.
-static ENDING: Ending = Ending::new();
+static ENDING: LastWord = LastWord::new();
 /// The event of the ring, which announces input.
 static INPUT: Once<EventChannel> = Once::new();
 
@@ -94,7 +94,7 @@ enum Phase {
     /// No.
     Running,
     /// Yes: there is no later. This vCPU ends the domain.
-    Ending(u32),
+    LastWord(u32),
 }
 
 /// The first text that was written, up to 2 KiB. A sink that is opened later gets it too.
@@ -167,7 +167,7 @@ impl Console {
 
     /// Waits for consoles from now on, and makes room for the last lines, which the calling vCPU writes.
     fn end(&mut self) {
-        let ending = Phase::Ending(vcpu::number());
+        let ending = Phase::LastWord(vcpu::number());
         if self.phase == ending {
             return;
         }
@@ -186,15 +186,15 @@ impl Console {
     }
 
     /// Waits until all text is read.
-    fn settle(&mut self) {
+    fn wait_until_read(&mut self) {
         if let Some(ring) = self.ring.as_mut().filter(|_| self.used.contains(ConsoleSinks::PV)) {
-            ring.settle(&mut self.budget, now);
+            ring.wait_until_read(&mut self.budget, now);
         }
         if let Some(serial) = &mut self.serial {
-            serial.settle(&mut self.budget, now);
+            serial.wait_until_read(&mut self.budget, now);
         }
         if let Some(virtio) = &mut self.virtio {
-            virtio.settle(&mut self.budget, now);
+            virtio.wait_until_read(&mut self.budget, now);
         }
     }
 
@@ -259,7 +259,7 @@ fn put<S: Sink>(output: &mut Output<S>, text: &[u8], waits: bool, budget: &mut B
             }
         }
     }
-    output.sink().tell();
+    output.sink().notify();
 }
 
 /// The time, for a writer that waits for a console; `None` stops the wait, as another vCPU ends the domain.
@@ -275,7 +275,7 @@ fn may_write() -> bool {
 fn hand_over<S: Sink>(output: &mut Output<S>) -> usize {
     let taken = output.drain();
     if taken != 0 {
-        output.sink().tell();
+        output.sink().notify();
     }
     taken
 }
@@ -437,7 +437,7 @@ pub(crate) fn read(buffer: &mut [u8]) -> usize {
 pub(crate) fn drain() -> bool {
     if let Some(mut console) = lock_to_end() {
         console.end();
-        console.settle();
+        console.wait_until_read();
     }
     may_write()
 }

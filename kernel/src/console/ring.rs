@@ -28,7 +28,7 @@ impl RingEnd {
     pub(super) fn read(&mut self, buffer: &mut [u8]) -> usize {
         let taken = self.ring.read(buffer).unwrap_or(0);
         if taken != 0 {
-            self.tell();
+            self.notify();
         }
         taken
     }
@@ -40,7 +40,7 @@ impl Sink for RingEnd {
         self.ring.write(bytes).ok()
     }
 
-    fn tell(&mut self) {
+    fn notify(&mut self) {
         let _ = xen::event::send(&Hypervisor, self.port);
     }
 
@@ -48,7 +48,7 @@ impl Sink for RingEnd {
         matches!(self.ring.unread(), Ok(0) | Err(_))
     }
 
-    fn nap(&mut self) {
+    fn wait_for_space(&mut self) {
         // Only at boot, where input has been told of anyway, and at the end, where nobody waits for it.
         event::poll_port_quietly(self.port, POLL_INTERVAL);
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A command as it is in memory: its header, its table, and the message to the drive (sections 4.2.2 and
-//! 4.2.3; Serial ATA 3.2, 10.5.5).
+//! A command in memory: its header, its table, and the message to the drive (sections 4.2.2 and 4.2.3; Serial
+//! ATA 3.2, 10.5.5).
 
 use crate::hal::PAGE_SIZE;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The controller: bringing it up, and finding its disks.
+//! The controller: initialization, and the search for disks.
 
 use alloc::vec::Vec;
 use core::fmt;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A controller with drives that keep to the standard, and that can be told not to.
+//! A simulated controller with drives, which can break the standard.
 
 use crate::hal::nanoseconds;
 use core::time::Duration;

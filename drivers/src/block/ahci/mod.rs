@@ -5,8 +5,8 @@
 //! A [`Controller`] does one request at a time, for any of its disks; a task [serves](Controller::serve)
 //! them from a queue. The pages of a request are moved by the controller itself, without a copy.
 //!
-//! What a drive says is not trusted: a size, an error, or silence is what it is, and never more than a
-//! failed request. A drive that is silent for [`TIMEOUT`] is reset, and so is the link to it.
+//! What a drive reports is not trusted: whatever it does, the worst is a failed request. A drive that is
+//! silent for [`TIMEOUT`] is reset, and so is the link to it.
 
 mod command;
 mod controller;

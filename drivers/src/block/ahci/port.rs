@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A port: the way to one drive, which does one command at a time.
+//! A port, which connects one drive and does one command at a time.
 
 use core::sync::atomic::{Ordering, fence};
 use core::time::Duration;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The registers (section 3), and what is in memory (section 4).
+//! Registers (section 3) and structures in memory (section 4).
 
 /// Bytes of the registers that are used: those of the controller, and of as many ports as fit into a page,
 /// which is all that emulators have.

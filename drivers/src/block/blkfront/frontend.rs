@@ -28,14 +28,14 @@ use super::ring_connection::RingConnection;
 use super::state::Completions;
 use crate::hal::{Channel, Platform};
 
-/// Violations after which a backend is not tried again.
+/// Protocol violations after which a backend is not connected to again.
 const MAX_VIOLATIONS: u32 = 3;
 
 /// Pages that a backend's domain may keep of former connections, and is connected to again: 2 MiB.
 const MAX_QUARANTINED: u32 = 512;
 
-/// The pauses between looks at whether the backend has let go are these and the doubles between: 4 s in
-/// all.
+/// Pauses between polls of whether the backend has let go of pages. They double from the first to the last: 4
+/// s in all.
 const FIRST_PAUSE: Duration = Duration::from_millis(1);
 const LAST_PAUSE: Duration = Duration::from_millis(2048);
 

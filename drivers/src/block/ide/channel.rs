@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A channel's registers, and commands.
+//! The registers of a channel, and how it takes commands.
 
 use super::drive::Drive;
 use crate::block::ata::{Failure, TIMEOUT};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Moving data by the bus-master ports: the controller reads and writes memory by itself.
+//! Bus-master DMA: the controller moves the data by itself.
 
 use core::sync::atomic::{Ordering, fence};
 

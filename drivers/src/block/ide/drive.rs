@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A drive: finding out what it is, and moving sectors through the data port.
+//! A drive: its identification, and transfers through the data port (PIO).
 
 use super::channel::Channel;
 use crate::block::ata::{FLUSH, FLUSH_LONG, Failure, IDENTIFY, Identity, LENGTH, SECTOR};

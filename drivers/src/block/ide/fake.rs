@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A channel with drives that keep to the protocol, and that can be told not to.
+//! A simulated channel with drives, which can break the protocol.
 
 use crate::hal::nanoseconds;
 use core::time::Duration;

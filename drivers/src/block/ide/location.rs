@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Where the channels of a controller are, and what their drives are called.
+//! The I/O ports of the channels of a controller, and the names of their drives.
 
 use alloc::format;
 use alloc::string::String;

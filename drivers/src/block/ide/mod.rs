@@ -6,8 +6,8 @@
 //! them from a queue. Data goes by bus-master DMA where the controller has been given ports for it,
 //! else through the data port, sector by sector.
 //!
-//! What a drive says is not trusted: a size, an error, or silence is what it is, and never more than a
-//! failed request. A drive that is silent for [`TIMEOUT`] is reset.
+//! What a drive reports is not trusted: whatever it does, the worst is a failed request. A drive that is
+//! silent for [`TIMEOUT`] is reset.
 
 mod channel;
 mod dma;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Doing requests, one after the other.
+//! The loop that does requests, one after the other.
 
 use crate::hal::{PAGE_SIZE, Page};
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Partition tables, MBR and GPT, numbered and read as Linux does (`block/partitions/msdos.c`, `efi.c`).
 //!
-//! A table is data that anybody may have written. What it says is taken as far as it makes sense:
+//! Anybody may have written the table. Valid entries are used:
 //!
-//! | it has | then |
+//! | the table has | then |
 //! |---|---|
 //! | a partition that begins beyond the end of the disk, or of length 0 | there is no such partition |
 //! | a partition that reaches over the end | it ends with the disk; in a GPT there is no such partition |
-//! | partitions that overlap | they do: reading one harms no other |
+//! | partitions that overlap | both are used: reading one harms no other |
 //! | a chain of logical partitions that loops, or does not end | it ends after 252 of them, or 100 links without one |
 //! | a GPT whose checksums are wrong | the copy at the end of the disk counts; if that is wrong too, it is an error |
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A NIC that keeps to the manual, and that can be told not to.
+//! A simulated NIC, which can break the rules of the manual.
 
 use crate::hal::nanoseconds;
 use core::time::Duration;

@@ -5,8 +5,8 @@
 //! A [`Nic`] has a ring of descriptors for each direction, and a piece of memory of its own for each
 //! descriptor, into which and from which frames are copied. None of the NIC's offloads is used.
 //!
-//! What the NIC writes is not trusted: a length, an error or nonsense is a frame that is lost, or the
-//! end of the NIC, and never more.
+//! What the NIC writes is not trusted: whatever it is, the worst is a lost frame, or that the NIC is
+//! disabled.
 
 #[cfg(test)]
 mod fake;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The nic: bringing it up, and frames through its rings.
+//! The driver: initialization, and frames through the rings.
 
 use core::time::Duration;
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Event channels to a backend: one for each direction if it can, else one for both.
+//! Event channels to a backend: one for each direction if the backend can, else one for both.
 //!
-//! Two are better even for a single queue: Linux's backend takes an event of a channel for both
-//! directions to be spurious if one of them has nothing to do, and hears the next ones later and
-//! later (`drivers/net/xen-netback/interface.c`, the late end of interrupts).
+//! Two are better even for a single queue. Linux's backend takes an event of a shared channel to be spurious
+//! if one direction has nothing to do, and unmasks the channel later and later
+//! (`drivers/net/xen-netback/interface.c`, late EOI).
 
 use alloc::format;
 

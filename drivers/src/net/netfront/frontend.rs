@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The task that connects an interface to its backend, and tells both of each other's news.
+//! The xenbus half of the frontend: connects an interface to its backend, and serves its events.
 
 use alloc::boxed::Box;
 use alloc::format;

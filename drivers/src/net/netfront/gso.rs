@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! TCP segments of one flow that leave as one packet, for the backend, or a NIC behind it, to
-//! take apart again (`XEN_NETIF_EXTRA_TYPE_GSO` of `xen/include/public/io/netif.h`).
+//! GSO packets: TCP segments of one flow that leave as one packet, which the backend or a NIC behind it
+//! divides again (`XEN_NETIF_EXTRA_TYPE_GSO` of `xen/include/public/io/netif.h`).
 //!
-//! GsoInfo follow each other if all of their headers but the sequence number, the lengths and checksums
-//! are the same, each but the last has as much payload as the first, and none but the last is to be
-//! pushed to the application, or ends the stream. A frame may hold several from the start, without headers
-//! between them.
+//! A segment continues a packet if its headers are the same but for the sequence number, the lengths and the
+//! checksums; each segment but the last has as much payload as the first; and only the last may be pushed to
+//! the application, or end the stream. A frame of the stack may hold several segments from the start, without
+//! headers between them.
 
 use xen_sys::io::netif::{XEN_NETIF_GSO_TYPE_TCPV4, XEN_NETIF_GSO_TYPE_TCPV6, XEN_NETIF_MAX_TX_SIZE};
 

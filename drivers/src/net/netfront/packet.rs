@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Putting received packets together from the backend's responses.
+//! Assembly of received packets from responses.
 //!
-//! A packet is a response with data; then, if that says so, entries of extra information; then, if
-//! the first response says so, more responses with data (`xen/include/public/io/netif.h`, "Guest
-//! receive"). Here is only what the responses say: it is pure, and the data lies elsewhere.
+//! A packet is a response with data; then, if that says so, entries of extra information; then, if the first
+//! response says so, more responses with data (`xen/include/public/io/netif.h`, "Guest receive"). This module
+//! is pure: it sees what the responses say, and not the data.
 
 use crate::hal::PAGE_SIZE;
 use xen_sys::io::netif::*;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A pair of rings to a backend, and the checksums of what goes through them.
+//! A queue: a ring for each direction, and the checksums of what passes.
 
 use xen::DomainId;
 use xen::grant::{PAGE_SIZE, Reference};

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The pairs of rings of an interface, each with its event channels.
+//! All queues of an interface, each with its event channels.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

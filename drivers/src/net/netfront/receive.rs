@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The ring through which packets come in.
+//! The receiving ring of a queue.
 
 use alloc::vec::Vec;
 

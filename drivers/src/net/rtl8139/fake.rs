@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A NIC that keeps to the datasheet, and that can be told not to.
+//! A simulated NIC, which can break the rules of the datasheet.
 
 use crate::hal::nanoseconds;
 use core::time::Duration;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The nic: bringing it up, and frames through it.
+//! The driver: initialization, and frames in and out.
 
 use core::sync::atomic::{Ordering, fence};
 

@@ -1,22 +1,21 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What stands between the stack and the network, as a firewall would: numbers that can be foreseen are
-//! changed for others on the way out, and back on the way in.
+//! A layer between the network stack and the network, which hardens the stack as a firewall would: it
+//! replaces predictable numbers on the way out, and restores them on the way in.
 //!
-//! The stack (smoltcp) takes sequence numbers, DNS ids and DHCP ids from a generator that a few of its
-//! numbers give away, and ports one after the other. On the network are numbers that follow from a secret
-//! key.
+//! The stack (smoltcp) takes sequence numbers, DNS ids and DHCP ids from a generator whose state a few of its
+//! numbers reveal, and ports one after the other. On the network are numbers that follow from a secret key.
 //!
 //! | what | how |
 //! |---|---|
-//! | sequence numbers of TCP | moved by a secret of the connection's two ends (`sequence`) |
-//! | our ports of connections that we begin | random ones, by a table (`ports`) |
+//! | sequence numbers of TCP | offset by a secret of the connection's two ends (`sequence`) |
+//! | our ports of connections that we open | random ones, kept in a table (`ports`) |
 //! | ids of DNS | combined with a secret of the two ends, one of which is a random port (`transactions`) |
 //! | ids of DHCP | random ones (`transactions`) |
 //!
-//! It also learns what the paths to hosts take, from routers and from what gets lost (`paths`, `errors`,
-//! `flow`): the stack knows of one MTU only, and frames are divided behind it. And it keeps connections from
-//! sending more than the network takes (`congestion`, `flow`): the stack is told of a smaller window than the
-//! peer has. A client for whom no socket is free is not refused, and asks again (`listened`).
+//! It also discovers the MTU of paths, from routers and from what gets lost (`paths`, `errors`, `flow`): the
+//! stack knows one MTU only, and frames are divided behind it. And it controls congestion (`congestion`,
+//! `flow`): the stack is told a smaller window than the peer's. A client for which no socket is free is not
+//! refused, and tries again (`listened`).
 //!
 //! Checksums need no care: they are verified before packets get here, and filled in after they have left.
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A virtio device as a console (Virtual I/O Device 1.2, 5.3): its first port, which is all there is to one
-//! whose driver knows nothing of several ports.
+//! The driver of consoles (Virtual I/O Device 1.2, 5.3). It uses the first port, which is the only one of a
+//! driver without multiport support.
 //!
-//! Text is collected, and handed over in one buffer; the next one has to wait until that has come back.
-//! Nobody waits for that here: the device is looked at.
+//! Text is collected, and handed over in one buffer; the next buffer waits until the device has returned that
+//! one. No task waits for that: the device is polled.
 
 pub(crate) mod port;
 
@@ -175,7 +175,7 @@ impl<Q: Queues> Sink for VirtioConsole<Q> {
         (!self.is_broken()).then_some(taken)
     }
 
-    fn tell(&mut self) {
+    fn notify(&mut self) {
         self.flush();
     }
 
@@ -301,7 +301,7 @@ mod tests {
         let taken: usize = (0..1000)
             .map(|_| {
                 let taken = console.take(&line);
-                console.tell();
+                console.notify();
                 taken.unwrap()
             })
             .sum();
@@ -310,7 +310,7 @@ mod tests {
         device.keeps.set(false);
         assert!(console.is_read());
         assert_eq!(console.take(b"more"), Some(4));
-        console.tell();
+        console.notify();
         assert_eq!(device.told().len(), taken + 4);
         assert_eq!(console.news(), None);
     }
