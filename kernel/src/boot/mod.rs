@@ -48,6 +48,9 @@ fn prism_start_kernel(entry: Entry) -> ! {
 }
 
 /// Spawns the kernel's tasks and the application's. Aborts the boot if there is no memory for them.
+///
+/// None of them runs before all are spawned, and the order in which they run first is not this one. So what
+/// an application may wait for - the scan for disks, the list of emulated ones - begins here, not in a task.
 fn start_tasks(application: Application, context: Context) {
     start(console::flush_kept());
     console::run();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The phases of a boot. Each is a type that only the phase before makes: holding one proves that the earlier
-//! phases are complete. A step that is put too early does not compile.
+//! phases are complete. A step that needs a later phase does not compile; the order of steps within a phase
+//! is not checked, and each says what it needs.
 //!
 //! ```text
 //! Entered --read_loader--> Loaded --detect--> Detected --open_console--> Logging
@@ -61,8 +62,8 @@ impl Entered {
         Self { entry, machine }
     }
 
-    /// Reads the loader's information. This comes first of all, while the loader's page tables map it and
-    /// before anything can overwrite it.
+    /// Reads the loader's information, while the loader's page tables map it and before anything can
+    /// overwrite it.
     pub(super) fn read_loader(self) -> Loaded {
         let Self { entry, machine } = self;
         let info = loader::read_boot_info(entry, machine).unwrap_or_else(|error| panic::abort_boot(&error));
@@ -84,12 +85,14 @@ impl Loaded {
     pub(super) fn detect(self) -> Detected {
         let Self { protocol, machine, mut info } = self;
         let wanted = info.command_line.hypercall_method().ok().flatten().unwrap_or(HypercallMethod::Inline);
+        // First, as it makes hypercalls possible outside of PV.
         let found = detect::find(protocol, wanted);
         // ACPI needs the boot page tables, which map everything below 4 GiB. Ours will map memory only, and
         // firmware's tables often lie elsewhere.
         let acpi = read_acpi(&mut info, machine);
         let capabilities = probe_machine(&info, protocol, &found, &acpi);
         let uses_xen = capabilities.paravirtual().is_ok();
+        // Before hypercalls are disabled: a crash in between must not try one.
         power::set_shutdown_methods(uses_xen, protocol != BootProtocol::Pv);
         if !uses_xen {
             // Xen is not wanted here (`xen_platform_pci=0`, or the command line): make no hypercall from here
@@ -135,6 +138,7 @@ impl Logging {
     /// Maps memory, and makes the frame allocator and the heap.
     pub(super) fn map_memory(self) -> Mapped {
         let Self(mut detected) = self;
+        // A loader that tells no map leaves that to Xen. The next step shortens it, whoever made it.
         if detected.info.memory.is_empty() && detected.found.xen.is_some() {
             loader::ask_for_memory_map(&mut detected.info);
         }
@@ -151,9 +155,11 @@ impl Logging {
         });
         let info: &'static BootInfo = Box::leak(Box::new(info));
         if capabilities.paravirtual().is_ok() {
-            // At once, as the console uses its ring: the boot page tables that mapped it are gone.
+            // At once, and nothing may log before: the console's ring was mapped by the boot page tables,
+            // which are gone.
             interface::map_rings(machine, info);
         }
+        // These keep the machine, to map pages later: registers of devices, grants, stacks with guards.
         registers::init(machine, &info.memory);
         grant::init_pages(machine);
         blocking::init(machine);
@@ -172,14 +178,15 @@ pub(super) struct Mapped {
 }
 
 impl Mapped {
-    /// Routes interrupts of devices, and opens the consoles that need memory or an interrupt.
+    /// Routes interrupts of devices, and opens the consoles whose registers have to be mapped. I/O APICs have
+    /// such registers, too.
     pub(super) fn route_irqs(mut self) -> Routed {
         let Self { info, machine, acpi, capabilities, .. } = &mut self;
         // The screen first: what follows may log.
         open_screen(info, capabilities);
         route_irqs(*machine, acpi, capabilities);
         if capabilities.has_emulated_platform() {
-            // After routing, as probing a virtio-mmio slot may need its interrupt.
+            // Maps the registers that the loader and ACPI tell of. A virtio console may be there.
             virtio::mmio::find(info, acpi, &mut capabilities.devices);
         }
         open_virtio_console(info, capabilities);
@@ -195,6 +202,7 @@ impl Routed {
     /// interrupt line.
     pub(super) fn join_xen(self) -> Joined {
         let Self(mut mapped) = self;
+        // Before the interface: it has to know how many vCPUs it is for.
         let vcpus = probe::vcpus(mapped.found.xen.is_some(), &mapped.acpi);
         let Mapped { machine, info, ref found, ref mut capabilities, .. } = mapped;
         let uses_xen = capabilities.paravirtual().is_ok();
@@ -222,6 +230,8 @@ impl Joined {
         let rtc = || is_pc.then(|| rtc::unix_seconds(&CpuPorts, acpi.century_register)).flatten();
         let shared_info = xen.and_then(|xen| xen.shared_info());
         let clocks = Clocks::find(shared_info, found.leaves.kvm, rtc);
+        // These complete what services are chosen by. Under Xen the clock is Xen's: an HPET would not be
+        // used.
         clocks.note_in(capabilities);
         capabilities.entropy = examine_entropy(info, protocol);
         let hpet = if uses_xen { None } else { map_hpet(acpi) };
@@ -247,8 +257,9 @@ pub(super) struct Timed {
 }
 
 impl Timed {
-    /// Starts the other vCPUs. This comes after the clock starts: each start has a timeout, and each vCPU
-    /// compares its clock with this one's.
+    /// Starts the other vCPUs, and makes the executor of each. This comes after the clock starts: each start
+    /// has a timeout, and each vCPU compares its clock with this one's. Xenstore tells which vCPUs are
+    /// switched on: its ring was mapped with memory.
     pub(super) fn start_vcpus(self) -> Located {
         let Self { mapped, xen, vcpus, services } = self;
         let Mapped { machine, info, found, acpi, capabilities, .. } = mapped;
