@@ -6,8 +6,7 @@
 //! `xenconsoled` or the device model. [`write_to_xen`] is a hypercall (`CONSOLEIO_write` of
 //! `xen/include/public/xen.h`) for the time before there is a ring, and for crash reports.
 //!
-//! The other end is not believed: indices that cannot be are an error, and nothing of what is written
-//! or read depends on them.
+//! The other end is not trusted: impossible indices are an error, and never move what is read or written.
 //!
 //! # Examples
 //!

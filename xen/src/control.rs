@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What the toolstack asks of the domain as a whole: `control/` and `cpu/` in xenstore
+//! Requests of the toolstack to the domain as a whole: `control/` and `cpu/` in xenstore
 //! (`docs/misc/xenstore-paths.pandoc`).
 //!
 //! A request is acknowledged by emptying its node, and that is a promise to carry it out: libxl suspends a

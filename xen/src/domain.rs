@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Domains by number.
+//! Domain numbers.
 
 /// Number of a domain (`domid_t` of `xen.h`). Dom0 is 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

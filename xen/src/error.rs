@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What Xen answers instead of yes: `xen/include/public/errno.h`.
+//! Error numbers of Xen: `xen/include/public/errno.h`.
 //!
-//! To a guest that runs on more than one hypervisor, "there is no such hypercall" is an answer like any
-//! other: it asks for the next best thing. [`Errno::is_unsupported`] tells that from a refusal.
+//! A guest that runs on more than one hypervisor expects "there is no such hypercall", and falls back to the
+//! next best method. [`Errno::is_unsupported`] tells that from a refusal.
 //!
 //! # Examples
 //!

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Giving the CPU away, and giving the domain up: `xen/include/public/sched.h`.
+//! Yielding the CPU, waiting for events, shutting the domain down: `xen/include/public/sched.h`.
 //!
 //! There are three ways to wait. [`block`] ends with any event, and unmasks events in the same step: what
 //! arrives between the last look and the sleep is not missed. [`poll`] ends with one port's event or at a

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Memory that somebody else may write at any moment: Xen, a backend, another domain.
 //!
-//! A Rust reference to such memory would be a lie: it promises that nothing changes underneath. And
-//! a value that is looked at twice may have changed in between, behind a check. So everything that is
-//! shared is a [`Shared`]: copied out once, checked, and used; or an atomic, for the few words by
-//! which two sides come to terms. What other kernels got wrong here is told by Xen's advisory XSA-155.
+//! A Rust reference to such memory would be unsound: it promises that nothing changes underneath. And a value
+//! that is read twice may change after it was checked. So everything that is shared is a [`Shared`]: it is
+//! copied out once, checked, and used; or it is an atomic, for the few words by which two sides synchronize.
+//! XSA-155 tells what other kernels got wrong here.
 //!
 //! ```
 //! use core::mem::offset_of;

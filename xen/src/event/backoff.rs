@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! When to listen again to events that mean nothing.
+//! How long a port stays masked whose events come without work.
 
 /// Nanoseconds of the first wait.
 const SHORTEST: u64 = 1_000_000;

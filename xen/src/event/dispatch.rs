@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! From the memory in which events arrive to the tasks that wait for them.
+//! Dispatch: takes events from memory, and wakes the tasks that wait for them.
 
 use alloc::sync::Arc;
 use core::mem::offset_of;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The events of a domain, whichever way they are kept.
+//! The events of a domain, in either ABI.
 
 use core::fmt;
 

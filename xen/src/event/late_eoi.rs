@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! When a port is opened again.
+//! Late EOI: when a port is unmasked again after spurious events (XSA-332, XSA-391).
 
 use super::Backoff;
 

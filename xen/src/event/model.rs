@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Every order in which threads may come between each other, tried by the model checker. Run by
+//! Models of threads that race for events, for the model checker, which tries every order. Run by
 //! `RUSTFLAGS="--cfg loom" cargo test -p xen --lib model`.
 
 use alloc::sync::Arc;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who waits for which port.
+//! The tasks that wait, by port.
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Addresses for pages of other domains.
+//! Addresses at which pages of other domains are mapped.
 
 use alloc::vec::Vec;
 use core::ops::Range;

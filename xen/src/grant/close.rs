@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Taking an entry back from somebody who may begin to use it at this moment.
+//! Revoking an entry that a peer may begin to use at the same moment.
 
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The entries themselves: memory that Xen reads and marks while we write it.
+//! The entries of the table: memory that Xen reads and marks while we write it.
 
 use alloc::vec::Vec;
 use core::mem::offset_of;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What can go wrong with grants, and the status codes that Xen has for it.
+//! Why a grant operation failed, and the status codes of Xen.
 
 use core::fmt;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A page's states: still ours, granted, in use beyond its grant.
+//! The states of a page: ours, granted, in use beyond its grant.
 
 use core::fmt;
 use core::marker::PhantomData;

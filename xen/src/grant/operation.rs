@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Issuing a command of the grant table's.
+//! The hypercall for commands of the grant table.
 
 use xen_sys::xen::__HYPERVISOR_grant_table_op;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What a table is doing, in numbers.
+//! Statistics of a table.
 
 use core::fmt;
 

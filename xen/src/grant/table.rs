@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The domain's grant table: which references are free, and what became of pages that a peer
-//! would not let go.
+//! The grant table of the domain: which references are free, and the quarantine of pages that a peer did not
+//! let go.
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;

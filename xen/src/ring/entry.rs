@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What may lie in a ring.
+//! Types that may lie in a ring.
 
 use core::mem::MaybeUninit;
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! What can go wrong with a ring, and whose fault it is.
+//! Why a ring operation failed, and which side caused it.
 
 use core::fmt;
 

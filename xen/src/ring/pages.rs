@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The memory of a ring: one or several granted pages, which are one piece to the backend.
+//! The memory of a ring: one or several granted pages, which the backend maps as one.
 
 use alloc::vec::Vec;
 use core::fmt;

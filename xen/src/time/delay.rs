@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Waiting, which is the kernel's business, and giving up waiting.
+//! Waiting, which is up to the kernel, and the first of two futures.
 
 use core::future::{Future, poll_fn};
 use core::pin::pin;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The two directories of a device.
+//! A device: its frontend directory and its backend directory.
 
 use alloc::format;
 use alloc::string::{String, ToString};

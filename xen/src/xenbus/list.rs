@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Which devices of a class there are.
+//! The devices of a class.
 
 use alloc::string::ToString;
 use alloc::vec::Vec;

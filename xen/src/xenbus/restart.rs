@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! When a device that was left begins again.
+//! Waiting until a device starts again after its driver stopped.
 
 use alloc::format;
 use core::future::pending;

@@ -41,20 +41,20 @@
 //!
 //! The client knows no event channel and never waits for one: a task of the kernel calls
 //! [`Client::pump`] when the page's port has an event and when there is something new to send.
-//! Nor does it know the time: who wants a limit races a request against a timer, and drops it.
+//! Nor does it know the time: to set a time limit, race a request against a timer, and drop it.
 //!
-//! # What is promised of an xenstored that breaks its own
+//! # An xenstored that breaks the protocol
 //!
-//! | it | then |
+//! | xenstored | the client |
 //! |---|---|
-//! | answers an id that nobody has | the answer is dropped, and [counted](Counters) |
-//! | answers with another type | that request fails with [`Error::Protocol`] |
-//! | answers with what makes no sense | as above |
-//! | never answers | the asker waits as long as it likes, and nobody else for it |
-//! | announces a message of more than 4096 bytes, or impossible indices | the connection is [disconnected](Error::Disconnected) |
-//! | floods a watch | the watch keeps [16 events](Watch), then one that stands for all |
-//! | sends events that nobody asked for | they are dropped, and counted |
-//! | puts anything into a [`Value`] | reading it as what it should be is an error that shows it |
+//! | answers an unknown id | drops the answer, and [counts](Counters) it |
+//! | answers with another type | fails that request with [`Error::Protocol`] |
+//! | sends an invalid answer | as above |
+//! | never answers | keeps the request waiting, and no other |
+//! | announces a message of more than 4096 bytes, or impossible indices | [disconnects](Error::Disconnected) |
+//! | floods a watch | keeps [16 events](Watch), then one that stands for all |
+//! | sends events of no watch | drops and counts them |
+//! | puts anything into a [`Value`] | reports an error that shows it, when it is read as what it should be |
 //!
 //! # Parts
 //!
