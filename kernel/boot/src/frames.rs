@@ -166,6 +166,18 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> FrameAllocator<B> {
         self.allocate(count, align)
     }
 
+    /// Like [`allocate_spare`](Self::allocate_spare), the highest frame: for pages that the hypervisor
+    /// replaces, which splits the large page around them.
+    #[must_use = "a frame not freed is lost"]
+    pub fn allocate_highest(&mut self) -> Option<FrameNumber> {
+        if self.free.checked_sub(1)? < reserve_of(self.total) {
+            return None;
+        }
+        let start = self.bitmap.last_free()?;
+        self.take(Frames { start, end: start.checked_add(1)? });
+        Some(FrameNumber(start))
+    }
+
     /// Gives `count` frames back, which need not have been taken in one piece.
     ///
     /// # Errors

@@ -126,7 +126,7 @@ impl FrameMapper for Mapper {
         let address = if self.machine.auto_translated() {
             // If Xen refuses, the memory may or may not be gone: the next attempt uses the same frame.
             let mut spare = SPARE.lock();
-            let address = spare.or_else(memory::alloc_zeroed_frame).ok_or(Error::NoRoom)?;
+            let address = spare.or_else(memory::alloc_frame_to_replace).ok_or(Error::NoRoom)?;
             *spare = Some(address);
             // SAFETY: a frame of ours, which nobody uses, and which is given up for good.
             unsafe { setup::place(&Hypervisor, frame, Frame(address / PAGE_SIZE))? };

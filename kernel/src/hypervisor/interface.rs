@@ -76,7 +76,7 @@ impl XenInterface {
     /// Maps Xen's page. An auto-translated guest gives up a page of its own for it: an address without memory
     /// is no choice, as a device may be there.
     fn map_shared_info(&self) -> Option<Shared<shared_info>> {
-        let place = if self.machine.auto_translated() { memory::alloc_zeroed_frame() } else { Some(0) };
+        let place = if self.machine.auto_translated() { memory::alloc_frame_to_replace() } else { Some(0) };
         let Some(place) = place else {
             warn!("shared_info: out of memory; no events and no paravirtual clock; give the guest more");
             return None;

@@ -94,6 +94,13 @@ pub(crate) fn alloc_frame_below(limit: u64) -> Option<u64> {
     Frames.alloc_frame(limit)
 }
 
+/// Allocates a frame for a page that the hypervisor puts in its place, and returns its address. It comes from
+/// the end of memory: what is around it cannot be a large page of the hypervisor's any more, which costs an
+/// exit for each page that is used there.
+pub(crate) fn alloc_frame_to_replace() -> Option<u64> {
+    FRAMES.lock().as_mut()?.allocate_highest().map(FrameNumber::address)
+}
+
 /// Frees a frame of [`alloc_zeroed_frame`] or [`alloc_frame_below`].
 pub(crate) fn free_frame(address: u64) {
     free(address, PAGE_SIZE);

@@ -131,6 +131,14 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> Bitmap<B> {
         None
     }
 
+    /// The highest frame that is free.
+    pub(super) fn last_free(&self) -> Option<u64> {
+        let words = self.words.as_ref();
+        let index = words.iter().rposition(|word| *word != 0)?;
+        let bit = words.get(index)?.checked_ilog2()?;
+        Some(as_u64(index).saturating_mul(WORD).saturating_add(bit.into()))
+    }
+
     /// The lowest `count` free frames in a row that end at or below `limit` and begin at a multiple
     /// of `align`, which is not 0; none if `count` is 0.
     pub(super) fn find(&self, count: u64, align: u64, limit: u64) -> Option<Frames> {

@@ -62,6 +62,18 @@ fn the_reserve_is_left_to_allocations_that_cannot_fail() {
 }
 
 #[test]
+fn the_highest_frames_are_taken_one_after_the_other() {
+    let mut frames = allocator(&[(0, 320), (1000, 320)]);
+    assert_eq!(frames.allocate(1, 1), Some(FrameNumber(0)));
+    let highest: Vec<u64> = std::iter::from_fn(|| frames.allocate_highest()).map(|frame| frame.0).collect();
+    let all: Vec<u64> = (1000..1320).rev().chain((21..320).rev()).collect();
+    assert_eq!(highest, all, "the reserve is left");
+    frames.free(FrameNumber(1063), 1).unwrap();
+    assert_eq!(frames.allocate_highest(), Some(FrameNumber(1063)));
+    assert_eq!(allocator(&[]).allocate_highest(), None);
+}
+
+#[test]
 fn one_large_request_does_not_reach_into_the_reserve() {
     let mut frames = allocator(&[(0, 640)]);
     assert_eq!(frames.allocate_spare(621, 1), None);
