@@ -5,6 +5,7 @@
 use core::convert::Infallible;
 use core::future::Future;
 
+use embassy_futures::join::join;
 use embassy_time::{Duration, Timer};
 use log::{info, warn};
 use prism_boot::firmware::acpi::PowerButton;
@@ -69,8 +70,9 @@ const POLL_INTERVAL: core::time::Duration = core::time::Duration::from_secs(1);
 const CHECK_INTERVAL: core::time::Duration = core::time::Duration::from_secs(3600);
 
 /// Takes a press of the power button for a request to power off: what `virsh shutdown` and `xl trigger power`
-/// do. Never ends but by that.
-pub(crate) async fn serve_power_button(told: PowerButton) {
+/// do. Enables the button before the task runs: a press before that is lost with QEMU. Never ends but by a
+/// press.
+pub(crate) fn serve_power_button(told: PowerButton) -> impl Future<Output = ()> {
     let button = Button { status: told.status, enable: told.enable };
     let irq = Irq::open(told.irq.into(), None);
     let limit = if irq.is_some() { CHECK_INTERVAL } else { POLL_INTERVAL };
@@ -79,12 +81,24 @@ pub(crate) async fn serve_power_button(told: PowerButton) {
         take_over(&CpuPorts, told.control, command);
     }
     button.enable(&CpuPorts);
-    // A press during boot is in the status already.
-    while !button.take_press(&CpuPorts) {
-        irq.wait(limit).await;
-    }
+    shut_down_when_pressed(button, irq, limit)
+}
+
+async fn shut_down_when_pressed(button: Button, irq: Irq, limit: core::time::Duration) {
+    let pressed = async || {
+        while !button.take_press(&CpuPorts) {
+            irq.wait(limit).await;
+        }
+    };
+    pressed().await;
     info!("shutdown: the power button was pressed");
-    shut_down(ShutdownAction::PowerOff).await;
+    // A press that nobody takes holds its interrupt up, which would end each sleep at once.
+    let pressed_again = async {
+        loop {
+            pressed().await;
+        }
+    };
+    join(shut_down(ShutdownAction::PowerOff), pressed_again).await;
 }
 
 async fn watch(store: &Client) -> Result<Infallible> {
