@@ -17,7 +17,7 @@ const FULL: u8 = 1 << 0;
 const AUXILIARY: u8 = 1 << 5;
 
 /// Bytes that are taken at a time: far more than the controller keeps.
-const MOST: usize = 64;
+const MAX: usize = 64;
 
 /// A keyboard.
 pub struct Keyboard<P> {
@@ -35,7 +35,7 @@ impl<P: Ports> Keyboard<P> {
     /// Takes what was typed, in ASCII, up to the size of `buffer`, and returns how much that was.
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
         let mut used = 0;
-        for _ in 0..MOST {
+        for _ in 0..MAX {
             let Some(place) = buffer.get_mut(used) else { break };
             let status = self.ports.read_u8(STATUS);
             if status & FULL == 0 || status == 0xff {

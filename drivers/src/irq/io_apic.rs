@@ -18,7 +18,7 @@ const VERSION: u32 = 0x01;
 /// The first of two registers for each input.
 const ROUTES: u32 = 0x10;
 /// Inputs that have registers: a register's number has 8 bits.
-const MOST_INPUTS: u32 = (0x100 - ROUTES) / 2;
+const MAX_INPUTS: u32 = (0x100 - ROUTES) / 2;
 
 /// Bits of a route's lower half.
 const LOW: u32 = 1 << 13;
@@ -55,7 +55,7 @@ impl<R: Registers> IoApic<R> {
         if version == 0 || version == !0 {
             return None;
         }
-        apic.inputs = ((version >> 16 & 0xff) + 1).min(MOST_INPUTS);
+        apic.inputs = ((version >> 16 & 0xff) + 1).min(MAX_INPUTS);
         (0..apic.inputs).for_each(|input| apic.write(ROUTES + 2 * input, MASKED));
         Some(apic)
     }

@@ -177,7 +177,7 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
         const FIRST: u8 = 0x34;
         /// Configuration space has room for no more behind its header.
         const HEADER: u8 = 0x40;
-        const MOST: usize = 48;
+        const MAX: usize = 48;
         let place = |pointer: u8| Some(pointer & !3).filter(|place| *place >= HEADER);
         let first = (self.read(COMMAND) & SOME != 0).then(|| place(self.read(FIRST) as u8)).flatten();
         let mut next = first;
@@ -187,7 +187,7 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
             next = place((header >> 8) as u8);
             Some((here, header))
         })
-        .take(MOST)
+        .take(MAX)
     }
 
     /// The first I/O port of base address register `index` (0 to 5). If nobody has placed them, they are

@@ -25,9 +25,9 @@ const SECTOR_SIZE_PLACE: usize = 20;
 const CONFIGURATION: usize = 24;
 
 /// Descriptors of the queue, at least and at most: header and status take one each.
-const DESCRIPTORS: [u16; 2] = [4, queue::MOST];
+const DESCRIPTORS: [u16; 2] = [4, queue::MAX];
 /// Pages that are moved by one command at most.
-const MOST_PAGES: usize = 32;
+const MAX_PAGES: usize = 32;
 /// Requests that are under way at most.
 const SLOTS: u16 = 32;
 /// The unit of addresses and sizes, whatever the sector size is.
@@ -153,7 +153,7 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
         let geometry = geometry(&transport, features)?;
         let (mut jobs, mut pieces) = (Vec::new(), Vec::new());
         jobs.try_reserve_exact(SLOTS.into()).map_err(|_| Error::NoMemory)?;
-        pieces.try_reserve_exact(MOST_PAGES + 2).map_err(|_| Error::NoMemory)?;
+        pieces.try_reserve_exact(MAX_PAGES + 2).map_err(|_| Error::NoMemory)?;
         jobs.extend((0..SLOTS).map(|_| None));
         let queue = transport.queue(0, memory, DESCRIPTORS)?;
         transport.start();
@@ -201,7 +201,7 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
 
     /// Pages that one command can move.
     fn most_pages(&self) -> usize {
-        MOST_PAGES.min(usize::from(self.queue.size()) - 2)
+        MAX_PAGES.min(usize::from(self.queue.size()) - 2)
     }
 
     /// Whether any request can be begun. Its later commands take the descriptors of the earlier.

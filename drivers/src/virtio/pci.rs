@@ -11,7 +11,7 @@ use crate::virtio::transport::{Error, Transport};
 
 /// The most of a part's registers that is used, in bytes, whatever a device says; no kind that is driven
 /// has more. The specification allows that.
-const MOST: u64 = 64 << 10;
+const MAX: u64 = 64 << 10;
 
 /// Bytes of a capability that tells of a part, and of the one for notifications.
 const CAPABILITY: u8 = 16;
@@ -170,7 +170,7 @@ fn region<P: Ports + ?Sized>(
     let memory = memory(index)?;
     let is_inside = offset + length <= memory.length;
     let address = memory.address.checked_add(offset)?;
-    (is_inside && length >= part.least()).then_some(Region { address, length: length.min(MOST) })
+    (is_inside && length >= part.least()).then_some(Region { address, length: length.min(MAX) })
 }
 
 /// The registers of a device.

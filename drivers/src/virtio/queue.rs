@@ -11,7 +11,7 @@ use core::fmt;
 use crate::hal::RingMemory;
 
 /// The most descriptors that a queue is given.
-pub const MOST: u16 = 128;
+pub const MAX: u16 = 128;
 /// Bytes of memory that a queue needs: what the driver writes in the first page, what the device writes
 /// behind it. So devices of the time before version 1 find it, and for others it is as good.
 pub const MEMORY: usize = 2 * PAGE;
@@ -32,8 +32,8 @@ const USED: usize = PAGE;
 const QUIET: u16 = 1 << 0;
 
 // Rings of that many descriptors stay clear of what follows.
-const _: () = assert!(MOST as usize * (DESCRIPTOR + 2) + 6 <= PAGE);
-const _: () = assert!(USED + MOST as usize * USED_ENTRY + 6 <= SPARE);
+const _: () = assert!(MAX as usize * (DESCRIPTOR + 2) + 6 <= PAGE);
+const _: () = assert!(USED + MAX as usize * USED_ENTRY + 6 <= SPARE);
 
 /// Who uses a piece of memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,10 +136,10 @@ pub struct Queue<M> {
 
 impl<M: RingMemory> Queue<M> {
     /// A queue in [`MEMORY`] bytes of memory, which are zero, with as many descriptors as the device allows
-    /// and are `wanted`: the largest power of two, up to [`MOST`]. `None` if there is no memory, or not a
+    /// and are `wanted`: the largest power of two, up to [`MAX`]. `None` if there is no memory, or not a
     /// single descriptor.
     pub fn new(memory: M, allowed: u32, wanted: u16) -> Option<Self> {
-        let limit = u16::try_from(allowed).unwrap_or(u16::MAX).min(wanted).min(MOST);
+        let limit = u16::try_from(allowed).unwrap_or(u16::MAX).min(wanted).min(MAX);
         let size = 1 << limit.checked_ilog2()?;
         if memory.length() < MEMORY {
             return None;

@@ -38,7 +38,7 @@ const REGION: u64 = 1 << 24;
 const QUEUES: usize = 2;
 const PAGE: u64 = 4096;
 /// The most that a device has of a chain: it would walk a circle for ever.
-const MOST_PIECES: usize = 1024;
+const MAX_PIECES: usize = 1024;
 
 /// What a device is like, and how it misbehaves.
 #[derive(Clone, Debug)]
@@ -434,7 +434,7 @@ impl State {
         let head = self.word(ring.driver + 4 + 2 * u64::from(index % ring.size));
         let (mut pieces, mut next) = (Vec::new(), head);
         loop {
-            assert!(next < ring.size && pieces.len() < MOST_PIECES, "a chain leads nowhere");
+            assert!(next < ring.size && pieces.len() < MAX_PIECES, "a chain leads nowhere");
             let bytes = self.bytes(ring.descriptors + 16 * u64::from(next), 16);
             let descriptor = u128::from_le_bytes(bytes.try_into().expect("16 bytes"));
             let flags = (descriptor >> 96) as u16;

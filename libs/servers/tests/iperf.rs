@@ -322,8 +322,8 @@ fn unsupported_and_invalid_parameters_end_the_test() {
             let mut heard = [0; 2];
             let _ = near.read(&mut heard[..1]).await;
             let served = turn(|| near.from.borrow_mut().bytes.pop_front());
-            let patience = Turns(1000);
-            match select(Box::pin(served), Box::pin(patience.pause(Duration::from_secs(1)))).await {
+            let timeout = Turns(1000);
+            match select(Box::pin(served), Box::pin(timeout.pause(Duration::from_secs(1)))).await {
                 Either::Left((state, _)) => Some(state),
                 Either::Right(_) => None,
             }
@@ -359,8 +359,8 @@ fn a_test_in_which_nothing_flows_does_not_keep_others_away() {
         std::future::pending::<()>().await;
     };
     let served = join(meter.serve(&mut far_control), meter.serve(&mut far_data));
-    let patience = Turns(10);
-    let served = select(Box::pin(served), Box::pin(patience.pause(Duration::from_secs(100))));
+    let timeout = Turns(10);
+    let served = select(Box::pin(served), Box::pin(timeout.pause(Duration::from_secs(100))));
     let ended = block_on(select(Box::pin(client), Box::pin(served)));
     assert!(matches!(ended, Either::Right((Either::Left(_), _))));
 }

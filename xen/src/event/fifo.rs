@@ -22,7 +22,7 @@ use crate::shared::Shared;
 pub const FIFO_PORTS: u32 = EVTCHN_FIFO_NR_CHANNELS;
 
 const WORDS_PER_PAGE: u32 = (PAGE_SIZE / size_of::<event_word_t>()) as u32;
-const MOST_PAGES: u32 = FIFO_PORTS / WORDS_PER_PAGE;
+const MAX_PAGES: u32 = FIFO_PORTS / WORDS_PER_PAGE;
 
 /// A vCPU's control block gets two cache lines of its own: other vCPUs write theirs all the time.
 const CONTROL_STRIDE: usize = 128;
@@ -159,7 +159,7 @@ pub(super) struct Words {
 
 impl Words {
     fn new() -> Self {
-        let pages = (0..MOST_PAGES).map(|_| Once::new()).collect();
+        let pages = (0..MAX_PAGES).map(|_| Once::new()).collect();
         Self { pages, count: AtomicU32::new(0), growing: Mutex::new(()) }
     }
 

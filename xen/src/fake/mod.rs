@@ -107,7 +107,7 @@ impl Default for Config {
 }
 
 /// Frames of memory that a domain may have.
-const MOST_FRAMES: u64 = 1 << 20;
+const MAX_FRAMES: u64 = 1 << 20;
 
 /// A machine with a hypervisor, this domain, and as many others as are asked for.
 pub struct FakeXen {
@@ -138,7 +138,7 @@ impl FakeXen {
         let before = core::mem::replace(&mut self.state().has_table, true);
         assert!(!before, "a domain has one grant table");
         let mapper = Box::new(FakeMapper::new(Arc::clone(&self.machine)));
-        let highest = Frame(self.config.first_frame + MOST_FRAMES);
+        let highest = Frame(self.config.first_frame + MAX_FRAMES);
         // SAFETY: it is the only one, and the mapper maps what it is asked for.
         unsafe { Table::new(self, mapper, highest) }
     }

@@ -114,13 +114,13 @@ pub(super) fn limit(hypercalls: &(impl Hypercall + ?Sized)) -> u32 {
     let asked = unsafe { operate(hypercalls, GNTTABOP_query_size, &mut argument) };
     let [answer] = argument;
     match asked.and_then(|()| Status::check(answer.status)) {
-        Ok(()) => answer.max_nr_frames.clamp(1, MOST_FRAMES),
+        Ok(()) => answer.max_nr_frames.clamp(1, MAX_FRAMES),
         Err(_) => 1,
     }
 }
 
 /// More than any Xen allows, and few enough that no sum of entries overflows.
-const MOST_FRAMES: u32 = 1 << 20;
+const MAX_FRAMES: u32 = 1 << 20;
 
 /// Settles the table's version: the one in effect, or version 2 if `highest` needs it and Xen
 /// agrees. Version 1 is never asked for: it is what there is where versions are not known (in the

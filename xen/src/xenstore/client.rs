@@ -47,7 +47,7 @@ pub struct Pumped {
 #[non_exhaustive]
 pub struct Counters {
     /// Answers that nobody waited for, dropped: ones with a wrong id, and ones that came after the
-    /// asker had lost patience.
+    /// asker had given up.
     pub stray_answers: u64,
     /// Answers of another type than the request, which failed.
     pub wrong_types: u64,

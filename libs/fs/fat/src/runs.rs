@@ -6,7 +6,7 @@ use core::fmt;
 
 /// Runs that are remembered: 6 KiB. Of a file that has more, those that were found first are looked for again
 /// when they are needed again.
-const MOST: usize = 512;
+const MAX: usize = 512;
 
 /// Entries of the table that are looked at before whoever asked may do something else. A file can have
 /// millions, each far from the next.
@@ -165,8 +165,8 @@ impl Runs {
     }
 
     fn push<E>(&mut self, run: Run) -> Result<(), Error<E>> {
-        if self.runs.len() >= MOST {
-            self.runs.drain(..MOST / 2);
+        if self.runs.len() >= MAX {
+            self.runs.drain(..MAX / 2);
         }
         self.runs.try_reserve(1).map_err(|_| Error::NoMemory)?;
         self.runs.push(run);
@@ -287,7 +287,7 @@ mod tests {
         let next = |cluster: u32| -> Result<Option<u32>, ()> { Ok(Some(cluster + 2)) };
         let mut runs = Runs::new(2, 12_000);
         assert_eq!(runs.found(11_999, 1, next), piece(2 + 2 * 11_999, 1));
-        assert!(runs.runs.len() <= MOST);
+        assert!(runs.runs.len() <= MAX);
         assert_eq!(runs.found(0, 1, next), piece(2, 1));
         assert_eq!(runs.found(5_000, 1, next), piece(10_002, 1));
     }

@@ -9,9 +9,9 @@ use core::time::Duration;
 use embedded_io_async::{Read, Write};
 use prism_listener::{Place, Usage};
 
-use super::patience::Patience;
 use super::request::{Method, Request};
 use super::response::{Connection, Head, Status};
+use super::send_timeout::SendTimeout;
 use super::server::Server;
 use super::site::{File, ReadError, Site};
 use crate::buffer::zeroed;
@@ -173,9 +173,9 @@ impl<S: Site, C: Clock, T: Read + Write> Exchange<'_, S, C, T> {
     ) -> Result<(), Broken> {
         let Answer { status, head, body } = answer;
         let head = head.finish(connection, self.server.date());
-        let mut patience = Patience::new();
-        let sent = match (self.send(head.as_bytes(), &mut patience).await, method) {
-            (Ok(()), Method::Get) => self.body(&body, &mut patience).await,
+        let mut timeout = SendTimeout::new();
+        let sent = match (self.send(head.as_bytes(), &mut timeout).await, method) {
+            (Ok(()), Method::Get) => self.body(&body, &mut timeout).await,
             (sent, _) => sent.map(|()| 0),
         };
         let bytes = *sent.as_ref().unwrap_or(&0);
@@ -185,12 +185,12 @@ impl<S: Site, C: Clock, T: Read + Write> Exchange<'_, S, C, T> {
     }
 
     /// Sends the body, and returns its length.
-    async fn body(&mut self, body: &Body<S::File>, patience: &mut Patience) -> Result<u64, Broken> {
+    async fn body(&mut self, body: &Body<S::File>, timeout: &mut SendTimeout) -> Result<u64, Broken> {
         match body {
             Body::None => Ok(0),
-            Body::Text(text) => self.send(text.as_bytes(), patience).await.map(|()| text.len() as u64),
+            Body::Text(text) => self.send(text.as_bytes(), timeout).await.map(|()| text.len() as u64),
             Body::Part(file, start, length) => {
-                self.part(file, *start, *length, patience).await.map(|()| *length)
+                self.part(file, *start, *length, timeout).await.map(|()| *length)
             }
         }
     }
@@ -200,7 +200,7 @@ impl<S: Site, C: Clock, T: Read + Write> Exchange<'_, S, C, T> {
         file: &S::File,
         start: u64,
         length: u64,
-        patience: &mut Patience,
+        timeout: &mut SendTimeout,
     ) -> Result<(), Broken> {
         let buffer = zeroed(usize::try_from(length).unwrap_or(PIECE).min(PIECE));
         let mut buffer = buffer.ok_or(Broken::File)?;
@@ -212,21 +212,21 @@ impl<S: Site, C: Clock, T: Read + Write> Exchange<'_, S, C, T> {
             let Some(Ok(count)) = count else { return Err(Broken::File) };
             match piece.get(..count) {
                 None | Some([]) => return Err(Broken::File),
-                Some(bytes) => self.send(bytes, patience).await?,
+                Some(bytes) => self.send(bytes, timeout).await?,
             }
             sent += count as u64;
         }
         Ok(())
     }
 
-    async fn send(&mut self, bytes: &[u8], patience: &mut Patience) -> Result<(), Broken> {
+    async fn send(&mut self, bytes: &[u8], timeout: &mut SendTimeout) -> Result<(), Broken> {
         let (clock, begun, place) = (&self.server.clock, self.server.clock.now(), self.place);
-        let written = within(clock, patience.limit(bytes.len()), self.stream.write_all(bytes));
-        let written = match patience.is_slow() {
+        let written = within(clock, timeout.limit(bytes.len()), self.stream.write_all(bytes));
+        let written = match timeout.is_slow() {
             true => place.yielding(Usage::Slow, written).await.flatten(),
             false => written.await,
         };
-        patience.sent(bytes.len(), clock.now().saturating_sub(begun));
+        timeout.sent(bytes.len(), clock.now().saturating_sub(begun));
         if let Some(Ok(())) = written { Ok(()) } else { Err(Broken::Client) }
     }
 }

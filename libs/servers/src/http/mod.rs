@@ -4,17 +4,17 @@
 //! It knows GET and HEAD, connections that stay open, single ranges, entity tags, and answers all
 //! else with the error that says what is wrong. What a client can take is bounded: the head of a
 //! request by [`HEAD_LIMIT`], the time it takes by [`HEAD_TIME`], the time between requests by
-//! [`IDLE_TIME`], and that for an answer by [`LEAST_RATE`]; below [`SLOW_RATE`] it gives its place to others.
+//! [`IDLE_TIME`], and that for an answer by [`MIN_RATE`]; below [`SLOW_RATE`] it gives its place to others.
 //! What the site may take for each thing is bounded by [`SITE_TIME`].
 
 mod connection;
 mod date;
 mod metrics;
 mod path;
-mod patience;
 mod range;
 mod request;
 mod response;
+mod send_timeout;
 mod server;
 mod site;
 mod target;
@@ -22,10 +22,10 @@ mod target;
 pub use connection::{HEAD_LIMIT, HEAD_TIME, IDLE_TIME, PIECE, SITE_TIME};
 pub use metrics::Metrics;
 pub use path::decode;
-pub use patience::{GRACE, LEAST_RATE, SLOW_RATE};
 pub use range::{Range, Satisfied};
 pub use request::{Method, Request};
 pub use response::{Connection, Status};
+pub use send_timeout::{GRACE, MIN_RATE, SLOW_RATE};
 pub use server::Server;
 pub use site::{File, Files, Page, ReadError, Site};
 pub use tar_no_std::CorruptDataError;

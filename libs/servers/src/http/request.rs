@@ -12,7 +12,7 @@ use super::response::{Connection, Status};
 use super::target;
 
 /// Fields that a request can have.
-const MOST_FIELDS: usize = 48;
+const MAX_FIELDS: usize = 48;
 
 /// What is to be done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Request {
     ///
     /// The status that says what is wrong. Where the next request begins is unknown then.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, Status> {
-        let mut fields = [EMPTY_HEADER; MOST_FIELDS];
+        let mut fields = [EMPTY_HEADER; MAX_FIELDS];
         let mut head = httparse::Request::new(&mut fields);
         let length = match head.parse(bytes) {
             Ok(httparse::Status::Complete(length)) => length,

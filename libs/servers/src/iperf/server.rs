@@ -23,7 +23,7 @@ use crate::clock::{Clock, within};
 /// Time for each step of the client's that is not the test itself.
 const STEP: Duration = Duration::from_secs(10);
 /// Streams that a test may have.
-const MOST_STREAMS: u32 = 16;
+const MAX_STREAMS: u32 = 16;
 /// Time that a client may let a test go on without any data.
 const STALL: Duration = Duration::from_secs(60);
 /// Time that a test may take.
@@ -354,7 +354,7 @@ fn is_possible(wanted: &Parameters) -> bool {
         (false, true) => (flow::SHORTEST..=flow::LONGEST).contains(&wanted.len),
         _ => false,
     };
-    is_fit && !wanted.bidirectional && (1..=MOST_STREAMS).contains(&wanted.parallel)
+    is_fit && !wanted.bidirectional && (1..=MAX_STREAMS).contains(&wanted.parallel)
 }
 
 impl Test {

@@ -16,7 +16,7 @@ pub(super) const COOKIE: usize = 37;
 pub(super) type Cookie = [u8; COOKIE];
 
 /// Bytes that a JSON text may have.
-const MOST_TEXT: u32 = 64 << 10;
+const MAX_TEXT: u32 = 64 << 10;
 
 /// A party's state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -203,7 +203,7 @@ pub(super) async fn read_json<T: DeserializeOwned>(stream: &mut impl Read) -> Re
     let mut length = [0; 4];
     read(stream, &mut length).await?;
     let length = u32::from_be_bytes(length);
-    if length > MOST_TEXT {
+    if length > MAX_TEXT {
         return Err(Broken);
     }
     let mut text = zeroed(length as usize).ok_or(Broken)?;

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::future::join;
-use prism_servers::http::{GRACE, HEAD_LIMIT, HEAD_TIME, IDLE_TIME, LEAST_RATE, PIECE, SITE_TIME, Server};
+use prism_servers::http::{GRACE, HEAD_LIMIT, HEAD_TIME, IDLE_TIME, MIN_RATE, PIECE, SITE_TIME, Server};
 
 use prism_listener::Places;
 
@@ -47,7 +47,7 @@ fn a_client_that_does_not_take_its_answer_is_left() {
     let answer = serve(&mut client);
     assert_eq!(status(&answer), 200);
     assert!(body(&answer).len() < 50_000);
-    assert_eq!(passed(), [GRACE + Duration::from_secs(PIECE as u64 / LEAST_RATE)]);
+    assert_eq!(passed(), [GRACE + Duration::from_secs(PIECE as u64 / MIN_RATE)]);
 }
 
 #[test]

@@ -1,32 +1,32 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! How long a client may take for what it is sent.
+//! The timeout of a response: a client has to take it at a minimum rate.
 
 use core::time::Duration;
 
-/// Bytes that a client takes in a second at least, over time.
-pub const LEAST_RATE: u64 = 1024;
-/// Time that it may take in advance, or fall behind by.
+/// The minimum rate at which a client has to take a response, in bytes per second, over time.
+pub const MIN_RATE: u64 = 1024;
+/// The time by which a client may fall behind that rate.
 pub const GRACE: Duration = Duration::from_secs(10);
-/// Bytes in a second below which a client is slow once it has been waited for so long as [`GRACE`]: it is
+/// The rate in bytes per second below which a client is slow, once the server has waited for [`GRACE`]: it is
 /// served, but gives way to others.
 pub const SLOW_RATE: u64 = 16 << 10;
 
-/// What a client has left of our time, in one answer.
+/// The time that a client has left for one response.
 #[derive(Debug)]
-pub(super) struct Patience {
+pub(super) struct SendTimeout {
     credit: Duration,
     waited: Duration,
     sent: u64,
 }
 
-impl Patience {
+impl SendTimeout {
     pub(super) fn new() -> Self {
         Self { credit: GRACE, waited: Duration::ZERO, sent: 0 }
     }
 
-    /// Time that the client may take for so many bytes.
+    /// The time that the client may take for so many bytes.
     pub(super) fn limit(&self, bytes: usize) -> Duration {
-        self.credit + time_of(bytes as u64, LEAST_RATE)
+        self.credit + time_of(bytes as u64, MIN_RATE)
     }
 
     /// It has taken so many bytes in this time, which was within the limit.
@@ -54,11 +54,11 @@ mod tests {
 
     /// Pieces that a client gets which takes so many bytes in a second, of a thousand.
     fn pieces(rate: usize) -> usize {
-        let (mut patience, took) = (Patience::new(), Duration::from_secs_f64(PIECE as f64 / rate as f64));
+        let (mut timeout, took) = (SendTimeout::new(), Duration::from_secs_f64(PIECE as f64 / rate as f64));
         (0..1000)
             .find(|_| {
-                let is_too_slow = took > patience.limit(PIECE);
-                patience.sent(PIECE, took);
+                let is_too_slow = took > timeout.limit(PIECE);
+                timeout.sent(PIECE, took);
                 is_too_slow
             })
             .unwrap_or(1000)
@@ -73,19 +73,19 @@ mod tests {
 
     #[test]
     fn speed_in_the_past_is_no_excuse() {
-        let mut patience = Patience::new();
-        patience.sent(1 << 30, Duration::from_secs(1));
-        assert_eq!(patience.limit(PIECE), GRACE + Duration::from_secs(8));
+        let mut timeout = SendTimeout::new();
+        timeout.sent(1 << 30, Duration::from_secs(1));
+        assert_eq!(timeout.limit(PIECE), GRACE + Duration::from_secs(8));
     }
 
     #[test]
     fn a_client_is_slow_only_after_a_while() {
-        let mut patience = Patience::new();
-        patience.sent(PIECE, Duration::from_secs(8));
-        assert!(!patience.is_slow());
-        patience.sent(PIECE, Duration::from_secs(8));
-        assert!(patience.is_slow());
-        patience.sent(1 << 20, Duration::from_secs(1));
-        assert!(!patience.is_slow());
+        let mut timeout = SendTimeout::new();
+        timeout.sent(PIECE, Duration::from_secs(8));
+        assert!(!timeout.is_slow());
+        timeout.sent(PIECE, Duration::from_secs(8));
+        assert!(timeout.is_slow());
+        timeout.sent(1 << 20, Duration::from_secs(1));
+        assert!(!timeout.is_slow());
     }
 }
