@@ -251,13 +251,13 @@ mod tests {
 
     const SECOND: u64 = 1_000_000_000;
 
-    /// A console that has room for so many bytes, and gets some more with each nap, which takes so long.
+    /// A console that has room for so many bytes, and gets some more with each pause, which takes so long.
     #[derive(Default)]
     struct Slow {
         got: Vec<u8>,
         room: usize,
         more: usize,
-        nap: u64,
+        pause: u64,
         naps: u64,
         broken: bool,
     }
@@ -271,7 +271,7 @@ mod tests {
         }
 
         fn wait_for_space(&mut self) {
-            NOW.set(NOW.get() + self.nap);
+            NOW.set(NOW.get() + self.pause);
             self.naps += 1;
             self.room += self.more;
         }
@@ -282,7 +282,7 @@ mod tests {
     }
 
     fn output(room: usize, limit: usize) -> Output<Slow> {
-        let mut output = Output::new(Slow { room, nap: 1000, ..Slow::default() });
+        let mut output = Output::new(Slow { room, pause: 1000, ..Slow::default() });
         output.keep(limit);
         output
     }
@@ -314,7 +314,7 @@ mod tests {
     fn a_console_that_takes_a_byte_now_and_then_does_not_renew_the_time() {
         NOW.set(0);
         let mut output = output(0, 0);
-        (output.sink.more, output.sink.nap) = (1, 4_900_000_000);
+        (output.sink.more, output.sink.pause) = (1, 4_900_000_000);
         let mut budget = Budget::new(5 * SECOND);
         for _ in 0..100 {
             output.write_waiting(b"a line of text\r\n", &mut budget, now);
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn a_clock_that_stands_still_ends_the_wait_too() {
         let mut output = output(0, 0);
-        output.sink.nap = 0;
+        output.sink.pause = 0;
         output.write_waiting(b"x", &mut Budget::new(1000), now);
         assert_eq!((output.sink.naps, output.lost()), (10, 1));
     }
@@ -338,7 +338,7 @@ mod tests {
         }
         NOW.set(0);
         let mut output = output(0, 100);
-        output.sink.nap = SECOND;
+        output.sink.pause = SECOND;
         let mut budget = Budget::new(60 * SECOND);
         output.write_waiting(b"one", &mut budget, now_until_one);
         output.write_waiting(b"two", &mut budget, now_until_one);
@@ -351,7 +351,7 @@ mod tests {
         let mut output = output(0, 16 * 1024);
         (0..1000).for_each(|_| output.write(b"0123456789abcdef"));
         output.write(b"the end of it");
-        (output.sink.more, output.sink.nap) = (1, SECOND / 1000);
+        (output.sink.more, output.sink.pause) = (1, SECOND / 1000);
         output.make_way(&mut Budget::new(5 * SECOND), now);
         let mut budget = Budget::new(5 * SECOND);
         output.write_waiting(b"Test result: SUCCESS\r\n", &mut budget, now);

@@ -139,8 +139,8 @@ impl HostConfig {
     /// woken.
     pub(super) fn ingress(&mut self, frame: &mut [u8]) -> Option<Waker> {
         match frame.get(12..14)? {
-            [0x86, 0xdd] => self.hear_ipv6(frame),
-            [0x08, 0x00] => self.hear_dhcp(frame),
+            [0x86, 0xdd] => self.ingress_ipv6(frame),
+            [0x08, 0x00] => self.ingress_dhcp(frame),
             [0x08, 0x06] => {
                 let (alias, packet) = (self.gateway?, arp::addresses(frame)?);
                 if !alias.ingress(packet) {
@@ -174,9 +174,9 @@ impl HostConfig {
         None
     }
 
-    fn hear_ipv6(&mut self, frame: &mut [u8]) -> Option<Waker> {
+    fn ingress_ipv6(&mut self, frame: &mut [u8]) -> Option<Waker> {
         self.renumbering.ingress(frame);
-        if self.autoconf.as_mut().is_some_and(|autoconf| autoconf.hear_duplicate(frame)) {
+        if self.autoconf.as_mut().is_some_and(|autoconf| autoconf.detect_duplicate(frame)) {
             return self.news();
         }
         if let Some(asked) = Solicitation::parse(frame).filter(|asked| self.has_to_answer(asked)) {
@@ -187,7 +187,7 @@ impl HostConfig {
                 None
             };
         }
-        self.hear_router(frame)
+        self.process_router(frame)
     }
 
     /// Whether the stack would not answer, who does not know the address, or that somebody may ask who has
@@ -208,7 +208,7 @@ impl HostConfig {
         if autoconf.unanswered == MAX_UNANSWERED { self.news() } else { None }
     }
 
-    fn hear_router(&mut self, frame: &[u8]) -> Option<Waker> {
+    fn process_router(&mut self, frame: &[u8]) -> Option<Waker> {
         let autoconf = self.autoconf.as_mut()?;
         if ndp::advertised(frame).is_some_and(|address| Some(address) == autoconf.applied.gateway) {
             autoconf.unanswered = 0;
@@ -222,7 +222,7 @@ impl HostConfig {
         self.news()
     }
 
-    fn hear_dhcp(&mut self, frame: &mut [u8]) -> Option<Waker> {
+    fn ingress_dhcp(&mut self, frame: &mut [u8]) -> Option<Waker> {
         match dhcp::correct(frame, self.dhcp?) {
             Verdict::Other => None,
             Verdict::Refused => {
@@ -306,7 +306,7 @@ impl Autoconf {
 
     /// Hears whether `frame` is of somebody who has, or would like, an address that we would like; true if it
     /// is.
-    fn hear_duplicate(&mut self, frame: &[u8]) -> bool {
+    fn detect_duplicate(&mut self, frame: &[u8]) -> bool {
         if !self.duplicates.waits() {
             return false;
         }

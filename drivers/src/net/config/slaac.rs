@@ -86,15 +86,15 @@ impl Slaac {
     /// Takes in what a router says at time `now`.
     pub(super) fn process(&mut self, advertisement: &Advertisement, now: Duration) {
         self.expire(now);
-        self.hear_router(advertisement, now);
-        advertisement.prefixes.iter().for_each(|prefix| self.hear_prefix(prefix, now));
+        self.process_router(advertisement, now);
+        advertisement.prefixes.iter().for_each(|prefix| self.process_prefix(prefix, now));
         for (address, lifetime) in &advertisement.servers {
-            self.hear_server(*address, now.saturating_add(*lifetime));
+            self.process_server(*address, now.saturating_add(*lifetime));
         }
         self.expire(now);
     }
 
-    fn hear_router(&mut self, advertisement: &Advertisement, now: Duration) {
+    fn process_router(&mut self, advertisement: &Advertisement, now: Duration) {
         let Advertisement { router: address, preference, lifetime, .. } = *advertisement;
         let until = now.saturating_add(lifetime);
         let has_room = self.routers.len() < ROUTERS;
@@ -107,7 +107,7 @@ impl Slaac {
         }
     }
 
-    fn hear_prefix(&mut self, prefix: &Prefix, now: Duration) {
+    fn process_prefix(&mut self, prefix: &Prefix, now: Duration) {
         let Prefix { bits, on_link, valid, preferred } = *prefix;
         let (valid_until, preferred_until) = (now.saturating_add(valid), now.saturating_add(preferred));
         let has_room = self.prefixes.len() < PREFIXES;
@@ -123,7 +123,7 @@ impl Slaac {
         }
     }
 
-    fn hear_server(&mut self, address: Ipv6Addr, until: Duration) {
+    fn process_server(&mut self, address: Ipv6Addr, until: Duration) {
         let has_room = self.servers.len() < SERVERS;
         match self.servers.iter_mut().find(|server| server.address == address) {
             Some(server) => server.until = until,
