@@ -48,11 +48,12 @@ macro_rules! app {
         /// The kernel starts this.
         #[unsafe(no_mangle)]
         fn prism_application() -> $crate::app::Application {
-            $crate::app::Application {
-                name: env!("CARGO_PKG_NAME"),
-                params: &[$($word),*],
-                main: |context| $crate::app::boxed(async move { $main(context).await }),
+            /// Kept as a function, so that an image has one with the application's name.
+            #[inline(never)]
+            fn start(context: $crate::Context) -> $crate::app::Main {
+                $crate::app::boxed(async move { $main(context).await })
             }
+            $crate::app::Application { name: env!("CARGO_PKG_NAME"), params: &[$($word),*], main: start }
         }
 
         #[panic_handler]
