@@ -17,11 +17,11 @@ pub enum Known {
     Ide,
     /// A disk controller for which there is no driver.
     OtherStorage,
-    /// One of Intel's e1000 network cards.
+    /// One of Intel's e1000 NICs.
     E1000,
-    /// Realtek's RTL8139 network card.
+    /// Realtek's RTL8139 NIC.
     Rtl8139,
-    /// A network card for which there is no driver.
+    /// A NIC for which there is no driver.
     OtherNetwork,
 }
 

@@ -21,7 +21,7 @@ const BUILD: u32 = 1;
 pub enum Emulated {
     /// All IDE and SCSI disks; CD-ROMs stay.
     Disks,
-    /// All network cards.
+    /// All NICs.
     NetworkCards,
 }
 
@@ -88,13 +88,13 @@ impl Undecided {
         self.disks.swap(false, Ordering::Relaxed).then_some(choice)
     }
 
-    /// Decides about the network cards, once it is known how many paravirtual interfaces there are. If there
-    /// are any, the cards stay until [one of those works](Self::interface_works).
+    /// Decides about the NICs, once it is known how many paravirtual interfaces there are. If there
+    /// are any, the NICs stay until [one of those works](Self::interface_works).
     pub fn cards(&self, paravirtual: usize) -> Option<Choice> {
         (paravirtual == 0 && self.cards.swap(false, Ordering::Relaxed)).then_some(Choice::Use)
     }
 
-    /// A paravirtual interface works: the cards are not needed.
+    /// A paravirtual interface works: the NICs are not needed.
     pub fn interface_works(&self) -> Option<Choice> {
         self.cards.swap(false, Ordering::Relaxed).then_some(Choice::Unplug)
     }

@@ -27,7 +27,7 @@ const QUEUES: u32 = 2;
 
 /// What the backend says of itself.
 #[derive(Arbitrary, Debug)]
-struct Offer {
+struct Features {
     ring_order: u8,
     persistent: bool,
     indirect: u16,
@@ -76,12 +76,12 @@ enum Step {
     Restart,
 }
 
-fuzz_target!(|input: (Offer, Vec<Step>)| {
-    let (offer, steps) = input;
+fuzz_target!(|input: (Features, Vec<Step>)| {
+    let (features, steps) = input;
     let xenstored = Xenstored::new(page());
     let client = Client::new(xenstored.page());
-    let platform = SimPlatform::new(Clock::Impatient);
-    let machine = Machine { xenstored: &xenstored, platform: &platform, offer: &offer };
+    let platform = SimPlatform::new(Clock::ExpiresAtOnce);
+    let machine = Machine { xenstored: &xenstored, platform: &platform, features: &features };
     machine.plug_in();
     {
         let vbd = Vbd::with_queues(&platform, 51712, QUEUES);
@@ -107,7 +107,7 @@ fuzz_target!(|input: (Offer, Vec<Step>)| {
 struct Machine<'m> {
     xenstored: &'m Xenstored,
     platform: &'m SimPlatform,
-    offer: &'m Offer,
+    features: &'m Features,
 }
 
 /// A queue as the backend sees it.
@@ -154,15 +154,15 @@ impl Machine<'_> {
     }
 
     async fn connect(&self) -> Vec<Queue> {
-        let offer = self.offer;
+        let features = self.features;
         self.write("sectors", BYTES / 512);
-        self.write("max-ring-page-order", offer.ring_order);
-        self.write("feature-persistent", u8::from(offer.persistent));
-        self.write("feature-max-indirect-segments", offer.indirect);
-        self.write("feature-flush-cache", u8::from(offer.flush));
-        self.write("feature-barrier", u8::from(offer.barrier));
-        self.write("feature-discard", u8::from(offer.discard));
-        self.write("multi-queue-max-queues", offer.queues);
+        self.write("max-ring-page-order", features.ring_order);
+        self.write("feature-persistent", u8::from(features.persistent));
+        self.write("feature-max-indirect-segments", features.indirect);
+        self.write("feature-flush-cache", u8::from(features.flush));
+        self.write("feature-barrier", u8::from(features.barrier));
+        self.write("feature-discard", u8::from(features.discard));
+        self.write("multi-queue-max-queues", features.queues);
         self.be(State::InitWait);
         if !self.until(State::Initialised).await {
             return Vec::new();

@@ -12,7 +12,7 @@ use crate::pattern;
 /// Bytes of a block, each of which is written as a whole.
 const BLOCK: u64 = 4096;
 /// Blocks of the largest request.
-const MOST_BLOCKS: u64 = 160;
+const MAX_BLOCKS: u64 = 160;
 /// Requests on their way at once.
 const DEPTH: usize = 16;
 
@@ -37,7 +37,7 @@ pub(crate) async fn run(disk: &Disk, seed: u64, size: u64) -> prism::Result<bool
     while moved < size << 20 {
         random = pattern::mixed(random);
         let first = random % blocks;
-        let count = (1 + (random >> 32) % MOST_BLOCKS).min(blocks - first);
+        let count = (1 + (random >> 32) % MAX_BLOCKS).min(blocks - first);
         // Nobody says what comes of requests to the same place at the same time.
         while pending.len() >= DEPTH || pending.iter().any(|other| overlaps(other, first, count)) {
             good &= finish(pending.remove(0)).await?;

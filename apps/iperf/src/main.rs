@@ -24,12 +24,12 @@ prism::app!(main, params: ["client", "time", "reverse"]);
 /// Connections at once: one for control, 16 for data, and one to refuse others.
 const CONNECTIONS: usize = 18;
 /// Bytes that each keeps in either direction, at least.
-const LEAST_BUFFER: usize = 64 << 10;
+const MIN_BUFFER: usize = 64 << 10;
 /// Bytes that each sends at most without hearing of them: the more, the more leaves in one go.
-const MOST_SENT: usize = 1 << 20;
+const MAX_SENT: usize = 1 << 20;
 /// Bytes that each is sent at most: Linux's backend lets so many wait for a guest (half of its ring in pages,
 /// `drivers/net/xen-netback/common.h`). What waits before that, `fq_codel` takes for congestion, and drops.
-const MOST_RECEIVED: usize = 512 << 10;
+const MAX_RECEIVED: usize = 512 << 10;
 /// Time that the server has to accept a connection, tried anew while it refuses.
 const CONNECTING: Duration = Duration::from_secs(10);
 
@@ -59,8 +59,8 @@ async fn main(context: prism::Context) -> prism::Result {
 /// Those of a connection: all of them together have half of the memory, if that is enough.
 fn buffers() -> Buffers {
     let each = memory::usage().free as usize / (4 * (CONNECTIONS + Listener::queued(CONNECTIONS)));
-    let up_to = |most| each.clamp(LEAST_BUFFER, most);
-    Buffers { receive: up_to(MOST_RECEIVED), send: up_to(MOST_SENT) }
+    let up_to = |most| each.clamp(MIN_BUFFER, most);
+    Buffers { receive: up_to(MAX_RECEIVED), send: up_to(MAX_SENT) }
 }
 
 /// The socket for datagrams.

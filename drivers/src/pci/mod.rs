@@ -362,7 +362,7 @@ pub(crate) mod tests {
 
     #[test]
     fn ports_are_used_where_they_are_and_placed_where_they_are_not() {
-        // The fake keeps what is written, a card the mark too.
+        // The fake keeps what is written, a NIC the mark too.
         for (before, expected) in [(0xc201, Some(0xc200)), (0xfebc_0000, None), (0xfebc_0001, None)] {
             let ports = FakePorts::default();
             ports.plug(address(3, 0), 0x10, before);

@@ -23,7 +23,7 @@ pub enum Clock {
     /// Waits of ten seconds and more never end, shorter ones at once.
     Stopped,
     /// Waits of ten seconds and more end when everybody had some turns, shorter ones at once.
-    Impatient,
+    ExpiresAtOnce,
 }
 
 /// A kernel for one driver.
@@ -98,7 +98,7 @@ impl Delay for SimPlatform {
         let wait: Pin<Box<dyn Future<Output = ()> + Send>> = match self.clock {
             _ if time < Duration::from_secs(10) => Box::pin(yield_now()),
             Clock::Stopped => Box::pin(pending()),
-            Clock::Impatient => Box::pin(async {
+            Clock::ExpiresAtOnce => Box::pin(async {
                 for _ in 0..200 {
                     yield_now().await;
                 }

@@ -4,7 +4,7 @@
 /// A device's kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A network card.
+    /// A NIC.
     Network,
     /// A disk.
     Block,

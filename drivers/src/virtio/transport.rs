@@ -87,7 +87,7 @@ pub enum Error {
     Unsteady,
     /// There is no memory for it.
     NoMemory,
-    /// It is a network card without a valid address.
+    /// It is a NIC without a valid address.
     NoAddress,
 }
 

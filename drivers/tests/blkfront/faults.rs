@@ -230,7 +230,7 @@ fn a_disk_that_is_taken_away_fails_what_was_asked_of_it() {
 
 #[test]
 fn a_backend_that_dies_with_our_pages_costs_just_those() {
-    let guest = Guest::with(SimPlatform::new(Clock::Impatient), 1 << 20, &[]);
+    let guest = Guest::with(SimPlatform::new(Clock::ExpiresAtOnce), 1 << 20, &[]);
     let dies = async {
         let (ring, _) = guest.connect().await;
         for _ in 0..200 {

@@ -92,7 +92,7 @@ fn an_impossible_disk_is_not_used() {
 #[test]
 fn a_backend_that_vanishes_at_any_step_is_done_without() {
     for step in [State::Unknown, State::Initialising, State::InitWait, State::Connected] {
-        let guest = Guest::with(SimPlatform::new(Clock::Impatient), 1 << 20, &[]);
+        let guest = Guest::with(SimPlatform::new(Clock::ExpiresAtOnce), 1 << 20, &[]);
         let script = async {
             if step != State::Unknown {
                 guest.until(State::Initialising).await;

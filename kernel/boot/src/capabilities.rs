@@ -122,11 +122,11 @@ pub struct Devices {
     pub ahci: u32,
     /// Disk controllers for which there is no driver.
     pub storage: u32,
-    /// Intel's e1000 network cards.
+    /// Intel's e1000 NICs.
     pub e1000: u32,
-    /// Realtek's RTL8139 network cards.
+    /// Realtek's RTL8139 NICs.
     pub rtl8139: u32,
-    /// Network cards for which there is no driver.
+    /// NICs for which there is no driver.
     pub ethernet: u32,
 }
 

@@ -2,14 +2,14 @@
 //! The health tests of NIST SP 800-90B, section 4.4, for samples that hold half a bit or more.
 
 /// So many equal samples in a row come by chance once in 2^30: 1 + 30 / 0.5 (4.4.1).
-const MOST_REPEATS: u32 = 61;
+const MAX_REPEATS: u32 = 61;
 
 /// Samples that are looked at together (4.4.2).
 const WINDOW: u32 = 512;
 
 /// So many samples of a window that equal its first come by chance less than once in 2^20, if no
 /// sample is likelier than 2^-0.5 (4.4.2).
-const MOST_EQUAL: u32 = 410;
+const MAX_EQUAL: u32 = 410;
 
 /// Watches a source of samples.
 #[derive(Clone, Debug, Default)]
@@ -27,7 +27,7 @@ impl Health {
     pub(crate) fn see(&mut self, sample: u64) {
         self.count_repeats(sample);
         self.count_equal(sample);
-        self.failed |= self.repeats >= MOST_REPEATS || self.equal >= MOST_EQUAL;
+        self.failed |= self.repeats >= MAX_REPEATS || self.equal >= MAX_EQUAL;
     }
 
     /// Whether all samples so far were as those of a healthy source are.

@@ -47,11 +47,11 @@ impl Sleep {
         if self.asleep.swap(false, Ordering::SeqCst) { Kick::Needed } else { Kick::Needless }
     }
 
-    /// Has the vCPU that calls `idle`, unless a task is ready or `has_news`. A kick must end `idle` also if
+    /// Has the vCPU that calls `idle`, unless a task is ready or `has_work`. A kick must end `idle` also if
     /// it comes before that.
-    pub fn sleep(&self, has_news: impl FnOnce() -> bool, idle: impl FnOnce()) {
+    pub fn sleep(&self, has_work: impl FnOnce() -> bool, idle: impl FnOnce()) {
         self.asleep.store(true, Ordering::SeqCst);
-        if !self.ready.load(Ordering::SeqCst) && !has_news() {
+        if !self.ready.load(Ordering::SeqCst) && !has_work() {
             idle();
         }
         self.asleep.store(false, Ordering::SeqCst);

@@ -12,5 +12,5 @@ extern crate alloc;
 mod listener;
 mod places;
 
-pub use listener::{Buffers, HALF_OPEN, Listener, MOST_SOCKETS, QUEUED, SILENCE};
+pub use listener::{Buffers, HALF_OPEN, Listener, MAX_SOCKETS, QUEUED, SILENCE};
 pub use places::{Place, Places, Usage};

@@ -25,7 +25,7 @@ const QUESTION: Duration = Duration::from_secs(SILENCE.as_secs() / 3);
 /// Time that a peer has to take the last bytes of a connection, and to end it; and bytes of those that it
 /// must take in each further second.
 const FAREWELL: Duration = Duration::from_secs(5);
-const LEAST_RATE: usize = 1024;
+const MIN_RATE: usize = 1024;
 /// Time that it has for that even if somebody else needs the socket.
 const UNDISTURBED: Duration = Duration::from_secs(1);
 /// Time in which the stack has acknowledged what it was sent.
@@ -36,9 +36,9 @@ const LEFTOVERS: usize = 1 << 20;
 const RESET: Duration = Duration::from_secs(1);
 
 /// Sockets that a listener has at most.
-pub const MOST_SOCKETS: usize = 128;
+pub const MAX_SOCKETS: usize = 128;
 /// Connections that wait at most while all places are taken.
-const MOST_QUEUED: usize = 8;
+const MAX_QUEUED: usize = 8;
 
 /// Bytes that a connection keeps in each direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,15 +60,15 @@ pub struct Listener {
 
 impl Listener {
     /// A listener that serves up to `most` connections at once; fewer, if those and the ones that wait would
-    /// have more than [`MOST_SOCKETS`].
+    /// have more than [`MAX_SOCKETS`].
     pub fn new(stack: Stack<'static>, port: u16, buffers: Buffers, most: usize) -> Self {
-        let most = most.clamp(1, MOST_SOCKETS - MOST_QUEUED);
+        let most = most.clamp(1, MAX_SOCKETS - MAX_QUEUED);
         Self { stack, port, buffers, most, places: Places::new(most) }
     }
 
     /// Connections that wait at most while `most` are served; each has its buffers.
     pub fn queued(most: usize) -> usize {
-        (most / 4).clamp(1, MOST_QUEUED)
+        (most / 4).clamp(1, MAX_QUEUED)
     }
 
     /// Tasks that are to run [`serve`](Self::serve): one for each connection that is served or waits.
@@ -153,7 +153,7 @@ async fn leaves(socket: &TcpSocket<'_>, state: State) {
 async fn finish(socket: &mut TcpSocket<'_>, place: &Place<'_>) {
     place.ends();
     socket.close();
-    let time = FAREWELL + Duration::from_secs((socket.send_queue() / LEAST_RATE) as u64);
+    let time = FAREWELL + Duration::from_secs((socket.send_queue() / MIN_RATE) as u64);
     let closing = select(Timer::after(time), async {
         Timer::after(UNDISTURBED).await;
         place.wanted(Usage::Closing).await;

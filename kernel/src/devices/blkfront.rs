@@ -20,7 +20,7 @@ use crate::devices::disks;
 use crate::task::executor;
 
 /// Maximum number of queues of a disk. Each has a task, a ring and an event channel.
-const MOST_QUEUES: usize = 8;
+const MAX_QUEUES: usize = 8;
 
 /// A disk, and how many of its queues have a task.
 type Known = (Arc<Vbd<'static, XenPlatform>>, u32);
@@ -49,7 +49,7 @@ impl BlkfrontDriver {
     /// Spawns the tasks of a disk's queues, except the first one. Each runs on the vCPU whose requests it
     /// takes.
     fn begin(&self, number: u32) -> Known {
-        let vcpus: Vec<u32> = executor::running().take(MOST_QUEUES).collect();
+        let vcpus: Vec<u32> = executor::running().take(MAX_QUEUES).collect();
         let vbd = Arc::new(Vbd::with_queues(self.platform, number, vcpus.len() as u32));
         let serve = |vcpu: u32| {
             let (vbd, poll) = (Arc::clone(&vbd), self.poll);

@@ -10,7 +10,7 @@
 //! - for any device of a PC: a variant of `prism_drivers::supported::Known`, and a counter in
 //!   `prism_boot::capabilities::Devices`, counted by `probe::count`;
 //! - for a NIC: a variant of `nic::Nic` with its arms, and an entry in `choose_network` of
-//!   `prism_boot::services`, where the reason names the cards that are known;
+//!   `prism_boot::services`, where the reason names the NICs that are known;
 //! - for a disk controller: a module beside `ahci`, called by `emulated::find_disks`, and an entry in
 //!   `choose_disk`, also with the reason;
 //! - for a driver of the toolstack's devices: a [`XenbusDriver`](xenbus::XenbusDriver), for which

@@ -46,7 +46,7 @@ impl XenbusDriver for NetfrontDriver {
             info!("device/vif/{number} not used: more than {INTERFACES} interfaces, NICs included");
             return Ended::Stopped;
         };
-        let queues = (executor::running().count() as u32).min(MOST_QUEUES);
+        let queues = (executor::running().count() as u32).min(MAX_QUEUES);
         let frontend = NetFront::new(self.platform, interface, pages());
         let mut frontend = frontend.with_queues(queues).with_poll(self.poll);
         xenbus::run(&device, &mut frontend, self.platform, STEP_TIMEOUT).await
@@ -56,7 +56,7 @@ impl XenbusDriver for NetfrontDriver {
 }
 
 /// Maximum number of queues of an interface. The backend has a thread for each.
-const MOST_QUEUES: u32 = 4;
+const MAX_QUEUES: u32 = 4;
 
 /// Pages for an interface: 2 MiB where there is enough memory.
 fn pages() -> RingPages {

@@ -133,9 +133,9 @@ impl FrameMapper for Mapper {
             *spare = None;
             address
         } else {
-            let machine_frame = setup::machine_frame(&Hypervisor, frame)?;
+            let table_mfn = setup::table_mfn(&Hypervisor, frame)?;
             let address = memory::alloc_zeroed_frame().ok_or(Error::NoRoom)?;
-            self.machine.map_mfn(address, machine_frame.0).map_err(|_| Error::NoRoom)?;
+            self.machine.map_mfn(address, table_mfn.0).map_err(|_| Error::NoRoom)?;
             address
         };
         // SAFETY: just mapped there, for good, and used through this value only.

@@ -100,13 +100,13 @@ struct Model {
 
 /// A page that Xen keeps events in. It is the exercise's, which gives it back when Xen is done with the
 /// domain: otherwise each exercise would keep its machine for ever.
-struct Lent {
+struct GrantedFake {
     frame: Frame,
     memory: Memory,
 }
 
 // SAFETY: the page outlives the events that are kept in it: see `Exercise::finish`.
-unsafe impl Page for Lent {
+unsafe impl Page for GrantedFake {
     fn frame(&self) -> Frame {
         self.frame
     }
@@ -117,13 +117,13 @@ unsafe impl Page for Lent {
 }
 
 /// Lends a fresh page.
-fn lend(pages: &RefCell<Vec<FakePage>>, xen: &FakeXen) -> Option<Lent> {
+fn lend(pages: &RefCell<Vec<FakePage>>, xen: &FakeXen) -> Option<GrantedFake> {
     let page = xen.page();
     // SAFETY: the page is kept, and used for nothing else.
     let memory = unsafe { page.memory() };
-    let lent = Lent { frame: page.frame(), memory };
+    let granted = GrantedFake { frame: page.frame(), memory };
     pages.borrow_mut().push(page);
-    Some(lent)
+    Some(granted)
 }
 
 impl<'x> Exercise<'x> {

@@ -15,13 +15,13 @@ use crate::grant::{Memory, PAGE_SIZE};
 pub(super) struct Foreign {
     pub(super) domains: BTreeSet<u16>,
     /// By granter and reference.
-    pub(super) offers: BTreeMap<(u16, u32), Offer>,
+    pub(super) grants: BTreeMap<(u16, u32), ForeignGrant>,
     mappings: BTreeMap<u32, Mapped>,
     next_handle: u32,
 }
 
 /// A grant of another domain's.
-pub(super) struct Offer {
+pub(super) struct ForeignGrant {
     pub(super) frame: u64,
     pub(super) read_only: bool,
     /// How often this domain has it mapped.
@@ -29,7 +29,7 @@ pub(super) struct Offer {
 }
 
 struct Mapped {
-    offer: (u16, u32),
+    grant: (u16, u32),
     host_addr: u64,
 }
 
@@ -87,8 +87,8 @@ impl State {
         let mapped = self.foreign.mappings.remove(&argument.handle).ok_or(GNTST_bad_handle)?;
         assert_eq!(mapped.host_addr, argument.host_addr, "unmapped somewhere else");
         self.memory.displace(mapped.host_addr / PAGE);
-        if let Some(offer) = self.foreign.offers.get_mut(&mapped.offer) {
-            offer.uses -= 1;
+        if let Some(grant) = self.foreign.grants.get_mut(&mapped.grant) {
+            grant.uses -= 1;
         }
         Ok(())
     }
@@ -116,35 +116,35 @@ impl State {
 }
 
 impl Foreign {
-    fn permitted(&self, key: (u16, u32), write: bool) -> Result<&Offer, i16> {
+    fn permitted(&self, key: (u16, u32), write: bool) -> Result<&ForeignGrant, i16> {
         if !self.domains.contains(&key.0) {
             return Err(GNTST_bad_domain);
         }
-        match self.offers.get(&key) {
+        match self.grants.get(&key) {
             None => Err(GNTST_bad_gntref),
-            Some(offer) if offer.read_only && write => Err(GNTST_general_error),
-            Some(offer) => Ok(offer),
+            Some(grant) if grant.read_only && write => Err(GNTST_general_error),
+            Some(grant) => Ok(grant),
         }
     }
 
-    fn note_mapping(&mut self, offer: (u16, u32), host_addr: u64) -> u32 {
-        self.offers.entry(offer).and_modify(|offer| offer.uses += 1);
+    fn note_mapping(&mut self, grant: (u16, u32), host_addr: u64) -> u32 {
+        self.grants.entry(grant).and_modify(|grant| grant.uses += 1);
         self.next_handle += 1;
-        self.mappings.insert(self.next_handle, Mapped { offer, host_addr });
+        self.mappings.insert(self.next_handle, Mapped { grant, host_addr });
         self.next_handle
     }
 
     /// A new grant of `domain`'s.
-    pub(super) fn offer(&mut self, memory: &mut Store, domain: u16, read_only: bool) -> u32 {
-        let reference = GNTTAB_NR_RESERVED_ENTRIES + self.offers.len() as u32;
-        let offer = Offer { frame: memory.add_other(), read_only, uses: 0 };
-        self.offers.insert((domain, reference), offer);
+    pub(super) fn grant(&mut self, memory: &mut Store, domain: u16, read_only: bool) -> u32 {
+        let reference = GNTTAB_NR_RESERVED_ENTRIES + self.grants.len() as u32;
+        let grant = ForeignGrant { frame: memory.add_other(), read_only, uses: 0 };
+        self.grants.insert((domain, reference), grant);
         reference
     }
 
     pub(super) fn check_for_leaks(&self) {
         if let Some(mapped) = self.mappings.values().next() {
-            panic!("domain {}'s grant {} was left mapped", mapped.offer.0, mapped.offer.1);
+            panic!("domain {}'s grant {} was left mapped", mapped.grant.0, mapped.grant.1);
         }
     }
 }

@@ -6,7 +6,7 @@ use core::fmt;
 
 use super::{Kind, Machine, failing};
 use crate::grant::foreign::MapSlot;
-use crate::grant::setup::{FrameMapper, TableFrame, machine_frame, place};
+use crate::grant::setup::{FrameMapper, TableFrame, place, table_mfn};
 use crate::grant::{Error, Frame, Memory, PAGE_SIZE, Page, Result};
 
 /// A page of the domain's memory. Giving it up while another domain may use it panics.
@@ -111,7 +111,7 @@ impl FakeMapper {
 impl FrameMapper for FakeMapper {
     fn map(&self, frame: TableFrame) -> Result<Memory> {
         let at = match self.machine.config.kind {
-            Kind::Pv => machine_frame(&*self.machine, frame)?.0,
+            Kind::Pv => table_mfn(&*self.machine, frame)?.0,
             Kind::Hvm => self.place(frame)?,
         };
         self.machine.state().memory.at(at).ok_or(Error::NoRoom)

@@ -66,7 +66,7 @@ impl Peer {
         let number = {
             let mut state = self.machine.state();
             let state = &mut *state;
-            state.foreign.offer(&mut state.memory, self.domain, read_only)
+            state.foreign.grant(&mut state.memory, self.domain, read_only)
         };
         let reference = Reference::new(number).expect("not 0");
         set(memory_at(&self.machine, self.offered_frame(reference)), 0, contents);
@@ -80,7 +80,7 @@ impl Peer {
 
     /// How often this domain has a page mapped that it granted.
     pub fn uses(&self, reference: Reference) -> u32 {
-        self.machine.state().foreign.offers[&(self.domain, reference.number())].uses
+        self.machine.state().foreign.grants[&(self.domain, reference.number())].uses
     }
 
     /// Connects to a port that this domain opened for it; `remote` is its own end.
@@ -135,7 +135,7 @@ impl Peer {
     }
 
     fn offered_frame(&self, reference: Reference) -> u64 {
-        self.machine.state().foreign.offers[&(self.domain, reference.number())].frame
+        self.machine.state().foreign.grants[&(self.domain, reference.number())].frame
     }
 }
 

@@ -3,7 +3,7 @@
 //!
 //! | domain | where the frame is | the kernel then |
 //! |---|---|---|
-//! | PV | [`machine_frame`] (`GNTTABOP_setup_table`, `GNTTABOP_get_status_frames`) | maps that machine frame at an address |
+//! | PV | [`table_mfn`] (`GNTTABOP_setup_table`, `GNTTABOP_get_status_frames`) | maps that machine frame at an address |
 //! | HVM, PVH | [`place`] (`XENMEM_add_to_physmap`) puts it where there is no memory | maps that guest frame |
 
 use alloc::vec::Vec;
@@ -35,7 +35,7 @@ pub trait FrameMapper: Send + Sync {
     /// # Errors
     ///
     /// [`Error::NoRoom`] if the kernel has no page-table memory or no address for it, or what
-    /// [`machine_frame`] or [`place`] returned.
+    /// [`table_mfn`] or [`place`] returned.
     fn map(&self, frame: TableFrame) -> Result<Memory>;
 }
 
@@ -44,7 +44,7 @@ pub trait FrameMapper: Send + Sync {
 /// # Errors
 ///
 /// What Xen answers; [`Status::GENERAL_ERROR`] beyond the table's limit, or if Xen has no memory.
-pub fn machine_frame(hypercalls: &(impl Hypercall + ?Sized), frame: TableFrame) -> Result<Frame> {
+pub fn table_mfn(hypercalls: &(impl Hypercall + ?Sized), frame: TableFrame) -> Result<Frame> {
     match frame {
         TableFrame::Entries(index) => last_of_list(index, |count, list| setup_table(hypercalls, count, list)),
         TableFrame::Status(index) => {

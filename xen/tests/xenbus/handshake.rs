@@ -66,12 +66,12 @@ async fn until(xenstored: &Xenstored, state: State) {
 }
 
 /// A clock whose limits never pass, and whose pauses take no time.
-async fn patient(time: Duration) {
+async fn never_expires(time: Duration) {
     if time < LIMIT { yield_now().await } else { std::future::pending().await }
 }
 
 /// A clock whose limits pass after a while.
-async fn impatient(time: Duration) {
+async fn expires_at_once(time: Duration) {
     if time < LIMIT { yield_now().await } else { a_while().await }
 }
 
@@ -156,7 +156,7 @@ where
 fn a_device_connects_works_and_is_detached() {
     let guest = device();
     let xenstored = &guest.0;
-    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), patient, async {
+    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), never_expires, async {
         backend(xenstored, State::InitWait);
         until(xenstored, State::Initialised).await;
         assert_eq!(xenstored.read(&format!("{FRONTEND}/ring-ref")).unwrap(), b"8");
@@ -175,7 +175,7 @@ fn a_device_connects_works_and_is_detached() {
 fn a_driver_that_wants_to_stop_is_let_go() {
     let guest = device();
     let xenstored = &guest.0;
-    let (ended, log) = play(&guest, (Step::Fine, Step::Fine), patient, async {
+    let (ended, log) = play(&guest, (Step::Fine, Step::Fine), never_expires, async {
         backend(xenstored, State::InitWait);
         until(xenstored, State::Initialised).await;
         backend(xenstored, State::Connected);
@@ -190,7 +190,7 @@ fn a_driver_that_wants_to_stop_is_let_go() {
 fn a_backend_that_is_restarted_is_connected_again() {
     let guest = device();
     let xenstored = &guest.0;
-    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), patient, async {
+    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), never_expires, async {
         for _ in 0..10 {
             until(xenstored, State::Initialising).await;
             backend(xenstored, State::InitWait);
@@ -211,7 +211,7 @@ fn a_backend_that_is_restarted_is_connected_again() {
 fn a_device_that_moves_to_another_backend_has_to_be_opened_again() {
     let guest = device();
     let xenstored = &guest.0;
-    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), patient, async {
+    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), never_expires, async {
         backend(xenstored, State::InitWait);
         until(xenstored, State::Initialised).await;
         backend(xenstored, State::Connected);
@@ -227,7 +227,7 @@ fn a_device_that_moves_to_another_backend_has_to_be_opened_again() {
 fn a_device_that_is_removed_is_not_brought_back() {
     let guest = device();
     let xenstored = &guest.0;
-    let (ended, _) = play(&guest, (Step::Fine, Step::Hangs), patient, async {
+    let (ended, _) = play(&guest, (Step::Fine, Step::Hangs), never_expires, async {
         backend(xenstored, State::InitWait);
         until(xenstored, State::Initialised).await;
         backend(xenstored, State::Connected);
@@ -244,7 +244,7 @@ fn a_backend_that_vanishes_at_any_step_ends_the_device() {
     for step in [State::Initialising, State::Initialised, State::Connected] {
         let guest = device();
         let xenstored = &guest.0;
-        let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), patient, async {
+        let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), never_expires, async {
             if step != State::Initialising {
                 backend(xenstored, State::InitWait);
             }
@@ -265,7 +265,7 @@ fn a_backend_that_vanishes_at_any_step_ends_the_device() {
 #[test]
 fn a_backend_that_never_comes_is_given_up_with_a_message() {
     let guest = device();
-    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), impatient, async {});
+    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), expires_at_once, async {});
     let failure = Failure::Timeout { phase: Phase::Waiting, backend: State::Initialising };
     assert_eq!(ended, Ended::Failed(failure));
     assert!(log.is_empty());
@@ -275,7 +275,7 @@ fn a_backend_that_never_comes_is_given_up_with_a_message() {
 fn a_backend_that_never_connects_is_given_up_and_everything_released() {
     let guest = device();
     backend(&guest.0, State::InitWait);
-    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), impatient, async {});
+    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), expires_at_once, async {});
     let failure = Failure::Timeout { phase: Phase::Published, backend: State::InitWait };
     assert_eq!(ended, Ended::Failed(failure));
     assert_eq!(log, ["publish", "stop", "release"].repeat(8));
@@ -286,7 +286,7 @@ fn a_backend_that_never_connects_is_given_up_and_everything_released() {
 fn a_driver_that_hangs_is_given_up() {
     let guest = device();
     backend(&guest.0, State::InitWait);
-    let (ended, log) = play(&guest, (Step::Hangs, Step::Hangs), impatient, async {});
+    let (ended, log) = play(&guest, (Step::Hangs, Step::Hangs), expires_at_once, async {});
     let failure = Failure::Timeout { phase: Phase::Publishing, backend: State::InitWait };
     assert_eq!(ended, Ended::Failed(failure));
     assert_eq!(log, ["publish", "stop", "release"].repeat(8));
@@ -296,7 +296,7 @@ fn a_driver_that_hangs_is_given_up() {
 fn a_driver_that_fails_is_given_up() {
     let guest = device();
     backend(&guest.0, State::InitWait);
-    let (ended, _) = play(&guest, (Step::Fails, Step::Hangs), patient, async {});
+    let (ended, _) = play(&guest, (Step::Fails, Step::Hangs), never_expires, async {});
     assert_eq!(ended, Ended::Failed(Failure::Driver(Error::Changing)));
 }
 
@@ -304,7 +304,7 @@ fn a_driver_that_fails_is_given_up() {
 fn a_device_that_breaks_while_it_works_is_connected_anew() {
     let guest = device();
     let xenstored = &guest.0;
-    let (ended, log) = play(&guest, (Step::Fine, Step::Fails), patient, async {
+    let (ended, log) = play(&guest, (Step::Fine, Step::Fails), never_expires, async {
         for _ in 0..3 {
             until(xenstored, State::Initialising).await;
             backend(xenstored, State::InitWait);
@@ -324,7 +324,7 @@ fn garbage_from_the_backend_is_no_state() {
     for garbage in ["", "99", "-4", "4\0", "Connected", "\x1b[2J"] {
         let guest = device();
         let xenstored = &guest.0;
-        let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), patient, async {
+        let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), never_expires, async {
             backend(xenstored, State::InitWait);
             until(xenstored, State::Initialised).await;
             xenstored.write(&format!("{BACKEND}/state"), garbage);
@@ -337,7 +337,7 @@ fn garbage_from_the_backend_is_no_state() {
 fn a_backend_that_stays_connected_is_not_connected_to_again() {
     let guest = device();
     let xenstored = &guest.0;
-    let (ended, log) = play(&guest, (Step::Fine, Step::Fails), impatient, async {
+    let (ended, log) = play(&guest, (Step::Fine, Step::Fails), expires_at_once, async {
         backend(xenstored, State::InitWait);
         until(xenstored, State::Initialised).await;
         backend(xenstored, State::Connected);
@@ -352,7 +352,7 @@ fn garbage_in_a_property_fails_the_device_and_nothing_else() {
     let xenstored = &guest.0;
     xenstored.write(&format!("{BACKEND}/sectors"), [b'9'; 2048]);
     backend(xenstored, State::Connected);
-    let (ended, _) = play(&guest, (Step::Fine, Step::Hangs), impatient, async {});
+    let (ended, _) = play(&guest, (Step::Fine, Step::Hangs), expires_at_once, async {});
     assert!(matches!(ended, Ended::Failed(Failure::Driver(Error::Value(_)))), "{ended:?}");
 }
 
@@ -360,7 +360,7 @@ fn garbage_in_a_property_fails_the_device_and_nothing_else() {
 fn a_broken_connection_releases_everything() {
     let guest = device();
     let xenstored = &guest.0;
-    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), patient, async {
+    let (ended, log) = play(&guest, (Step::Fine, Step::Hangs), never_expires, async {
         backend(xenstored, State::InitWait);
         until(xenstored, State::Initialised).await;
         a_while().await;
@@ -383,7 +383,7 @@ fn a_flood_of_state_changes_does_not_restart_the_drivers_work() {
         }
         xenstored.remove(BACKEND);
     };
-    let (ended, log) = play(&guest, (Step::Hangs, Step::Hangs), patient, flood);
+    let (ended, log) = play(&guest, (Step::Hangs, Step::Hangs), never_expires, flood);
     assert_eq!((ended, log), (Ended::Gone, vec!["publish", "stop", "release"]));
 }
 
@@ -407,7 +407,7 @@ fn a_driver_that_is_dropped_leaves_no_watch() {
     xenstored.run(&client, async {
         let device = Device::open(&client, FRONTEND).await.unwrap();
         let mut disk = Disk { log: &log, publish: Step::Fine, serve: Step::Hangs };
-        let driver = Box::pin(run(&device, &mut disk, &patient, LIMIT));
+        let driver = Box::pin(run(&device, &mut disk, &never_expires, LIMIT));
         assert!(matches!(select(driver, Box::pin(a_while())).await, Either::Right(_)));
     });
     xenstored.run_until_idle(&client, &mut Box::pin(std::future::pending::<()>()));
@@ -421,7 +421,7 @@ fn a_device_is_found_by_a_relative_path_and_leaves_its_message_there() {
     let ended = xenstored.run(&client, async {
         let device = Device::open(&client, "device/vbd/51712").await.unwrap();
         let mut disk = Disk { log: &log, publish: Step::Fine, serve: Step::Hangs };
-        run(&device, &mut disk, &impatient, LIMIT).await
+        run(&device, &mut disk, &expires_at_once, LIMIT).await
     });
     let message = xenstored.read("/local/domain/1/error/device/vbd/51712/error").unwrap();
     assert!(matches!(ended, Ended::Failed(_)));

@@ -14,7 +14,7 @@ pub struct Board {
     options: &'static [&'static str],
     /// Whether each device is behind a root port of its own.
     root_ports: bool,
-    /// The model of its card; the environment's if there is none.
+    /// The model of its NIC; the environment's if there is none.
     card: Option<&'static str>,
 }
 
@@ -69,12 +69,12 @@ impl Board {
         Self { root_ports: true, ..self }
     }
 
-    /// The same, but its card is of this model.
+    /// The same, but its NIC is of this model.
     pub const fn with_card(self, model: &'static str) -> Self {
         Self { card: Some(model), ..self }
     }
 
-    /// The model of its card, where the environment's is `usual`.
+    /// The model of its NIC, where the environment's is `usual`.
     pub fn card(&self, usual: &'static str) -> &'static str {
         self.card.unwrap_or(usual)
     }

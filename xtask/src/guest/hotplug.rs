@@ -49,7 +49,7 @@ pub(super) fn prepare(agent: &mut Agent) -> Result<()> {
     agent.check(&format!("chmod +x {NETWORK} {DISK}")).map(drop)
 }
 
-/// Adds an interface, or an emulated card, to the bridge. It goes from there by itself.
+/// Adds an interface, or an emulated NIC, to the bridge. It goes from there by itself.
 fn network() -> String {
     format!(
         "#!/bin/sh\n\

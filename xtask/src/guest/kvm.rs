@@ -151,7 +151,7 @@ fn emulated_xen(disks: &[String], network: bool) -> Vec<Device> {
     devices
 }
 
-/// What a guest's card is connected to: the neighbour, or nothing.
+/// What a guest's NIC is connected to: the neighbour, or nothing.
 fn netdev(network: bool) -> Device {
     let tap = neighbour::TAP;
     let end = match network {
@@ -172,7 +172,7 @@ fn console(board: &Board) -> Vec<Device> {
     }
 }
 
-/// The guest's card, of this model.
+/// The guest's NIC, of this model.
 fn card(model: &str) -> String {
     format!("{model},netdev=net,mac={}", neighbour::MAC)
 }

@@ -170,8 +170,8 @@ fn cost(job: &Job) -> u64 {
     let firmware = if job.boot == Boot::Direct { 0 } else { 20 };
     let beside = if job.beside.is_some() { 10 } else { 0 };
     // Who is given more time than usual needs it.
-    let patience = job.limit.as_secs() / 10;
-    3 + firmware + beside + patience + if emulated { 5 } else { 0 }
+    let by_limit = job.limit.as_secs() / 10;
+    3 + firmware + beside + by_limit + if emulated { 5 } else { 0 }
 }
 
 fn uses_anothers_disk(job: &Job, jobs: &[Job]) -> bool {

@@ -321,7 +321,7 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
     lines.extend(job.settings.iter().map(ToString::to_string));
     if job.network {
         let (mac, bridge) = (neighbour::MAC, neighbour::BRIDGE);
-        // An HVM guest has an emulated card beside the paravirtual interface, an RTL8139 by default.
+        // An HVM guest has an emulated NIC beside the paravirtual interface, an RTL8139 by default.
         let kind = match job.env {
             Env::Pvhvm | Env::HvmPvDrivers => ",model=e1000",
             _ => "",

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The Multiboot doors: GRUB, started by a BIOS from a CD, loads the image.
+//! The Multiboot entries: GRUB, started by a BIOS from a CD, loads the image.
 
 use std::fs;
 use std::path::Path;
@@ -23,14 +23,14 @@ pub struct GrubTest {
     name: &'static str,
     /// GRUB's command.
     command: &'static str,
-    /// What the image says of its door.
-    door: &'static str,
+    /// What the image says of its protocol.
+    protocol: &'static str,
 }
 
 /// All of them.
 pub const TESTS: [GrubTest; 2] = [
-    GrubTest { name: "grub_boots_the_image_by_multiboot", command: "multiboot", door: "Multiboot" },
-    GrubTest { name: "grub_boots_the_image_by_multiboot2", command: "multiboot2", door: "Multiboot2" },
+    GrubTest { name: "grub_boots_the_image_by_multiboot", command: "multiboot", protocol: "Multiboot" },
+    GrubTest { name: "grub_boots_the_image_by_multiboot2", command: "multiboot2", protocol: "Multiboot2" },
 ];
 
 /// What makes a bootable CD, and the packages that bring it.
@@ -71,7 +71,7 @@ impl GrubTest {
         self.make_disc(&image.file, &scratch.path().join("disc"), &disc)?;
         let console = start(&lab.root(), &disc)?;
         ensure!(Verdict::of_console(&console) == Verdict::Success, "no SUCCESS on the console:\n{console}");
-        let sentence = format!("entered by {}\n", self.door);
+        let sentence = format!("entered by {}\n", self.protocol);
         ensure!(console.contains(&sentence), "it does not tell: {sentence}{console}");
         Ok(())
     }

@@ -236,7 +236,7 @@ const PARTS: &[(&str, &[Row])] = &[
             .never(NO_LINUX),
             row("forty disks and sixteen interfaces", &["there_are_forty_disks_and_sixteen_interfaces"])
                 .never(NO_LINUX),
-            row("virtio-blk behind a PCIe root port", &["disks_and_cards_behind_root_ports_are_found"])
+            row("virtio-blk behind a PCIe root port", &["disks_and_nics_behind_root_ports_are_found"])
                 .never(NO_VIRTIO),
             row("IDE, AHCI", &["an_emulated_disk_is_read", "an_ahci_disk_is_read"]).never(NO_PLATFORM),
             row(
@@ -305,8 +305,8 @@ const PARTS: &[(&str, &[Row])] = &[
             row(
                 "an emulated NIC, unplugged when netfront works",
                 &[
-                    "an_emulated_card_goes_when_the_paravirtual_interface_works",
-                    "an_emulated_card_stays_where_nothing_paravirtual_may_be_used",
+                    "an_emulated_nic_goes_when_the_paravirtual_interface_works",
+                    "an_emulated_nic_stays_where_nothing_paravirtual_may_be_used",
                 ],
             )
             .never(&[
@@ -323,8 +323,8 @@ const PARTS: &[(&str, &[Row])] = &[
             row(
                 "e1000e, virtio-net behind a PCIe root port",
                 &[
-                    "a_pci_express_card_behind_a_root_port_serves",
-                    "disks_and_cards_behind_root_ports_are_found",
+                    "a_pci_express_nic_behind_a_root_port_serves",
+                    "disks_and_nics_behind_root_ports_are_found",
                 ],
             )
             .never(NO_PLATFORM),
@@ -332,7 +332,7 @@ const PARTS: &[(&str, &[Row])] = &[
                 "virtio-net on MMIO (`microvm`)",
                 &[
                     "web_clients_are_served_by_a_microvm",
-                    "web_clients_are_served_by_a_modern_virtio_card_in_memory",
+                    "web_clients_are_served_by_a_modern_virtio_nic_in_memory",
                 ],
             )
             .never(NO_VIRTIO),

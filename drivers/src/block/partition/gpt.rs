@@ -33,7 +33,7 @@ async fn copy<P: Page>(table: &Table<'_, P>, place: u64) -> Result<Option<Vec<Pa
         Err(Error::Disk(crate::block::Error::OutOfRange { .. })) => return Ok(None),
         entries => entries?,
     };
-    if patient_crc32(&entries).await != header.sum {
+    if crc32_in_turns(&entries).await != header.sum {
         return Ok(None);
     }
     let entries = (1..MAX).zip(entries.chunks_exact(header.entry));
@@ -90,7 +90,7 @@ fn crc32(bytes: &[u8]) -> u64 {
 }
 
 /// The same, with turns of others: a table may claim to be a large one.
-async fn patient_crc32(bytes: &[u8]) -> u64 {
+async fn crc32_in_turns(bytes: &[u8]) -> u64 {
     let mut sum = !0;
     for piece in bytes.chunks(BYTES_PER_TURN) {
         sum = add_to_sum(sum, piece);
@@ -152,11 +152,11 @@ mod tests {
     #[test]
     fn others_have_their_turn_while_a_long_table_is_summed() {
         let bytes = vec![7; MAX_BYTES as usize];
-        let mut sum = std::pin::pin!(patient_crc32(&bytes));
+        let mut sum = std::pin::pin!(crc32_in_turns(&bytes));
         let mut context = std::task::Context::from_waker(std::task::Waker::noop());
         let turns = (0..).find(|_| sum.as_mut().poll(&mut context).is_ready()).unwrap();
         assert_eq!(turns, MAX_BYTES as usize / BYTES_PER_TURN);
-        assert_eq!(futures::executor::block_on(patient_crc32(b"123456789")), 0xcbf4_3926);
+        assert_eq!(futures::executor::block_on(crc32_in_turns(b"123456789")), 0xcbf4_3926);
     }
 
     #[test]

@@ -14,7 +14,7 @@ mod virtio;
 use arrayvec::ArrayVec;
 
 use crate::firmware::controllers::{Controllers, Input, IoApic, Signal};
-use crate::firmware::virtio_mmio::{MOST_SLOTS, Slot};
+use crate::firmware::virtio_mmio::{MAX_SLOTS, Slot};
 use crate::{Notes, PhysMemory};
 
 pub use fadt::{PowerButton, PowerOff, Reset};
@@ -26,7 +26,7 @@ pub struct Acpi {
     /// The CPUs and the interrupt controllers.
     pub controllers: Controllers,
     /// Virtio devices whose registers are in memory.
-    pub virtio: ArrayVec<Slot, MOST_SLOTS>,
+    pub virtio: ArrayVec<Slot, MAX_SLOTS>,
     /// How to switch off.
     pub power_off: Option<PowerOff>,
     /// Where the power button is.

@@ -4,10 +4,10 @@
 use arrayvec::ArrayVec;
 
 /// CPUs that are kept of a longer list.
-pub const MOST_CPUS: usize = 256;
+pub const MAX_CPUS: usize = 256;
 
 /// I/O APICs that are kept.
-pub const MOST_IO_APICS: usize = 8;
+pub const MAX_IO_APICS: usize = 8;
 
 /// A PC's old interrupt lines: those of its 8259s.
 pub const PIC_IRQS: usize = 16;
@@ -17,9 +17,9 @@ pub const PIC_IRQS: usize = 16;
 pub struct Controllers {
     /// Local APIC numbers of the CPUs that can be started, in the order of the table; the first is
     /// not always the one that boots. Empty if no table tells.
-    pub cpus: ArrayVec<u32, MOST_CPUS>,
+    pub cpus: ArrayVec<u32, MAX_CPUS>,
     /// The I/O APICs.
-    pub io_apics: ArrayVec<IoApic, MOST_IO_APICS>,
+    pub io_apics: ArrayVec<IoApic, MAX_IO_APICS>,
     /// By old line, where it arrives if that is not the input of the same number, as a rising edge.
     overrides: [Option<Input>; PIC_IRQS],
 }

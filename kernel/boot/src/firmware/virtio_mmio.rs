@@ -7,7 +7,7 @@ use crate::PhysRange;
 use crate::firmware::controllers::Signal;
 
 /// Maximum number of slots.
-pub const MOST_SLOTS: usize = 32;
+pub const MAX_SLOTS: usize = 32;
 
 /// Registers before those of the device's own configuration, of which there are 4 bytes at least.
 const LEAST: u64 = 0x104;
@@ -55,8 +55,8 @@ impl Slot {
 
 /// The slots that are looked at of those that were `told` of, and whether there are more. Of several that
 /// overlap it is the first.
-pub fn distinct(told: impl IntoIterator<Item = Slot>) -> (ArrayVec<Slot, MOST_SLOTS>, bool) {
-    let mut slots: ArrayVec<Slot, MOST_SLOTS> = ArrayVec::new();
+pub fn distinct(told: impl IntoIterator<Item = Slot>) -> (ArrayVec<Slot, MAX_SLOTS>, bool) {
+    let mut slots: ArrayVec<Slot, MAX_SLOTS> = ArrayVec::new();
     for slot in told {
         let is_known = slots.iter().any(|other| other.range.overlaps(slot.range));
         if !is_known && slots.try_push(slot).is_err() {

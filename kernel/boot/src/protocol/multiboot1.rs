@@ -66,7 +66,7 @@ fn read_modules(info: &mut BootInfo, memory: &impl PhysMemory, list: u64, count:
 /// Each entry is preceded by its length in four bytes, which do not count themselves.
 fn read_memory_map(info: &mut BootInfo, memory: &impl PhysMemory, map: u64, length: u64) {
     const SIZE_FIELD: u64 = 4;
-    const LEAST_ENTRY: u64 = 20;
+    const MIN_ENTRY: u64 = 20;
     info.reserve(MEMORY_MAP, map, length);
     let end = map.saturating_add(length);
     let (mut address, mut count) = (map, 0_u64);
@@ -76,7 +76,7 @@ fn read_memory_map(info: &mut BootInfo, memory: &impl PhysMemory, map: u64, leng
         };
         let size = u64::from(entry.u32(0));
         let next = address.saturating_add(SIZE_FIELD).saturating_add(size);
-        if size < LEAST_ENTRY || next > end {
+        if size < MIN_ENTRY || next > end {
             return info.notes.push(BootNote::CutShort { what: MEMORY_MAP });
         }
         count = count.saturating_add(1);

@@ -169,10 +169,10 @@ fn read_module(info: &mut BootInfo, memory: &impl PhysMemory, body: PhysRange) {
 
 fn read_memory_map(info: &mut BootInfo, memory: &impl PhysMemory, body: PhysRange) {
     const MAP_HEAD: u64 = 8;
-    const LEAST_ENTRY: u64 = 20;
+    const MIN_ENTRY: u64 = 20;
     let Some(head) = read_part::<8>(info, memory, body) else { return };
     let size = u64::from(head.u32(0));
-    let (Some(count), LEAST_ENTRY..) = (body.len().saturating_sub(MAP_HEAD).checked_div(size), size) else {
+    let (Some(count), MIN_ENTRY..) = (body.len().saturating_sub(MAP_HEAD).checked_div(size), size) else {
         return info.notes.push(BootNote::CutShort { what: MEMORY_MAP });
     };
     let first = body.start().saturating_add(MAP_HEAD);

@@ -75,18 +75,18 @@ fn ring(mfn: u64, port: u32) -> Option<SharedRing> {
 }
 
 fn read_layout(info: &mut BootInfo, record: &Record<LENGTH>, address: u64) -> Result<PvLayout, BootError> {
-    const MOST_PAGES: u64 = MAPPED_LIMIT / PAGE_SIZE;
+    const MAX_PAGES: u64 = MAPPED_LIMIT / PAGE_SIZE;
     let found = record.u64(offset_of!(start_info, nr_pages));
     if found == 0 {
         return Err(BootError::NoPages);
     }
-    if found > MOST_PAGES {
-        info.notes.push(BootNote::Clamped { what: "nr_pages", found, used: MOST_PAGES });
+    if found > MAX_PAGES {
+        info.notes.push(BootNote::Clamped { what: "nr_pages", found, used: MAX_PAGES });
     }
     let screen = Dom0Console { offset: record.u32(SCREEN_OFFSET), length: record.u32(SCREEN_LENGTH) };
     Ok(PvLayout {
         start_info: address,
-        nr_pages: found.min(MOST_PAGES),
+        nr_pages: found.min(MAX_PAGES),
         shared_info: record.u64(offset_of!(start_info, shared_info)),
         pt_base: record.u64(offset_of!(start_info, pt_base)),
         nr_pt_frames: record.u64(offset_of!(start_info, nr_pt_frames)),

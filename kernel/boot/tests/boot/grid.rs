@@ -25,7 +25,7 @@ fn initial_domain(xen: XenCapabilities) -> XenCapabilities {
     XenCapabilities { initial_domain: true, console_ring: false, xenstore: false, ..xen }
 }
 
-/// A PC as QEMU makes it, with an IDE controller and a network card.
+/// A PC as QEMU makes it, with an IDE controller and a NIC.
 fn pc(protocol: BootProtocol, hypervisor: Hypervisor) -> Capabilities {
     Capabilities {
         vendor: CpuVendor::Amd,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use prism_boot::CommandLine;
-use prism_boot::firmware::virtio_mmio::{MOST_SLOTS, Slot, distinct};
+use prism_boot::firmware::virtio_mmio::{MAX_SLOTS, Slot, distinct};
 use proptest::prelude::*;
 
 fn slots(text: &str) -> Vec<Option<Slot>> {
@@ -18,9 +18,9 @@ fn of_overlapping_slots_the_first_is_probed() {
 #[test]
 fn only_the_first_slots_are_probed_and_more_are_noted() {
     let slots = |count| (1..=count).map(|index| Slot::new(index << 12, 0x200, 5).unwrap());
-    let most = MOST_SLOTS as u64;
+    let most = MAX_SLOTS as u64;
     let again = distinct(slots(most).chain(slots(most)));
-    assert_eq!((again.0.len(), again.1), (MOST_SLOTS, false), "the same again are no more");
+    assert_eq!((again.0.len(), again.1), (MAX_SLOTS, false), "the same again are no more");
     let (looked_at, more) = distinct(slots(most + 1));
     assert!(looked_at.iter().copied().eq(slots(most)) && more);
 }

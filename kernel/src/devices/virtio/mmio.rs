@@ -6,7 +6,7 @@ use alloc::vec::Vec;
 use log::warn;
 use prism_boot::capabilities::Devices;
 use prism_boot::firmware::virtio_mmio;
-use prism_boot::firmware::virtio_mmio::{MOST_SLOTS, Slot};
+use prism_boot::firmware::virtio_mmio::{MAX_SLOTS, Slot};
 use prism_boot::{Acpi, BootInfo};
 use prism_drivers::virtio::Kind;
 use prism_drivers::virtio::mmio::{self, Device};
@@ -44,7 +44,7 @@ pub(crate) fn find(info: &BootInfo, acpi: &Acpi, devices: &mut Devices) {
         }
     }
     if more {
-        warn!("virtio-mmio: only the first {MOST_SLOTS} slots are used");
+        warn!("virtio-mmio: only the first {MAX_SLOTS} slots are used");
     }
     FOUND.call_once(|| found);
 }

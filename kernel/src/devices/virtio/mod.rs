@@ -37,12 +37,12 @@ pub(crate) type Port = console::Port<Pages>;
 const RESET_LIMIT: u64 = 1_000_000_000;
 
 /// Maximum number of disks: each has a letter.
-const MOST_DISKS: u8 = 26;
+const MAX_DISKS: u8 = 26;
 
 /// Finds all virtio disks, and spawns their tasks. Not for PV domains, which have no ports.
 pub(crate) fn spawn_disks() {
     for (number, device) in (0..).zip(devices(Kind::Block)) {
-        if number == MOST_DISKS {
+        if number == MAX_DISKS {
             warn!("virtio disk at {device} and those after it not used: too many");
             break;
         }

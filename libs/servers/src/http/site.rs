@@ -108,7 +108,7 @@ impl Files {
         for entry in archive.entries() {
             yield_now().await;
             if let Ok(path) = entry.filename().as_str() {
-                let page = Page { content: entry.data(), tag: patient_tag_of(entry.data()).await };
+                let page = Page { content: entry.data(), tag: tag_in_turns(entry.data()).await };
                 files.insert(path.strip_prefix("./").unwrap_or(path).to_string(), page);
             }
         }
@@ -140,7 +140,7 @@ fn tag_of(bytes: &[u8]) -> u64 {
 }
 
 /// The same, with turns of others.
-async fn patient_tag_of(bytes: &[u8]) -> u64 {
+async fn tag_in_turns(bytes: &[u8]) -> u64 {
     let mut tag = NO_BYTES;
     for piece in bytes.chunks(BYTES_PER_TURN) {
         tag = add_to_tag(tag, piece);

@@ -8,7 +8,7 @@ pub(super) type Mechanism = String;
 
 /// The mechanisms for each column, by the console of a guest with a disk, and by one with a network too.
 pub(super) fn of_consoles(disk: &str, network: &str) -> [Mechanism; COLUMNS.len()] {
-    [door(disk), interrupt(disk), said(disk, "timer"), disk_driver(disk), network_driver(network)]
+    [protocol(disk), interrupt(disk), said(disk, "timer"), disk_driver(disk), network_driver(network)]
 }
 
 /// What the boot report says about a service, without why it is nothing better.
@@ -18,9 +18,9 @@ fn said(console: &str, service: &str) -> Mechanism {
     line.split(" (").next().unwrap_or_default().to_owned()
 }
 
-fn door(console: &str) -> Mechanism {
-    let door = console.lines().find_map(|line| line.split_once(", entered by "));
-    door.map(|(_, door)| door.to_owned()).unwrap_or_default()
+fn protocol(console: &str) -> Mechanism {
+    let protocol = console.lines().find_map(|line| line.split_once(", entered by "));
+    protocol.map(|(_, protocol)| protocol.to_owned()).unwrap_or_default()
 }
 
 fn interrupt(console: &str) -> Mechanism {

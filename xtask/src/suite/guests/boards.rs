@@ -101,8 +101,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .in_fv()
         .on(VIRTIO_CONSOLE)
         .telling(&["console at 0xfeb", "console: virtio console"]),
-    SITE.named("disks_and_cards_behind_root_ports_are_found").envs(&[Env::Kvm]).on(ROOT_PORTS),
-    SITE.named("a_pci_express_card_behind_a_root_port_serves")
+    SITE.named("disks_and_nics_behind_root_ports_are_found").envs(&[Env::Kvm]).on(ROOT_PORTS),
+    SITE.named("a_pci_express_nic_behind_a_root_port_serves")
         .envs(&[Env::Fv])
         .long_envs(&[Env::Kvm])
         .on(E1000E),
@@ -149,7 +149,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .not_telling(&["console at 00:"]),
     WEB.named("web_clients_are_served_by_a_microvm").envs(&[Env::Kvm]).long_envs(&[Env::Fv]).on(MICRO),
     WEB.named("web_clients_are_served_by_a_microvm_without_acpi_and_pic").in_fv().on(WITHOUT_PIC),
-    WEB.named("web_clients_are_served_by_a_modern_virtio_card_in_memory")
+    WEB.named("web_clients_are_served_by_a_modern_virtio_nic_in_memory")
         .envs(&[Env::Kvm])
         .long_envs(&[Env::Fv])
         .on(MODERN),
@@ -194,7 +194,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .disk(Backend::Kernel)
         .words("fill=vda,7 verify=vda,7")
         .telling(&["verified 16777216 bytes of vda"]),
-    WEB.named("web_clients_are_served_by_a_virtio_card_with_four_mib_of_registers")
+    WEB.named("web_clients_are_served_by_a_virtio_nic_with_four_mib_of_registers")
         .envs(&[])
         .long_envs(&[Env::Kvm])
         .on(DISTANT_DOORBELLS),

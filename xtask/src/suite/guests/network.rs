@@ -144,14 +144,14 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("who_stops_waiting_for_an_interface_may_ask_again", "interface")
         .in_fv()
         .telling(&["the stack came when it had been asked for in vain "]),
-    GuestTest::new("an_emulated_card_goes_when_the_paravirtual_interface_works", "echo")
+    GuestTest::new("an_emulated_nic_goes_when_the_paravirtual_interface_works", "echo")
         .envs(&[Env::Pvhvm])
         .long_envs(&[Env::HvmPvDrivers])
         .words("loglevel=debug")
         .visited_by(include_str!("network/unplugged.sh"))
         .telling(&["the emulated network cards are unplugged"])
         .not_telling(&["e1000"]),
-    GuestTest::new("an_emulated_card_stays_where_nothing_paravirtual_may_be_used", "echo")
+    GuestTest::new("an_emulated_nic_stays_where_nothing_paravirtual_may_be_used", "echo")
         .envs(&[Env::Pvhvm])
         .words("pv_level=hvm loglevel=debug")
         .visited_by(include_str!("network/hello.sh"))

@@ -17,7 +17,7 @@ const LENGTH_2: u32 = 36;
 const PLACE: Range<u64> = 0xe_0000..0x10_0000;
 
 /// Tables that are looked at. No machine has as many.
-const MOST_TABLES: u32 = 64;
+const MAX_TABLES: u32 = 64;
 
 /// Where the list of tables lies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,14 +66,14 @@ impl Root {
         let list = Table::open(memory, self.list, notes);
         let bytes = list.as_ref().map_or(0, |list| list.length().saturating_sub(HEADER));
         let count = bytes.checked_div(self.width).unwrap_or(0);
-        if count > MOST_TABLES {
+        if count > MAX_TABLES {
             notes.push(BootNote::TooMany {
                 what: "ACPI tables",
                 count: count.into(),
-                limit: MOST_TABLES.into(),
+                limit: MAX_TABLES.into(),
             });
         }
-        (0..count.min(MOST_TABLES)).filter_map(move |index| {
+        (0..count.min(MAX_TABLES)).filter_map(move |index| {
             let offset = index.checked_mul(self.width)?.checked_add(HEADER)?;
             let entry = list.as_ref()?.record::<8>(offset)?;
             Some(if self.width == 8 { entry.u64(0) } else { entry.u32(0).into() })

@@ -8,7 +8,7 @@ use super::table::{HEADER, Table};
 use crate::PhysMemory;
 use crate::bytes::{Record, u32_at};
 use crate::firmware::controllers::{Polarity, Signal, Trigger};
-use crate::firmware::virtio_mmio::{MOST_SLOTS, Slot};
+use crate::firmware::virtio_mmio::{MAX_SLOTS, Slot};
 
 /// What such a device calls itself (`_HID`), with the zero that ends it.
 const NAME: &[u8; 9] = b"LNRO0005\0";
@@ -23,13 +23,13 @@ const LOW: u8 = 1 << 2;
 const WINDOW: usize = 96;
 
 /// The devices; one whose resources make no sense is left out.
-pub(super) fn slots(definitions: &Table<'_, impl PhysMemory>) -> ArrayVec<Slot, MOST_SLOTS> {
+pub(super) fn slots(definitions: &Table<'_, impl PhysMemory>) -> ArrayVec<Slot, MAX_SLOTS> {
     let names = (HEADER..definitions.length()).filter(|offset| {
         let first = definitions.record::<1>(*offset).filter(|byte| byte.u8(0) == NAME[0]);
         first.and_then(|_| definitions.record::<9>(*offset)).is_some_and(|name| name.0 == *NAME)
     });
     let windows = names.filter_map(|offset| definitions.record::<WINDOW>(offset.checked_add(9)?));
-    windows.filter_map(|window| slot(&window)).take(MOST_SLOTS).collect()
+    windows.filter_map(|window| slot(&window)).take(MAX_SLOTS).collect()
 }
 
 fn slot(window: &Record<WINDOW>) -> Option<Slot> {
