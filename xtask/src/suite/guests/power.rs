@@ -70,7 +70,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("an_nmi_is_reported_and_the_guest_goes_on")
         .in_pv_and_pvh()
         .beside("about to: wait", NMIS)
-        .telling(&["non-maskable interrupt on vCPU 0; the guest goes on", "prism_arch::entry::arrive"]),
+        .telling(&["non-maskable interrupt on vCPU 0; the guest goes on", "prism_arch::entry::rust_entry"]),
 ];
 
 /// All memory in a file: of a PV guest `xl` has to find the list of its frames.
