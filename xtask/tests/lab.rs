@@ -17,6 +17,10 @@ use prism_runner::project::Project;
 use prism_runner::scratch::Scratch;
 use prism_runner::verdict::Verdict;
 
+/// Time after which a guest counts as hung. Firmware is done by then, also where several machines share the
+/// host.
+const HANG: Duration = Duration::from_secs(15);
+
 fn machine(role: Role, disks: &[PathBuf]) -> Result<Machine> {
     let lab = Project::find()?.lab();
     Machine::load(&lab, &lab.ensure(role)?, disks)
@@ -89,7 +93,7 @@ fn a_guest_that_hangs_is_a_crash_and_shows_where() -> Result<()> {
     let scratch = Scratch::new()?;
     let image = scratch.path().join("hang.elf");
     fs::write(&image, endless_loop())?;
-    for outcome in boot(&image, &Env::ALL, Duration::from_secs(6))? {
+    for outcome in boot(&image, &Env::ALL, HANG)? {
         assert_eq!((&outcome.ending, outcome.verdict), (&Ending::Hang, Verdict::Crash), "{outcome:?}");
         assert!(outcome.machine.contains("00100040"), "no register shows the loop: {outcome:?}");
     }
