@@ -33,16 +33,14 @@ pub fn functions<P: Ports + ?Sized>(ports: &P) -> impl Iterator<Item = Function>
 /// A walk over all buses.
 struct Walk<'a, P: Ports + ?Sized> {
     ports: &'a P,
-    /// A bit for each bus that was found, and one for each that was looked at or is.
+    /// A bit for each bus that was found. Those beyond the one at `next` have not been looked at.
     found: Buses,
-    begun: Buses,
     /// A bit for each bus with room for one device.
     single: Buses,
-    /// What is looked at next.
-    next: PciAddress,
+    /// What is looked at next, until the walk is over.
+    next: Option<PciAddress>,
     /// The device at `next` has more functions than one.
     has_more: bool,
-    is_over: bool,
 }
 
 /// A set of buses.
@@ -72,17 +70,14 @@ impl<'a, P: Ports + ?Sized> Walk<'a, P> {
         Self {
             ports,
             found,
-            begun: found,
             single: Buses::default(),
-            next: PciAddress { bus: 0, device: 0, function: 0 },
+            next: Some(PciAddress { bus: 0, device: 0, function: 0 }),
             has_more: false,
-            is_over: false,
         }
     }
 
     fn next(&mut self) -> Option<Function> {
-        while !self.is_over {
-            let address = self.next;
+        while let Some(address) = self.next {
             let function = function(self.ports, address);
             let header =
                 function.map(|_| Configuration::new(self.ports, address).read(HEADER)).unwrap_or_default();
@@ -92,7 +87,7 @@ impl<'a, P: Ports + ?Sized> Walk<'a, P> {
             if header & TYPE == BRIDGE {
                 self.note_bridge(address);
             }
-            self.advance();
+            self.next = self.after(address);
             if function.is_some() {
                 return function;
             }
@@ -100,20 +95,17 @@ impl<'a, P: Ports + ?Sized> Walk<'a, P> {
         None
     }
 
-    fn advance(&mut self) {
-        let PciAddress { bus, device, function } = self.next;
+    fn after(&self, PciAddress { bus, device, function }: PciAddress) -> Option<PciAddress> {
         let devices = if self.single.has(bus) { 1 } else { DEVICES };
         if self.has_more && function + 1 < FUNCTIONS {
-            self.next.function += 1;
-        } else if device + 1 < devices {
-            self.next = PciAddress { bus, device: device + 1, function: 0 };
-        } else {
-            let waiting = (0..=u8::MAX).find(|bus| self.found.has(*bus) && !self.begun.has(*bus));
-            self.is_over = waiting.is_none();
-            let bus = waiting.unwrap_or_default();
-            self.begun.add(bus);
-            self.next = PciAddress { bus, device: 0, function: 0 };
+            return Some(PciAddress { bus, device, function: function + 1 });
         }
+        if device + 1 < devices {
+            return Some(PciAddress { bus, device: device + 1, function: 0 });
+        }
+        // A bridge leads to a higher number than its own bus has.
+        let bus = (bus..=u8::MAX).skip(1).find(|bus| self.found.has(*bus))?;
+        Some(PciAddress { bus, device: 0, function: 0 })
     }
 
     /// Notes down the bus behind a bridge.
