@@ -3,8 +3,8 @@
 
 use crate::env::Env;
 use crate::grid::{self, Level, ROWS, Row};
-use crate::guest::beside::Companion;
-use crate::guest::{Job, Outcome};
+use crate::guest::beside::{Companion, READY};
+use crate::guest::{Ending, Job, Outcome};
 use crate::image::Image;
 use crate::image::symbols::Symbols;
 use crate::lab::snapshot::tail;
@@ -62,10 +62,10 @@ impl Report {
         if let Some(companion) = outcome.companion.as_ref().filter(|_| !job.watched) {
             print!("-- beside it --\n{}", terminated(&companion.output));
         }
-        if outcome.verdict == Verdict::Crash {
+        if line.verdict == Verdict::Crash {
             print!("{}", explanation(outcome, &self.symbols));
         }
-        if line.verdict != Verdict::Success {
+        if !line.reason.is_empty() || line.verdict != Verdict::Success {
             println!("{} {}", self.style.verdict(line.verdict, line.verdict.word()), line.reason);
         }
         self.lines.push(line);
@@ -80,17 +80,14 @@ impl Report {
     }
 
     fn judge(&self, env: Env, outcome: &Outcome, rows: Option<&[Row; 4]>) -> Line {
+        let (verdict, reason) = judged(outcome);
         let mut line = Line {
             env,
             levels: rows.map(grid::levels).or_else(|| grid::reported(&outcome.console)).map(|grid| grid.0),
             environment: environment(&outcome.console).to_owned(),
-            verdict: outcome.verdict,
-            reason: outcome.reason(),
+            verdict,
+            reason,
         };
-        if let Some(fault) = outcome.companion.as_ref().and_then(Companion::fault) {
-            line.verdict = line.verdict.max(Verdict::Error);
-            line.reason = if line.reason.is_empty() { fault } else { format!("{}; {fault}", line.reason) };
-        }
         if self.judged_by_grid && line.verdict == Verdict::Success && line.levels != Some(env.grid().0) {
             line.verdict = Verdict::Failure;
             line.reason = match rows {
@@ -108,6 +105,30 @@ impl Report {
             println!("  {label:24} {letter}  {}", row.mechanism);
         }
     }
+}
+
+/// The verdict on a run, and what has to be said about it. A server that is there at the end of its time does
+/// what it should; where nobody could visit it, or the visitor failed, that is said instead of where it is.
+fn judged(outcome: &Outcome) -> (Verdict, String) {
+    let is_up = outcome.ending == Ending::Hang && outcome.verdict == Verdict::Crash;
+    let (reason, companion) = (outcome.reason(), outcome.companion.as_ref());
+    match companion.and_then(visitors_fault) {
+        Some(fault) if is_up => (Verdict::Error, fault),
+        Some(fault) if reason.is_empty() => (outcome.verdict.max(Verdict::Error), fault),
+        Some(fault) => (outcome.verdict.max(Verdict::Error), format!("{reason}; {fault}")),
+        None if is_up && companion.is_none() && outcome.console.contains(READY) => {
+            (Verdict::Success, "it was ready, and served until its time limit".to_owned())
+        }
+        None => (outcome.verdict, reason),
+    }
+}
+
+/// What is wrong with the end of a visitor, who waits for the guest to be ready.
+fn visitors_fault(visitor: &Companion) -> Option<String> {
+    if visitor.started {
+        return visitor.fault();
+    }
+    Some(format!("the guest never said ready: no line on its console has {READY:?}, so nobody visited it"))
 }
 
 /// Why there is no verdict: the end of the hypervisor's console, and the functions it names.
@@ -183,7 +204,6 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::guest::Ending;
 
     fn line(env: Env, levels: Option<[Level; 4]>) -> Line {
         Line { env, levels, environment: "E".to_owned(), verdict: Verdict::Success, reason: String::new() }
@@ -203,19 +223,46 @@ mod tests {
         assert_eq!(text, "env            result   environment\npv             SUCCESS  E\n");
     }
 
+    fn visited(ending: Ending, console: &str, visitor: Option<(bool, Option<i32>)>) -> (Verdict, String) {
+        let guest = Outcome::new(ending, console.to_owned(), "RIP: 0000000000100040\n".to_owned());
+        let companion =
+            |(started, status)| Companion { started, status, output: String::new(), took: Duration::ZERO };
+        judged(&guest.beside(visitor.map(companion)))
+    }
+
     #[test]
-    fn a_run_fails_if_what_was_done_beside_its_guest_did() {
-        let image = Image { name: "i".to_owned(), file: "i".into(), debug: None };
-        let report = Report::new(&image, Detail::Console, false);
-        let verdict = |started, status| {
-            let guest = Outcome::new(Ending::Poweroff, "Test result: SUCCESS\n".to_owned(), String::new());
-            let companion = Companion { started, status, output: String::new(), took: Duration::ZERO };
-            report.judge(Env::Pv, &guest.beside(Some(companion)), None)
-        };
-        assert_eq!(verdict(true, Some(0)).verdict, Verdict::Success);
-        assert_eq!(verdict(true, Some(1)).reason, "the command beside it ended with status 1");
-        assert_eq!(verdict(true, None).reason, "the command beside it did not end");
-        assert_eq!(verdict(false, None).verdict, Verdict::Error);
+    fn a_run_fails_if_its_visitor_did() {
+        let visit = |status| visited(Ending::Poweroff, "Test result: SUCCESS\n", Some((true, status)));
+        assert_eq!(visit(Some(0)), (Verdict::Success, String::new()));
+        assert_eq!(visit(Some(7)), (Verdict::Error, "the command beside it ended with status 7".to_owned()));
+        assert_eq!(visit(None), (Verdict::Error, "the command beside it did not end".to_owned()));
+    }
+
+    #[test]
+    fn a_visitor_that_hangs_is_no_crash_of_its_server() {
+        let (verdict, reason) = visited(Ending::Hang, "shop: ready on port 80\n", Some((true, None)));
+        assert_eq!((verdict, reason.as_str()), (Verdict::Error, "the command beside it did not end"));
+    }
+
+    #[test]
+    fn a_guest_that_nobody_could_visit_never_said_ready() {
+        let never = |ending, console| visited(ending, console, Some((false, None)));
+        let (verdict, reason) = never(Ending::Hang, "shop: waiting\n");
+        assert_eq!(verdict, Verdict::Error);
+        assert!(reason.starts_with("the guest never said ready"), "{reason}");
+        let (verdict, reason) = never(Ending::Poweroff, "Test result: SUCCESS\n");
+        assert!(verdict == Verdict::Error && reason.starts_with("the guest never said ready"), "{reason}");
+        let (verdict, reason) = never(Ending::Crash, "--- Prism crashed ---\n");
+        assert!(verdict == Verdict::Crash && reason.starts_with("crashed; the guest never said"), "{reason}");
+    }
+
+    #[test]
+    fn a_server_that_serves_until_its_time_is_over_has_not_crashed() {
+        assert_eq!(visited(Ending::Hang, "shop: ready on port 80\n", None).0, Verdict::Success);
+        assert_eq!(visited(Ending::Hang, "shop: no address\n", None).0, Verdict::Crash);
+        assert_eq!(visited(Ending::Crash, "shop: ready on port 80\n", None).0, Verdict::Crash);
+        // It was asked to end, and did not.
+        assert_eq!(visited(Ending::Hang, "shop: ready\n", Some((true, Some(0)))).0, Verdict::Crash);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::cli;
 use crate::env::{Env, Place};
-use crate::guest::beside::{Beside, When};
+use crate::guest::beside::{Beside, READY, When};
 use crate::guest::neighbour::GUEST;
 use crate::guest::places::Places;
 use crate::guest::schedule::InOrder;
@@ -221,7 +221,7 @@ fn shell_command(words: &[String]) -> String {
 
 /// A command for the guest's neighbour, as long as this process lives.
 fn visit(command: &str) -> Beside {
-    Beside { when: When::Said(": ready"), command: command.to_owned().leak(), ends_guest: true }
+    Beside { when: When::Said(READY), command: command.to_owned().leak(), ends_guest: true }
 }
 
 fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {

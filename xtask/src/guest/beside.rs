@@ -11,6 +11,9 @@ use super::xl::MADE;
 use crate::lab::agent::{Agent, Output};
 use crate::terminal;
 
+/// What a server's console has when it works: what visits it waits for that.
+pub const READY: &str = ": ready";
+
 /// When a command beside a guest starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum When {

@@ -10,7 +10,7 @@ use super::baseline::Baseline;
 use super::cost::Cost;
 use super::{Contender, Measured};
 use crate::env::Env;
-use crate::guest::beside::{Beside, When};
+use crate::guest::beside::{Beside, READY, When};
 use crate::guest::session::Session;
 use crate::guest::{Job, xl};
 use crate::image::{Image, build};
@@ -98,11 +98,7 @@ impl Contender for Server {
                 ramdisk: self.ramdisk,
                 network: true,
                 settings: SETTINGS,
-                beside: Some(Beside {
-                    when: When::Said(": ready"),
-                    command: stage.clients,
-                    ends_guest: true,
-                }),
+                beside: Some(Beside { when: When::Said(READY), command: stage.clients, ends_guest: true }),
                 limit: LIMIT,
                 ..Job::new(env, image.clone())
             };

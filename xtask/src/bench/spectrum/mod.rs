@@ -16,7 +16,7 @@ use super::ratio::median;
 use crate::cli::Bench;
 use crate::env::{Env, Place};
 use crate::guest::Job;
-use crate::guest::beside::{Beside, When};
+use crate::guest::beside::{Beside, READY, When};
 use crate::guest::session::Session;
 use crate::image::{Image, build};
 use crate::lab::machine::Role;
@@ -148,7 +148,7 @@ impl<'a> Bencher<'a> {
         let job = Job {
             command_line: env.command_line("ip=192.0.2.2/24"),
             network: true,
-            beside: Some(Beside { when: When::Said(": ready"), command: command.leak(), ends_guest: true }),
+            beside: Some(Beside { when: When::Said(READY), command: command.leak(), ends_guest: true }),
             ..Job::new(env, self.echo.clone())
         };
         self.count(job)

@@ -33,7 +33,7 @@ use super::Choice;
 use super::tally::Tally;
 use crate::env::{Env, Place};
 use crate::grid::{self, Grid};
-use crate::guest::beside::{Beside, Companion, When};
+use crate::guest::beside::{Beside, Companion, READY, When};
 use crate::guest::board::Board;
 use crate::guest::hotplug::Hotplug;
 use crate::guest::schedule::First;
@@ -265,7 +265,7 @@ impl GuestTest {
     /// The same with a network interface; `script` is run by a neighbour on its network once it is
     /// ready, and ends it.
     pub const fn visited_by(self, script: &'static str) -> Self {
-        let beside = Beside { when: When::Said(": ready"), command: script, ends_guest: true };
+        let beside = Beside { when: When::Said(READY), command: script, ends_guest: true };
         Self { network: true, beside: Some(beside), ..self }
     }
 
