@@ -3,10 +3,12 @@
 
 use std::path::PathBuf;
 
+use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::guest::Boot;
 use crate::image::disk::Format;
+use crate::preflight::LEAST_MEMORY;
 
 /// Builds Prism's images and its lab, boots the images in every environment and judges them.
 #[derive(Debug, Parser)]
@@ -95,7 +97,7 @@ pub struct Run {
     #[arg(long = "env", value_delimiter = ',', value_name = "ENV")]
     pub envs: Vec<String>,
     /// Memory of the guest in MiB.
-    #[arg(long, default_value_t = 64, value_name = "MB", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, default_value_t = 64, value_name = "MB", value_parser = memory)]
     pub memory: u32,
     /// Virtual CPUs of the guest.
     #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=128))]
@@ -127,6 +129,31 @@ pub struct Run {
     /// List environments and applications.
     #[arg(long)]
     pub list: bool,
+}
+
+/// A guest's memory in MiB.
+fn memory(word: &str) -> Result<u32, String> {
+    let memory: u32 = word.parse().map_err(|_| "give a number of MiB".to_owned())?;
+    if memory < LEAST_MEMORY {
+        return Err(format!("an image needs {LEAST_MEMORY} MiB at least"));
+    }
+    Ok(memory)
+}
+
+/// What is wrong with a command, in a line.
+#[must_use]
+pub fn refusal(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let mut paragraphs =
+        text.split("\n\n").map(|paragraph| paragraph.lines().map(str::trim).collect::<Vec<_>>().join(" "));
+    let first = if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        "error: a word is missing that says what to do".to_owned()
+    } else {
+        paragraphs.next().unwrap_or_default()
+    };
+    let tip = paragraphs.find(|paragraph| paragraph.starts_with("tip: a similar"));
+    let tip = tip.map(|tip| format!("; {}", tip.trim_start_matches("tip: "))).unwrap_or_default();
+    format!("{first}{tip} (--help tells more)")
 }
 
 /// Options of `bench`.
@@ -192,4 +219,34 @@ pub enum Lab {
     Clean,
     /// Show what is made.
     Status,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_wrong_with_a_command_is_a_line_that_says_what_to_give() {
+        for (words, told) in [
+            ("image", "the following required arguments were not provided: <APP>"),
+            (
+                "run hello --boot dsk",
+                "[possible values: direct, disk, cd, uefi]; a similar value exists: 'disk'",
+            ),
+            (
+                "run hello --memry 7",
+                "unexpected argument '--memry' found; a similar argument exists: '--memory'",
+            ),
+            ("run hello --memory 4", "invalid value '4' for '--memory <MB>': an image needs 8 MiB at least"),
+            ("run hello --memory much", "give a number of MiB"),
+            ("run hello --disk", "a value is required for '--disk <FILE>'"),
+            ("run hello --visit", "a value is required for '--visit <COMMAND>...'"),
+            ("lab", "a word is missing that says what to do"),
+            ("bench disk", "[possible values: blk, net, spectrum]"),
+        ] {
+            let words = std::iter::once("scripts").chain(words.split(' '));
+            let text = refusal(&Cli::try_parse_from(words).unwrap_err());
+            assert!(text.contains(told) && text.starts_with("error: ") && !text.contains('\n'), "{text}");
+        }
+    }
 }

@@ -143,6 +143,8 @@ pub fn require_root(work: &str) -> Result<()> {
 /// # Errors
 /// Says how much there is and how much is needed.
 pub fn require_space(dir: &Path, bytes: u64, what: &str) -> Result<()> {
+    // The folder may have to be made yet.
+    let dir = dir.ancestors().find(|dir| dir.exists()).unwrap_or(dir);
     let state = rustix::fs::statvfs(dir).with_context(|| format!("cannot look at {}", dir.display()))?;
     let free = state.f_bavail.saturating_mul(state.f_frsize);
     if free < bytes {
@@ -173,6 +175,7 @@ mod tests {
         let error = require_space(Path::new("/"), u64::MAX, "the lab").unwrap_err().to_string();
         assert!(error.starts_with("the lab needs 17592186044415 MiB of disk space, but / has "), "{error}");
         assert!(require_space(Path::new("/"), 1, "the lab").is_ok());
+        assert!(require_space(Path::new("/not/made/yet"), 1, "the lab").is_ok());
     }
 
     #[test]

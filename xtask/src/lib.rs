@@ -13,7 +13,7 @@
 //! | [`image`] | building, finishing, checking and reading images |
 //! | [`suite`] | the tests; those that boot guests are tables in `suite/guests` |
 //! | [`bench`] | comparing guests with Linux's |
-//! | [`run`], [`cli`] | the commands |
+//! | [`run`], [`new`], [`cli`], [`preflight`] | the commands, and what is wrong with them |
 //! | [`report`], [`grid`], [`verdict`], [`style`], [`progress`] | what is read from guests and shown to people |
 //! | [`project`], [`host`], [`scratch`], [`socket`], [`terminal`], [`nearest`] | this machine |
 //!
@@ -30,6 +30,7 @@ pub mod image;
 pub mod lab;
 pub mod nearest;
 pub mod new;
+pub mod preflight;
 pub mod progress;
 pub mod project;
 pub mod report;

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use prism_runner::cli::{Cli, Command};
+use prism_runner::cli::{self, Cli, Command};
 use prism_runner::project::Project;
 use prism_runner::{bench, new, run, suite};
 
@@ -27,8 +27,7 @@ fn complain(error: anyhow::Error) -> u8 {
 /// Says in one line what is wrong with the command, or prints the help that was asked for.
 fn refuse(error: clap::Error) -> u8 {
     if error.use_stderr() {
-        let text = error.to_string();
-        eprintln!("{} (--help tells more)", text.lines().next().unwrap_or_default());
+        eprintln!("{}", cli::refusal(&error));
         MISUSE
     } else {
         print!("{error}");

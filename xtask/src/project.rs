@@ -164,9 +164,31 @@ fn metadata(folder: &Path) -> Result<Value> {
     serde_json::from_slice(&output.stdout).context("cargo metadata speaks no JSON")
 }
 
-/// The first line of a program's documentation.
+/// What a program does, by the first paragraph of its documentation.
 fn about(source: &Path) -> String {
-    let text = fs::read_to_string(source).unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("//! "));
-    line.unwrap_or_default().to_owned()
+    first_paragraph(&fs::read_to_string(source).unwrap_or_default())
+}
+
+/// As a line, without a last sentence that announces a list.
+fn first_paragraph(text: &str) -> String {
+    let lines = text.lines().filter_map(|line| line.strip_prefix("//!")).map(str::trim);
+    let lines: Vec<&str> = lines.take_while(|line| !line.is_empty()).collect();
+    let line = lines.join(" ");
+    match line.rsplit_once(". ") {
+        Some((before, last)) if last.ends_with(':') => format!("{before}."),
+        _ => line,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::first_paragraph;
+
+    #[test]
+    fn what_a_program_does_is_its_first_paragraph() {
+        let text = "// SPDX\n//! A server\n//! of pages.\n//!\n//! `root=`: where\n#![no_std]\n";
+        assert_eq!(first_paragraph(text), "A server of pages.");
+        assert_eq!(first_paragraph("//! A store. The words are:\n//!\n//! - a\n"), "A store.");
+        assert_eq!(first_paragraph("fn main() {}"), "");
+    }
 }

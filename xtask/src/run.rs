@@ -20,8 +20,9 @@ use crate::image::disk::{self, Content};
 use crate::image::{Image, build};
 use crate::lab::Lab;
 use crate::lab::agent::quoted;
-use crate::lab::machine::{LOANS, Machine, Role};
+use crate::lab::machine::{Machine, Role};
 use crate::nearest;
+use crate::preflight;
 use crate::project::{App, Project};
 use crate::report::{Detail, Report};
 use crate::scratch::Scratch;
@@ -44,7 +45,9 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
     let network = options.net || !options.visit.is_empty() || is_server(project, name);
     let envs = envs(options, network)?;
     ensure!(!options.interactive || envs.len() == 1, "--interactive connects to one guest: name one --env");
-    let disks = disks(&options.disks)?;
+    let disks = preflight::disks(&options.disks)?;
+    preflight::memory(options.memory, &envs)?;
+    project.lab().require_makeable(&roles(&envs))?;
     let image = find_image(project, name)?;
     println!("image  {}", image.file.display());
     println!("sha256 {}", image.sha256()?);
@@ -95,6 +98,7 @@ fn interact(project: &Project, job: &Job) -> Result<u8> {
 /// # Errors
 /// If there is no such application, or it cannot be built or put on a disk.
 pub fn image(project: &Project, options: &cli::Image) -> Result<u8> {
+    preflight::modules(&options.modules)?;
     let image = find_image(project, &options.app)?;
     let Some(format) = options.format else {
         println!("{}", image.file.display());
@@ -182,6 +186,12 @@ fn envs(options: &cli::Run, network: bool) -> Result<Vec<Env>> {
     Ok(envs)
 }
 
+/// The lab's machines that are needed for sure: a usable KVM may make the other one needless.
+fn roles(envs: &[Env]) -> Vec<Role> {
+    let needs_xen = envs.iter().any(|env| env.place() == Place::XenLab);
+    if needs_xen { vec![Role::Xen] } else { Vec::new() }
+}
+
 fn env(name: &str) -> Result<Env> {
     Env::by_name(name).with_context(|| nearest::unknown("environment", name, Env::ALL.map(Env::name)))
 }
@@ -193,7 +203,8 @@ fn find_image(project: &Project, name: &str) -> Result<Image> {
     }
     let is_file = name.contains('/') || path.extension().is_some_and(|extension| extension == "elf");
     if is_file && !path.join("Cargo.toml").is_file() {
-        let file = path.canonicalize().with_context(|| format!("cannot find the image {name}"))?;
+        preflight::is_image(path)?;
+        let file = path.canonicalize().with_context(|| format!("cannot find {name}"))?;
         if let Some(image) = build::of_linked(&file)? {
             return Ok(image);
         }
@@ -201,14 +212,6 @@ fn find_image(project: &Project, name: &str) -> Result<Image> {
         return Ok(Image { name, file, debug: None });
     }
     build::build(&find_app(project, name)?)
-}
-
-fn disks(files: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    ensure!(files.len() <= LOANS, "a guest can have {LOANS} disks at most, not {}", files.len());
-    let absolute = |file: &PathBuf| {
-        file.canonicalize().with_context(|| format!("cannot find the disk {}", file.display()))
-    };
-    files.iter().map(absolute).collect()
 }
 
 /// A single word is a whole shell command; of several each stays one word, whatever is in it.
@@ -233,6 +236,7 @@ fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
         disks: disks.to_vec(),
         beside: (!options.visit.is_empty()).then(|| visit(&shell_command(&options.visit))),
         backend: Backend::Kernel,
+        stand_ins: image.name == SHOWPIECE,
         limit: Duration::from_secs(options.timeout),
         ..Job::new(env, image.clone())
     }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Works on disks. The words of the command line are done in order:
+//! Lists, reads, writes, compares and checksums disks. The words of the command line are done in order:
 //!
 //! - `list`: all disks and what they are like
 //! - `sha256=xvda`: prints `sha256 xvda HEX` of the whole disk

@@ -116,7 +116,7 @@ pub fn options(job: &Job, image: &str, console: &str, disks: &[String]) -> Vec<S
     words.extend(["-smp".to_owned(), job.vcpus.to_string(), "-m".to_owned(), format!("{}M", job.memory)]);
     words.extend(["-chardev".to_owned(), format!("{console},id=console")]);
     let devices = match job.env {
-        Env::QemuXen => emulated_xen(disks, job.network),
+        Env::QemuXen => emulated_xen(job, disks),
         _ if job.board.is_micro() => micro(job, disks),
         Env::Fv => personal_computer(job, disks),
         _ => plain_kvm(job, disks),
@@ -138,27 +138,28 @@ type Device = (&'static str, String);
 /// The accelerator that emulates Xen's hypercalls; 4.17 is what QEMU knows.
 pub const XEN_ACCELERATOR: &str = "kvm,xen-version=0x40011,kernel-irqchip=split";
 
-fn emulated_xen(disks: &[String], network: bool) -> Vec<Device> {
+fn emulated_xen(job: &Job, disks: &[String]) -> Vec<Device> {
     let mut devices =
         vec![("-accel", XEN_ACCELERATOR.to_owned()), ("-device", "xen-console,chardev=console".to_owned())];
     for (index, (disk, letter)) in disks.iter().zip('a'..).enumerate() {
         devices.push(("-drive", format!("file={disk},format=raw,if=none,id=disk{index}")));
         devices.push(("-device", format!("xen-disk,drive=disk{index},vdev=xvd{letter}")));
     }
-    if network {
-        devices.extend([netdev(network), ("-device", card("xen-net-device"))]);
+    if job.network {
+        devices.extend(nic(job, "xen-net-device"));
     }
     devices
 }
 
-/// What a guest's NIC is connected to: the neighbour, or nothing.
-fn netdev(network: bool) -> Device {
+/// The guest's NIC, of this model, if it has one: connected to the neighbour, or a stand-in on nothing.
+fn nic(job: &Job, model: &str) -> Vec<Device> {
     let tap = neighbour::TAP;
-    let end = match network {
-        true => format!("tap,id=net,ifname={tap},script=no,downscript=no"),
-        false => "user,restrict=on,id=net".to_owned(),
+    let end = match (job.network, job.stand_ins) {
+        (true, _) => format!("tap,id=net,ifname={tap},script=no,downscript=no"),
+        (false, true) => "user,restrict=on,id=net".to_owned(),
+        (false, false) => return Vec::new(),
     };
-    ("-netdev", end)
+    vec![("-netdev", end), ("-device", format!("{model},netdev=net,mac={}", neighbour::MAC))]
 }
 
 /// What the guest's console is connected to, and by which bus if it is a virtio device.
@@ -172,20 +173,14 @@ fn console(board: &Board) -> Vec<Device> {
     }
 }
 
-/// The guest's NIC, of this model.
-fn card(model: &str) -> String {
-    format!("{model},netdev=net,mac={}", neighbour::MAC)
-}
-
 fn plain_kvm(job: &Job, disks: &[String]) -> Vec<Device> {
     let mut devices = console(&job.board);
     devices.extend([
         ("-accel", "kvm".to_owned()),
         ("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()),
-        netdev(job.network),
-        ("-device", card(job.board.card("virtio-net-pci,romfile="))),
     ]);
-    if disks.is_empty() {
+    devices.extend(nic(job, job.board.card("virtio-net-pci,romfile=")));
+    if disks.is_empty() && job.stand_ins {
         // Something to find on the PCI bus.
         devices.push(("-drive", "driver=null-co,read-zeroes=on,size=1M,if=none,id=disk".to_owned()));
         devices.push(("-device", "virtio-blk-pci,drive=disk".to_owned()));
@@ -200,11 +195,8 @@ fn plain_kvm(job: &Job, disks: &[String]) -> Vec<Device> {
 /// The devices of a board without PCI.
 fn micro(job: &Job, disks: &[String]) -> Vec<Device> {
     let mut devices = console(&job.board);
-    devices.extend([
-        ("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()),
-        netdev(job.network),
-        ("-device", card("virtio-net-device")),
-    ]);
+    devices.push(("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()));
+    devices.extend(nic(job, "virtio-net-device"));
     if job.env != Env::Fv {
         devices.push(("-accel", "kvm".to_owned()));
     }
@@ -220,10 +212,9 @@ fn personal_computer(job: &Job, disks: &[String]) -> Vec<Device> {
     devices.extend([
         ("-device", "isa-debug-exit,iobase=0xf4,iosize=0x04".to_owned()),
         ("-vga", "std".to_owned()),
-        netdev(job.network),
-        ("-device", card(job.board.card("e1000,romfile="))),
     ]);
-    if disks.is_empty() {
+    devices.extend(nic(job, job.board.card("e1000,romfile=")));
+    if disks.is_empty() && job.stand_ins {
         // Something to find on the IDE bus.
         devices.push(("-drive", "driver=null-co,read-zeroes=on,size=1M,if=none,id=disk0".to_owned()));
         devices.push(("-device", "ide-hd,drive=disk0,bus=ide.0".to_owned()));
@@ -241,4 +232,27 @@ fn command(job: &Job, image: &str, disks: &[String]) -> String {
     let words = options(job, image, "stdio,signal=off", disks);
     let words: Vec<String> = words.iter().map(|word| quoted(word)).collect();
     format!("taskset -c {QUIET_PROCESSOR} qemu-system-x86_64 {} {}", qemu::BARE.join(" "), words.join(" "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::Image;
+
+    #[test]
+    fn only_who_shows_a_grid_finds_devices_that_nobody_asked_for() {
+        let image = Image { name: "i".to_owned(), file: "i".into(), debug: None };
+        for env in [Env::Kvm, Env::QemuXen, Env::Fv] {
+            let words = |job: &Job| options(job, "i", "stdio", &[]).join(" ");
+            let job = Job::new(env, image.clone());
+            let bare = words(&Job { stand_ins: false, ..job.clone() });
+            assert!(!bare.contains("-netdev") && !bare.contains("-drive"), "{bare}");
+            let showing = words(&job);
+            assert_eq!(
+                showing.contains("-netdev") && showing.contains("null-co"),
+                env != Env::QemuXen,
+                "{showing}"
+            );
+        }
+    }
 }

@@ -97,6 +97,9 @@ pub struct Job {
     pub backend: Backend,
     /// Whether it has a network interface.
     pub network: bool,
+    /// Whether emulated machines without a disk or NIC of the job's have an empty one, for a grid that tells
+    /// how they are provided.
+    pub stand_ins: bool,
     /// Whose scripts connect these devices of a guest of `xl`.
     pub hotplug: Hotplug,
     /// What is typed on its console.
@@ -131,6 +134,7 @@ impl Job {
             disks: Vec::new(),
             backend: Backend::Kernel,
             network: false,
+            stand_ins: true,
             hotplug: Hotplug::Distribution,
             typed: None,
             beside: None,

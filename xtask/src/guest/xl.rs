@@ -198,7 +198,7 @@ impl Guest {
             }
             _ => session.push_image(job)?,
         };
-        if job.env == Env::Hvm && job.disks.is_empty() {
+        if has_stand_in(job) {
             // Another guest may have written on it.
             session.agent().check("rm -f /tmp/empty.img; truncate -s 1M /tmp/empty.img")?;
         }
@@ -359,9 +359,13 @@ fn serial(env: Env, name: &str, after: AfterLife) -> String {
     }
 }
 
+/// Whether there is an empty disk on the emulated IDE bus, for want of another one.
+fn has_stand_in(job: &Job) -> bool {
+    job.env == Env::Hvm && job.disks.is_empty() && job.stand_ins
+}
+
 fn disk_words(job: &Job, disks: &[String]) -> Vec<String> {
-    if job.env == Env::Hvm && disks.is_empty() {
-        // Something to find on the emulated IDE bus.
+    if has_stand_in(job) {
         return vec![quoted("/tmp/empty.img,raw,hda,rw")];
     }
     let prefix = if job.env == Env::Hvm { "hd" } else { "xvd" };

@@ -50,11 +50,14 @@ pub fn finish(linked: &[u8]) -> Result<Vec<u8>> {
     Ok(image)
 }
 
+/// Whether this is an image, or what becomes one.
+pub fn is_ours(elf: &Elf<'_>) -> bool {
+    elf.sections().iter().any(|section| section.name == RESERVED)
+}
+
 /// Whether this is a link output that has not been finished: its symbols are there.
 pub fn is_linked(elf: &Elf<'_>) -> bool {
-    let sections = elf.sections();
-    let has = |name: &str| sections.iter().any(|section| section.name == name);
-    has(RESERVED) && has(".symtab")
+    is_ours(elf) && elf.sections().iter().any(|section| section.name == ".symtab")
 }
 
 fn moved(section: Section, offset: usize, size: usize) -> Section {

@@ -26,6 +26,9 @@ use snapshot::Snapshot;
 /// Disk space that building the lab may take, in bytes.
 const SPACE_NEEDED: u64 = 4 << 30;
 
+/// What needs root.
+const WORK: &str = "building the lab";
+
 /// The lab's cache directory.
 #[derive(Clone, Debug)]
 pub struct Lab {
@@ -81,6 +84,19 @@ impl Lab {
         Ok(snapshot)
     }
 
+    /// Whether what these roles lack can be made here, to be found out before anything that takes long.
+    ///
+    /// # Errors
+    /// If the machine lacks rights or space.
+    pub fn require_makeable(&self, roles: &[Role]) -> Result<()> {
+        let is_made = |role: &Role| Snapshot::of(self, *role, machine::memory()).is_done(self);
+        if root::is_done(self) && roles.iter().all(is_made) {
+            return Ok(());
+        }
+        host::require_root(WORK)?;
+        if root::is_done(self) { Ok(()) } else { self.require_space() }
+    }
+
     /// Removes the cache.
     ///
     /// # Errors
@@ -100,7 +116,7 @@ impl Lab {
     }
 
     fn lock(&self) -> Result<File> {
-        host::require_root("building the lab")?;
+        host::require_root(WORK)?;
         fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;
         let path = self.dir.join("lock");
         let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;

@@ -25,6 +25,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::guest::schedule::First;
 use crate::image::build;
+use crate::lab::machine::Role;
 use crate::nearest::nearest;
 use crate::project::Project;
 use ahead::Ahead;
@@ -120,6 +121,9 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
     require_known(&choice, &names(project)?)?;
     let mut tally = Tally::new();
     let needs_lab = matches!(choice, Choice::All | Choice::Long);
+    if needs_lab {
+        project.lab().require_makeable(&Role::ALL)?;
+    }
     let lab = needs_lab.then(|| Ahead::begin(project.lab()));
     let chosen = host::TESTS.iter().filter(|test| test.is_chosen(&choice));
     let (in_lab, alone): (Vec<&HostTest>, Vec<&HostTest>) = chosen.partition(|test| test.needs_lab);

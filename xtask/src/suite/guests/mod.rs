@@ -405,6 +405,7 @@ impl GuestCase {
             ramdisk: None,
             disks: boot.with_boot_disk(image, &words, data, dir)?,
             backend: self.test.disk.unwrap_or(Backend::Kernel),
+            stand_ins: true,
             network: self.test.network,
             hotplug: Hotplug::Lab,
             typed: self.test.typed,
