@@ -11,17 +11,15 @@
 
 extern crate alloc;
 
-mod backend;
 mod stress;
 
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
 
-use prism::{Context, Verdict, blocking, disks, println};
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-
-use backend::{Backend, Strangers};
+use prism::{Context, Verdict, blocking, println};
+use prism_redb::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use prism_redb::{CACHE, Contents};
 
 prism::app!(main, params: ["disk", "erase", "put", "get", "list", "check", "stress"]);
 
@@ -34,18 +32,13 @@ async fn main(context: Context) -> prism::Result<Verdict> {
         None => context.first_disk().await.ok_or("there is no disk")?,
     };
     let done = blocking::run(move || {
-        let strangers = if context.command_line().has("erase") { Strangers::Erase } else { Strangers::Keep };
-        let database = open(Backend::open(disks::bytes(disk), strangers)?)?;
+        let contents = if context.command_line().has("erase") { Contents::Erase } else { Contents::Keep };
+        let database = prism_redb::open(disk, contents, CACHE).map_err(|error| {
+            format!("{error}; the word erase makes a store of a disk that holds something else")
+        })?;
         work(&context, &database)
     });
     done.await?
-}
-
-/// Opens the store, or makes one.
-fn open(backend: Backend) -> prism::Result<Database> {
-    let database = Database::builder().set_cache_size(4 << 20).create_with_backend(backend.clone())?;
-    backend.complete()?;
-    Ok(database)
 }
 
 fn work(context: &Context, database: &Database) -> prism::Result<Verdict> {
@@ -91,7 +84,7 @@ fn list(database: &Database) -> prism::Result {
 fn texts(database: &Database) -> prism::Result<Vec<(String, String)>> {
     let transaction = database.begin_read()?;
     let table = match transaction.open_table(TEXTS) {
-        Err(redb::TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
+        Err(TableError::TableDoesNotExist(_)) => return Ok(Vec::new()),
         table => table?,
     };
     let mut texts = Vec::new();

@@ -2,7 +2,9 @@
 //! Batches of records whose contents follow from their numbers, to be checked after a power cut.
 
 use prism::println;
-use redb::{Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use prism_redb::redb::{
+    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
+};
 
 /// Records by number.
 const RECORDS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("records");
@@ -24,7 +26,7 @@ fn record(number: u64) -> [u8; 200] {
 /// Batches that are in the store.
 fn head(database: &Database) -> prism::Result<u64> {
     match database.begin_read()?.open_table(HEAD) {
-        Err(redb::TableError::TableDoesNotExist(_)) => Ok(0),
+        Err(TableError::TableDoesNotExist(_)) => Ok(0),
         table => Ok(table?.get(0)?.map_or(0, |head| head.value())),
     }
 }

@@ -11,7 +11,8 @@ use crate::project::Project;
 const DOCUMENT_WIDTH: usize = 125;
 
 /// The crates whose README has a table of all their modules.
-const CRATES: [&str; 6] = ["arch", "drivers", "kernel", "libs/fs", "libs/servers", "xen"];
+const CRATES: [&str; 7] =
+    ["arch", "drivers", "kernel", "libs/fs", "libs/redb/backend", "libs/servers", "xen"];
 
 fn root() -> PathBuf {
     Project::find().unwrap().root().to_owned()
