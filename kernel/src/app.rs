@@ -265,6 +265,25 @@ impl Context {
         executor::spawn(task)
     }
 
+    /// The calling vCPU's spawner, for functions with `#[embassy_executor::task]`, which many of embassy's
+    /// examples and drivers consist of. The application depends on `embassy-executor` of the version that
+    /// [`embassy_executor`] is, without its default features.
+    ///
+    /// Such tasks have their memory in the image, as many at a time as their `pool_size` says, 1 by default.
+    /// They are not accounted for: [`Self::spawn_anywhere`] does not count them, and the log does not name
+    /// those that block or spin.
+    ///
+    /// ```ignore
+    #[doc = include_str!("../../tests/guest/tasks/src/examples/embassy.rs")]
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// If it is not called by a task.
+    pub fn spawner(&self) -> embassy_executor::Spawner {
+        executor::spawner().expect("an application runs where tasks do")
+    }
+
     /// Starts a task on vCPU `vcpu`.
     ///
     /// # Errors

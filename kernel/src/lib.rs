@@ -43,6 +43,7 @@ pub use app::{Context, Outcome, Verdict};
 pub use boot::environment;
 pub use console::panic::panicked;
 pub use devices::disks;
+pub use embassy_executor;
 pub use embassy_futures as futures;
 pub use embassy_time;
 pub use hypervisor::{event, grant};

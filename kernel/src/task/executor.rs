@@ -17,6 +17,7 @@ use core::pin::Pin;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::task::{Context, Poll};
 
+use embassy_executor::Spawner;
 use embassy_executor::raw::Executor;
 use prism_arch::machine::Machine;
 use prism_arch::{cpu, vcpu};
@@ -254,6 +255,11 @@ impl core::error::Error for SpawnError {}
 /// Starts `task` on the vCPU that calls.
 pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
     Core::of(vcpu::number()).ok_or(SpawnError::NoSuchVcpu)?.start(task)
+}
+
+/// The spawner of the vCPU that calls, which it does not leave: a [`Spawner`] is not [`Send`].
+pub(crate) fn spawner() -> Option<Spawner> {
+    Core::of(vcpu::number()).map(|core| core.executor.spawner())
 }
 
 /// Starts `task` on vCPU `number`.

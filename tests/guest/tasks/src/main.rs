@@ -13,7 +13,7 @@ use alloc::vec::Vec;
 use core::cell::{Cell, RefCell};
 use core::future::{pending, ready};
 
-use examples::{spawning, waiting};
+use examples::{embassy, spawning, waiting};
 use prism::task::{Duration, Instant, Timer, join3, long_polls, sleep, spins, yield_now};
 use prism::{Context, SpawnError, Verdict, memory, println};
 
@@ -31,6 +31,7 @@ async fn main(context: Context) -> prism::Result<Verdict> {
         told("a retry gives up", !waiting::retry(2, fails(3)).await),
         told("who yields lets others run", yielded().await),
         told("100 tasks beside main all end", spawning::many(&context, 100).await? == 100),
+        told("a task of embassy's macro runs, once at a time", embassys_macro(&context).await?),
         told("1000 tasks run at once, and leave their places to others", many_at_once(&context).await?),
         told("a task that there is no memory for is refused", too_many_are_refused(&context).await),
         told("a poll that takes long is counted", long_poll_is_counted().await),
@@ -116,6 +117,17 @@ async fn yielded() -> bool {
     let (sum, (), ()) = join3(sum, counting(&stop), counting(&stop)).await;
     // Ten times each, and one more look that finds nothing to do.
     sum == 333_383_335_000 && (20..=22).contains(&others.get())
+}
+
+/// The second one is refused while the first one runs, and finds its place free afterwards.
+async fn embassys_macro(context: &Context) -> prism::Result<bool> {
+    embassy::start(context.spawner(), 10)?;
+    let refused = embassy::start(context.spawner(), 10).is_err();
+    until(|| embassy::ticks() == 10).await;
+    sleep(Duration::from_millis(1)).await;
+    embassy::start(context.spawner(), 5)?;
+    until(|| embassy::ticks() == 15).await;
+    Ok(refused)
 }
 
 /// What the first thousand took is enough for the second one.
