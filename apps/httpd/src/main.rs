@@ -9,9 +9,10 @@
 
 extern crate alloc;
 
-mod volume;
+mod disk;
 
 use alloc::boxed::Box;
+use alloc::format;
 use alloc::string::String;
 use core::fmt::Write;
 
@@ -19,10 +20,11 @@ use prism::embassy_time::Timer;
 use prism::memory;
 use prism::network::{self, Buffers, Listener};
 use prism::time;
+use prism_fs::WINDOW;
 use prism_servers::clock::KernelClock;
 use prism_servers::http::{Files, PORT, Server, Site};
 
-use volume::Volume;
+use disk::DiskSite;
 
 prism::app!(main, params: ["root", "log", "connections"]);
 
@@ -49,9 +51,13 @@ async fn main(context: prism::Context) -> prism::Result {
             let archive = context.ramdisk().ok_or("root=ramdisk: the loader gave no ramdisk")?;
             offer(context, Files::of_tar(archive).await?, 0).await
         }
-        Some(root) => offer(context, Volume::mount(&context, root).await?, volume::WINDOW as u64).await,
-        None => match Volume::mount_any(&context, None).await? {
-            Some(volume) => offer(context, volume, volume::WINDOW as u64).await,
+        Some(root) => {
+            let explain = |error| format!("root={root}: {error}; builtin and ramdisk are other roots");
+            let volume = prism_fs::volume(&context, root).await.map_err(explain)?;
+            offer(context, DiskSite(volume), WINDOW as u64).await
+        }
+        None => match prism_fs::first_volume(&context, None).await? {
+            Some(volume) => offer(context, DiskSite(volume), WINDOW as u64).await,
             None => offer(context, Files::new(BUILTIN), 0).await,
         },
     }

@@ -12,7 +12,9 @@ use ext4_view::{Ext4, Ext4Error, Ext4Read, File};
 use prism::blocking::wait;
 use prism::disks::ByteRange;
 
-use crate::file_system::{FileSystem, OpenFile, tag_of};
+use prism_volume::{FileSystem, OpenFile};
+
+use crate::tag::tag_of;
 use crate::turns::Turns;
 
 /// Where the superblock has its magic number, and which.

@@ -18,7 +18,9 @@ use prism_fat::{BOOT_SECTOR, Layout, Runs};
 
 use crate::cached::Cached;
 use crate::cursor::Cursor;
-use crate::file_system::{FileSystem, OpenFile, tag_of};
+use prism_volume::{FileSystem, OpenFile};
+
+use crate::tag::tag_of;
 use crate::turns::Turns;
 
 /// Mounts it.

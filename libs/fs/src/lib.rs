@@ -1,5 +1,20 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 #![doc = include_str!("../README.md")]
+//!
+//! # Example
+//!
+//! ```no_run
+//! use prism::Context;
+//!
+//! async fn start(context: Context) -> prism::Result {
+//!     let volume = prism_fs::volume(&context, "disk").await?;
+//!     let file = volume.open("index.html").await?.ok_or("there is no index.html")?;
+//!     let mut first = [0; 512];
+//!     let length = file.read(0, &mut first).await?;
+//!     prism::println!("{} bytes begin with {:?}", file.length(), first.get(..length));
+//!     Ok(())
+//! }
+//! ```
 #![no_std]
 #![forbid(unsafe_code)]
 
@@ -9,17 +24,19 @@ mod cached;
 mod cursor;
 mod ext4;
 mod fat;
-mod file_system;
 mod partition;
+mod tag;
 mod turns;
+mod volume;
 
 use alloc::boxed::Box;
 use alloc::sync::Arc;
 
 use prism::disks::ByteRange;
 
-pub use file_system::{FileSystem, OpenFile};
 pub use partition::{partition, partitions};
+pub use prism_volume::{File, FileSystem, OpenFile, ReadError, Volume, WINDOW};
+pub use volume::{first_volume, volume};
 
 /// The file system that is there.
 ///

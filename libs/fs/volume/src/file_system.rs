@@ -5,6 +5,8 @@ use alloc::boxed::Box;
 use alloc::string::String;
 use alloc::vec::Vec;
 
+use crate::Result;
+
 /// What a volume can do. Paths may begin with a slash.
 pub trait FileSystem {
     /// The names in a directory; those of directories end with a slash.
@@ -12,28 +14,28 @@ pub trait FileSystem {
     /// # Errors
     ///
     /// What the file system says.
-    fn list(&self, path: &str) -> prism::Result<Vec<String>>;
+    fn list(&self, path: &str) -> Result<Vec<String>>;
 
     /// A file's contents.
     ///
     /// # Errors
     ///
     /// What the file system says.
-    fn read(&self, path: &str) -> prism::Result<Vec<u8>>;
+    fn read(&self, path: &str) -> Result<Vec<u8>>;
 
     /// Makes a file with these contents.
     ///
     /// # Errors
     ///
     /// What the file system says: some can only be read.
-    fn write(&self, path: &str, bytes: &[u8]) -> prism::Result;
+    fn write(&self, path: &str, bytes: &[u8]) -> Result;
 
     /// Opens a file to read parts of it; `None` if there is no file of that name.
     ///
     /// # Errors
     ///
     /// What the file system says.
-    fn open(&self, path: &str) -> prism::Result<Option<Box<dyn OpenFile + '_>>>;
+    fn open(&self, path: &str) -> Result<Option<Box<dyn OpenFile + '_>>>;
 }
 
 /// A file to read parts of.
@@ -50,11 +52,5 @@ pub trait OpenFile {
     /// # Errors
     ///
     /// What the file system says.
-    fn read(&mut self, offset: u64, into: &mut [u8]) -> prism::Result<usize>;
-}
-
-/// A number made of others: FNV-1a, a word at a time.
-pub(crate) fn tag_of(numbers: &[u64]) -> u64 {
-    let add = |tag: u64, number: &u64| (tag ^ number).wrapping_mul(0x0100_0000_01b3);
-    numbers.iter().fold(0xcbf2_9ce4_8422_2325, add)
+    fn read(&mut self, offset: u64, into: &mut [u8]) -> Result<usize>;
 }
