@@ -11,6 +11,8 @@ use indicatif::{ProgressBar, ProgressStyle};
 pub struct Step {
     title: String,
     begun: Instant,
+    /// When something was written about it last, where there is no terminal.
+    told: Instant,
     bar: Option<ProgressBar>,
 }
 
@@ -21,7 +23,20 @@ impl Step {
         if bar.is_none() {
             eprintln!("making {title}");
         }
-        Self { title: title.to_owned(), begun: Instant::now(), bar }
+        let begun = Instant::now();
+        Self { title: title.to_owned(), begun, told: begun, bar }
+    }
+
+    /// Tells how far it is: on a terminal at once, else in a line if there was none for so long.
+    pub fn tell(&mut self, state: &str, pause: Duration) {
+        match &self.bar {
+            Some(bar) => bar.set_message(format!("{}: {state}", self.title)),
+            None if self.told.elapsed() >= pause => {
+                self.told = Instant::now();
+                eprintln!("making {}: {state}, {} s", self.title, self.begun.elapsed().as_secs());
+            }
+            None => {}
+        }
     }
 
     /// Reports the end of the step. A step dropped without it has failed, and says nothing.
@@ -31,6 +46,11 @@ impl Step {
         }
         eprintln!("made {} in {} s", self.title, self.begun.elapsed().as_secs());
     }
+}
+
+/// Tells that nothing goes on until somebody else has ended.
+pub fn wait_for(whom: &str) {
+    eprintln!("waiting for {whom}");
 }
 
 impl Drop for Step {

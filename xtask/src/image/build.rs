@@ -6,11 +6,10 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use anyhow::{Context, Result, bail};
-use serde_json::Value;
+use anyhow::{Context, Result};
 
 use super::elf::Elf;
-use super::{Image, config, finish};
+use super::{Image, cargo, config, finish};
 use crate::project::{App, Project};
 
 /// Builds the application or guest test of this name.
@@ -49,7 +48,8 @@ pub fn prepare_all(project: &Project) -> Result<()> {
 /// # Errors
 /// If cargo fails, which explains itself, or the link output is not as the linker script wants it.
 pub fn build(app: &App) -> Result<Image> {
-    finished(&app.name, &executable_of(&app.workspace, &app.package)?, &app.images)
+    let target = app.images.parent().unwrap_or(&app.images);
+    finished(&app.name, &executable_of(&app.workspace, target, &app.package)?, &app.images)
 }
 
 /// What cargo has linked already, finished as [`build`] does; `None` if it is no such file, but perhaps a
@@ -95,7 +95,7 @@ fn write(path: &PathBuf, content: &[u8]) -> Result<()> {
 /// # Errors
 /// If cargo fails, which explains itself.
 pub fn build_peer(project: &Project) -> Result<PathBuf> {
-    executable_of(&project.root().join("tests/dom0-peer"), "prism-peer")
+    host_program(project, "tests/dom0-peer", "prism-peer")
 }
 
 /// Builds the program that Linux is measured by, and gives its executable.
@@ -103,46 +103,18 @@ pub fn build_peer(project: &Project) -> Result<PathBuf> {
 /// # Errors
 /// If it cannot be built.
 pub fn build_linux_baseline(project: &Project) -> Result<PathBuf> {
-    executable_of(&project.root().join("tests/linux-baseline"), "prism-linux-baseline")
+    host_program(project, "tests/linux-baseline", "prism-linux-baseline")
 }
 
-/// Builds a package of the workspace in `folder`, and gives its executable.
-fn executable_of(folder: &Path, package: &str) -> Result<PathBuf> {
-    let output = Command::new("cargo")
-        .args(["build", "--release", "--quiet", "--message-format=json-render-diagnostics", "--package"])
-        .arg(package)
-        .current_dir(folder)
-        .stdin(Stdio::null())
-        .stderr(Stdio::inherit())
-        .output()
-        .context("cannot run cargo")?;
-    if !output.status.success() {
-        bail!("cargo could not build {package}");
-    }
-    let messages = String::from_utf8_lossy(&output.stdout);
-    executable(&messages, package).with_context(|| format!("cargo made no executable for {package}"))
+/// Builds a program of Linux's, which has a workspace of its own.
+fn host_program(project: &Project, folder: &str, package: &str) -> Result<PathBuf> {
+    let folder = project.root().join(folder);
+    executable_of(&folder, &folder.join("target"), package)
 }
 
-/// The executable that cargo's messages name for a package.
-fn executable(messages: &str, package: &str) -> Option<PathBuf> {
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let mut executables = messages.filter_map(|message| {
-        let built = message["target"]["name"] == package;
-        built.then(|| message["executable"].as_str().map(PathBuf::from)).flatten()
-    });
-    executables.next()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_executable_is_the_packages_own() {
-        let messages = r#"{"reason":"compiler-artifact","target":{"name":"build-script"},"executable":"/t/build"}
-{"reason":"compiler-artifact","target":{"name":"hello"},"executable":"/t/hello"}
-{"reason":"build-finished","success":true}"#;
-        assert_eq!(executable(messages, "hello"), Some("/t/hello".into()));
-        assert_eq!(executable(messages, "smoke"), None);
-    }
+/// Builds a package of the workspace in `folder`, in the folder `target`, and gives its executable.
+fn executable_of(folder: &Path, target: &Path, package: &str) -> Result<PathBuf> {
+    let messages = cargo::build(folder, target, package)?;
+    let executable = cargo::executable(&messages, package).map(PathBuf::from);
+    executable.with_context(|| format!("cargo made no executable for {package}"))
 }

@@ -2,6 +2,7 @@
 //! Images: the ELF files that guests are started from, and how they are built and finished.
 
 pub mod build;
+mod cargo;
 pub mod checks;
 pub mod command_line;
 pub mod config;

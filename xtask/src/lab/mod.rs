@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use crate::host;
+use crate::{host, progress};
 use machine::Role;
 use snapshot::Snapshot;
 
@@ -120,7 +120,10 @@ impl Lab {
         fs::create_dir_all(&self.dir).with_context(|| format!("cannot make {}", self.dir.display()))?;
         let path = self.dir.join("lock");
         let file = File::create(&path).with_context(|| format!("cannot write {}", path.display()))?;
-        file.lock().context("cannot lock the lab")?;
+        if file.try_lock().is_err() {
+            progress::wait_for("another run, which builds the lab");
+            file.lock().context("cannot lock the lab")?;
+        }
         Ok(file)
     }
 
