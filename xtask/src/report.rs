@@ -5,8 +5,8 @@ use crate::env::Env;
 use crate::grid::{self, Level, ROWS, Row};
 use crate::guest::beside::{Companion, READY};
 use crate::guest::{Ending, Job, Outcome};
-use crate::image::Image;
 use crate::image::symbols::Symbols;
+use crate::image::{Image, lines};
 use crate::lab::snapshot::tail;
 use crate::style::Style;
 use crate::verdict::Verdict;
@@ -64,6 +64,10 @@ impl Report {
         }
         if line.verdict == Verdict::Crash {
             print!("{}", explanation(outcome, &self.symbols));
+            let callers = lines::of_report(&job.image, &outcome.console);
+            if !callers.is_empty() {
+                println!("-- the backtrace's lines --\n{}", callers.join("\n"));
+            }
         }
         if !line.reason.is_empty() || line.verdict != Verdict::Success {
             println!("{} {}", self.style.verdict(line.verdict, line.verdict.word()), line.reason);

@@ -116,6 +116,12 @@ impl Symbols {
         self.functions.iter().map(|(_, name)| name.as_str())
     }
 
+    /// The address of a function whose name ends so.
+    #[cfg(test)]
+    pub(super) fn address(&self, name: &str) -> Option<u64> {
+        self.functions.iter().find(|(_, found)| found.ends_with(name)).map(|(address, _)| *address)
+    }
+
     /// The function at `address` and the distance from its start, as `name+0xN`.
     pub fn name(&self, address: u64) -> Option<String> {
         if address >= self.end {
