@@ -2,9 +2,10 @@
 //! Requests of the toolstack to the domain as a whole: `control/` and `cpu/` in xenstore
 //! (`docs/misc/xenstore-paths.pandoc`).
 //!
-//! A request is acknowledged by emptying its node, and that is a promise to carry it out: libxl suspends a
-//! domain that has emptied `suspend` (`tools/libs/light/libxl_dom_suspend.c`). So only what is understood
-//! [is taken](take_shutdown); the rest stays where it is, and the toolstack gives up waiting.
+//! A request is acknowledged by emptying its node, and that is a promise to carry it out: libxl waits for a
+//! domain that has emptied `suspend` to suspend itself (`tools/libs/light/libxl_dom_suspend.c`). So only what
+//! is understood [is taken](take_shutdown), and a suspend only by who is [ready](acknowledge_suspend) for it;
+//! the rest stays where it is, and the toolstack gives up waiting.
 //!
 //! # Examples
 //!
@@ -35,10 +36,13 @@ use core::task::Poll;
 use core::{fmt, mem};
 
 use crate::time::Delay;
-use crate::xenstore::{Client, Error, Result, Store};
+use crate::xenstore::{Client, Error, Result, Store, Transaction};
 
 /// Where the toolstack asks a domain to end.
 pub const SHUTDOWN: &str = "control/shutdown";
+
+/// What asks a domain to suspend itself.
+const SUSPEND: &[u8] = b"suspend";
 
 /// How a domain can be asked to end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,6 +84,9 @@ pub enum Request {
     None,
     /// A request, which has been acknowledged: the caller has to carry it out.
     Taken(Shutdown),
+    /// To suspend, so that the domain can be saved or migrated. It still stands there: who is ready for it
+    /// [acknowledges](acknowledge_suspend) it.
+    Suspend,
     /// Something that nobody here understands: it still stands there.
     Unknown(String),
 }
@@ -108,6 +115,9 @@ async fn take(store: &Store) -> Result<Request> {
     if text.is_empty() {
         return Ok(Request::None);
     }
+    if text == SUSPEND {
+        return Ok(Request::Suspend);
+    }
     let Some(request) = Shutdown::parse(&text) else {
         return Ok(Request::Unknown(String::from_utf8_lossy(&text).into_owned()));
     };
@@ -115,6 +125,49 @@ async fn take(store: &Store) -> Result<Request> {
         Ok(()) | Err(Error::Refused(_)) => Ok(Request::Taken(request)),
         Err(error) => Err(error),
     }
+}
+
+/// Acknowledges a request to suspend, if it still stands there: the domain then has a minute to suspend
+/// itself. False if the toolstack has withdrawn it.
+///
+/// # Errors
+///
+/// As for [`take_shutdown`]; and what xenstored refuses the write with: then the toolstack cannot know that
+/// the domain is ready, and does not wait for it.
+///
+/// # Examples
+///
+/// ```
+/// use xen::control::{self, Request};
+/// use xen::xenstore::Client;
+/// use xen::xenstore::fake::{Xenstored, page};
+///
+/// let xenstored = Xenstored::new(page());
+/// let client = Client::new(xenstored.page());
+/// let path = "/local/domain/1/control/shutdown";
+/// xenstored.write(path, "suspend");
+/// xenstored.give(path, 1);
+///
+/// let no_time = |_| std::future::ready(());
+/// let request = xenstored.run(&client, control::take_shutdown(&client, &no_time))?;
+/// assert_eq!(request, Request::Suspend);
+/// assert_eq!(xenstored.read(path).as_deref(), Some(&b"suspend"[..]), "nobody is ready yet");
+/// assert!(xenstored.run(&client, control::acknowledge_suspend(&client, &no_time))?);
+/// assert_eq!(xenstored.read(path).as_deref(), Some(&b""[..]));
+/// # Ok::<(), xen::xenstore::Error>(())
+/// ```
+pub async fn acknowledge_suspend(client: &Client, delay: &impl Delay) -> Result<bool> {
+    let acknowledge = async |transaction: &Transaction| {
+        let stands = match transaction.read(SHUTDOWN).await {
+            Err(error) if error.is_not_found() => false,
+            text => text? == SUSPEND,
+        };
+        if stands {
+            transaction.write(SHUTDOWN, "").await?;
+        }
+        Ok(stands)
+    };
+    client.transaction(delay, acknowledge).await
 }
 
 /// Which of the first `count` vCPUs the toolstack has switched on, by number (`cpu/N/availability`): of

@@ -23,7 +23,7 @@
 use xen_sys::sched::*;
 use xen_sys::xen::__HYPERVISOR_sched_op;
 
-use crate::error::Result;
+use crate::error::{Result, check};
 use crate::hypercall::{Hypercall, command};
 
 /// Why a domain ends, as the toolstack sees it.
@@ -48,6 +48,48 @@ pub fn shutdown(hypercalls: &(impl Hypercall + ?Sized), reason: Shutdown) -> Res
     // SAFETY: SCHEDOP_shutdown takes a sched_shutdown. Only SUSPEND, which is not in `Shutdown`,
     // takes more, or returns in a changed world.
     unsafe { command(hypercalls, __HYPERVISOR_sched_op, SCHEDOP_shutdown, &mut argument) }.map(drop)
+}
+
+/// How a domain goes on after it was suspended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resumed {
+    /// The same domain: the suspend was cancelled, or a copy of it was saved. All is as before.
+    Cancelled,
+    /// A new domain, of which only the memory and the vCPUs are as before.
+    Restored,
+}
+
+impl Resumed {
+    /// What the hypercall returns: 1 if the suspend was cancelled.
+    pub fn of(result: u64) -> Self {
+        if result == 0 { Self::Restored } else { Self::Cancelled }
+    }
+}
+
+/// The arguments of the hypercall `sched_op` that suspends this domain; returns when it goes on, as
+/// [`Resumed::of`] tells. `reason` holds [`SUSPEND_REASON`]. A PV domain passes the machine frame of its
+/// `start_info`, others 0.
+pub fn suspend_arguments(reason: &sched_shutdown, start_info: u64) -> [u64; 5] {
+    [u64::from(SCHEDOP_shutdown), (&raw const *reason).expose_provenance() as u64, start_info, 0, 0]
+}
+
+/// What [`suspend_arguments`] points to.
+pub const SUSPEND_REASON: sched_shutdown = sched_shutdown { reason: SHUTDOWN_suspend };
+
+/// Suspends this domain, which is no PV domain, so that it can be saved or migrated. Returns when it goes on.
+///
+/// # Safety
+///
+/// No other vCPU does anything but wait. If the domain is [restored](Resumed::Restored), what Xen shared with
+/// it is no more: `shared_info`, the grant table, pages of other domains, and the rings are fresh.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub unsafe fn suspend(hypercalls: &(impl Hypercall + ?Sized)) -> Result<Resumed> {
+    let reason = SUSPEND_REASON;
+    // SAFETY: SCHEDOP_shutdown reads a sched_shutdown; the rest is the caller's promise.
+    check(unsafe { hypercalls.issue(__HYPERVISOR_sched_op, suspend_arguments(&reason, 0)) }).map(Resumed::of)
 }
 
 /// Gives the rest of the time slice away.

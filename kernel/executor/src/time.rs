@@ -93,6 +93,14 @@ impl<const VCPUS: usize> Time<VCPUS> {
         }
     }
 
+    /// Goes on after the domain was suspended, from the last time that was [asked for](Self::now): the time
+    /// since then does not count. To be called by that vCPU while no other one asks for the time.
+    pub fn resume(&self, vcpu: u32, timestamp: impl Fn() -> u64) {
+        if let Some(reading) = self.source.get().and_then(|source| self.read(*source, vcpu, timestamp)) {
+            self.passed.resume(reading);
+        }
+    }
+
     /// The time. Monotonic across vCPUs.
     pub fn now(&self, vcpu: u32, timestamp: impl Fn() -> u64) -> u64 {
         self.source.get().map_or(0, |source| self.passed.now(vcpu, || self.read(*source, vcpu, &timestamp)))

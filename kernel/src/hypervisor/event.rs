@@ -10,7 +10,7 @@ use prism_arch::{cpu, vcpu};
 use spin::Mutex;
 use xen::DomainId;
 use xen::error::Result;
-use xen::event::{self, Abi, Dispatch, Earlier, Events, LateEoi, Port, Slot};
+use xen::event::{self, Abi, Binding, Dispatch, Earlier, Events, LateEoi, Port, Slot};
 use xen::sched;
 use xen::shared::Shared;
 use xen_sys::xen::{shared_info, vcpu_info};
@@ -94,8 +94,11 @@ pub fn open_ports() -> usize {
 ///
 /// One vCPU takes its events: vCPU 0, unless [`deliver_to`](Self::deliver_to) names another one. The task
 /// that waits may run on any vCPU.
+///
+/// When the domain is saved and restored, channels to itself and virtual interrupts go on, with other ports.
+/// A channel to another domain is gone: its [`port`](Self::port) is 0, who waits is woken once, and
+/// [`notify`](Self::notify) fails.
 pub struct EventChannel {
-    port: Port,
     slot: Arc<Slot>,
     late_eoi: Mutex<LateEoi>,
     close_on_drop: bool,
@@ -108,7 +111,7 @@ impl EventChannel {
     ///
     /// What Xen answers; `ENOSPC` when the domain has all the ports it may have.
     pub fn to_self(vcpu: u32) -> Result<Self> {
-        Self::quiet(event::bind_ipi(&Hypervisor, vcpu)?, vcpu)
+        Self::quiet(event::bind_ipi(&Hypervisor, vcpu)?, Binding::Ipi { vcpu })
     }
 
     /// Opens the channel of `vcpu`'s virtual interrupt `virq` (`VIRQ_*`).
@@ -117,7 +120,7 @@ impl EventChannel {
     ///
     /// What Xen answers; `EEXIST` if it is bound already.
     pub fn virtual_interrupt(virq: u32, vcpu: u32) -> Result<Self> {
-        Self::quiet(event::bind_virq(&Hypervisor, virq, vcpu)?, vcpu)
+        Self::quiet(event::bind_virq(&Hypervisor, virq, vcpu)?, Binding::Virq { virq, vcpu })
     }
 
     /// Opens a channel that domain `remote` may connect to.
@@ -126,7 +129,7 @@ impl EventChannel {
     ///
     /// What Xen answers; `ENOSPC` when the domain has all the ports it may have.
     pub fn for_domain(remote: DomainId) -> Result<Self> {
-        Self::quiet(event::alloc_unbound(&Hypervisor, remote)?, 0)
+        Self::quiet(event::alloc_unbound(&Hypervisor, remote)?, Binding::Peer)
     }
 
     /// Connects to `port` of domain `remote`. The first [`wait`](Self::wait) returns at once, for what the
@@ -137,29 +140,29 @@ impl EventChannel {
     /// What Xen answers; `EINVAL` if that port does not wait for us.
     pub fn connect(remote: DomainId, port: Port) -> Result<Self> {
         // Xen sets it pending; QEMU's emulation doesn't.
-        Self::bound(event::bind_interdomain(&Hypervisor, remote, port)?, 0, Earlier::Counts)
+        Self::bound(event::bind_interdomain(&Hypervisor, remote, port)?, Binding::Peer, Earlier::Counts)
     }
 
     /// A channel that the toolstack opened, and that is never closed. The first [`wait`](Self::wait) returns
     /// at once: events from before the kernel ran may be lost.
     pub(crate) fn of_toolstack(port: Port) -> Result<Self> {
-        Self::new(port, 0, Earlier::Counts, false)
+        Self::new(port, Binding::Toolstack, Earlier::Counts, false)
     }
 
     /// A new channel that no one can have raised yet: a pending event would be of an earlier channel with
     /// this port.
-    fn quiet(port: Port, vcpu: u32) -> Result<Self> {
-        Self::bound(port, vcpu, Earlier::Void)
+    fn quiet(port: Port, binding: Binding) -> Result<Self> {
+        Self::bound(port, binding, Earlier::Void)
     }
 
     /// A channel that was just bound.
-    fn bound(port: Port, vcpu: u32, earlier: Earlier) -> Result<Self> {
-        Self::new(port, vcpu, earlier, true).inspect_err(|_| close(port))
+    fn bound(port: Port, binding: Binding, earlier: Earlier) -> Result<Self> {
+        Self::new(port, binding, earlier, true).inspect_err(|_| close(port))
     }
 
-    fn new(port: Port, vcpu: u32, earlier: Earlier, close_on_drop: bool) -> Result<Self> {
-        let slot = DISPATCH.add(&Hypervisor, port, vcpu, earlier, OwnPage::new)?;
-        Ok(Self { port, slot, late_eoi: Mutex::default(), close_on_drop })
+    fn new(port: Port, binding: Binding, earlier: Earlier, close_on_drop: bool) -> Result<Self> {
+        let slot = DISPATCH.add(&Hypervisor, port, binding, earlier, OwnPage::new)?;
+        Ok(Self { slot, late_eoi: Mutex::default(), close_on_drop })
     }
 
     /// Delivers events to `vcpu` from now on. Best is the vCPU of the task that waits for them: then no other
@@ -172,12 +175,12 @@ impl EventChannel {
     /// events then come where they came before.
     pub fn deliver_to(&mut self, vcpu: u32) -> Result<()> {
         // No task waits, as this is the only reference.
-        DISPATCH.deliver(&Hypervisor, self.port, vcpu)
+        DISPATCH.deliver(&Hypervisor, self.port(), vcpu)
     }
 
-    /// The port's number.
+    /// The port's number. It changes when the domain is restored.
     pub fn port(&self) -> Port {
-        self.port
+        self.slot.port()
     }
 
     /// Raises an event at the other end.
@@ -186,7 +189,7 @@ impl EventChannel {
     ///
     /// What Xen answers; `EINVAL` if nobody is connected.
     pub fn notify(&self) -> Result<()> {
-        event::send(&Hypervisor, self.port)
+        event::send(&Hypervisor, self.port())
     }
 
     /// Waits for an event. Events that arrive before the wait count as one. Only one task may wait for a
@@ -196,7 +199,7 @@ impl EventChannel {
     /// the task that handles them. [`found_nothing`](Self::found_nothing) makes that less.
     pub async fn wait(&self) {
         self.moderate().await;
-        poll_fn(|context| DISPATCH.poll(&Hypervisor, self.port, &self.slot, context.waker())).await;
+        poll_fn(|context| DISPATCH.poll(&Hypervisor, self.port(), &self.slot, context.waker())).await;
     }
 
     /// Call this after an event that brought work.
@@ -221,7 +224,7 @@ impl EventChannel {
 
     /// Takes a pending event, and leaves the port unmasked: the next one ends a sleep.
     pub(crate) fn take_and_open(&self) -> bool {
-        DISPATCH.take_and_open(&Hypervisor, self.port, &self.slot)
+        DISPATCH.take_and_open(&Hypervisor, self.port(), &self.slot)
     }
 
     /// Sets the priority of this channel's events.
@@ -230,15 +233,16 @@ impl EventChannel {
     ///
     /// `NOSYS` where events have no priorities: in the 2-level ABI.
     pub fn set_priority(&self, priority: event::Priority) -> Result<()> {
-        DISPATCH.set_priority(&Hypervisor, self.port, priority)
+        DISPATCH.set_priority(&Hypervisor, self.port(), priority)
     }
 }
 
 impl Drop for EventChannel {
     fn drop(&mut self) {
-        DISPATCH.remove(self.port);
-        if self.close_on_drop {
-            close(self.port);
+        DISPATCH.remove(self.port());
+        // Port 0 is that of a channel which the domain left behind.
+        if self.close_on_drop && self.port() != Port(0) {
+            close(self.port());
         }
     }
 }

@@ -101,6 +101,10 @@ async fn shut_down_when_pressed(button: Button, irq: Irq, limit: core::time::Dur
     join(shut_down(ShutdownAction::PowerOff), pressed_again).await;
 }
 
+fn ignore(request: &str) {
+    warn!("{SHUTDOWN}: unsupported request {request:?} ignored; use poweroff or reboot");
+}
+
 async fn watch(store: &Client) -> Result<Infallible> {
     for feature in FEATURES {
         // Some toolstacks make these keys read-only, and ask all the same.
@@ -121,9 +125,8 @@ async fn watch(store: &Client) -> Result<Infallible> {
                 })
                 .await;
             }
-            Request::Unknown(request) => {
-                warn!("{SHUTDOWN}: unsupported request {request:?} ignored; use poweroff or reboot");
-            }
+            Request::Suspend => ignore("suspend"),
+            Request::Unknown(request) => ignore(&request),
         }
     }
 }

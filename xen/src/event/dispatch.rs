@@ -8,7 +8,8 @@ use core::task::{Poll, Waker};
 use spin::Once;
 use xen_sys::xen::vcpu_info;
 
-use super::{Abi, Events, Port, Priority, Slot, Table, bind_vcpu};
+use super::table::Entry;
+use super::{Abi, Binding, Events, Port, Priority, Slot, Table, bind_vcpu};
 use crate::error::{Errno, Result};
 use crate::grant::Page;
 use crate::hypercall::Hypercall;
@@ -52,6 +53,48 @@ impl<const VCPUS: usize> Dispatch<VCPUS> {
         self.events.call_once(|| events);
     }
 
+    /// Goes on in a domain that was restored, in which all ports are closed: in the same memory, with every
+    /// port masked. What [can be](Binding) is bound again; `moved` tells where the toolstack has put a port
+    /// of its own. All slots have an event, so that who waits looks. To be called while no task runs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Events::resume`]; and what [`Events::grow`] gives.
+    pub fn resume<P: Page + Sync + 'static>(
+        &self,
+        hypercalls: &(impl Hypercall + ?Sized),
+        moved: impl Fn(Port) -> Option<Port>,
+        mut pages: impl FnMut() -> Option<P>,
+    ) -> Result<()> {
+        let Some(events) = self.events.get() else { return Ok(()) };
+        self.infos.iter().filter_map(Once::get).for_each(mask_upcalls);
+        events.resume(hypercalls)?;
+        for (before, entry) in self.waiters.take() {
+            let slot = Arc::clone(&entry.slot);
+            match entry.binding.renew(hypercalls, before, &moved) {
+                Some(port) => self.put(hypercalls, events, port, entry, &mut pages)?,
+                None => slot.set_port(Port(0)),
+            }
+            slot.arrive();
+        }
+        Ok(())
+    }
+
+    /// Puts a port that was bound again in its place.
+    fn put<P: Page + Sync + 'static>(
+        &self,
+        hypercalls: &(impl Hypercall + ?Sized),
+        events: &Events,
+        port: Port,
+        entry: Entry,
+        pages: impl FnMut() -> Option<P>,
+    ) -> Result<()> {
+        events.grow(hypercalls, port, pages)?;
+        events.mask(port);
+        events.give(port, entry.binding.vcpu());
+        self.waiters.put(port, entry)
+    }
+
     /// How events are kept, if there are any.
     pub fn abi(&self) -> Option<Abi> {
         self.events.get().map(Events::abi)
@@ -65,9 +108,7 @@ impl<const VCPUS: usize> Dispatch<VCPUS> {
     /// `NOENT` if Xen does not deliver events to it.
     pub fn add_vcpu(&self, vcpu: u32, info: Shared<vcpu_info>) -> Result<()> {
         self.events.get().filter(|events| events.reach(vcpu)).ok_or(Errno::NOENT)?;
-        if let Some(mask) = info.field::<u8>(offset_of!(vcpu_info, evtchn_upcall_mask)) {
-            mask.write(1);
-        }
+        mask_upcalls(&info);
         self.infos.get(vcpu as usize).ok_or(Errno::NOENT)?.call_once(|| info);
         Ok(())
     }
@@ -104,24 +145,24 @@ impl<const VCPUS: usize> Dispatch<VCPUS> {
         self.waiters.open_ports()
     }
 
-    /// Adds a port that was bound to `vcpu`, masked; memory for it is from `pages`.
+    /// Adds a port that was just bound, masked; memory for it is from `pages`.
     ///
     /// # Errors
     ///
     /// What [`Table::open`] and [`Events::grow`] give; the port is not here then.
-    pub fn add<P: Page>(
+    pub fn add<P: Page + Sync + 'static>(
         &self,
         hypercalls: &(impl Hypercall + ?Sized),
         port: Port,
-        vcpu: u32,
+        binding: Binding,
         earlier: Earlier,
         pages: impl FnMut() -> Option<P>,
     ) -> Result<Arc<Slot>> {
-        let slot = self.waiters.open(port)?;
+        let slot = self.waiters.open(port, binding)?;
         if let Some(events) = self.events.get() {
             events.grow(hypercalls, port, pages).inspect_err(|_| self.remove(port))?;
             events.mask(port);
-            events.give(port, vcpu);
+            events.give(port, binding.vcpu());
         }
         match earlier {
             Earlier::Void => {
@@ -189,5 +230,12 @@ impl<const VCPUS: usize> Dispatch<VCPUS> {
 
     fn info(&self, vcpu: u32) -> Option<&Shared<vcpu_info>> {
         self.infos.get(vcpu as usize)?.get()
+    }
+}
+
+/// Keeps events from interrupting a vCPU.
+fn mask_upcalls(info: &Shared<vcpu_info>) {
+    if let Some(mask) = info.field::<u8>(offset_of!(vcpu_info, evtchn_upcall_mask)) {
+        mask.write(1);
     }
 }

@@ -55,12 +55,28 @@ impl Events {
     /// # Errors
     ///
     /// As there; the domain has the 2-level way still.
-    pub fn fifo<P: Page>(
+    pub fn fifo<P: Page + Sync + 'static>(
         hypercalls: &(impl Hypercall + ?Sized),
         vcpus: u32,
         pages: impl FnMut() -> Option<P>,
     ) -> Result<Self> {
         Fifo::begin(hypercalls, vcpus, pages).map(Self::Fifo)
+    }
+
+    /// Begins again in a domain that was restored, in the same pages and at the same addresses. Every port
+    /// is masked, and the first vCPU's. To be called before any port is bound, and while nobody takes events.
+    ///
+    /// # Errors
+    ///
+    /// What Xen answers if it does not have the FIFO ABI, which was in use; there are no events then.
+    pub fn resume(&self, hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
+        match self {
+            Self::TwoLevel(two_level) => {
+                two_level.begin();
+                Ok(())
+            }
+            Self::Fifo(fifo) => fifo.resume(hypercalls),
+        }
     }
 
     /// Which way it is.
@@ -85,7 +101,7 @@ impl Events {
     /// # Errors
     ///
     /// `NOSPC` for a port that can't exist, `NOMEM` if `pages` has none, or what Xen answers.
-    pub fn grow<P: Page>(
+    pub fn grow<P: Page + Sync + 'static>(
         &self,
         hypercalls: &(impl Hypercall + ?Sized),
         port: Port,

@@ -3,8 +3,9 @@
 //! that the guest gives Xen (`xen/include/public/event_channel.h`; what Xen does with them is in
 //! `xen/common/event_fifo.c`).
 
+use alloc::boxed::Box;
 use alloc::vec::Vec;
-use core::mem::offset_of;
+use core::mem::{ManuallyDrop, offset_of};
 use core::sync::atomic::{AtomicU32, Ordering, fence};
 
 use spin::{Mutex, Once};
@@ -35,6 +36,15 @@ const _: () = assert!(size_of::<evtchn_fifo_control_block>() <= CONTROL_STRIDE);
 pub struct Fifo {
     words: Words,
     queues: Vec<Queues>,
+    /// The pages of the control blocks.
+    controls: Vec<Given>,
+}
+
+/// A page that Xen was given: never dropped.
+type Given = ManuallyDrop<Box<dyn Page + Sync>>;
+
+fn given(page: impl Page + Sync + 'static) -> Given {
+    ManuallyDrop::new(Box::new(page))
 }
 
 impl Fifo {
@@ -48,7 +58,7 @@ impl Fifo {
     ///
     /// What Xen answers, `NOSYS` or `OPNOTSUPP` where it doesn't have this ABI, or `NOMEM` if
     /// `pages` has none. The domain has the 2-level ABI still.
-    pub fn begin<P: Page>(
+    pub fn begin<P: Page + Sync + 'static>(
         hypercalls: &(impl Hypercall + ?Sized),
         vcpus: u32,
         mut pages: impl FnMut() -> Option<P>,
@@ -60,19 +70,34 @@ impl Fifo {
         queues.try_reserve_exact(vcpus as usize).map_err(|_| Errno::NOMEM)?;
         let words = Words::new();
         for vcpu in 0..vcpus.max(1) {
-            let (page, slot) = (vcpu as usize / CONTROLS_PER_PAGE, vcpu as usize % CONTROLS_PER_PAGE);
-            let Some(page) = controls.get(page) else { break };
-            match init_control(hypercalls, vcpu, page, slot * CONTROL_STRIDE) {
+            let Some(page) = controls.get(vcpu as usize / CONTROLS_PER_PAGE) else { break };
+            match init_control(hypercalls, vcpu, page) {
                 Ok(control) => queues.push(Queues::new(control)),
                 Err(errno) if vcpu == 0 => return Err(errno),
                 // Those before it have theirs: see `vcpus`.
                 Err(_) => break,
             }
         }
-        controls.into_iter().for_each(core::mem::forget);
         // Without its first page the array grows when the first port is opened.
         let _ = words.add(hypercalls, first);
-        Ok(Self { words, queues })
+        Ok(Self { words, queues, controls: controls.into_iter().map(given).collect() })
+    }
+
+    /// Switches a domain that was restored to this ABI again, with the same pages. Every port is masked.
+    ///
+    /// To be called before any port is bound, and while nobody takes events.
+    ///
+    /// # Errors
+    ///
+    /// What Xen answers: it does not have this ABI, or refuses a page. The domain has no events then.
+    pub(super) fn resume(&self, hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
+        for (vcpu, queues) in self.queues.iter().enumerate() {
+            let page = self.controls.get(vcpu / CONTROLS_PER_PAGE).ok_or(Errno::INVAL)?;
+            // At the same address as before.
+            init_control(hypercalls, vcpu as u32, page.as_ref())?;
+            queues.reset();
+        }
+        self.words.resume(hypercalls)
     }
 
     /// How many vCPUs, from 0 on, can be given ports. A vCPU without a control block loses events.
@@ -85,7 +110,7 @@ impl Fifo {
     /// # Errors
     ///
     /// `NOMEM` if `pages` has none; else what Xen answers, `NOSPC` beyond [`FIFO_PORTS`].
-    pub fn grow<P: Page>(
+    pub fn grow<P: Page + Sync + 'static>(
         &self,
         hypercalls: &(impl Hypercall + ?Sized),
         port: Port,
@@ -151,10 +176,16 @@ impl Fifo {
 
 /// The event array: it grows, and never shrinks or moves.
 pub(super) struct Words {
-    pages: Vec<Once<Memory>>,
+    pages: Vec<Once<WordPage>>,
     /// Pages that Xen has.
     count: AtomicU32,
     growing: Mutex<()>,
+}
+
+/// A page of the event array.
+struct WordPage {
+    memory: Memory,
+    page: Given,
 }
 
 impl Words {
@@ -166,7 +197,7 @@ impl Words {
     /// The word of a port.
     pub(super) fn get(&self, port: Port) -> Option<Shared<event_word_t>> {
         let (page, index) = (port.0 / WORDS_PER_PAGE, (port.0 % WORDS_PER_PAGE) as usize);
-        self.pages.get(page as usize)?.get()?.field(index * size_of::<event_word_t>())
+        self.pages.get(page as usize)?.get()?.memory.field(index * size_of::<event_word_t>())
     }
 
     /// Ports that have a word; not less than a page holds.
@@ -175,36 +206,46 @@ impl Words {
     }
 
     /// Gives Xen one more page, in which every port is masked.
-    fn add<P: Page>(&self, hypercalls: &(impl Hypercall + ?Sized), page: P) -> Result<()> {
+    fn add<P: Page + Sync + 'static>(&self, hypercalls: &(impl Hypercall + ?Sized), page: P) -> Result<()> {
         let _growing = self.growing.lock();
         let count = self.count.load(Ordering::Relaxed);
         let place = self.pages.get(count as usize).ok_or(Errno::NOSPC)?;
-        // SAFETY: the page is forgotten below, once Xen has it: its memory stays what it is. If
-        // Xen refuses it, what is made of it here is gone before the page is.
+        // SAFETY: the page is kept below, once Xen has it: its memory stays what it is. If Xen refuses it,
+        // what is made of it here is gone before the page is.
         let memory = unsafe { page.memory() };
-        for index in 0..WORDS_PER_PAGE as usize {
-            if let Some(word) = memory.field(index * size_of::<event_word_t>()) {
-                word.write(word::MASKED);
-            }
-        }
-        fence(Ordering::SeqCst);
-        expand_array(hypercalls, page.frame())?;
-        core::mem::forget(page);
-        place.call_once(|| memory);
+        give(hypercalls, memory, page.frame())?;
+        place.call_once(|| WordPage { memory, page: given(page) });
         self.count.store(count + 1, Ordering::Relaxed);
         Ok(())
     }
+
+    /// Gives Xen all pages again.
+    fn resume(&self, hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
+        let pages = self.pages.iter().map_while(Once::get);
+        pages.map(|WordPage { memory, page }| give(hypercalls, *memory, page.frame())).collect()
+    }
 }
 
-/// Gives Xen the control block of `vcpu`, at byte `offset` of `page`. The first one switches the
+/// Gives Xen a page of the array, in which every port is masked.
+fn give(hypercalls: &(impl Hypercall + ?Sized), memory: Memory, frame: Frame) -> Result<()> {
+    for index in 0..WORDS_PER_PAGE as usize {
+        if let Some(word) = memory.field(index * size_of::<event_word_t>()) {
+            word.write(word::MASKED);
+        }
+    }
+    fence(Ordering::SeqCst);
+    expand_array(hypercalls, frame)
+}
+
+/// Gives Xen the control block of `vcpu`, in `page`, which is one of several. The first one switches the
 /// domain's ABI.
 fn init_control(
     hypercalls: &(impl Hypercall + ?Sized),
     vcpu: u32,
-    page: &impl Page,
-    offset: usize,
+    page: &(impl Page + ?Sized),
 ) -> Result<Shared<evtchn_fifo_control_block>> {
-    // SAFETY: `begin` forgets the pages before the value it returns can be used.
+    let offset = vcpu as usize % CONTROLS_PER_PAGE * CONTROL_STRIDE;
+    // SAFETY: `begin` keeps the pages for good before the value it returns can be used.
     let memory = unsafe { page.memory() };
     let control = memory.field::<evtchn_fifo_control_block>(offset).ok_or(Errno::INVAL)?;
     control.write(evtchn_fifo_control_block::default());

@@ -35,6 +35,12 @@
 //! The FIFO way is begun before any port is bound. Both lose nothing, take nothing twice, and are
 //! masked at first.
 //!
+//! # After a restore
+//!
+//! A domain that was saved and restored finds all ports closed, and the 2-level ABI in use.
+//! [`Dispatch::resume`] gives Xen the same pages again, and binds again what [can be](Binding): a [`Slot`]
+//! keeps its waiter, and tells the port that it has now.
+//!
 //! # Examples
 //!
 //! ```
@@ -71,6 +77,7 @@
 
 mod atomic;
 mod backoff;
+mod binding;
 mod dispatch;
 mod events;
 mod fifo;
@@ -90,6 +97,7 @@ use crate::error::Result;
 use crate::hypercall::{Hypercall, command};
 
 pub use backoff::Backoff;
+pub use binding::Binding;
 pub use dispatch::{Dispatch, Earlier};
 pub use events::{Abi, Events};
 pub use fifo::{FIFO_PORTS, Fifo};

@@ -33,6 +33,11 @@ impl Queues {
         Self { control, heads: (0..EVTCHN_FIFO_MAX_QUEUES).map(|_| AtomicU32::new(0)).collect() }
     }
 
+    /// Begins again with a fresh control block in place of the one before.
+    pub(super) fn reset(&self) {
+        self.heads.iter().for_each(|head| head.store(0, Ordering::Relaxed));
+    }
+
     /// Takes what is queued, the highest priority first, looking at no more than `budget` ports.
     ///
     /// A queue's `ready` bit is set by Xen when its head changed, and put back here when the budget

@@ -3,23 +3,34 @@
 
 use alloc::sync::Arc;
 use alloc::vec::Vec;
-use core::sync::atomic::Ordering;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::{Poll, Waker};
 
 use spin::Mutex;
 
 use super::atomic::{AtomicBool, Mutex as SlotMutex};
-use super::{FIFO_PORTS, Port};
+use super::{Binding, FIFO_PORTS, Port};
 use crate::error::{Errno, Result};
 
 /// What is known of an open port: whether its event has arrived, and which task waits for it.
 #[derive(Default)]
 pub struct Slot {
+    /// Changes when the domain was restored, while no task runs.
+    port: AtomicU32,
     arrived: AtomicBool,
     waiter: SlotMutex<Option<Waker>>,
 }
 
 impl Slot {
+    /// The port; number 0, which none has, if it is no more since the domain was restored.
+    pub fn port(&self) -> Port {
+        Port(self.port.load(Ordering::Relaxed))
+    }
+
+    pub(super) fn set_port(&self, port: Port) {
+        self.port.store(port.0, Ordering::Relaxed);
+    }
+
     /// Takes the event, if it has arrived.
     pub fn take(&self) -> bool {
         self.arrived.swap(false, Ordering::AcqRel)
@@ -58,13 +69,19 @@ impl Slot {
 /// The open ports of a domain.
 #[derive(Default)]
 pub struct Table {
-    slots: Mutex<Vec<Option<Arc<Slot>>>>,
+    entries: Mutex<Vec<Option<Entry>>>,
+}
+
+/// An open port.
+pub(super) struct Entry {
+    pub(super) slot: Arc<Slot>,
+    pub(super) binding: Binding,
 }
 
 impl Table {
     /// A table without ports.
     pub const fn new() -> Self {
-        Self { slots: Mutex::new(Vec::new()) }
+        Self { entries: Mutex::new(Vec::new()) }
     }
 
     /// Adds a port. Whatever was known of an earlier port of this number is forgotten.
@@ -72,35 +89,52 @@ impl Table {
     /// # Errors
     ///
     /// `INVAL` if there can be no such port; `NOMEM` if there is no memory for it.
-    pub fn open(&self, port: Port) -> Result<Arc<Slot>> {
+    pub fn open(&self, port: Port, binding: Binding) -> Result<Arc<Slot>> {
+        let slot = Arc::new(Slot::default());
+        self.put(port, Entry { slot: Arc::clone(&slot), binding })?;
+        Ok(slot)
+    }
+
+    /// Adds a port with what is known of it.
+    pub(super) fn put(&self, port: Port, entry: Entry) -> Result<()> {
         if port.0 >= FIFO_PORTS {
             return Err(Errno::INVAL);
         }
-        let slot = Arc::new(Slot::default());
         let index = port.0 as usize;
-        let mut slots = self.slots.lock();
+        let mut entries = self.entries.lock();
         // Nothing may end in a crash while the table is locked: its report may need the table.
-        let more = (index + 1).saturating_sub(slots.len());
-        slots.try_reserve(more).map_err(|_| Errno::NOMEM)?;
+        let more = (index + 1).saturating_sub(entries.len());
+        entries.try_reserve(more).map_err(|_| Errno::NOMEM)?;
         if more != 0 {
-            slots.resize(index + 1, None);
+            entries.resize_with(index + 1, || None);
         }
-        if let Some(place) = slots.get_mut(index) {
-            *place = Some(Arc::clone(&slot));
+        entry.slot.set_port(port);
+        if let Some(place) = entries.get_mut(index) {
+            *place = Some(entry);
         }
-        Ok(slot)
+        Ok(())
+    }
+
+    /// Removes all ports, and returns them.
+    pub(super) fn take(&self) -> impl Iterator<Item = (Port, Entry)> + use<> {
+        let entries = core::mem::take(&mut *self.entries.lock());
+        let numbered = entries.into_iter().enumerate();
+        numbered.filter_map(|(index, entry)| Some((Port(index as u32), entry?)))
     }
 
     /// Removes a port: late events of it are ignored.
     pub fn close(&self, port: Port) {
-        if let Some(place) = self.slots.lock().get_mut(port.0 as usize) {
+        if let Some(place) = self.entries.lock().get_mut(port.0 as usize) {
             *place = None;
         }
     }
 
     /// Passes an event on to whoever waits for it.
     pub fn arrived(&self, port: Port) {
-        let slot = self.slots.lock().get(port.0 as usize).cloned().flatten();
+        let entries = self.entries.lock();
+        let entry = entries.get(port.0 as usize).and_then(Option::as_ref);
+        let slot = entry.map(|entry| Arc::clone(&entry.slot));
+        drop(entries);
         if let Some(slot) = slot {
             slot.arrive();
         }
@@ -108,7 +142,7 @@ impl Table {
 
     /// Ports that are open.
     pub fn open_ports(&self) -> usize {
-        self.slots.lock().iter().flatten().count()
+        self.entries.lock().iter().flatten().count()
     }
 }
 
@@ -131,7 +165,7 @@ mod tests {
     #[test]
     fn an_event_wakes_its_waiter_and_is_taken_once() {
         let table = Table::new();
-        let slot = table.open(Port(3)).unwrap();
+        let slot = table.open(Port(3), Binding::Peer).unwrap();
         let count = Arc::new(Count::default());
         assert!(slot.poll(&Waker::from(Arc::clone(&count)), || false).is_pending());
         table.arrived(Port(3));
@@ -144,7 +178,7 @@ mod tests {
     #[test]
     fn events_of_closed_and_unknown_ports_are_ignored() {
         let table = Table::new();
-        let slot = table.open(Port(3)).unwrap();
+        let slot = table.open(Port(3), Binding::Peer).unwrap();
         table.close(Port(3));
         table.arrived(Port(3));
         table.arrived(Port(u32::MAX));
@@ -156,16 +190,16 @@ mod tests {
     fn a_port_that_there_cannot_be_is_refused() {
         let table = Table::new();
         for port in [FIFO_PORTS, u32::MAX] {
-            assert_eq!(table.open(Port(port)).err(), Some(Errno::INVAL));
+            assert_eq!(table.open(Port(port), Binding::Peer).err(), Some(Errno::INVAL));
         }
-        assert!(table.open(Port(FIFO_PORTS - 1)).is_ok());
+        assert!(table.open(Port(FIFO_PORTS - 1), Binding::Peer).is_ok());
         assert_eq!(table.open_ports(), 1);
     }
 
     #[test]
     fn an_event_that_comes_before_its_waiter_is_kept_and_opens_nothing() {
         let table = Table::new();
-        let slot = table.open(Port(3)).unwrap();
+        let slot = table.open(Port(3), Binding::Peer).unwrap();
         table.arrived(Port(3));
         assert!(slot.poll(Waker::noop(), || panic!("it is not waited for")).is_ready());
         assert!(slot.poll(Waker::noop(), || true).is_ready());

@@ -23,6 +23,10 @@ impl Ports {
         Self(core::array::from_fn(|_| AtomicU64::new(word)))
     }
 
+    fn fill(&self, word: u64) {
+        self.0.iter().for_each(|place| place.store(word, Ordering::SeqCst));
+    }
+
     fn add(&self, port: Port) {
         if let Some(word) = self.0.get((port.0 / 64) as usize) {
             word.fetch_or(1 << (port.0 % 64), Ordering::SeqCst);
@@ -54,10 +58,19 @@ pub struct TwoLevel {
 impl TwoLevel {
     /// The events in `page` of a domain of so many vCPUs. Every port is masked.
     pub fn new(page: Shared<shared_info>, vcpus: u32) -> Self {
-        let bits = Bits::new(page);
-        bits.mask_all();
-        let own = |vcpu| Ports::filled(if vcpu == 0 { u64::MAX } else { 0 });
-        Self { bits, vcpus: (0..vcpus).map(own).collect() }
+        let vcpus = (0..vcpus).map(|_| Ports::filled(0)).collect();
+        let two_level = Self { bits: Bits::new(page), vcpus };
+        two_level.begin();
+        two_level
+    }
+
+    /// Begins, or begins again in a fresh page at the same address: every port is masked, and the first
+    /// vCPU's.
+    pub(super) fn begin(&self) {
+        self.bits.mask_all();
+        for (vcpu, ports) in self.vcpus.iter().enumerate() {
+            ports.fill(if vcpu == 0 { u64::MAX } else { 0 });
+        }
     }
 
     /// The bits.

@@ -14,6 +14,7 @@ use super::fifo::XenFifo;
 use super::memory::Store;
 use super::{Machine, State, argument, error, two_level};
 use crate::Errno;
+use crate::grant::PAGE_SIZE;
 use crate::shared::Shared;
 
 /// The event channels of the domain.
@@ -28,6 +29,8 @@ pub(super) struct XenEvents {
     /// Ports of other domains that wait for this one, and how often they were notified.
     pub(super) remote: BTreeMap<(u16, u32), u64>,
     fifo: Option<XenFifo>,
+    /// The lowest port that is opened. It differs between the domains that one is restored into.
+    lowest: u32,
 }
 
 /// An open port.
@@ -62,6 +65,7 @@ impl XenEvents {
             channels: BTreeMap::new(),
             remote: BTreeMap::new(),
             fifo: None,
+            lowest: 1,
         }
     }
 
@@ -76,12 +80,21 @@ impl XenEvents {
         self.shared_info(memory).field(offset).expect("an element of the array")
     }
 
-    /// Whether Xen writes to this frame because the guest gave it for events.
     /// Forgets the pages that events are kept in, as when the domain ends.
     pub(super) fn end(&mut self) {
         self.fifo = None;
     }
 
+    /// Closes all ports, and begins with an empty `shared_info`, as that of a domain that is restored.
+    pub(super) fn migrate(&mut self, memory: &Store) {
+        self.end();
+        self.channels.clear();
+        self.remote.clear();
+        self.lowest += 7;
+        memory.at(self.frame).expect("Xen's own").write([0; PAGE_SIZE]);
+    }
+
+    /// Whether Xen writes to this frame because the guest gave it for events.
     pub(super) fn uses(&self, frame: u64) -> bool {
         self.fifo.as_ref().is_some_and(|fifo| fifo.uses(frame))
     }
@@ -116,7 +129,8 @@ impl XenEvents {
             return Err(Errno::NOENT);
         }
         let busy = |port| self.fifo.as_ref().is_some_and(|fifo| fifo.is_linked(memory, port));
-        let port = (1..=self.highest).find(|port| !self.channels.contains_key(port) && !busy(*port));
+        let port =
+            (self.lowest..=self.highest).find(|port| !self.channels.contains_key(port) && !busy(*port));
         let port = port.ok_or(Errno::NOSPC)?;
         let priority = EVTCHN_FIFO_PRIORITY_DEFAULT;
         self.channels.insert(port, Channel { end, vcpu, priority, pending: false, leak: true });

@@ -86,6 +86,11 @@ impl Store {
         self.holes.insert(at);
     }
 
+    /// Has `frame` appear nowhere, wherever it did: what comes in its place is found there.
+    pub(super) fn vanish(&mut self, frame: u64) {
+        self.placed.retain(|_, placed| *placed != frame);
+    }
+
     /// The guest frame at which `frame` appears.
     pub(super) fn place_of(&self, frame: u64) -> Option<u64> {
         self.placed.iter().find(|(_, placed)| **placed == frame).map(|(at, _)| *at)

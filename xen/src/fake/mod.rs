@@ -127,7 +127,8 @@ impl FakeXen {
         let table = XenTable::new(&mut memory, config.max_grant_frames, config.max_grant_version);
         let events = XenEvents::new(&mut memory, config.vcpus, config.max_event_channels, config.fifo);
         let foreign = Foreign::default();
-        let state = State { memory, table, foreign, events, has_table: false, forgiving: false };
+        let state =
+            State { memory, table, foreign, events, has_table: false, forgiving: false, migrations: 0 };
         let machine =
             Machine { config, calls: Mutex::default(), domain: Mutex::default(), state: Mutex::new(state) };
         Self { machine: Arc::new(machine) }
@@ -141,6 +142,17 @@ impl FakeXen {
         let highest = Frame(self.config.first_frame + MAX_FRAMES);
         // SAFETY: it is the only one, and the mapper maps what it is asked for.
         unsafe { Table::new(self, mapper, highest) }
+    }
+
+    /// Has the domain's grant table, `table`, go on after the domain has [migrated](Machine::migrate).
+    ///
+    /// # Errors
+    ///
+    /// What [`Table::resume`] gives.
+    pub fn resume_grants(&self, table: &Table<FakePage>) -> crate::grant::Result<()> {
+        let highest = Frame(self.config.first_frame + MAX_FRAMES);
+        // SAFETY: there is one table, that of this machine.
+        unsafe { table.resume(self, highest) }
     }
 
     /// A fresh page of the domain's, all zero.
@@ -198,9 +210,24 @@ struct State {
     events: XenEvents,
     has_table: bool,
     forgiving: bool,
+    /// Times that the domain was restored.
+    migrations: u32,
 }
 
 impl Machine {
+    /// Saves the domain and restores it elsewhere, at a moment at which none of its vCPUs does anything. All
+    /// ports are closed and later ones have other numbers, `shared_info` and the grant table are empty, peers
+    /// have nothing of the domain mapped, and parameters and timers are forgotten.
+    pub fn migrate(&self) {
+        let mut state = self.state();
+        let State { memory, table, events, migrations, .. } = &mut *state;
+        table.migrate(memory);
+        events.migrate(memory);
+        *migrations += 1;
+        drop(state);
+        *self.domain.lock() = Domain::default();
+    }
+
     /// Has Xen forget the pages that events are kept in, as when the domain ends: they can be given
     /// back. Every port is closed.
     pub fn end_events(&self) {

@@ -49,7 +49,13 @@ impl Peer {
         state.audit();
         let pinned = state.table.pin(&state.memory, reference.number(), self.domain, write);
         let frame = pinned.map_err(Status)?;
-        Ok(PeerMapping { machine: Arc::clone(&self.machine), reference: reference.number(), frame, write })
+        Ok(PeerMapping {
+            machine: Arc::clone(&self.machine),
+            migrations: state.migrations,
+            reference: reference.number(),
+            frame,
+            write,
+        })
     }
 
     /// Grants a page that begins with `contents`, for reading.
@@ -142,6 +148,8 @@ impl Peer {
 /// A page of this domain's, mapped by a peer until this value is dropped.
 pub struct PeerMapping {
     machine: Arc<Machine>,
+    /// Of which of the domains that one was restored into it is.
+    migrations: u32,
     reference: u32,
     frame: u64,
     write: bool,
@@ -164,6 +172,9 @@ impl Drop for PeerMapping {
     fn drop(&mut self) {
         let mut state = self.machine.state();
         let state = &mut *state;
+        if self.migrations != state.migrations {
+            return;
+        }
         state.table.unpin(&state.memory, self.reference, self.write);
     }
 }

@@ -13,6 +13,9 @@ use crate::shared::{Plain, Shared};
 
 const IN_USE: u16 = GTF_reading | GTF_writing;
 
+/// What a table of before a restore is filled with.
+const NOBODYS: [u8; PAGE_SIZE] = [0xee; PAGE_SIZE];
+
 /// How often Xen tries to mark an entry that the guest changes meanwhile.
 const ATTEMPTS: u32 = 5;
 
@@ -24,6 +27,8 @@ pub(super) struct XenTable {
     pub(super) status: Vec<u64>,
     /// What peers use, by reference.
     active: BTreeMap<u32, Active>,
+    /// Frames of tables of before the domain was restored: nobody may write there.
+    former: Vec<u64>,
 }
 
 /// A grant that a peer uses.
@@ -67,10 +72,22 @@ impl XenTable {
             frames: Vec::new(),
             status: Vec::new(),
             active: BTreeMap::new(),
+            former: Vec::new(),
         };
         table.grow(memory, 1);
         table.write_reserved(memory);
         table
+    }
+
+    /// Begins an empty table, as that of a domain that is restored.
+    pub(super) fn migrate(&mut self, memory: &mut Store) {
+        let mut former = core::mem::take(&mut self.former);
+        former.extend(self.frames.iter().chain(&self.status));
+        for frame in &former {
+            memory.vanish(*frame);
+            memory.at(*frame).expect("frame of a table").write(NOBODYS);
+        }
+        *self = Self { former, ..Self::new(memory, self.max_frames, self.max_version) };
     }
 
     /// Makes the table have `frames` frames at least, within its limit.
@@ -258,6 +275,10 @@ impl XenTable {
     /// Checks that no entry was rewritten while a peer used it. In version 2 it may be cleared:
     /// that keeps others out, and is how a grant is ended there.
     pub(super) fn audit(&self, memory: &Store) {
+        for frame in &self.former {
+            let now = memory.at(*frame).expect("frame of a table").read();
+            assert!(now == NOBODYS, "a table of before the domain was restored was written to");
+        }
         for (reference, active) in &self.active {
             let now = self.entry(memory, *reference).expect("entry").without_marks();
             let cleared = Entry { flags: 0, domain: 0, ..active.entry };

@@ -77,6 +77,11 @@ impl Entries {
         }
     }
 
+    /// Whether fewer frames of entries than so many can be used.
+    pub(super) fn lacks(&self, frames: u32) -> bool {
+        self.usable() < frames * self.version.entries_per_frame()
+    }
+
     /// What to map next to have more usable entries.
     pub(super) fn next_frame(&self) -> TableFrame {
         if self.usable() < self.frames() * self.version.entries_per_frame() {

@@ -5,6 +5,7 @@ use core::fmt;
 use core::marker::PhantomData;
 use core::mem::{self, ManuallyDrop};
 
+use super::table::Epoch;
 use super::{Access, Error, Memory, Page, Reference, Result, Table};
 use crate::DomainId;
 
@@ -12,29 +13,34 @@ use crate::DomainId;
 pub struct FreeRef<'t, P: Page> {
     table: &'t Table<P>,
     reference: Reference,
+    epoch: Epoch,
 }
 
 impl<'t, P: Page> FreeRef<'t, P> {
     pub(super) fn new(table: &'t Table<P>, reference: Reference) -> Self {
-        Self { table, reference }
+        Self { table, reference, epoch: table.epoch() }
     }
 
     /// Lets `domain` use `page`. It must hold nothing that the domain may not see.
     ///
     /// # Errors
     ///
-    /// [`Error::FrameTooHigh`], along with the page.
+    /// [`Error::FrameTooHigh`], along with the page. If the domain was restored since, this is another
+    /// reference, and the errors are those of [`Table::try_grant`].
     pub fn grant<A: Access>(
         self,
         page: P,
         domain: DomainId,
     ) -> core::result::Result<Granted<'t, P, A>, NotGranted<P>> {
-        let Self { table, reference } = self;
+        let Self { table, reference, epoch } = self;
+        if epoch != table.epoch() {
+            return table.try_grant(page, domain);
+        }
         if let Err(error) = table.open(reference, domain, page.frame(), A::FLAGS) {
             return Err(NotGranted { page, error });
         }
         mem::forget(self); // the reference is the grant's now
-        Ok(Granted { table, reference, page: ManuallyDrop::new(page), access: PhantomData })
+        Ok(Granted { table, reference, epoch, page: ManuallyDrop::new(page), access: PhantomData })
     }
 
     /// The reference.
@@ -45,7 +51,7 @@ impl<'t, P: Page> FreeRef<'t, P> {
 
 impl<P: Page> Drop for FreeRef<'_, P> {
     fn drop(&mut self) {
-        self.table.release(self.reference);
+        self.table.release(self.reference, self.epoch);
     }
 }
 
@@ -59,10 +65,12 @@ impl<P: Page> fmt::Debug for FreeRef<'_, P> {
 /// [`ReadWrite`](super::ReadWrite).
 ///
 /// While it is granted, its contents are copied in and out, and can change at any time. Dropping
-/// it is like [`end`](Self::end), and the page is dropped as well.
+/// it is like [`end`](Self::end), and the page is dropped as well. In a domain that was restored it is granted
+/// to nobody any more: ending it only returns the page.
 pub struct Granted<'t, P: Page, A: Access> {
     table: &'t Table<P>,
     reference: Reference,
+    epoch: Epoch,
     page: ManuallyDrop<P>,
     access: PhantomData<fn() -> A>,
 }
@@ -76,7 +84,7 @@ impl<P: Page, A: Access> Granted<'_, P, A> {
     /// Whether the peer has the page mapped, or copies from or to it at this moment: then the grant cannot
     /// be ended. While it can, the peer may begin to use the page again at once.
     pub fn is_in_use(&self) -> bool {
-        self.table.is_in_use(self.reference)
+        self.table.is_in_use(self.reference, self.epoch)
     }
 
     /// Copies from byte `offset` of the page.
@@ -120,7 +128,7 @@ impl<P: Page, A: Access> Granted<'_, P, A> {
         let mut this = ManuallyDrop::new(self);
         // SAFETY: `this` is not used again, and does not drop its page.
         let page = unsafe { ManuallyDrop::take(&mut this.page) };
-        this.table.close(this.reference, page)
+        this.table.close(this.reference, this.epoch, page)
     }
 }
 
@@ -128,7 +136,7 @@ impl<P: Page, A: Access> Drop for Granted<'_, P, A> {
     fn drop(&mut self) {
         // SAFETY: the page is not used again: this value is gone after this.
         let page = unsafe { ManuallyDrop::take(&mut self.page) };
-        drop(self.table.close(self.reference, page));
+        drop(self.table.close(self.reference, self.epoch, page));
     }
 }
 

@@ -29,6 +29,9 @@
 //! Before it is granted, a page must not hold anything that the peer may not see (XSA-403): zero a
 //! fresh one.
 //!
+//! A domain that was saved and restored has an empty table. [`Table::resume`] goes on with that one: pages
+//! that were granted before are granted to nobody, and all of them come back as their grants end.
+//!
 //! # Pages of others
 //!
 //! Backends [`map`](foreign::map) what another domain granted, or have Xen [`copy`](copy::copy) it.

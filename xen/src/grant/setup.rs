@@ -30,7 +30,7 @@ pub enum TableFrame {
 pub trait FrameMapper: Send + Sync {
     /// Maps `frame` for good. Each frame is asked for once, and in order; Xen makes it when it does
     /// not exist yet. After an error the same one is asked for again, when a reference is next
-    /// needed.
+    /// needed. After [`Table::resume`](super::Table::resume) all are asked for again, from the first on.
     ///
     /// # Errors
     ///

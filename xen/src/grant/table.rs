@@ -5,6 +5,7 @@
 use alloc::boxed::Box;
 use alloc::vec::Vec;
 use core::mem;
+use core::sync::atomic::{AtomicU32, Ordering};
 use core::task::Waker;
 
 use spin::{Mutex, MutexGuard};
@@ -13,7 +14,9 @@ use xen_sys::grant_table::GNTTAB_NR_RESERVED_ENTRIES;
 use super::entries::Entries;
 use super::setup::{FrameMapper, TableFrame, limit, settle_version};
 use super::waiting::{Queue, WaitForFree};
-use super::{Access, Error, Frame, FreeRef, Granted, InUse, NotGranted, Page, Reference, Report, Result};
+use super::{
+    Access, Error, Frame, FreeRef, Granted, InUse, NotGranted, Page, Reference, Report, Result, Version,
+};
 use crate::DomainId;
 use crate::Hypercall;
 
@@ -25,11 +28,17 @@ use crate::Hypercall;
 /// Dropping the table abandons what is in quarantine.
 pub struct Table<P> {
     mapper: Box<dyn FrameMapper>,
+    epoch: AtomicU32,
     /// Frames of entries that there may be.
     limit: u32,
     growing: Mutex<()>,
     state: Mutex<State<P>>,
 }
+
+/// Which of the domain's tables it was: one more each time that the domain is restored. A grant of a former
+/// one is none any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Epoch(u32);
 
 /// What the lock guards.
 pub(super) struct State<P> {
@@ -76,7 +85,40 @@ impl<P: Page> Table<P> {
             peak: 0,
             abandoned: 0,
         };
-        Self { mapper, limit, growing: Mutex::new(()), state: Mutex::new(state) }
+        Self { mapper, epoch: AtomicU32::new(0), limit, growing: Mutex::new(()), state: Mutex::new(state) }
+    }
+
+    /// Goes on with the table of the domain that this one was restored into, which is empty. Grants of before
+    /// are granted to nobody any more, nor is what was in quarantine in use. `highest` is as for
+    /// [`new`](Self::new). Frames that cannot be mapped now are mapped when they are needed.
+    ///
+    /// # Safety
+    ///
+    /// The table is the one of a domain that was just restored, and nobody else uses it. The memory that the
+    /// mapper returned before is used by nobody else.
+    ///
+    /// # Errors
+    ///
+    /// What [`FrameMapper::map`] said.
+    pub unsafe fn resume(&self, hypercalls: &(impl Hypercall + ?Sized), highest: Frame) -> Result<()> {
+        let _growing = self.growing.lock();
+        // SAFETY: the caller says that no entry is in use.
+        let version = unsafe { settle_version(hypercalls, highest) };
+        self.epoch.fetch_add(1, Ordering::Relaxed);
+        let (frames, quarantine) = self.state().begin(version);
+        // Dropped without the lock.
+        drop(quarantine);
+        let mut mapped = Ok(());
+        while mapped.is_ok() && self.state().entries.lacks(frames) {
+            mapped = self.add_frame();
+        }
+        let waiters = self.state().hand_out();
+        waiters.into_iter().for_each(Waker::wake);
+        mapped
+    }
+
+    pub(super) fn epoch(&self) -> Epoch {
+        Epoch(self.epoch.load(Ordering::Relaxed))
     }
 
     /// Grants `page` to `domain`, waiting for a reference if there is none. The references go to
@@ -178,14 +220,20 @@ impl<P: Page> Table<P> {
     fn grow(&self) -> Result<()> {
         let _growing = self.growing.lock();
         while self.state().free.is_empty() {
-            let next = self.state().entries.next_frame();
-            if matches!(next, TableFrame::Entries(index) if index >= self.limit) {
-                return Err(Error::Full);
-            }
-            self.state().prepare_growth()?;
-            let memory = self.mapper.map(next)?;
-            self.state().add_frame(next, memory);
+            self.add_frame()?;
         }
+        Ok(())
+    }
+
+    /// Maps the next frame; by one vCPU at a time.
+    fn add_frame(&self) -> Result<()> {
+        let next = self.state().entries.next_frame();
+        if matches!(next, TableFrame::Entries(index) if index >= self.limit) {
+            return Err(Error::Full);
+        }
+        self.state().prepare_growth()?;
+        let memory = self.mapper.map(next)?;
+        self.state().add_frame(next, memory);
         Ok(())
     }
 
@@ -212,7 +260,15 @@ impl<P: Page> Table<P> {
     }
 
     /// Takes the entry back, and the page with it; or else both are put in quarantine.
-    pub(super) fn close(&self, reference: Reference, page: P) -> core::result::Result<P, InUse> {
+    pub(super) fn close(
+        &self,
+        reference: Reference,
+        epoch: Epoch,
+        page: P,
+    ) -> core::result::Result<P, InUse> {
+        if epoch != self.epoch() {
+            return Ok(page);
+        }
         let mut state = self.state();
         state.granted -= 1;
         let domain = state.entries.domain(reference);
@@ -227,12 +283,15 @@ impl<P: Page> Table<P> {
     }
 
     /// Whether the peer uses the entry at this moment.
-    pub(super) fn is_in_use(&self, reference: Reference) -> bool {
-        self.state().entries.is_in_use(reference)
+    pub(super) fn is_in_use(&self, reference: Reference, epoch: Epoch) -> bool {
+        epoch == self.epoch() && self.state().entries.is_in_use(reference)
     }
 
     /// Makes a reference free, or hands it to whoever waits.
-    pub(super) fn release(&self, reference: Reference) {
+    pub(super) fn release(&self, reference: Reference, epoch: Epoch) {
+        if epoch != self.epoch() {
+            return;
+        }
         let waiter = self.state().release(reference);
         waiter.into_iter().for_each(Waker::wake);
     }
@@ -247,6 +306,33 @@ impl<P: Page> Table<P> {
 }
 
 impl<P> State<P> {
+    /// Forgets all grants, for an empty table of `version`. Returns how many frames of entries there were,
+    /// and what was in quarantine.
+    fn begin(&mut self, version: Version) -> (u32, Vec<Held<P>>) {
+        let before = mem::replace(&mut self.entries, Entries::new(version));
+        self.free.clear();
+        self.granted = 0;
+        (before.frames(), mem::take(&mut self.quarantine))
+    }
+
+    /// Hands free references to those who wait, who are to be woken. Those that were handed out before the
+    /// table began anew, and not fetched yet, are not free.
+    fn hand_out(&mut self) -> Vec<Waker> {
+        let queue = &self.queue;
+        self.free.retain(|reference| !queue.has_handed(*reference));
+        let mut waiters = Vec::new();
+        while let Some(reference) = self.free.pop() {
+            match self.queue.hand(reference) {
+                Some(waiter) => waiters.push(waiter),
+                None => {
+                    self.free.push(reference);
+                    break;
+                }
+            }
+        }
+        waiters
+    }
+
     /// Makes room for all that the next frame brings.
     fn prepare_growth(&mut self) -> Result<()> {
         let most = self.entries.usable() + self.entries.version().entries_per_frame();

@@ -64,7 +64,7 @@ impl<P: Page> Drop for WaitForFree<'_, P> {
         let Some(ticket) = self.ticket else { return };
         let place = self.table.state().queue().leave(ticket);
         if let Some(reference) = place.and_then(|place| place.handed) {
-            self.table.release(reference);
+            self.table.release(reference, self.table.epoch());
         }
     }
 }
@@ -100,6 +100,11 @@ impl Queue {
         self.next_ticket += 1;
         self.places.push_back(MapSlot { ticket, waker, handed: None });
         Ok(ticket)
+    }
+
+    /// Whether this reference was handed to somebody who has not fetched it yet.
+    pub(super) fn has_handed(&self, reference: Reference) -> bool {
+        self.places.iter().any(|place| place.handed == Some(reference))
     }
 
     /// Hands a reference to the first who has none, who is to be woken; `None` if nobody waits.

@@ -27,6 +27,8 @@ const LOOKS: u32 = 3;
 ///   time. Time then goes on from where it was.
 /// - It may jump ahead: a domain that was paused sees the time that it missed. It is followed, as it
 ///   cannot be told from a mistake.
+/// - The time in which a domain was suspended does not count, as with Linux's `CLOCK_MONOTONIC`: it goes on
+///   from where it was ([`resume`](Self::resume)).
 #[derive(Debug)]
 pub struct Monotonic<const VCPUS: usize> {
     /// What is added to the reading of each vCPU's clock, modulo 2^64. Moved by that vCPU only.
@@ -85,6 +87,14 @@ impl<const VCPUS: usize> Monotonic<VCPUS> {
             }
         }
         self.step_back(vcpu, read)
+    }
+
+    /// Goes on from the latest time when the clocks of all vCPUs show `reading`: the domain was saved and
+    /// restored, maybe on another host, and the time between does not count. To be called while nobody asks
+    /// for the time.
+    pub fn resume(&self, reading: u64) {
+        let offset = self.latest.load(Ordering::Acquire).wrapping_sub(reading);
+        self.offsets.iter().for_each(|place| place.store(offset, Ordering::Release));
     }
 
     /// What the clock of `vcpu` shows at `time`, which is how hypercalls take it.
@@ -170,6 +180,18 @@ mod tests {
         assert_eq!(time.now(0, || Some(7)), 100 * STEP);
         assert_eq!(time.now(0, || Some(8)), 100 * STEP + 1);
         assert_eq!(time.reading_at(0, 100 * STEP + 1), 8);
+    }
+
+    #[test]
+    fn time_stands_still_while_the_domain_is_saved() {
+        for restored in [0, 150 * STEP, 1 << 60] {
+            let time = started(0);
+            assert_eq!(time.now(0, || Some(100 * STEP)), 100 * STEP);
+            time.resume(restored);
+            assert_eq!(time.now(1, || Some(restored + 5)), 100 * STEP + 5);
+            assert_eq!(time.now(0, || Some(restored + 6)), 100 * STEP + 6);
+            assert_eq!(time.reading_at(0, 100 * STEP + 7), restored + 7);
+        }
     }
 
     #[test]

@@ -82,11 +82,34 @@ pub(super) struct Calls {
     last: u32,
     tasks: Lane,
     chores: Lane,
+    /// Whether requests stay in their queues.
+    held: bool,
 }
 
 impl Calls {
     pub(super) const fn new() -> Self {
-        Self { calls: BTreeMap::new(), last: 0, tasks: Lane::new(TASKS), chores: Lane::new(CHORES) }
+        Self {
+            calls: BTreeMap::new(),
+            last: 0,
+            tasks: Lane::new(TASKS),
+            chores: Lane::new(CHORES),
+            held: false,
+        }
+    }
+
+    /// Keeps requests in their queues, or no longer does.
+    pub(super) fn hold(&mut self, held: bool) {
+        self.held = held;
+    }
+
+    /// Whether xenstored has no request before it.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.tasks.in_flight == 0 && self.chores.in_flight == 0
+    }
+
+    /// Whether there is no request without an answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_quiet() && self.tasks.queue.is_empty() && self.chores.queue.is_empty()
     }
 
     /// Queues a request, and returns the number by which its answer will be known.
@@ -101,6 +124,9 @@ impl Calls {
 
     /// The message that may be sent next; from now on xenstored has it.
     pub(super) fn next_message(&mut self) -> Option<Vec<u8>> {
+        if self.held {
+            return None;
+        }
         let id = self.chores.next().or_else(|| self.tasks.next())?;
         let call = self.calls.get_mut(&id)?;
         let Progress::Queued(message) = mem::replace(&mut call.progress, Progress::Sent) else { return None };

@@ -160,10 +160,32 @@ impl Client {
         self.connection().with(State::reconnect)
     }
 
+    /// Keeps requests from xenstored from now on, or no longer does; those that it has before it are answered.
+    /// Before a domain is suspended, none may be under way: [`is_quiet`](Self::is_quiet).
+    pub fn hold(&self, held: bool) {
+        self.connection().with(|state, wakers| state.hold(held, wakers));
+    }
+
+    /// Whether no request or answer is under way, in whole or in part.
+    pub fn is_quiet(&self) -> bool {
+        self.connection().with(|state, _| state.is_quiet())
+    }
+
+    /// Whether all requests have been answered.
+    pub fn is_idle(&self) -> bool {
+        self.connection().with(|state, _| state.is_idle())
+    }
+
     /// Goes on with the page of the domain this one was restored into, as after
-    /// [`reconnect`](Self::reconnect). Not to be called when the suspend was cancelled.
+    /// [`reconnect`](Self::reconnect); requests that were [held](Self::hold) are made there. Each watch fires
+    /// at once. Not to be called when the suspend was cancelled.
     pub fn restore(&self, page: Shared<xenstore_domain_interface>) {
-        self.connection().with(|state, wakers| state.restore(Ring::new(page), wakers));
+        self.connection().restore(Ring::new(page));
+    }
+
+    /// Times that the domain was [restored](Self::restore). Takes no lock.
+    pub fn restores(&self) -> u64 {
+        self.connection().restores()
     }
 
     /// Why the connection is broken; `None` if it is not.

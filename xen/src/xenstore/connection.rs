@@ -4,6 +4,7 @@
 use alloc::vec::Vec;
 use core::future::Future;
 use core::pin::Pin;
+use core::sync::atomic::{AtomicU64, Ordering};
 use core::task::{Context, Poll, Waker};
 
 use spin::Mutex;
@@ -11,16 +12,31 @@ use spin::Mutex;
 use super::calls::Owner;
 use super::error::Result;
 use super::request::Request;
+use super::ring::Ring;
 use super::state::State;
 
 /// A [`State`] behind a lock that is held for moments only.
 pub(super) struct Connection {
     state: Mutex<State>,
+    /// Times that the domain was restored.
+    restores: AtomicU64,
 }
 
 impl Connection {
     pub(super) fn new(state: State) -> Self {
-        Self { state: Mutex::new(state) }
+        Self { state: Mutex::new(state), restores: AtomicU64::new(0) }
+    }
+
+    /// Times that the domain was restored.
+    pub(super) fn restores(&self) -> u64 {
+        self.restores.load(Ordering::Acquire)
+    }
+
+    /// Goes on with another page.
+    pub(super) fn restore(&self, ring: Ring) {
+        // First: who is woken looks.
+        self.restores.fetch_add(1, Ordering::Release);
+        self.with(|state, wakers| state.restore(ring, wakers));
     }
 
     /// Does something with the state, then wakes whom that concerns; a waker may do anything, so

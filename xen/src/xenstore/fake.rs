@@ -101,6 +101,12 @@ impl Xenstored {
         Self { server: Mutex::new(Server::new(page, settings)) }
     }
 
+    /// From now on it is that of another host, which the client's domain is restored on: behind a fresh page, and
+    /// with an empty tree.
+    pub fn migrate(&self) {
+        *self.server.lock() = Server::new(page(), Settings::default());
+    }
+
     /// The page that it shares with its client.
     pub fn page(&self) -> Page {
         self.server.lock().page()

@@ -176,11 +176,29 @@ impl State {
         able
     }
 
-    /// Goes on with another page.
+    /// Goes on with another page. Each watch has an event at once, whatever xenstored makes of it.
     pub(super) fn restore(&mut self, ring: Ring, wakers: &mut Vec<Waker>) {
         self.ring = ring;
+        self.calls.hold(false);
         self.resume(wakers);
+        self.watches.touch_all(wakers);
         self.call_pump(wakers);
+    }
+
+    /// Keeps requests from xenstored, or no longer does.
+    pub(super) fn hold(&mut self, held: bool, wakers: &mut Vec<Waker>) {
+        self.calls.hold(held);
+        self.call_pump(wakers);
+    }
+
+    /// Whether no request or answer is under way.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.sent == self.outgoing.len() && self.incoming.is_empty() && self.calls.is_quiet()
+    }
+
+    /// Whether there is no request without an answer.
+    pub(super) fn is_idle(&self) -> bool {
+        self.is_quiet() && self.calls.is_idle()
     }
 
     /// Ready when there is something new for the pump; `waker` is woken when there is.

@@ -87,6 +87,15 @@ impl Watches {
         }
     }
 
+    /// Files an event of the watched path itself for each watch.
+    pub(super) fn touch_all(&mut self, wakers: &mut Vec<Waker>) {
+        for entry in self.entries.values_mut() {
+            let path = entry.path.clone();
+            entry.push(&path);
+            wakers.extend(entry.waker.take());
+        }
+    }
+
     /// The next event of a watch; `waker` is woken when there is one.
     pub(super) fn poll(&mut self, token: u32, waker: &Waker, wakers: &mut Vec<Waker>) -> Poll<Result<Event>> {
         let Some(entry) = self.entries.get_mut(&token) else { return Poll::Pending };

@@ -123,6 +123,11 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
+    /// Whether no message has arrived in part.
+    pub(super) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
     /// Takes from the front of `stream` what belongs to the message. Returns the message when it
     /// is complete; `None` when the stream is used up before.
     pub(super) fn take(

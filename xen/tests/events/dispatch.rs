@@ -5,12 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Poll, Wake, Waker};
 
-use xen::event::{self, Dispatch, Earlier, Events, Port, Priority, Slot};
+use xen::event::{self, Binding, Dispatch, Earlier, Events, Port, Priority, Slot};
 use xen::fake::{Config, FakePage, FakeXen};
 use xen::{DomainId, Errno};
 
 const PEER: DomainId = DomainId(5);
 const VCPUS: u32 = 2;
+const IPI: Binding = Binding::Ipi { vcpu: 0 };
 
 /// A domain of two vCPUs, and its events.
 struct Guest {
@@ -30,14 +31,14 @@ impl Guest {
         Self { xen, dispatch }
     }
 
-    fn add(&self, port: Port, earlier: Earlier) -> Arc<Slot> {
-        self.dispatch.add(&self.xen, port, 0, earlier, || Some(self.xen.page())).unwrap()
+    fn add(&self, port: Port, binding: Binding, earlier: Earlier) -> Arc<Slot> {
+        self.dispatch.add(&self.xen, port, binding, earlier, || Some(self.xen.page())).unwrap()
     }
 
     /// A port whose two ends are vCPU 0's, and its slot.
     fn to_self(&self) -> (Port, Arc<Slot>) {
         let port = event::bind_ipi(&self.xen, 0).unwrap();
-        (port, self.add(port, Earlier::Void))
+        (port, self.add(port, IPI, Earlier::Void))
     }
 
     fn raise(&self, port: Port) {
@@ -162,10 +163,10 @@ fn what_an_earlier_port_of_the_same_number_left_is_not_the_new_ones() {
         let (port, slot) = guest.to_self();
         guest.raise(port);
         drop(slot);
-        let again = (port, guest.add(port, Earlier::Void));
+        let again = (port, guest.add(port, Binding::Peer, Earlier::Void));
         assert!(guest.poll(&again, &Arc::new(Task::default())).is_pending());
         // It was left open.
-        guest.add(port, Earlier::Void);
+        guest.add(port, IPI, Earlier::Void);
         guest.raise(port);
         assert!(!guest.xen.has_upcall(0));
         guest.close(port);
@@ -176,7 +177,8 @@ fn what_an_earlier_port_of_the_same_number_left_is_not_the_new_ones() {
 fn what_may_have_been_lost_before_counts_as_arrived_once() {
     both(|guest| {
         let port = guest.xen.toolstack_port(PEER);
-        let (port, task) = ((port, guest.add(port, Earlier::Counts)), Arc::new(Task::default()));
+        let (port, task) =
+            ((port, guest.add(port, Binding::Toolstack, Earlier::Counts)), Arc::new(Task::default()));
         assert!(guest.poll(&port, &task).is_ready());
         assert!(guest.poll(&port, &task).is_pending());
         guest.dispatch.remove(port.0);
@@ -200,12 +202,14 @@ fn late_events_of_a_port_that_was_removed_wake_and_interrupt_nobody() {
 fn a_port_without_memory_is_not_left_behind() {
     let guest = Guest::new(true);
     let port = Port(2000);
-    let refused = guest.dispatch.add(&guest.xen, port, 0, Earlier::Void, || None::<FakePage>);
+    let refused = guest.dispatch.add(&guest.xen, port, Binding::Peer, Earlier::Void, || None::<FakePage>);
     assert_eq!((refused.err(), guest.dispatch.open_ports()), (Some(Errno::NOMEM), 0));
-    let beyond = guest.dispatch.add(&guest.xen, Port(u32::MAX), 0, Earlier::Counts, || None::<FakePage>);
+    let beyond =
+        guest.dispatch.add(&guest.xen, Port(u32::MAX), Binding::Peer, Earlier::Counts, || None::<FakePage>);
     assert_eq!((beyond.err(), guest.dispatch.open_ports()), (Some(Errno::INVAL), 0));
     let guest = Guest::new(false);
-    let beyond = guest.dispatch.add(&guest.xen, Port(4096), 0, Earlier::Void, || None::<FakePage>);
+    let beyond =
+        guest.dispatch.add(&guest.xen, Port(4096), Binding::Peer, Earlier::Void, || None::<FakePage>);
     assert_eq!((beyond.err(), guest.dispatch.open_ports()), (Some(Errno::NOSPC), 0));
 }
 
@@ -215,7 +219,7 @@ fn the_vcpu_that_a_port_was_moved_to_takes_its_events() {
         let port = event::alloc_unbound(&guest.xen, PEER).unwrap();
         let peer = guest.xen.peer(PEER);
         peer.connect(port, Port(9)).unwrap();
-        let (port, task) = ((port, guest.add(port, Earlier::Void)), Arc::new(Task::default()));
+        let (port, task) = ((port, guest.add(port, Binding::Peer, Earlier::Void)), Arc::new(Task::default()));
         guest.dispatch.deliver(&guest.xen, port.0, 1).unwrap();
         assert!(guest.poll(&port, &task).is_pending());
         peer.notify(port.0).unwrap();
@@ -247,7 +251,7 @@ fn a_port_is_not_moved_to_a_vcpu_that_was_not_added() {
     dispatch.begin(Events::two_level(xen.shared_info(), 2));
     dispatch.add_vcpu(0, xen.vcpu_info(0)).unwrap();
     let port = event::alloc_unbound(&xen, PEER).unwrap();
-    dispatch.add(&xen, port, 0, Earlier::Void, || Some(xen.page())).unwrap();
+    dispatch.add(&xen, port, Binding::Peer, Earlier::Void, || Some(xen.page())).unwrap();
     assert_eq!(dispatch.deliver(&xen, port, 1), Err(Errno::NOENT));
     event::close(&xen, port).unwrap();
 }
@@ -305,7 +309,7 @@ fn where_there_are_no_events_nothing_is_taken_and_nothing_fails_but_what_needs_t
     assert_eq!((dispatch.abi(), dispatch.take_all(0), dispatch.take_one(Port(1))), (None, 0, false));
     assert_eq!(dispatch.add_vcpu(0, xen.vcpu_info(0)), Err(Errno::NOENT));
     assert_eq!(dispatch.set_priority(&xen, Port(1), Priority::HIGHEST), Err(Errno::NOSYS));
-    let slot = dispatch.add(&xen, Port(1), 0, Earlier::Void, || Some(xen.page())).unwrap();
+    let slot = dispatch.add(&xen, Port(1), Binding::Peer, Earlier::Void, || Some(xen.page())).unwrap();
     assert!(dispatch.poll(&xen, Port(1), &slot, Waker::noop()).is_pending());
     dispatch.remove(Port(1));
 }

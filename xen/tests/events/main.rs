@@ -5,4 +5,5 @@ mod abis;
 mod dispatch;
 mod fifo;
 mod lists;
+mod migration;
 mod threads;

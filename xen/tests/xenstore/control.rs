@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use xen::control::{Request, Shutdown, online_vcpus, take_shutdown};
+use xen::control::{Request, Shutdown, acknowledge_suspend, online_vcpus, take_shutdown};
 use xen::xenstore::fake::{Fault, Xenstored};
 use xen::xenstore::{Client, Error};
 
@@ -33,7 +33,7 @@ fn a_request_that_is_understood_is_acknowledged_and_taken_once() {
 
 #[test]
 fn a_request_that_is_not_understood_is_left_alone() {
-    for text in ["suspend", "s3", "frobnicate", "Poweroff", "poweroff ", "\0"] {
+    for text in ["s3", "frobnicate", "Poweroff", "poweroff ", "\0"] {
         let (xenstored, client) = asked_for(text);
         assert_eq!(take(&xenstored, &client), Ok(Request::Unknown(text.into())));
         assert_eq!(xenstored.read(PATH).unwrap(), text.as_bytes());
@@ -41,6 +41,43 @@ fn a_request_that_is_not_understood_is_left_alone() {
     let (xenstored, client) = asked_for(b"\xff\xfe");
     assert_eq!(take(&xenstored, &client), Ok(Request::Unknown("\u{fffd}\u{fffd}".into())));
     assert_eq!(xenstored.read(PATH).unwrap(), b"\xff\xfe");
+}
+
+fn acknowledge(xenstored: &Xenstored, client: &Client) -> Result<bool, Error> {
+    xenstored.run(client, acknowledge_suspend(client, &no_time))
+}
+
+#[test]
+fn a_request_to_suspend_stands_until_it_is_acknowledged() {
+    let (xenstored, client) = asked_for("suspend");
+    for _ in 0..2 {
+        assert_eq!(take(&xenstored, &client), Ok(Request::Suspend));
+        assert_eq!(xenstored.read(PATH).unwrap(), b"suspend");
+    }
+    assert_eq!(acknowledge(&xenstored, &client), Ok(true));
+    assert_eq!(xenstored.read(PATH).unwrap(), b"");
+    assert_eq!(take(&xenstored, &client), Ok(Request::None));
+    assert_eq!(xenstored.transactions(), 0);
+}
+
+#[test]
+fn a_suspend_that_was_withdrawn_or_replaced_is_not_acknowledged() {
+    for now in ["", "poweroff"] {
+        let (xenstored, client) = asked_for("suspend");
+        xenstored.write(PATH, now);
+        assert_eq!(acknowledge(&xenstored, &client), Ok(false));
+        assert_eq!(xenstored.read(PATH).unwrap(), now.as_bytes());
+    }
+    let (xenstored, client) = connected();
+    assert_eq!(acknowledge(&xenstored, &client), Ok(false));
+}
+
+#[test]
+fn a_suspend_that_may_not_be_acknowledged_is_an_error() {
+    let (xenstored, client) = asked_for("suspend");
+    xenstored.give(PATH, 0);
+    assert!(acknowledge(&xenstored, &client).is_err());
+    assert_eq!(xenstored.read(PATH).unwrap(), b"suspend");
 }
 
 #[test]

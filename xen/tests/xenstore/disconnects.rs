@@ -181,6 +181,57 @@ fn a_restored_guest_goes_on_with_its_new_page() {
     let after = Xenstored::new(page());
     client.restore(after.page());
     assert_eq!(after.run(&client, lost), Err(Error::Disconnected(Disconnect::Reset)));
-    assert_eq!(after.run(&client, watch.next()).unwrap().path, "data");
+    // At once, and when xenstored has set it.
+    for _ in 0..2 {
+        assert_eq!(after.run(&client, watch.next()).unwrap().path, "data");
+    }
     assert_eq!(after.watches().len(), 1);
+}
+
+#[test]
+fn watches_fire_when_the_guest_is_restored_whatever_xenstored_says() {
+    let (before, client) = connected();
+    let mut watch = before.run(&client, client.watch("data")).unwrap();
+    before.run(&client, watch.next()).unwrap();
+    let after = Xenstored::new(page());
+    after.inject(Fault::Refuse("EQUOTA"));
+    assert_eq!(client.restores(), 0);
+    client.restore(after.page());
+    assert_eq!((client.restores(), client.counters().resets), (1, 1));
+    assert_eq!(after.run(&client, watch.next()).unwrap().path, "data");
+    assert_eq!(after.run(&client, watch.next()), Err(Error::Refused(Refusal::Quota)));
+}
+
+#[test]
+fn requests_that_are_held_are_made_where_the_guest_is_restored() {
+    let (before, client) = connected();
+    let mut answered = Box::pin(client.write("data/x", "1"));
+    assert!(!is_ready(&mut answered));
+    assert!(client.is_quiet() && !client.is_idle());
+    let _ = client.pump();
+    assert!(!client.is_quiet(), "its answer is under way");
+    client.hold(true);
+    let mut held = Box::pin(client.write("data/y", "2"));
+    assert!(!is_ready(&mut held));
+    before.notify();
+    assert_eq!(before.run(&client, answered), Ok(()));
+    assert!(before.run_until_idle(&client, &mut held).is_none());
+    assert!(client.is_quiet() && !client.is_idle());
+    assert_eq!(before.read("/local/domain/1/data/y"), None);
+
+    let after = Xenstored::new(page());
+    client.restore(after.page());
+    assert_eq!(after.run(&client, held), Ok(()));
+    assert_eq!(after.read("/local/domain/1/data/y").as_deref(), Some(&b"2"[..]));
+    assert!(client.is_idle());
+}
+
+#[test]
+fn requests_that_are_held_go_on_when_they_are_let_go() {
+    let (xenstored, client) = connected();
+    client.hold(true);
+    let mut held = Box::pin(client.write("data/x", "1"));
+    assert!(xenstored.run_until_idle(&client, &mut held).is_none());
+    client.hold(false);
+    assert_eq!(xenstored.run(&client, held), Ok(()));
 }

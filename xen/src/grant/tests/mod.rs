@@ -4,6 +4,7 @@
 mod foreign;
 mod growth;
 mod lists;
+mod migration;
 mod quarantine;
 mod vcpus;
 mod waiting;
