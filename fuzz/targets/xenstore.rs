@@ -240,6 +240,10 @@ impl Frontend for Driver {
         assert!(self.stopped);
         self.shared = false;
     }
+
+    fn abandon(&mut self) {
+        self.shared = false;
+    }
 }
 
 /// The other side of the page.

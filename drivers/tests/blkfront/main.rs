@@ -3,6 +3,7 @@
 mod backend;
 mod faults;
 mod handshake;
+mod migration;
 mod queues;
 mod transfers;
 mod violations;

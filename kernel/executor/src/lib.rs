@@ -15,6 +15,7 @@ pub mod claim;
 pub mod deadline;
 pub mod irq;
 pub mod rate;
+pub mod rendezvous;
 pub mod request;
 pub mod round;
 pub mod sleep;

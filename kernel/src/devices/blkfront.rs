@@ -98,6 +98,10 @@ impl XenbusDriver for BlkfrontDriver {
         let ended = match select(run, present).await {
             Either::First(ended) | Either::Second(ended) => ended,
         };
+        if ended == Ended::Restored {
+            // The disk stays, and its requests wait for the backend that the toolstack has made for it.
+            return ended;
+        }
         disks::remove(number);
         vbd.fail(block::Error::Gone);
         ended

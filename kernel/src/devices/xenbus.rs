@@ -134,6 +134,7 @@ async fn drive_device<C: XenbusDriver>(driver: &C, store: &Client, number: u32) 
                 match driver.drive(number, device).await {
                     Ended::Stopped => debug!("{path}: closed"),
                     Ended::Gone => info!("{path}: removed"),
+                    Ended::Restored => continue,
                     Ended::Failed(Failure::Xenstore(error @ xenstore::Error::Disconnected(_))) => {
                         return Err(error);
                     }

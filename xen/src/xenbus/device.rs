@@ -17,6 +17,8 @@ use crate::xenstore::{Client, Error, Result, Value, Watch};
 #[derive(Clone)]
 pub struct Device {
     client: Client,
+    /// Times that the domain had been restored when the device was opened.
+    restores: u64,
     frontend: String,
     backend: String,
     backend_id: DomainId,
@@ -29,10 +31,11 @@ impl Device {
     ///
     /// [`Error::Value`] if `backend` is no absolute path or `backend-id` no domain's number.
     pub async fn open(client: &Client, frontend: &str) -> Result<Self> {
+        let restores = client.restores();
         let backend = client.value(&format!("{frontend}/backend")).await?.absolute_path()?.to_string();
         let id = client.value(&format!("{frontend}/backend-id")).await?;
         let backend_id = DomainId(id.integer(0..=u64::from(DOMID_FIRST_RESERVED) - 1)? as u16);
-        Ok(Self { client: client.clone(), frontend: frontend.to_string(), backend, backend_id })
+        Ok(Self { client: client.clone(), restores, frontend: frontend.to_string(), backend, backend_id })
     }
 
     /// The client that the device was opened with.
@@ -89,6 +92,11 @@ impl Device {
     /// As for [`Store`](crate::xenstore::Store).
     pub async fn remove(&self, key: &str) -> Result<()> {
         self.client.rm(&format!("{}/{key}", self.frontend)).await
+    }
+
+    /// Whether the domain was restored since the device was opened: its backend is another one now.
+    pub(super) fn is_of_former_life(&self) -> bool {
+        self.client.restores() != self.restores
     }
 
     /// Whether the device is still where it was when it was opened.

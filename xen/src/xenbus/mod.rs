@@ -50,6 +50,8 @@
 //!     fn stop(&mut self) {}
 //!
 //!     async fn release(&mut self) {} // ends the grant
+//!
+//!     fn abandon(&mut self) {}
 //! }
 //!
 //! const FRONTEND: &str = "/local/domain/1/device/vkbd/0";

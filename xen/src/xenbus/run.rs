@@ -4,7 +4,8 @@
 use alloc::format;
 use alloc::vec::Vec;
 use core::fmt;
-use core::future::{Future, pending};
+use core::future::{Future, pending, poll_fn};
+use core::task::Poll;
 use core::time::Duration;
 
 use super::device::Device;
@@ -48,6 +49,10 @@ pub trait Frontend: Send {
     /// Ends the grants and frees the rings. The backend says that it has let go of them, or has had its
     /// time; the driver may give it some more, within bounds of its own.
     fn release(&mut self) -> impl Future<Output = ()> + Send;
+
+    /// In place of [`stop`](Self::stop) and [`release`](Self::release) after the domain was restored: there
+    /// is no backend that could touch the rings, nor one to be asked.
+    fn abandon(&mut self);
 }
 
 /// How a driver's life with its backend ended.
@@ -57,6 +62,9 @@ pub enum Ended<E> {
     Stopped,
     /// The device was taken away, or has another backend now: open it again if it is there.
     Gone,
+    /// The domain was restored: the device, if it is there, has a new backend that knows nothing of us. Open
+    /// it again.
+    Restored,
     /// It did not work, several times. This is what was wrong the last time.
     Failed(Failure<E>),
 }
@@ -95,7 +103,7 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
 }
 
 /// Connects `frontend` to its backend, serves it, and connects it again when the backend comes
-/// back.
+/// back. Ends at once when the domain was restored.
 ///
 /// Nothing but serving lasts longer than `limit`, and what the driver takes to release. A device that fails
 /// leaves a message in xenstore, at `error/<frontend>/error`, and disturbs nobody else.
@@ -117,6 +125,10 @@ pub async fn run<F: Frontend>(
         shared: false,
     };
     let ended = match life.run().await {
+        _ if device.is_of_former_life() => {
+            life.forget();
+            Ended::Restored
+        }
         Ok(ended) => ended,
         Err(error) => {
             life.abandon().await;
@@ -146,6 +158,14 @@ struct Life<'a, F: Frontend, D> {
 
 impl<F: Frontend, D: Delay> Life<'_, F, D> {
     async fn run(&mut self) -> xenstore::Result<Ended<F::Error>> {
+        let device = self.device;
+        match first(restored(device), self.live()).await {
+            First::One(()) => Ok(Ended::Restored),
+            First::Other(ended) => ended,
+        }
+    }
+
+    async fn live(&mut self) -> xenstore::Result<Ended<F::Error>> {
         let mut backend = Backend::watch(self.device).await?;
         let mut machine = Machine::new(self.device.own_state().await?, backend.next_state().await?);
         let mut actions = machine.step(Event::Start);
@@ -268,6 +288,14 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
         None
     }
 
+    /// The domain was restored: whatever was shared is not any more.
+    fn forget(&mut self) {
+        if self.serving || self.shared {
+            (self.serving, self.shared) = (false, false);
+            self.frontend.abandon();
+        }
+    }
+
     /// Without xenstored there is no telling the backend.
     async fn abandon(&mut self) {
         self.stop();
@@ -285,6 +313,11 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
             self.frontend.release().await;
         }
     }
+}
+
+/// Ready when the domain was restored. Nobody has to be woken for that: the watch of the backend is.
+async fn restored(device: &Device) {
+    poll_fn(|_| if device.is_of_former_life() { Poll::Ready(()) } else { Poll::Pending }).await;
 }
 
 /// The driver's part of a phase; without one, waits for ever.

@@ -128,6 +128,10 @@ impl Frontend for Disk<'_> {
     async fn release(&mut self) {
         self.log.lock().unwrap().push("release");
     }
+
+    fn abandon(&mut self) {
+        self.log.lock().unwrap().push("abandon");
+    }
 }
 
 /// Runs a driver with a backend that follows `script`, and returns how it ended and what the
@@ -426,4 +430,29 @@ fn a_device_is_found_by_a_relative_path_and_leaves_its_message_there() {
     let message = xenstored.read("/local/domain/1/error/device/vbd/51712/error").unwrap();
     assert!(matches!(ended, Ended::Failed(_)));
     assert!(String::from_utf8(message).unwrap().starts_with("timed out while Waiting"));
+}
+
+#[test]
+fn a_device_of_a_restored_domain_is_opened_again_with_nothing_written_before() {
+    for state in [State::Initialising, State::InitWait, State::Connected] {
+        let guest = device();
+        let (before, client) = &guest;
+        let after = Xenstored::new(page());
+        let log = Mutex::new(Vec::new());
+        let mut driver = Box::pin(async {
+            let device = Device::open(client, FRONTEND).await.unwrap();
+            let mut disk = Disk { log: &log, publish: Step::Fine, serve: Step::Hangs };
+            run(&device, &mut disk, &never_expires, LIMIT).await
+        });
+        backend(before, state);
+        assert!(before.run_until_idle(client, &mut driver).is_none());
+        after.write(&format!("{FRONTEND}/state"), "1");
+        after.give(&format!("{FRONTEND}/state"), 1);
+        client.restore(after.page());
+        assert_eq!(after.run(client, driver), Ended::Restored);
+        assert_eq!(frontend_state(&after), Some(State::Initialising), "the toolstack's own");
+        let log = log.into_inner().unwrap();
+        assert_eq!(log.contains(&"abandon"), log.contains(&"publish"), "{log:?}");
+        assert!(!log.contains(&"stop") && !log.contains(&"release"), "{log:?}");
+    }
 }

@@ -60,6 +60,13 @@ impl<'p, P: Platform> Vbd<'p, P> {
         self.state().all_in_flight()
     }
 
+    /// Keeps requests from the backend, those that are waiting and those to come, or no longer does: before the
+    /// domain is suspended, none may be in flight.
+    pub fn hold(&self, held: bool) {
+        let wakers = self.state().hold(held);
+        wakers.into_iter().for_each(core::task::Waker::wake);
+    }
+
     /// Serves queue `queue` of those that the backend may have: to be run on the vCPU of that number,
     /// until the disk is [retired](Self::retire). Queue 0 is [`BlkFront`](super::BlkFront)'s own.
     pub async fn serve(&self, queue: usize, poll: Duration) {

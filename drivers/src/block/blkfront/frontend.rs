@@ -100,6 +100,16 @@ impl<'v, 'p, P: Platform> BlkFront<'v, 'p, P> {
         Departure::of(device.backend(), state.map(|state| State::of(&state)))
     }
 
+    /// Takes the rings down; what was in flight waits for the next connection.
+    fn detach(&self, departure: Departure) {
+        let mut completions = Completions::default();
+        let mut state = self.vbd.state();
+        state.end();
+        state.detach(departure, &mut completions);
+        drop(state);
+        completions.wakers.into_iter().for_each(core::task::Waker::wake);
+    }
+
     /// A ring and an event channel for queue `number`, with the grants of the ring's pages.
     fn connection(
         &self,
@@ -218,8 +228,11 @@ impl<P: Platform> Frontend for BlkFront<'_, '_, P> {
     async fn release(&mut self) {
         self.drain_io().await;
         let departure = self.departure().await;
-        let mut completions = Completions::default();
-        self.vbd.state().detach(departure, &mut completions);
-        completions.wakers.into_iter().for_each(core::task::Waker::wake);
+        self.detach(departure);
+    }
+    fn abandon(&mut self) {
+        // The toolstack took the device away from the domain that was saved: its backend has closed it, and
+        // what it acknowledged is with the device below.
+        self.detach(Departure::Orderly);
     }
 }

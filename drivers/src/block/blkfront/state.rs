@@ -39,6 +39,8 @@ pub(super) struct State<'p, P: Platform> {
     probe_waker: Option<Waker>,
     /// There will be no further connection.
     retired: bool,
+    /// Nothing is sent.
+    held: bool,
     /// Acknowledged writes that the backend may have in a volatile cache.
     cache: WriteCache,
 }
@@ -96,6 +98,7 @@ impl<'p, P: Platform> State<'p, P> {
             violation_waker: None,
             probe_waker: None,
             retired: false,
+            held: false,
             cache: WriteCache::default(),
         }
     }
@@ -292,7 +295,9 @@ impl<'p, P: Platform> State<'p, P> {
         let Some(Queue { waiting, connection: Some(connection), .. }) = self.queues.get_mut(queue) else {
             return Sent::NotNow;
         };
-        let (Some(properties), true) = (&self.properties, self.serving) else { return Sent::NotNow };
+        let (Some(properties), true) = (&self.properties, self.serving && !self.held) else {
+            return Sent::NotNow;
+        };
         let Some(request) = self.requests.get_mut(chunk.request) else { return Sent::Never(None) };
         if request.is_obsolete() {
             return Sent::Never(None);
@@ -429,6 +434,13 @@ impl<'p, P: Platform> State<'p, P> {
             self.probe_waker = Some(waker.clone());
         }
         probed
+    }
+
+    /// Keeps requests from the backend from now on, or no longer does; those who serve the queues are to be
+    /// woken.
+    pub(super) fn hold(&mut self, held: bool) -> Vec<Waker> {
+        self.held = held;
+        self.queues.iter_mut().filter_map(Queue::call).collect()
     }
 
     /// Stops sending.

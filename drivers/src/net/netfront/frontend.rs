@@ -184,6 +184,11 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
     }
 
     async fn release(&mut self) {
+        self.abandon();
+    }
+
+    fn abandon(&mut self) {
+        drop(self.interface.disconnect());
         self.net_device = None;
         self.channels.clear();
     }

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Stopping all vCPUs between their tasks, to suspend the domain: the boot vCPU does it from its run loop, while
+//! the others wait in theirs.
+
+use core::future::Future;
+
+use embassy_sync::signal::Signal;
+use prism_arch::hypercall::Hypervisor;
+use prism_arch::{cpu, vcpu};
+use prism_executor::rendezvous::Rendezvous;
+use xen::sched::{self, Resumed};
+
+use crate::hypervisor::suspend;
+use crate::task::executor;
+use crate::task::sync::Lock;
+use crate::time::Deadline;
+
+/// How long the vCPUs have to come, in nanoseconds: a task that computes for so long keeps the domain from being
+/// suspended.
+const TIMEOUT: u64 = 5_000_000_000;
+
+static PLACE: Rendezvous = Rendezvous::new();
+static OUTCOME: Signal<Lock, Option<xen::error::Result<Resumed>>> = Signal::new();
+
+/// Suspends the domain, once no task runs; waits until it goes on. `None` if a task on some vCPU does not yield.
+/// Only for the boot vCPU.
+pub(crate) fn suspend() -> impl Future<Output = Option<xen::error::Result<Resumed>>> {
+    OUTCOME.reset();
+    PLACE.request();
+    executor::kick_others();
+    OUTCOME.wait()
+}
+
+/// Whether the vCPUs are to stop.
+pub(crate) fn is_requested() -> bool {
+    PLACE.is_requested()
+}
+
+/// Stops, or leads those that do. Called by each vCPU, from its run loop.
+pub(crate) fn take_part() {
+    if vcpu::number() != 0 {
+        return PLACE.wait(pause);
+    }
+    let mut deadline = Deadline::after(TIMEOUT);
+    let others = (executor::running().count() as u32).saturating_sub(1);
+    let is_late = || {
+        pause();
+        deadline.passed()
+    };
+    OUTCOME.signal(PLACE.lead(others, is_late, suspend::suspend));
+}
+
+/// Lets others run: vCPUs may share a processor.
+fn pause() {
+    if sched::yield_now(&Hypervisor).is_err() {
+        cpu::relax();
+    }
+}
