@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The program behind `scripts/`.
 
+use std::env;
+use std::os::unix::process::CommandExt;
 use std::process::ExitCode;
 
 use anyhow::Result;
@@ -14,6 +16,9 @@ use prism_runner::{bench, new, run, suite};
 const MISUSE: u8 = 2;
 
 fn main() -> ExitCode {
+    if let Some(mut program) = run::host_program(env::args_os()) {
+        return ExitCode::from(complain(anyhow::Error::new(program.exec()).context("cannot run a test")));
+    }
     match Cli::try_parse().map_err(refuse).and_then(|cli| dispatch(cli).map_err(complain)) {
         Ok(status) | Err(status) => ExitCode::from(status),
     }

@@ -97,6 +97,9 @@ fn files(root: &Path, place: &Place, plain: bool) -> Vec<(&'static str, String)>
     files.push(("Cargo.toml", manifest));
     files.push((".cargo/config.toml", CONFIG.replace("{run}", &path("scripts/run"))));
     files.push((".gitignore", "/target\n".to_owned()));
+    if !plain {
+        files.push(("tests/visit.rs", VISIT.to_owned()));
+    }
     files
 }
 
@@ -257,6 +260,21 @@ async fn greet(socket: &mut TcpSocket<'_>, name: &str) -> Result<(), Error> {
 }
 "#;
 
+const VISIT: &str = r#"//! Boots the server, and visits it: `cargo test`.
+
+use std::process::Command;
+
+#[test]
+fn a_visitor_is_greeted() {
+    let visit = "curl -s http://192.0.2.2/ | grep 'Hello, Xen!'";
+    let status = Command::new(env!("CARGO"))
+        .args(["run", "--release", "--", "--env", "pvh", "--cmdline", "name=Xen", "--visit", visit])
+        .status()
+        .expect("cargo runs");
+    assert!(status.success());
+}
+"#;
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -301,6 +319,8 @@ mod tests {
             let files = files(Path::new("/prism"), &place, plain);
             let manifest = &files.iter().find(|(file, _)| *file == "Cargo.toml").unwrap().1;
             assert_eq!(manifest.contains("network = true"), !plain);
+            let is_visited = files.iter().any(|(file, _)| *file == "tests/visit.rs");
+            assert_eq!(is_visited, !plain && !inside);
             assert!(!manifest.contains('{') || !inside, "{manifest}");
             assert_eq!(manifest.contains("prism = { path = '/prism/kernel' }"), !inside);
         }

@@ -48,6 +48,14 @@ impl Step {
     }
 }
 
+/// Shows what a program has to say during a step, if one is shown.
+pub fn show(step: Option<&Step>, text: &str) {
+    match step.and_then(|step| step.bar.as_ref()) {
+        Some(bar) => bar.suspend(|| eprint!("{text}")),
+        None => eprint!("{text}"),
+    }
+}
+
 /// Tells that nothing goes on until somebody else has ended.
 pub fn wait_for(whom: &str) {
     eprintln!("waiting for {whom}");

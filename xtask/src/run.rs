@@ -2,8 +2,10 @@
 //! The commands `run`, `image` and `lab`.
 
 use std::env;
+use std::ffi::OsString;
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
@@ -75,6 +77,19 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
         order.add(index, outcome, |index, outcome| report.add(&jobs[index], &outcome));
     })?;
     Ok(report.finish().exit_status())
+}
+
+/// What cargo has its runner run that is no image: an application's test, which is a program of the host.
+pub fn host_program(mut words: impl Iterator<Item = OsString>) -> Option<Command> {
+    let is_cargos = env::var_os("CARGO_MANIFEST_DIR").is_some();
+    let is_run = is_cargos && words.nth(1).is_some_and(|word| word == "run");
+    let file = words.next().filter(|_| is_run).map(PathBuf::from)?;
+    let is_program = file.is_absolute() && file.is_file() && preflight::is_image(&file).is_err();
+    is_program.then(|| {
+        let mut command = Command::new(file);
+        command.args(words);
+        command
+    })
 }
 
 fn interact(project: &Project, job: &Job) -> Result<u8> {
@@ -262,6 +277,19 @@ mod tests {
             |words: &[&str]| shell_command(&words.iter().map(|&word| word.to_owned()).collect::<Vec<_>>());
         assert_eq!(command(&["sh", "-c", "a; b"]), "'sh' '-c' 'a; b'");
         assert_eq!(command(&["curl x | sha256sum"]), "curl x | sha256sum");
+    }
+
+    #[test]
+    fn cargos_tests_are_programs_of_the_host_and_images_are_not() {
+        let program = |words: &[&str]| host_program(words.iter().map(OsString::from));
+        // As cargo runs this very test.
+        let test = env::current_exe().unwrap();
+        let test = test.to_str().unwrap();
+        let command = program(&["runner", "run", test, "--exact", "name"]).unwrap();
+        assert_eq!((command.get_program(), command.get_args().count()), (test.as_ref(), 2));
+        assert!(program(&["runner", "run", "hello"]).is_none());
+        assert!(program(&["runner", "test", test]).is_none());
+        assert!(program(&["runner", "run"]).is_none());
     }
 
     #[test]

@@ -17,19 +17,24 @@ const SCRIPT: &str = include_str!("../../../linker/prism.ld");
 /// pointer, so no code may keep data there.
 const RED_ZONE_OFF: &str = "no-redzone=yes";
 
+/// What a crash report may not do without: it finds callers by their frames.
+const FRAME_POINTERS: &str = "force-frame-pointers=yes";
+
 /// Prints the cargo instructions that link this package's binaries as a Prism image.
 ///
 /// # Panics
 ///
 /// If the build would produce an image that breaks at the first interrupt (the red zone is
-/// on), or if the linker script cannot be written.
+/// on) or cannot tell who called whom, or if the linker script cannot be written.
 pub fn link() {
     let flags = env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default();
-    assert!(
-        flags.contains(RED_ZONE_OFF),
-        "a Prism image needs `-C {RED_ZONE_OFF}`: copy Prism's .cargo/config.toml into your workspace, \
-         and don't set RUSTFLAGS, which replaces it"
-    );
+    for needed in [RED_ZONE_OFF, FRAME_POINTERS] {
+        assert!(
+            flags.contains(needed),
+            "a Prism image needs `-C {needed}`: copy Prism's .cargo/config.toml into your workspace, \
+             and don't set RUSTFLAGS, which replaces it"
+        );
+    }
     let directory = env::var("OUT_DIR").expect("cargo sets OUT_DIR for build scripts");
     let script = Path::new(&directory).join("prism.ld");
     fs::write(&script, SCRIPT).unwrap_or_else(|error| panic!("cannot write {}: {error}", script.display()));

@@ -2,7 +2,7 @@
 //! Having cargo build something while a person waits.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, IsTerminal, stderr};
 use std::path::Path;
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError};
@@ -26,8 +26,7 @@ pub(super) fn build(folder: &Path, target: &Path, package: &str) -> Result<Vec<V
         progress::wait_for("another run, which builds images");
     }
     let mut child = Command::new("cargo")
-        .args(["build", "--release", "--quiet", "--message-format=json-render-diagnostics", "--package"])
-        .arg(package)
+        .args(["build", "--release", "--quiet", "--package", package, message_format()])
         .current_dir(folder)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -36,9 +35,31 @@ pub(super) fn build(folder: &Path, target: &Path, package: &str) -> Result<Vec<V
         .context("cannot run cargo")?;
     let messages = follow(&messages(&mut child)?, package);
     if !child.wait().context("cannot wait for cargo")?.success() {
-        bail!("cargo could not build {package}");
+        bail!("cargo could not build {package}{}", hint(&messages));
     }
     Ok(messages)
+}
+
+/// Diagnostics are shown here, as a terminal wants them.
+fn message_format() -> &'static str {
+    if stderr().is_terminal() {
+        "--message-format=json-diagnostic-rendered-ansi"
+    } else {
+        "--message-format=json"
+    }
+}
+
+/// What to do about errors whose own text does not tell.
+fn hint(messages: &[Value]) -> &'static str {
+    /// A language item, such as the panic handler, is in `std` and in the application.
+    const TWO_HANDLERS: &str = "E0152";
+    let has_two = messages.iter().any(|message| message["message"]["code"]["code"] == TWO_HANDLERS);
+    if has_two {
+        ": an image has no std, but a crate that it depends on (named above) brings it; take that with \
+         default-features = false if it can do without, or another one"
+    } else {
+        ""
+    }
 }
 
 /// Whether another cargo builds there: it has this file locked.
@@ -71,6 +92,9 @@ fn follow(receiver: &Receiver<Value>, package: &str) -> Vec<Value> {
         match receiver.recv_timeout(TOLD) {
             Ok(message) => {
                 built += usize::from(is_built(&message));
+                if let Some(diagnostic) = message["message"]["rendered"].as_str() {
+                    progress::show(step.as_ref(), diagnostic);
+                }
                 messages.push(message);
             }
             Err(RecvTimeoutError::Timeout) => is_slow = true,
@@ -118,6 +142,16 @@ mod tests {
     #[test]
     fn only_what_was_built_is_counted() {
         assert_eq!(messages().iter().filter(|message| is_built(message)).count(), 1);
+    }
+
+    #[test]
+    fn std_in_an_image_is_explained() {
+        let message = |code: &str| {
+            let text = format!(r#"{{"reason":"compiler-message","message":{{"code":{{"code":"{code}"}}}}}}"#);
+            serde_json::from_str(&text).unwrap()
+        };
+        assert!(hint(&[message("E0308"), message("E0152")]).contains("default-features = false"));
+        assert_eq!(hint(&[message("E0308")]), "");
     }
 
     #[test]

@@ -34,8 +34,8 @@ pub fn finish(linked: &[u8]) -> Result<Vec<u8>> {
     let elf = Elf::parse(linked)?;
     let sections = elf.sections();
     let reserved = sections.iter().find(|section| section.name == RESERVED);
-    let reserved =
-        reserved.with_context(|| format!("no {RESERVED} section: is it linked with linker/prism.ld?"))?;
+    let reserved = reserved
+        .with_context(|| format!("it has no section {RESERVED}: build.rs has to call prism_build::link()"))?;
     let segment = reserved_segment(&elf, reserved)?;
     let table = symbols::table(&elf)?;
 
