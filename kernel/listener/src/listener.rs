@@ -96,6 +96,7 @@ impl Listener {
         let place = self.places.take();
         let (mut received, mut sent) = (vec![0; self.buffers.receive], vec![0; self.buffers.send]);
         loop {
+            place.rest().await;
             let mut socket = TcpSocket::new(self.stack, &mut received, &mut sent);
             socket.set_timeout(Some(SILENCE));
             socket.set_keep_alive(Some(QUESTION));

@@ -25,12 +25,17 @@ pub enum Usage {
 
 /// Half-open connections that are left alone: those of clients that come at the same time.
 const SPARED: usize = 4;
+/// Sockets that listen at once, at first. The stack looks at every socket in each of its rounds. Clients of
+/// which more connect between two rounds have to try again, once: from then on twice as many listen.
+const LISTENING: usize = 32;
 
 /// What a place is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Nobody has it.
     Free,
+    /// Enough others listen.
+    Resting,
     /// What it was used for is over, and its socket is about to listen.
     Away,
     Listening,
@@ -54,6 +59,8 @@ struct Table {
     seats: Vec<Seat>,
     /// Connections that are served at once.
     most: usize,
+    /// Sockets that listen at once, if there are so many.
+    enough: usize,
     /// Seats whose sockets listen, and those of connections that wait.
     listening: usize,
     queued: usize,
@@ -84,7 +91,7 @@ impl Seat {
 impl Places {
     /// No places yet, of which `most` can be served at once.
     pub const fn new(most: usize) -> Self {
-        let table = Table { seats: Vec::new(), most, listening: 0, queued: 0, changes: 0 };
+        let table = Table { seats: Vec::new(), most, enough: LISTENING, listening: 0, queued: 0, changes: 0 };
         Self { table: RefCell::new(table) }
     }
 
@@ -126,7 +133,11 @@ impl Table {
             self.listening -= usize::from(before == State::Listening);
             self.queued += usize::from(state == State::Queued);
             self.queued -= usize::from(before == State::Queued);
+            if before == State::Listening && self.listening == 0 {
+                self.enough = (2 * self.enough).min(self.seats.len());
+            }
         }
+        self.call();
         // Most changes: nobody is in need.
         if self.queued > 0 || self.listening == 0 {
             self.settle();
@@ -137,6 +148,17 @@ impl Table {
     fn longest(&mut self, state: State) -> Option<&mut Seat> {
         let seats = self.seats.iter_mut().filter(|seat| seat.state == state && !seat.is_wanted);
         seats.min_by_key(|seat| seat.since)
+    }
+
+    /// Has places that rest listen, if fewer than enough do or are about to: those whose buffers were used last.
+    fn call(&mut self) {
+        let listening = self.count(|seat| matches!(seat.state, State::Listening | State::Away));
+        for _ in listening..self.enough {
+            let resting = self.seats.iter_mut().filter(|seat| seat.state == State::Resting);
+            let Some(seat) = resting.max_by_key(|seat| seat.since) else { break };
+            seat.state = State::Away;
+            seat.wake();
+        }
     }
 
     /// Gives places to who can use them better.
@@ -198,6 +220,12 @@ impl Place<'_> {
             Poll::Pending
         })
         .await;
+    }
+
+    /// Rests while enough others listen.
+    pub async fn rest(&self) {
+        self.change(State::Resting);
+        self.until(|seat| seat.state != State::Resting).await;
     }
 
     /// The socket listens.

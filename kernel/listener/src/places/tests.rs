@@ -99,3 +99,41 @@ fn free_places_are_reused() {
     }
     assert_eq!((places.table.borrow().seats.len(), places.open()), (1, 0));
 }
+
+/// The state of each place.
+fn states(places: &Places) -> Vec<State> {
+    places.table.borrow().seats.iter().map(|seat| seat.state).collect()
+}
+
+#[test]
+fn no_more_sockets_listen_than_are_enough_and_another_one_does_for_each_that_is_taken() {
+    let places = Places::new(2 * LISTENING);
+    let all: Vec<_> = (0..LISTENING + 2).map(|_| places.take()).collect();
+    let mut resting: Vec<_> = all.iter().map(|place| Box::pin(place.rest())).collect();
+    let called: Vec<_> = resting.iter_mut().map(|one| is_ready(&mut one.as_mut())).collect();
+    // Who is about to listen counts, and all are in the beginning: the first two come to rest.
+    assert_eq!(called, [vec![false; 2], vec![true; LISTENING]].concat());
+    all[2..].iter().for_each(Place::listens);
+    assert_eq!(states(&places)[..2], [State::Resting; 2]);
+    assert!(is_ready(&mut pin!(all[2].admitted())));
+    assert!(
+        !is_ready(&mut resting[0].as_mut()) && is_ready(&mut resting[1].as_mut()),
+        "the last one's buffers"
+    );
+    assert_eq!(states(&places)[..2], [State::Resting, State::Away]);
+}
+
+#[test]
+fn twice_as_many_listen_once_all_were_taken_at_once() {
+    let places = Places::new(4 * LISTENING);
+    let all: Vec<_> = (0..3 * LISTENING).map(|_| places.take()).collect();
+    let mut resting: Vec<_> = all.iter().map(|place| Box::pin(place.rest())).collect();
+    let called: Vec<_> = resting.iter_mut().map(|one| is_ready(&mut one.as_mut())).collect();
+    let (rest, listen) = called.split_at(2 * LISTENING);
+    assert!(!rest.contains(&true) && !listen.contains(&false));
+    all[2 * LISTENING..].iter().for_each(Place::listens);
+    for place in &all[2 * LISTENING..] {
+        assert!(is_ready(&mut pin!(place.admitted())));
+    }
+    assert_eq!(states(&places).iter().filter(|state| **state == State::Away).count(), 2 * LISTENING);
+}
