@@ -24,6 +24,13 @@ macro_rules! served {
     };
 }
 
+/// The same of a host that is busy all the time, which takes minutes.
+macro_rules! served_busily {
+    ($($text:expr),*) => {
+        with_common!($($text),*, include_str!("conditions/busy.sh"))
+    };
+}
+
 /// Addresses of IPv4 for `served.sh`: the guest's, dom0's, and along a path that ends at these.
 macro_rules! ipv4 {
     ($behind:literal) => {
@@ -80,6 +87,28 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("ip=10.0.0.2/24,10.0.0.1")
         .memory(128)
         .after(with_common!(include_str!("conditions/many.sh"))),
+    SERVER
+        .named("files_arrive_from_a_busy_host_where_nobody_else_speaks")
+        .in_pv_and_pvh()
+        .words("ip=10.0.0.2/24,10.0.0.1")
+        .lasting(15)
+        .after(served_busily!(ipv4!("7.0"))),
+    SERVER
+        .named("files_arrive_from_a_busy_host_by_ipv6_only")
+        .in_pv_and_pvh()
+        .words("ip=fd00::2/64,fd00::1")
+        .lasting(15)
+        .after(served_busily!(ipv6!())),
+    SERVER
+        .named("files_arrive_from_a_busy_host_whose_dhcp_tells_of_a_router")
+        .in_pv_and_pvh()
+        .lasting(15)
+        .after(served_busily!(ipv4!("7.0"), "lease=option:router,10.0.0.1\n")),
+    SERVER
+        .named("files_arrive_from_a_busy_host_whose_dhcp_tells_of_no_router")
+        .in_pv_and_pvh()
+        .lasting(15)
+        .after(served_busily!(ipv4!("0.0"), "lease=option:router\n")),
     GuestTest::new("disks_are_slow_or_without_a_cache_and_the_guest_is_held_up", "disk")
         .in_pv_and_pvh()
         .seconds(240)

@@ -51,6 +51,22 @@ connect() {
     xl network-attach $DOMID mac=00:16:3e:00:00:02 bridge=plain
 }
 
+# A bridge where nobody speaks but dom0: no router advertisements, and no DHCP but what `lease`, a DHCP option about
+# routers, asks for. The addresses are `guest` and `host`, their prefix is of `length`. Sets `url`.
+meet_dom0_only() {
+    bridge $host/$length
+    if [ -n "$lease" ]; then
+        rm -f /run/plain.leases
+        dnsmasq --interface=plain --bind-interfaces --except-interface=lo --no-resolv --no-hosts --user=root --port=0 \
+            --dhcp-range=10.0.0.2,10.0.0.2,5m --dhcp-option="$lease" --dhcp-leasefile=/run/plain.leases \
+            --pid-file=/run/plain.pid || exit 1
+    fi
+    site
+    connect
+    case $guest in *:*) url="http://[$guest]" ;; *) url="http://$guest" ;; esac
+    begin "$url"
+}
+
 # Lets the guest, which has got its interface, run, and waits until it answers at this address.
 begin() {
     xl unpause $DOMID
@@ -128,6 +144,7 @@ sys.stdout.buffer.write(head + segment(1, 0, size) + segment(4, code + 8, len(no
 end() {
     leave_the_host_alone
     if [ $failed -eq 0 ]; then xl shutdown $DOMID; else xl destroy $DOMID; fi
+    [ -z "$lease" ] || kill "$(cat /run/plain.pid)"
     losetup -D
     exit $failed
 }

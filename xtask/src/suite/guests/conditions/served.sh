@@ -1,20 +1,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# A bridge where nobody speaks but dom0, which is the peer and the router: no router advertisements, and no DHCP but
-# what `lease`, a DHCP option about routers, asks for. In front of this, `length` is set, and the addresses `guest`,
-# `host`, and along a path behind it `near`, `middle`, `wide`, and `far`, `hidden` and `other` in the net `behind`. All
-# is asked twice: of a host with nothing else to do, and of one whose processors are busy. `comes_and_goes` and `blind`
+# A bridge where nobody speaks but dom0, which is the peer and the router. In front of this, what `meet_dom0_only` wants
+# is set, and addresses along a path behind dom0: `near`, `middle`, `wide`, and `far`, `hidden` and `other` in the net
+# `behind`. All is asked twice: of a host with nothing else to do, and of one whose processors are busy. `comes_and_goes` and `blind`
 # ask for what is dear and the same for all kinds of addresses.
-bridge $host/$length
-if [ -n "$lease" ]; then
-    rm -f /run/plain.leases
-    dnsmasq --interface=plain --bind-interfaces --except-interface=lo --no-resolv --no-hosts --user=root --port=0 \
-        --dhcp-range=10.0.0.2,10.0.0.2,5m --dhcp-option="$lease" --dhcp-leasefile=/run/plain.leases \
-        --pid-file=/run/plain.pid || exit 1
-fi
-site
-connect
-case $guest in *:*) url="http://[$guest]" ;; *) url="http://$guest" ;; esac
-begin "$url"
+meet_dom0_only
 
 # dom0 and `middle` are routers with a narrow link between them, which neither the guest nor `far` sees. On that link
 # each packet is one, so that they can be counted.
@@ -136,5 +125,4 @@ fi
 ip netns delete middle
 ip netns delete far
 sysctl -qw net.ipv6.conf.all.forwarding=0
-[ -z "$lease" ] || kill "$(cat /run/plain.pid)"
 end
