@@ -13,7 +13,7 @@ use prism_fuzz::fuzz_target;
 use xen::DomainId;
 use xen::fake::{BackRing, FakePage, PeerMapping};
 use xen::grant::Reference;
-use xen::xenbus::{self, Device, State};
+use xen::xenbus::{self, Device, State, StepLimit};
 use xen::xenstore::Client;
 use xen::xenstore::fake::{Xenstored, page};
 use xen_sys::io::blkif::*;
@@ -88,7 +88,7 @@ fuzz_target!(|input: (Features, Vec<Step>)| {
         let driver = async {
             let device = Device::open(&client, FRONTEND).await.expect("it is plugged in");
             let mut front = BlkFront::new(&vbd, Duration::ZERO).with_queues(QUEUES);
-            xenbus::run(&device, &mut front, &platform, LIMIT).await;
+            xenbus::run(&device, &mut front, &platform, &StepLimit::new(LIMIT)).await;
             vbd.fail(Error::Gone);
             vbd.retire();
         };

@@ -10,7 +10,7 @@ use std::time::Duration;
 use arbitrary::Arbitrary;
 use prism_fuzz::fuzz_target;
 use xen::DomainId;
-use xen::xenbus::{self, Device, Frontend};
+use xen::xenbus::{self, Device, Frontend, StepLimit};
 use xen::xenstore::wire::{Header, Kind};
 use xen::xenstore::{Client, Error, Event, Watch, fake};
 
@@ -204,7 +204,7 @@ fn no_time(_: Duration) -> impl Future<Output = ()> + Send {
 async fn connect(client: &Client) {
     let Ok(device) = Device::open(client, "device/vbd/0").await else { return };
     let mut driver = Driver { shared: false, stopped: false };
-    let _ = xenbus::run(&device, &mut driver, &no_time, Duration::from_secs(1)).await;
+    let _ = xenbus::run(&device, &mut driver, &no_time, &StepLimit::new(Duration::from_secs(1))).await;
     assert!(!driver.shared);
 }
 

@@ -13,7 +13,7 @@ use prism_drivers::sim::{Clock, FarEnd, SimPlatform};
 use xen::DomainId;
 use xen::fake::{BackRing, FakePage, Peer, PeerMapping};
 use xen::grant::Reference;
-use xen::xenbus::{self, Device, Ended, State};
+use xen::xenbus::{self, Device, Ended, State, StepLimit};
 use xen::xenstore::Client;
 use xen::xenstore::fake::{Xenstored, page};
 use xen_sys::io::blkif::*;
@@ -164,7 +164,7 @@ impl Guest {
         let driver = async {
             let device = Device::open(&self.client, FRONTEND).await.unwrap();
             let mut front = BlkFront::new(&vbd, std::time::Duration::ZERO);
-            let ended = xenbus::run(&device, &mut front, &self.platform, LIMIT).await;
+            let ended = xenbus::run(&device, &mut front, &self.platform, &StepLimit::new(LIMIT)).await;
             vbd.fail(prism_drivers::block::Error::Gone);
             ended
         };

@@ -9,7 +9,7 @@ use prism_drivers::block::{Disk, Error, Request};
 use prism_drivers::sim::FarEnd;
 use xen::fake::{BackRing, FakePage};
 use xen::grant::Reference;
-use xen::xenbus::{self, Device, State};
+use xen::xenbus::{self, Device, State, StepLimit};
 use xen_sys::io::blkif::*;
 
 use crate::backend::{BACKEND, DOMAIN, FRONTEND, Guest, LIMIT, yield_now};
@@ -70,7 +70,7 @@ fn run<T>(
     let driver = async {
         let device = Device::open(&guest.client, FRONTEND).await.unwrap();
         let mut front = BlkFront::new(&vbd, Duration::ZERO).with_queues(QUEUES);
-        xenbus::run(&device, &mut front, &guest.platform, LIMIT).await;
+        xenbus::run(&device, &mut front, &guest.platform, &StepLimit::new(LIMIT)).await;
     };
     let servers = join_all((1..QUEUES as usize).map(|queue| vbd.serve(queue, Duration::ZERO)));
     let everybody = Box::pin(join(join(driver, servers), backend));

@@ -12,7 +12,7 @@ use prism_drivers::net::netfront::{NetFront, RingPages};
 use prism_drivers::net::{Error, Interface, Port, Properties, StackShim};
 use prism_drivers::sim::SimPlatform;
 use xen::grant::Reference;
-use xen::xenbus::{self, Device, Ended, Failure, State};
+use xen::xenbus::{self, Device, Ended, Failure, State, StepLimit};
 use xen::xenstore::Client;
 use xen::xenstore::fake::{Xenstored, page};
 use xen_sys::io::netif::{NETIF_RSP_OKAY, NETRXF_more_data, XEN_NETIF_EXTRA_TYPE_MCAST_ADD};
@@ -115,7 +115,7 @@ impl Guest {
         let driver = async {
             let device = Device::open(&self.client, FRONTEND).await.unwrap();
             let mut front = configure(NetFront::new(&self.platform, Arc::clone(&interface), pages));
-            xenbus::run(&device, &mut front, &self.platform, Duration::from_secs(10)).await
+            xenbus::run(&device, &mut front, &self.platform, &StepLimit::new(Duration::from_secs(10))).await
         };
         self.xenstored.run(&self.client, async {
             match select(Box::pin(driver), Box::pin(script(&interface))).await {

@@ -150,7 +150,8 @@ impl Table {
         seats.min_by_key(|seat| seat.since)
     }
 
-    /// Has places that rest listen, if fewer than enough do or are about to: those whose buffers were used last.
+    /// Has places that rest listen, if fewer than enough do or are about to: those whose buffers were used
+    /// last.
     fn call(&mut self) {
         let listening = self.count(|seat| matches!(seat.state, State::Listening | State::Away));
         for _ in listening..self.enough {

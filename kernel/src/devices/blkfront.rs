@@ -11,10 +11,9 @@ use log::{info, warn};
 use prism_drivers::block::blkfront::{BlkFront, Error, Vbd, spread};
 use prism_drivers::block::{self, Disk};
 use spin::Mutex;
-use xen::time::Delay;
 use xen::xenbus::{self, Device, Ended};
 
-use super::xenbus::{STEP_TIMEOUT, Scan, XenbusDriver};
+use super::xenbus::{STEP_LIMIT, Scan, XenbusDriver};
 use super::{XenPlatform, emulated};
 use crate::devices::disks;
 use crate::task::executor;
@@ -77,7 +76,7 @@ impl XenbusDriver for BlkfrontDriver {
         let (vbd, queues) = self.vbd(number);
         let mut front = BlkFront::new(&vbd, self.poll).with_queues(queues);
         let present = async {
-            match select(vbd.probed(), self.platform.delay(STEP_TIMEOUT)).await {
+            match select(vbd.probed(), STEP_LIMIT.passed(self.platform)).await {
                 Either::First(()) => {
                     info!("disk {}: {}", vbd.name(), vbd.geometry());
                     disks::add(number, Arc::clone(&vbd) as Arc<disks::Disk>);
@@ -94,7 +93,7 @@ impl XenbusDriver for BlkfrontDriver {
             }
             core::future::pending().await
         };
-        let run = xenbus::run(&device, &mut front, self.platform, STEP_TIMEOUT);
+        let run = xenbus::run(&device, &mut front, self.platform, &STEP_LIMIT);
         let ended = match select(run, present).await {
             Either::First(ended) | Either::Second(ended) => ended,
         };

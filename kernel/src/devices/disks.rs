@@ -49,21 +49,24 @@ pub fn bytes(disk: Arc<Disk>) -> ByteRange {
     ByteRange::of(disk, Arc::new(OwnPage::new))
 }
 
-/// How long [`all`] waits for disks in all, for example where xenstored does not answer. Each disk has a
-/// shorter timeout of its own.
-const LONGEST_SCAN: Duration = Duration::from_secs(60);
+/// How long [`all`] waits while nothing changes, for example where xenstored does not answer, and how often.
+/// Each disk has a shorter timeout of its own, but a host may be slow to make the many that a domain has.
+const QUIET_SCAN: Duration = Duration::from_secs(60);
+const QUIET_SCANS: usize = 5;
 
 /// All disks, once each of those that were there at boot works or has failed.
 pub(crate) async fn all() -> Vec<Arc<Disk>> {
-    match with_timeout(LONGEST_SCAN, DISKS.all()).await {
-        Ok(disks) => disks,
-        Err(TimeoutError) => {
-            let pending = DISKS.pending();
-            let seconds = LONGEST_SCAN.as_secs();
-            warn!("disks {pending:?} not ready after {seconds} s; going on without them");
-            DISKS.working()
+    let known = || (DISKS.pending(), DISKS.working().len());
+    for _ in 0..QUIET_SCANS {
+        let before = known();
+        match with_timeout(QUIET_SCAN, DISKS.all()).await {
+            Ok(disks) => return disks,
+            Err(TimeoutError) if known() != before => {}
+            Err(TimeoutError) => break,
         }
     }
+    warn!("disks {:?} not ready; going on without them", DISKS.pending());
+    DISKS.working()
 }
 
 /// The disk that `name` means, and the number of the partition, if `name` has one.

@@ -9,7 +9,7 @@ use prism_drivers::net::Error;
 use prism_drivers::net::netfront::{NetFront, RingPages};
 use xen::xenbus::{self, Device, Ended};
 
-use super::xenbus::{STEP_TIMEOUT, Scan, XenbusDriver};
+use super::xenbus::{STEP_LIMIT, Scan, XenbusDriver};
 use super::{XenPlatform, emulated};
 use crate::memory;
 use crate::network::interfaces;
@@ -49,7 +49,7 @@ impl XenbusDriver for NetfrontDriver {
         let queues = (executor::running().count() as u32).min(MAX_QUEUES);
         let frontend = NetFront::new(self.platform, interface, pages());
         let mut frontend = frontend.with_queues(queues).with_poll(self.poll);
-        xenbus::run(&device, &mut frontend, self.platform, STEP_TIMEOUT).await
+        xenbus::run(&device, &mut frontend, self.platform, &STEP_LIMIT).await
     }
 
     fn removed(&self, _number: u32) {}

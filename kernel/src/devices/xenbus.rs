@@ -14,7 +14,7 @@ use embassy_time::{Instant, Timer};
 use log::{debug, info, warn};
 use prism_drivers::backoff::Backoff;
 use spin::Mutex;
-use xen::xenbus::{self, Device, Ended, Failure};
+use xen::xenbus::{self, Device, Ended, Failure, StepLimit};
 use xen::xenstore::{self, Client, Refusal};
 
 use crate::hypervisor::xenstore::persist;
@@ -24,8 +24,8 @@ use crate::task::executor;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Timeout of each step of the handshake with a backend.
-pub(super) const STEP_TIMEOUT: Duration = Duration::from_secs(10);
+/// Time for each step of the handshake with a backend.
+pub(super) static STEP_LIMIT: StepLimit = StepLimit::new(Duration::from_secs(10));
 
 /// A driver for a class of devices.
 pub(crate) trait XenbusDriver: Sync {

@@ -24,7 +24,7 @@
 //! use core::future::pending;
 //! use core::time::Duration;
 //! use futures::future::join;
-//! use xen::xenbus::{Device, Ended, Frontend, run};
+//! use xen::xenbus::{Device, Ended, Frontend, StepLimit, run};
 //! use xen::xenstore::{Client, Error, fake};
 //!
 //! struct Keyboard;
@@ -69,7 +69,8 @@
 //! let driver = async {
 //!     let device = Device::open(&client, FRONTEND).await?;
 //!     let no_limit = |_| pending::<()>();
-//!     Ok::<_, Error>(run(&device, &mut Keyboard, &no_limit, Duration::from_secs(10)).await)
+//!     let limit = StepLimit::new(Duration::from_secs(10));
+//!     Ok::<_, Error>(run(&device, &mut Keyboard, &no_limit, &limit).await)
 //! };
 //! let backend = async {
 //!     let mut watch = client.watch(&format!("{FRONTEND}/state")).await?;
@@ -90,6 +91,7 @@
 //! ```
 
 mod device;
+mod limit;
 mod list;
 mod machine;
 mod restart;
@@ -97,6 +99,7 @@ mod run;
 mod state;
 
 pub use device::Device;
+pub use limit::StepLimit;
 pub use list::list;
 pub use machine::{Action, Event, Machine, Phase};
 pub use restart::wait_for_restart;

@@ -9,6 +9,7 @@ use core::task::Poll;
 use core::time::Duration;
 
 use super::device::Device;
+use super::limit::StepLimit;
 use super::machine::{Action, Event, Machine, Phase};
 use super::state::State;
 use crate::time::{Delay, First, first};
@@ -105,13 +106,14 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
 /// Connects `frontend` to its backend, serves it, and connects it again when the backend comes
 /// back. Ends at once when the domain was restored.
 ///
-/// Nothing but serving lasts longer than `limit`, and what the driver takes to release. A device that fails
-/// leaves a message in xenstore, at `error/<frontend>/error`, and disturbs nobody else.
+/// Nothing but serving lasts longer than `limit`, which is to be the same for all devices of the domain, and
+/// what the driver takes to release. A device that fails leaves a message in xenstore, at
+/// `error/<frontend>/error`, and disturbs nobody else.
 pub async fn run<F: Frontend>(
     device: &Device,
     frontend: &mut F,
     delay: &impl Delay,
-    limit: Duration,
+    limit: &StepLimit,
 ) -> Ended<F::Error> {
     let mut life = Life {
         device,
@@ -145,7 +147,7 @@ struct Life<'a, F: Frontend, D> {
     device: &'a Device,
     frontend: &'a mut F,
     delay: &'a D,
-    limit: Duration,
+    limit: &'a StepLimit,
     tries: u32,
     failure: Option<Failure<F::Error>>,
     /// Whether the driver wanted to stop.
@@ -237,13 +239,16 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
         backend: &mut Backend<'_>,
         job: Option<Action>,
     ) -> xenstore::Result<Vec<Action>> {
-        let (limited, delay, time) = (machine.is_limited(), self.delay, self.limit);
-        let limit = async move { if limited { delay.delay(time).await } else { pending().await } };
+        let (limited, delay, limit) = (machine.is_limited(), self.delay, self.limit);
+        let passed = async move { if limited { limit.passed(delay).await } else { pending().await } };
         let (phase, backend_state) = (machine.phase(), machine.backend());
         let event = {
-            let work = first(work(self.frontend, self.device, job), limit);
+            let work = first(work(self.frontend, self.device, job), passed);
             match first(work, backend.change(machine)).await {
-                First::Other(actions) => return actions,
+                First::Other(actions) => {
+                    limit.note_step();
+                    return actions;
+                }
                 First::One(First::One(done)) => done,
                 First::One(First::Other(())) => Err(Failure::Timeout { phase, backend: backend_state }),
             }

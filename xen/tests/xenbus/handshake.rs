@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use futures::future::{Either, join, select};
 use xen::DomainId;
-use xen::xenbus::{Device, Ended, Failure, Frontend, Phase, State, run};
+use xen::xenbus::{Device, Ended, Failure, Frontend, Phase, State, StepLimit, run};
 use xen::xenstore::fake::{Fault, Xenstored, page};
 use xen::xenstore::{Client, Disconnect, Error};
 
@@ -150,7 +150,7 @@ where
     let driver = async {
         let device = Device::open(client, FRONTEND).await.unwrap();
         let mut disk = Disk { log: &log, publish, serve };
-        run(&device, &mut disk, &clock, LIMIT).await
+        run(&device, &mut disk, &clock, &StepLimit::new(LIMIT)).await
     };
     let (ended, ()) = xenstored.run(client, join(driver, script));
     (ended, log.into_inner().unwrap())
@@ -411,7 +411,8 @@ fn a_driver_that_is_dropped_leaves_no_watch() {
     xenstored.run(&client, async {
         let device = Device::open(&client, FRONTEND).await.unwrap();
         let mut disk = Disk { log: &log, publish: Step::Fine, serve: Step::Hangs };
-        let driver = Box::pin(run(&device, &mut disk, &never_expires, LIMIT));
+        let limit = StepLimit::new(LIMIT);
+        let driver = Box::pin(run(&device, &mut disk, &never_expires, &limit));
         assert!(matches!(select(driver, Box::pin(a_while())).await, Either::Right(_)));
     });
     xenstored.run_until_idle(&client, &mut Box::pin(std::future::pending::<()>()));
@@ -425,7 +426,7 @@ fn a_device_is_found_by_a_relative_path_and_leaves_its_message_there() {
     let ended = xenstored.run(&client, async {
         let device = Device::open(&client, "device/vbd/51712").await.unwrap();
         let mut disk = Disk { log: &log, publish: Step::Fine, serve: Step::Hangs };
-        run(&device, &mut disk, &expires_at_once, LIMIT).await
+        run(&device, &mut disk, &expires_at_once, &StepLimit::new(LIMIT)).await
     });
     let message = xenstored.read("/local/domain/1/error/device/vbd/51712/error").unwrap();
     assert!(matches!(ended, Ended::Failed(_)));

@@ -70,11 +70,11 @@ meet_dom0_only() {
 # Lets the guest, which has got its interface, run, and waits until it answers at this address.
 begin() {
     xl unpause $DOMID
-    for second in $(seq 60); do
+    for second in $(seq 180); do
         curl -gsI -m 2 "$1/one.bin" >/dev/null && return
         sleep 1
     done
-    echo "it does not answer: $(tail -n 3 "$said")"
+    echo "it does not answer: $(tail -n 20 "$said")"
     xl destroy $DOMID
     exit 1
 }
