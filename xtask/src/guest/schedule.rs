@@ -231,7 +231,7 @@ impl<'a> Worker<'a> {
             for (position, &(index, job)) in share.jobs.iter().enumerate() {
                 let begun = Instant::now();
                 let outcome = match &share.snapshot {
-                    None => direct::run(self.lab, job).map(|outcome| outcome.that_ran_for(begun.elapsed())),
+                    None => Ok(run_alone(self.lab, job)),
                     Some(snapshot) => self.run_in_machine(snapshot, &share, position),
                 };
                 let outcome =
@@ -273,6 +273,14 @@ impl<'a> Worker<'a> {
             Err(error) => Ok(Outcome::not_started(format!("{error:#}\n{}", session.last_words()))),
         }
     }
+}
+
+/// Runs a job in a machine of its own. What goes wrong with that is this job's, and keeps no other from
+/// running.
+fn run_alone(lab: &Lab, job: &Job) -> Outcome {
+    let begun = Instant::now();
+    let outcome = direct::run(lab, job).unwrap_or_else(|error| Outcome::not_started(format!("{error:#}")));
+    outcome.that_ran_for(begun.elapsed())
 }
 
 /// The disks of the first jobs, each once, as far as a machine can be lent them.
