@@ -27,9 +27,10 @@ pub fn new(project: &Project, options: &cli::New) -> Result<u8> {
     let here = env::current_dir().context("cannot tell the current folder")?;
     let place = place(project.root(), &here, &options.folder)?;
     ensure!(is_package_name(&place.name), "{:?} is no name: take letters, digits, - and _", place.name);
-    let is_known = place.inside && project.apps()?.iter().any(|app| app.name == place.name);
+    let locked = fs::read_to_string(project.root().join("Cargo.lock")).context("cannot read Cargo.lock")?;
+    ensure!(!is_reserved(&place.name, &locked), "{} is taken by a crate: choose another name", place.name);
     let is_used = fs::read_dir(&place.folder).is_ok_and(|mut entries| entries.next().is_some());
-    ensure!(!is_known && !is_used, "{} is taken: choose another name", place.folder.display());
+    ensure!(!is_used, "{} is taken: choose another name", place.folder.display());
     for (file, text) in files(project.root(), &place, options.plain) {
         let path = place.folder.join(file);
         let folder = path.parent().context("a file has no folder")?;
@@ -62,6 +63,18 @@ fn place(root: &Path, here: &Path, folder: &Path) -> Result<Place> {
 fn is_package_name(name: &str) -> bool {
     let is_part = |letter: char| letter.is_ascii_alphanumeric() || letter == '-' || letter == '_';
     name.starts_with(|first: char| first.is_ascii_alphabetic()) && name.chars().all(is_part)
+}
+
+/// Whether cargo or Rust has another meaning for it: a crate of this project's or one that it uses, one of
+/// Rust's own, or a keyword.
+fn is_reserved(name: &str, locked: &str) -> bool {
+    const OF_RUST: &str = "alloc core std test proc_macro as async await break const continue crate dyn else enum \
+                           extern false fn for gen if impl in let loop match mod move mut pub ref return self Self \
+                           static struct super trait true type union unsafe use where while abstract become box do \
+                           final macro override priv try typeof unsized virtual yield";
+    let is_locked =
+        |line: &str| line.strip_prefix("name = ").is_some_and(|found| found.trim_matches('"') == name);
+    locked.lines().any(is_locked) || OF_RUST.split(' ').any(|word| word == name.replace('-', "_"))
 }
 
 /// What one does next.
@@ -172,6 +185,11 @@ opt-level = "s"
 lto = "fat"
 codegen-units = 1
 debug = "line-tables-only"
+
+# A test is a program of the host, and runs nothing of this.
+[profile.test]
+opt-level = 0
+debug = false
 
 [workspace]
 "#;
@@ -304,6 +322,15 @@ mod tests {
         for name in ["", "2shops", "my shop", "käse", "a.b", "-"] {
             assert!(!is_package_name(name), "{name}");
         }
+    }
+
+    #[test]
+    fn a_name_that_means_something_else_is_taken() {
+        let locked = "[[package]]\nname = \"prism\"\nversion = \"0.1.0\"\n";
+        for name in ["prism", "core", "proc-macro", "mod"] {
+            assert!(is_reserved(name, locked), "{name}");
+        }
+        assert!(!is_reserved("shop", locked) && !is_reserved("prism-shop", locked));
     }
 
     #[test]

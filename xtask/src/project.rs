@@ -102,9 +102,9 @@ impl Project {
         if let Some(app) = self.app_of(package) {
             return Ok(app);
         }
-        let mut dependencies = package["dependencies"].as_array().into_iter().flatten();
-        let is_ours = dependencies.any(|dependency| dependency["name"] == "prism");
-        ensure!(is_ours, "{} does not depend on prism: scripts/new makes what does", manifest.display());
+        if let Some(lack) = lack(package) {
+            bail!("{} {lack}: scripts/new makes what has all", manifest.display());
+        }
         let target = metadata["target_directory"].as_str().context("cargo metadata tells of no folder")?;
         let images = Path::new(target).join("images");
         App::of(package, Kind::Application, folder.clone(), images).context("its package has no name")
@@ -150,6 +150,22 @@ impl App {
     }
 }
 
+/// What a package lacks to be an application.
+fn lack(package: &Value) -> Option<&'static str> {
+    let has = |list: &str, is_it: &dyn Fn(&Value) -> bool| {
+        package[list].as_array().is_some_and(|all| all.iter().any(is_it))
+    };
+    if !has("dependencies", &|it| it["name"] == "prism") {
+        Some("does not depend on prism")
+    } else if !has("targets", &|it| it["kind"][0] == "custom-build") {
+        Some("has no build.rs that calls prism_build::link()")
+    } else if !has("dependencies", &|it| it["name"] == "prism-build" && it["kind"] == "build") {
+        Some("does not depend on prism-build in [build-dependencies]")
+    } else {
+        None
+    }
+}
+
 /// What cargo tells of the workspace that `folder` belongs to.
 fn metadata(folder: &Path) -> Result<Value> {
     let output = Command::new("cargo")
@@ -182,7 +198,27 @@ fn first_paragraph(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::first_paragraph;
+    use serde_json::json;
+
+    use super::{first_paragraph, lack};
+
+    #[test]
+    fn what_a_package_lacks_is_named() {
+        let package = |dependencies: &[&str], kinds: &[&str]| {
+            let dependency = |name: &&str| json!({"name": name, "kind": if *name == "prism" { None } else { Some("build") }});
+            let target = |kind: &&str| json!({"kind": [kind]});
+            json!({
+                "dependencies": dependencies.iter().map(dependency).collect::<Vec<_>>(),
+                "targets": kinds.iter().map(target).collect::<Vec<_>>(),
+            })
+        };
+        let both = ["prism", "prism-build"];
+        assert_eq!(lack(&package(&both, &["bin", "custom-build"])), None);
+        assert_eq!(lack(&package(&[], &["bin"])), Some("does not depend on prism"));
+        assert_eq!(lack(&package(&both, &["bin"])), Some("has no build.rs that calls prism_build::link()"));
+        let lacks = lack(&package(&["prism"], &["bin", "custom-build"])).unwrap();
+        assert!(lacks.contains("[build-dependencies]"));
+    }
 
     #[test]
     fn what_a_program_does_is_its_first_paragraph() {

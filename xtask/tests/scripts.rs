@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The scripts on machines that lack something.
+
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use prism_runner::project::Project;
+use prism_runner::scratch::Scratch;
+
+/// What a script says, and its status, where only these programs are; one may have another one's name.
+fn with_programs(programs: &[&str]) -> (Option<i32>, String) {
+    let (project, scratch) = (Project::find().unwrap(), Scratch::new().unwrap());
+    for program in programs {
+        let (program, name) = program.split_once(':').unwrap_or((program, program));
+        symlink(format!("/usr/bin/{program}"), scratch.path().join(name)).unwrap();
+    }
+    let script = project.root().join("scripts/run");
+    let output = Command::new(script).arg("--list").env("PATH", scratch.path()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn a_machine_without_rust_or_a_linker_is_told_what_to_install() {
+    let (status, said) = with_programs(&["dirname"]);
+    assert_eq!(
+        (status, said.as_str()),
+        (Some(2), "error: cargo is missing: install Rust, https://rustup.rs\n")
+    );
+    // Whatever stands for cargo: it is not run.
+    let (status, said) = with_programs(&["dirname", "true:cargo"]);
+    assert_eq!(
+        (status, said.as_str()),
+        (Some(2), "error: cc, which links, is missing: apt-get install gcc\n")
+    );
+}
