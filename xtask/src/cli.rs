@@ -2,11 +2,13 @@
 //! What a person types.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::error::ErrorKind;
 use clap::{Args, Parser, Subcommand};
 
 use crate::guest::Boot;
+use crate::guest::publish::Publish;
 use crate::image::disk::Format;
 use crate::preflight::LEAST_MEMORY;
 
@@ -87,6 +89,12 @@ pub struct Image {
     pub output: Option<PathBuf>,
 }
 
+/// Seconds after which a guest counts as hung, unless the command says otherwise.
+const USUAL_TIMEOUT: u64 = 120;
+
+/// Seconds that nobody waits: a year.
+const FOREVER: u64 = 365 * 24 * 60 * 60;
+
 /// Options of `run`.
 #[derive(Args, Debug)]
 pub struct Run {
@@ -120,15 +128,32 @@ pub struct Run {
     /// whole shell command: 'curl -s http://192.0.2.2/ | wc -c'. Implies --net.
     #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true, conflicts_with = "interactive")]
     pub visit: Vec<String>,
+    /// Have a TCP port of this machine, on 127.0.0.1, lead to one of the guest, as 8080:80; may be repeated.
+    /// The guest runs until Ctrl-C, which has it shut down. Implies --net; needs one --env.
+    #[arg(long, value_name = "HOST:GUEST", conflicts_with_all = ["interactive", "visit"])]
+    pub publish: Vec<Publish>,
     /// Connect this terminal to the guest's console; needs one --env.
     #[arg(long)]
     pub interactive: bool,
-    /// Seconds after which a guest counts as hung.
-    #[arg(long, default_value_t = 120, value_name = "S", value_parser = clap::value_parser!(u64).range(1..))]
-    pub timeout: u64,
+    /// Seconds after which a guest counts as hung: 120 by default, without end with --publish.
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=FOREVER))]
+    pub timeout: Option<u64>,
     /// List environments and applications.
     #[arg(long)]
     pub list: bool,
+}
+
+impl Run {
+    /// Whether the guest has a network interface for sure; servers have one anyway.
+    pub fn has_network(&self) -> bool {
+        self.net || !self.visit.is_empty() || !self.publish.is_empty()
+    }
+
+    /// Time after which a guest counts as hung.
+    pub fn limit(&self) -> Duration {
+        let usual = if self.publish.is_empty() { USUAL_TIMEOUT } else { FOREVER };
+        Duration::from_secs(self.timeout.unwrap_or(usual))
+    }
 }
 
 /// A guest's memory in MiB.
@@ -241,6 +266,8 @@ mod tests {
             ("run hello --memory much", "give a number of MiB"),
             ("run hello --disk", "a value is required for '--disk <FILE>'"),
             ("run hello --visit", "a value is required for '--visit <COMMAND>...'"),
+            ("run hello --publish 80", "give a port of this machine and one of the guest, as in 8080:80"),
+            ("run hello --publish 1:2 --visit true", "'--publish <HOST:GUEST>' cannot be used with"),
             ("lab", "a word is missing that says what to do"),
             ("bench disk", "[possible values: blk, net, spectrum]"),
         ] {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::env::{Env, Place};
+use crate::guest::publish::Publish;
 use crate::image::elf::Elf;
 use crate::image::finish;
 use crate::lab::machine::{self, LOANS};
@@ -57,6 +58,18 @@ fn disk(file: &Path) -> Result<PathBuf> {
     let opened = OpenOptions::new().read(true).write(true).open(&path);
     opened.with_context(|| format!("--disk {name} has to be readable and writable"))?;
     Ok(path)
+}
+
+/// Whether these ports of this machine can be had.
+///
+/// # Errors
+/// If one is in use, or given twice.
+pub fn ports(ports: &[Publish]) -> Result<()> {
+    for (index, port) in ports.iter().enumerate() {
+        let is_given = ports[..index].iter().any(|other| other.host == port.host);
+        ensure!(!is_given, "--publish has port {} of this machine lead to two ports", port.host);
+    }
+    ports.iter().try_for_each(|port| port.require_free())
 }
 
 /// Whether files that a loader is to hand over are there.
@@ -129,6 +142,13 @@ mod tests {
         assert!(one(&file("odd", 1000)).contains("has 1000 bytes"));
         assert!(one(Path::new("/dev/null")).contains("is no file"));
         assert!(refusal(disks(&[good.clone(), good])).contains("is given twice"));
+    }
+
+    #[test]
+    fn a_port_leads_to_one_place() {
+        let port = |host, guest| Publish { host, guest };
+        assert!(refusal(ports(&[port(1, 80), port(1, 81)])).contains("port 1 of this machine lead to two"));
+        assert!(ports(&[]).is_ok());
     }
 
     #[test]

@@ -50,14 +50,21 @@ impl Report {
         Self { detail, judged_by_grid, symbols: Symbols::of_image(image), style, lines: Vec::new() }
     }
 
-    /// Prints an outcome.
+    /// Prints the heading of what is shown of a guest.
+    pub fn head(&self, env: Env) {
+        println!("\n{}", self.style.heading(&format!("== {} ==", env.name())));
+    }
+
+    /// Prints an outcome, and the heading in front if it was not watched.
     pub fn add(&mut self, job: &Job, outcome: &Outcome) {
         let rows = grid::parse(&outcome.console);
         let line = self.judge(job.env, outcome, rows.as_ref());
-        println!("\n{}", self.style.heading(&format!("== {} ==", job.env.name())));
+        if !job.watched {
+            self.head(job.env);
+        }
         match (rows, self.detail) {
             (Some(rows), Detail::Grid) if line.verdict == Verdict::Success => self.print_grid(&line, &rows),
-            _ => print!("{}", terminated(&outcome.console)),
+            _ => print!("{}", terminated(not_shown(outcome))),
         }
         if let Some(companion) = outcome.companion.as_ref().filter(|_| !job.watched) {
             print!("-- beside it --\n{}", terminated(&companion.output));
@@ -123,6 +130,9 @@ fn judged(outcome: &Outcome) -> (Verdict, String) {
         None if is_up && companion.is_none() && outcome.console.contains(READY) => {
             (Verdict::Success, "it was ready, and served until its time limit".to_owned())
         }
+        None if outcome.ending == Ending::Left && outcome.verdict == Verdict::Crash => {
+            (Verdict::Success, "it ran until it was ended".to_owned())
+        }
         None => (outcome.verdict, reason),
     }
 }
@@ -157,6 +167,11 @@ fn since_boot(machine: &str) -> &str {
 /// What a guest says about where it is.
 fn environment(console: &str) -> &str {
     console.lines().rev().find_map(|line| line.trim().strip_prefix("Environment: ")).unwrap_or("")
+}
+
+/// What of a guest's console was not shown while it ran: all of it if something else was.
+fn not_shown(outcome: &Outcome) -> &str {
+    outcome.console.strip_prefix(outcome.shown.as_str()).unwrap_or(&outcome.console)
 }
 
 /// `text`, ending with a line end unless it is empty.
@@ -267,6 +282,23 @@ mod tests {
         assert_eq!(visited(Ending::Crash, "shop: ready on port 80\n", None).0, Verdict::Crash);
         // It was asked to end, and did not.
         assert_eq!(visited(Ending::Hang, "shop: ready\n", Some((true, Some(0)))).0, Verdict::Crash);
+    }
+
+    #[test]
+    fn a_guest_that_its_person_ended_has_not_crashed() {
+        assert_eq!(visited(Ending::Left, "shop: ready\n", None).0, Verdict::Success);
+        assert_eq!(visited(Ending::Left, "Test result: FAILURE\n", None).0, Verdict::Failure);
+    }
+
+    #[test]
+    fn what_was_shown_while_the_guest_ran_is_not_shown_again() {
+        let shown = |shown: &str| Outcome {
+            shown: shown.to_owned(),
+            ..Outcome::new(Ending::Poweroff, "a\nb\n".to_owned(), String::new())
+        };
+        assert_eq!(not_shown(&shown("a\n")), "b\n");
+        assert_eq!(not_shown(&shown("")), "a\nb\n");
+        assert_eq!(not_shown(&shown("c\n")), "a\nb\n");
     }
 
     #[test]

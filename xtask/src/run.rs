@@ -6,15 +6,19 @@ use std::ffi::OsString;
 use std::io::{IsTerminal, stdin};
 use std::path::{Path, PathBuf};
 use std::process::Command;
-use std::time::Duration;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use anyhow::{Context, Result, bail, ensure};
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::flag;
 
 use crate::cli;
 use crate::env::{Env, Place};
 use crate::guest::beside::{Beside, READY, When};
 use crate::guest::neighbour::GUEST;
 use crate::guest::places::Places;
+use crate::guest::publish::Publish;
 use crate::guest::schedule::InOrder;
 use crate::guest::session::Session;
 use crate::guest::{Backend, Boot, Ending, Job, direct, schedule};
@@ -44,34 +48,42 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
         return Ok(0);
     }
     let name = options.app.as_deref().unwrap_or(SHOWPIECE);
-    let network = options.net || !options.visit.is_empty() || is_server(project, name);
+    let network = options.has_network() || is_server(project, name);
     let envs = envs(options, network)?;
     ensure!(!options.interactive || envs.len() == 1, "--interactive connects to one guest: name one --env");
+    ensure!(options.publish.is_empty() || envs.len() == 1, "--publish leads to one guest: name one --env");
+    preflight::ports(&options.publish)?;
     let disks = preflight::disks(&options.disks)?;
     preflight::memory(options.memory, &envs)?;
     project.lab().require_makeable(&roles(&envs))?;
     let image = find_image(project, name)?;
     println!("image  {}", image.file.display());
     println!("sha256 {}", image.sha256()?);
-    if network {
+    if network && options.publish.is_empty() {
         println!("network: the guest is {GUEST} there; --visit COMMAND runs a command beside it");
     }
+    for Publish { host, guest } in &options.publish {
+        println!("127.0.0.1:{host} of this machine is port {guest} of the guest; Ctrl-C ends it");
+    }
+    let detail = if options.app.is_none() { Detail::Grid } else { Detail::Console };
+    // Of guests that run at the same time, lines would be mixed.
+    let watched = envs.len() == 1 && detail == Detail::Console;
+    let stop = if options.publish.is_empty() { None } else { Some(interrupt()?) };
     let scratch = Scratch::new()?;
     let jobs = envs
         .iter()
         .map(|&env| {
             let words = env.command_line(&options.cmdline);
             let disks = options.boot.with_boot_disk(&image, &words, disks.clone(), scratch.path())?;
-            // Of guests that run at the same time, lines would be mixed.
-            Ok(Job { network, watched: envs.len() == 1, ..job(env, &image, &disks, options) })
+            Ok(Job { network, watched, stop: stop.clone(), ..job(env, &image, &disks, options) })
         })
         .collect::<Result<Vec<Job>>>()?;
     if options.interactive {
         return interact(project, &jobs[0]);
     }
     let judged_by_grid = image.debug.is_some() && image.name == SHOWPIECE;
-    let detail = if options.app.is_none() { Detail::Grid } else { Detail::Console };
     let mut report = Report::new(&image, detail, judged_by_grid);
+    jobs.iter().filter(|job| job.watched).for_each(|job| report.head(job.env));
     let mut order = InOrder::new();
     schedule::run(&project.lab(), &jobs, Vec::new(), |index, outcome| {
         order.add(index, outcome, |index, outcome| report.add(&jobs[index], &outcome));
@@ -90,6 +102,19 @@ pub fn host_program(mut words: impl Iterator<Item = OsString>) -> Option<Command
         command.args(words);
         command
     })
+}
+
+/// What the first Ctrl-C sets. The next one ends this process.
+fn interrupt() -> Result<Arc<AtomicBool>> {
+    /// The exit status of a command that was interrupted, as shells have it.
+    const INTERRUPTED: i32 = 130;
+    let stop = Arc::new(AtomicBool::new(false));
+    for signal in [SIGINT, SIGTERM] {
+        flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&stop))
+            .and_then(|_| flag::register(signal, Arc::clone(&stop)))
+            .context("cannot wait for Ctrl-C")?;
+    }
+    Ok(stop)
 }
 
 fn interact(project: &Project, job: &Job) -> Result<u8> {
@@ -252,7 +277,8 @@ fn job(env: Env, image: &Image, disks: &[PathBuf], options: &cli::Run) -> Job {
         beside: (!options.visit.is_empty()).then(|| visit(&shell_command(&options.visit))),
         backend: Backend::Kernel,
         stand_ins: image.name == SHOWPIECE,
-        limit: Duration::from_secs(options.timeout),
+        publish: options.publish.clone(),
+        limit: options.limit(),
         ..Job::new(env, image.clone())
     }
 }

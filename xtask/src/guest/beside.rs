@@ -8,8 +8,7 @@ use anyhow::Result;
 use super::Job;
 use super::session::Session;
 use super::xl::MADE;
-use crate::lab::agent::{Agent, Output};
-use crate::terminal;
+use crate::lab::agent::Agent;
 
 /// What a server's console has when it works: what visits it waits for that.
 pub const READY: &str = ": ready";
@@ -138,27 +137,8 @@ impl Launch {
     }
 }
 
-/// Runs the command that starts the job's guest to its end; what is written beside it is shown as it comes,
-/// if somebody watches.
-///
-/// # Errors
-/// If the machine does not answer within the job's limit and `grace`.
-pub(super) fn watch(
-    agent: &mut Agent,
-    start: &str,
-    job: &Job,
-    launch: Option<&Launch>,
-    grace: Duration,
-) -> Result<Output> {
-    let limit = job.limit + grace;
-    match launch.filter(|_| job.watched) {
-        Some(launch) => agent.sh_watching(start, limit, &launch.output(), terminal::show),
-        None => agent.sh(start, limit),
-    }
-}
-
 /// Has the guest end, however it was started.
-const END_GUEST: &str =
+pub(super) const END_GUEST: &str =
     "if [ -n \"$DOMID\" ]; then xl shutdown $DOMID || xl destroy $DOMID; else echo quit >/tmp/monitor.in; fi";
 
 /// The exit status that the script has noted down, and how long the command ran.

@@ -15,6 +15,7 @@ use anyhow::{Context, Result};
 
 use super::beside::Companion;
 use super::shared_console::{self, Voices};
+use super::watching::Screen;
 use super::{Ending, Job, Outcome, Typed, Typing, kvm, registers};
 use crate::env::Env;
 use crate::lab::machine::bound_to_this_thread;
@@ -59,10 +60,12 @@ const XEN_ENDINGS: [(&str, Ending); 5] = [
 /// If QEMU cannot be started.
 pub fn run(lab: &Lab, job: &Job) -> Result<Outcome> {
     let mut process = Process::start(lab, job, Wait::No)?;
-    let ending = process.wait(job)?;
+    let mut screen = Screen::default();
+    let ending = process.wait(job, &mut screen)?;
     let registers = if ending == Ending::Hang { process.registers(job.env)? } else { String::new() };
     let mut outcome = outcome(ending, &process.serial(), job.env);
     outcome.machine.push_str(&registers);
+    outcome.shown = screen.into_shown();
     outcome.companion = process.screen.take().map(|output| Companion {
         started: true,
         status: Some(0),
@@ -122,12 +125,15 @@ impl Process {
         Ok(Self { child, scratch, screen: None })
     }
 
-    fn wait(&mut self, job: &Job) -> Result<Ending> {
+    fn wait(&mut self, job: &Job, screen: &mut Screen) -> Result<Ending> {
         let deadline = Instant::now() + job.limit;
         let mut to_type = job.typed;
         loop {
             let status = self.child.try_wait().context("cannot look after QEMU")?;
             let serial = self.serial();
+            if job.watched {
+                screen.show_console(&serial)?;
+            }
             if let Some(typed) = to_type.take_if(|typed| serial.contains(typed.after)) {
                 self.type_on(typed)?;
             }

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::beside::{Files, Launch, watch};
+use super::beside::{Files, Launch};
 use super::board::{Board, Console};
 use super::emulation::QUIET_PROCESSOR;
 use super::registers;
 use super::session::Session;
 use super::spent::{Part, Spent};
+use super::watching::Watching;
 use super::{Boot, Ending, Job, Outcome, emulation, neighbour};
 use crate::env::Env;
 use crate::lab::agent::quoted;
@@ -45,7 +46,8 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     session.agent().check(&format!("rm -f {CONSOLE}"))?;
     let start = launch.as_ref().map(Launch::prefix).unwrap_or_default() + &with_limit(&qemu, job.limit);
     let begun = spent.until_now(Part::Bring, begun);
-    let output = watch(session.agent(), &start, job, launch.as_ref(), GRACE)?;
+    let mut watching = Watching::new(job, &name, CONSOLE, launch.as_ref());
+    let output = watching.run(session.agent(), &start, GRACE)?;
     let lived = begun.elapsed();
     let begun = Instant::now();
     let console = String::from_utf8_lossy(&session.agent().get(CONSOLE)?).replace('\r', "");
@@ -54,6 +56,7 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     let ending = match output.status {
         TIMED_OUT => Ending::Hang,
         1 if console.is_empty() && !errors.trim().is_empty() => Ending::NotStarted(errors.trim().to_owned()),
+        _ if watching.was_asked() => Ending::Left,
         _ if job.beside.is_some_and(|beside| beside.ends_guest) => Ending::Destroyed,
         _ => Ending::Poweroff,
     };
@@ -62,7 +65,8 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     let beside = companion.as_ref().map_or(Duration::ZERO, |companion| companion.took);
     spent.add(Part::Beside, beside);
     spent.add(Part::Run, lived.saturating_sub(beside));
-    Ok(Outcome { spent, ..Outcome::new(ending, console, errors + &registers).beside(companion) })
+    let shown = watching.into_shown();
+    Ok(Outcome { spent, shown, ..Outcome::new(ending, console, errors + &registers).beside(companion) })
 }
 
 /// Makes the network, if the guest is to have one.
@@ -70,6 +74,7 @@ fn prepare_network(session: &mut Session, job: &Job) -> Result<()> {
     if job.network {
         neighbour::prepare(session.agent())?;
         neighbour::prepare_tap(session.agent())?;
+        session.publish(job)?;
     }
     Ok(())
 }

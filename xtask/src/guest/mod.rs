@@ -9,20 +9,25 @@ pub mod hotplug;
 pub mod kvm;
 pub mod neighbour;
 pub mod places;
+pub mod publish;
 pub mod registers;
 pub mod schedule;
 pub mod session;
 pub mod shared_console;
 pub mod spent;
+mod watching;
 pub mod xl;
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use anyhow::Result;
 use beside::{Beside, Companion};
 use board::Board;
 use hotplug::Hotplug;
+use publish::Publish;
 use sha2::{Digest, Sha256};
 use spent::{Part, Spent};
 
@@ -106,8 +111,12 @@ pub struct Job {
     pub typed: Option<Typed>,
     /// What its machine does beside it.
     pub beside: Option<Beside>,
-    /// Whether somebody watches what the command beside it writes.
+    /// Whether somebody watches its console, and what the command beside it writes.
     pub watched: bool,
+    /// Ports of this machine that lead to its own.
+    pub publish: Vec<Publish>,
+    /// Set when it is to end, if it is watched.
+    pub stop: Option<Arc<AtomicBool>>,
     /// The program of `tests/dom0-peer`, if what is done beside it uses that.
     pub peer: Option<PathBuf>,
     /// More lines for its `xl` configuration.
@@ -139,6 +148,8 @@ impl Job {
             typed: None,
             beside: None,
             watched: false,
+            publish: Vec::new(),
+            stop: None,
             peer: None,
             settings: &[],
             qemu: &[],
@@ -192,7 +203,7 @@ pub enum Ending {
     Hang,
     /// The command beside it had it ended, as it cannot be asked to.
     Destroyed,
-    /// The person at its console left it.
+    /// The person at its console left it, or had it ended.
     Left,
     /// It never ran; why.
     NotStarted(String),
@@ -207,6 +218,8 @@ pub struct Outcome {
     pub ending: Ending,
     /// What it wrote to its console.
     pub console: String,
+    /// What of that was shown while it ran.
+    pub shown: String,
     /// What the machine beneath said about it: Xen's console, register dumps.
     pub machine: String,
     /// What came of the command beside it, if it had one.
@@ -228,6 +241,7 @@ impl Outcome {
             verdict: Verdict::of_console(&console),
             ending,
             console,
+            shown: String::new(),
             machine,
             companion: None,
             lab_faults: 0,

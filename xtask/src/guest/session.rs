@@ -7,10 +7,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{Job, Outcome, hotplug, kvm, xl};
+use super::{Job, Outcome, hotplug, kvm, publish, xl};
 use crate::lab::Lab;
 use crate::lab::agent::Agent;
 use crate::lab::machine::{Machine, Role};
+use crate::lab::qmp::Qmp;
 use crate::lab::snapshot::Snapshot;
 
 /// A running lab machine and what was brought into it.
@@ -22,6 +23,8 @@ pub struct Session {
     images: HashMap<PathBuf, String>,
     programs: HashMap<PathBuf, String>,
     guests: u32,
+    /// Whether ports of this machine lead to its guest's already.
+    is_published: bool,
 }
 
 impl Session {
@@ -43,6 +46,7 @@ impl Session {
             images: HashMap::new(),
             programs: HashMap::new(),
             guests: 0,
+            is_published: false,
         })
     }
 
@@ -81,6 +85,20 @@ impl Session {
     /// The machine's agent.
     pub fn agent(&mut self) -> &mut Agent {
         &mut self.machine.agent
+    }
+
+    /// The control connection of the machine's QEMU.
+    pub(super) fn qmp(&self) -> Result<Qmp> {
+        self.machine.qmp()
+    }
+
+    /// Has ports of this machine lead to the job's guest, if any are to: once, also if the guest runs again.
+    pub(super) fn publish(&mut self, job: &Job) -> Result<()> {
+        if !job.publish.is_empty() && !self.is_published {
+            self.is_published = true;
+            publish::open(self, &job.publish)?;
+        }
+        Ok(())
     }
 
     /// A name that no guest of this machine had before.

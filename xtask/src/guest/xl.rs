@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use anyhow::Result;
 
-use super::beside::{Files, Launch, When, uptime, watch};
+use super::beside::{Files, Launch, When, uptime};
 use super::emulation::QUIET_PROCESSOR;
 use super::session::Session;
 use super::shared_console;
 use super::spent::{Part, Spent};
+use super::watching::Watching;
 use super::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, emulation, neighbour};
 use crate::env::Env;
 use crate::image::command_line;
@@ -91,10 +92,15 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
         guest.name
     );
     let begun = spent.until_now(Part::Bring, begun);
-    let life = Life::of(&watch(agent, &create, job, launch.as_ref(), GRACE)?.text());
+    let file = guest.console(job.env);
+    let mut watching = Watching::new(job, &guest.name, &file, launch.as_ref());
+    let life = Life::of(&watching.run(agent, &create, GRACE)?.text());
     let lived = begun.elapsed();
     let begun = Instant::now();
-    let ending = ending(life.status, &life.text);
+    let ending = match ending(life.status, &life.text) {
+        Ending::Destroyed if watching.was_asked() => Ending::Left,
+        ending => ending,
+    };
     let registers = match ending {
         Ending::Hang => guest.registers(agent)?,
         _ => String::new(),
@@ -107,7 +113,8 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     spent.add(Part::Create, life.made.min(lived));
     spent.add(Part::Beside, beside);
     spent.add(Part::Run, lived.saturating_sub(life.made).saturating_sub(beside));
-    Ok(Outcome { spent, ..Outcome::new(ending, console, xen + &registers).beside(companion) })
+    let shown = watching.into_shown();
+    Ok(Outcome { spent, shown, ..Outcome::new(ending, console, xen + &registers).beside(companion) })
 }
 
 /// What `xl`'s exit status is told by.
@@ -204,6 +211,7 @@ impl Guest {
         }
         if job.network {
             neighbour::prepare(session.agent())?;
+            session.publish(job)?;
         }
         let config = config(job, &guest.name, &image, &session.disk_names(job), after);
         session.agent().put(&format!("/tmp/{}.cfg", guest.name), config.as_bytes())?;
@@ -222,6 +230,14 @@ impl Guest {
             patch.offset
         ))?;
         Ok(copy)
+    }
+
+    /// The file that has what the guest writes to its main console.
+    fn console(&self, env: Env) -> String {
+        match env {
+            Env::Hvm => format!("/tmp/{}.serial", self.name),
+            _ => format!("/var/log/xen/guest-{}.log", self.name),
+        }
     }
 
     /// The guest's console and its serial port, as soon as one of them holds a verdict or a report of a

@@ -74,35 +74,31 @@ impl Agent {
         self.answer(&token, limit).with_context(|| format!("the lab machine did not finish `{command}`"))
     }
 
-    /// The same, but what is written to `file` meanwhile is handed to `sink` as it comes.
+    /// The same, but `look` is called again and again meanwhile, and once afterwards.
     ///
     /// # Errors
-    /// Those of [`Self::sh`], and those of `sink`.
+    /// Those of [`Self::sh`], and those of `look`.
     pub fn sh_watching(
         &mut self,
         command: &str,
         limit: Duration,
-        file: &str,
-        mut sink: impl FnMut(&[u8]) -> Result<()>,
+        mut look: impl FnMut(&mut Self) -> Result<()>,
     ) -> Result<Output> {
         const RESULT: &str = "/tmp/watched";
         self.check(&format!(
             "rm -f {RESULT}.*; (sh -c {} >{RESULT}.out 2>&1; echo $? >{RESULT}.status) </dev/null >/dev/null 2>&1 &",
             quoted(command)
         ))?;
-        let deadline = Instant::now() + limit;
-        let mut seen = 0;
+        let begun = Instant::now();
         loop {
             let ended = !self.get(&format!("{RESULT}.status"))?.is_empty();
-            let news = self.sh(&format!("tail -c +{} {file} 2>/dev/null", seen + 1), FILE_LIMIT)?.bytes;
-            seen += news.len();
-            sink(&news)?;
+            look(self)?;
             if ended {
                 let status =
                     String::from_utf8_lossy(&self.get(&format!("{RESULT}.status"))?).trim().parse()?;
                 return Ok(Output { bytes: self.get(&format!("{RESULT}.out"))?, status });
             }
-            if Instant::now() > deadline {
+            if begun.elapsed() > limit {
                 bail!("the lab machine did not finish `{command}` within {} s", limit.as_secs());
             }
             thread::sleep(LOOK);
@@ -147,6 +143,23 @@ impl Agent {
         loop {
             let skip = content.len() / PIECE;
             let read = format!("dd if={path} bs={PIECE} skip={skip} count=1 2>/dev/null");
+            let piece = self.sh(&read, FILE_LIMIT)?.bytes;
+            content.extend_from_slice(&piece);
+            if piece.len() < PIECE {
+                return Ok(content);
+            }
+        }
+    }
+
+    /// Reads a file in the machine from a byte on; empty if there is none.
+    ///
+    /// # Errors
+    /// If the machine does not answer.
+    pub fn get_from(&mut self, path: &str, start: usize) -> Result<Vec<u8>> {
+        let mut content = Vec::new();
+        loop {
+            let at = start + content.len() + 1;
+            let read = format!("tail -c +{at} {path} 2>/dev/null | head -c {PIECE}");
             let piece = self.sh(&read, FILE_LIMIT)?.bytes;
             content.extend_from_slice(&piece);
             if piece.len() < PIECE {

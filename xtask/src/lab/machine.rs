@@ -5,6 +5,7 @@
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -89,6 +90,8 @@ impl Machine {
         let errors = fs::File::create(scratch.path().join("errors")).context("cannot make a log file")?;
         let mut child = bound_to_this_thread(&qemu_command(lab, role, memory, start))
             .current_dir(scratch.path())
+            // What a person types for the runner is not for it.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(errors)

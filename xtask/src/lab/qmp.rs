@@ -105,7 +105,11 @@ impl Qmp {
         self.execute("quit", json!({})).map(drop)
     }
 
-    fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
+    /// Has QEMU do what a command says, and gives its answer.
+    ///
+    /// # Errors
+    /// If QEMU refuses, or is gone.
+    pub fn execute(&mut self, command: &str, arguments: Value) -> Result<Value> {
         let request = json!({"execute": command, "arguments": arguments});
         // In one piece: QEMU acts on the closing brace, and told to quit it is gone before a line
         // end that comes later.

@@ -74,6 +74,9 @@ const LINT_IMAGES: &[&str] = &["clippy", "--quiet", "--workspace", "--", "-D", "
 const TEST: &[&str] = &["test", "--quiet", "--workspace"];
 const TEST_LAB: &[&str] = &["test", "--quiet", "--test", "lab", "--", "--ignored", "--test-threads=1"];
 
+const TEST_APPLICATIONS: &[&str] =
+    &["test", "--quiet", "--test", "applications", "--", "--ignored", "--test-threads=1"];
+
 const DOCUMENT: &[&str] = &["doc", "--quiet", "--workspace", "--no-deps"];
 
 /// In a folder of its own: every crate is built with the model checker's flag. Not optimized: the models take
@@ -105,6 +108,7 @@ pub const TESTS: &[HostTest] = &[
     HostTest::new("the_runner_passes_its_unit_tests", RUNNER, TEST),
     HostTest::new("xens_headers_agree_with_the_bindings", ABI, TEST).needing_file(XEN_HEADER, "libxen-dev"),
     HostTest::new("the_lab_keeps_its_promises", RUNNER, TEST_LAB).needing_lab(),
+    HostTest::new("applications_of_ones_own_work_and_fail_as_told", RUNNER, TEST_APPLICATIONS).needing_lab(),
 ];
 
 /// A test that has run: what came of it, and how long it took.

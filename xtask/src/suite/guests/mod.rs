@@ -411,6 +411,8 @@ impl GuestCase {
             typed: self.test.typed,
             beside: self.beside(),
             watched: false,
+            publish: Vec::new(),
+            stop: None,
             peer: peer.filter(|_| self.needs_peer()).cloned(),
             settings: self.test.settings,
             qemu: &[],
