@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Which PCI functions have drivers.
 
-use crate::block::ahci;
+use crate::block::{ahci, nvme};
 use crate::net::{e1000, rtl8139};
 use crate::pci::Function;
 use crate::virtio::Kind;
@@ -15,6 +15,8 @@ pub enum Known {
     Ahci,
     /// An IDE controller.
     Ide,
+    /// An NVMe controller.
+    Nvme,
     /// A disk controller for which there is no driver.
     OtherStorage,
     /// One of Intel's e1000 NICs.
@@ -34,6 +36,7 @@ impl Known {
         match function.class >> 8 {
             0x01 if ahci::matches(function) => Some(Self::Ahci),
             0x01 if function.is_ide() => Some(Self::Ide),
+            0x01 if nvme::matches(function) => Some(Self::Nvme),
             0x01 => Some(Self::OtherStorage),
             0x02 if e1000::matches(function) => Some(Self::E1000),
             0x02 if rtl8139::matches(function) => Some(Self::Rtl8139),
@@ -49,7 +52,12 @@ mod tests {
     use crate::pci::PciAddress;
 
     fn known(vendor: u16, device: u16, class: u16) -> Option<Known> {
-        Known::of(&Function { address: PciAddress { bus: 0, device: 3, function: 0 }, vendor, device, class })
+        programmed(vendor, device, class, 0)
+    }
+
+    fn programmed(vendor: u16, device: u16, class: u16, interface: u8) -> Option<Known> {
+        let address = PciAddress { bus: 0, device: 3, function: 0 };
+        Known::of(&Function { address, vendor, device, class, interface })
     }
 
     #[test]
@@ -58,6 +66,13 @@ mod tests {
             [0x0106, 0x0101, 0x0100, 0x0108, 0x0600, 0x0300, 0xff00].map(|class| known(1, 2, class));
         let storage = Some(Known::OtherStorage);
         assert_eq!(classes, [Some(Known::Ahci), Some(Known::Ide), storage, storage, None, None, None]);
+    }
+
+    #[test]
+    fn an_nvme_controller_is_one_if_it_is_programmed_as_one() {
+        let known = [0x01, 0x02, 0x03].map(|interface| programmed(0x1b36, 0x0010, 0x0108, interface));
+        let other = Some(Known::OtherStorage);
+        assert_eq!(known, [other, Some(Known::Nvme), other]);
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod error;
 mod geometry;
 pub mod ide;
 pub mod names;
+pub mod nvme;
 pub mod partition;
 mod queued_disk;
 pub mod ramdisk;

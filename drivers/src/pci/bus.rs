@@ -132,8 +132,9 @@ fn function<P: Ports + ?Sized>(ports: &P, address: PciAddress) -> Option<Functio
     if vendor == 0xffff || vendor == 0 {
         return None;
     }
-    let class = (configuration.read(0x08) >> 16) as u16;
-    Some(Function { address, vendor, device, class })
+    let class = configuration.read(0x08);
+    let (class, interface) = ((class >> 16) as u16, (class >> 8) as u8);
+    Some(Function { address, vendor, device, class, interface })
 }
 
 #[cfg(test)]

@@ -56,6 +56,7 @@ mod tests {
         vendor: 0x8086,
         device: 0x100e,
         class: 0x0200,
+        interface: 0,
     };
     const BRIDGE: PciAddress = PciAddress { bus: 0, device: 1, function: 0 };
 

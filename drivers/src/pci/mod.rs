@@ -43,6 +43,8 @@ pub struct Function {
     pub device: u16,
     /// What it is: class in the upper byte, subclass in the lower.
     pub class: u16,
+    /// How it is programmed: the interface of the class.
+    pub interface: u8,
 }
 
 impl Function {

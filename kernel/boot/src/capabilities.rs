@@ -120,6 +120,8 @@ pub struct Devices {
     pub ide: u32,
     /// AHCI controllers.
     pub ahci: u32,
+    /// NVMe controllers.
+    pub nvme: u32,
     /// Disk controllers for which there is no driver.
     pub storage: u32,
     /// Intel's e1000 NICs.

@@ -131,8 +131,12 @@ struct Emulated(Devices);
 
 impl fmt::Display for Emulated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Devices { ahci, ide, e1000, rtl8139, .. } = self.0;
-        let disk = if ahci != 0 { ("AHCI", ahci) } else { ("IDE", ide) };
+        let Devices { nvme, ahci, ide, e1000, rtl8139, .. } = self.0;
+        let disk = match (nvme, ahci) {
+            (0, 0) => ("IDE", ide),
+            (0, _) => ("AHCI", ahci),
+            _ => ("NVMe", nvme),
+        };
         let kinds = [disk, ("e1000", e1000), ("RTL8139", rtl8139)];
         for (index, (name, _)) in kinds.into_iter().filter(|(_, count)| *count != 0).enumerate() {
             write!(f, "{}{name}", if index == 0 { "" } else { ", " })?;

@@ -72,7 +72,10 @@ fn start_tasks(application: Application, context: Context) {
     }
     match context.environment.services.disk.chosen {
         DeviceBus::Emulated => devices::emulated::find_disks(),
-        DeviceBus::Virtio => devices::virtio::spawn_disks(),
+        DeviceBus::Virtio => {
+            devices::virtio::spawn_disks();
+            devices::emulated::find_disks();
+        }
         DeviceBus::Xenbus if context.environment.capabilities.has_emulated_platform() => {
             devices::emulated::init();
         }

@@ -48,6 +48,7 @@ fn count(devices: &mut Devices, function: &pci::Function) {
         Some(Known::Virtio(kind)) => return virtio::count(devices, kind),
         Some(Known::Ahci) => &mut devices.ahci,
         Some(Known::Ide) => &mut devices.ide,
+        Some(Known::Nvme) => &mut devices.nvme,
         Some(Known::OtherStorage) => &mut devices.storage,
         Some(Known::E1000) => &mut devices.e1000,
         Some(Known::Rtl8139) => &mut devices.rtl8139,

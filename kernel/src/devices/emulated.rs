@@ -13,7 +13,7 @@ use prism_drivers::block::ide::{self as ide_disks, Identity, Positions};
 use prism_drivers::block::{Geometry, QueuedDisk};
 use prism_drivers::unplug::{Choice, Emulated, Undecided, unplug};
 
-use super::{ahci, ide, nic};
+use super::{ahci, ide, nic, nvme};
 use crate::devices::disks;
 use crate::hypervisor::grant::OwnPage;
 use crate::ports::CpuPorts;
@@ -44,6 +44,7 @@ pub(super) fn add(
 pub(crate) fn find_disks() {
     ide::spawn_all();
     ahci::spawn_all();
+    nvme::spawn_all();
 }
 
 /// Uses or unplugs the emulated disks, once the number of paravirtual ones is known.

@@ -23,6 +23,7 @@ pub(crate) mod emulated;
 mod ide;
 mod netfront;
 mod nic;
+mod nvme;
 mod platform;
 pub(crate) mod virtio;
 mod xenbus;

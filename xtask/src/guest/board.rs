@@ -16,6 +16,25 @@ pub struct Board {
     root_ports: bool,
     /// The model of its NIC; the environment's if there is none.
     card: Option<&'static str>,
+    /// The bus of its disks; the environment's if there is none.
+    disks: Option<Bus>,
+}
+
+/// How a disk is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bus {
+    /// By an NVMe controller of its own.
+    Nvme,
+}
+
+impl Bus {
+    /// The values of `-device` options for the `index`th disk, whose content is the drive `disk` of that
+    /// number.
+    pub fn devices(self, index: usize) -> Vec<String> {
+        match self {
+            Self::Nvme => vec![format!("nvme,serial=disk{index},drive=disk{index}")],
+        }
+    }
 }
 
 /// The device behind a guest's console.
@@ -37,6 +56,7 @@ impl Board {
         options: &[],
         root_ports: false,
         card: None,
+        disks: None,
     };
 
     /// One of this kind, with these properties.
@@ -77,6 +97,16 @@ impl Board {
     /// The model of its NIC, where the environment's is `usual`.
     pub fn card(&self, usual: &'static str) -> &'static str {
         self.card.unwrap_or(usual)
+    }
+
+    /// The same, but its disks are on this bus.
+    pub const fn with_disks(self, bus: Bus) -> Self {
+        Self { disks: Some(bus), ..self }
+    }
+
+    /// The bus of its disks, if it is not the environment's.
+    pub const fn disks(&self) -> Option<Bus> {
+        self.disks
     }
 
     /// The values of `-device` options that put `device` in its place, the `number`th of the guest.

@@ -191,8 +191,10 @@ fn plain_kvm(job: &Job, disks: &[String]) -> Vec<Device> {
         devices.push(("-device", "virtio-blk-pci,drive=disk".to_owned()));
     }
     for (index, disk) in disks.iter().enumerate() {
+        let usual = || vec![format!("virtio-blk-pci,drive=disk{index}")];
+        let values = job.board.disks().map_or_else(usual, |bus| bus.devices(index));
         devices.push(("-drive", format!("file={disk},format=raw,if=none,id=disk{index}")));
-        devices.push(("-device", format!("virtio-blk-pci,drive=disk{index}")));
+        devices.extend(values.into_iter().map(|value| ("-device", value)));
     }
     devices
 }
@@ -225,6 +227,11 @@ fn personal_computer(job: &Job, disks: &[String]) -> Vec<Device> {
         devices.push(("-device", "ide-hd,drive=disk0,bus=ide.0".to_owned()));
     }
     for (index, disk) in disks.iter().enumerate() {
+        if let Some(bus) = job.board.disks() {
+            devices.push(("-drive", format!("file={disk},format=raw,if=none,id=disk{index}")));
+            devices.extend(bus.devices(index).into_iter().map(|value| ("-device", value)));
+            continue;
+        }
         let media = if index == 0 && job.boot == Boot::Cd { "cdrom" } else { "disk" };
         devices.push(("-drive", format!("file={disk},format=raw,if=ide,index={index},media={media}")));
     }

@@ -240,6 +240,14 @@ const PARTS: &[(&str, &[Row])] = &[
                 .never(NO_VIRTIO),
             row("IDE, AHCI", &["an_emulated_disk_is_read", "an_ahci_disk_is_read"]).never(NO_PLATFORM),
             row(
+                "NVMe, also behind a PCIe root port",
+                &[
+                    "an_nvme_disk_keeps_what_is_written",
+                    "a_pci_express_nic_and_an_nvme_disk_behind_root_ports_serve",
+                ],
+            )
+            .never(NO_PLATFORM),
+            row(
                 "virtio-blk on PCI and MMIO",
                 &["a_virtio_disk_is_read", "a_virtio_disk_in_memory_keeps_what_is_written"],
             )
@@ -323,7 +331,7 @@ const PARTS: &[(&str, &[Row])] = &[
             row(
                 "e1000e, virtio-net behind a PCIe root port",
                 &[
-                    "a_pci_express_nic_behind_a_root_port_serves",
+                    "a_pci_express_nic_and_an_nvme_disk_behind_root_ports_serve",
                     "disks_and_nics_behind_root_ports_are_found",
                 ],
             )

@@ -120,7 +120,7 @@ mod tests {
     fn bus_master(register: u32) -> [Option<u16>; 2] {
         let ports = FakePorts::default();
         let address = PciAddress { bus: 0, device: 1, function: 1 };
-        let function = Function { address, vendor: 0x8086, device: 0x7010, class: 0x0101 };
+        let function = Function { address, vendor: 0x8086, device: 0x7010, class: 0x0101, interface: 0x80 };
         ports.plug(address, 0x04, 0);
         ports.plug(address, 0x20, register);
         resources(&ports, &function).map(|resources| resources.bus_master)

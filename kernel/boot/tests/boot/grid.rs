@@ -258,6 +258,7 @@ fn emulated_devices_are_named_by_kind() {
     for (devices, named) in [
         (Devices { rtl8139: 1, ..Devices::default() }, "emulated (RTL8139)"),
         (Devices { ahci: 1, ide: 1, ..Devices::default() }, "emulated (AHCI)"),
+        (Devices { nvme: 1, ahci: 1, ..Devices::default() }, "emulated (NVMe)"),
         (Devices { ide: 2, e1000: 1, rtl8139: 1, ..Devices::default() }, "emulated (IDE, e1000, RTL8139)"),
     ] {
         let found = Capabilities { devices, ..Capabilities::new(BootProtocol::Pvh, Machine::Hvm) };

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_boot::capabilities::{EntropySources, Hypervisor, Machine, Platform, Randomness, XenCapabilities};
+use prism_boot::capabilities::{
+    Devices, EntropySources, Hypervisor, Machine, Platform, Randomness, XenCapabilities,
+};
 use prism_boot::command_line::{IrqChipLimit, PvLevel};
 use prism_boot::services::{Clock, Console, DeviceBus, Shutdown, Timer, Upcall, WallClock};
 use prism_boot::{BootProtocol, Capabilities, Services};
@@ -83,10 +85,12 @@ fn an_unsupported_disk_controller_is_named_where_there_is_no_disk() {
     found.devices.storage = 1;
     assert_eq!(
         Services::choose(&found).disk.to_string(),
-        "none (not emulated: no driver for the disk controller; IDE and AHCI have one)"
+        "none (not emulated: no driver for the disk controller; IDE, AHCI and NVMe have one)"
     );
-    found.devices.ide = 1;
-    assert_eq!(Services::choose(&found).disk.chosen, DeviceBus::Emulated);
+    for devices in [Devices { ide: 1, ..found.devices }, Devices { nvme: 1, ..found.devices }] {
+        found.devices = devices;
+        assert_eq!(Services::choose(&found).disk.chosen, DeviceBus::Emulated);
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use super::GuestTest;
 use crate::env::Env;
 use crate::guest::Backend;
-use crate::guest::board::{Board, Console};
+use crate::guest::board::{Board, Bus, Console};
 
 /// Devices are told of by ACPI, lines arrive at two I/O APICs.
 const MICRO: Board = Board::of("microvm");
@@ -31,8 +31,10 @@ const SCSI_CONTROLLER: Board = Board::USUAL.with_options(&["-device", "virtio-sc
 
 /// Devices are where libvirt puts them: each behind a root port.
 const ROOT_PORTS: Board = Board::of("q35").behind_root_ports();
-/// So is an 82574L, beside AHCI.
-const E1000E: Board = ROOT_PORTS.with_card("e1000e,romfile=");
+/// So are an 82574L and an NVMe controller.
+const E1000E: Board = ROOT_PORTS.with_card("e1000e,romfile=").with_disks(Bus::Nvme);
+/// The disk is an NVMe controller's.
+const NVME: Board = Board::USUAL.with_disks(Bus::Nvme);
 
 const ENVS: &[Env] = &[Env::Kvm, Env::Fv];
 
@@ -102,10 +104,20 @@ pub(super) const TESTS: &[GuestTest] = &[
         .on(VIRTIO_CONSOLE)
         .telling(&["console at 0xfeb", "console: virtio console"]),
     SITE.named("disks_and_nics_behind_root_ports_are_found").envs(&[Env::Kvm]).on(ROOT_PORTS),
-    SITE.named("a_pci_express_nic_behind_a_root_port_serves")
+    SITE.named("a_pci_express_nic_and_an_nvme_disk_behind_root_ports_serve")
         .envs(&[Env::Fv])
         .long_envs(&[Env::Kvm])
         .on(E1000E),
+    DISK.named("an_nvme_disk_keeps_what_is_written")
+        .on(NVME)
+        .words("loglevel=debug list mix=nvme0n1,1,32 fill=nvme0n1,7 flush=nvme0n1 verify=nvme0n1,7")
+        .telling(&[
+            "NVMe controller at 00:",
+            "nvme0n1: 16777216 bytes, sectors of 512",
+            "32 MiB, all checked",
+            "verified 16777216 bytes of nvme0n1",
+            ": interrupt 16",
+        ]),
     SMOKE
         .named("text_goes_to_a_virtio_console_on_pci_beside_a_serial_port")
         .in_fv()
