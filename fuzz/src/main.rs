@@ -31,6 +31,7 @@ mod targets {
     pub(crate) mod ring;
     pub(crate) mod symbols;
     pub(crate) mod virtio;
+    pub(crate) mod virtio_scsi;
     pub(crate) mod xenstore;
 }
 
@@ -56,6 +57,7 @@ const TARGETS: &[(&str, Run)] = &[
     ("ring", targets::ring::fuzz),
     ("symbols", targets::symbols::fuzz),
     ("virtio", targets::virtio::fuzz),
+    ("virtio_scsi", targets::virtio_scsi::fuzz),
     ("xenstore", targets::xenstore::fuzz),
 ];
 

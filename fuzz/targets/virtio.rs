@@ -68,10 +68,11 @@ enum Step {
 fuzz_target!(|input: (Machine, Vec<Step>)| {
     let (machine, steps) = input;
     let on_pci = machine.on_pci && !machine.is_legacy;
+    let [first, second] = machine.allowed.map(u32::from);
     let device = SimDevice::new(Config {
         is_legacy: machine.is_legacy,
         features: machine.features,
-        allowed: machine.allowed.map(u32::from),
+        allowed: [first, second, 0],
         configuration: machine.configuration.to_vec(),
         is_stuck: machine.is_stuck,
         refuses: machine.refuses,

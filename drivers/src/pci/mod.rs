@@ -68,7 +68,7 @@ impl Function {
             (0x1af4, 0x1001) => Some(Kind::Block),
             (0x1af4, 0x1002) => Some(Kind::Other(5)),
             (0x1af4, 0x1003) => Some(Kind::Console),
-            (0x1af4, 0x1004) => Some(Kind::Other(8)),
+            (0x1af4, 0x1004) => Some(Kind::Scsi),
             (0x1af4, 0x1005) => Some(Kind::Other(4)),
             (0x1af4, 0x1009) => Some(Kind::Other(9)),
             (0x1af4, device @ 0x1040..0x1080) => Kind::of(u32::from(device) - 0x1040),
@@ -398,8 +398,8 @@ pub(crate) mod tests {
             (0x1003_1af4, Some(Kind::Console)),
             (0x1043_1af4, Some(Kind::Console)),
             // SCSI controllers, of a disk's class.
-            (0x1004_1af4, Some(Kind::Other(8))),
-            (0x1048_1af4, Some(Kind::Other(8))),
+            (0x1004_1af4, Some(Kind::Scsi)),
+            (0x1048_1af4, Some(Kind::Scsi)),
             (0x1040_1af4, None),
             // Not virtio, but of the same maker: memory shared between guests.
             (0x1110_1af4, None),

@@ -10,6 +10,8 @@ pub enum Kind {
     Block,
     /// A console.
     Console,
+    /// A controller of SCSI disks.
+    Scsi,
     /// Any other, of this number (chapter 5).
     Other(u32),
 }
@@ -22,6 +24,7 @@ impl Kind {
             1 => Some(Self::Network),
             2 => Some(Self::Block),
             3 => Some(Self::Console),
+            8 => Some(Self::Scsi),
             other => Some(Self::Other(other)),
         }
     }

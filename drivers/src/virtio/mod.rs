@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Virtio devices (Virtual I/O Device 1.2), on PCI and with registers in memory: disks, NICs, consoles.
+//! Virtio devices (Virtual I/O Device 1.2), on PCI and with registers in memory: disks, SCSI
+//! controllers, NICs, consoles.
 //!
 //! A device is trusted no more than a backend: what it writes is read once and checked by the
 //! [queue](queue::Queue) and the [transport]. A device that breaks the protocol is disabled.
@@ -11,6 +12,7 @@ pub mod mmio;
 pub mod network;
 pub mod pci;
 pub mod queue;
+pub mod scsi;
 #[cfg(any(test, feature = "sim"))]
 pub mod sim;
 #[cfg(test)]

@@ -33,7 +33,7 @@ const QUEUE_DRIVER: usize = 40;
 const QUEUE_DEVICE: usize = 48;
 
 /// Queues that a driver here uses, from the first one on.
-const QUEUES: usize = 2;
+const QUEUES: usize = 3;
 
 /// Registers of a device, by what they are for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

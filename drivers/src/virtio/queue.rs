@@ -128,6 +128,8 @@ pub struct Queue<M> {
     free_count: u16,
     chains: Vec<Option<Chain>>,
     in_flight: u16,
+    /// The device may count what it reads as written.
+    counts_reads: bool,
     /// How often something was added, and taken back: indices of the rings, which wrap.
     added: u16,
     taken: u16,
@@ -157,10 +159,16 @@ impl<M: RingMemory> Queue<M> {
             free_count: size,
             chains,
             in_flight: 0,
+            counts_reads: false,
             added: 0,
             taken: 0,
             violation: None,
         })
+    }
+
+    /// The same, but its device may count what it reads as written. QEMU's SCSI controllers do.
+    pub(super) fn counting_reads(self) -> Self {
+        Self { counts_reads: true, ..self }
     }
 
     /// Number of descriptors.
@@ -206,7 +214,8 @@ impl<M: RingMemory> Queue<M> {
             self.free = self.next.get(usize::from(last)).copied().unwrap_or_default();
             let more = if index < pieces.len() { NEXT } else { 0 };
             let write = if piece.access == Access::Write { WRITE } else { 0 };
-            room = room.saturating_add(if write == 0 { 0 } else { piece.length });
+            let is_counted = write != 0 || self.counts_reads;
+            room = room.saturating_add(if is_counted { piece.length } else { 0 });
             self.write_descriptor(last, piece, more | write, self.free);
         }
         let descriptors = pieces.len() as u16;

@@ -35,7 +35,7 @@ use crate::hal::{NarrowRegisters, Registers};
 const MEMORY: u64 = 1 << 40;
 /// How far apart its regions are.
 const REGION: u64 = 1 << 24;
-const QUEUES: usize = 2;
+const QUEUES: usize = 3;
 const PAGE: u64 = 4096;
 /// The most that a device has of a chain: it would walk a circle for ever.
 const MAX_PIECES: usize = 1024;

@@ -165,7 +165,7 @@ fn a_disk_has_many_requests_at_a_time_and_ends_them_in_any_order() {
 #[test]
 fn a_short_queue_of_an_odd_length_does() {
     for allowed in [4, 5, 7, 100, 65535] {
-        let (device, storage) = good_disk(Config { allowed: [allowed; 2], ..disk_config() });
+        let (device, storage) = good_disk(Config { allowed: [allowed; 3], ..disk_config() });
         let disk = open_disk(&device, SimDevice::on_pci).unwrap();
         let write = |offset| Request::Write { offset, buffer: buffer(&device, 5 * 4096, offset as usize) };
         let (outcomes, troubles) = run_disk(disk, vec![write(0), write(20480), write(40960)]);
@@ -183,8 +183,8 @@ fn a_device_that_cannot_be_used_is_refused_and_says_why() {
         (Config { is_unsteady: true, ..good.clone() }, Error::Unsteady),
         (Config { features: disk::FLUSH, ..good.clone() }, Error::NotVersion1),
         (Config { features: 0, ..good.clone() }, Error::NotVersion1),
-        (Config { allowed: [0, 0], ..good.clone() }, Error::NoQueue(0)),
-        (Config { allowed: [3, 3], ..good.clone() }, Error::NoQueue(0)),
+        (Config { allowed: [0; 3], ..good.clone() }, Error::NoQueue(0)),
+        (Config { allowed: [3; 3], ..good.clone() }, Error::NoQueue(0)),
         (Config { configuration: vec![], ..good.clone() }, Error::NoConfiguration),
         (Config { configuration: vec![0; 23], ..good }, Error::NoConfiguration),
     ];
@@ -447,7 +447,7 @@ fn a_nic_without_a_valid_address_is_refused() {
     }
     let short = Config { configuration: MAC.to_vec(), ..card_config() };
     assert_eq!(open_card(&SimDevice::new(short), SimDevice::on_pci).map(|_| ()), Err(Error::NoConfiguration));
-    let lacking = Config { allowed: [256, 0], ..card_config() };
+    let lacking = Config { allowed: [256, 0, 0], ..card_config() };
     assert_eq!(open_card(&SimDevice::new(lacking), SimDevice::on_pci).map(|_| ()), Err(Error::NoQueue(1)));
 }
 

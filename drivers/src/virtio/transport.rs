@@ -89,6 +89,8 @@ pub enum Error {
     NoMemory,
     /// It is a NIC without a valid address.
     NoAddress,
+    /// It is a SCSI controller whose requests are of other sizes than after a reset.
+    RequestSizes,
 }
 
 impl fmt::Display for Error {
@@ -102,6 +104,7 @@ impl fmt::Display for Error {
             Self::Unsteady => f.write_str("its configuration does not stand still"),
             Self::NoMemory => f.write_str("there is no memory for its queues that it reaches"),
             Self::NoAddress => f.write_str("it has no valid Ethernet address"),
+            Self::RequestSizes => f.write_str("its requests are of unusual sizes"),
         }
     }
 }

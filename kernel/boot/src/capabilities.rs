@@ -112,6 +112,8 @@ pub struct Platform {
 pub struct Devices {
     /// Virtio block devices.
     pub virtio_block: u32,
+    /// Virtio SCSI controllers.
+    pub virtio_scsi: u32,
     /// Virtio network devices.
     pub virtio_net: u32,
     /// Virtio devices of other kinds.

@@ -114,7 +114,8 @@ fn devices(found: &Capabilities, services: &Services) -> Row {
     if either(DeviceBus::Xenbus) {
         Row::new(LABEL, Level::Paravirtualized, format_args!("xenbus (blkfront, netfront)"))
     } else if either(DeviceBus::Virtio) {
-        let count = found.devices.virtio_block.saturating_add(found.devices.virtio_net);
+        let Devices { virtio_block, virtio_scsi, virtio_net, .. } = found.devices;
+        let count = virtio_block.saturating_add(virtio_scsi).saturating_add(virtio_net);
         let plural = if count == 1 { "" } else { "s" };
         Row::new(LABEL, Level::Paravirtualized, format_args!("virtio ({count} device{plural})"))
     } else if either(DeviceBus::Emulated) {

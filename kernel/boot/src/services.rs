@@ -330,9 +330,9 @@ fn choose_console(found: &Capabilities) -> Choice<Console> {
 }
 
 fn choose_disk(found: &Capabilities) -> Choice<DeviceBus> {
-    let Devices { ide, ahci, nvme, storage, .. } = found.devices;
+    let Devices { virtio_block, virtio_scsi, ide, ahci, nvme, storage, .. } = found.devices;
     let reason = "no driver for the disk controller; IDE, AHCI and NVMe have one";
-    choose_bus(found, found.devices.virtio_block != 0, driven(ide | ahci | nvme, storage, reason))
+    choose_bus(found, virtio_block | virtio_scsi != 0, driven(ide | ahci | nvme, storage, reason))
 }
 
 fn choose_network(found: &Capabilities) -> Choice<DeviceBus> {

@@ -25,6 +25,8 @@ pub struct Board {
 pub enum Bus {
     /// By an NVMe controller of its own.
     Nvme,
+    /// By a virtio SCSI controller of its own.
+    VirtioScsi,
 }
 
 impl Bus {
@@ -33,6 +35,10 @@ impl Bus {
     pub fn devices(self, index: usize) -> Vec<String> {
         match self {
             Self::Nvme => vec![format!("nvme,serial=disk{index},drive=disk{index}")],
+            Self::VirtioScsi => vec![
+                format!("virtio-scsi-pci,id=scsi{index}"),
+                format!("scsi-hd,drive=disk{index},bus=scsi{index}.0"),
+            ],
         }
     }
 }

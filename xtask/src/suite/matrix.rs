@@ -252,6 +252,7 @@ const PARTS: &[(&str, &[Row])] = &[
                 &["a_virtio_disk_is_read", "a_virtio_disk_in_memory_keeps_what_is_written"],
             )
             .never(NO_VIRTIO),
+            row("virtio-scsi on PCI", &["a_virtio_scsi_disk_keeps_what_is_written"]).never(NO_VIRTIO),
             row(
                 "FAT read and written, ext2 to ext4 read, partitions",
                 &["fat_is_read_and_written_and_fsck_is_content", "ext4_in_a_partition_is_read"],

@@ -77,6 +77,9 @@ fn each_bus_is_chosen_by_its_own_devices() {
     found.devices.e1000 = 1;
     let services = Services::choose(&found);
     assert_eq!((services.disk.chosen, services.network.chosen), (DeviceBus::Virtio, DeviceBus::Emulated));
+    found.devices = Devices { virtio_scsi: 1, virtio_net: 1, ide: 1, ..Devices::default() };
+    let services = Services::choose(&found);
+    assert_eq!((services.disk.chosen, services.network.chosen), (DeviceBus::Virtio, DeviceBus::Virtio));
 }
 
 #[test]

@@ -5,6 +5,7 @@
 mod disk;
 pub(crate) mod mmio;
 pub(super) mod network;
+mod scsi;
 
 use alloc::boxed::Box;
 use alloc::format;
@@ -39,8 +40,10 @@ const RESET_LIMIT: u64 = 1_000_000_000;
 /// Maximum number of disks: each has a letter.
 const MAX_DISKS: u8 = 26;
 
-/// Finds all virtio disks, and spawns their tasks. Not for PV domains, which have no ports.
+/// Finds all virtio disks, those behind SCSI controllers too, and spawns their tasks. Not for PV domains,
+/// which have no ports.
 pub(crate) fn spawn_disks() {
+    scsi::spawn_all();
     for (number, device) in (0..).zip(devices(Kind::Block)) {
         if number == MAX_DISKS {
             warn!("virtio disk at {device} and those after it not used: too many");
@@ -101,6 +104,7 @@ fn devices(kind: Kind) -> impl Iterator<Item = Device> {
 pub(crate) fn count(devices: &mut Devices, kind: Kind) {
     let counter = match kind {
         Kind::Block => &mut devices.virtio_block,
+        Kind::Scsi => &mut devices.virtio_scsi,
         Kind::Network => &mut devices.virtio_net,
         Kind::Console | Kind::Other(_) => &mut devices.virtio_other,
     };

@@ -33,6 +33,8 @@ const SCSI_CONTROLLER: Board = Board::USUAL.with_options(&["-device", "virtio-sc
 const ROOT_PORTS: Board = Board::of("q35").behind_root_ports();
 /// So are an 82574L and an NVMe controller.
 const E1000E: Board = ROOT_PORTS.with_card("e1000e,romfile=").with_disks(Bus::Nvme);
+/// The disk is a virtio SCSI controller's.
+const VIRTIO_SCSI: Board = Board::USUAL.with_disks(Bus::VirtioScsi);
 /// The disk is an NVMe controller's.
 const NVME: Board = Board::USUAL.with_disks(Bus::Nvme);
 
@@ -215,6 +217,16 @@ pub(super) const TESTS: &[GuestTest] = &[
         .disk(Backend::Kernel)
         .words("irqchip=ioapic loglevel=debug fill=hda,7 verify=hda,7")
         .telling(&["verified 16777216 bytes of hda", "I/O APIC, input 14: interrupt 4"]),
+    DISK.named("a_virtio_scsi_disk_keeps_what_is_written")
+        .on(VIRTIO_SCSI)
+        .words("loglevel=debug list mix=sda,1,32 fill=sda,7 flush=sda verify=sda,7")
+        .telling(&[
+            "virtio SCSI controller at 00:",
+            "sda: QEMU QEMU HARDDISK, target 0, LUN 0, 16777216 bytes, sectors of 512",
+            "32 MiB, all checked",
+            "verified 16777216 bytes of sda",
+            ": interrupt 16",
+        ]),
     GuestTest::new("a_virtio_controller_of_scsi_disks_is_not_taken_for_a_disk", "disk")
         .envs(&[Env::Fv])
         .on(SCSI_CONTROLLER)
