@@ -78,6 +78,17 @@ const PARTS: &[(&str, &[Row])] = &[
             )
             .never(&[Env::Dom0Pv, Env::Dom0Pvh, Env::Pv, Env::Pvh, Env::PvShim]),
             row(
+                "a plain `q35` with all devices behind root ports, or `pc`: SeaBIOS or OVMF, NVMe and virtio-scsi, \
+                 e1000e, the power button",
+                &[
+                    "a_plain_q35_boots_by_seabios_serves_and_ends_by_its_power_button",
+                    "a_plain_q35_boots_by_ovmf_serves_and_ends_by_its_power_button",
+                    "a_plain_pc_boots_by_seabios_serves_and_ends_by_its_power_button",
+                    "a_plain_pc_boots_by_ovmf_serves_and_ends_by_its_power_button",
+                ],
+            )
+            .never(NO_PLATFORM),
+            row(
                 "four vCPUs: tasks, timers, events, messages",
                 &["four_vcpus_work_together", "four_vcpus_work_together_behind_a_bios"],
             ),

@@ -11,6 +11,7 @@ pub mod host;
 pub mod images;
 mod matrix;
 pub mod network_cost;
+pub mod plain;
 pub mod shared;
 #[cfg(test)]
 mod sources;
@@ -97,6 +98,7 @@ fn lab_tests() -> impl Iterator<Item = &'static dyn LabTest> {
         tests.iter().map(|test| test as &dyn LabTest)
     }
     each(&grub::TESTS)
+        .chain(each(&plain::TESTS))
         .chain(each(&clock::TESTS))
         .chain(each(&traced::TESTS))
         .chain(each(&disk_cost::TESTS))

@@ -514,6 +514,19 @@ pub const DISK_SIZE: usize = 16 << 20;
 pub const SITE_FILE: &str = "file.bin";
 const SITE_LENGTH: usize = 300_000;
 
+/// The content of that file.
+pub(super) fn site_file() -> Vec<u8> {
+    noise(SITE_LENGTH)
+}
+
+/// Makes a disk with that file.
+///
+/// # Errors
+/// If it cannot be made.
+pub(super) fn make_site(path: &Path) -> Result<()> {
+    make_disk(path, Content::Site)
+}
+
 /// MiB of the partition with the large file.
 const LARGE_SITE_MIB: u64 = 300;
 
@@ -529,7 +542,7 @@ fn make_disk(path: &Path, content: Content) -> Result<()> {
         Content::Noise => write(path, noise(DISK_SIZE)),
         Content::Site => {
             let tree = Scratch::new()?;
-            write(&tree.path().join(SITE_FILE), noise(SITE_LENGTH))?;
+            write(&tree.path().join(SITE_FILE), site_file())?;
             host::make_ext4(tree.path(), path, 0, "site", "16M")
         }
         Content::LargeSite => {
