@@ -67,9 +67,9 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Fv])
         .memory(256)
         .telling(&["entered by Multiboot2"]),
-    GuestTest::new("events_come_by_a_line_of_the_io_apic_that_firmware_tells_of", "smoke")
+    GuestTest::new("events_come_by_a_line_of_the_io_apic_that_firmware_tells_of", "disk")
         .booting_from(Boot::Disk)
-        .words("irqchip=ioapic loglevel=debug")
+        .words("sha256=xvda irqchip=ioapic loglevel=debug")
         .envs(&[Env::HvmPvDrivers])
         .settings(AHCI)
         .telling(&["irqchip: I/O APIC", "upcall: event channels by interrupt line", ": interrupt 1"]),
