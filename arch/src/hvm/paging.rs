@@ -3,7 +3,7 @@
 
 use core::ops::Range;
 
-use spin::Mutex;
+use spin::{Mutex, Once};
 use x86_64::registers::control::{Cr0, Cr0Flags, Cr3, Cr3Flags};
 use x86_64::structures::paging::mapper::{MapToError, MapperFlush};
 use x86_64::structures::paging::page_table::{PageTableEntry, PageTableLevel};
@@ -19,6 +19,9 @@ use crate::{cpuid, image};
 
 /// Address of the top table in use, or 0 while the entry stub's is.
 static TOP: Mutex<u64> = Mutex::new(0);
+
+/// The flag of pages without code, asked for once: CPUID is an exit.
+static NO_EXECUTE: Once<Flags> = Once::new();
 
 /// Page tables are below this as long as the entry stub's map is in use; the top one always, as CPUs that
 /// local APICs start load it while they are in 32-bit mode.
@@ -177,7 +180,7 @@ impl<'a> Tables<'a> {
 }
 
 fn no_execute() -> Flags {
-    if cpuid::has_no_execute() { Flags::NO_EXECUTE } else { Flags::empty() }
+    *NO_EXECUTE.call_once(|| if cpuid::has_no_execute() { Flags::NO_EXECUTE } else { Flags::empty() })
 }
 
 fn flags(access: Access, no_execute: Flags) -> Flags {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The facts that were probed, one by one.
 
-use crate::BootProtocol;
 use crate::command_line::{IrqChipLimit, PvLevel};
+use crate::{BootProtocol, PhysRange};
 
 /// How privileged operations are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +79,8 @@ pub struct Platform {
     pub pci_host_bridge: bool,
     /// Xen's platform device on PCI (vendor 0x5853, device 0x0001).
     pub xen_platform_device: bool,
+    /// Its memory, at which Xen's pages may appear.
+    pub xen_platform_memory: Option<PhysRange>,
     /// A local APIC.
     pub local_apic: bool,
     /// The local APIC's timer can fire at a given TSC value.

@@ -92,6 +92,9 @@ impl Loaded {
         let acpi = read_acpi(&mut info, machine);
         let capabilities = probe_machine(&info, protocol, &found, &acpi);
         let uses_xen = capabilities.paravirtual().is_ok();
+        if let Some(device) = capabilities.platform.xen_platform_memory.filter(|_| uses_xen) {
+            memory::platform_device::init(machine, device, &info.memory);
+        }
         // Before hypercalls are disabled: a crash in between must not try one.
         power::set_shutdown_methods(uses_xen, protocol != BootProtocol::Pv);
         if !uses_xen {

@@ -4,7 +4,7 @@
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::{cpu, cpuid};
 use prism_boot::capabilities::{Devices, Platform};
-use prism_boot::{Acpi, vcpus};
+use prism_boot::{Acpi, PhysRange, vcpus};
 use prism_drivers::irq::pic;
 use prism_drivers::supported::Known;
 use prism_drivers::timer::pit;
@@ -29,7 +29,10 @@ pub(crate) fn platform() -> (Platform, Devices) {
     let mut devices = Devices::default();
     for function in pci::functions(&CpuPorts) {
         platform.pci_host_bridge |= function.is_host_bridge();
-        platform.xen_platform_device |= function.is_xen_platform();
+        if function.is_xen_platform() {
+            platform.xen_platform_device = true;
+            platform.xen_platform_memory = platform_memory(&function);
+        }
         platform.acpi_power_off |= power::knows(&function);
         count(&mut devices, &function);
     }
@@ -40,6 +43,12 @@ pub(crate) fn platform() -> (Platform, Devices) {
     }
     platform.interval_timer = platform.pic && pit::is_there(&CpuPorts);
     (platform, devices)
+}
+
+/// The memory of Xen's platform device: its second base address register.
+fn platform_memory(function: &pci::Function) -> Option<PhysRange> {
+    let memory = pci::Configuration::new(&CpuPorts, function.address).memory(1)?;
+    PhysRange::with_length(memory.address, memory.length)
 }
 
 /// Counts a PCI function by the kind of its device.

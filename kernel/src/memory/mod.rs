@@ -3,6 +3,7 @@
 //! which the heap grows.
 
 pub(crate) mod dma;
+pub(crate) mod platform_device;
 pub(crate) mod registers;
 
 use core::alloc::{GlobalAlloc, Layout};
@@ -94,11 +95,12 @@ pub(crate) fn alloc_frame_below(limit: u64) -> Option<u64> {
     Frames.alloc_frame(limit)
 }
 
-/// Allocates a frame for a page that the hypervisor puts in its place, and returns its address. It comes from
-/// the end of memory: what is around it cannot be a large page of the hypervisor's any more, which costs an
-/// exit for each page that is used there.
+/// The address of a page that the hypervisor may put one of its own in place of: where nothing is, or else of
+/// a frame at the end of memory. What is around that cannot be a large page of the hypervisor's any more,
+/// which costs an exit for each page that is used there, and KVM forgets all pages when memory changes.
 pub(crate) fn alloc_frame_to_replace() -> Option<u64> {
-    FRAMES.lock().as_mut()?.allocate_highest().map(FrameNumber::address)
+    let frame = || FRAMES.lock().as_mut()?.allocate_highest().map(FrameNumber::address);
+    platform_device::take().or_else(frame)
 }
 
 /// Frees a frame of [`alloc_zeroed_frame`] or [`alloc_frame_below`].
