@@ -11,6 +11,8 @@ use core::arch::{asm, naked_asm};
 use core::sync::atomic::{AtomicU8, Ordering};
 
 use xen::Hypercall;
+use xen::sched::{SUSPEND_REASON, suspend_arguments};
+use xen_sys::xen::__HYPERVISOR_sched_op;
 
 /// How hypercalls are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -164,4 +166,38 @@ unsafe fn page(number: u64, [a, b, c, d, e]: [u64; 5]) -> i64 {
         );
     }
     result
+}
+
+/// Suspends a PV domain whose `start_info` is machine frame `start_info`; what Xen returned when it goes on.
+///
+/// By `syscall` in any case, with the registers that it changes set to what it leaves there: a CPU with FRED
+/// leaves them alone, and a vCPU that is restored on another one goes on at RCX.
+///
+/// # Safety
+///
+/// As for [`xen::sched::suspend`], in a PV domain; no page but the domain's own is mapped.
+pub(crate) unsafe fn suspend_pv(start_info: u64) -> xen::error::Result<u64> {
+    let reason = SUSPEND_REASON;
+    let [command, pointer, start_info, ..] = suspend_arguments(&reason, start_info);
+    let result: i64;
+    // SAFETY: SCHEDOP_shutdown reads the reason; the rest is the caller's promise. All that the instruction
+    // changes is named.
+    unsafe {
+        asm!(
+            "pushfq",
+            "pop r11",
+            "lea rcx, [rip + 2f]",
+            "syscall",
+            "2:",
+            inlateout("rax") __HYPERVISOR_sched_op => result,
+            inlateout("rdi") command => _,
+            inlateout("rsi") pointer => _,
+            inlateout("rdx") start_info => _,
+            lateout("r10") _,
+            lateout("r8") _,
+            out("rcx") _,
+            out("r11") _,
+        );
+    }
+    xen::error::check(result)
 }

@@ -7,6 +7,7 @@
 use core::fmt;
 use core::ops::Range;
 
+use xen::sched::Resumed;
 use xen::shared::Shared;
 use xen_sys::xen::shared_info;
 
@@ -102,6 +103,15 @@ impl fmt::Display for StartError {
 
 impl core::error::Error for StartError {}
 
+/// The event channels of the rings that the toolstack set up; 0 where there is none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ToolstackPorts {
+    /// That of the console.
+    pub console: u32,
+    /// That of xenstore.
+    pub store: u32,
+}
+
 /// A machine: page tables, exceptions, vCPUs, and waiting.
 ///
 /// Addresses are virtual, and equal to the (pseudo-)physical ones for all of the guest's memory.
@@ -171,6 +181,24 @@ pub trait Machine: Sync {
         address: u64,
         frames: &mut dyn FrameSource,
     ) -> Result<Shared<shared_info>, SharedInfoError>;
+
+    /// Suspends the domain, so that it can be saved or migrated, and returns when it goes on. If that is
+    /// [`Resumed::Restored`], the page that Xen shared is to be [mapped](Machine::map_shared_info) again, at
+    /// the same address.
+    ///
+    /// # Safety
+    ///
+    /// All other vCPUs wait in the kernel, and nothing that Xen or another domain shares with this one is
+    /// used before it has been made anew. No page of another domain's is mapped; in a PV domain, nor are the
+    /// frames of the grant table.
+    ///
+    /// # Errors
+    ///
+    /// What Xen answers; then all is as before.
+    unsafe fn suspend(&self) -> Result<Resumed, xen::Errno>;
+
+    /// The event channels of the toolstack's rings, as they are now.
+    fn toolstack_ports(&self) -> ToolstackPorts;
 
     /// Maps machine frame `mfn` at `address`, a page of the guest's own that is given up for it. Not for
     /// [auto-translated](Machine::auto_translated) machines.

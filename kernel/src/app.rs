@@ -12,10 +12,12 @@ use core::time::Duration;
 
 use embassy_futures::yield_now;
 use prism_boot::{BootInfo, CommandLine, Module};
+pub use prism_executor::consent::Hold;
+pub use xen::sched::Resumed;
 
 use crate::boot::environment::Environment;
 use crate::devices::disks::{self, Disk};
-use crate::hypervisor::{lifecycle, xenstore};
+use crate::hypervisor::{lifecycle, suspend, xenstore};
 use crate::task::executor::{self, SpawnError};
 use crate::{console, entropy, memory, time};
 
@@ -209,6 +211,24 @@ impl Context {
     /// withdraws it: to do other things meanwhile, keep it and use `select`.
     pub async fn shutdown_requested(&self) {
         lifecycle::shutdown_requested().await;
+    }
+
+    /// Waits until the toolstack asks for the domain to be suspended (`xl save`, `xl migrate`). The domain
+    /// goes on until the [`Hold`] that this returns is dropped, but no longer than ten seconds;
+    /// [`Hold::refuse`] leaves the request unanswered, and `xl` gives up after a minute. Dropping the future
+    /// withdraws it: to do other things meanwhile, keep it and use `select`.
+    ///
+    /// Where suspending is not offered, as the boot report tells, this waits for ever.
+    pub async fn about_to_suspend(&self) -> Hold<'static> {
+        suspend::about_to_suspend().await
+    }
+
+    /// Waits until the domain goes on after it was suspended, from the call on. If it was
+    /// [restored](Resumed::Restored), maybe on another host, its disks and interfaces are being connected
+    /// anew, and the domain's number, its nodes in xenstore, event channels to other domains and pages that
+    /// it had granted are others.
+    pub async fn resumed(&self) -> Resumed {
+        suspend::resumed().await
     }
 
     /// The disks, in the same order at each boot: the working ones of those that were there at boot, and

@@ -41,6 +41,8 @@ global_asm!(
     "note_quad {HYPERCALL_PAGE}, {hypercall_page}",
     // A ramdisk is found by its frame number; Xen need not map it for us.
     "note_quad {MOD_START_PFN}, 1",
+    // A suspend may be cancelled: it returns 1 then.
+    "note_quad {SUSPEND_CANCEL}, 1",
     "    .align 4",
     "    .long 4, 4, {PHYS32_ENTRY}",
     "    .asciz \"Xen\"",
@@ -57,6 +59,7 @@ global_asm!(
     ENTRY = const XEN_ELFNOTE_ENTRY,
     HYPERCALL_PAGE = const XEN_ELFNOTE_HYPERCALL_PAGE,
     MOD_START_PFN = const XEN_ELFNOTE_MOD_START_PFN,
+    SUSPEND_CANCEL = const XEN_ELFNOTE_SUSPEND_CANCEL,
     PHYS32_ENTRY = const XEN_ELFNOTE_PHYS32_ENTRY,
     pv_start = sym pv_start,
     pvh_start = sym pvh_start,

@@ -10,11 +10,13 @@ use core::ops::Range;
 
 use x86_64::VirtAddr;
 use x86_64::registers::model_specific::GsBase;
+use xen::hvm::{Parameter, parameter};
+use xen::sched::Resumed;
 use xen::shared::Shared;
 use xen_sys::xen::shared_info;
 
 use crate::hypercall::Hypervisor;
-use crate::machine::{FrameSource, Machine, MapError, SharedInfoError, StartError};
+use crate::machine::{FrameSource, Machine, MapError, SharedInfoError, StartError, ToolstackPorts};
 use crate::{sleep, vcpu};
 
 pub(crate) use traps::Descriptors;
@@ -81,6 +83,19 @@ impl Machine for Hvm {
         paging::map_page(address, frames)?;
         // SAFETY: just placed and mapped there.
         Ok(unsafe { Shared::at(address) })
+    }
+
+    unsafe fn suspend(&self) -> Result<Resumed, xen::Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { xen::sched::suspend(&Hypervisor) }
+    }
+
+    fn toolstack_ports(&self) -> ToolstackPorts {
+        let port = |which| parameter(&Hypervisor, which).ok().and_then(|port| u32::try_from(port).ok());
+        ToolstackPorts {
+            console: port(Parameter::ConsoleEvent).unwrap_or(0),
+            store: port(Parameter::StoreEvent).unwrap_or(0),
+        }
     }
 
     fn map_mfn(&self, address: u64, _mfn: u64) -> Result<(), MapError> {

@@ -41,7 +41,8 @@ async fn answer_until(guest: &Guest, (ring, channel): (&BackRing, &FarEnd), done
     select(Box::pin(guest.answer(ring, channel, u32::MAX)), Box::pin(until)).await;
 }
 
-/// Saves and restores the guest, whose disk was drained. The toolstack makes a device whose backend makes this offer.
+/// Saves and restores the guest, whose disk was drained. The toolstack makes a device whose backend makes
+/// this offer.
 async fn migrate(guest: &Guest, vbd: &Vbd<'_, SimPlatform>, offer: Offer) {
     assert_eq!(vbd.in_flight(), 0);
     guest.platform.migrate();

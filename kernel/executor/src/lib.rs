@@ -10,8 +10,10 @@
 extern crate alloc;
 
 pub mod alarm;
+pub mod announcement;
 pub mod blocking;
 pub mod claim;
+pub mod consent;
 pub mod deadline;
 pub mod irq;
 pub mod rate;

@@ -36,8 +36,8 @@ impl Rendezvous {
         self.waiting.fetch_sub(1, Ordering::SeqCst);
     }
 
-    /// Waits for `others` to come, does `work` while all of them wait, and lets them go. `None` if they do not
-    /// come before `is_late`, which is asked again and again; then nothing is done.
+    /// Waits for `others` to come, does `work` while all of them wait, and lets them go. `None` if they do
+    /// not come before `is_late`, which is asked again and again; then nothing is done.
     pub fn lead<T>(
         &self,
         others: u32,

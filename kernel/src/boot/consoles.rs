@@ -8,7 +8,6 @@ use prism_boot::command_line::ConsoleSinks;
 use prism_boot::services::{Console, Services};
 use prism_boot::{BootInfo, PAGE_SIZE};
 use prism_drivers::console::vga::{self, Screen};
-use xen::console::Ring;
 use xen::event::Port;
 use xen::shared::Shared;
 
@@ -27,7 +26,7 @@ pub(super) fn open_console(info: &BootInfo, machine: &dyn Machine, capabilities:
         // SAFETY: the page that Xen or the toolstack set aside for the console: aligned, mapped by
         // the boot page tables and by ours later, and used through this value only.
         let page = unsafe { Shared::at(frame * PAGE_SIZE) };
-        console::add_ring(RingEnd::new(Ring::new(page), Port(ring.port)));
+        console::add_ring(RingEnd::new(page, Port(ring.port)));
     }
     if paravirtual {
         console::add_xen();

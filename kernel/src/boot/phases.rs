@@ -32,6 +32,7 @@ use crate::devices::virtio;
 use crate::hypervisor::detect::{self, HypervisorInfo};
 use crate::hypervisor::grant;
 use crate::hypervisor::interface::{self, XenInterface};
+use crate::hypervisor::suspend;
 use crate::irq::{self, Irq, IrqRouter, apic};
 use crate::memory::registers::MappedRegisters;
 use crate::memory::{self, IdentityMemory, registers};
@@ -280,7 +281,9 @@ impl Timed {
             acpi,
             memory: info.memory.total_usable(),
         };
-        Located { machine, info, environment: Box::leak(Box::new(environment)) }
+        let environment: &'static Environment = Box::leak(Box::new(environment));
+        suspend::init(xen, info, environment);
+        Located { machine, info, environment }
     }
 }
 

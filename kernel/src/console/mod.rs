@@ -35,6 +35,7 @@ use prism_drivers::console::vga::Screen;
 use prism_drivers::virtio::console::VirtioConsole;
 use spin::Once;
 use uart_16550::backend::PioBackend;
+use xen::event::Port;
 
 use crate::devices::virtio;
 use crate::hypervisor::event::EventChannel;
@@ -301,6 +302,21 @@ pub(crate) fn add_ring(ring: RingEnd) {
     let mut console = CONSOLE.lock();
     console.ring = Some(Output::new(ring));
     console.available |= ConsoleSinks::PV;
+}
+
+/// Goes on with the ring of the domain that this one was restored into, whose event channel is `port`.
+pub(crate) fn resume(port: Port) {
+    if let Some(ring) = &mut CONSOLE.lock().ring {
+        ring.sink().restart(port);
+    }
+}
+
+/// Whether somebody has read all text, or nobody ever will. Text that is still in the ring when the domain is
+/// saved is lost.
+pub(crate) fn is_read() -> bool {
+    let mut console = CONSOLE.lock();
+    let waiting = console.waiting();
+    waiting == 0 && console.ring.as_mut().is_none_or(|ring| ring.sink().is_read())
 }
 
 /// Has the ring's event announce input from now on.

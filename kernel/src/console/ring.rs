@@ -5,6 +5,8 @@ use prism_arch::hypercall::Hypervisor;
 use prism_drivers::console::output::Sink;
 use xen::console::Ring;
 use xen::event::Port;
+use xen::shared::Shared;
+use xen_sys::io::console::xencons_interface;
 
 use crate::hypervisor::event;
 
@@ -13,15 +15,21 @@ const POLL_INTERVAL: u64 = 10_000_000;
 
 /// The PV ring and the event channel that belongs to it.
 pub(crate) struct RingEnd {
+    page: Shared<xencons_interface>,
     ring: Ring,
     /// Raised after either side moved something.
     pub(super) port: Port,
 }
 
 impl RingEnd {
-    /// The ring and its event channel.
-    pub(crate) fn new(ring: Ring, port: Port) -> Self {
-        Self { ring, port }
+    /// The ring in `page` and its event channel.
+    pub(crate) fn new(page: Shared<xencons_interface>, port: Port) -> Self {
+        Self { page, ring: Ring::new(page), port }
+    }
+
+    /// Goes on with what is in the page now, after the domain was restored.
+    pub(super) fn restart(&mut self, port: Port) {
+        *self = Self::new(self.page, port);
     }
 
     /// Takes what has been typed.

@@ -4,9 +4,11 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use embassy_futures::select::{Either, select};
+use embassy_time::{Timer, with_timeout};
 use log::{info, warn};
 use prism_drivers::block::blkfront::{BlkFront, Error, Vbd, spread};
 use prism_drivers::block::{self, Disk};
@@ -21,6 +23,9 @@ use crate::task::executor;
 /// Maximum number of queues of a disk. Each has a task, a ring and an event channel.
 const MAX_QUEUES: usize = 8;
 
+/// How often it is looked whether requests are in flight.
+const POLL_INTERVAL: embassy_time::Duration = embassy_time::Duration::from_millis(1);
+
 /// A disk, and how many of its queues have a task.
 type Known = (Arc<Vbd<'static, XenPlatform>>, u32);
 
@@ -30,13 +35,37 @@ pub(crate) struct BlkfrontDriver {
     /// How long to poll for completions before sleeping.
     poll: Duration,
     known: Mutex<BTreeMap<u32, Known>>,
+    /// Whether requests are kept from backends.
+    held: AtomicBool,
 }
 
 impl BlkfrontDriver {
     /// The driver. Applications that ask for disks wait for its first scan from now on.
     pub(crate) fn new(platform: &'static XenPlatform, poll: Duration) -> Self {
         disks::begin_scan();
-        Self { platform, poll, known: Mutex::new(BTreeMap::new()) }
+        Self { platform, poll, known: Mutex::new(BTreeMap::new()), held: AtomicBool::new(false) }
+    }
+
+    /// Keeps requests from all backends, or no longer does.
+    pub(super) fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
+        self.known.lock().values().for_each(|(vbd, _)| vbd.hold(held));
+    }
+
+    /// Keeps requests from all backends, and waits until none is in flight; whether that did not take longer
+    /// than `timeout`, and requests are kept back.
+    pub(super) async fn drain(&self, timeout: embassy_time::Duration) -> bool {
+        self.hold(true);
+        let drained = async {
+            while self.known.lock().values().any(|(vbd, _)| vbd.in_flight() != 0) {
+                Timer::after(POLL_INTERVAL).await;
+            }
+        };
+        let in_time = with_timeout(timeout, drained).await.is_ok();
+        if !in_time {
+            self.hold(false);
+        }
+        in_time
     }
 
     fn vbd(&self, number: u32) -> Known {
@@ -50,6 +79,7 @@ impl BlkfrontDriver {
     fn begin(&self, number: u32) -> Known {
         let vcpus: Vec<u32> = executor::running().take(MAX_QUEUES).collect();
         let vbd = Arc::new(Vbd::with_queues(self.platform, number, vcpus.len() as u32));
+        vbd.hold(self.held.load(Ordering::Relaxed));
         let serve = |vcpu: u32| {
             let (vbd, poll) = (Arc::clone(&vbd), self.poll);
             executor::spawn_on(vcpu, async move { vbd.serve(vcpu as usize, poll).await })
@@ -108,11 +138,16 @@ impl XenbusDriver for BlkfrontDriver {
 
     fn unusable(&self, number: u32) {
         disks::remove(number);
+        let known = self.known.lock().get(&number).cloned();
+        if let Some((vbd, _)) = known {
+            vbd.fail(block::Error::Gone);
+        }
     }
 
     fn removed(&self, number: u32) {
-        disks::remove(number);
-        if let Some((vbd, _)) = self.known.lock().remove(&number) {
+        self.unusable(number);
+        let known = self.known.lock().remove(&number);
+        if let Some((vbd, _)) = known {
             vbd.retire();
         }
     }

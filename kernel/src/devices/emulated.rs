@@ -6,12 +6,14 @@
 
 use alloc::string::String;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 
 use log::{debug, info, warn};
 use prism_boot::services::DeviceBus;
 use prism_drivers::block::ide::{self as ide_disks, Identity, Positions};
 use prism_drivers::block::{Geometry, QueuedDisk};
 use prism_drivers::unplug::{Choice, Emulated, Undecided, unplug};
+use spin::Mutex;
 
 use super::{ahci, ide, nic, nvme};
 use crate::devices::disks;
@@ -74,9 +76,23 @@ pub(crate) fn unplug_nics() {
     }
 }
 
+/// Unplugs again what was unplugged: a restored domain has its emulated devices back.
+pub(crate) fn unplug_again() {
+    for devices in UNPLUGGED.lock().iter() {
+        // Who did it once is allowed to.
+        let _ = unplug(&CpuPorts, *devices);
+    }
+}
+
+/// What has been unplugged.
+static UNPLUGGED: Mutex<Vec<Emulated>> = Mutex::new(Vec::new());
+
 fn unplug_all(devices: Emulated, name: &str) {
     match unplug(&CpuPorts, devices) {
-        Ok(()) => debug!("the emulated {name} are unplugged"),
+        Ok(()) => {
+            UNPLUGGED.lock().push(devices);
+            debug!("the emulated {name} are unplugged");
+        }
         // They stay plugged in, but unused.
         Err(reason) => info!("emulated {name} not unplugged, left unused: {reason}"),
     }

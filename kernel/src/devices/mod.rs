@@ -28,6 +28,7 @@ mod platform;
 pub(crate) mod virtio;
 mod xenbus;
 
+use embassy_time::Duration;
 use log::warn;
 use prism_boot::CommandLine;
 use prism_boot::services::DeviceBus;
@@ -54,6 +55,22 @@ pub(crate) fn spawn(store: &'static Client, line: &CommandLine) {
     {
         warn!("device/vbd: cannot scan for disks: {error}");
         disks::end_scan();
+    }
+}
+
+/// Keeps requests from the backends of all disks of the toolstack, and waits until none is in flight; whether
+/// that did not take longer than `timeout`. Until [`go_on`] requests wait.
+pub(crate) async fn drain(timeout: Duration) -> bool {
+    match BLKFRONT.get() {
+        Some(disks) => disks.drain(timeout).await,
+        None => true,
+    }
+}
+
+/// Lets requests to disks go on.
+pub(crate) fn go_on() {
+    if let Some(disks) = BLKFRONT.get() {
+        disks.hold(false);
     }
 }
 

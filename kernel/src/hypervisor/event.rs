@@ -32,6 +32,12 @@ pub(crate) fn init(page: Shared<shared_info>, vcpus: u32, wanted: Abi) {
     DISPATCH.begin(fifo.unwrap_or_else(|| Events::two_level(page, vcpus)));
 }
 
+/// Goes on in the domain that this one was restored into: see [`Dispatch::resume`]. To be called while all
+/// other vCPUs wait.
+pub(crate) fn resume(moved: impl Fn(Port) -> Option<Port>) -> Result<()> {
+    DISPATCH.resume(&Hypervisor, moved, OwnPage::new)
+}
+
 /// The ABI in use; `None` without events.
 pub fn abi() -> Option<Abi> {
     DISPATCH.abi()

@@ -4,9 +4,10 @@
 mod map_slot;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 
 use prism_arch::hypercall::Hypervisor;
-use prism_arch::machine::Machine;
+use prism_arch::machine::{Machine, MapError};
 use prism_boot::{MemoryMap, PAGE_SIZE};
 use spin::{Mutex, Once};
 use xen::DomainId;
@@ -17,6 +18,7 @@ use xen::grant::{Access, Error, Frame, Memory, Page, Reference, Table};
 use xen::shared::Shared;
 
 pub use map_slot::MapSlot;
+pub(crate) use map_slot::in_use as foreign_pages;
 
 use crate::memory;
 
@@ -30,10 +32,9 @@ static MAPPER: Once<Mapper> = Once::new();
 pub fn table() -> Option<&'static Table<OwnPage>> {
     let mapper = *MAPPER.get()?;
     Some(TABLE.call_once(|| {
-        let highest = mapper.machine.max_mfn(mapper.map.usable_end() / PAGE_SIZE);
         // SAFETY: the only table of the domain, and nobody used it before; the mapper maps what it
         // is asked for, for good.
-        unsafe { Table::new(&Hypervisor, Box::new(mapper), Frame(highest)) }
+        unsafe { Table::new(&Hypervisor, Box::new(mapper), mapper.highest()) }
     }))
 }
 
@@ -50,7 +51,6 @@ pub(crate) fn init(machine: &'static dyn Machine, map: &'static MemoryMap) {
 /// A page of the domain's own, zeroed at first.
 pub struct OwnPage {
     address: u64,
-    frame: u64,
 }
 
 impl OwnPage {
@@ -58,20 +58,21 @@ impl OwnPage {
     pub fn new() -> Option<Self> {
         let machine = MACHINE.get()?;
         let address = memory::alloc_zeroed_frame()?;
-        match machine.pfn_to_mfn(address / PAGE_SIZE) {
-            Some(frame) => Some(Self { address, frame }),
-            None => {
-                memory::free_frame(address);
-                None
-            }
+        if machine.pfn_to_mfn(address / PAGE_SIZE).is_none() {
+            memory::free_frame(address);
+            return None;
         }
+        Some(Self { address })
     }
 }
 
 // SAFETY: the frame was taken from the allocator and belongs to this value until it is dropped.
 unsafe impl Page for OwnPage {
     fn frame(&self) -> Frame {
-        Frame(self.frame)
+        // Asked for each time: a PV domain has other machine frames after a restore. There is one, as there
+        // was when the page was made; frame 0 is no guest's.
+        let frame = MACHINE.get().and_then(|machine| machine.pfn_to_mfn(self.address / PAGE_SIZE));
+        Frame(frame.unwrap_or(0))
     }
 
     unsafe fn memory(&self) -> Memory {
@@ -110,8 +111,48 @@ pub fn copy(requests: &mut [Request<'_>]) -> xen::grant::Result<()> {
     xen::grant::copy::copy(&Hypervisor, requests)
 }
 
-/// A frame for the grant table that Xen refused to place.
-static SPARE: Mutex<Option<u64>> = Mutex::new(None);
+/// Goes on with the empty table of the domain that this one was restored into.
+///
+/// # Errors
+///
+/// Why a frame of the table could not be mapped; it is tried again when it is needed.
+///
+/// # Safety
+///
+/// The domain was just restored, and all other vCPUs wait.
+pub(crate) unsafe fn resume() -> xen::grant::Result<()> {
+    let (Some(table), Some(mapper)) = (TABLE.get(), MAPPER.get()) else { return Ok(()) };
+    // SAFETY: the caller's promise. The frames are mapped where they were.
+    unsafe { table.resume(&Hypervisor, mapper.highest()) }
+}
+
+/// Unmaps the table's frames from a PV domain that is about to be suspended: its page tables may lead to no
+/// frame but its own. Nothing may use the table before it is [mapped again](map_frames).
+///
+/// # Errors
+///
+/// Why Xen refused; some frames may be unmapped then.
+pub(crate) fn unmap_frames() -> Result<(), MapError> {
+    let Some(mapper) = MAPPER.get().filter(|mapper| !mapper.machine.auto_translated()) else { return Ok(()) };
+    PLACES.lock().iter().try_for_each(|(_, address)| {
+        let own = mapper.machine.pfn_to_mfn(address / PAGE_SIZE).ok_or(MapError::NotOurs(*address))?;
+        mapper.machine.map_mfn(*address, own)
+    })
+}
+
+/// Maps the frames again that [`unmap_frames`] has unmapped, in the same domain.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub(crate) fn map_frames() -> xen::grant::Result<()> {
+    let Some(mapper) = MAPPER.get().filter(|mapper| !mapper.machine.auto_translated()) else { return Ok(()) };
+    let places = PLACES.lock().clone();
+    places.into_iter().try_for_each(|(frame, _)| mapper.map(frame).map(drop))
+}
+
+/// Where each frame of the table is mapped, for good: after a restore it is mapped there again.
+static PLACES: Mutex<Vec<(TableFrame, u64)>> = Mutex::new(Vec::new());
 
 /// Maps frames of the grant table in place of frames of our own. A PV domain keeps those, unused; elsewhere
 /// Xen gets them back. Addresses without memory are no choice: a device may be there.
@@ -121,23 +162,42 @@ struct Mapper {
     map: &'static MemoryMap,
 }
 
+impl Mapper {
+    /// A number that no frame which can be granted is above.
+    fn highest(self) -> Frame {
+        Frame(self.machine.max_mfn(self.map.usable_end() / PAGE_SIZE))
+    }
+
+    /// The address for a frame of the table: the same one each time, also if Xen refuses to place the frame,
+    /// when the memory may or may not be gone.
+    fn place(self, frame: TableFrame) -> xen::grant::Result<u64> {
+        let mut places = PLACES.lock();
+        if let Some((_, address)) = places.iter().find(|(known, _)| *known == frame) {
+            return Ok(*address);
+        }
+        places.try_reserve(1).map_err(|_| Error::NoRoom)?;
+        let alloc = if self.machine.auto_translated() {
+            memory::alloc_frame_to_replace
+        } else {
+            memory::alloc_zeroed_frame
+        };
+        let address = alloc().ok_or(Error::NoRoom)?;
+        places.push((frame, address));
+        Ok(address)
+    }
+}
+
 impl FrameMapper for Mapper {
     fn map(&self, frame: TableFrame) -> xen::grant::Result<Memory> {
-        let address = if self.machine.auto_translated() {
-            // If Xen refuses, the memory may or may not be gone: the next attempt uses the same frame.
-            let mut spare = SPARE.lock();
-            let address = spare.or_else(memory::alloc_frame_to_replace).ok_or(Error::NoRoom)?;
-            *spare = Some(address);
+        // Asked for first: a frame that Xen does not have takes no memory.
+        let mfn =
+            if self.machine.auto_translated() { None } else { Some(setup::table_mfn(&Hypervisor, frame)?) };
+        let address = self.place(frame)?;
+        match mfn {
+            Some(mfn) => self.machine.map_mfn(address, mfn.0).map_err(|_| Error::NoRoom)?,
             // SAFETY: a frame of ours, which nobody uses, and which is given up for good.
-            unsafe { setup::place(&Hypervisor, frame, Frame(address / PAGE_SIZE))? };
-            *spare = None;
-            address
-        } else {
-            let table_mfn = setup::table_mfn(&Hypervisor, frame)?;
-            let address = memory::alloc_zeroed_frame().ok_or(Error::NoRoom)?;
-            self.machine.map_mfn(address, table_mfn.0).map_err(|_| Error::NoRoom)?;
-            address
-        };
+            None => unsafe { setup::place(&Hypervisor, frame, Frame(address / PAGE_SIZE))? },
+        }
         // SAFETY: just mapped there, for good, and used through this value only.
         Ok(unsafe { Shared::at(address) })
     }

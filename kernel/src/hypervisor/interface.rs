@@ -2,17 +2,20 @@
 //! What a domain and Xen share: `shared_info`, event channels, the rings of console and xenstore, the clock,
 //! grants.
 //!
-//! [`XenInterface::bring_up`] is the one place that knows in which order these come up. After a suspend, all
-//! of it but the memory is gone: a resume has to take the same steps.
+//! [`XenInterface::bring_up`] is the one place that knows in which order these come up. When the domain was
+//! saved and restored, all of it but the memory is gone: [`XenInterface::resume`] takes the same steps again,
+//! and everything is at the same addresses afterwards.
+
+use core::fmt;
 
 use log::warn;
 use prism_arch::hypercall::Hypervisor;
-use prism_arch::machine::Machine;
+use prism_arch::machine::{Machine, SharedInfoError, ToolstackPorts};
 use prism_boot::capabilities::{Capabilities, XenCapabilities};
 use prism_boot::command_line::{EventAbi, PvLevel, UpcallLimit};
-use prism_boot::services::{IrqChips, Services};
+use prism_boot::services::{IrqChips, Services, Upcall};
 use prism_boot::{BootInfo, PAGE_SIZE};
-use xen::event::Abi;
+use xen::event::{Abi, Port};
 use xen::shared::Shared;
 use xen::version::Features;
 use xen_sys::xen::shared_info;
@@ -21,7 +24,7 @@ use crate::console::{self, panic};
 use crate::hypervisor::{event, grant, upcall, xenstore};
 use crate::irq::apic;
 use crate::memory::{self, Frames};
-use crate::task::smp;
+use crate::task::{executor, smp};
 use crate::time::timer;
 
 /// The interface between this domain and Xen.
@@ -33,8 +36,33 @@ pub(crate) struct XenInterface {
     vcpus: u32,
     /// Xen's page. Without it there are no events and no paravirtual clock; what needs neither still works.
     shared_info: Option<Shared<shared_info>>,
+    /// Where an auto-translated guest has it.
+    place: u64,
     /// The interrupt line by which events are reported, where that is how.
     callback_intx: Option<u8>,
+}
+
+/// Why a restored domain cannot go on.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum NotResumed {
+    /// Xen's page cannot be mapped.
+    SharedInfo(SharedInfoError),
+    /// Xen does not tell of events as it did before.
+    Upcall(xen::Errno),
+    /// Xen does not keep events as it did before.
+    Events(xen::Errno),
+}
+
+impl fmt::Display for NotResumed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SharedInfo(error) => write!(f, "shared_info: {error}"),
+            Self::Upcall(errno) => {
+                write!(f, "this Xen does not tell of events as the one before did ({errno})")
+            }
+            Self::Events(errno) => write!(f, "this Xen does not keep events as the one before did ({errno})"),
+        }
+    }
 }
 
 impl XenInterface {
@@ -48,10 +76,13 @@ impl XenInterface {
         capabilities: &mut Capabilities,
         has_upcall_vectors: bool,
     ) -> Self {
-        let mut xen = Self { machine, info, vcpus, shared_info: None, callback_intx: None };
+        let mut xen = Self { machine, info, vcpus, shared_info: None, place: 0, callback_intx: None };
         // First `shared_info`: events, the clock and the `vcpu_info` structures are in it. Its layout depends
         // on the word size that an HVM domain told Xen by writing the hypercall page's MSR (`detect`).
-        xen.shared_info = xen.map_shared_info();
+        xen.shared_info = xen.find_place().and_then(|place| {
+            xen.place = place;
+            xen.map_shared_info()
+        });
         // Mask all ports before Xen is told how to interrupt: no event may come that has no handler.
         xen.start_events();
         // Upcalls only after events are set up: the first may come at once.
@@ -61,6 +92,11 @@ impl XenInterface {
         xen.open_xenstore();
         grant::init(machine, &info.memory);
         xen
+    }
+
+    /// The machine.
+    pub(crate) fn machine(&self) -> &'static dyn Machine {
+        self.machine
     }
 
     /// Xen's page, if it could be mapped.
@@ -73,16 +109,72 @@ impl XenInterface {
         self.callback_intx
     }
 
-    /// Maps Xen's page. An auto-translated guest gives up a page of its own for it: an address without memory
-    /// is no choice, as a device may be there.
-    fn map_shared_info(&self) -> Option<Shared<shared_info>> {
-        let place = if self.machine.auto_translated() { memory::alloc_frame_to_replace() } else { Some(0) };
-        let Some(place) = place else {
-            warn!("shared_info: out of memory; no events and no paravirtual clock; give the guest more");
-            return None;
+    /// Brings up again what is gone after the domain was restored, in the order of
+    /// [`bring_up`](Self::bring_up); `upcall` is how vCPUs are told of events. `ports` holds the event
+    /// channels of the rings, those of before and then the new ones. To be called while all other vCPUs wait.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be had in the new domain, without which this one cannot go on.
+    ///
+    /// # Safety
+    ///
+    /// The domain was just restored.
+    pub(crate) unsafe fn resume(&self, upcall: Upcall, ports: &mut ToolstackPorts) -> Result<(), NotResumed> {
+        // At the address at which those who use it have it.
+        self.machine.map_shared_info(self.place, &mut Frames).map_err(NotResumed::SharedInfo)?;
+        // What the toolstack restores of an HVM domain's parameters does not hold this one; by it Xen learns
+        // the guest's word size, too.
+        self.request_upcall_again(upcall).map_err(NotResumed::Upcall)?;
+        let before = core::mem::replace(ports, self.machine.toolstack_ports());
+        let now = *ports;
+        let moved = |port: Port| {
+            let rings = [(before.store, now.store), (before.console, now.console)];
+            let ring = rings.into_iter().find(|(before, now)| *before == port.0 && *now != 0);
+            ring.map(|(_, now)| Port(now))
         };
+        event::resume(moved).map_err(NotResumed::Events)?;
+        // PV vCPUs have their periodic timers back.
+        for vcpu in executor::running() {
+            timer::stop_xen_timers(vcpu);
+        }
+        console::resume(Port(ports.console));
+        // SAFETY: the caller's promise.
+        if let Err(error) = unsafe { grant::resume() } {
+            warn!("grant table: not as large as before, grows when needed: {error}");
+        }
+        xenstore::resume();
+        Ok(())
+    }
+
+    fn request_upcall_again(&self, upcall: Upcall) -> xen::error::Result<()> {
+        match upcall {
+            Upcall::Vector => upcall::set_vector(),
+            Upcall::PerCpuVector => {
+                let _ = xen::hvm::announce_drivers(&Hypervisor);
+                executor::running().try_for_each(upcall::set_percpu_vector)
+            }
+            Upcall::Intx => upcall::set_intx().map(drop).ok_or(xen::Errno::NODEV),
+            Upcall::Polling => xen::hvm::announce_drivers(&Hypervisor),
+            // A PV domain's is part of its vCPUs' state.
+            Upcall::Callback | Upcall::None => Ok(()),
+        }
+    }
+
+    /// Finds a place for Xen's page. An auto-translated guest gives up a page of its own for it: an address
+    /// without memory is no choice, as a device may be there.
+    fn find_place(&self) -> Option<u64> {
+        let place = if self.machine.auto_translated() { memory::alloc_frame_to_replace() } else { Some(0) };
+        if place.is_none() {
+            warn!("shared_info: out of memory; no events and no paravirtual clock; give the guest more");
+        }
+        place
+    }
+
+    /// Maps Xen's page.
+    fn map_shared_info(&self) -> Option<Shared<shared_info>> {
         self.machine
-            .map_shared_info(place, &mut Frames)
+            .map_shared_info(self.place, &mut Frames)
             .inspect_err(|error| {
                 warn!("shared_info: not mapped; no events and no paravirtual clock: {error}")
             })

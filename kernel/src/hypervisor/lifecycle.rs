@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Requests to the whole guest: poweroff and reboot of the toolstack ([`xen::control`]), and the power
-//! button. Suspend is not offered.
+//! Requests to the whole guest: poweroff, reboot and suspend of the toolstack ([`xen::control`]), and the
+//! power button.
 
 use core::convert::Infallible;
 use core::future::Future;
@@ -13,15 +13,18 @@ use prism_drivers::hal::Interrupt;
 use prism_drivers::power::{Button, take_over};
 use prism_executor::request::Request as Pending;
 use xen::control::{self, Request, SHUTDOWN, Shutdown};
+use xen::sched::Resumed;
 use xen::xenstore::{Client, Result};
 
-use crate::hypervisor::xenstore;
+use crate::hypervisor::{suspend, xenstore};
 use crate::irq::Irq;
 use crate::ports::CpuPorts;
 use crate::power;
 
 /// The requests that we support, as the toolstack wants them announced.
 const FEATURES: [&str; 2] = ["control/feature-poweroff", "control/feature-reboot"];
+/// The same where the domain can be suspended.
+const FEATURE_SUSPEND: &str = "control/feature-suspend";
 
 /// How long an application that waits for [requests](shutdown_requested) has to return.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
@@ -105,11 +108,17 @@ fn ignore(request: &str) {
     warn!("{SHUTDOWN}: unsupported request {request:?} ignored; use poweroff or reboot");
 }
 
-async fn watch(store: &Client) -> Result<Infallible> {
-    for feature in FEATURES {
+/// Tells the toolstack what it may ask for.
+async fn announce(store: &Client) {
+    let suspend = suspend::is_offered().then_some(FEATURE_SUSPEND);
+    for feature in FEATURES.into_iter().chain(suspend) {
         // Some toolstacks make these keys read-only, and ask all the same.
         let _ = store.write(feature, "1").await;
     }
+}
+
+async fn watch(store: &Client) -> Result<Infallible> {
+    announce(store).await;
     let delay = |time: core::time::Duration| Timer::after(Duration::from_micros(time.as_micros() as u64));
     let mut requests = store.watch(SHUTDOWN).await?;
     loop {
@@ -124,6 +133,12 @@ async fn watch(store: &Client) -> Result<Infallible> {
                     ShutdownAction::PowerOff
                 })
                 .await;
+            }
+            Request::Suspend if suspend::is_offered() => {
+                if suspend::serve(store).await? == Some(Resumed::Restored) {
+                    // The toolstack has made the domain's directory anew.
+                    announce(store).await;
+                }
             }
             Request::Suspend => ignore("suspend"),
             Request::Unknown(request) => ignore(&request),

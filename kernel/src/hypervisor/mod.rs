@@ -6,5 +6,6 @@ pub mod event;
 pub mod grant;
 pub(crate) mod interface;
 pub(crate) mod lifecycle;
+pub(crate) mod suspend;
 pub(crate) mod upcall;
 pub(crate) mod xenstore;

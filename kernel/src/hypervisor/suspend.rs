@@ -3,28 +3,34 @@
 //!
 //! Xen keeps of a domain that is saved its memory and its vCPUs, and nothing else. The steps:
 //!
-//! 1. The toolstack writes `suspend` to `control/shutdown` ([`serve`]). Where suspending would not work it is not
-//!    offered, and the request is left alone: the toolstack gives up after a minute.
-//! 2. Disks are drained: a write that is in flight could be done twice, and in the wrong order. Who maps a page of
-//!    another domain's, or a disk that does not answer, is a reason to leave the request alone, too.
-//! 3. The request is acknowledged. From here on xenstore is left in peace, as a request that is half sent would
-//!    be the first thing that the next xenstored reads.
+//! 1. The toolstack writes `suspend` to `control/shutdown` ([`serve`]). Where suspending would not work it is
+//!    not offered, and the request is left alone: the toolstack gives up after a minute.
+//! 2. Tasks that [want to know](about_to_suspend) are asked, and may refuse. Disks are drained: a write that
+//!    is in flight could be done twice, and in the wrong order. A disk that does not answer is a reason to
+//!    leave the request alone, too, and so is a page of another domain's that is mapped.
+//! 3. The request is acknowledged. From here on xenstore is left in peace, as a request that is half sent
+//!    would be the first thing that the next xenstored reads.
 //! 4. All vCPUs stop between their tasks ([`stop`]). Whatever a task holds across an `.await` survives.
-//! 5. The vCPU that boots suspends the domain ([`suspend`]). A PV domain's page tables lead to no frame but its
-//!    own meanwhile, as those are all that the toolstack can save.
-//! 6. If that was cancelled, or the domain was copied, all is as before. If the domain was restored, the interface
-//!    to Xen is [made again](XenInterface::resume) in place: every address stays, event channels get other ports,
-//!    grants of before are void.
-//! 7. Tasks go on. Drivers find that their backends are gone and connect to those that the toolstack made; what
-//!    they were asked for meanwhile waits.
+//! 5. The vCPU that boots suspends the domain ([`suspend`]). A PV domain's page tables lead to no frame but
+//!    its own meanwhile, as those are all that the toolstack can save.
+//! 6. If that was cancelled, or the domain was copied, all is as before. If the domain was restored, the
+//!    interface to Xen is [made again](XenInterface::resume) in place: every address stays, event channels
+//!    get other ports, grants of before are void.
+//! 7. Tasks go on. Drivers find that their backends are gone and connect to those that the toolstack made;
+//!    what they were asked for meanwhile waits.
 //!
-//! Monotonic time stands still from step 5 to step 6, however long that is: as Linux's `CLOCK_MONOTONIC` does.
+//! Monotonic time stands still from step 5 to step 6, however long that is: as Linux's `CLOCK_MONOTONIC`
+//! does.
 
-use embassy_time::{Duration, Timer, with_timeout};
+use core::future::Future;
+
+use embassy_time::{Duration, TimeoutError, Timer, with_timeout};
 use log::{info, warn};
 use prism_arch::machine::ToolstackPorts;
 use prism_boot::BootInfo;
-use prism_boot::services::Upcall;
+use prism_boot::services::{Clock, Upcall};
+use prism_executor::announcement::Announcement;
+use prism_executor::consent::{Consent, Question};
 use spin::{Mutex, Once};
 use xen::control;
 use xen::sched::Resumed;
@@ -36,6 +42,8 @@ use crate::hypervisor::interface::XenInterface;
 use crate::task::stop;
 use crate::{console, devices, entropy, time};
 
+/// How long tasks have that want to know before.
+const CONSENT_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long disks have to answer what is in flight.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// How long xenstored has to answer what it was asked.
@@ -45,9 +53,22 @@ const CONSOLE_TIMEOUT: Duration = Duration::from_secs(1);
 /// How often it is looked whether they have.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
-/// vCPUs whose structures are in `shared_info`. Those beyond have to register theirs, which only they themselves
-/// can do again.
+/// vCPUs whose structures are in `shared_info`. Those beyond have to register theirs, which only they
+/// themselves can do again.
 const MAX_VCPUS: u32 = xen_sys::arch_x86::xen::XEN_LEGACY_MAX_VCPUS;
+
+static CONSENT: Consent = Consent::new();
+static RESUMED: Announcement<Resumed> = Announcement::new();
+
+/// Waits until the domain is about to be suspended, which waits for what this returns to be dropped.
+pub(crate) fn about_to_suspend() -> Question<'static> {
+    CONSENT.question()
+}
+
+/// Waits until the domain goes on after it was suspended.
+pub(crate) fn resumed() -> impl Future<Output = Resumed> + Send {
+    RESUMED.next()
+}
 
 /// What is to be brought up again, where suspending works.
 static DOMAIN: Once<Domain> = Once::new();
@@ -82,8 +103,8 @@ fn is_possible(xen: &XenInterface, environment: &Environment) -> core::result::R
     if features.is_some_and(|xen| xen.in_container) {
         return Err("the domain is in a PV shim");
     }
-    if !environment.services.timer.chosen.is_xens() {
-        return Err("timers are not Xen's");
+    if environment.services.clock.chosen != Clock::Xen || !environment.services.timer.chosen.is_xens() {
+        return Err("clock or timers are not Xen's");
     }
     if environment.vcpus > MAX_VCPUS {
         return Err("more than 32 vCPUs");
@@ -102,6 +123,16 @@ pub(crate) fn is_offered() -> bool {
 ///
 /// When the connection to xenstored breaks. One that is lost by a restore is there again.
 pub(crate) async fn serve(store: &Client) -> Result<Option<Resumed>> {
+    match with_timeout(CONSENT_TIMEOUT, CONSENT.ask()).await {
+        Ok(true) => {}
+        Ok(false) => {
+            info!("suspend: the application refuses");
+            return Ok(None);
+        }
+        Err(TimeoutError) => {
+            warn!("suspend: not waiting longer than {} s for the application", CONSENT_TIMEOUT.as_secs());
+        }
+    }
     if !devices::drain(DRAIN_TIMEOUT).await {
         warn!("suspend: not possible now, a disk does not answer");
         return Ok(None);
@@ -114,6 +145,9 @@ pub(crate) async fn serve(store: &Client) -> Result<Option<Resumed>> {
         }
     };
     devices::go_on();
+    if let Ok(Some(how)) = resumed {
+        RESUMED.announce(how);
+    }
     resumed
 }
 
@@ -163,8 +197,8 @@ pub(crate) fn suspend() -> xen::error::Result<Resumed> {
     // The last time that is asked for is where it goes on.
     time::nanoseconds();
     let resumed = match grant::unmap_frames() {
-        // SAFETY: all other vCPUs wait, the frames of the grant table are unmapped, there are no foreign pages,
-        // and what is shared is made anew before it is used.
+        // SAFETY: all other vCPUs wait, the frames of the grant table are unmapped, there are no foreign
+        // pages, and what is shared is made anew before it is used.
         Ok(()) => unsafe { machine.suspend() },
         Err(_) => Err(xen::Errno::INVAL),
     };

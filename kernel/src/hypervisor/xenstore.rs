@@ -14,6 +14,7 @@ use spin::Once;
 use xen::event::{self, Port};
 use xen::shared::Shared;
 use xen::xenstore::{Client, Disconnect, Error, Result};
+use xen_sys::io::xs_wire::xenstore_domain_interface;
 
 use crate::hypervisor::event::EventChannel;
 use crate::time::Deadline;
@@ -25,12 +26,22 @@ pub(crate) fn client() -> Option<&'static Client> {
     CLIENT.get()
 }
 
+/// The page of the ring.
+static PAGE: Once<Shared<xenstore_domain_interface>> = Once::new();
+
 /// Opens the ring at guest frame `frame`, which is mapped.
 pub(crate) fn init(frame: u64) {
     // SAFETY: the page that the toolstack set aside for xenstore: aligned, mapped for good, and
     // used through this value only.
-    let page = unsafe { Shared::at(frame * PAGE_SIZE) };
-    CLIENT.call_once(|| Client::new(page));
+    let page = PAGE.call_once(|| unsafe { Shared::at(frame * PAGE_SIZE) });
+    CLIENT.call_once(|| Client::new(*page));
+}
+
+/// Goes on with the ring of the domain that this one was restored into.
+pub(crate) fn resume() {
+    if let (Some(client), Some(page)) = (CLIENT.get(), PAGE.get()) {
+        client.restore(*page);
+    }
 }
 
 /// Moves requests and responses between the client and the ring, for ever. The ring's port is open from the

@@ -34,6 +34,7 @@ use crate::console::nmi;
 use crate::hypervisor::event;
 use crate::irq;
 use crate::task::kick::VcpuKick;
+use crate::task::stop;
 use crate::time::alarm::Alarm;
 use crate::time::{self, timer};
 
@@ -118,7 +119,7 @@ impl Core {
         if let Some(kick) = &self.vcpu_kick {
             kick.arm();
         }
-        self.sleep.sleep(nmi::is_deferred, || machine.idle());
+        self.sleep.sleep(|| nmi::is_deferred() || stop::is_requested(), || machine.idle());
         self.credit.rested();
     }
 }
@@ -232,6 +233,12 @@ pub(crate) fn keep_awake() {
     }
 }
 
+/// Keeps all other vCPUs from falling asleep, or wakes them.
+pub(crate) fn kick_others() {
+    let own = vcpu::number();
+    Core::all().filter(|(number, _)| *number != own).for_each(|(_, core)| core.kick());
+}
+
 /// Why a task was not started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SpawnError {
@@ -306,6 +313,10 @@ pub(crate) fn run(machine: &dyn Machine, timer: Timer, upcall: Upcall) -> ! {
     let Some(core) = Core::of(number) else { cpu::stop() };
     loop {
         nmi::report_deferred();
+        if stop::is_requested() {
+            stop::take_part();
+            alarm.iter_mut().for_each(Alarm::forget);
+        }
         if !round(&Own(core)) {
             let latest = (upcall == Upcall::Polling).then(|| time::nanoseconds() + EVENT_POLL);
             core.sleep(machine, &mut alarm, latest);

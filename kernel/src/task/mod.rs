@@ -26,6 +26,7 @@ mod critical;
 pub(crate) mod executor;
 pub(crate) mod kick;
 pub(crate) mod smp;
+pub(crate) mod stop;
 pub mod sync;
 
 use core::future::Future;

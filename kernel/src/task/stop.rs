@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Stopping all vCPUs between their tasks, to suspend the domain: the boot vCPU does it from its run loop, while
-//! the others wait in theirs.
+//! Stopping all vCPUs between their tasks, to suspend the domain: the boot vCPU does it from its run loop,
+//! while the others wait in theirs.
 
 use core::future::Future;
 
@@ -15,15 +15,15 @@ use crate::task::executor;
 use crate::task::sync::Lock;
 use crate::time::Deadline;
 
-/// How long the vCPUs have to come, in nanoseconds: a task that computes for so long keeps the domain from being
-/// suspended.
+/// How long the vCPUs have to come, in nanoseconds: a task that computes for so long keeps the domain from
+/// being suspended.
 const TIMEOUT: u64 = 5_000_000_000;
 
 static PLACE: Rendezvous = Rendezvous::new();
 static OUTCOME: Signal<Lock, Option<xen::error::Result<Resumed>>> = Signal::new();
 
-/// Suspends the domain, once no task runs; waits until it goes on. `None` if a task on some vCPU does not yield.
-/// Only for the boot vCPU.
+/// Suspends the domain, once no task runs; waits until it goes on. `None` if a task on some vCPU does not
+/// yield. Only for the boot vCPU.
 pub(crate) fn suspend() -> impl Future<Output = Option<xen::error::Result<Resumed>>> {
     OUTCOME.reset();
     PLACE.request();

@@ -63,6 +63,13 @@ impl Alarm {
         Self::IntervalTimer
     }
 
+    /// It may not be set any more, as the domain was suspended: it is set again for the next sleep.
+    pub(crate) fn forget(&mut self) {
+        if let Self::Xen(alarm) = self {
+            alarm.forget();
+        }
+    }
+
     /// Makes sure that it goes off at `at` or before.
     ///
     /// Hardware timers are set again for every sleep: finding out whether one has fired would cost an exit

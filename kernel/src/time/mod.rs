@@ -38,6 +38,12 @@ pub(crate) fn join_vcpu() {
     TIME.join(vcpu::number(), cpu::timestamp);
 }
 
+/// Goes on after the domain was suspended, from the last time that was asked for. To be called while all
+/// other vCPUs wait.
+pub(crate) fn resume() {
+    TIME.resume(vcpu::number(), cpu::timestamp);
+}
+
 /// Uses `wall` as the wall clock from now on.
 pub(crate) fn set_wall_clock(wall: Wall) {
     TIME.choose_wall_clock(wall);

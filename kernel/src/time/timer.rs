@@ -64,6 +64,11 @@ impl XenAlarm {
         Some(Self { channel, vcpu, set: OneShot::new() })
     }
 
+    /// It isn't set any more: the domain was suspended.
+    pub(crate) fn forget(&mut self) {
+        self.set.gone_off();
+    }
+
     /// Makes sure that it goes off at `at` or before. Only for the vCPU whose alarm it is.
     pub(crate) fn set(&mut self, at: u64) {
         if self.channel.take_and_open() {

@@ -64,9 +64,9 @@ impl<P: Page> fmt::Debug for FreeRef<'_, P> {
 /// A page that another domain may use, as far as `A` says: [`ReadOnly`](super::ReadOnly) or
 /// [`ReadWrite`](super::ReadWrite).
 ///
-/// While it is granted, its contents are copied in and out, and can change at any time. Dropping
-/// it is like [`end`](Self::end), and the page is dropped as well. In a domain that was restored it is granted
-/// to nobody any more: ending it only returns the page.
+/// While it is granted, its contents are copied in and out, and can change at any time. Dropping it is like
+/// [`end`](Self::end), and the page is dropped as well. In a domain that was restored it is granted to nobody
+/// any more: ending it only returns the page.
 pub struct Granted<'t, P: Page, A: Access> {
     table: &'t Table<P>,
     reference: Reference,

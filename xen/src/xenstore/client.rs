@@ -160,8 +160,8 @@ impl Client {
         self.connection().with(State::reconnect)
     }
 
-    /// Keeps requests from xenstored from now on, or no longer does; those that it has before it are answered.
-    /// Before a domain is suspended, none may be under way: [`is_quiet`](Self::is_quiet).
+    /// Keeps requests from xenstored from now on, or no longer does; those that it has before it are
+    /// answered. Before a domain is suspended, none may be under way: [`is_quiet`](Self::is_quiet).
     pub fn hold(&self, held: bool) {
         self.connection().with(|state, wakers| state.hold(held, wakers));
     }

@@ -101,8 +101,8 @@ impl Xenstored {
         Self { server: Mutex::new(Server::new(page, settings)) }
     }
 
-    /// From now on it is that of another host, which the client's domain is restored on: behind a fresh page, and
-    /// with an empty tree.
+    /// From now on it is that of another host, which the client's domain is restored on: behind a fresh page,
+    /// and with an empty tree.
     pub fn migrate(&self) {
         *self.server.lock() = Server::new(page(), Settings::default());
     }

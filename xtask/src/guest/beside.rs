@@ -137,9 +137,9 @@ impl Launch {
     }
 }
 
-/// Has the guest end, however it was started.
+/// Has the guest end, however it was started. By its name, as a restored one has another number.
 pub(super) const END_GUEST: &str =
-    "if [ -n \"$DOMID\" ]; then xl shutdown $DOMID || xl destroy $DOMID; else echo quit >/tmp/monitor.in; fi";
+    "if [ -n \"$DOMID\" ]; then xl shutdown $GUEST || xl destroy $GUEST; else echo quit >/tmp/monitor.in; fi";
 
 /// The exit status that the script has noted down, and how long the command ran.
 fn status(note: &str) -> (Option<i32>, Duration) {

@@ -118,7 +118,7 @@ impl<'a> Watching<'a> {
             println!("the guest is asked to end; Ctrl-C again ends it at once");
             // Whether it can be asked shows when it ends.
             agent.check(&format!(
-                "DOMID=$(xl domid {} 2>/dev/null); {{ {END_GUEST}; }} >/dev/null 2>&1; true",
+                "GUEST={0}; DOMID=$(xl domid {0} 2>/dev/null); {{ {END_GUEST}; }} >/dev/null 2>&1; true",
                 self.name
             ))?;
         }

@@ -98,6 +98,7 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     let lived = begun.elapsed();
     let begun = Instant::now();
     let ending = match ending(life.status, &life.text) {
+        _ if suspended(&life.text) => guest.follow(agent, job)?,
         Ending::Destroyed if watching.was_asked() => Ending::Left,
         ending => ending,
     };
@@ -182,6 +183,20 @@ fn ending(status: i32, text: &str) -> Ending {
     }
 }
 
+/// Whether `xl create -F` says that the guest was suspended, which is the end of its watch, but not the
+/// guest's.
+fn suspended(text: &str) -> bool {
+    text.contains("has shut down, reason code 2 ")
+}
+
+/// How a guest has ended whose reason `xl list -v` tells.
+fn ending_by_list(reason: &str) -> Ending {
+    match reason.trim() {
+        "" => Ending::Hang,
+        reason => ending(0, &format!("it has shut down, reason code {reason}")),
+    }
+}
+
 /// The line of `xl`'s many that says why it could not start a guest: the domain builder's last
 /// word if there is one, else the first error.
 fn complaint(text: &str) -> &str {
@@ -252,6 +267,23 @@ impl Guest {
         let ring = text(&agent.get(&format!("/var/log/xen/guest-{}.log", self.name))?);
         let serial = text(&agent.get(&format!("/tmp/{}.serial", self.name))?);
         Ok([ring, serial])
+    }
+
+    /// Waits until the guest ends that was suspended, and goes on by itself, under another number, or when
+    /// the command beside it restores it.
+    fn follow(&self, agent: &mut Agent, job: &Job) -> Result<Ending> {
+        let name = &self.name;
+        // While it is saved its reason is 2, and in between it is not there; a migrated one's console begins
+        // anew.
+        let wait = format!(
+            "i=0; while [ $i -lt {0}0 ]; do set -- $(xl list -v {name} 2>/dev/null | tail -n 1); \
+             case $8 in 0|1|3|4|5) echo $8; break;; esac; sleep 0.1; i=$((i + 1)); done; \
+             cd /var/log/xen; mv guest-{name}--incoming.log /tmp/{name}.in 2>/dev/null && \
+             cat /tmp/{name}.in >>guest-{name}.log",
+            job.limit.as_secs(),
+        );
+        let reason = agent.sh(&wait, job.limit * 2 + GRACE)?.text();
+        Ok(ending_by_list(&reason))
     }
 
     /// A command in the background that types on the PV console when the guest asks for it. `xl
@@ -424,6 +456,15 @@ mod tests {
         assert_eq!(ending(0, "Domain 3 has been destroyed.\n"), Ending::Destroyed);
         assert_eq!(ending(TIMED_OUT, "Waiting for domain\n"), Ending::Hang);
         assert_eq!(ending(3, "no such kernel\n"), Ending::NotStarted("no such kernel".to_owned()));
+    }
+
+    #[test]
+    fn a_suspend_is_not_the_end() {
+        assert!(suspended("Domain 3 has shut down, reason code 2 0x2\nDomain has suspended.\n"));
+        assert!(!suspended("Domain 3 has shut down, reason code 0 0x0\n"));
+        assert_eq!(ending_by_list("0\n"), Ending::Poweroff);
+        assert_eq!(ending_by_list("3\n"), Ending::Crash);
+        assert_eq!(ending_by_list("\n"), Ending::Hang);
     }
 
     #[test]

@@ -194,8 +194,32 @@ const PARTS: &[(&str, &[Row])] = &[
             .never(NO_PLATFORM),
             row("`xl trigger ... nmi`", &["an_nmi_is_reported_and_the_guest_goes_on"]).never(NO_TOOLSTACK),
             row("`xl dump-core`", &["the_memory_of_a_guest_is_dumped"]).never(NO_TOOLSTACK),
-            row("`xl save`, `xl restore`, `xl migrate`, `xl mem-set`, `xl vcpu-set`: not supported", &[])
+            row(
+                "`xl save`, `xl restore`; four vCPUs; twenty times",
+                &[
+                    "a_guest_is_saved_and_restored",
+                    "four_vcpus_go_on_after_a_restore",
+                    "a_guest_is_suspended_twenty_times",
+                ],
+            )
+            .never(NO_TOOLSTACK),
+            row(
+                "`xl save -c`; an application that refuses",
+                &["a_checkpoint_changes_nothing", "an_application_may_refuse_to_be_suspended"],
+            )
+            .never(NO_TOOLSTACK),
+            row(
+                "connections, a disk, and I/O under way outlive it",
+                &[
+                    "a_server_with_connections_and_a_disk_is_saved_and_restored",
+                    "a_server_with_connections_and_a_disk_migrates",
+                    "io_survives_being_saved_and_restored",
+                ],
+            )
+            .never(NO_TOOLSTACK),
+            row("`xl migrate`; ten times", &["a_guest_migrates", "a_guest_migrates_ten_times"])
                 .never(NO_TOOLSTACK),
+            row("`xl mem-set`, `xl vcpu-set`: not supported", &[]).never(NO_TOOLSTACK),
         ],
     ),
     (

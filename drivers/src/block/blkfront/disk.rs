@@ -60,8 +60,8 @@ impl<'p, P: Platform> Vbd<'p, P> {
         self.state().all_in_flight()
     }
 
-    /// Keeps requests from the backend, those that are waiting and those to come, or no longer does: before the
-    /// domain is suspended, none may be in flight.
+    /// Keeps requests from the backend, those that are waiting and those to come, or no longer does: before
+    /// the domain is suspended, none may be in flight.
     pub fn hold(&self, held: bool) {
         let wakers = self.state().hold(held);
         wakers.into_iter().for_each(core::task::Waker::wake);

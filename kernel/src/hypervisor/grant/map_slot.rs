@@ -2,6 +2,7 @@
 //! Addresses to map pages of other domains at.
 
 use core::ops::Range;
+use core::sync::atomic::{AtomicU32, Ordering};
 
 use prism_arch::cpuid;
 use prism_arch::machine::Machine;
@@ -19,12 +20,15 @@ use crate::memory::{self, Frames};
 /// unused meanwhile. Elsewhere it is an address without memory and devices.
 pub struct MapSlot {
     address: u64,
-    /// The unused frame.
-    idle: Option<u64>,
     machine: &'static dyn Machine,
 }
 
 impl MapSlot {
+    fn at(address: u64, machine: &'static dyn Machine) -> Self {
+        IN_USE.fetch_add(1, Ordering::Relaxed);
+        Self { address, machine }
+    }
+
     /// Room for a page.
     ///
     /// # Errors
@@ -36,14 +40,12 @@ impl MapSlot {
         if machine.auto_translated() {
             let address = FREE.lock().take(|| address_range(mapper.map)).ok_or(Error::NoRoom)?;
             machine.ioremap_page(address, &mut Frames).map_err(|_| Error::NoRoom)?;
-            return Ok(Self { address, idle: None, machine });
+            return Ok(Self::at(address, machine));
         }
         let address = memory::alloc_zeroed_frame().ok_or(Error::NoRoom)?;
         // Before the address is used again, every vCPU has to flush it.
         match machine.pfn_to_mfn(address / PAGE_SIZE) {
-            Some(frame) if machine.unmap_page(address, &mut Frames).is_ok() => {
-                Ok(Self { address, idle: Some(frame), machine })
-            }
+            Some(_) if machine.unmap_page(address, &mut Frames).is_ok() => Ok(Self::at(address, machine)),
             _ => {
                 memory::free_frame(address);
                 Err(Error::NoRoom)
@@ -68,16 +70,25 @@ unsafe impl foreign::MapSlot for MapSlot {
 
 impl Drop for MapSlot {
     fn drop(&mut self) {
-        match self.idle {
-            None => FREE.lock().give_back(self.address),
-            // A frame that cannot be mapped again is leaked.
-            Some(frame) => {
-                if self.machine.map_mfn(self.address, frame).is_ok() {
-                    memory::free_frame(self.address);
-                }
-            }
+        IN_USE.fetch_sub(1, Ordering::Relaxed);
+        if self.machine.auto_translated() {
+            return FREE.lock().give_back(self.address);
+        }
+        let frame = self.machine.pfn_to_mfn(self.address / PAGE_SIZE);
+        // A frame that cannot be mapped again is leaked.
+        if frame.is_some_and(|frame| self.machine.map_mfn(self.address, frame).is_ok()) {
+            memory::free_frame(self.address);
         }
     }
+}
+
+/// Slots that there are. While there are any, the domain is not suspended: pages of other domains cannot be
+/// saved.
+static IN_USE: AtomicU32 = AtomicU32::new(0);
+
+/// How many slots there are.
+pub(crate) fn in_use() -> u32 {
+    IN_USE.load(Ordering::Relaxed)
 }
 
 static FREE: Mutex<Addresses> = Mutex::new(Addresses::new());

@@ -37,7 +37,7 @@ async fn asked_in_vain(context: &prism::Context) -> prism::Result<Verdict> {
     /// More answers of xenstored than the kernel needs to read and to acknowledge a request.
     const LOOKS: usize = 20;
     let store = context.store().ok_or("there is no xenstore here")?;
-    for request in ["frobnicate", "suspend"] {
+    for request in ["frobnicate", "s3"] {
         store.write("control/shutdown", request).await?;
         for _ in 0..LOOKS {
             if store.read_str("control/shutdown").await? != request {

@@ -19,6 +19,7 @@ mod rungs;
 mod runtime;
 mod smoke;
 mod spectrum;
+mod suspend;
 mod vcpus;
 
 use std::collections::HashMap;
@@ -57,6 +58,7 @@ const TOPICS: &[&[GuestTest]] = &[
     disks::TESTS,
     events::TESTS,
     power::TESTS,
+    suspend::TESTS,
     runtime::TESTS,
     faults::TESTS,
     memory::TESTS,

@@ -40,7 +40,7 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("a_request_that_nobody_knows_is_left_alone", "power")
         .words("power=asked-in-vain")
         .in_pv()
-        .telling(&["unsupported request \"frobnicate\" ignored", "unsupported request \"suspend\""]),
+        .telling(&["unsupported request \"frobnicate\" ignored", "unsupported request \"s3\""]),
     WAITING.named("xl_shutdown_is_obeyed"),
     WAITING
         .named("xl_shutdown_is_obeyed_by_a_guest_with_vectors_of_its_own")

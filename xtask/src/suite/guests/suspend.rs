@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Guests that are saved, restored, checkpointed and migrated.
+
+use super::GuestTest;
+use crate::env::Env;
+use crate::guest::Backend;
+
+/// What the guest writes when it may be suspended.
+const READY: &str = "ready to be suspended, time 1";
+
+/// A guest that looks whether everything works after it was suspended.
+const SUSPENDED: GuestTest = GuestTest::new("", "suspend").memory(32).seconds(240);
+
+/// What a client says that has got the file on the disk whole each time.
+const SERVED: &[&str] = &[
+    "before 7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a",
+    "half 7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a",
+    "kept 7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a",
+    "slow 7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a",
+    "new 7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a",
+];
+
+/// The topic's tests.
+pub(super) const TESTS: &[GuestTest] = &[
+    SUSPENDED
+        .named("a_checkpoint_changes_nothing")
+        .in_pv()
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "checkpoint"))
+        .telling(&["time 1: Cancelled", "resume: the same domain goes on"]),
+    SUSPENDED
+        .named("a_guest_is_saved_and_restored")
+        .in_pvh()
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "save_and_restore"))
+        .telling(&["time 1: Restored", "resume: the domain was restored"]),
+    SUSPENDED
+        .named("four_vcpus_go_on_after_a_restore")
+        .vcpus(4)
+        .in_pv_and_pvh()
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "save_and_restore"))
+        .telling(&["time 1: Restored", "resume: the domain was restored"]),
+    SUSPENDED
+        .named("a_guest_migrates")
+        // Without shadow page tables Xen does not tell what a PV guest writes meanwhile.
+        .envs(&[Env::Pvh])
+        .long_envs(&[Env::Pvhvm])
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "migrate"))
+        .telling(&["time 1: Restored", "resume: the domain was restored"]),
+    SUSPENDED
+        .named("an_application_may_refuse_to_be_suspended")
+        .words("refuse")
+        .in_pvh()
+        .beside("ready to refuse", concat!(include_str!("suspend/common.sh"), "refused && checkpoint"))
+        .telling(&["suspend: the application refuses", "time 1: Cancelled"]),
+    GuestTest::new("a_server_with_connections_and_a_disk_is_saved_and_restored", "httpd")
+        .in_pv_and_pvh()
+        .disk_with_files()
+        .visited_by(concat!(include_str!("suspend/common.sh"), include_str!("suspend/served.sh")))
+        .seconds(240)
+        .telling(SERVED),
+    GuestTest::new("a_server_with_connections_and_a_disk_migrates", "httpd")
+        .envs(&[])
+        .long_envs(&[Env::Pvh, Env::Pvhvm])
+        .disk_with_files()
+        .visited_by(concat!(
+            "moves='migrate checkpoint migrate'\n",
+            include_str!("suspend/common.sh"),
+            include_str!("suspend/served.sh")
+        ))
+        .seconds(400)
+        .telling(SERVED),
+    GuestTest::new("io_survives_being_saved_and_restored", "disk")
+        .in_pvh()
+        .disk(Backend::Kernel)
+        .words("mix=xvda,9,256")
+        .beside("mixing", concat!(include_str!("suspend/common.sh"), "checkpoint && save_and_restore"))
+        .seconds(240)
+        .telling(&[
+            "256 MiB, all checked",
+            "resume: the same domain goes on",
+            "resume: the domain was restored",
+        ]),
+    SUSPENDED
+        .named("a_guest_is_suspended_twenty_times")
+        .words("times=20")
+        .in_pv_and_pvh()
+        .lasting(30)
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "again 20 either"))
+        .telling(&["time 20: "]),
+    SUSPENDED
+        .named("a_guest_migrates_ten_times")
+        .words("times=10")
+        .envs(&[Env::Pvh, Env::Pvhvm])
+        .lasting(30)
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "again 10 migrate"))
+        .telling(&["time 10: Restored"]),
+];

@@ -1,0 +1,50 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# What suspends a guest: of its name, as a restored one has another number.
+image=/tmp/$GUEST.save
+
+# Waits until the guest has written something: a migrated one's console has another name.
+said() {
+    i=0
+    until grep -qs "$1" /var/log/xen/guest-$GUEST.log /var/log/xen/guest-$GUEST--incoming.log; do
+        [ $i -lt 1200 ] || { echo "it never said: $1"; return 1; }
+        sleep 0.1
+        i=$((i + 1))
+    done
+}
+
+# Saves the guest, which goes on.
+checkpoint() {
+    xl save -c $GUEST $image && rm $image
+}
+
+save_and_restore() {
+    xl save $GUEST $image && xl restore $image && rm $image
+}
+
+migrate() {
+    xl migrate -s '' $GUEST 'xl migrate-receive'
+}
+
+# Restores the guest each time but the third, sixth and so on, when it goes on.
+either() {
+    if [ $((time % 3)) -eq 0 ]; then checkpoint; else save_and_restore; fi
+}
+
+# Suspends the guest again and again, each time that it is ready.
+again() {
+    time=1
+    while [ $time -le $1 ]; do
+        said "ready to be suspended, time $time\$" && $2 || { echo "not the ${time}th time"; return 1; }
+        time=$((time + 1))
+    done
+}
+
+# Asks the guest, which refuses, and withdraws the request as libxl does after a minute.
+refused() {
+    xenstore-write /local/domain/$DOMID/control/shutdown suspend
+    said "the application refuses"
+    [ "$(xenstore-read /local/domain/$DOMID/control/shutdown)" = suspend ] || return 1
+    xenstore-write /local/domain/$DOMID/control/shutdown ""
+    said "ready to be suspended, time 1"
+}
+

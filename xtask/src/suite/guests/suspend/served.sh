@@ -1,0 +1,42 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# A connection that is used before and after, one with half a request, and a download under way: all outlive it.
+address=192.0.2.2
+: ${moves:=save_and_restore}
+curl -sS -m 100 --limit-rate 40k -o /tmp/$GUEST.slow http://$address/file.bin &
+download=$!
+mkfifo /tmp/$GUEST.go /tmp/$GUEST.there
+python3 - $address /tmp/$GUEST.go /tmp/$GUEST.there <<'END' &
+import hashlib, socket, sys
+address, go, there = sys.argv[1:]
+
+def answer(connection):
+    """The sum of what is answered."""
+    stream = connection.makefile("rb")
+    length = 0
+    while (line := stream.readline().strip()) != b"":
+        if line.lower().startswith(b"content-length:"):
+            length = int(line.split(b":")[1])
+    return hashlib.sha256(stream.read(length)).hexdigest()
+
+kept = socket.create_connection((address, 80), 60)
+half = socket.create_connection((address, 80), 60)
+request = b"GET /file.bin HTTP/1.1\r\nHost: guest.test\r\n\r\n"
+kept.sendall(request)
+before = answer(kept)
+half.sendall(request[:20])
+open(there, "w").close()
+open(go).close()
+half.sendall(request[20:])
+kept.sendall(request)
+print("before", before)
+print("half", answer(half))
+print("kept", answer(kept))
+END
+client=$!
+cat /tmp/$GUEST.there
+for move in $moves; do $move || exit 1; done
+: >/tmp/$GUEST.go
+wait $client || exit 1
+wait $download || { echo "the download broke off"; exit 1; }
+echo slow $(sha256sum </tmp/$GUEST.slow)
+echo new $(curl -sS -m 60 http://$address/file.bin | sha256sum)
