@@ -20,16 +20,21 @@ const SERVED: &[&str] = &[
     "new 7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a",
 ];
 
-/// The topic's tests.
+/// Where guests can be saved.
+const SUSPENDABLE: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
+
+/// The topic's tests. What the first two show, others show beside in the normal run.
 pub(super) const TESTS: &[GuestTest] = &[
     SUSPENDED
         .named("a_checkpoint_changes_nothing")
-        .in_pv()
+        .envs(&[])
+        .long_envs(SUSPENDABLE)
         .beside(READY, concat!(include_str!("suspend/common.sh"), "checkpoint"))
         .telling(&["time 1: Cancelled", "resume: the same domain goes on"]),
     SUSPENDED
         .named("a_guest_is_saved_and_restored")
-        .in_pvh()
+        .envs(&[])
+        .long_envs(SUSPENDABLE)
         .beside(READY, concat!(include_str!("suspend/common.sh"), "save_and_restore"))
         .telling(&["time 1: Restored", "resume: the domain was restored"]),
     SUSPENDED
@@ -48,7 +53,7 @@ pub(super) const TESTS: &[GuestTest] = &[
     SUSPENDED
         .named("an_application_may_refuse_to_be_suspended")
         .words("refuse")
-        .in_pvh()
+        .in_pv()
         .beside("ready to refuse", concat!(include_str!("suspend/common.sh"), "refused && checkpoint"))
         .telling(&["suspend: the application refuses", "time 1: Cancelled"]),
     GuestTest::new("a_server_with_connections_and_a_disk_is_saved_and_restored", "httpd")
