@@ -9,8 +9,8 @@ use anyhow::{Context, Result, bail, ensure};
 
 use crate::env::{Env, Place};
 use crate::guest::publish::Publish;
-use crate::image::elf::Elf;
-use crate::image::finish;
+use crate::image::elf::{Elf, Segment};
+use crate::image::{Image, finish};
 use crate::lab::machine::{self, LOANS};
 
 /// The least memory of a guest in MiB with which images are tested.
@@ -116,6 +116,23 @@ pub fn is_image(file: &Path) -> Result<()> {
     Ok(())
 }
 
+/// Whether an image has room in so many MiB of memory.
+///
+/// # Errors
+/// Says how much it takes.
+pub fn fits(image: &Image, memory: u32) -> Result<()> {
+    let bytes = fs::read(&image.file).with_context(|| format!("cannot read {}", image.file.display()))?;
+    let loaded = Elf::parse(&bytes)?.segments().into_iter().filter(Segment::is_load);
+    let end = loaded.map(|segment| segment.end()).max().unwrap_or(0);
+    let needed = end.div_ceil(1 << 20);
+    ensure!(
+        needed < u64::from(memory),
+        "--memory {memory} is too little for {}: the image alone takes {needed} MiB",
+        image.name
+    );
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -157,6 +174,17 @@ mod tests {
         assert!(memory(much, &[Env::Fv, Env::Dom0Pv]).is_ok());
         assert!(refusal(memory(much, &[Env::Fv, Env::Pvh])).contains("is too much for pvh: the lab has"));
         assert!(memory(LEAST_MEMORY, &Env::ALL).is_ok());
+    }
+
+    #[test]
+    fn an_image_has_to_fit_into_memory() {
+        // Any ELF file will do: this test's segments end behind its first MiB.
+        let file = std::env::current_exe().unwrap();
+        let image = Image { name: "shop".to_owned(), file, debug: None };
+        assert!(
+            refusal(fits(&image, 1)).starts_with("--memory 1 is too little for shop: the image alone takes")
+        );
+        assert!(fits(&image, 1 << 10).is_ok());
     }
 
     #[test]

@@ -57,10 +57,14 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
     preflight::memory(options.memory, &envs)?;
     project.lab().require_makeable(&roles(&envs))?;
     let image = find_image(project, name)?;
+    preflight::fits(&image, options.memory)?;
     println!("image  {}", image.file.display());
     println!("sha256 {}", image.sha256()?);
     if network && options.publish.is_empty() {
-        println!("network: the guest is {GUEST} there; --visit COMMAND runs a command beside it");
+        println!(
+            "network: the guest is {GUEST} there; --visit COMMAND runs a command beside it, --publish 8080:80 has \
+             it reached from this machine"
+        );
     }
     for Publish { host, guest } in &options.publish {
         println!("127.0.0.1:{host} of this machine is port {guest} of the guest; Ctrl-C ends it");

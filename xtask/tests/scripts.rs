@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The scripts on machines that lack something.
+//! The scripts on machines that lack something, and in a project of their own.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -32,4 +32,27 @@ fn a_machine_without_rust_or_a_linker_is_told_what_to_install() {
         (status, said.as_str()),
         (Some(2), "error: cc, which links, is missing: apt-get install gcc\n")
     );
+}
+
+#[test]
+fn an_application_made_inside_belongs_to_the_project() {
+    let (project, scratch) = (Project::find().unwrap(), Scratch::new().unwrap());
+    let copy = scratch.path().join("project");
+    let pack = format!(
+        "mkdir {0} && tar -C {1} --exclude=target --exclude=.git -cf - . | tar -C {0} -xf -",
+        copy.display(),
+        project.root().display()
+    );
+    assert!(Command::new("sh").args(["-c", &pack]).status().unwrap().success());
+    let runner = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_prism-runner"));
+        let output = command.args(words).env("PRISM_ROOT", &copy).current_dir(&copy).output().unwrap();
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (status, said) = runner(&["new", "shop"]);
+    assert!(status == Some(0) && said.contains("next: scripts/run shop --env pvh"), "{said}");
+    let (_, list) = runner(&["run", "--list"]);
+    assert!(list.contains("shop       shop: greets each client that asks for a page"), "{list}");
+    assert_eq!(runner(&["new", "shop"]).0, Some(2));
+    assert_eq!(runner(&["new", "docs/shop"]).0, Some(2));
 }
