@@ -3,7 +3,8 @@
 
 use std::env;
 use std::os::unix::process::CommandExt;
-use std::process::ExitCode;
+use std::panic;
+use std::process::{self, ExitCode};
 
 use anyhow::Result;
 use clap::Parser;
@@ -15,13 +16,30 @@ use prism_runner::{bench, new, run, suite};
 /// Exit status when the command or the lab is at fault, not a guest.
 const MISUSE: u8 = 2;
 
+/// Exit status when nobody reads what is printed any more: that of a program that SIGPIPE ends.
+const UNREAD: i32 = 128 + 13;
+
 fn main() -> ExitCode {
+    end_when_unread();
     if let Some(mut program) = run::host_program(env::args_os()) {
         return ExitCode::from(complain(anyhow::Error::new(program.exec()).context("cannot run a test")));
     }
     match Cli::try_parse().map_err(refuse).and_then(|cli| dispatch(cli).map_err(complain)) {
         Ok(status) | Err(status) => ExitCode::from(status),
     }
+}
+
+/// Has the program end quietly once nobody reads what it prints, as under `| head`: `println!` makes a panic
+/// of that.
+fn end_when_unread() {
+    let usual = panic::take_hook();
+    panic::set_hook(Box::new(move |info| {
+        let text = info.payload().downcast_ref::<String>();
+        if text.is_some_and(|text| text.starts_with("failed printing to stdout")) {
+            process::exit(UNREAD);
+        }
+        usual(info);
+    }));
 }
 
 fn complain(error: anyhow::Error) -> u8 {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The scripts on machines that lack something, and in a project of their own.
+//! The scripts on machines that lack something and in a project of their own, and the program behind them.
 
 use std::os::unix::fs::symlink;
 use std::process::Command;
@@ -55,4 +55,13 @@ fn an_application_made_inside_belongs_to_the_project() {
     assert!(list.contains("shop       shop: greets each client that asks for a page"), "{list}");
     assert_eq!(runner(&["new", "shop"]).0, Some(2));
     assert_eq!(runner(&["new", "docs/shop"]).0, Some(2));
+}
+
+#[test]
+fn output_that_nobody_reads_is_no_panic() {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    let mut program = Command::new(env!("CARGO_BIN_EXE_prism-runner"));
+    let ended = program.arg("--help").stdout(writer).output().unwrap();
+    assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(141), &b""[..]));
 }
