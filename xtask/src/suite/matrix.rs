@@ -326,6 +326,7 @@ const PARTS: &[(&str, &[Row])] = &[
                     "dhcp_tells_of_no_router",
                     "dhcp_tells_of_a_router_that_does_not_advertise_itself",
                     "the_gateway_is_outside_of_the_prefix",
+                    "a_busy_host_has_a_network_where_nobody_else_speaks",
                 ],
             )
             .never(NO_LINUX),

@@ -17,17 +17,10 @@ macro_rules! with_common {
     };
 }
 
-/// What a server owes to its clients, of which the texts say how they reach it.
+/// What a server owes to its clients; the texts say how they reach it, and whether the host is busy.
 macro_rules! served {
     ($($text:expr),*) => {
         with_common!($($text),*, include_str!("conditions/served.sh"))
-    };
-}
-
-/// The same of a host that is busy all the time, which takes minutes.
-macro_rules! served_busily {
-    ($($text:expr),*) => {
-        with_common!($($text),*, include_str!("conditions/busy.sh"))
     };
 }
 
@@ -62,20 +55,20 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("nobody_else_speaks_on_the_network")
         .in_pv_and_pvh()
         .words("ip=10.0.0.2/24,10.0.0.1")
-        .after(served!(ipv4!("7.0"), "blind=yes\n")),
+        .after(served!(ipv4!("7.0"), "quiet=20 busy=2 blind=yes\n")),
     SERVER
         .named("the_network_has_ipv6_only")
         .in_pv_and_pvh()
         .words("ip=fd00::2/64,fd00::1")
-        .after(served!(ipv6!())),
+        .after(served!(ipv6!(), "quiet=20\n")),
     SERVER
         .named("dhcp_tells_of_a_router_that_does_not_advertise_itself")
         .in_pv_and_pvh()
-        .after(served!(ipv4!("7.0"), "lease=option:router,10.0.0.1 comes_and_goes=yes\n")),
+        .after(served!(ipv4!("7.0"), "quiet=20 lease=option:router,10.0.0.1 comes_and_goes=yes\n")),
     SERVER
         .named("dhcp_tells_of_no_router")
         .in_pv_and_pvh()
-        .after(served!(ipv4!("0.0"), "lease=option:router\n")),
+        .after(served!(ipv4!("0.0"), "quiet=20 lease=option:router\n")),
     SERVER
         .named("the_gateway_is_outside_of_the_prefix")
         .in_pvh()
@@ -88,27 +81,27 @@ pub(super) const TESTS: &[GuestTest] = &[
         .memory(128)
         .after(with_common!(include_str!("conditions/many.sh"))),
     SERVER
-        .named("files_arrive_from_a_busy_host_where_nobody_else_speaks")
+        .named("a_busy_host_has_a_network_where_nobody_else_speaks")
         .in_pv_and_pvh()
         .words("ip=10.0.0.2/24,10.0.0.1")
-        .lasting(15)
-        .after(served_busily!(ipv4!("7.0"))),
+        .lasting(20)
+        .after(served!(ipv4!("7.0"), "busy=20\n")),
     SERVER
-        .named("files_arrive_from_a_busy_host_by_ipv6_only")
+        .named("a_busy_host_has_ipv6_only")
         .in_pv_and_pvh()
         .words("ip=fd00::2/64,fd00::1")
-        .lasting(15)
-        .after(served_busily!(ipv6!())),
+        .lasting(20)
+        .after(served!(ipv6!(), "busy=20\n")),
     SERVER
-        .named("files_arrive_from_a_busy_host_whose_dhcp_tells_of_a_router")
+        .named("a_busy_host_tells_of_a_router_by_dhcp")
         .in_pv_and_pvh()
-        .lasting(15)
-        .after(served_busily!(ipv4!("7.0"), "lease=option:router,10.0.0.1\n")),
+        .lasting(20)
+        .after(served!(ipv4!("7.0"), "busy=20 lease=option:router,10.0.0.1\n")),
     SERVER
-        .named("files_arrive_from_a_busy_host_whose_dhcp_tells_of_no_router")
+        .named("a_busy_host_tells_of_no_router_by_dhcp")
         .in_pv_and_pvh()
-        .lasting(15)
-        .after(served_busily!(ipv4!("0.0"), "lease=option:router\n")),
+        .lasting(20)
+        .after(served!(ipv4!("0.0"), "busy=20 lease=option:router\n")),
     GuestTest::new("disks_are_slow_or_without_a_cache_and_the_guest_is_held_up", "disk")
         .in_pv_and_pvh()
         .seconds(240)
