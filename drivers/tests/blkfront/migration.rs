@@ -8,7 +8,7 @@ use prism_drivers::block::Disk;
 use prism_drivers::block::blkfront::{BlkFront, Vbd};
 use prism_drivers::sim::{FarEnd, SimPlatform};
 use xen::fake::{BackRing, FakePage};
-use xen::xenbus::{self, Device, Ended};
+use xen::xenbus::{self, Device, Ended, StepLimit};
 
 use crate::backend::{FRONTEND, Guest, LIMIT, yield_now};
 
@@ -26,7 +26,7 @@ async fn drive(guest: &Guest, vbd: &Vbd<'_, SimPlatform>) {
     let mut front = BlkFront::new(vbd, Duration::ZERO);
     loop {
         let device = Device::open(&guest.client, FRONTEND).await.unwrap();
-        let ended = xenbus::run(&device, &mut front, &guest.platform, LIMIT).await;
+        let ended = xenbus::run(&device, &mut front, &guest.platform, &StepLimit::new(LIMIT)).await;
         assert_eq!(ended, Ended::Restored);
     }
 }

@@ -221,8 +221,8 @@ impl Words {
 
     /// Gives Xen all pages again.
     fn resume(&self, hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
-        let pages = self.pages.iter().map_while(Once::get);
-        pages.map(|WordPage { memory, page }| give(hypercalls, *memory, page.frame())).collect()
+        let mut pages = self.pages.iter().map_while(Once::get);
+        pages.try_for_each(|WordPage { memory, page }| give(hypercalls, *memory, page.frame()))
     }
 }
 

@@ -443,7 +443,7 @@ fn a_device_of_a_restored_domain_is_opened_again_with_nothing_written_before() {
         let mut driver = Box::pin(async {
             let device = Device::open(client, FRONTEND).await.unwrap();
             let mut disk = Disk { log: &log, publish: Step::Fine, serve: Step::Hangs };
-            run(&device, &mut disk, &never_expires, LIMIT).await
+            run(&device, &mut disk, &never_expires, &StepLimit::new(LIMIT)).await
         });
         backend(before, state);
         assert!(before.run_until_idle(client, &mut driver).is_none());
