@@ -22,14 +22,14 @@ pub enum Emulated {
     /// All IDE and SCSI disks; CD-ROMs stay.
     Disks,
     /// All NICs.
-    NetworkCards,
+    Nics,
 }
 
 impl Emulated {
     const fn bit(self) -> u16 {
         match self {
             Self::Disks => 1 << 0,
-            Self::NetworkCards => 1 << 1,
+            Self::Nics => 1 << 1,
         }
     }
 }
@@ -207,7 +207,7 @@ mod tests {
     #[test]
     fn a_host_of_version_0_is_not() {
         let host = FakeHost::new(0, false);
-        assert_eq!(unplug(&host, Emulated::NetworkCards), Ok(()));
+        assert_eq!(unplug(&host, Emulated::Nics), Ok(()));
         assert_eq!(*host.written.borrow(), [(0x10, 2)]);
     }
 

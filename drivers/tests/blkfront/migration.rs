@@ -13,9 +13,9 @@ use xen::xenbus::{self, Device, Ended, StepLimit};
 use crate::backend::{FRONTEND, Guest, LIMIT, yield_now};
 
 /// What a backend offers besides the disk.
-type Offer = &'static [(&'static str, &'static str)];
+type BackendFeatures = &'static [(&'static str, &'static str)];
 
-const OFFERS: [Offer; 3] = [
+const FEATURES: [BackendFeatures; 3] = [
     &[],
     &[("feature-persistent", "1"), ("feature-max-indirect-segments", "64")],
     &[("max-ring-page-order", "2"), ("feature-flush-cache", "1")],
@@ -41,15 +41,15 @@ async fn answer_until(guest: &Guest, (ring, channel): (&BackRing, &FarEnd), done
     select(Box::pin(guest.answer(ring, channel, u32::MAX)), Box::pin(until)).await;
 }
 
-/// Saves and restores the guest, whose disk was drained. The toolstack makes a device whose backend makes
-/// this offer.
-async fn migrate(guest: &Guest, vbd: &Vbd<'_, SimPlatform>, offer: Offer) {
+/// Saves and restores the guest, whose disk was drained. The toolstack makes a device whose backend has
+/// these features.
+async fn migrate(guest: &Guest, vbd: &Vbd<'_, SimPlatform>, features: BackendFeatures) {
     assert_eq!(vbd.in_flight(), 0);
     guest.platform.migrate();
     guest.xenstored.migrate();
     let mut keys = guest.keys.borrow_mut();
     keys.truncate(1);
-    keys.extend(offer.iter().map(|(key, value)| (*key, (*value).to_string())));
+    keys.extend(features.iter().map(|(key, value)| (*key, (*value).to_string())));
     drop(keys);
     guest.let_go();
     guest.plug_in();
@@ -58,17 +58,17 @@ async fn migrate(guest: &Guest, vbd: &Vbd<'_, SimPlatform>, offer: Offer) {
 
 #[test]
 fn requests_that_wait_are_done_by_the_backends_of_the_restored_guest() {
-    let guest = Guest::new(4 << 20, OFFERS[0]);
+    let guest = Guest::new(4 << 20, FEATURES[0]);
     let vbd = Vbd::new(&guest.platform, 51712);
     let moves = async {
-        for offer in OFFERS {
+        for features in FEATURES {
             let (ring, channel) = guest.connect().await;
             guest.answer(&ring, &channel, 3).await;
             // What is in flight is answered; what is not sent waits.
             vbd.hold(true);
             answer_until(&guest, (&ring, &channel), || vbd.in_flight() == 0).await;
             drop(ring);
-            migrate(&guest, &vbd, offer).await;
+            migrate(&guest, &vbd, features).await;
             vbd.hold(false);
         }
         guest.live().await;
@@ -99,14 +99,14 @@ fn requests_that_wait_are_done_by_the_backends_of_the_restored_guest() {
 
 #[test]
 fn a_backend_that_is_gone_is_sent_nothing_and_a_flush_succeeds_with_the_next() {
-    let guest = Guest::new(1 << 20, OFFERS[2]);
+    let guest = Guest::new(1 << 20, FEATURES[2]);
     let vbd = Vbd::new(&guest.platform, 51712);
     let moves = async {
         let (ring, channel) = guest.connect().await;
         let is_written = || guest.answered.get() == 1 && vbd.in_flight() == 0;
         answer_until(&guest, (&ring, &channel), is_written).await;
         drop(ring);
-        migrate(&guest, &vbd, OFFERS[2]).await;
+        migrate(&guest, &vbd, FEATURES[2]).await;
         guest.live().await;
     };
     let work = async {

@@ -337,7 +337,7 @@ fn choose_disk(found: &Capabilities) -> Choice<DeviceBus> {
 
 fn choose_network(found: &Capabilities) -> Choice<DeviceBus> {
     let Devices { e1000, rtl8139, ethernet, .. } = found.devices;
-    let reason = "no driver for the network card; e1000 and rtl8139 have one";
+    let reason = "no driver for the NIC; e1000 and rtl8139 have one";
     choose_bus(found, found.devices.virtio_net != 0, driven(e1000 | rtl8139, ethernet, reason))
 }
 

@@ -140,7 +140,7 @@ impl Table {
         self.call();
         // Most changes: nobody is in need.
         if self.queued > 0 || self.listening == 0 {
-            self.settle();
+            self.reassign();
         }
     }
 
@@ -163,7 +163,7 @@ impl Table {
     }
 
     /// Gives places to who can use them better.
-    fn settle(&mut self) {
+    fn reassign(&mut self) {
         while self.count(Seat::is_served) < self.most {
             let Some(seat) = self.longest(State::Queued) else { break };
             seat.state = State::Served;

@@ -64,7 +64,7 @@ pub(super) fn decide_about_disks(paravirtual_disks: usize) {
 /// Uses the emulated NICs if there are no paravirtual interfaces, once their number is known.
 pub(super) fn decide_about_nics(paravirtual_interfaces: usize) {
     if UNDECIDED.cards(paravirtual_interfaces) == Some(Choice::Use) {
-        debug!("no paravirtual interfaces: looking for network cards");
+        debug!("no paravirtual interfaces: looking for NICs");
         nic::spawn_all(DeviceBus::Xenbus);
     }
 }
@@ -72,7 +72,7 @@ pub(super) fn decide_about_nics(paravirtual_interfaces: usize) {
 /// Unplugs the emulated NICs, as a paravirtual interface works.
 pub(crate) fn unplug_nics() {
     if UNDECIDED.interface_works() == Some(Choice::Unplug) {
-        unplug_all(Emulated::NetworkCards, "network cards");
+        unplug_all(Emulated::Nics, "NICs");
     }
 }
 

@@ -32,7 +32,7 @@ impl fmt::Display for NetworkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::CommandLine(error) => return error.fmt(f),
-            Self::NoDevices => "no network: there is neither a card that is known here nor Xen's xenstore",
+            Self::NoDevices => "no network: there is neither a NIC with a driver here nor Xen's xenstore",
             Self::Absent => {
                 "no network: the toolstack gave no such interface; add one to the guest's vif list"
             }
@@ -40,9 +40,9 @@ impl fmt::Display for NetworkError {
             Self::NoMemory => "no network: no memory is left for a stack; give the guest more",
             Self::Busy => "no network: there is no memory for a task",
             Self::NoConnection => {
-                "no network: the backend did not connect within 10 seconds, or the card does not work; look at it"
+                "no network: the backend did not connect within 10 seconds, or the NIC does not work; look at it"
             }
-            Self::NoCable => "no network: no cable is plugged into the card",
+            Self::NoCable => "no network: no cable is plugged into the NIC",
             Self::NoAddress => {
                 "no network: no address within 30 seconds; is there a DHCP server? ip=ADDRESS/PREFIX sets one"
             }

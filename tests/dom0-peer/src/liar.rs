@@ -139,7 +139,7 @@ fn flood(ring: &mut Ring) -> Result<()> {
 
 /// Claims to have answered so many bytes more, and says so.
 fn jump(ring: &mut Ring, distance: u32) -> Result<()> {
-    ring.settle()?;
+    ring.wait_until_taken()?;
     ring.set(ANSWERS_MADE, ring.word(ANSWERS_MADE).wrapping_add(distance));
     ring.notify()
 }

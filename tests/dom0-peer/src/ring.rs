@@ -101,7 +101,7 @@ impl Ring {
     }
 
     /// Waits until the guest has taken all answers.
-    pub(crate) fn settle(&mut self) -> Result<()> {
+    pub(crate) fn wait_until_taken(&mut self) -> Result<()> {
         let deadline = Instant::now() + LIMIT;
         while self.word(ANSWERS_MADE) != self.word(ANSWERS_TAKEN) {
             ensure!(Instant::now() < deadline, "the guest does not take its answers");

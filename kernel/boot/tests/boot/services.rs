@@ -101,10 +101,7 @@ fn an_unsupported_nic_is_named_where_there_is_no_network() {
     let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
     found.devices.ethernet = 1;
     let network = Services::choose(&found).network;
-    assert_eq!(
-        network.to_string(),
-        "none (not emulated: no driver for the network card; e1000 and rtl8139 have one)"
-    );
+    assert_eq!(network.to_string(), "none (not emulated: no driver for the NIC; e1000 and rtl8139 have one)");
 }
 
 #[test]

@@ -17,9 +17,9 @@ pub(in crate::devices) async fn drive(device: &Device, interface: &Interface) ->
     };
     let queues = [0; 2].map(|_| Pages::new(queue::MEMORY));
     match network::Nic::open(transport, queues, Pages::new(network::MEMORY), &mut moments()) {
-        Ok((card, properties)) => {
+        Ok((nic, properties)) => {
             info!("NIC at {device}: virtio");
-            Ended::Failed(net::serve(interface, card, properties, &line).await)
+            Ended::Failed(net::serve(interface, nic, properties, &line).await)
         }
         Err(error) => Ended::not_driven(error),
     }

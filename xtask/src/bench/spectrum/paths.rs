@@ -43,11 +43,11 @@ fn disk_driver(console: &str) -> Mechanism {
 }
 
 fn network_driver(console: &str) -> Mechanism {
-    let card = console.lines().find_map(|line| line.split_once("NIC at ")?.1.split_once(": "));
-    match (said(console, "network").as_str(), card) {
+    let nic = console.lines().find_map(|line| line.split_once("NIC at ")?.1.split_once(": "));
+    match (said(console, "network").as_str(), nic) {
         ("xenbus", _) => "netfront".to_owned(),
         ("virtio", _) => "virtio-net".to_owned(),
-        (_, Some((_, card))) => card.to_owned(),
+        (_, Some((_, nic))) => nic.to_owned(),
         (other, None) => other.to_owned(),
     }
 }

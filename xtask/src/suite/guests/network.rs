@@ -149,7 +149,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .long_envs(&[Env::HvmPvDrivers])
         .words("loglevel=debug")
         .visited_by(include_str!("network/unplugged.sh"))
-        .telling(&["the emulated network cards are unplugged"])
+        .telling(&["the emulated NICs are unplugged"])
         .not_telling(&["e1000"]),
     GuestTest::new("an_emulated_nic_stays_where_nothing_paravirtual_may_be_used", "echo")
         .envs(&[Env::Pvhvm])
