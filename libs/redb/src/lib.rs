@@ -41,12 +41,12 @@ pub use redb;
 /// Bytes of the disk that are kept in memory, where there is no reason for more or less.
 pub const CACHE: usize = 4 << 20;
 
-/// The database on this disk, or a new one on a blank disk. It keeps `cache` bytes in memory. Called in
-/// blocking code.
+/// The database on this disk, or a new one on a blank disk, whose first MiB is zero. It keeps `cache` bytes in
+/// memory. Called in blocking code.
 ///
 /// # Errors
 ///
-/// If the disk is too small, holds something else that is to be kept, or fails.
+/// If the disk is too small, holds something else that is to be kept or a store that is damaged, or fails.
 pub fn open(disk: Arc<Disk>, contents: Contents, cache: usize) -> prism::Result<Database> {
     let backend = Backend::open(Blocking(disks::bytes(disk)), contents)?;
     let database = Database::builder().set_cache_size(cache).create_with_backend(backend.clone())?;

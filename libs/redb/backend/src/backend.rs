@@ -22,10 +22,15 @@ use crate::{OpenError, RawDisk};
 
 /// Where the headers are.
 const HEADERS: [u64; 2] = [0, 4096];
+/// Bytes of the block that each has for itself.
+const BLOCK: usize = 4096;
 /// Where the data begins.
 const DATA: u64 = 8192;
-/// Bytes that are written at once where the file grows.
-const ZEROES: usize = 64 * 1024;
+/// Bytes that are written at once where the file grows, and read where a disk is looked at.
+const CHUNK: usize = 64 * 1024;
+/// Where a blank disk has nothing: what marks others' file systems is in the first MiB (ext4's superblock is
+/// at 1 KiB, those of JFS and ISO 9660 at 32 KiB, btrfs's at 64 KiB, ZFS's label in the first 256 KiB).
+const LOOKED_AT: u64 = 1 << 20;
 
 /// What to do with a disk that holds something else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +56,7 @@ impl<D> Clone for Backend<D> {
 }
 
 impl<D: RawDisk> Backend<D> {
-    /// The file on this disk, or an empty one on a blank disk.
+    /// The file on this disk, or an empty one on a blank disk: one whose first MiB is zero.
     ///
     /// # Errors
     ///
@@ -73,6 +78,9 @@ impl<D: RawDisk> Backend<D> {
         if header.complete == 0 {
             header.length = 0;
         }
+        if !header.is_possible(disk.length() - DATA) {
+            return Err(OpenError::Damaged);
+        }
         Ok(Self { disk: Arc::new(disk), header: Arc::new(Mutex::new(header)) })
     }
 
@@ -90,6 +98,7 @@ impl<D: RawDisk> Backend<D> {
     /// Writes a header, durably, behind all that was written before.
     fn put(&self, header: Header) -> Result<(), D::Error> {
         self.disk.flush()?;
+        // Of a header that is near the last number none is opened.
         let header = Header { sequence: header.sequence + 1, ..header };
         let [even, odd] = HEADERS;
         let place = if header.sequence.is_multiple_of(2) { even } else { odd };
@@ -100,10 +109,10 @@ impl<D: RawDisk> Backend<D> {
     }
 
     fn zero(&self, from: u64, to: u64) -> Result<(), D::Error> {
-        let zeroes = vec![0; ZEROES];
+        let zeroes = vec![0; CHUNK];
         let mut at = from;
         while at < to {
-            let length = (to - at).min(ZEROES as u64);
+            let length = (to - at).min(CHUNK as u64);
             self.disk.write(DATA + at, zeroes.get(..length as usize).unwrap_or_default())?;
             at += length;
         }
@@ -111,16 +120,26 @@ impl<D: RawDisk> Backend<D> {
     }
 }
 
-/// Whether there is nothing where headers lie, or what is left of one of ours.
+/// Whether there is nothing in the part that is looked at, but for what is left of headers of ours.
 fn is_blank<D: RawDisk>(disk: &D) -> Result<bool, D::Error> {
-    let mut block = [0; 4096];
-    for place in HEADERS {
-        disk.read(place, &mut block)?;
-        if !Header::may_replace(&block) {
+    let mut chunk = vec![0; CHUNK];
+    let end = LOOKED_AT.min(disk.length());
+    let mut at = 0;
+    while at < end {
+        let length = (end - at).min(CHUNK as u64);
+        let bytes = chunk.get_mut(..length as usize).unwrap_or_default();
+        disk.read(at, bytes)?;
+        let places = (at..).step_by(BLOCK);
+        if !places.zip(bytes.chunks(BLOCK)).all(|(place, block)| is_ours_or_nothing(place, block)) {
             return Ok(false);
         }
+        at += length;
     }
     Ok(true)
+}
+
+fn is_ours_or_nothing(place: u64, block: &[u8]) -> bool {
+    if HEADERS.contains(&place) { Header::may_replace(block) } else { block.iter().all(|byte| *byte == 0) }
 }
 
 fn failed(error: impl fmt::Display) -> Error {

@@ -7,6 +7,9 @@ const MAGIC: u64 = u64::from_le_bytes(*b"prismkv1");
 /// Bytes of a header: four words and their sum.
 pub(crate) const BYTES: usize = 40;
 
+/// Headers that no disk lives to see.
+const LAST: u64 = u64::MAX / 2;
+
 /// What is known of the file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Header {
@@ -35,6 +38,11 @@ impl Header {
         let words = [word(0)?, word(1)?, word(2)?, word(3)?];
         let [magic, sequence, length, complete] = words;
         (magic == MAGIC && word(4)? == sum(words)).then_some(Self { sequence, length, complete })
+    }
+
+    /// Whether it can have been written where there is room for so many bytes, and others can follow it.
+    pub(crate) fn is_possible(&self, room: u64) -> bool {
+        self.length <= room && self.sequence <= LAST
     }
 
     /// Whether nothing is in a block where headers lie, or what is left of one of ours.
@@ -69,6 +77,12 @@ mod tests {
             let found = Header::decode(&bytes);
             assert!(found.is_none() || bytes == old || bytes == new, "{torn}: {found:?}");
         }
+    }
+
+    #[test]
+    fn a_header_that_cannot_have_been_written_is_told() {
+        assert!(HEADER.is_possible(HEADER.length) && !HEADER.is_possible(HEADER.length - 1));
+        assert!(!Header { sequence: u64::MAX, ..HEADER }.is_possible(HEADER.length));
     }
 
     #[test]

@@ -49,6 +49,8 @@ pub enum OpenError<E> {
     TooSmall,
     /// It holds something else.
     Strange,
+    /// What it says of its file cannot be: the disk has become shorter, or the header is not ours.
+    Damaged,
     /// It fails.
     Disk(E),
 }
@@ -64,6 +66,7 @@ impl<E: fmt::Display> fmt::Display for OpenError<E> {
         match self {
             Self::TooSmall => f.write_str("the disk is too small for a store"),
             Self::Strange => f.write_str("the disk holds something else than a store"),
+            Self::Damaged => f.write_str("the store on the disk is damaged, or longer than the disk"),
             Self::Disk(error) => error.fmt(f),
         }
     }

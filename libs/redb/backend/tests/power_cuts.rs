@@ -141,6 +141,51 @@ fn a_disk_that_holds_something_else_is_left_alone_unless_told() {
 }
 
 #[test]
+fn a_file_system_whose_mark_is_far_from_the_beginning_is_left_alone() {
+    // The superblocks of ext4, JFS and ISO 9660, and btrfs; the end of ZFS's label; the last byte of all.
+    for place in [1080, 32 << 10, (32 << 10) + 1, (64 << 10) + 64, (256 << 10) - 1, (1 << 20) - 1] {
+        let mut bytes = vec![0; LENGTH];
+        bytes[place] = b'_';
+        let disk = MemoryDisk::of(bytes);
+        assert!(matches!(Backend::open(disk.clone(), Contents::Keep), Err(OpenError::Strange)), "{place}");
+        assert!(Backend::open(disk, Contents::Erase).is_ok());
+    }
+    // A disk that is shorter than what is looked at.
+    let mut bytes = vec![0; 20_000];
+    assert!(Backend::open(MemoryDisk::of(bytes.clone()), Contents::Keep).is_ok());
+    bytes[19_999] = 1;
+    assert!(matches!(Backend::open(MemoryDisk::of(bytes), Contents::Keep), Err(OpenError::Strange)));
+}
+
+#[test]
+fn a_disk_that_was_cut_off_is_no_store_and_is_whole_again_with_its_end() {
+    let disk = MemoryDisk::blank();
+    assert_eq!(put(disk.clone(), 3), 3);
+    let bytes = disk.bytes.lock().unwrap().clone();
+    for contents in [Contents::Keep, Contents::Erase] {
+        let short = MemoryDisk::of(bytes[..1 << 16].to_vec());
+        assert!(matches!(Backend::open(short, contents), Err(OpenError::Damaged)));
+    }
+    assert_eq!(found(disk.again()), 3);
+}
+
+#[test]
+fn a_header_after_which_none_can_follow_is_refused() {
+    let disk = MemoryDisk::blank();
+    assert_eq!(put(disk.clone(), 1), 1);
+    let mut bytes = disk.bytes.lock().unwrap().clone();
+    for header in [0, 4096] {
+        let words = [&b"prismkv1"[..], &[0xff; 8], &bytes[header + 16..header + 32]].concat();
+        let sum = words.as_chunks().0.iter().fold(1_u64, |sum, word| {
+            (sum ^ u64::from_le_bytes(*word)).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29)
+        });
+        bytes[header..header + 32].copy_from_slice(&words);
+        bytes[header + 32..header + 40].copy_from_slice(&sum.to_le_bytes());
+    }
+    assert!(matches!(Backend::open(MemoryDisk::of(bytes), Contents::Keep), Err(OpenError::Damaged)));
+}
+
+#[test]
 fn a_disk_without_room_is_refused() {
     let small = MemoryDisk::of(vec![0; 8192]);
     assert!(matches!(Backend::open(small, Contents::Keep), Err(OpenError::TooSmall)));
