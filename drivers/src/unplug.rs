@@ -19,7 +19,7 @@ const BUILD: u32 = 1;
 /// What is unplugged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Emulated {
-    /// All IDE and SCSI disks; CD-ROMs stay.
+    /// All IDE, SCSI and NVMe disks; CD-ROMs stay.
     Disks,
     /// All NICs.
     Nics,
@@ -28,7 +28,8 @@ pub enum Emulated {
 impl Emulated {
     const fn bit(self) -> u16 {
         match self {
-            Self::Disks => 1 << 0,
+            // NVMe disks are a bit of their own, which older hosts ignore (QEMU, `hw/xen/xen_platform.c`).
+            Self::Disks => 1 << 0 | 1 << 3,
             Self::Nics => 1 << 1,
         }
     }
@@ -201,7 +202,7 @@ mod tests {
     fn a_host_of_version_1_is_told_who_asks() {
         let host = FakeHost::new(1, false);
         assert_eq!(unplug(&host, Emulated::Disks), Ok(()));
-        assert_eq!(*host.written.borrow(), [(0x12, 0xffff), (0x10, 1), (0x10, 1)]);
+        assert_eq!(*host.written.borrow(), [(0x12, 0xffff), (0x10, 1), (0x10, 9)]);
     }
 
     #[test]

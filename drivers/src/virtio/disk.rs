@@ -173,7 +173,8 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
             }
         };
         report(trouble);
-        self.transport.set_status(transport::status::FAILED);
+        // A reset: it uses no memory any more, and does not hold its line up.
+        self.transport.set_status(0);
         self.jobs.iter_mut().filter_map(Option::take).for_each(Job::give_up);
         loop {
             let (_, request, done) = requests.next().await;

@@ -19,8 +19,6 @@ pub mod status {
     pub const FEATURES_OK: u8 = 1 << 3;
     /// The device has met an error that only a reset ends.
     pub const NEEDS_RESET: u8 = 1 << 6;
-    /// The driver has given up the device.
-    pub const FAILED: u8 = 1 << 7;
 }
 
 /// Causes of an interrupt: the device has used something, or its configuration has changed.

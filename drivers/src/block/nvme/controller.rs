@@ -265,8 +265,18 @@ impl<R: Registers, I: Interrupt, M: RingMemory> Device<R, I, M> {
     ///
     /// [`Error::Silent`]: nobody knows what it still uses.
     pub(super) async fn stop(&self) -> Result<(), Error> {
+        let status = || self.registers.read_u32(STATUS);
+        if status() == !0 {
+            // Nobody is there.
+            return Err(Error::Silent);
+        }
+        if self.registers.read_u32(CONTROL) & ENABLE != 0 {
+            // What it does if it is told to stop before it is ready is not defined (NVM Express 1.4, 3.1.5).
+            let begun = || (status() & (READY | FATAL) != 0).then_some(());
+            until(&self.interrupt, self.ready_limit, begun).await;
+        }
         self.registers.write_u32(CONTROL, 0);
-        let stopped = || (self.registers.read_u32(STATUS) & READY == 0).then_some(());
+        let stopped = || (status() & READY == 0).then_some(());
         until(&self.interrupt, self.ready_limit, stopped).await.ok_or(Error::Silent)
     }
 

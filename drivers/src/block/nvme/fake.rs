@@ -38,7 +38,7 @@ impl FakeNamespace {
 
 /// How a controller lies about the completion of a command to a namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lie {
+pub(super) enum Fault {
     /// It names another command.
     Id,
     /// It completes it twice.
@@ -86,7 +86,7 @@ pub(super) struct Inner {
     pub(super) never_stops: bool,
     pub(super) fatal: bool,
     /// What it does about the next command to a namespace.
-    pub(super) lie: Option<Lie>,
+    pub(super) fault: Option<Fault>,
     /// It refuses commands to itself of this number.
     pub(super) refuses: Option<u8>,
     /// What it writes wherever it likes, a piece at each turn, the last first.
@@ -124,7 +124,7 @@ impl FakeController {
             never_ready: false,
             never_stops: false,
             fatal: false,
-            lie: None,
+            fault: None,
             refuses: None,
             scribbles: Vec::new(),
             starts: 0,
@@ -144,7 +144,7 @@ impl FakeController {
 }
 
 impl Inner {
-    fn register(&self, register: usize) -> u32 {
+    pub(super) fn register(&self, register: usize) -> u32 {
         self.registers.get(&register).copied().unwrap_or(0)
     }
 
@@ -190,22 +190,22 @@ impl Inner {
                 let id = u16::from_le_bytes([bytes[2], bytes[3]]);
                 let status =
                     if pair == 0 { self.for_itself(&bytes) } else { self.for_namespace(&bytes, xen) };
-                let lie = if pair == 0 { None } else { self.lie.take() };
-                self.complete(pair, id, status, lie);
+                let fault = if pair == 0 { None } else { self.fault.take() };
+                self.complete(pair, id, status, fault);
             }
         }
     }
 
-    fn complete(&mut self, pair: usize, id: u16, status: u16, lie: Option<Lie>) {
-        if lie == Some(Lie::Nothing) {
+    fn complete(&mut self, pair: usize, id: u16, status: u16, fault: Option<Fault>) {
+        if fault == Some(Fault::Nothing) {
             return;
         }
         let [commands, completions] = [self.rings[2 * pair], self.rings[2 * pair + 1]];
-        let phase = u16::from(completions.laps.is_multiple_of(2)) ^ u16::from(lie == Some(Lie::OldPhase));
-        let status = if let Some(Lie::Status(status)) = lie { status } else { status };
-        let place = commands.place + u16::from(lie == Some(Lie::Place));
-        let queue = pair as u16 + u16::from(lie == Some(Lie::Queue));
-        let id = id.wrapping_add(u16::from(lie == Some(Lie::Id)));
+        let phase = u16::from(completions.laps.is_multiple_of(2)) ^ u16::from(fault == Some(Fault::OldPhase));
+        let status = if let Some(Fault::Status(status)) = fault { status } else { status };
+        let place = commands.place + u16::from(fault == Some(Fault::Place));
+        let queue = pair as u16 + u16::from(fault == Some(Fault::Queue));
+        let id = id.wrapping_add(u16::from(fault == Some(Fault::Id)));
         let words = [0, 0, 0, 0, place, queue, id, status << 1 | phase];
         let address = completions.address + u64::from(completions.place) * 16;
         let bytes: Vec<u8> = words.into_iter().flat_map(u16::to_le_bytes).collect();
@@ -215,7 +215,7 @@ impl Inner {
         completions.laps += u32::from(completions.place == 0);
         assert_ne!(completions.place, completions.told, "completions were not taken");
         self.is_raised = true;
-        if lie == Some(Lie::Twice) {
+        if fault == Some(Fault::Twice) {
             self.complete(pair, id, status, None);
         }
     }

@@ -119,8 +119,8 @@ impl<R: Registers, I: Interrupt, M: RingMemory> Controller<R, I, M> {
     async fn recover(&mut self, failure: Failure) -> bool {
         match failure {
             Failure::Refused(_) => true,
-            Failure::Silent => self.enable().await.is_ok() && self.make_queues().await.is_ok(),
-            Failure::Broken(_) | Failure::Lost => {
+            Failure::Silent if self.enable().await.is_ok() && self.make_queues().await.is_ok() => true,
+            Failure::Silent | Failure::Broken(_) | Failure::Lost => {
                 // If it does not stop, there is nothing else to be done about it.
                 let _ = self.device.stop().await;
                 false

@@ -9,7 +9,8 @@ use std::sync::Arc;
 use proptest::prelude::*;
 use xen::fake::FakePage;
 
-use super::fake::{FakeController, FakeNamespace, Lie};
+use super::fake::{FakeController, FakeNamespace, Fault};
+use super::registers::{CONTROL, ENABLE};
 use super::{Controller, Error, Failure, Namespace, Unfit, Violation};
 use crate::block::{self, Buffer, Disk, Failed, Queue, QueuedDisk, Request};
 
@@ -89,9 +90,9 @@ fn usual() -> FakeController {
     FakeController::new([(1, FakeNamespace::new(2048, 9))])
 }
 
-/// What came of two reads of a page, of which the first meets a lie.
-fn lied_to(fake: &FakeController, lie: Lie) -> (Vec<Result<usize, block::Error>>, Vec<Failure>) {
-    let lies = |fake: &FakeController| fake.inner().lie = Some(lie);
+/// What came of two reads of a page, of which the first meets a fault.
+fn lied_to(fake: &FakeController, fault: Fault) -> (Vec<Result<usize, block::Error>>, Vec<Failure>) {
+    let lies = |fake: &FakeController| fake.inner().fault = Some(fault);
     let (outcomes, failures) = run(fake, vec![(&lies, read(fake, 0, 4096)), (&nothing, read(fake, 0, 4096))]);
     let told = |outcome: Outcome| outcome.map(|buffer| buffer.length()).map_err(|failed| failed.error);
     (outcomes.into_iter().map(told).collect(), failures)
@@ -275,7 +276,7 @@ fn a_list_of_namespaces_has_an_end_and_each_once() {
 #[test]
 fn a_refusal_is_an_error_and_the_next_request_works() {
     let fake = usual();
-    let (outcomes, failures) = lied_to(&fake, Lie::Status(0x281));
+    let (outcomes, failures) = lied_to(&fake, Fault::Status(0x281));
     assert_eq!(outcomes, [Err(block::Error::Device), Ok(4096)]);
     assert_eq!(failures, [Failure::Refused(0x281)]);
     assert_eq!(fake.inner().starts, 1);
@@ -283,9 +284,9 @@ fn a_refusal_is_an_error_and_the_next_request_works() {
 
 #[test]
 fn a_silent_controller_fails_its_request_and_is_reset() {
-    for lie in [Lie::Nothing, Lie::OldPhase] {
+    for fault in [Fault::Nothing, Fault::OldPhase] {
         let fake = usual();
-        let (outcomes, failures) = lied_to(&fake, lie);
+        let (outcomes, failures) = lied_to(&fake, fault);
         assert_eq!(outcomes, [Err(block::Error::Device), Ok(4096)]);
         assert_eq!(failures, [Failure::Silent]);
         assert_eq!(fake.inner().starts, 2);
@@ -294,16 +295,16 @@ fn a_silent_controller_fails_its_request_and_is_reset() {
 
 #[test]
 fn a_controller_that_breaks_the_protocol_is_disabled() {
-    for (lie, violation) in
-        [(Lie::Id, Violation::Id), (Lie::Queue, Violation::Queue), (Lie::Place, Violation::Place)]
+    for (fault, violation) in
+        [(Fault::Id, Violation::Id), (Fault::Queue, Violation::Queue), (Fault::Place, Violation::Place)]
     {
         let fake = usual();
-        let (outcomes, failures) = lied_to(&fake, lie);
+        let (outcomes, failures) = lied_to(&fake, fault);
         assert_eq!(outcomes, [Err(block::Error::Broken), Err(block::Error::Broken)]);
         assert_eq!(failures, [Failure::Broken(violation)]);
     }
     let fake = usual();
-    let (outcomes, failures) = lied_to(&fake, Lie::Twice);
+    let (outcomes, failures) = lied_to(&fake, Fault::Twice);
     assert_eq!(outcomes, [Ok(4096), Err(block::Error::Broken)]);
     assert_eq!(failures, [Failure::Broken(Violation::Unasked)]);
 }
@@ -313,7 +314,7 @@ fn pages_that_a_controller_may_still_use_are_not_returned() {
     let fake = usual();
     let stuck = |fake: &FakeController| {
         let mut inner = fake.inner();
-        (inner.lie, inner.never_stops) = (Some(Lie::Nothing), true);
+        (inner.fault, inner.never_stops) = (Some(Fault::Nothing), true);
     };
     let requests = vec![(&stuck as Change<'_>, read(&fake, 0, 4096)), (&nothing, read(&fake, 0, 4096))];
     let (outcomes, failures) = run(&fake, requests);
@@ -327,7 +328,7 @@ fn a_controller_that_does_not_come_back_is_disabled() {
     let fake = usual();
     let dies = |fake: &FakeController| {
         let mut inner = fake.inner();
-        (inner.lie, inner.refuses) = (Some(Lie::Nothing), Some(0x05));
+        (inner.fault, inner.refuses) = (Some(Fault::Nothing), Some(0x05));
     };
     let requests = vec![(&dies as Change<'_>, read(&fake, 0, 4096)), (&nothing, read(&fake, 0, 4096))];
     let (outcomes, failures) = run(&fake, requests);
@@ -338,6 +339,7 @@ fn a_controller_that_does_not_come_back_is_disabled() {
     let expected = [(4096, block::Error::Device), (4096, block::Error::Broken)];
     assert_eq!(outcomes.iter().map(told).collect::<Vec<_>>(), expected);
     assert_eq!(failures, [Failure::Silent, Failure::Lost]);
+    assert_eq!(fake.inner().register(CONTROL) & ENABLE, 0, "it must not hold its line up");
 }
 
 #[test]

@@ -96,8 +96,11 @@ pub(super) fn transfer(number: u8, first: u64, count: u32) -> Command {
     [number, 0, a, b, c, d, e, f, g, h, i, j, k, l, 0, 0]
 }
 
-/// SYNCHRONIZE CACHE (16) for the whole disk.
-pub(super) const SYNCHRONIZE: Command = [0x91, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+/// SYNCHRONIZE CACHE (10) and (16) for the whole disk. QEMU's disks know the shorter one only.
+pub(super) const SYNCHRONIZE: [Command; 2] = [
+    [0x35, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+    [0x91, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
+];
 
 /// Why a disk did not do a command (SPC-4, 4.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -122,6 +125,7 @@ impl Sense {
     const ATTENTION: u8 = 0x6;
     const ABORTED: u8 = 0xb;
     const BECOMING_READY: [u8; 2] = [0x04, 0x01];
+    const UNKNOWN_COMMAND: [u8; 2] = [0x20, 0x00];
 
     /// Reads sense data, of both formats.
     fn parse(bytes: &[u8]) -> Option<Self> {
@@ -136,7 +140,7 @@ impl Sense {
 
     /// Whether the disk does not know the command.
     pub(super) fn is_unknown_command(&self) -> bool {
-        self.key == Self::ILLEGAL
+        self.key == Self::ILLEGAL && self.code == Self::UNKNOWN_COMMAND
     }
 }
 

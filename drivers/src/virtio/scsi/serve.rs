@@ -10,7 +10,6 @@ use super::scan::Disk;
 use crate::block::{Buffer, Error, Failed, Queue, Request};
 use crate::hal::{Interrupt, PAGE_SIZE, Page, RingMemory};
 use crate::virtio::queue::{Access, Piece};
-use crate::virtio::transport;
 
 /// What a request comes to, and why it failed.
 type Outcome<P> = Result<Buffer<P>, (Failed<P>, Failure)>;
@@ -47,9 +46,9 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
         }
     }
 
-    /// Tells the controller that it is not used any more.
+    /// Resets the controller, so that it uses no memory any more and does not hold its line up.
     pub(super) fn give_up(&self) {
-        self.transport.set_status(transport::status::FAILED);
+        self.transport.set_status(0);
     }
 
     async fn do_request<P: Page>(&mut self, disk: &Disk, request: Request<P>) -> Outcome<P> {
@@ -57,15 +56,23 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
             Request::Read { offset, buffer } => self.transfer(disk, READ, offset, buffer).await,
             Request::Write { offset, buffer } => self.transfer(disk, WRITE, offset, buffer).await,
             // No disk here discards: such requests are refused before they get here.
-            Request::Flush | Request::Discard { .. } => {
-                match self.perform(disk.address, SYNCHRONIZE, iter::empty()).await {
-                    Ok(_) => Ok(Buffer::empty()),
-                    // A disk without a cache does not know the command.
-                    Err(Failure::Sense(sense)) if sense.is_unknown_command() => Ok(Buffer::empty()),
-                    Err(failure) => Err((failed(Buffer::empty(), failure), failure)),
-                }
+            Request::Flush | Request::Discard { .. } => match self.synchronize(disk).await {
+                Ok(()) => Ok(Buffer::empty()),
+                Err(failure) => Err((failed(Buffer::empty(), failure), failure)),
+            },
+        }
+    }
+
+    /// Has the disk write its cache. One without a cache knows none of the commands for that.
+    async fn synchronize(&mut self, disk: &Disk) -> Result<(), Failure> {
+        for command in SYNCHRONIZE {
+            match self.perform(disk.address, command, iter::empty()).await {
+                Ok(_) => return Ok(()),
+                Err(Failure::Sense(sense)) if sense.is_unknown_command() => {}
+                Err(failure) => return Err(failure),
             }
         }
+        Ok(())
     }
 
     /// Moves a buffer, in as many commands of this number as it needs.
