@@ -143,8 +143,8 @@ impl State {
     }
 
     /// Makes up the event with which a watch begins.
-    pub(super) fn touch_watch(&mut self, token: u32) {
-        self.watches.touch(token);
+    pub(super) fn touch_watch(&mut self, token: u32, wakers: &mut Vec<Waker>) {
+        self.watches.touch(token, wakers);
     }
 
     /// The next event of a watch; see [`Watches::poll`].

@@ -29,7 +29,9 @@ impl Watch {
         let watch = Self { connection: connection.clone(), token, path: path.to_string() };
         match connection.call(0, Request::Watch { path, token })?.await {
             // A reset while we waited has set it already, or a kernel before us did.
-            Err(Error::Refused(Refusal::Exists)) => connection.with(|state, _| state.touch_watch(token)),
+            Err(Error::Refused(Refusal::Exists)) => {
+                connection.with(|state, wakers| state.touch_watch(token, wakers))
+            }
             answer => drop(answer?),
         }
         Ok(watch)

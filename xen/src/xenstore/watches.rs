@@ -35,6 +35,7 @@ struct Entry {
 }
 
 /// What became of an event.
+#[must_use = "it has whom to wake"]
 pub(super) enum Delivery {
     /// A watch has it; this is whom to wake.
     Kept(Option<Waker>),
@@ -80,20 +81,15 @@ impl Watches {
     }
 
     /// Files an event of the watched path itself.
-    pub(super) fn touch(&mut self, token: u32) {
+    pub(super) fn touch(&mut self, token: u32, wakers: &mut Vec<Waker>) {
         if let Some(entry) = self.entries.get_mut(&token) {
-            let path = entry.path.clone();
-            entry.push(&path);
+            entry.touch(wakers);
         }
     }
 
     /// Files an event of the watched path itself for each watch.
     pub(super) fn touch_all(&mut self, wakers: &mut Vec<Waker>) {
-        for entry in self.entries.values_mut() {
-            let path = entry.path.clone();
-            entry.push(&path);
-            wakers.extend(entry.waker.take());
-        }
+        self.entries.values_mut().for_each(|entry| entry.touch(wakers));
     }
 
     /// The next event of a watch; `waker` is woken when there is one.
@@ -136,6 +132,14 @@ impl Watches {
 }
 
 impl Entry {
+    /// Files an event of the watched path itself.
+    fn touch(&mut self, wakers: &mut Vec<Waker>) {
+        let path = self.path.clone();
+        if let Delivery::Kept(waker) | Delivery::Overflow(waker) = self.push(&path) {
+            wakers.extend(waker);
+        }
+    }
+
     fn push(&mut self, path: &str) -> Delivery {
         let known = self.events.iter().any(|event| event.overflow || event.path == path);
         if known {

@@ -1,4 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::task::{Context, Wake, Waker};
+
 use futures::future::join_all;
 use xen::xenstore::fake::{Fault, Settings, Xenstored, page};
 use xen::xenstore::{Client, Disconnect, Error, Refusal};
@@ -234,4 +240,27 @@ fn requests_that_are_held_go_on_when_they_are_let_go() {
     assert!(xenstored.run_until_idle(&client, &mut held).is_none());
     client.hold(false);
     assert_eq!(xenstored.run(&client, held), Ok(()));
+}
+
+#[derive(Default)]
+struct Woken(AtomicU32);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[test]
+fn a_task_that_waits_for_a_watch_is_woken_by_a_restore() {
+    let (before, client) = connected();
+    let mut watch = before.run(&client, client.watch("data")).unwrap();
+    before.run(&client, watch.next()).unwrap();
+    let woken = Arc::new(Woken::default());
+    let waker = Waker::from(Arc::clone(&woken));
+    let mut next = pin!(watch.next());
+    assert!(next.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+    client.restore(Xenstored::new(page()).page());
+    assert_eq!(woken.0.load(Ordering::Relaxed), 1);
+    assert!(next.poll(&mut Context::from_waker(&waker)).is_ready());
 }
