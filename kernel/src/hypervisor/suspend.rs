@@ -176,7 +176,7 @@ async fn acknowledged(store: &Client) -> Result<Option<Resumed>> {
 async fn be_quiet(store: &Client) -> bool {
     until(XENSTORE_TIMEOUT / 2, || store.is_idle()).await;
     until(CONSOLE_TIMEOUT, console::is_read).await;
-    // Who has asked meanwhile is served afterwards.
+    // Who has asked meanwhile is served afterwards, or told to ask again if the domain was restored.
     store.hold(true);
     until(XENSTORE_TIMEOUT, || store.is_quiet()).await
 }

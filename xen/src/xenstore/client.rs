@@ -177,8 +177,9 @@ impl Client {
     }
 
     /// Goes on with the page of the domain this one was restored into, as after
-    /// [`reconnect`](Self::reconnect); requests that were [held](Self::hold) are made there. Each watch fires
-    /// at once. Not to be called when the suspend was cancelled.
+    /// [`reconnect`](Self::reconnect); requests that were [held](Self::hold) end with [`Disconnect::Reset`],
+    /// too, as they were meant for the domain of before. Each watch fires at once. Not to be called when the
+    /// suspend was cancelled.
     pub fn restore(&self, page: Shared<xenstore_domain_interface>) {
         self.connection().restore(Ring::new(page));
     }

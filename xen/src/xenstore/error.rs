@@ -52,7 +52,7 @@ pub enum Disconnect {
     /// xenstored gave up the connection and left this number (`XENSTORE_ERROR_*` of
     /// `io/xs_wire.h`) in the page.
     Server(u32),
-    /// The rings were reset while the request was on its way.
+    /// The rings were reset while the request was on its way, or the domain was restored before it was sent.
     Reset,
 }
 

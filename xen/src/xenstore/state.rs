@@ -12,7 +12,7 @@
 //!  Reconnecting <-------------------------------------------------------------+
 //!         (2) reconnect(), or the page says RECONNECT
 //!
-//!  (4) from anywhere to Live: restore(), with a new page; as (3)
+//!  (4) from anywhere to Live: restore(), with a new page; as (3), but all requests end
 //! ```
 
 use alloc::vec::Vec;
@@ -176,10 +176,13 @@ impl State {
         able
     }
 
-    /// Goes on with another page. Each watch has an event at once, whatever xenstored makes of it.
+    /// Goes on with another page. Each watch has an event at once, whatever xenstored makes of it. Requests
+    /// end, also those that were not sent: they were meant for the domain of before, whose devices, number
+    /// and grants are others.
     pub(super) fn restore(&mut self, ring: Ring, wakers: &mut Vec<Waker>) {
         self.ring = ring;
         self.calls.hold(false);
+        self.calls.end_all(Disconnect::Reset, wakers);
         self.resume(wakers);
         self.watches.touch_all(wakers);
         self.call_pump(wakers);

@@ -457,3 +457,36 @@ fn a_device_of_a_restored_domain_is_opened_again_with_nothing_written_before() {
         assert!(!log.contains(&"stop") && !log.contains(&"release"), "{log:?}");
     }
 }
+
+#[test]
+fn a_ring_that_was_about_to_be_told_of_is_not_told_of_in_the_restored_domain() {
+    let guest = device();
+    let (before, client) = &guest;
+    let after = Xenstored::new(page());
+    let log = Mutex::new(Vec::new());
+    let mut driver = Box::pin(async {
+        let device = Device::open(client, FRONTEND).await.unwrap();
+        let mut disk = Disk { log: &log, publish: Step::Fine, serve: Step::Hangs };
+        run(&device, &mut disk, &never_expires, &StepLimit::new(LIMIT)).await
+    });
+    backend(before, State::InitWait);
+    // The domain is about to be suspended when the ring is published.
+    let mut suspended = Box::pin(std::future::poll_fn(|context| {
+        let ended = driver.as_mut().poll(context);
+        client.hold(log.lock().unwrap().contains(&"publish"));
+        ended
+    }));
+    assert!(before.run_until_idle(client, &mut suspended).is_none());
+    assert!(client.is_quiet() && !client.is_idle());
+    drop(suspended);
+    after.write(&format!("{FRONTEND}/state"), "1");
+    after.give(&format!("{FRONTEND}/state"), 1);
+    client.restore(after.page());
+    // Before the driver runs again, which would take the request back.
+    let _ = client.pump();
+    after.notify();
+    assert_eq!(after.read(&format!("{FRONTEND}/ring-ref")), None);
+    assert_eq!(after.run(client, driver), Ended::Restored);
+    assert_eq!(frontend_state(&after), Some(State::Initialising), "the toolstack's own");
+    assert_eq!(*log.lock().unwrap(), ["publish", "abandon"]);
+}
