@@ -41,8 +41,8 @@ pub use redb;
 /// Bytes of the disk that are kept in memory, where there is no reason for more or less.
 pub const CACHE: usize = 4 << 20;
 
-/// The database on this disk, or a new one on a blank disk, whose first MiB is zero. It keeps `cache` bytes in
-/// memory. Called in blocking code.
+/// The database on this disk, or a new one on a blank disk, whose first MiB is zero. It keeps `cache` bytes
+/// in memory. Called in blocking code.
 ///
 /// # Errors
 ///
