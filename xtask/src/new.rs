@@ -3,11 +3,12 @@
 
 use std::env;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::cli;
+use crate::lab::agent::quoted;
 use crate::project::Project;
 
 /// Where an application is to be.
@@ -42,7 +43,7 @@ pub fn new(project: &Project, options: &cli::New) -> Result<u8> {
         fs::copy(project.root().join("Cargo.lock"), lock).context("cannot copy Cargo.lock")?;
     }
     println!("{}", place.folder.display());
-    println!("{}", next(project.root(), &place, options));
+    println!("{}", next(project.root(), &here, &place, options));
     Ok(0)
 }
 
@@ -50,13 +51,28 @@ pub fn new(project: &Project, options: &cli::New) -> Result<u8> {
 fn place(root: &Path, here: &Path, folder: &Path) -> Result<Place> {
     let name = folder.file_name().and_then(|name| name.to_str()).context("this names no folder")?.to_owned();
     let is_bare = folder.components().count() == 1;
-    let folder =
-        if is_bare && here.starts_with(root) { root.join("apps").join(folder) } else { here.join(folder) };
+    let root = without_dots(root);
+    let is_for_apps = is_bare && here.starts_with(&root);
+    let folder = if is_for_apps { root.join("apps").join(folder) } else { without_dots(&here.join(folder)) };
     let inside = folder.parent() == Some(&root.join("apps"));
-    if !inside && folder.starts_with(root) {
+    if !inside && folder.starts_with(&root) {
         bail!("inside of this project applications are in apps/: scripts/new {name}");
     }
     Ok(Place { folder, name, inside })
+}
+
+/// The same path without `.` and `..`, of which some parts need not be there yet.
+fn without_dots(path: &Path) -> PathBuf {
+    let mut plain = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            // Nothing is above the root.
+            Component::ParentDir => drop(plain.pop()),
+            part => plain.push(part),
+        }
+    }
+    plain
 }
 
 /// Whether cargo takes it for a package, and `xl` for a guest.
@@ -78,16 +94,20 @@ fn is_reserved(name: &str, locked: &str) -> bool {
 }
 
 /// What one does next.
-fn next(root: &Path, place: &Place, options: &cli::New) -> String {
-    let scripts = if env::current_dir().is_ok_and(|here| here == root) {
-        "scripts".to_owned()
-    } else {
-        root.join("scripts").display().to_string()
-    };
+fn next(root: &Path, here: &Path, place: &Place, options: &cli::New) -> String {
+    let scripts =
+        if here == root { "scripts".to_owned() } else { root.join("scripts").display().to_string() };
     let app = if place.inside { place.name.clone() } else { options.folder.display().to_string() };
     let app = if app.contains('/') || place.inside { app } else { format!("./{app}") };
     let visit = if options.plain { "" } else { " --visit curl -s http://192.0.2.2/" };
-    format!("next: {scripts}/run {app} --env pvh{visit}")
+    let (run, app) = (word(&format!("{scripts}/run")), word(&app));
+    format!("next: {run} {app} --env pvh{visit}")
+}
+
+/// The text as one word of a shell command, in quotes only where it needs them.
+fn word(text: &str) -> String {
+    let is_plain = |letter: char| letter.is_alphanumeric() || "/._-+,:@%".contains(letter);
+    if text.chars().all(is_plain) { text.to_owned() } else { quoted(text) }
 }
 
 /// The files, by their paths in the folder.
@@ -314,6 +334,32 @@ mod tests {
         assert_eq!(at("/prism", "/home/my shop/shop"), ("/home/my shop/shop".to_owned(), false));
         assert!(placed("/prism", "docs/shop").is_err());
         assert!(placed("/home", "..").is_err());
+    }
+
+    #[test]
+    fn dots_in_a_path_lead_out_of_the_project_and_into_it() {
+        let at = |here, folder| placed(here, folder).map(|place| (place.folder, place.inside)).ok();
+        assert_eq!(at("/prism", "../shop"), Some(("/shop".into(), false)));
+        assert_eq!(at("/prism/docs", "../../home/./shop"), Some(("/home/shop".into(), false)));
+        assert_eq!(at("/prism/docs", "../apps/shop"), Some(("/prism/apps/shop".into(), true)));
+        assert_eq!(at("/home", "../prism/apps/shop"), Some(("/prism/apps/shop".into(), true)));
+        assert_eq!(at("/home", "../prism/docs/shop"), None);
+        assert_eq!(at("/", "/home/../../prism/shop"), None);
+    }
+
+    #[test]
+    fn the_next_command_can_be_pasted() {
+        let next = |root: &str, folder: &str| {
+            let (root, here) = (Path::new(root), Path::new("/home"));
+            let place = place(root, here, Path::new(folder)).unwrap();
+            next(root, here, &place, &cli::New { folder: folder.into(), plain: true })
+        };
+        assert_eq!(next("/prism", "shop"), "next: /prism/scripts/run ./shop --env pvh");
+        assert_eq!(
+            next("/my prism", "my work/shop"),
+            "next: '/my prism/scripts/run' 'my work/shop' --env pvh"
+        );
+        assert_eq!(next("/it's", "../it's/apps/shop"), "next: '/it'\\''s/scripts/run' shop --env pvh");
     }
 
     #[test]
