@@ -160,10 +160,20 @@ pub fn require_space(dir: &Path, bytes: u64, what: &str) -> Result<()> {
 
 /// Memory that programs could get now, in MiB.
 pub fn available_memory() -> u64 {
-    let text = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let line = text.lines().find_map(|line| line.strip_prefix("MemAvailable:"));
-    let kibibytes = line.and_then(|rest| rest.trim().trim_end_matches(" kB").parse::<u64>().ok());
-    kibibytes.unwrap_or(0) >> 10
+    mebibytes("MemAvailable:").unwrap_or(0)
+}
+
+/// All memory of this machine, in MiB; without bounds if Linux does not tell.
+pub fn memory() -> u64 {
+    mebibytes("MemTotal:").unwrap_or(u64::MAX)
+}
+
+/// What Linux tells of its memory under this name.
+fn mebibytes(name: &str) -> Option<u64> {
+    let text = fs::read_to_string("/proc/meminfo").ok()?;
+    let rest = text.lines().find_map(|line| line.strip_prefix(name))?;
+    let kibibytes: u64 = rest.trim().trim_end_matches(" kB").parse().ok()?;
+    Some(kibibytes >> 10)
 }
 
 #[cfg(test)]

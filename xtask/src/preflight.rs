@@ -8,7 +8,9 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::env::{Env, Place};
+use crate::guest::direct::XEN_MEMORY;
 use crate::guest::publish::Publish;
+use crate::host;
 use crate::image::elf::{Elf, Segment};
 use crate::image::{Image, finish};
 use crate::lab::machine::{self, LOANS};
@@ -88,11 +90,29 @@ pub fn modules(files: &[PathBuf]) -> Result<()> {
 /// # Errors
 /// If one has not.
 pub fn memory(wanted: u32, envs: &[Env]) -> Result<()> {
-    let is_in_lab = |env: &&Env| env.place() != Place::Direct;
-    let most = machine::memory().saturating_sub(TAKEN);
-    if let Some(env) = envs.iter().find(is_in_lab).filter(|_| u64::from(wanted) > most) {
-        bail!("--memory {wanted} is too much for {}: the lab has {most} MiB for a guest", env.name());
+    for env in envs {
+        let (place, most) = match env.place() {
+            Place::Direct => ("this machine", host::memory().saturating_sub(XEN_MEMORY)),
+            Place::XenLab | Place::KvmLab => ("the lab", machine::memory().saturating_sub(TAKEN)),
+        };
+        ensure!(
+            u64::from(wanted) <= most,
+            "--memory {wanted} is too much for {}: {place} has {most} MiB for a guest",
+            env.name()
+        );
     }
+    Ok(())
+}
+
+/// Whether these words can be handed to a kernel by whatever starts it.
+///
+/// # Errors
+/// If they are no line of text.
+pub fn command_line(words: &str) -> Result<()> {
+    ensure!(
+        !words.contains(char::is_control),
+        "--cmdline has a line end or another control character: give words in one line"
+    );
     Ok(())
 }
 
@@ -171,9 +191,20 @@ mod tests {
     #[test]
     fn memory_has_to_be_in_the_machine() {
         let much = u32::try_from(machine::memory()).unwrap();
-        assert!(memory(much, &[Env::Fv, Env::Dom0Pv]).is_ok());
-        assert!(refusal(memory(much, &[Env::Fv, Env::Pvh])).contains("is too much for pvh: the lab has"));
+        assert!(refusal(memory(much, &[Env::Pvh])).contains("is too much for pvh: the lab has"));
+        for (env, name) in [(Env::Dom0Pv, "dom0-pv"), (Env::Fv, "fv")] {
+            let told = refusal(memory(u32::MAX, &[env]));
+            assert!(told.contains(&format!("is too much for {name}: this machine has")), "{told}");
+        }
         assert!(memory(LEAST_MEMORY, &Env::ALL).is_ok());
+    }
+
+    #[test]
+    fn a_command_line_is_a_line() {
+        assert!(command_line("name=\"Wörld of Xen\" x").is_ok());
+        for words in ["a\nb", "a\n\nb", "a\tb", "a\0"] {
+            assert!(refusal(command_line(words)).starts_with("--cmdline has a line end or"), "{words:?}");
+        }
     }
 
     #[test]

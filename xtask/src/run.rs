@@ -52,6 +52,7 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
     let envs = envs(options, network)?;
     ensure!(!options.interactive || envs.len() == 1, "--interactive connects to one guest: name one --env");
     ensure!(options.publish.is_empty() || envs.len() == 1, "--publish leads to one guest: name one --env");
+    preflight::command_line(&options.cmdline)?;
     preflight::ports(&options.publish)?;
     let disks = preflight::disks(&options.disks)?;
     preflight::memory(options.memory, &envs)?;
@@ -142,6 +143,7 @@ fn interact(project: &Project, job: &Job) -> Result<u8> {
 /// # Errors
 /// If there is no such application, or it cannot be built or put on a disk.
 pub fn image(project: &Project, options: &cli::Image) -> Result<u8> {
+    preflight::command_line(&options.cmdline)?;
     preflight::modules(&options.modules)?;
     let image = find_image(project, &options.app)?;
     let Some(format) = options.format else {

@@ -230,14 +230,14 @@ const fn is_dom0(env: Env) -> bool {
 }
 
 /// Memory of the machine beneath a dom0 that Xen keeps for itself, in MiB.
-const XEN_MEMORY: u32 = 256;
+pub const XEN_MEMORY: u64 = 256;
 
 fn dom0(lab: &Lab, job: &Job, words: &str, console: &str, command: &mut Command) {
     command.args(qemu::TCG).args(["-smp", &job.vcpus.to_string()]);
     command.args(["-chardev", &format!("{console},id=console"), "-serial", "chardev:console"]);
     let memory = job.memory;
     command
-        .args(["-m", &format!("{}M", memory + XEN_MEMORY), "-kernel"])
+        .args(["-m", &format!("{}M", u64::from(memory) + XEN_MEMORY), "-kernel"])
         .arg(lab.xen())
         .arg("-append")
         .arg(format!(

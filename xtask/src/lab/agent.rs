@@ -10,7 +10,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::terminal::{self, AtEnd, Closed};
 
@@ -185,7 +185,7 @@ impl Agent {
     }
 
     fn send(&mut self, command: &str) -> Result<String> {
-        assert!(!command.contains('\n'), "a request is one line");
+        ensure!(!command.contains('\n'), "the lab machine takes one line at a time, not {command:?}");
         self.requests += 1;
         let token = format!("r{}", self.requests);
         self.stream
@@ -248,6 +248,13 @@ pub fn quoted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_request_of_two_lines_is_an_error() {
+        let (ours, _theirs) = UnixStream::pair().unwrap();
+        let error = Agent::new(ours).sh("true\nfalse", Duration::ZERO).unwrap_err();
+        assert!(error.to_string().contains("one line at a time"), "{error}");
+    }
 
     #[test]
     fn an_answer_ends_with_its_own_token() {
