@@ -12,6 +12,9 @@ use xen::xenbus::{self, Device, Ended, StepLimit};
 
 use crate::backend::{FRONTEND, Guest, LIMIT, yield_now};
 
+/// Writes of 8 KiB: more than fit into all rings together.
+const WRITES: u64 = 400;
+
 /// What a backend offers besides the disk.
 type BackendFeatures = &'static [(&'static str, &'static str)];
 
@@ -67,6 +70,7 @@ fn requests_that_wait_are_done_by_the_backends_of_the_restored_guest() {
             // What is in flight is answered; what is not sent waits.
             vbd.hold(true);
             answer_until(&guest, (&ring, &channel), || vbd.in_flight() == 0).await;
+            assert!(guest.answered.get() < WRITES as u32, "some wait");
             drop(ring);
             migrate(&guest, &vbd, features).await;
             vbd.hold(false);
@@ -76,7 +80,7 @@ fn requests_that_wait_are_done_by_the_backends_of_the_restored_guest() {
     let work = async {
         vbd.probed().await;
         let disk: &dyn Disk<FakePage> = &vbd;
-        let writes = (0..200).map(|index| disk.write(index * 8192, guest.buffer(8192, index as u8 + 1)));
+        let writes = (0..WRITES).map(|index| disk.write(index * 8192, guest.buffer(8192, (index + 1) as u8)));
         assert!(join_all(writes).await.iter().all(Result::is_ok));
     };
     let both = Box::pin(join(drive(&guest, &vbd), moves));
@@ -87,7 +91,7 @@ fn requests_that_wait_are_done_by_the_backends_of_the_restored_guest() {
         }
     });
     let disk = guest.disk.borrow();
-    for index in 0..200 {
+    for index in 0..WRITES as usize {
         assert!(
             disk[index * 8192..(index + 1) * 8192].iter().all(|byte| *byte == (index + 1) as u8),
             "{index}"

@@ -41,18 +41,31 @@ impl Guest {
     fn new() -> Self {
         let xenstored = Xenstored::new(page());
         let client = Client::new(xenstored.page());
-        let write = |path: String, value: &str| xenstored.write(&path, value);
+        let guest = Self { xenstored, client, platform: platform() };
+        guest.plug_in();
+        guest
+    }
+
+    /// What toolstack and backend do for a new interface.
+    fn plug_in(&self) {
+        let write = |path: String, value: &str| self.xenstored.write(&path, value);
         write(format!("{FRONTEND}/backend"), BACKEND);
         write(format!("{FRONTEND}/backend-id"), "3");
         write(format!("{FRONTEND}/state"), "1");
         write(format!("{FRONTEND}/mac"), "00:16:3e:00:00:01");
-        xenstored.give(FRONTEND, 1);
-        xenstored.give(&format!("{FRONTEND}/state"), 1);
+        self.xenstored.give(FRONTEND, 1);
+        self.xenstored.give(&format!("{FRONTEND}/state"), 1);
         write(format!("{BACKEND}/online"), "1");
         write(format!("{BACKEND}/feature-rx-copy"), "1");
-        let guest = Self { xenstored, client, platform: platform() };
-        guest.be(State::InitWait);
-        guest
+        self.be(State::InitWait);
+    }
+
+    /// Saves the guest, and restores it where its interface is made anew.
+    fn migrate(&self) {
+        self.platform.migrate();
+        self.xenstored.migrate();
+        self.plug_in();
+        self.client.restore(self.xenstored.page());
     }
 
     fn be(&self, state: State) {
@@ -113,9 +126,15 @@ impl Guest {
     ) -> Option<Ended<Error>> {
         let interface = Arc::new(Interface::new());
         let driver = async {
-            let device = Device::open(&self.client, FRONTEND).await.unwrap();
-            let mut front = configure(NetFront::new(&self.platform, Arc::clone(&interface), pages));
-            xenbus::run(&device, &mut front, &self.platform, &StepLimit::new(Duration::from_secs(10))).await
+            let limit = StepLimit::new(Duration::from_secs(10));
+            loop {
+                let device = Device::open(&self.client, FRONTEND).await.unwrap();
+                let mut front = configure(NetFront::new(&self.platform, Arc::clone(&interface), pages));
+                let ended = xenbus::run(&device, &mut front, &self.platform, &limit).await;
+                if ended != Ended::Restored {
+                    break ended;
+                }
+            }
         };
         self.xenstored.run(&self.client, async {
             match select(Box::pin(driver), Box::pin(script(&interface))).await {
@@ -264,6 +283,41 @@ fn events_without_work_are_told_of_until_one_comes_with_a_packet() {
         far.notify();
         a_while().await;
         assert_eq!(far.in_vain(), 0);
+    });
+}
+
+#[test]
+fn an_interface_of_a_restored_guest_connects_to_a_backend_that_offers_less() {
+    let guest = Guest::new();
+    for key in ["feature-split-event-channels", "feature-sg", "feature-gso-tcpv4"] {
+        guest.xenstored.write(&format!("{BACKEND}/{key}"), "1");
+    }
+    guest.play(async |interface| {
+        guest.until(State::Connected).await;
+        let backend = guest.backend();
+        let mut port = guest.connect(interface).await;
+        send(&mut port, b"before");
+        a_while().await;
+        assert!(backend.take().is_some());
+        // What is under way is lost, as on any network.
+        backend.deliver(&frame(b"lost"));
+        send(&mut port, b"lost");
+        guest.migrate();
+        drop(backend);
+        assert!(port.link_state(&mut context()) == LinkState::Up, "the stack's addresses stay");
+        guest.until(State::Connected).await;
+        let backend = guest.backend();
+        guest.be(State::Connected);
+        a_while().await;
+        assert_eq!((guest.platform.channels(), interface.counters().connections), (1, 2));
+        send(&mut port, b"after");
+        a_while().await;
+        assert_eq!(backend.take().unwrap().bytes.last(), Some(&b'r'));
+        assert_eq!(received(&mut port), None);
+        backend.deliver(&frame(b"in"));
+        guest.platform.far_end(guest.port()).notify();
+        a_while().await;
+        assert_eq!(received(&mut port), Some(frame(b"in")));
     });
 }
 

@@ -34,7 +34,7 @@ use prism_executor::consent::{Consent, Question};
 use spin::{Mutex, Once};
 use xen::control;
 use xen::sched::Resumed;
-use xen::xenstore::{Client, Result};
+use xen::xenstore::{Client, Error, Result};
 
 use crate::boot::environment::Environment;
 use crate::hypervisor::grant;
@@ -154,9 +154,17 @@ pub(crate) async fn serve(store: &Client) -> Result<Option<Resumed>> {
 /// Acknowledges the request, and suspends the domain.
 async fn acknowledged(store: &Client) -> Result<Option<Resumed>> {
     let delay = |time: core::time::Duration| Timer::after(Duration::from_micros(time.as_micros() as u64));
-    if !control::acknowledge_suspend(store, &delay).await? {
-        info!("suspend: the toolstack has withdrawn its request");
-        return Ok(None);
+    match control::acknowledge_suspend(store, &delay).await {
+        Ok(true) => {}
+        Ok(false) => {
+            info!("suspend: the toolstack has withdrawn its request");
+            return Ok(None);
+        }
+        Err(error @ Error::Disconnected(_)) => return Err(error),
+        Err(error) => {
+            warn!("suspend: not possible, it cannot be acknowledged: {error}");
+            return Ok(None);
+        }
     }
     info!("suspend: the toolstack requests it");
     let resumed = if be_quiet(store).await { stop::suspend().await } else { None };

@@ -200,6 +200,9 @@ const PARTS: &[(&str, &[Row])] = &[
                     "a_guest_is_saved_and_restored",
                     "four_vcpus_go_on_after_a_restore",
                     "a_guest_is_suspended_twenty_times",
+                    "a_guest_with_vectors_of_its_own_is_restored",
+                    "a_guest_that_polls_is_restored",
+                    "a_guest_of_the_2_level_abi_is_restored",
                 ],
             )
             .never(NO_TOOLSTACK),

@@ -11,6 +11,13 @@ const READY: &str = "ready to be suspended, time 1";
 /// A guest that looks whether everything works after it was suspended.
 const SUSPENDED: GuestTest = GuestTest::new("", "suspend").memory(32).seconds(240);
 
+/// The same, which is checkpointed and then restored.
+const BOTH_WAYS: GuestTest = SUSPENDED
+    .envs(&[])
+    .long_envs(&[Env::Pvh, Env::Pvhvm])
+    .beside(READY, concat!(include_str!("suspend/common.sh"), "again 2 checkpoint_first"))
+    .telling(&["time 1: Cancelled", "time 2: Restored"]);
+
 /// What a client says that has got the file on the disk whole each time.
 const SERVED: &[&str] = &[
     "before 7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a",
@@ -21,7 +28,7 @@ const SERVED: &[&str] = &[
 ];
 
 /// Where guests can be saved.
-const SUSPENDABLE: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
+const SUSPENDABLE: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers];
 
 /// The topic's tests. What the first two show, others show beside in the normal run.
 pub(super) const TESTS: &[GuestTest] = &[
@@ -43,6 +50,9 @@ pub(super) const TESTS: &[GuestTest] = &[
         .in_pv_and_pvh()
         .beside(READY, concat!(include_str!("suspend/common.sh"), "save_and_restore"))
         .telling(&["time 1: Restored", "resume: the domain was restored"]),
+    BOTH_WAYS.named("a_guest_with_vectors_of_its_own_is_restored").words("times=2 upcall=percpu"),
+    BOTH_WAYS.named("a_guest_that_polls_is_restored").words("times=2 upcall=poll"),
+    BOTH_WAYS.named("a_guest_of_the_2_level_abi_is_restored").words("times=2 events=2l"),
     SUSPENDED
         .named("a_guest_migrates")
         // Without shadow page tables Xen does not tell what a PV guest writes meanwhile.

@@ -30,6 +30,10 @@ either() {
     if [ $((time % 3)) -eq 0 ]; then checkpoint; else save_and_restore; fi
 }
 
+checkpoint_first() {
+    if [ $time -eq 1 ]; then checkpoint; else save_and_restore; fi
+}
+
 # Suspends the guest again and again, each time that it is ready.
 again() {
     time=1
