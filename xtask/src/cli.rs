@@ -124,12 +124,13 @@ pub struct Run {
     #[arg(long)]
     pub net: bool,
     /// A command, to the end of the line, for the lab machine on the guest's network: run once the guest
-    /// says that it is ready; its status counts. The guest is shut down after it. A single word is a
-    /// whole shell command: 'curl -s http://192.0.2.2/ | wc -c'. Implies --net.
+    /// says that it is ready; its status counts. The guest is ended after it. A single word is a whole
+    /// shell command: 'curl -s http://192.0.2.2/ | wc -c'. Implies --net.
     #[arg(long, value_name = "COMMAND", num_args = 1.., allow_hyphen_values = true, conflicts_with = "interactive")]
     pub visit: Vec<String>,
     /// Have a TCP port of this machine, on 127.0.0.1, lead to one of the guest, as 8080:80; may be repeated.
-    /// The guest runs until Ctrl-C, which has it shut down. Implies --net; needs one --env.
+    /// The guest runs until Ctrl-C, which has it shut down; one in a QEMU that does not within 15 seconds is
+    /// ended. Implies --net; needs one --env.
     #[arg(long, value_name = "HOST:GUEST", conflicts_with_all = ["interactive", "visit"])]
     pub publish: Vec<Publish>,
     /// Connect this terminal to the guest's console; needs one --env.

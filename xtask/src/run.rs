@@ -3,15 +3,18 @@
 
 use std::env;
 use std::ffi::OsString;
-use std::io::{IsTerminal, stdin};
+use std::io::{IsTerminal, Read, stdin};
+use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::thread;
 
 use anyhow::{Context, Result, bail, ensure};
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::flag;
+use signal_hook::low_level::pipe;
 
 use crate::cli;
 use crate::env::{Env, Place};
@@ -109,16 +112,23 @@ pub fn host_program(mut words: impl Iterator<Item = OsString>) -> Option<Command
     })
 }
 
-/// What the first Ctrl-C sets. The next one ends this process.
+/// What the first Ctrl-C sets, which is told at once. The next one ends this process.
 fn interrupt() -> Result<Arc<AtomicBool>> {
     /// The exit status of a command that was interrupted, as shells have it.
     const INTERRUPTED: i32 = 130;
     let stop = Arc::new(AtomicBool::new(false));
+    let (mut told, teller) = UnixStream::pair().context("cannot wait for Ctrl-C")?;
     for signal in [SIGINT, SIGTERM] {
         flag::register_conditional_shutdown(signal, INTERRUPTED, Arc::clone(&stop))
             .and_then(|_| flag::register(signal, Arc::clone(&stop)))
+            .and_then(|_| pipe::register(signal, teller.try_clone()?))
             .context("cannot wait for Ctrl-C")?;
     }
+    thread::spawn(move || {
+        if told.read_exact(&mut [0]).is_ok() {
+            println!("the guest is asked to end as soon as it runs; Ctrl-C again ends it at once");
+        }
+    });
     Ok(stop)
 }
 

@@ -82,6 +82,8 @@ pub(super) struct Files<'a> {
     pub consoles: &'a str,
     /// Where `xl` says that it has made the guest.
     pub made: &'a str,
+    /// The shell command that has it end.
+    pub end: &'a str,
 }
 
 /// A command that is ready to be started in the machine.
@@ -137,10 +139,6 @@ impl Launch {
     }
 }
 
-/// Has the guest end, however it was started. By its name, as a restored one has another number.
-pub(super) const END_GUEST: &str =
-    "if [ -n \"$DOMID\" ]; then xl shutdown $GUEST || xl destroy $GUEST; else echo quit >/tmp/monitor.in; fi";
-
 /// The exit status that the script has noted down, and how long the command ran.
 fn status(note: &str) -> (Option<i32>, Duration) {
     let mut words = note.split_whitespace();
@@ -156,7 +154,7 @@ pub(super) fn uptime(word: &str) -> Option<Duration> {
 
 /// The script that waits for its moment, runs the command, and notes down how it ended.
 fn script(beside: &Beside, stem: &str, peer: &str, files: &Files<'_>, limit: Duration) -> String {
-    let Files { name, consoles, made } = files;
+    let Files { name, consoles, made, end } = files;
     let moment = match beside.when {
         When::Said(text) => format!("grep -qs '{text}' {consoles}"),
         When::Paused => format!("grep -qs '{MADE}' {made}"),
@@ -171,7 +169,7 @@ fn script(beside: &Beside, stem: &str, peer: &str, files: &Files<'_>, limit: Dur
          {}\n",
         limit.as_secs(),
         beside.command,
-        if beside.ends_guest { END_GUEST } else { "" },
+        if beside.ends_guest { end } else { "" },
     )
 }
 
@@ -194,10 +192,12 @@ mod tests {
 
     #[test]
     fn a_command_waits_for_what_its_moment_is_made_of() {
-        let files = Files { name: "g", consoles: "/a /b", made: "/c" };
+        let files = Files { name: "g", consoles: "/a /b", made: "/c", end: "end it" };
         let script =
-            |when| script(&Beside { when, command: "true", ends_guest: false }, "/s", "", &files, GRACE);
-        assert!(script(When::Said("ready")).contains("grep -qs 'ready' /a /b"));
-        assert!(script(When::Paused).contains("grep -qs 'Waiting for domain' /c"));
+            |when, ends_guest| script(&Beside { when, command: "true", ends_guest }, "/s", "", &files, GRACE);
+        assert!(script(When::Said("ready"), false).contains("grep -qs 'ready' /a /b"));
+        let paused = script(When::Paused, false);
+        assert!(paused.contains("grep -qs 'Waiting for domain' /c") && !paused.contains("end it"));
+        assert!(script(When::Paused, true).ends_with("\nend it\n"));
     }
 }

@@ -24,6 +24,19 @@ const GRACE: Duration = Duration::from_secs(30);
 /// Where the machine keeps what a guest writes to its console.
 const CONSOLE: &str = "/tmp/console";
 
+/// What QEMU's monitor reads: a FIFO while QEMU is there.
+const MONITOR: &str = "/tmp/monitor.in";
+
+/// What is there if the guest was told to shut down, and QEMU had to quit nevertheless.
+const ENDED: &str = "/tmp/ended";
+
+/// Has QEMU end with its guest.
+const QUIT: &str = "echo quit >/tmp/monitor.in";
+
+/// How often, with a second in between, a guest's power button is pressed before it is ended: one that boots
+/// does not see the first presses, and an application has ten seconds to return.
+const PRESSES: u32 = 15;
+
 /// Exit status of the wrapper around a QEMU that had to be ended.
 const TIMED_OUT: i32 = 124;
 
@@ -41,22 +54,24 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     let qemu = command(job, &image, &session.disk_names(job));
     prepare_network(session, job)?;
     let name = session.guest_name();
-    let launch = Launch::prepare(session, job, &Files { name: &name, consoles: CONSOLE, made: "" })?;
+    let launch =
+        Launch::prepare(session, job, &Files { name: &name, consoles: CONSOLE, made: "", end: QUIT })?;
     // What is done beside the guest must not wait for what the one before it said.
-    session.agent().check(&format!("rm -f {CONSOLE}"))?;
+    session.agent().check(&format!("rm -f {CONSOLE} {MONITOR} {ENDED}"))?;
     let start = launch.as_ref().map(Launch::prefix).unwrap_or_default() + &with_limit(&qemu, job.limit);
     let begun = spent.until_now(Part::Bring, begun);
-    let mut watching = Watching::new(job, &name, CONSOLE, launch.as_ref());
+    let mut watching = Watching::new(job, CONSOLE, shut_down(PRESSES), launch.as_ref());
     let output = watching.run(session.agent(), &start, GRACE)?;
     let lived = begun.elapsed();
     let begun = Instant::now();
     let console = String::from_utf8_lossy(&session.agent().get(CONSOLE)?).replace('\r', "");
     let errors = session.agent().check("cat /tmp/errors")?;
     let registers = registers::concise(&session.agent().check("cat /tmp/monitor.out")?);
+    let was_ended = session.agent().sh(&format!("[ -e {ENDED} ]"), GRACE)?.status == 0;
     let ending = match output.status {
         TIMED_OUT => Ending::Hang,
         1 if console.is_empty() && !errors.trim().is_empty() => Ending::NotStarted(errors.trim().to_owned()),
-        _ if watching.was_asked() => Ending::Left,
+        _ if was_ended => Ending::Left,
         _ if job.beside.is_some_and(|beside| beside.ends_guest) => Ending::Destroyed,
         _ => Ending::Poweroff,
     };
@@ -79,13 +94,23 @@ fn prepare_network(session: &mut Session, job: &Job) -> Result<()> {
     Ok(())
 }
 
+/// A command that has the guest shut down by its power button, or ends it if that takes long. Fails while
+/// there is no QEMU.
+fn shut_down(presses: u32) -> String {
+    // Opened for both ways: without a reader that does not wait for one.
+    format!(
+        "[ -p {MONITOR} ] || exit 1; (i=0; while [ $i -lt {presses} ]; do echo system_powerdown 1<>{MONITOR}; \
+         sleep 1; i=$((i + 1)); [ -p {MONITOR} ] || exit; done; : >{ENDED}; echo quit 1<>{MONITOR}) </dev/null &"
+    )
+}
+
 /// A command that runs QEMU until its time is over, and then has its monitor write the registers
 /// to a file before it ends.
 fn with_limit(qemu: &str, limit: Duration) -> String {
     format!(
-        "rm -f /tmp/monitor.* /tmp/hung; mkfifo /tmp/monitor.in; exec 3<>/tmp/monitor.in; \
+        "rm -f /tmp/monitor.* /tmp/hung; mkfifo {MONITOR}; exec 3<>{MONITOR}; \
          (sleep {}; touch /tmp/hung; echo 'info registers -a' >&3; sleep 1; echo quit >&3) >/dev/null & \
-         {qemu} -chardev file,id=monitor,path=/tmp/monitor.out,input-path=/tmp/monitor.in -mon chardev=monitor \
+         {qemu} -chardev file,id=monitor,path=/tmp/monitor.out,input-path={MONITOR} -mon chardev=monitor \
          >{CONSOLE} 2>/tmp/errors 3>&-; status=$?; kill $! 2>/dev/null; [ ! -e /tmp/hung ] || exit {TIMED_OUT}; exit $status",
         limit.as_secs()
     )
@@ -248,8 +273,30 @@ fn command(job: &Job, image: &str, disks: &[String]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs::OpenOptions;
+    use std::io::{BufRead, BufReader};
+    use std::process::Command;
+
     use super::*;
     use crate::image::Image;
+    use crate::scratch::Scratch;
+
+    #[test]
+    fn a_guest_is_shut_down_once_there_is_a_qemu_and_ended_if_that_does_not_help() {
+        let scratch = Scratch::new().unwrap();
+        let (dir, monitor) = (scratch.path().display().to_string(), scratch.path().join("monitor.in"));
+        let ask = || {
+            let command = shut_down(2).replace("/tmp", &dir);
+            Command::new("sh").args(["-c", &command]).status().unwrap().success()
+        };
+        assert!(!ask() && !monitor.exists());
+        assert!(Command::new("mkfifo").arg(&monitor).status().unwrap().success());
+        let reader = OpenOptions::new().read(true).write(true).open(&monitor).unwrap();
+        assert!(ask());
+        let said: Vec<String> = BufReader::new(reader).lines().take(3).map(Result::unwrap).collect();
+        assert_eq!(said, ["system_powerdown", "system_powerdown", "quit"]);
+        assert!(scratch.path().join("ended").exists());
+    }
 
     #[test]
     fn only_who_shows_a_grid_finds_devices_that_nobody_asked_for() {

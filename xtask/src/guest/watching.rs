@@ -7,10 +7,13 @@ use std::time::Duration;
 
 use anyhow::Result;
 
-use super::beside::{END_GUEST, Launch};
+use super::beside::Launch;
 use super::{Job, shared_console};
 use crate::lab::agent::{Agent, Output};
 use crate::terminal;
+
+/// How long it may take to ask a guest to end.
+const ASKED: Duration = Duration::from_secs(60);
 
 /// What was shown of a guest's console.
 #[derive(Debug, Default)]
@@ -61,8 +64,6 @@ impl Screen {
 #[derive(Debug)]
 pub(super) struct Watching<'a> {
     job: &'a Job,
-    /// The guest's name.
-    name: &'a str,
     /// The file that has what the guest writes.
     console: &'a str,
     /// The file that has what is written beside it.
@@ -70,20 +71,22 @@ pub(super) struct Watching<'a> {
     on_console: Vec<u8>,
     beside_seen: usize,
     screen: Screen,
+    /// The command that asks the guest to end: it fails if it cannot be asked yet.
+    end: String,
     was_asked: bool,
 }
 
 impl<'a> Watching<'a> {
-    /// The guest called `name`, whose console is written to this file.
-    pub(super) fn new(job: &'a Job, name: &'a str, console: &'a str, launch: Option<&Launch>) -> Self {
+    /// The guest whose console is written to this file, and which this command asks to end.
+    pub(super) fn new(job: &'a Job, console: &'a str, end: String, launch: Option<&Launch>) -> Self {
         Self {
             job,
-            name,
             console,
             beside: launch.map(Launch::output),
             on_console: Vec::new(),
             beside_seen: 0,
             screen: Screen::default(),
+            end,
             was_asked: false,
         }
     }
@@ -114,13 +117,8 @@ impl<'a> Watching<'a> {
             self.screen.show(&news)?;
         }
         if !self.was_asked && self.job.stop.as_ref().is_some_and(|stop| stop.load(Ordering::Relaxed)) {
-            self.was_asked = true;
-            println!("the guest is asked to end; Ctrl-C again ends it at once");
-            // Whether it can be asked shows when it ends.
-            agent.check(&format!(
-                "GUEST={0}; DOMID=$(xl domid {0} 2>/dev/null); {{ {END_GUEST}; }} >/dev/null 2>&1; true",
-                self.name
-            ))?;
+            // One that is not there yet is asked at the next look.
+            self.was_asked = agent.sh(&format!("({}) >/dev/null 2>&1", self.end), ASKED)?.status == 0;
         }
         Ok(())
     }
@@ -138,7 +136,15 @@ impl<'a> Watching<'a> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::sync::Arc;
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
+    use crate::env::Env;
+    use crate::image::Image;
+    use crate::lab::agent::tests::agent_of_this_machine;
+    use crate::scratch::Scratch;
 
     #[test]
     fn a_console_is_shown_line_by_line_and_without_the_hypervisors() {
@@ -148,6 +154,32 @@ mod tests {
         assert_eq!(screen.news("hello\nworld\n(XEN) d1\n"), "world\n");
         assert_eq!(screen.news("hello\nworld\n(XEN) d1\n"), "");
         assert_eq!(screen.into_shown(), "hello\nworld\n");
+    }
+
+    #[test]
+    fn a_guest_that_is_not_there_yet_is_asked_to_end_at_a_later_look() {
+        let scratch = Scratch::new().unwrap();
+        let path = |name: &str| scratch.path().join(name).display().to_string();
+        let (console, guest) = (path("console"), path("guest"));
+        let image = Image { name: "i".to_owned(), file: "i".into(), debug: None };
+        let stop = Some(Arc::new(AtomicBool::new(false)));
+        let job = Job { watched: true, stop: stop.clone(), ..Job::new(Env::Pv, image) };
+        let mut agent = agent_of_this_machine();
+        let end = format!("[ -e {guest} ] && echo asked >>{guest}");
+        let mut watching = Watching::new(&job, &console, end, None);
+        let mut look = || {
+            watching.look(&mut agent).unwrap();
+            watching.was_asked()
+        };
+        fs::write(&guest, "").unwrap();
+        assert!(!look());
+        fs::remove_file(&guest).unwrap();
+        stop.unwrap().store(true, Ordering::Relaxed);
+        assert!(!look());
+        assert!(!fs::exists(&guest).unwrap());
+        fs::write(&guest, "").unwrap();
+        assert!(look() && look());
+        assert_eq!(fs::read_to_string(&guest).unwrap(), "asked\n");
     }
 
     #[test]

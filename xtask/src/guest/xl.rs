@@ -93,13 +93,13 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     );
     let begun = spent.until_now(Part::Bring, begun);
     let file = guest.console(job.env);
-    let mut watching = Watching::new(job, &guest.name, &file, launch.as_ref());
+    let mut watching = Watching::new(job, &file, guest.end_when_made(), launch.as_ref());
     let life = Life::of(&watching.run(agent, &create, GRACE)?.text());
     let lived = begun.elapsed();
     let begun = Instant::now();
     let ending = match ending(life.status, &life.text) {
         _ if suspended(&life.text) => guest.follow(agent, job)?,
-        Ending::Destroyed if watching.was_asked() => Ending::Left,
+        Ending::Destroyed | Ending::NotStarted(_) if watching.was_asked() => Ending::Left,
         ending => ending,
     };
     let registers = match ending {
@@ -304,7 +304,24 @@ impl Guest {
     fn launch(&self, session: &mut Session, job: &Job) -> Result<Option<Launch>> {
         let name = &self.name;
         let consoles = format!("/var/log/xen/guest-{name}.log /tmp/{name}.serial");
-        Launch::prepare(session, job, &Files { name, consoles: &consoles, made: &format!("/tmp/{name}.xl") })
+        let (made, end) = (self.told(), self.end());
+        Launch::prepare(session, job, &Files { name, consoles: &consoles, made: &made, end: &end })
+    }
+
+    /// The file that has what `xl` says.
+    fn told(&self) -> String {
+        format!("/tmp/{}.xl", self.name)
+    }
+
+    /// Has it shut down, or destroyed if it cannot be asked. By its name, as a restored one has another
+    /// number.
+    fn end(&self) -> String {
+        format!("xl shutdown {0} || xl destroy {0}", self.name)
+    }
+
+    /// The same, but fails while it is not made.
+    fn end_when_made(&self) -> String {
+        format!("grep -qs '{MADE}' {} && {{ {}; }}", self.told(), self.end())
     }
 
     fn registers(&self, agent: &mut Agent) -> Result<String> {
@@ -447,7 +464,11 @@ fn text(bytes: &[u8]) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::process::Command;
+
     use super::*;
+    use crate::scratch::Scratch;
 
     #[test]
     fn xls_words_tell_how_a_guest_ended() {
@@ -456,6 +477,29 @@ mod tests {
         assert_eq!(ending(0, "Domain 3 has been destroyed.\n"), Ending::Destroyed);
         assert_eq!(ending(TIMED_OUT, "Waiting for domain\n"), Ending::Hang);
         assert_eq!(ending(3, "no such kernel\n"), Ending::NotStarted("no such kernel".to_owned()));
+    }
+
+    /// What a shell with this `xl` says to the guest's end when it is watched, and its exit status.
+    fn asked(guest: &Guest, scratch: &Scratch, xl: &str) -> (String, bool) {
+        let dir = scratch.path().display();
+        let command = guest.end_when_made().replace("/tmp", &dir.to_string());
+        let script = format!("xl() {{ echo $*; {xl}; }}; {command}");
+        let output = Command::new("sh").args(["-c", &script]).output().unwrap();
+        (String::from_utf8(output.stdout).unwrap(), output.status.success())
+    }
+
+    #[test]
+    fn a_guest_is_asked_to_end_once_it_is_made() {
+        let (guest, scratch) = (Guest { name: "g".to_owned() }, Scratch::new().unwrap());
+        let told = scratch.path().join("g.xl");
+        assert_eq!(asked(&guest, &scratch, "true"), (String::new(), false));
+        fs::write(&told, "1.0 Parsing config\n").unwrap();
+        assert_eq!(asked(&guest, &scratch, "true"), (String::new(), false));
+        fs::write(&told, "1.0 Parsing config\n2.0 Waiting for domain g (domid 3) to die\n").unwrap();
+        assert_eq!(asked(&guest, &scratch, "true"), ("shutdown g\n".to_owned(), true));
+        // One without drivers for that.
+        assert_eq!(asked(&guest, &scratch, "[ $1 = destroy ]"), ("shutdown g\ndestroy g\n".to_owned(), true));
+        assert!(!asked(&guest, &scratch, "false").1);
     }
 
     #[test]

@@ -246,8 +246,27 @@ pub fn quoted(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
+    use std::io::{BufRead, BufReader};
+    use std::process::Command;
+
     use super::*;
+
+    /// An agent whose machine is this one, as the loop of `init.sh` does it.
+    pub(crate) fn agent_of_this_machine() -> Agent {
+        let (ours, mut theirs) = UnixStream::pair().unwrap();
+        let requests = BufReader::new(theirs.try_clone().unwrap());
+        thread::spawn(move || {
+            for line in requests.lines().map_while(Result::ok) {
+                let (token, command) = line.split_once(' ').unwrap();
+                let output = Command::new("sh").args(["-c", command]).output().unwrap();
+                theirs.write_all(&output.stdout).unwrap();
+                let status = output.status.code().unwrap();
+                theirs.write_all(format!("\x1e{token} {status}\n").as_bytes()).unwrap();
+            }
+        });
+        Agent::new(ours)
+    }
 
     #[test]
     fn a_request_of_two_lines_is_an_error() {
