@@ -20,7 +20,7 @@ const MISUSE: u8 = 2;
 const UNREAD: i32 = 128 + 13;
 
 fn main() -> ExitCode {
-    end_when_unread();
+    end_when_nothing_can_be_printed();
     if let Some(mut program) = run::host_program(env::args_os()) {
         return ExitCode::from(complain(anyhow::Error::new(program.exec()).context("cannot run a test")));
     }
@@ -29,16 +29,20 @@ fn main() -> ExitCode {
     }
 }
 
-/// Has the program end quietly once nobody reads what it prints, as under `| head`: `println!` makes a panic
-/// of that.
-fn end_when_unread() {
+/// Has the program end quietly once nobody reads what it prints, as under `| head`, and with a line if there
+/// is no room for it: `println!` makes a panic of both.
+fn end_when_nothing_can_be_printed() {
     let usual = panic::take_hook();
     panic::set_hook(Box::new(move |info| {
         let text = info.payload().downcast_ref::<String>();
-        if text.is_some_and(|text| text.starts_with("failed printing to stdout")) {
-            process::exit(UNREAD);
+        match text.filter(|text| text.starts_with("failed printing to stdout")) {
+            Some(text) if text.contains("Broken pipe") => process::exit(UNREAD),
+            Some(text) => {
+                eprintln!("error: {text}");
+                process::exit(MISUSE.into());
+            }
+            None => usual(info),
         }
-        usual(info);
     }));
 }
 

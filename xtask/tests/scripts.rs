@@ -65,3 +65,13 @@ fn output_that_nobody_reads_is_no_panic() {
     let ended = program.arg("--help").stdout(writer).output().unwrap();
     assert_eq!((ended.status.code(), ended.stderr.as_slice()), (Some(141), &b""[..]));
 }
+
+#[test]
+fn output_that_there_is_no_room_for_is_told() {
+    let full = std::fs::File::create("/dev/full").unwrap();
+    let mut program = Command::new(env!("CARGO_BIN_EXE_prism-runner"));
+    let ended = program.arg("--help").stdout(full).output().unwrap();
+    let said = String::from_utf8(ended.stderr).unwrap();
+    assert_eq!(ended.status.code(), Some(2));
+    assert!(said.starts_with("error: ") && said.contains("No space left on device"), "{said}");
+}
