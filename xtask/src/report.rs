@@ -64,7 +64,7 @@ impl Report {
         }
         match (rows, self.detail) {
             (Some(rows), Detail::Grid) if line.verdict == Verdict::Success => self.print_grid(&line, &rows),
-            _ => print!("{}", terminated(not_shown(outcome))),
+            _ => print!("{}", terminated(outcome.shown.rest_of(&outcome.console))),
         }
         if let Some(companion) = outcome.companion.as_ref().filter(|_| !job.watched) {
             print!("-- beside it --\n{}", terminated(&companion.output));
@@ -167,11 +167,6 @@ fn since_boot(machine: &str) -> &str {
 /// What a guest says about where it is.
 fn environment(console: &str) -> &str {
     console.lines().rev().find_map(|line| line.trim().strip_prefix("Environment: ")).unwrap_or("")
-}
-
-/// What of a guest's console was not shown while it ran: all of it if something else was.
-fn not_shown(outcome: &Outcome) -> &str {
-    outcome.console.strip_prefix(outcome.shown.as_str()).unwrap_or(&outcome.console)
 }
 
 /// `text`, ending with a line end unless it is empty.
@@ -288,17 +283,6 @@ mod tests {
     fn a_guest_that_its_person_ended_has_not_crashed() {
         assert_eq!(visited(Ending::Left, "shop: ready\n", None).0, Verdict::Success);
         assert_eq!(visited(Ending::Left, "Test result: FAILURE\n", None).0, Verdict::Failure);
-    }
-
-    #[test]
-    fn what_was_shown_while_the_guest_ran_is_not_shown_again() {
-        let shown = |shown: &str| Outcome {
-            shown: shown.to_owned(),
-            ..Outcome::new(Ending::Poweroff, "a\nb\n".to_owned(), String::new())
-        };
-        assert_eq!(not_shown(&shown("a\n")), "b\n");
-        assert_eq!(not_shown(&shown("")), "a\nb\n");
-        assert_eq!(not_shown(&shown("c\n")), "a\nb\n");
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub fn run(lab: &Lab, job: &Job) -> Result<Outcome> {
     let mut screen = Screen::default();
     let ending = process.wait(job, &mut screen)?;
     let registers = if ending == Ending::Hang { process.registers(job.env)? } else { String::new() };
-    let mut outcome = outcome(ending, &process.serial(), job.env);
+    let mut outcome = outcome(ending, &text(&process.serial()), job.env);
     outcome.machine.push_str(&registers);
     outcome.shown = screen.into_shown();
     outcome.companion = process.screen.take().map(|output| Companion {
@@ -127,13 +127,15 @@ impl Process {
 
     fn wait(&mut self, job: &Job, screen: &mut Screen) -> Result<Ending> {
         let deadline = Instant::now() + job.limit;
-        let mut to_type = job.typed;
+        let (mut to_type, mut seen) = (job.typed, 0);
         loop {
             let status = self.child.try_wait().context("cannot look after QEMU")?;
-            let serial = self.serial();
+            let bytes = self.serial();
             if job.watched {
-                screen.show_console(&serial)?;
+                screen.show_console(bytes.get(seen..).unwrap_or_default())?;
             }
+            seen = bytes.len();
+            let serial = text(&bytes);
             if let Some(typed) = to_type.take_if(|typed| serial.contains(typed.after)) {
                 self.type_on(typed)?;
             }
@@ -197,8 +199,8 @@ impl Process {
         Ok(String::new())
     }
 
-    fn serial(&self) -> String {
-        text(&fs::read(self.scratch.path().join("serial")).unwrap_or_default())
+    fn serial(&self) -> Vec<u8> {
+        fs::read(self.scratch.path().join("serial")).unwrap_or_default()
     }
 }
 

@@ -14,6 +14,7 @@ pub mod registers;
 pub mod schedule;
 pub mod session;
 pub mod shared_console;
+pub mod shown;
 pub mod spent;
 mod watching;
 pub mod xl;
@@ -29,6 +30,7 @@ use board::Board;
 use hotplug::Hotplug;
 use publish::Publish;
 use sha2::{Digest, Sha256};
+use shown::Shown;
 use spent::{Part, Spent};
 
 use crate::env::Env;
@@ -219,7 +221,7 @@ pub struct Outcome {
     /// What it wrote to its console.
     pub console: String,
     /// What of that was shown while it ran.
-    pub shown: String,
+    pub shown: Shown,
     /// What the machine beneath said about it: Xen's console, register dumps.
     pub machine: String,
     /// What came of the command beside it, if it had one.
@@ -241,7 +243,7 @@ impl Outcome {
             verdict: Verdict::of_console(&console),
             ending,
             console,
-            shown: String::new(),
+            shown: Shown::default(),
             machine,
             companion: None,
             lab_faults: 0,

@@ -36,6 +36,28 @@ pub fn split(console: &str) -> Voices {
     voices
 }
 
+/// A line of the guest's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// With its end, unless it goes on in the next one.
+    pub text: String,
+    /// Whether it came by the debug port.
+    pub by_debug_port: bool,
+}
+
+/// What a line of a shared console has of the guest, if it is the guest's.
+pub fn said(line: &str) -> Option<Said> {
+    match debug_port(line) {
+        Some((text, whole)) => {
+            let mut said = String::new();
+            push(&mut said, text, whole);
+            Some(Said { text: said, by_debug_port: true })
+        }
+        None if is_hypervisors(line) => None,
+        None => Some(Said { text: format!("{line}\n"), by_debug_port: false }),
+    }
+}
+
 fn push(voice: &mut String, line: &str, whole: bool) {
     voice.push_str(line);
     if whole {

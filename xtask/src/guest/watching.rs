@@ -2,48 +2,75 @@
 //! What somebody sees of a guest while it runs: its console, and what the command beside it writes, as both
 //! come. Who watches can also have the guest end.
 
+use std::collections::VecDeque;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use anyhow::Result;
 
+use super::Job;
 use super::beside::Launch;
-use super::{Job, shared_console};
+use super::shared_console::{self, Said};
+use super::shown::Shown;
 use crate::lab::agent::{Agent, Output};
 use crate::terminal;
 
 /// How long it may take to ask a guest to end.
 const ASKED: Duration = Duration::from_secs(60);
 
+/// Lines that are kept to find out what the guest wrote to its debug port and to its console alike.
+const KEPT: usize = 256;
+
 /// What was shown of a guest's console.
 #[derive(Debug, Default)]
 pub(super) struct Screen {
-    shown: String,
+    /// The line that has not ended yet.
+    line: Vec<u8>,
+    /// The last lines.
+    said: VecDeque<Said>,
+    shown: Shown,
     /// Whether what was shown last, of whatever, is not a whole line.
     is_in_line: bool,
 }
 
 impl Screen {
-    /// Shows what is new on the console, which has all this by now.
+    /// Shows what has come on the console.
     ///
     /// # Errors
     /// If standard output takes nothing.
-    pub(super) fn show_console(&mut self, console: &str) -> Result<()> {
-        let news = self.news(console);
+    pub(super) fn show_console(&mut self, news: &[u8]) -> Result<()> {
+        let news = self.news(news);
         self.show(news.as_bytes())
     }
 
-    /// The whole lines of the guest's that were not shown yet, on a line of their own.
-    fn news(&mut self, console: &str) -> String {
-        let end = console.rfind('\n').map_or(0, |end| end + 1);
-        let guest = shared_console::split(&console[..end]).guest;
-        // What it turns out to have written twice is not taken back: the report has all of it then.
-        let Some(news) = guest.strip_prefix(&self.shown).filter(|news| !news.is_empty()) else {
+    /// The guest's lines that are whole with this, on a line of their own.
+    fn news(&mut self, news: &[u8]) -> String {
+        let mut text = String::new();
+        for part in news.split_inclusive(|byte| *byte == b'\n') {
+            self.line.extend_from_slice(part);
+            if let Some(line) = self.line.strip_suffix(b"\n") {
+                let line = String::from_utf8_lossy(line).replace('\r', "");
+                self.line.clear();
+                text.push_str(&self.new_line(&line));
+            }
+        }
+        self.shown.add(&text);
+        if self.is_in_line && !text.is_empty() { format!("\n{text}") } else { text }
+    }
+
+    /// What a line has of the guest that did not come the other way already.
+    fn new_line(&mut self, line: &str) -> String {
+        let Some(said) = shared_console::said(line) else { return String::new() };
+        let is_other = |other: &Said| other.text == said.text && other.by_debug_port != said.by_debug_port;
+        if let Some(place) = self.said.iter().position(is_other) {
+            self.said.remove(place);
             return String::new();
-        };
-        let news = format!("{}{news}", if self.is_in_line { "\n" } else { "" });
-        self.shown = guest;
-        news
+        }
+        if self.said.len() == KEPT {
+            self.said.pop_front();
+        }
+        self.said.push_back(said.clone());
+        said.text
     }
 
     fn show(&mut self, bytes: &[u8]) -> Result<()> {
@@ -55,7 +82,7 @@ impl Screen {
     }
 
     /// What was shown.
-    pub(super) fn into_shown(self) -> String {
+    pub(super) fn into_shown(self) -> Shown {
         self.shown
     }
 }
@@ -68,7 +95,7 @@ pub(super) struct Watching<'a> {
     console: &'a str,
     /// The file that has what is written beside it.
     beside: Option<String>,
-    on_console: Vec<u8>,
+    console_seen: usize,
     beside_seen: usize,
     screen: Screen,
     /// The command that asks the guest to end: it fails if it cannot be asked yet.
@@ -83,7 +110,7 @@ impl<'a> Watching<'a> {
             job,
             console,
             beside: launch.map(Launch::output),
-            on_console: Vec::new(),
+            console_seen: 0,
             beside_seen: 0,
             screen: Screen::default(),
             end,
@@ -105,12 +132,9 @@ impl<'a> Watching<'a> {
     }
 
     fn look(&mut self, agent: &mut Agent) -> Result<()> {
-        let news = agent.get_from(self.console, self.on_console.len())?;
-        if !news.is_empty() {
-            self.on_console.extend_from_slice(&news);
-            let console = String::from_utf8_lossy(&self.on_console).replace('\r', "");
-            self.screen.show_console(&console)?;
-        }
+        let news = agent.get_from(self.console, self.console_seen)?;
+        self.console_seen += news.len();
+        self.screen.show_console(&news)?;
         if let Some(beside) = &self.beside {
             let news = agent.get_from(beside, self.beside_seen)?;
             self.beside_seen += news.len();
@@ -129,7 +153,7 @@ impl<'a> Watching<'a> {
     }
 
     /// What was shown of the guest's console.
-    pub(super) fn into_shown(self) -> String {
+    pub(super) fn into_shown(self) -> Shown {
         self.screen.into_shown()
     }
 }
@@ -149,11 +173,28 @@ mod tests {
     #[test]
     fn a_console_is_shown_line_by_line_and_without_the_hypervisors() {
         let mut screen = Screen::default();
-        assert_eq!(screen.news("hel"), "");
-        assert_eq!(screen.news("hello\nwor"), "hello\n");
-        assert_eq!(screen.news("hello\nworld\n(XEN) d1\n"), "world\n");
-        assert_eq!(screen.news("hello\nworld\n(XEN) d1\n"), "");
-        assert_eq!(screen.into_shown(), "hello\nworld\n");
+        assert_eq!(screen.news(b"hel"), "");
+        assert_eq!(screen.news(b"lo\r\nwor"), "hello\n");
+        assert_eq!(screen.news(b"ld\n(XEN) d1\n"), "world\n");
+        assert_eq!(screen.news(b""), "");
+        assert_eq!(screen.into_shown().rest_of("hello\nworld\nmore"), "more");
+    }
+
+    #[test]
+    fn a_line_that_comes_both_ways_is_shown_once() {
+        let mut screen = Screen::default();
+        assert_eq!(screen.news(b"(d3) early\n(d3) last\n"), "early\nlast\n");
+        assert_eq!(screen.news(b"early\nlast\nhello\n"), "hello\n");
+        assert_eq!(screen.news(b"(d3) hello\nhello\nhello\n"), "hello\nhello\n");
+    }
+
+    #[test]
+    fn of_a_console_that_was_shown_no_more_is_kept_than_its_last_lines() {
+        let mut screen = Screen::default();
+        for number in 0..10 * KEPT {
+            assert_eq!(screen.news(format!("request {number}\n").as_bytes()), format!("request {number}\n"));
+        }
+        assert_eq!((screen.said.len(), screen.line.len()), (KEPT, 0));
     }
 
     #[test]
@@ -185,6 +226,6 @@ mod tests {
     #[test]
     fn a_console_does_not_continue_a_visitors_line() {
         let mut screen = Screen { is_in_line: true, ..Screen::default() };
-        assert_eq!(screen.news("hello\n"), "\nhello\n");
+        assert_eq!(screen.news(b"hello\n"), "\nhello\n");
     }
 }
