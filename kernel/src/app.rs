@@ -16,6 +16,7 @@ pub use prism_executor::consent::Hold;
 pub use xen::sched::Resumed;
 
 use crate::boot::environment::Environment;
+use crate::devices;
 use crate::devices::disks::{self, Disk};
 use crate::hypervisor::{lifecycle, suspend, xenstore};
 use crate::task::executor::{self, SpawnError};
@@ -231,9 +232,10 @@ impl Context {
         suspend::resumed().await
     }
 
-    /// The disks, in the same order at each boot: the working ones of those that were there at boot, and
-    /// those that were attached later.
+    /// The disks, in the same order at each boot: the working ones of those that were there when disks were
+    /// first asked for, and those that were attached later.
     pub async fn disks(&self) -> Vec<Arc<Disk>> {
+        devices::start_disks(self);
         disks::all().await
     }
 
@@ -245,18 +247,20 @@ impl Context {
     /// The disk that `name` means, such as `xvda` or `/dev/sdb`; `None` if there is none. An exact match
     /// wins; otherwise the prefix may differ from the disk's own (`sda` finds `xvda`).
     pub async fn disk(&self, name: &str) -> Option<Arc<Disk>> {
-        let (disk, partition) = disks::find(name).await?;
+        let (disk, partition) = self.disk_or_partition(name).await?;
         partition.is_none().then_some(disk)
     }
 
     /// The disk that `name` means, and the number of the partition if `name` has one, such as `xvda2` where
     /// no disk has that name. `None` if there is no such disk. The partition is not looked up.
     pub async fn disk_or_partition(&self, name: &str) -> Option<(Arc<Disk>, Option<u32>)> {
+        devices::start_disks(self);
         disks::find(name).await
     }
 
     /// Waits for a disk of exactly this name. If none is ever attached, waits for ever.
     pub async fn wait_for_disk(&self, name: &str) -> Arc<Disk> {
+        devices::start_disks(self);
         disks::named(name).await
     }
 

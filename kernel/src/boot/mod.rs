@@ -49,8 +49,8 @@ fn prism_start_kernel(entry: Entry) -> ! {
 
 /// Spawns the kernel's tasks and the application's. Aborts the boot if there is no memory for them.
 ///
-/// None of them runs before all are spawned, and the order in which they run first is not this one. So what
-/// an application may wait for - the scan for disks, the list of emulated ones - begins here, not in a task.
+/// None of them runs before all are spawned, and the order in which they run first is not this one. Drivers
+/// of disks and network interfaces start when the application asks for those.
 fn start_tasks(application: Application, context: Context) {
     start(console::flush_kept());
     console::run();
@@ -58,7 +58,6 @@ fn start_tasks(application: Application, context: Context) {
         start(xenstore::pump(ring));
         if let Some(store) = xenstore::client() {
             start(lifecycle::serve(store));
-            devices::spawn(store, &context.info.command_line);
         }
     }
     // An initial domain sees the machine's own button, which is not for it.
@@ -70,16 +69,10 @@ fn start_tasks(application: Application, context: Context) {
     if let Some(contents) = context.ramdisk() {
         disks::add(disks::RAMDISK, Arc::new(RomDisk::new("ram0".into(), contents)));
     }
-    match context.environment.services.disk.chosen {
-        DeviceBus::Emulated => devices::emulated::find_disks(),
-        DeviceBus::Virtio => {
-            devices::virtio::spawn_disks();
-            devices::emulated::find_disks();
-        }
-        DeviceBus::Xenbus if context.environment.capabilities.has_emulated_platform() => {
-            devices::emulated::init();
-        }
-        _ => {}
+    if context.environment.services.disk.chosen == DeviceBus::Xenbus
+        && context.environment.capabilities.has_emulated_platform()
+    {
+        devices::emulated::init();
     }
     start(run(application, context));
 }

@@ -35,6 +35,7 @@ use prism_boot::services::DeviceBus;
 use spin::Once;
 use xen::xenstore::Client;
 
+use crate::app::Context;
 use crate::hypervisor::xenstore;
 use crate::network::{NetworkError, interfaces};
 use crate::task::executor;
@@ -46,8 +47,35 @@ use xenbus::run_driver;
 static BLKFRONT: Once<BlkfrontDriver> = Once::new();
 static NETFRONT: Once<NetfrontDriver> = Once::new();
 
+/// Set once the drivers of disks were started.
+static DISKS: Once<()> = Once::new();
+
+/// Starts the drivers of all disks, at the first call. So an image is linked without them if its application
+/// never asks for disks, and its disks stay untouched. Whoever waits for disks then waits for all that are
+/// found here.
+pub(crate) fn start_disks(context: &Context) {
+    // Who comes second waits until it is known how many scans there are.
+    DISKS.call_once(|| spawn_disks(context));
+}
+
+/// Not inlined, as tasks are large: the caller, an application's main, would keep that much stack.
+#[inline(never)]
+fn spawn_disks(context: &Context) {
+    match context.environment.services.disk.chosen {
+        DeviceBus::Emulated => emulated::find_disks(),
+        DeviceBus::Virtio => {
+            virtio::spawn_disks();
+            emulated::find_disks();
+        }
+        DeviceBus::Xenbus | DeviceBus::None => {}
+    }
+    if let Some(store) = xenstore::client() {
+        spawn_blkfront(store, context.command_line());
+    }
+}
+
 /// Drives all disks of the toolstack.
-pub(crate) fn spawn(store: &'static Client, line: &CommandLine) {
+fn spawn_blkfront(store: &'static Client, line: &CommandLine) {
     let Some(platform) = XenPlatform::get() else { return };
     let poll = line.block_poll().ok().flatten().unwrap_or_default();
     if let Err(error) =

@@ -36,7 +36,7 @@ pub(crate) fn serve(guest: &mut Guest) -> Result<()> {
                 tell_lie(&mut ring, &request, lie)?;
             }
             None => {
-                again |= died && request.kind == XS_WATCH && request.path() == "device/vbd";
+                again |= died && request.kind == XS_WATCH && request.path() == "control/shutdown";
                 tell_truth(&mut ring, &request)?;
             }
         }

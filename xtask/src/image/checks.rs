@@ -14,7 +14,7 @@ use super::{Image, command_line, disassembly, multiboot, symbols};
 pub type Check = (&'static str, fn(&Subject) -> Result<()>);
 
 /// All checks.
-pub const CHECKS: [Check; 15] = [
+pub const CHECKS: [Check; 16] = [
     ("pv_notes_are_present_and_right", pv_notes),
     ("pvh_note_leads_into_code", pvh_note),
     ("entry_point_is_in_code", entry_point),
@@ -26,6 +26,7 @@ pub const CHECKS: [Check; 15] = [
     ("nothing_is_left_for_a_dynamic_linker", statically_linked),
     ("nothing_lives_in_the_red_zone", no_red_zone),
     ("nothing_of_std_is_linked", no_std),
+    ("no_driver_that_the_application_does_not_use_is_linked", no_unused_driver),
     ("every_sleep_ends_with_interrupts_off", no_interrupts_after_sleep),
     ("only_what_is_loaded_is_left_in_the_file", stripped),
     ("the_symbol_table_names_the_entry_of_the_application", symbol_table),
@@ -186,6 +187,29 @@ fn no_std(subject: &Subject) -> Result<()> {
     let symbols = symbols::Symbols::of_file(debug)?;
     let found = symbols.names().find(|name| name.starts_with("std::") || name.contains("<std::"));
     if let Some(name) = found {
+        bail!("{name} is linked");
+    }
+    Ok(())
+}
+
+/// The images that are checked ask for no disks and no network.
+fn no_unused_driver(subject: &Subject) -> Result<()> {
+    const DRIVERS: [&str; 10] = [
+        "block::blkfront",
+        "block::ide",
+        "block::ahci",
+        "block::nvme",
+        "virtio::disk",
+        "virtio::scsi",
+        "net::netfront",
+        "net::e1000",
+        "net::rtl8139",
+        "virtio::network",
+    ];
+    let debug = subject.image.debug.as_ref().context("the link output is gone")?;
+    let symbols = symbols::Symbols::of_file(debug)?;
+    let is_driver = |name: &str| DRIVERS.iter().any(|driver| name.contains(driver));
+    if let Some(name) = symbols.names().find(|name| is_driver(name)) {
         bail!("{name} is linked");
     }
     Ok(())
