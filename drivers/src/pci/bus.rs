@@ -184,6 +184,15 @@ mod tests {
     }
 
     #[test]
+    fn a_root_port_without_a_device_is_all_that_is_found() {
+        let ports = FakePorts::default();
+        plug(&ports, address(0, 2, 0), Some((1, 1)));
+        plug(&ports, address(0, 3, 0), Some((2, 2)));
+        plug(&ports, address(2, 0, 0), None);
+        assert_eq!(found(&ports), [address(0, 2, 0), address(0, 3, 0), address(2, 0, 0)]);
+    }
+
+    #[test]
     fn bridges_with_wrong_numbers_lead_nowhere() {
         for numbers in [(0, 0), (0, 255), (3, 2), (5, 5)] {
             let ports = FakePorts::default();

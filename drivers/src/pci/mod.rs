@@ -327,6 +327,19 @@ pub(crate) mod tests {
     }
 
     #[test]
+    fn what_firmware_has_not_placed_behind_a_bridge_is_nowhere() {
+        let ports = FakePorts::default();
+        let behind = PciAddress { bus: 1, device: 0, function: 0 };
+        ports.plug(behind, 0x10, 4);
+        ports.plug(behind, 0x14, 0);
+        ports.plug(behind, 0x18, 1);
+        let configuration = Configuration::new(&ports, behind);
+        assert_eq!((configuration.registers(0, 0xf100_0000), configuration.memory(0)), (None, None));
+        assert_eq!(configuration.ports(2, 0xc100), None);
+        assert_eq!([0x10, 0x14, 0x18].map(|register| configuration.read(register)), [4, 0, 1]);
+    }
+
+    #[test]
     fn memory_has_an_address_and_a_length() {
         for (low, high, mask, expected) in [
             (0xfebc_0000, 0, 0x1000, Some((0xfebc_0000, 0x1000))),

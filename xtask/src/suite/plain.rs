@@ -44,7 +44,9 @@ enum Firmware {
 }
 
 const PC: Board = Board::of("pc");
-const Q35: Board = Board::of("q35").behind_root_ports();
+/// One of its root ports has no device.
+const Q35: Board =
+    Board::of("q35").behind_root_ports().with_options(&["-device", "pcie-root-port,id=empty,chassis=99"]);
 
 const SCSI_FIRST: [Bus; 2] = [Bus::VirtioScsi, Bus::Nvme];
 const NVME_FIRST: [Bus; 2] = [Bus::Nvme, Bus::VirtioScsi];
