@@ -77,7 +77,9 @@ fuzz_target!(|input: (Machine, Vec<Answer>, Vec<(u8, u8, u16)>)| {
 /// Every disk is possible, and every request ends.
 fn drive(device: &SimDevice, registers: prism_drivers::virtio::Registers, requests: &[(u8, u8, u16)]) {
     let memory = Some(device.memory(queue::MEMORY));
-    let Ok(mut controller) = Controller::open(registers, memory, device.clone(), &mut || false) else { return };
+    let Ok(mut controller) = Controller::open(registers, memory, device.clone(), &mut || false) else {
+        return;
+    };
     let Ok(disks) = now(pin!(controller.disks(|_, _| {}))) else { return };
     assert!(disks.len() <= MAX_DISKS);
     for disk in &disks {
