@@ -273,11 +273,12 @@ impl Guest {
     /// the command beside it restores it.
     fn follow(&self, agent: &mut Agent, job: &Job) -> Result<Ending> {
         let name = &self.name;
-        // While it is saved its reason is 2, and in between it is not there; a migrated one's console begins
-        // anew.
+        // While it is saved its reason is 2, and in between it is not there, until the command has ended; a
+        // migrated one's console begins anew.
         let wait = format!(
             "i=0; while [ $i -lt {0}0 ]; do set -- $(xl list -v {name} 2>/dev/null | tail -n 1); \
-             case $8 in 0|1|3|4|5) echo $8; break;; esac; sleep 0.1; i=$((i + 1)); done; \
+             case $8 in 0|1|3|4|5) echo $8; break;; '') [ -e /tmp/{name}.beside.status ] && break;; esac; \
+             sleep 0.1; i=$((i + 1)); done; \
              cd /var/log/xen; mv guest-{name}--incoming.log /tmp/{name}.in 2>/dev/null && \
              cat /tmp/{name}.in >>guest-{name}.log",
             job.limit.as_secs(),

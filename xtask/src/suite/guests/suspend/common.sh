@@ -38,7 +38,12 @@ checkpoint_first() {
 again() {
     time=1
     while [ $time -le $1 ]; do
-        said "ready to be suspended, time $time\$" && $2 || { echo "not the ${time}th time"; return 1; }
+        # Lines of the console have a carriage return in the end.
+        said "ready to be suspended, time $time[^0-9]" && $2 || {
+            echo "not the ${time}th time"
+            xl destroy $GUEST
+            return 1
+        }
         time=$((time + 1))
     done
 }
