@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# A connection that is used before and after, one with half a request, and a download under way: all outlive it.
+# A connection that is used before and after, one with half a request, and a download under way: all outlive it. A disk
+# that is attached afterwards is found.
 address=192.0.2.2
 : ${moves:=save_and_restore}
 curl -sS -m 100 --limit-rate 40k -o /tmp/$GUEST.slow http://$address/file.bin &
@@ -40,3 +41,5 @@ wait $client || exit 1
 wait $download || { echo "the download broke off"; exit 1; }
 echo slow $(sha256sum </tmp/$GUEST.slow)
 echo new $(curl -sS -m 60 http://$address/file.bin | sha256sum)
+truncate -s 1M /tmp/$GUEST.late
+xl block-attach $GUEST format=raw,vdev=xvdb,access=r,target=/tmp/$GUEST.late && said "disk xvdb: "
