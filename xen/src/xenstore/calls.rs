@@ -209,10 +209,11 @@ impl Calls {
     }
 
     /// Ends with [`Disconnect::Reset`] the requests that a reset of the rings lost: those that were
-    /// sent, and those of transactions, which are gone.
+    /// sent, and those of transactions, which are gone, even if nobody has fetched their number yet.
     pub(super) fn end_lost(&mut self, wakers: &mut Vec<Waker>) {
         self.end(Disconnect::Reset, wakers, |call| {
-            matches!(call.progress, Progress::Sent) || call.transaction != 0
+            let begun = call.kind == Kind::TransactionStart && matches!(call.progress, Progress::Done(_));
+            matches!(call.progress, Progress::Sent) || call.transaction != 0 || begun
         });
     }
 
@@ -221,7 +222,7 @@ impl Calls {
         self.chores = Lane::new(CHORES);
         self.tasks.in_flight = 0;
         for call in self.calls.values_mut().filter(|call| lost(call)) {
-            if matches!(call.progress, Progress::Done(_)) {
+            if matches!(call.progress, Progress::Done(_)) && call.kind != Kind::TransactionStart {
                 continue;
             }
             call.progress = Progress::Done(Err(Error::Disconnected(reason)));

@@ -69,7 +69,7 @@ impl Client {
     /// requests wait until that is done.
     pub fn new(page: Shared<xenstore_domain_interface>) -> Self {
         let connection = Connection::new(State::new(Ring::new(page)));
-        Self { store: Store::new(Arc::new(connection), 0) }
+        Self { store: Store::new(Arc::new(connection), None) }
     }
 
     /// Moves bytes between the requests and the page, and wakes the tasks whose answers came. It

@@ -13,7 +13,7 @@ use super::calls::Owner;
 use super::error::Result;
 use super::request::Request;
 use super::ring::Ring;
-use super::state::State;
+use super::state::{Number, State};
 
 /// A [`State`] behind a lock that is held for moments only.
 pub(super) struct Connection {
@@ -49,12 +49,12 @@ impl Connection {
     }
 
     /// Queues a request.
-    pub(super) fn call(&self, transaction: u32, request: Request<'_>) -> Result<Call<'_>> {
+    pub(super) fn call(&self, transaction: Option<Number>, request: Request<'_>) -> Result<Call<'_>> {
         let payload = request.payload()?;
         let id = self.with(|state, wakers| {
             state.submit(Owner::Task(None), transaction, request.kind(), &payload, wakers)
         })?;
-        Ok(Call { connection: self, id: Some(id) })
+        Ok(Call { connection: self, id: Some(id), resets: 0 })
     }
 }
 
@@ -64,6 +64,8 @@ pub(super) struct Call<'c> {
     connection: &'c Connection,
     /// `None` when the answer was fetched.
     id: Option<u32>,
+    /// Times that the connection had started anew when the answer was fetched.
+    pub(super) resets: u64,
 }
 
 impl Future for Call<'_> {
@@ -71,7 +73,10 @@ impl Future for Call<'_> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
         let Some(id) = self.id else { return Poll::Pending };
-        let answer = self.connection.with(|state, wakers| state.poll_call(id, context.waker(), wakers));
+        let (answer, resets) = self
+            .connection
+            .with(|state, wakers| (state.poll_call(id, context.waker(), wakers), state.counters().resets));
+        self.resets = resets;
         if answer.is_ready() {
             self.id = None;
         }

@@ -29,6 +29,14 @@ use super::watches::{Delivery, Event, Watches};
 use super::wire::{Header, Incoming, Kind};
 use crate::ring::Taken;
 
+/// A transaction's number. xenstored gives the same ones again where the connection started anew.
+#[derive(Clone, Copy)]
+pub(super) struct Number {
+    pub(super) id: u32,
+    /// Times that the connection had started anew when it began.
+    pub(super) resets: u64,
+}
+
 /// How a connection is.
 enum Connection {
     Live,
@@ -90,19 +98,23 @@ impl State {
         }
     }
 
-    /// Queues a request; see [`Calls::add`].
+    /// Queues a request; see [`Calls::add`]. None for a transaction that a reset has ended: it could be taken
+    /// for a newer one.
     pub(super) fn submit(
         &mut self,
         owner: Owner,
-        transaction: u32,
+        transaction: Option<Number>,
         kind: Kind,
         payload: &[u8],
         wakers: &mut Vec<Waker>,
     ) -> Result<u32> {
+        if transaction.is_some_and(|transaction| transaction.resets != self.counters.resets) {
+            return Err(Disconnect::Reset.into());
+        }
         if let Connection::Disconnected(reason) = self.connection {
             return Err(reason.into());
         }
-        let id = self.calls.add(owner, kind, transaction, payload)?;
+        let id = self.calls.add(owner, kind, transaction.map_or(0, |transaction| transaction.id), payload)?;
         self.call_pump(wakers);
         Ok(id)
     }
@@ -124,8 +136,8 @@ impl State {
     }
 
     /// Ends a transaction whose owner has lost interest.
-    pub(super) fn abort(&mut self, transaction: u32, wakers: &mut Vec<Waker>) {
-        self.chore(Owner::Nobody, transaction, Request::Abort, wakers);
+    pub(super) fn abort(&mut self, transaction: Number, wakers: &mut Vec<Waker>) {
+        self.chore(Owner::Nobody, Some(transaction), Request::Abort, wakers);
     }
 
     /// Counts a transaction that succeeded.
@@ -160,7 +172,7 @@ impl State {
     /// Forgets a watch, and has xenstored forget it. Returns the waker of the task that waited.
     pub(super) fn unwatch(&mut self, token: u32, wakers: &mut Vec<Waker>) -> Option<Waker> {
         let (path, waker) = self.watches.remove(token)?;
-        self.chore(Owner::Nobody, 0, Request::Unwatch { path: &path, token }, wakers);
+        self.chore(Owner::Nobody, None, Request::Unwatch { path: &path, token }, wakers);
         waker
     }
 
@@ -307,6 +319,7 @@ impl State {
             Answer::Stray => {
                 self.counters.stray_answers += 1;
                 if let Some(transaction) = late.filter(|_| !self.calls.is_busy_with_chores()) {
+                    let transaction = Number { id: transaction, resets: self.counters.resets };
                     self.abort(transaction, wakers);
                 }
             }
@@ -340,7 +353,7 @@ impl State {
         self.calls.end_lost(wakers);
         self.watches.forgive();
         for (token, path) in self.watches.paths() {
-            self.chore(Owner::Watch(token), 0, Request::Watch { path: &path, token }, wakers);
+            self.chore(Owner::Watch(token), None, Request::Watch { path: &path, token }, wakers);
         }
     }
 
@@ -352,7 +365,13 @@ impl State {
 
     /// Queues what nobody waits for. Without a connection there is nothing to be done: xenstored
     /// has forgotten, or will have when there is one again.
-    fn chore(&mut self, owner: Owner, transaction: u32, request: Request<'_>, wakers: &mut Vec<Waker>) {
+    fn chore(
+        &mut self,
+        owner: Owner,
+        transaction: Option<Number>,
+        request: Request<'_>,
+        wakers: &mut Vec<Waker>,
+    ) {
         if let (Connection::Live, Ok(payload)) = (&self.connection, request.payload()) {
             let _ = self.submit(owner, transaction, request.kind(), &payload, wakers);
         }

@@ -10,6 +10,7 @@ use super::error::{Error, Result};
 use super::permissions::Permission;
 use super::reply;
 use super::request::Request;
+use super::state::Number;
 use super::value::{Expected, Value};
 use super::wire::Kind;
 
@@ -27,12 +28,12 @@ use super::wire::Kind;
 #[derive(Clone)]
 pub struct Store {
     connection: Arc<Connection>,
-    /// 0 outside of transactions.
-    transaction: u32,
+    /// The transaction that it is seen from, if any.
+    transaction: Option<Number>,
 }
 
 impl Store {
-    pub(super) fn new(connection: Arc<Connection>, transaction: u32) -> Self {
+    pub(super) fn new(connection: Arc<Connection>, transaction: Option<Number>) -> Self {
         Self { connection, transaction }
     }
 

@@ -10,6 +10,7 @@ use super::error::{Error, Result};
 use super::refusal::Refusal;
 use super::reply;
 use super::request::Request;
+use super::state::Number;
 use super::store::Store;
 use super::wire::Kind;
 use crate::time::Delay;
@@ -23,16 +24,18 @@ const DOUBLINGS: u32 = 6;
 /// are read and written through the methods of [`Store`], which this derefs to.
 pub struct Transaction {
     store: Store,
-    id: u32,
+    number: Number,
     open: bool,
 }
 
 impl Transaction {
     async fn start(connection: &Arc<Connection>) -> Result<Self> {
-        let payload = connection.call(0, Request::Start)?.await?;
+        let mut start = connection.call(None, Request::Start)?;
+        let payload = (&mut start).await?;
         let id = reply::number(&payload).filter(|id| *id != 0);
         let id = id.ok_or(Error::Protocol(Kind::TransactionStart))?;
-        Ok(Self { store: Store::new(connection.clone(), id), id, open: true })
+        let number = Number { id, resets: start.resets };
+        Ok(Self { store: Store::new(connection.clone(), Some(number)), number, open: true })
     }
 
     /// Stays open until xenstored has answered: if this is dropped before, it is aborted.
@@ -56,7 +59,7 @@ impl Deref for Transaction {
 impl Drop for Transaction {
     fn drop(&mut self) {
         if self.open {
-            self.store.connection().with(|state, wakers| state.abort(self.id, wakers));
+            self.store.connection().with(|state, wakers| state.abort(self.number, wakers));
         }
     }
 }

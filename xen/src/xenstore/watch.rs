@@ -27,7 +27,7 @@ impl Watch {
         let token = connection.with(|state, _| state.add_watch(path));
         // From here on dropping `watch` undoes everything.
         let watch = Self { connection: connection.clone(), token, path: path.to_string() };
-        match connection.call(0, Request::Watch { path, token })?.await {
+        match connection.call(None, Request::Watch { path, token })?.await {
             // A reset while we waited has set it already, or a kernel before us did.
             Err(Error::Refused(Refusal::Exists)) => {
                 connection.with(|state, wakers| state.touch_watch(token, wakers))

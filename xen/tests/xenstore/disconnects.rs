@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use std::future::Future;
+use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Context, Wake, Waker};
+use std::task::{Context, Poll, Wake, Waker};
 
 use futures::future::join_all;
 use xen::xenstore::fake::{Fault, Settings, Xenstored, page};
@@ -264,4 +264,73 @@ fn a_task_that_waits_for_a_watch_is_woken_by_a_restore() {
     client.restore(Xenstored::new(page()).page());
     assert_eq!(woken.0.load(Ordering::Relaxed), 1);
     assert!(next.poll(&mut Context::from_waker(&waker)).is_ready());
+}
+
+#[test]
+fn the_end_of_an_old_transaction_does_not_end_a_new_one() {
+    let (before, client) = connected();
+    let mut old = Box::pin(client.transaction(&no_time, async |transaction| {
+        transaction.write("data/x", "1").await?;
+        std::future::pending::<()>().await;
+        done()
+    }));
+    assert!(before.run_until_idle(&client, &mut old).is_none());
+    assert_eq!(before.transactions(), 1);
+    let after = Xenstored::new(page());
+    client.restore(after.page());
+    let mut old = Some(old);
+    let answer = after.run(
+        &client,
+        client.transaction(&no_time, async |transaction| {
+            transaction.write("data/y", "1").await?;
+            drop(old.take());
+            // What the drop asked for would have come before this.
+            assert!(client.read("data/none").await.is_err());
+            transaction.write("data/z", "1").await
+        }),
+    );
+    assert_eq!(answer, Ok(()));
+}
+
+#[test]
+fn an_old_transaction_does_not_write_into_a_new_one() {
+    let (before, client) = connected();
+    let go_on = AtomicU32::new(0);
+    let mut old = Box::pin(client.transaction(&no_time, async |transaction| {
+        transaction.write("data/x", "1").await?;
+        poll_fn(|_| if go_on.load(Ordering::Relaxed) == 0 { Poll::Pending } else { Poll::Ready(()) }).await;
+        transaction.write("data/x", "2").await
+    }));
+    assert!(before.run_until_idle(&client, &mut old).is_none());
+    let after = Xenstored::new(page());
+    client.restore(after.page());
+    go_on.store(1, Ordering::Relaxed);
+    let mut old = Some(old);
+    let answer = after.run(
+        &client,
+        client.transaction(&no_time, async |transaction| {
+            transaction.write("data/y", "1").await?;
+            if let Some(old) = old.take() {
+                assert_eq!(old.await, Err(Error::Disconnected(Disconnect::Reset)));
+            }
+            done()
+        }),
+    );
+    assert_eq!(answer, Ok(()));
+    assert_eq!(after.read("/local/domain/1/data/x"), None);
+}
+
+#[test]
+fn a_transaction_that_began_before_a_restore_is_over_although_nobody_has_heard_of_its_beginning() {
+    let (before, client) = connected();
+    let mut old =
+        Box::pin(client.transaction(&no_time, async |transaction| transaction.write("data/x", "1").await));
+    assert!(!is_ready(&mut old));
+    let _ = client.pump();
+    before.notify();
+    let _ = client.pump();
+    assert_eq!(before.transactions(), 1);
+    let after = Xenstored::new(page());
+    client.restore(after.page());
+    assert_eq!(after.run(&client, old), Err(Error::Disconnected(Disconnect::Reset)));
 }
