@@ -47,6 +47,8 @@ impl Errno {
     pub const PERM: Self = Self(XEN_EPERM);
     /// An argument makes no sense to Xen.
     pub const INVAL: Self = Self(XEN_EINVAL);
+    /// Somebody is using it.
+    pub const BUSY: Self = Self(XEN_EBUSY);
     /// There is no memory, here or in Xen.
     pub const NOMEM: Self = Self(XEN_ENOMEM);
     /// A limit of the domain's is reached.

@@ -26,6 +26,7 @@ use core::future::Future;
 
 use embassy_time::{Duration, TimeoutError, Timer, with_timeout};
 use log::{info, warn};
+use prism_arch::cpu;
 use prism_arch::machine::ToolstackPorts;
 use prism_boot::BootInfo;
 use prism_boot::services::{Clock, Upcall};
@@ -172,10 +173,12 @@ async fn acknowledged(store: &Client) -> Result<Option<Resumed>> {
     match resumed {
         Some(Ok(Resumed::Cancelled)) => info!("resume: the same domain goes on"),
         Some(Ok(Resumed::Restored)) => info!("resume: the domain was restored"),
+        Some(Err(xen::Errno::BUSY)) => {
+            warn!("suspend: not possible, pages of other domains were mapped meanwhile")
+        }
         Some(Err(errno)) => warn!("suspend: Xen refused it ({errno})"),
         None => warn!("suspend: not possible, a task does not yield or xenstored does not answer"),
     }
-    entropy::mix(&time::wall_clock().unwrap_or_default().as_nanos().to_le_bytes());
     Ok(resumed.and_then(core::result::Result::ok))
 }
 
@@ -201,6 +204,10 @@ async fn until(timeout: Duration, done: impl Fn() -> bool) -> bool {
 /// Suspends the domain, and returns when it goes on. For the boot vCPU, while all others wait.
 pub(crate) fn suspend() -> xen::error::Result<Resumed> {
     let domain = DOMAIN.get().ok_or(xen::Errno::NOSYS)?;
+    // A task may have mapped one since the request was acknowledged. None can any more.
+    if grant::foreign_pages() != 0 {
+        return Err(xen::Errno::BUSY);
+    }
     let machine = domain.xen.machine();
     // The last time that is asked for is where it goes on.
     time::nanoseconds();
@@ -220,5 +227,12 @@ pub(crate) fn suspend() -> xen::error::Result<Resumed> {
         panic!("the domain cannot go on after a suspend that was cancelled: {error}");
     }
     time::resume();
+    mix_random_numbers();
     resumed
+}
+
+/// Makes random numbers others than those of a copy of the domain, before any task asks for one.
+fn mix_random_numbers() {
+    let date = time::wall_clock().unwrap_or_default().as_nanos();
+    entropy::mix(&(date ^ u128::from(cpu::timestamp()).rotate_left(64)).to_le_bytes());
 }
