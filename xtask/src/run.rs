@@ -70,13 +70,13 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
              it reached from this machine"
         );
     }
+    let stop = if options.publish.is_empty() { None } else { Some(interrupt()?) };
     for Publish { host, guest } in &options.publish {
         println!("127.0.0.1:{host} of this machine is port {guest} of the guest; Ctrl-C ends it");
     }
     let detail = if options.app.is_none() { Detail::Grid } else { Detail::Console };
     // Of guests that run at the same time, lines would be mixed.
     let watched = envs.len() == 1 && detail == Detail::Console;
-    let stop = if options.publish.is_empty() { None } else { Some(interrupt()?) };
     let scratch = Scratch::new()?;
     let jobs = envs
         .iter()
