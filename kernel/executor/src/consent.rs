@@ -22,7 +22,9 @@ struct State {
     waiting: Vec<Waiting>,
     /// The tasks that have ever waited.
     count: u64,
-    /// Tasks that were asked, and have not answered.
+    /// How often it was asked: an answer to an earlier question counts for nothing.
+    round: u64,
+    /// Tasks that were asked this time, and have not answered.
     open: u32,
     refused: bool,
     asker: Option<Waker>,
@@ -32,12 +34,16 @@ struct State {
 struct Waiting {
     number: u64,
     waker: Waker,
-    asked: bool,
+    /// The round in which it was asked, if it was.
+    asked: Option<u64>,
 }
 
 impl State {
-    /// A task has answered; the asker is to be woken.
-    fn answer(&mut self, refused: bool) -> Option<Waker> {
+    /// A task has answered what it was asked in `round`; the asker is to be woken.
+    fn answer(&mut self, round: u64, refused: bool) -> Option<Waker> {
+        if round != self.round {
+            return None;
+        }
         self.refused |= refused;
         self.open = self.open.saturating_sub(1);
         if self.open == 0 { self.asker.take() } else { None }
@@ -47,7 +53,7 @@ impl State {
 impl Consent {
     /// Nobody was asked yet.
     pub const fn new() -> Self {
-        let state = State { waiting: Vec::new(), count: 0, open: 0, refused: false, asker: None };
+        let state = State { waiting: Vec::new(), count: 0, round: 0, open: 0, refused: false, asker: None };
         Self { state: Mutex::new(state) }
     }
 
@@ -56,9 +62,10 @@ impl Consent {
     pub async fn ask(&self) -> bool {
         let mut state = self.state.lock();
         state.refused = false;
-        state.open = 0;
+        state.round += 1;
+        let round = state.round;
         let wakers: Vec<Waker> = state.waiting.iter().map(|waiting| waiting.waker.clone()).collect();
-        state.waiting.iter_mut().for_each(|waiting| waiting.asked = true);
+        state.waiting.iter_mut().for_each(|waiting| waiting.asked = Some(round));
         state.open = wakers.len() as u32;
         drop(state);
         wakers.into_iter().for_each(Waker::wake);
@@ -78,8 +85,8 @@ impl Consent {
         Question { consent: self, number: None }
     }
 
-    fn answer(&self, refused: bool) {
-        let asker = self.state.lock().answer(refused);
+    fn answer(&self, round: u64, refused: bool) {
+        let asker = self.state.lock().answer(round, refused);
         asker.into_iter().for_each(Waker::wake);
     }
 }
@@ -101,21 +108,21 @@ impl<'a> Future for Question<'a> {
         let mut state = consent.state.lock();
         let own = self.number;
         match state.waiting.iter().position(|waiting| Some(waiting.number) == own) {
-            Some(index) if state.waiting.get(index).is_some_and(|waiting| waiting.asked) => {
+            Some(index) => {
+                let Some(waiting) = state.waiting.get_mut(index) else { return Poll::Pending };
+                let Some(round) = waiting.asked else {
+                    waiting.waker.clone_from(context.waker());
+                    return Poll::Pending;
+                };
                 state.waiting.remove(index);
                 drop(state);
                 self.number = None;
-                return Poll::Ready(Hold { consent });
-            }
-            Some(index) => {
-                if let Some(waiting) = state.waiting.get_mut(index) {
-                    waiting.waker.clone_from(context.waker());
-                }
+                return Poll::Ready(Hold { consent, round });
             }
             None => {
                 let number = state.count;
                 state.count += 1;
-                state.waiting.push(Waiting { number, waker: context.waker().clone(), asked: false });
+                state.waiting.push(Waiting { number, waker: context.waker().clone(), asked: None });
                 drop(state);
                 self.number = Some(number);
             }
@@ -129,7 +136,8 @@ impl Drop for Question<'_> {
         let Some(number) = self.number else { return };
         let mut state = self.consent.state.lock();
         let Some(index) = state.waiting.iter().position(|waiting| waiting.number == number) else { return };
-        let asker = if state.waiting.remove(index).asked { state.answer(false) } else { None };
+        let asked = state.waiting.remove(index).asked;
+        let asker = asked.and_then(|round| state.answer(round, false));
         drop(state);
         asker.into_iter().for_each(Waker::wake);
     }
@@ -140,19 +148,20 @@ impl Drop for Question<'_> {
 #[must_use = "dropping it is a yes"]
 pub struct Hold<'a> {
     consent: &'a Consent,
+    round: u64,
 }
 
 impl Hold<'_> {
     /// Answers no.
     pub fn refuse(self) {
-        self.consent.answer(true);
+        self.consent.answer(self.round, true);
         mem::forget(self);
     }
 }
 
 impl Drop for Hold<'_> {
     fn drop(&mut self) {
-        self.consent.answer(false);
+        self.consent.answer(self.round, false);
     }
 }
 
@@ -245,5 +254,22 @@ mod tests {
         assert_eq!(poll(ask.as_mut(), &waker), Poll::Ready(true));
         late.refuse();
         assert_eq!(poll(pin!(consent.ask()), &waker), Poll::Ready(true));
+    }
+
+    #[test]
+    fn a_late_answer_is_none_to_the_next_question() {
+        let (consent, waker) = (Consent::new(), Arc::default());
+        let mut question = pin!(consent.question());
+        assert!(poll(question.as_mut(), &waker).is_pending());
+        assert!(poll(pin!(consent.ask()), &waker).is_pending());
+        let late = hold(question, &waker);
+        let mut other = pin!(consent.question());
+        assert!(poll(other.as_mut(), &waker).is_pending());
+        let mut ask = pin!(consent.ask());
+        assert!(poll(ask.as_mut(), &waker).is_pending());
+        drop(late);
+        assert!(poll(ask.as_mut(), &waker).is_pending(), "the other task has not answered");
+        drop(hold(other, &waker));
+        assert_eq!(poll(ask, &waker), Poll::Ready(true));
     }
 }
