@@ -19,7 +19,10 @@ struct State<T> {
     /// How often it has happened, and how the last time.
     count: u64,
     last: Option<T>,
-    waiting: Vec<Waker>,
+    /// Who waits, each under a number of its own.
+    waiting: Vec<(u64, Waker)>,
+    /// The waits that there have ever been.
+    waits: u64,
 }
 
 impl<T: Copy> Default for Announcement<T> {
@@ -31,7 +34,7 @@ impl<T: Copy> Default for Announcement<T> {
 impl<T: Copy> Announcement<T> {
     /// It has not happened.
     pub const fn new() -> Self {
-        Self { state: Mutex::new(State { count: 0, last: None, waiting: Vec::new() }) }
+        Self { state: Mutex::new(State { count: 0, last: None, waiting: Vec::new(), waits: 0 }) }
     }
 
     /// It has happened: wakes all tasks that wait.
@@ -41,12 +44,12 @@ impl<T: Copy> Announcement<T> {
         state.last = Some(what);
         let waiting = core::mem::take(&mut state.waiting);
         drop(state);
-        waiting.into_iter().for_each(Waker::wake);
+        waiting.into_iter().for_each(|(_, waker)| waker.wake());
     }
 
     /// Waits until it happens the next time, from the call on.
     pub fn next(&self) -> Next<'_, T> {
-        Next { announcement: self, heard: self.state.lock().count }
+        Next { announcement: self, heard: self.state.lock().count, number: None }
     }
 }
 
@@ -56,21 +59,42 @@ impl<T: Copy> Announcement<T> {
 pub struct Next<'a, T> {
     announcement: &'a Announcement<T>,
     heard: u64,
+    /// Its number among the waits, once it waits.
+    number: Option<u64>,
 }
 
 impl<T: Copy> Future for Next<'_, T> {
     type Output = T;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let mut state = self.announcement.state.lock();
         if let Some(last) = state.last.filter(|_| state.count != self.heard) {
             return Poll::Ready(last);
         }
-        // Wakers of waits that were dropped stay until the next time, one for each task.
-        if !state.waiting.iter().any(|known| known.will_wake(context.waker())) {
-            state.waiting.push(context.waker().clone());
+        let own = self.number;
+        match state.waiting.iter_mut().find(|(number, _)| Some(*number) == own) {
+            Some((_, waker)) => waker.clone_from(context.waker()),
+            None => {
+                let number = state.waits;
+                state.waits += 1;
+                state.waiting.push((number, context.waker().clone()));
+                drop(state);
+                self.number = Some(number);
+            }
         }
         Poll::Pending
+    }
+}
+
+impl<T> Drop for Next<'_, T> {
+    fn drop(&mut self) {
+        let Some(own) = self.number else { return };
+        let mut state = self.announcement.state.lock();
+        let index = state.waiting.iter().position(|(number, _)| *number == own);
+        let waker = index.map(|index| state.waiting.swap_remove(index));
+        // The waker is dropped here, not under the lock: it may drop a task.
+        drop(state);
+        drop(waker);
     }
 }
 
@@ -97,7 +121,7 @@ mod tests {
                 assert!(second.as_mut().poll(context).is_pending());
             }
             news.announce(round);
-            assert_eq!(task.get(), round, "they are one task");
+            assert_eq!(task.get(), 2 * round);
             assert_eq!(first.poll(context), Poll::Ready(round));
             assert_eq!(second.poll(context), Poll::Ready(round));
         }
@@ -111,5 +135,14 @@ mod tests {
         news.announce(2);
         assert_eq!(next.as_mut().poll(context), Poll::Ready(2));
         assert!(pin!(news.next()).poll(context).is_pending());
+    }
+
+    #[test]
+    fn a_wait_that_is_dropped_leaves_nothing() {
+        let (news, task) = (Announcement::<()>::new(), Arc::new(Count::default()));
+        let waker = Waker::from(Arc::clone(&task));
+        assert!(pin!(news.next()).poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(waker);
+        assert_eq!(Arc::strong_count(&task), 1);
     }
 }
