@@ -27,6 +27,16 @@ impl StepLimit {
         Self { time, steps: AtomicU32::new(0) }
     }
 
+    /// The time after a step.
+    pub(super) const fn time(&self) -> Duration {
+        self.time
+    }
+
+    /// The steps that backends have made: each of a device once in each of its lives, and only forward.
+    pub fn steps(&self) -> u32 {
+        self.steps.load(Ordering::Relaxed)
+    }
+
     /// A backend has made a step.
     pub(super) fn note_step(&self) {
         self.steps.fetch_add(1, Ordering::Relaxed);
@@ -35,9 +45,9 @@ impl StepLimit {
     /// Ready when no backend has made a step for as long as the limit, or when it has begun anew too often.
     pub async fn passed(&self, delay: &impl Delay) {
         for _ in 0..ROUNDS {
-            let before = self.steps.load(Ordering::Relaxed);
+            let before = self.steps();
             delay.delay(self.time).await;
-            if self.steps.load(Ordering::Relaxed) == before {
+            if self.steps() == before {
                 return;
             }
         }

@@ -12,9 +12,9 @@
 //! - [`wait_for_restart`] waits until a device that was left begins again.
 //!
 //! The backend is not trusted: whatever it writes as its state, and whenever, no step is skipped
-//! or done twice, and no wait is longer than the limit that the caller gives. Which domain it is,
-//! and where its directory lies, is read from the frontend's directory, which the backend cannot
-//! write.
+//! or done twice, and no wait is longer than the limit that the caller gives, which begins anew up to
+//! thirty times while other backends get on ([`StepLimit`]). Which domain it is, and where its directory
+//! lies, is read from the frontend's directory, which the backend cannot write.
 //!
 //! # Use
 //!

@@ -125,6 +125,7 @@ pub async fn run<F: Frontend>(
         stopped: false,
         serving: false,
         shared: false,
+        reached: Vec::new(),
     };
     let ended = match life.run().await {
         _ if device.is_of_former_life() => {
@@ -156,6 +157,8 @@ struct Life<'a, F: Frontend, D> {
     serving: bool,
     /// Whether the driver has something to release.
     shared: bool,
+    /// The phases that the backend has brought us to.
+    reached: Vec<Phase>,
 }
 
 impl<F: Frontend, D: Delay> Life<'_, F, D> {
@@ -240,13 +243,20 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
         job: Option<Action>,
     ) -> xenstore::Result<Vec<Action>> {
         let (limited, delay, limit) = (machine.is_limited(), self.delay, self.limit);
-        let passed = async move { if limited { limit.passed(delay).await } else { pending().await } };
         let (phase, backend_state) = (machine.phase(), machine.backend());
+        let passed = async move {
+            match phase {
+                _ if !limited => pending().await,
+                // Who leaves has no more time because others come.
+                Phase::Closing | Phase::Resetting => delay.delay(limit.time()).await,
+                _ => limit.passed(delay).await,
+            }
+        };
         let event = {
             let work = first(work(self.frontend, self.device, job), passed);
             match first(work, backend.change(machine)).await {
                 First::Other(actions) => {
-                    limit.note_step();
+                    self.note_step(machine.phase());
                     return actions;
                 }
                 First::One(First::One(done)) => done,
@@ -254,6 +264,16 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
             }
         };
         Ok(machine.step(self.note(event)))
+    }
+
+    /// Has others wait longer because this backend got on to `phase`: once for each, so that one that comes and
+    /// goes does not keep them waiting.
+    fn note_step(&mut self, phase: Phase) {
+        let forward = matches!(phase, Phase::Publishing | Phase::Connecting | Phase::Connected);
+        if forward && !self.reached.contains(&phase) {
+            self.reached.push(phase);
+            self.limit.note_step();
+        }
     }
 
     /// Remembers what went wrong. A backend that does not let go in time is the

@@ -490,3 +490,26 @@ fn a_ring_that_was_about_to_be_told_of_is_not_told_of_in_the_restored_domain() {
     assert_eq!(frontend_state(&after), Some(State::Initialising), "the toolstack's own");
     assert_eq!(*log.lock().unwrap(), ["publish", "abandon"]);
 }
+
+#[test]
+fn a_backend_that_comes_and_goes_gives_others_no_more_time() {
+    let (xenstored, client) = device();
+    let (log, limit) = (Mutex::new(Vec::new()), StepLimit::new(LIMIT));
+    let mut disk = Disk { log: &log, publish: Step::Fine, serve: Step::Hangs };
+    let flood = async {
+        for round in 0.. {
+            backend(&xenstored, if round % 2 == 0 { State::InitWait } else { State::Closed });
+            a_while().await;
+        }
+    };
+    let ended = xenstored.run(&client, async {
+        let device = Device::open(&client, FRONTEND).await.unwrap();
+        match select(Box::pin(run(&device, &mut disk, &never_expires, &limit)), Box::pin(flood)).await {
+            Either::Left((ended, _)) => ended,
+            Either::Right(_) => unreachable!(),
+        }
+    });
+    assert_eq!(ended, Ended::Failed(Failure::Closed));
+    assert!(log.lock().unwrap().iter().filter(|step| **step == "publish").count() > 1);
+    assert_eq!(limit.steps(), 1);
+}
