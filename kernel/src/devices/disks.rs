@@ -8,6 +8,7 @@ use embassy_time::{Duration, TimeoutError, with_timeout};
 use log::warn;
 use prism_drivers::block::{Registry, names};
 
+use super::xenbus::STEP_LIMIT;
 use crate::hypervisor::grant::OwnPage;
 
 /// A disk of any kind.
@@ -49,14 +50,15 @@ pub fn bytes(disk: Arc<Disk>) -> ByteRange {
     ByteRange::of(disk, Arc::new(OwnPage::new))
 }
 
-/// How long [`all`] waits while nothing changes, for example where xenstored does not answer, and how often.
+/// How long [`all`] waits while nothing changes and no backend gets on, for example where xenstored does not
+/// answer, and how often.
 /// Each disk has a shorter timeout of its own, but a host may be slow to make the many that a domain has.
 const QUIET_SCAN: Duration = Duration::from_secs(60);
 const QUIET_SCANS: usize = 5;
 
 /// All disks, once each of those that were there at boot works or has failed.
 pub(crate) async fn all() -> Vec<Arc<Disk>> {
-    let known = || (DISKS.pending(), DISKS.working().len());
+    let known = || (DISKS.pending(), DISKS.working().len(), STEP_LIMIT.steps());
     for _ in 0..QUIET_SCANS {
         let before = known();
         match with_timeout(QUIET_SCAN, DISKS.all()).await {
