@@ -154,8 +154,8 @@ pub(crate) fn map_frames() -> xen::grant::Result<()> {
 /// Where each frame of the table is mapped, for good: after a restore it is mapped there again.
 static PLACES: Mutex<Vec<(TableFrame, u64)>> = Mutex::new(Vec::new());
 
-/// Maps frames of the grant table in place of frames of our own. A PV domain keeps those, unused; elsewhere
-/// Xen gets them back. Addresses without memory are no choice: a device may be there.
+/// Maps frames of the grant table. A PV domain has them in place of frames of its own, which it keeps, unused;
+/// elsewhere they are at pages of [`memory::alloc_xen_page`].
 #[derive(Clone, Copy)]
 struct Mapper {
     machine: &'static dyn Machine,
@@ -176,11 +176,8 @@ impl Mapper {
             return Ok(*address);
         }
         places.try_reserve(1).map_err(|_| Error::NoRoom)?;
-        let alloc = if self.machine.auto_translated() {
-            memory::alloc_frame_to_replace
-        } else {
-            memory::alloc_zeroed_frame
-        };
+        let alloc =
+            if self.machine.auto_translated() { memory::alloc_xen_page } else { memory::alloc_zeroed_frame };
         let address = alloc().ok_or(Error::NoRoom)?;
         places.push((frame, address));
         Ok(address)
@@ -195,7 +192,7 @@ impl FrameMapper for Mapper {
         let address = self.place(frame)?;
         match mfn {
             Some(mfn) => self.machine.map_mfn(address, mfn.0).map_err(|_| Error::NoRoom)?,
-            // SAFETY: a frame of ours, which nobody uses, and which is given up for good.
+            // SAFETY: a page of `alloc_xen_page`, which nobody else uses, and which is given up for good.
             None => unsafe { setup::place(&Hypervisor, frame, Frame(address / PAGE_SIZE))? },
         }
         // SAFETY: just mapped there, for good, and used through this value only.

@@ -161,10 +161,9 @@ impl XenInterface {
         }
     }
 
-    /// Finds a place for Xen's page. An auto-translated guest gives up a page of its own for it: an address
-    /// without memory is no choice, as a device may be there.
+    /// Finds a place for Xen's page: in an auto-translated guest a page of [`memory::alloc_xen_page`].
     fn find_place(&self) -> Option<u64> {
-        let place = if self.machine.auto_translated() { memory::alloc_frame_to_replace() } else { Some(0) };
+        let place = if self.machine.auto_translated() { memory::alloc_xen_page() } else { Some(0) };
         if place.is_none() {
             warn!("shared_info: out of memory; no events and no paravirtual clock; give the guest more");
         }
