@@ -95,9 +95,10 @@ pub(crate) fn alloc_frame_below(limit: u64) -> Option<u64> {
     Frames.alloc_frame(limit)
 }
 
-/// The address of a page that the hypervisor may put one of its own in place of: in the memory of Xen's platform
-/// device, where no device answers and nobody else looks, or else a frame of ours at the end of memory. What is around that cannot be a large page of the hypervisor's any more,
-/// which costs an exit for each page that is used there, and KVM forgets all pages when memory changes.
+/// The address of a page that the hypervisor may put one of its own in place of: in the memory of Xen's
+/// platform device, where no device answers and nobody else looks, or else a frame of ours at the end of
+/// memory. What is around that cannot be a large page of the hypervisor's any more, which costs an exit for
+/// each page that is used there, and KVM forgets all pages when memory changes.
 pub(crate) fn alloc_xen_page() -> Option<u64> {
     let frame = || FRAMES.lock().as_mut()?.allocate_highest().map(FrameNumber::address);
     platform_device::take().or_else(frame)
