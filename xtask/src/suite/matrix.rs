@@ -201,14 +201,17 @@ const PARTS: &[(&str, &[Row])] = &[
                     "four_vcpus_go_on_after_a_restore",
                     "a_guest_is_suspended_twenty_times",
                     "a_guest_with_vectors_of_its_own_is_restored",
-                    "a_guest_that_polls_is_restored",
                     "a_guest_of_the_2_level_abi_is_restored",
                 ],
             )
             .never(NO_TOOLSTACK),
             row(
-                "`xl save -c`; an application that refuses",
-                &["a_checkpoint_changes_nothing", "an_application_may_refuse_to_be_suspended"],
+                "`xl save -c`; a guest that refuses, or cannot be suspended",
+                &[
+                    "a_checkpoint_changes_nothing",
+                    "an_application_may_refuse_to_be_suspended",
+                    "a_guest_that_cannot_be_suspended_says_so_and_goes_on",
+                ],
             )
             .never(NO_TOOLSTACK),
             row(

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# A connection that is used before and after, one with half a request, and a download under way: all outlive it. A disk
-# that is attached afterwards is found.
+# A connection that is used before, meanwhile and after, one with half a request, and a download under way: all
+# outlive it. A guest that migrates runs on for longer than the server waits for the other half. A disk that is
+# attached afterwards is found.
 address=192.0.2.2
-: ${moves:=save_and_restore}
+: ${moves:=save_and_restore} ${half:=half}
 curl -sS -m 100 --limit-rate 40k -o /tmp/$GUEST.slow http://$address/file.bin &
 download=$!
 mkfifo /tmp/$GUEST.go /tmp/$GUEST.there
-python3 - $address /tmp/$GUEST.go /tmp/$GUEST.there <<'END' &
-import hashlib, socket, sys
-address, go, there = sys.argv[1:]
+python3 - $address /tmp/$GUEST.go /tmp/$GUEST.there $half <<'END' &
+import hashlib, socket, sys, threading
+address, go, there, with_half = sys.argv[1:]
 
 def answer(connection):
     """The sum of what is answered."""
@@ -26,11 +27,16 @@ kept.sendall(request)
 before = answer(kept)
 half.sendall(request[:20])
 open(there, "w").close()
-open(go).close()
-half.sendall(request[20:])
-kept.sendall(request)
+done = threading.Event()
+threading.Thread(target=lambda: (open(go).close(), done.set())).start()
+while not done.wait(1):
+    kept.sendall(request)
+    assert answer(kept) == before
 print("before", before)
-print("half", answer(half))
+if with_half == "half":
+    half.sendall(request[20:])
+    print("half", answer(half))
+kept.sendall(request)
 print("kept", answer(kept))
 END
 client=$!
