@@ -154,8 +154,8 @@ pub(crate) fn map_frames() -> xen::grant::Result<()> {
 /// Where each frame of the table is mapped, for good: after a restore it is mapped there again.
 static PLACES: Mutex<Vec<(TableFrame, u64)>> = Mutex::new(Vec::new());
 
-/// Maps frames of the grant table. A PV domain has them in place of frames of its own, which it keeps, unused;
-/// elsewhere they are at pages of [`memory::alloc_xen_page`].
+/// Maps frames of the grant table. A PV domain has them in place of frames of its own, which it keeps,
+/// unused; elsewhere they are at pages of [`memory::alloc_xen_page`].
 #[derive(Clone, Copy)]
 struct Mapper {
     machine: &'static dyn Machine,

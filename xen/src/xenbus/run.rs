@@ -266,8 +266,8 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
         Ok(machine.step(self.note(event)))
     }
 
-    /// Has others wait longer because this backend got on to `phase`: once for each, so that one that comes and
-    /// goes does not keep them waiting.
+    /// Has others wait longer because this backend got on to `phase`: once for each, so that one that comes
+    /// and goes does not keep them waiting.
     fn note_step(&mut self, phase: Phase) {
         let forward = matches!(phase, Phase::Publishing | Phase::Connecting | Phase::Connected);
         if forward && !self.reached.contains(&phase) {
