@@ -203,8 +203,8 @@ mod tests {
         let path = |name: &str| scratch.path().join(name).display().to_string();
         let (console, guest) = (path("console"), path("guest"));
         let image = Image { name: "i".to_owned(), file: "i".into(), debug: None };
-        let stop = Some(Arc::new(AtomicBool::new(false)));
-        let job = Job { watched: true, stop: stop.clone(), ..Job::new(Env::Pv, image) };
+        let stop = Arc::new(AtomicBool::new(false));
+        let job = Job { watched: true, stop: Some(Arc::clone(&stop)), ..Job::new(Env::Pv, image) };
         let mut agent = agent_of_this_machine();
         let end = format!("[ -e {guest} ] && echo asked >>{guest}");
         let mut watching = Watching::new(&job, &console, end, None);
@@ -215,7 +215,7 @@ mod tests {
         fs::write(&guest, "").unwrap();
         assert!(!look());
         fs::remove_file(&guest).unwrap();
-        stop.unwrap().store(true, Ordering::Relaxed);
+        stop.store(true, Ordering::Relaxed);
         assert!(!look());
         assert!(!fs::exists(&guest).unwrap());
         fs::write(&guest, "").unwrap();
