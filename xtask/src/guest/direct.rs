@@ -7,6 +7,7 @@ use std::io::Write;
 use std::ops::Range;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -108,20 +109,13 @@ impl Process {
     fn start(lab: &Lab, job: &Job, wait: Wait) -> Result<Self> {
         let scratch = Scratch::new()?;
         symlink(&job.image.file, scratch.path().join(IMAGE)).context("cannot link the image")?;
-        let errors = File::create(scratch.path().join("errors")).context("cannot make a log file")?;
         let wait = match wait {
             Wait::No => "off",
             Wait::ForTerminal => "on",
         };
         let console = format!("socket,path=console,server=on,wait={wait},logfile=serial");
         let command = machine(lab, job, &console);
-        let child = bound_to_this_thread(&command)
-            .current_dir(scratch.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(errors)
-            .spawn()
-            .context("cannot start QEMU")?;
+        let child = start_alone(&command, scratch.path())?;
         Ok(Self { child, scratch, screen: None })
     }
 
@@ -209,6 +203,21 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Starts a QEMU in a directory, where the file `errors` gets what it complains of. It ends with this thread.
+///
+/// # Errors
+/// If it cannot be started.
+pub fn start_alone(command: &Command, dir: &Path) -> Result<Child> {
+    let errors = File::create(dir.join("errors")).context("cannot make a log file")?;
+    bound_to_this_thread(command)
+        .current_dir(dir)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(errors)
+        .spawn()
+        .context("cannot start QEMU")
 }
 
 /// The job's QEMU, whose console is the character device `console`.

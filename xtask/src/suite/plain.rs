@@ -2,10 +2,10 @@
 //! Plain PCs: firmware boots a server off one disk, the server gives away a file of the other, and ends by
 //! the power button. The disk that boots is the same one everywhere.
 
-use std::fs::{self, File};
+use std::fs;
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, ExitStatus};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -15,9 +15,9 @@ use super::LabTest;
 use super::guests::{SITE_FILE, make_site, site_file};
 use super::shared::Shared;
 use crate::guest::board::{Board, Bus};
+use crate::guest::direct::start_alone;
 use crate::image::build;
 use crate::image::disk::{self, Content, Format};
-use crate::lab::machine::bound_to_this_thread;
 use crate::lab::qmp::Qmp;
 use crate::lab::{Lab, qemu};
 use crate::project::Project;
@@ -179,14 +179,7 @@ impl Machine {
     fn start(lab: &Lab, scratch: Scratch, options: &[String]) -> Result<Self> {
         let mut command = qemu::command(&lab.root());
         command.args(options);
-        let errors = File::create(scratch.path().join("errors")).context("cannot make a log file")?;
-        let child = bound_to_this_thread(&command)
-            .current_dir(scratch.path())
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(errors)
-            .spawn()
-            .context("cannot start QEMU")?;
+        let child = start_alone(&command, scratch.path())?;
         Ok(Self { child, scratch })
     }
 
