@@ -433,6 +433,13 @@ fn a_device_is_found_by_a_relative_path_and_leaves_its_message_there() {
     assert!(String::from_utf8(message).unwrap().starts_with("timed out while Waiting"));
 }
 
+/// Drives the disk for as long as its backend stays.
+async fn drive(client: &Client, log: &Mutex<Vec<&'static str>>) -> Ended<Error> {
+    let device = Device::open(client, FRONTEND).await.unwrap();
+    let mut disk = Disk { log, publish: Step::Fine, serve: Step::Hangs };
+    run(&device, &mut disk, &never_expires, &StepLimit::new(LIMIT)).await
+}
+
 #[test]
 fn a_device_of_a_restored_domain_is_opened_again_with_nothing_written_before() {
     for state in [State::Initialising, State::InitWait, State::Connected] {
@@ -440,11 +447,7 @@ fn a_device_of_a_restored_domain_is_opened_again_with_nothing_written_before() {
         let (before, client) = &guest;
         let after = Xenstored::new(page());
         let log = Mutex::new(Vec::new());
-        let mut driver = Box::pin(async {
-            let device = Device::open(client, FRONTEND).await.unwrap();
-            let mut disk = Disk { log: &log, publish: Step::Fine, serve: Step::Hangs };
-            run(&device, &mut disk, &never_expires, &StepLimit::new(LIMIT)).await
-        });
+        let mut driver = Box::pin(drive(client, &log));
         backend(before, state);
         assert!(before.run_until_idle(client, &mut driver).is_none());
         after.write(&format!("{FRONTEND}/state"), "1");
@@ -464,11 +467,7 @@ fn a_ring_that_was_about_to_be_told_of_is_not_told_of_in_the_restored_domain() {
     let (before, client) = &guest;
     let after = Xenstored::new(page());
     let log = Mutex::new(Vec::new());
-    let mut driver = Box::pin(async {
-        let device = Device::open(client, FRONTEND).await.unwrap();
-        let mut disk = Disk { log: &log, publish: Step::Fine, serve: Step::Hangs };
-        run(&device, &mut disk, &never_expires, &StepLimit::new(LIMIT)).await
-    });
+    let mut driver = Box::pin(drive(client, &log));
     backend(before, State::InitWait);
     // The domain is about to be suspended when the ring is published.
     let mut suspended = Box::pin(std::future::poll_fn(|context| {
