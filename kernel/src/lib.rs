@@ -35,6 +35,7 @@ pub mod memory;
 pub mod network;
 mod ports;
 pub mod power;
+pub mod report;
 pub mod task;
 pub mod time;
 

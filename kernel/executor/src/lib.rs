@@ -9,6 +9,7 @@
 
 extern crate alloc;
 
+pub mod account;
 pub mod alarm;
 pub mod announcement;
 pub mod blocking;

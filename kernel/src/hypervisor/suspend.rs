@@ -40,7 +40,7 @@ use xen::xenstore::{Client, Error, Result};
 use crate::boot::environment::Environment;
 use crate::hypervisor::grant;
 use crate::hypervisor::interface::XenInterface;
-use crate::task::stop;
+use crate::task::{executor, stop};
 use crate::{console, devices, entropy, time};
 
 /// How long tasks have that want to know before.
@@ -227,6 +227,7 @@ pub(crate) fn suspend() -> xen::error::Result<Resumed> {
         panic!("the domain cannot go on after a suspend that was cancelled: {error}");
     }
     time::resume();
+    executor::resume();
     mix_random_numbers();
     resumed
 }

@@ -203,6 +203,25 @@ pub fn usage() -> Usage {
     })
 }
 
+/// Heap statistics, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HeapUsage {
+    /// Memory that the heap has taken from the frames, and never gives back.
+    pub total: u64,
+    /// Free blocks, and what they are divided by.
+    pub free: u64,
+    /// Number of allocations.
+    pub allocations: u64,
+}
+
+/// The heap statistics.
+pub fn heap_usage() -> HeapUsage {
+    let counters = *HEAP.lock().counters();
+    let total = counters.claimed_bytes as u64;
+    let free = total.saturating_sub(counters.allocated_bytes as u64);
+    HeapUsage { total, free, allocations: counters.allocation_count as u64 }
+}
+
 /// The heap. It grows out of the frame allocator.
 ///
 /// Small allocations in Rust are infallible: without memory for one, the domain crashes. So the last frames

@@ -10,23 +10,26 @@
 mod task_pool;
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::any::type_name;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::task::{Context, Poll};
+use core::time::Duration;
 
 use embassy_executor::Spawner;
 use embassy_executor::raw::Executor;
 use prism_arch::machine::Machine;
 use prism_arch::{cpu, vcpu};
 use prism_boot::services::{Timer, Upcall};
+use prism_executor::account::{self, Account, Cost};
 use prism_executor::round::{Vcpu, round};
 use prism_executor::sleep::{Kick, Rest, Sleep};
 use prism_executor::spin::{Credit, LIMIT, Watch};
 use prism_executor::timers::Timers;
-use spin::Once;
+use spin::{Mutex, Once};
 
 use task_pool::{TaskPool, try_box};
 
@@ -51,14 +54,22 @@ static LONG_POLLS: AtomicU64 = AtomicU64::new(0);
 /// Times that a task spun, since boot.
 static SPINS: AtomicU64 = AtomicU64::new(0);
 
+/// Tasks that were started, since boot.
+static STARTED: AtomicU64 = AtomicU64::new(0);
+
 /// The memory of all tasks.
 static TASKS: TaskPool<Task> = TaskPool::new();
 
 /// The vCPUs that run tasks, by number.
 static CORES: [Once<Box<Core>>; vcpu::MOST] = [const { Once::new() }; vcpu::MOST];
 
+/// The time-stamp counter, and the time in nanoseconds, of one moment: when the first executor was made, or
+/// the domain was restored, maybe on a host whose counter is another one.
+static MOMENT: Mutex<Option<(u64, u64)>> = Mutex::new(None);
+
 /// A vCPU's executor and its state.
 struct Core {
+    number: u32,
     executor: Executor,
     /// Whether the vCPU sleeps, and whether it may.
     sleep: Sleep,
@@ -87,8 +98,11 @@ impl Core {
 
     fn start<F: Future<Output = ()> + 'static>(&'static self, future: F) -> Result<(), SpawnError> {
         let future = Box::into_pin(try_box(future)?);
-        let task = Task { future, name: type_name::<F>(), core: self, watch: Watch::new(&self.credit) };
-        let token = TASKS.take(task)?;
+        let (name, watch) = (type_name::<F>(), Watch::new(&self.credit));
+        let token = TASKS.take(|account| {
+            account.open(STARTED.fetch_add(1, Ordering::Relaxed), name, self.number);
+            Task { future, name, core: self, watch, account }
+        })?;
         self.tasks.fetch_add(1, Ordering::Relaxed);
         self.executor.spawner().make_send().spawn(token);
         Ok(())
@@ -171,6 +185,7 @@ struct Task {
     name: &'static str,
     core: &'static Core,
     watch: Watch,
+    account: &'static Account,
 }
 
 // SAFETY: a future that is not `Send` is started only on the vCPU that it was made on, and stays
@@ -180,6 +195,7 @@ unsafe impl Send for Task {}
 impl Task {
     /// Accounts for a poll of `ticks`, and logs tasks that block or spin.
     fn account_poll(&mut self, ticks: u64) {
+        self.account.add_poll(ticks);
         if ticks > LONG_POLL {
             LONG_POLLS.fetch_add(1, Ordering::Relaxed);
             log::debug!("long poll: a task blocked its vCPU; let it call yield_now: {}", self.name);
@@ -217,6 +233,48 @@ pub fn long_polls() -> u64 {
 /// passed. The log names it at the first time, the second, the fourth and so on. Other tasks run as before.
 pub fn spins() -> u64 {
     SPINS.load(Ordering::Relaxed)
+}
+
+/// A task that runs.
+#[derive(Clone, Copy, Debug)]
+pub struct TaskUsage {
+    /// Which task it is: later ones have higher numbers.
+    pub id: u64,
+    /// The name of its type, which contains that of its function.
+    pub name: &'static str,
+    /// The vCPU that it runs on.
+    pub vcpu: u32,
+    /// How often it was polled.
+    pub polls: u64,
+    /// How long its polls took in all.
+    pub busy: Duration,
+}
+
+/// The tasks that run, oldest first, but for those of embassy's spawner. Empty if there is no memory to list
+/// them.
+pub fn tasks() -> Vec<TaskUsage> {
+    let mut costs = TASKS.costs();
+    costs.sort_unstable_by_key(|cost| cost.id);
+    let (then, now) = (MOMENT.lock().unwrap_or_default(), moment());
+    let (all, elapsed) = (now.0.saturating_sub(then.0), now.1.saturating_sub(then.1));
+    let usage = |Cost { id, name, vcpu, polls, ticks }| TaskUsage {
+        id,
+        name,
+        vcpu,
+        polls,
+        busy: account::duration(ticks, all, elapsed),
+    };
+    costs.into_iter().map(usage).collect()
+}
+
+fn moment() -> (u64, u64) {
+    (cpu::timestamp(), time::nanoseconds())
+}
+
+/// Goes on after the domain was restored, maybe with another time-stamp counter. To be called while all other
+/// vCPUs wait.
+pub(crate) fn resume() {
+    *MOMENT.lock() = Some(moment());
 }
 
 /// Tells that the calling task found work by polling, where no event announced it.
@@ -293,9 +351,11 @@ pub(crate) fn running() -> impl Iterator<Item = u32> {
 /// Prepares the calling vCPU for tasks. `kick` ends its sleep when another vCPU wakes one of its tasks.
 pub(crate) fn init(vcpu_kick: Option<VcpuKick>) {
     let number = vcpu::number();
+    MOMENT.lock().get_or_insert_with(moment);
     if let Some(core) = CORES.get(number as usize) {
         core.call_once(|| {
             Box::new(Core {
+                number,
                 executor: Executor::new(core::ptr::without_provenance_mut(number as usize)),
                 sleep: Sleep::new(),
                 tasks: AtomicU32::new(0),

@@ -36,7 +36,7 @@ pub use embassy_futures::select::{Either, Either3, Either4, select, select_array
 pub use embassy_futures::yield_now;
 pub use embassy_time::{Duration, Instant, Ticker, TimeoutError, Timer, with_deadline, with_timeout};
 
-pub use self::executor::{long_polls, spins};
+pub use self::executor::{TaskUsage, long_polls, spins, tasks};
 
 /// Waits for at least `duration`.
 pub fn sleep(duration: Duration) -> impl Future<Output = ()> {

@@ -16,6 +16,7 @@ use core::task::{Context, Poll};
 
 use embassy_executor::SpawnToken;
 use embassy_executor::raw::{AvailableTask, TaskStorage};
+use prism_executor::account::{Account, Cost};
 use spin::Mutex;
 
 use super::SpawnError;
@@ -27,7 +28,10 @@ const RESERVE: usize = 64 * 1024;
 const MAX_PROBES: usize = 8;
 
 /// A slot for a task.
-type TaskSlot<F> = TaskStorage<Occupant<F>>;
+struct TaskSlot<F: Future<Output = ()> + Unpin + 'static> {
+    storage: TaskStorage<Occupant<F>>,
+    account: Account,
+}
 
 /// TaskPool for tasks of one type.
 pub(super) struct TaskPool<F: Future<Output = ()> + Unpin + 'static> {
@@ -36,8 +40,8 @@ pub(super) struct TaskPool<F: Future<Output = ()> + Unpin + 'static> {
 
 struct Free<F: Future<Output = ()> + Unpin + 'static> {
     slots: VecDeque<&'static TaskSlot<F>>,
-    /// How many there are, used ones included: the queue has room for all of them.
-    made: usize,
+    /// All that there are, used ones included: the queue has room for all of them.
+    made: Vec<&'static TaskSlot<F>>,
 }
 
 /// A task in its slot, which it leaves when it has ended.
@@ -49,13 +53,27 @@ pub(super) struct Occupant<F: Future<Output = ()> + Unpin + 'static> {
 
 impl<F: Future<Output = ()> + Unpin + 'static> TaskPool<F> {
     pub(super) const fn new() -> Self {
-        Self { free: Mutex::new(Free { slots: VecDeque::new(), made: 0 }) }
+        Self { free: Mutex::new(Free { slots: VecDeque::new(), made: Vec::new() }) }
     }
 
-    /// Puts a task into a slot.
-    pub(super) fn take(&'static self, future: F) -> Result<SpawnToken<Occupant<F>>, SpawnError> {
+    /// Puts a task into a slot, which `make` makes with the slot's account.
+    pub(super) fn take(
+        &'static self,
+        make: impl FnOnce(&'static Account) -> F,
+    ) -> Result<SpawnToken<Occupant<F>>, SpawnError> {
         let (slot, task) = self.claim()?;
+        let future = make(&slot.account);
         Ok(task.initialize(|| Occupant { future, slot, of: self }))
+    }
+
+    /// What the tasks that run have cost. Empty if there is no memory for that.
+    pub(super) fn costs(&self) -> Vec<Cost> {
+        let free = self.free.lock();
+        let mut costs = Vec::new();
+        if costs.try_reserve_exact(free.made.len()).is_ok() {
+            costs.extend(free.made.iter().filter_map(|slot| slot.account.read()));
+        }
+        costs
     }
 
     fn claim(&self) -> Result<(&'static TaskSlot<F>, AvailableTask<Occupant<F>>), SpawnError> {
@@ -65,16 +83,18 @@ impl<F: Future<Output = ()> + Unpin + 'static> TaskPool<F> {
         let mut free = self.free.lock();
         for _ in 0..MAX_PROBES {
             let Some(slot) = free.slots.pop_front() else { break };
-            if let Some(task) = AvailableTask::claim(slot) {
+            if let Some(task) = AvailableTask::claim(&slot.storage) {
                 return Ok((slot, task));
             }
             free.slots.push_back(slot);
         }
-        let room = free.made + 1 - free.slots.len();
+        let room = free.made.len() + 1 - free.slots.len();
         free.slots.try_reserve(room).map_err(|_| SpawnError::NoMemory)?;
-        let slot: &'static TaskSlot<F> = Box::leak(try_box(TaskStorage::new())?);
-        free.made += 1;
-        AvailableTask::claim(slot).map(|task| (slot, task)).ok_or(SpawnError::NoMemory)
+        free.made.try_reserve(1).map_err(|_| SpawnError::NoMemory)?;
+        let slot = TaskSlot { storage: TaskStorage::new(), account: Account::new() };
+        let slot: &'static TaskSlot<F> = Box::leak(try_box(slot)?);
+        free.made.push(slot);
+        AvailableTask::claim(&slot.storage).map(|task| (slot, task)).ok_or(SpawnError::NoMemory)
     }
 }
 
@@ -84,6 +104,7 @@ impl<F: Future<Output = ()> + Unpin + 'static> Future for Occupant<F> {
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let result = Pin::new(&mut self.future).poll(context);
         if result.is_ready() {
+            self.slot.account.close();
             // The executor lets go of the slot in a moment; until then it cannot be claimed.
             self.of.free.lock().slots.push_back(self.slot);
         }
