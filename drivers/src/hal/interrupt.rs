@@ -7,10 +7,11 @@ use core::time::Duration;
 /// A device's interrupt, and the time: what the driver of an emulated device waits with.
 ///
 /// An interrupt is a hint: it may be shared with another device, come late, or be lost. A driver polls the
-/// device before and after it waits.
+/// device before and after it waits. One that has nothing to do waits all the same: until the device is told
+/// that its interrupt was seen, a line interrupts again and again.
 pub trait Interrupt {
-    /// Waits for the interrupt, but no longer than `limit`. One that came since the last
-    /// wait counts.
+    /// Waits for the interrupt, but no longer than `limit`, of which [`Duration::MAX`] is none. One that came
+    /// since the last wait counts.
     fn wait(&self, limit: Duration) -> impl Future<Output = ()>;
 
     /// Nanoseconds since some moment. Never goes back.

@@ -13,8 +13,7 @@ use super::Registers;
 use super::queue::{self, Access, Piece, Queue, Used, Violation};
 use super::transport::{self, Error, VERSION_1};
 use crate::block::{self, Buffer, Done, Failed, Geometry, Request};
-use crate::hal::Interrupt;
-use crate::hal::RingMemory;
+use crate::hal::{Interrupt, RingMemory, nanoseconds};
 
 /// Features of a disk.
 pub(super) const READ_ONLY: u64 = 1 << 5;
@@ -32,9 +31,9 @@ const MAX_PAGES: usize = 32;
 const SLOTS: u16 = 32;
 /// The unit of addresses and sizes, whatever the sector size is.
 const UNIT: u64 = 512;
-/// How long a device may take for one command, and how long a wait for its interrupt lasts at most, in
-/// nanoseconds.
-pub(super) const LIMIT: u64 = 30_000_000_000;
+/// How long a device may take for one command.
+pub(super) const LIMIT: Duration = Duration::from_secs(30);
+/// How long a wait for the interrupt of one lasts at most.
 const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// What a device is told to do.
@@ -87,7 +86,7 @@ impl fmt::Display for Trouble {
             Self::Request(error) => return error.fmt(f),
             Self::Queue(violation) => violation.fmt(f),
             Self::Status(status) => write!(f, "it ends a command with the status {status:#x}"),
-            Self::Silent => write!(f, "it did not end a command within {} s", LIMIT / 1_000_000_000),
+            Self::Silent => write!(f, "it did not end a command within {} s", LIMIT.as_secs()),
             Self::Reset => f.write_str("it has been reset, or needs to be"),
         }?;
         f.write_str("; it is disabled")
@@ -103,7 +102,7 @@ struct Job<P: Page> {
     /// Bytes that were moved, and those that the command at work moves.
     moved: usize,
     moving: usize,
-    /// When the command has to be done.
+    /// When the command has to be done, in nanoseconds of the interrupt's clock.
     end: u64,
     done: Done<P>,
 }
@@ -184,14 +183,12 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
 
     /// Waits for a request or the device, and does what there is to do. An error is the end of the disk.
     async fn round(&mut self, requests: &block::Queue<P>, report: &impl Fn(Trouble)) -> Result<(), Trouble> {
-        let (is_idle, has_room) = (self.running == 0, self.has_room());
+        let has_room = self.has_room();
         let next = async { if has_room { requests.next().await } else { pending().await } };
-        let found = if is_idle {
-            Either::First(next.await)
-        } else {
-            select(next, self.interrupt.wait(POLL_INTERVAL)).await
-        };
-        match found {
+        // A command may be seen to be done before its interrupt comes, and the configuration may change: both
+        // hold the line up. Nothing else is waited for while there is nothing to do.
+        let limit = if self.running == 0 { Duration::MAX } else { POLL_INTERVAL };
+        match select(next, self.interrupt.wait(limit)).await {
             Either::First((_, request, done)) => {
                 self.accept(request, done);
                 if self.queue.has_used() { self.look(report) } else { Ok(()) }
@@ -228,7 +225,7 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
     /// Has the device carry out the next command of a job.
     fn begin(&mut self, slot: usize, mut job: Job<P>) {
         job.moving = (job.length - job.moved).min(self.most_pages() * PAGE_SIZE);
-        job.end = self.interrupt.now().saturating_add(LIMIT);
+        job.end = self.interrupt.now().saturating_add(nanoseconds(LIMIT));
         let place = queue::SPARE + slot * STEP;
         let sector = job.offset.saturating_add(job.moved as u64) / UNIT;
         let header = u128::from(job.operation.number()) | u128::from(sector) << 64;

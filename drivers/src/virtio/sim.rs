@@ -18,6 +18,8 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::future::poll_fn;
+use core::task::Poll;
 use core::time::Duration;
 
 use spin::{Mutex, MutexGuard};
@@ -99,6 +101,8 @@ struct State {
     /// What the entries were that the driver showed, when it showed them.
     heads: [VecDeque<u16>; QUEUES],
     causes: u8,
+    /// Causes of interrupts that come late, if they do.
+    delayed: Option<u8>,
     generation: u32,
     regions: Vec<Vec<u8>>,
     /// Writes of the driver's that the device does not see.
@@ -147,6 +151,7 @@ impl SimDevice {
             rings: [Ring::default(); QUEUES],
             heads: Default::default(),
             causes: 0,
+            delayed: None,
             generation: 0,
             regions: Vec::new(),
             buffered: VecDeque::new(),
@@ -216,7 +221,7 @@ impl SimDevice {
     pub fn set_status(&self, status: u8) {
         let mut state = self.state();
         state.status = status;
-        state.causes |= super::transport::CONFIGURATION;
+        state.raise(super::transport::CONFIGURATION);
     }
 
     /// Changes a byte of its configuration, and raises an interrupt.
@@ -224,7 +229,24 @@ impl SimDevice {
         let mut state = self.state();
         state.config.configuration[offset] = value;
         state.generation += 1;
-        state.causes |= super::transport::CONFIGURATION;
+        state.raise(super::transport::CONFIGURATION);
+    }
+
+    /// Has interrupts come only when they are [delivered](Self::deliver_interrupts).
+    pub fn delay_interrupts(&self) {
+        self.state().delayed = Some(0);
+    }
+
+    /// Delivers the interrupts that were delayed. Later ones come at once.
+    pub fn deliver_interrupts(&self) {
+        let mut state = self.state();
+        let delayed = state.delayed.take().unwrap_or(0);
+        state.raise(delayed);
+    }
+
+    /// Whether its interrupt line is up.
+    pub fn is_raised(&self) -> bool {
+        self.state().causes != 0
     }
 
     /// How often it was told of something in a queue.
@@ -301,7 +323,7 @@ impl SimDevice {
         ring.used = ring.used.wrapping_add_signed(more);
         let (place, used) = (ring.device + 2, ring.used);
         state.put(place, &used.to_le_bytes());
-        state.causes |= super::transport::USED;
+        state.raise(super::transport::USED);
     }
 
     /// Says whether it wants to be told of what is in a queue.
@@ -451,9 +473,14 @@ impl State {
         }
     }
 
+    fn raise(&mut self, causes: u8) {
+        *self.delayed.as_mut().unwrap_or(&mut self.causes) |= causes;
+    }
+
     fn set_status(&mut self, told: u8) {
         if told == 0 {
             if !self.config.is_stuck {
+                self.delayed = self.delayed.map(|_| 0);
                 (self.status, self.accepted, self.causes) = (0, 0, 0);
                 (self.rings, self.heads) = ([Ring::default(); QUEUES], Default::default());
             }
@@ -658,14 +685,20 @@ impl RingMemory for SimMemory {
     }
 }
 
-/// Time passes by waiting, and the device has its turn meanwhile.
+/// Time passes by waiting, and the device has its turn meanwhile. A wait without a limit takes no time: only
+/// the interrupt ends it.
 impl Interrupt for SimDevice {
     async fn wait(&self, limit: Duration) {
-        self.state().clock += nanoseconds(limit);
+        if limit != Duration::MAX {
+            self.state().clock += nanoseconds(limit);
+        }
         let turn = self.turn.lock().take();
         if let Some(mut turn) = turn {
             turn(self);
             self.turn.lock().get_or_insert(turn);
+        }
+        if limit == Duration::MAX {
+            poll_fn(|_| if self.is_raised() { Poll::Ready(()) } else { Poll::Pending }).await;
         }
     }
     fn now(&self) -> u64 {

@@ -291,7 +291,7 @@ fn a_failed_command_is_an_error_and_the_disk_goes_on() {
 fn a_disk_that_never_answers_is_disabled_after_its_timeout() {
     let (outcome, troubles, device) = read_from(disk_config(), |_| {});
     assert_eq!((outcome, troubles), (Err(block::Error::Broken), vec![Trouble::Silent]));
-    assert!(crate::hal::Interrupt::now(&device) < 2 * disk::LIMIT);
+    assert!(u128::from(crate::hal::Interrupt::now(&device)) < 2 * disk::LIMIT.as_nanos());
 }
 
 #[test]
@@ -315,6 +315,47 @@ fn a_disk_that_resets_itself_or_asks_for_it_is_disabled() {
             ),
         }
     }
+}
+
+/// Whether a device's line is up after `change`, which the driver of a disk has seen that has nothing to do.
+fn stays_up_after(way: fn(&SimDevice) -> Registers, change: fn(&SimDevice)) -> bool {
+    let (device, _) = good_disk(disk_config());
+    let disk = open_disk(&device, way).unwrap();
+    let queue = Arc::new(block::Queue::new());
+    let served = QueuedDisk::new("vda".into(), 0, disk.geometry(), Arc::clone(&queue));
+    let mut server = pin!(disk.serve(&queue, |trouble| panic!("{trouble}")));
+    device.delay_interrupts();
+    let mut read = served.submit(Request::Read { offset: 0, buffer: buffer(&device, 4096, 0) });
+    assert!(poll(server.as_mut()).is_pending());
+    assert!(matches!(poll(read.as_mut()), Poll::Ready(Ok(_))), "it is done before its interrupt comes");
+    change(&device);
+    assert!(device.is_raised());
+    assert!(poll(server.as_mut()).is_pending());
+    device.is_raised()
+}
+
+#[test]
+fn a_disk_with_nothing_to_do_does_not_hold_its_line_up() {
+    for way in WAYS {
+        assert!(!stays_up_after(way, SimDevice::deliver_interrupts), "of what was seen to be done before");
+        let change = |device: &SimDevice| {
+            device.deliver_interrupts();
+            device.configure(0, 1);
+        };
+        assert!(!stays_up_after(way, change), "of a change of the configuration");
+    }
+}
+
+#[test]
+fn a_disk_that_is_lost_while_it_has_nothing_to_do_is_reported_at_once() {
+    let device = SimDevice::new(disk_config());
+    let disk = open_disk(&device, SimDevice::on_pci).unwrap();
+    let (queue, troubles) = (block::Queue::new(), Mutex::new(Vec::new()));
+    let mut server = pin!(disk.serve(&queue, |trouble| troubles.lock().unwrap().push(trouble)));
+    assert!(poll(server.as_mut()).is_pending());
+    device.set_status(status::DRIVER_OK | status::NEEDS_RESET);
+    assert!(poll(server.as_mut()).is_pending());
+    assert_eq!(*troubles.lock().unwrap(), [Trouble::Reset]);
 }
 
 #[test]

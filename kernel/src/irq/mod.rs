@@ -7,7 +7,7 @@ pub(crate) mod apic;
 mod router;
 
 use embassy_futures::select::select;
-use embassy_time::{Duration, Timer};
+use embassy_time::{Duration, Instant, Timer};
 use log::debug;
 use prism_arch::irq as arch;
 use prism_boot::firmware::controllers::{self, Signal};
@@ -76,7 +76,11 @@ impl Irq {
 
 impl Interrupt for Irq {
     async fn wait(&self, limit: core::time::Duration) {
-        select(self.0.next(), Timer::after(Duration::try_from(limit).unwrap_or(Duration::MAX))).await;
+        let end = Duration::try_from(limit).ok().and_then(|limit| Instant::now().checked_add(limit));
+        match end {
+            Some(end) => _ = select(self.0.next(), Timer::at(end)).await,
+            None => self.0.next().await,
+        }
     }
 
     fn now(&self) -> u64 {

@@ -40,8 +40,6 @@ pub const LIMIT: Duration = Duration::from_secs(30);
 /// needs time.
 const RETRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(100);
-/// How long it may take until an interrupt's cause can be seen.
-const CAUSE_LIMIT: Duration = Duration::from_millis(10);
 
 /// A controller, up and running.
 pub struct Controller<M, I> {
@@ -49,6 +47,8 @@ pub struct Controller<M, I> {
     queue: Queue<M>,
     pub(super) interrupt: I,
     is_modern: bool,
+    /// The configuration has changed while there was no command.
+    is_changed: bool,
     /// Pages that one command can move.
     pub(super) most_pages: usize,
     /// The highest target there may be.
@@ -89,6 +89,7 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
             queue,
             interrupt,
             is_modern: features & VERSION_1 != 0,
+            is_changed: false,
             most_pages: most.clamp(1, MAX_PAGES),
             last_target,
             pieces,
@@ -179,25 +180,27 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
 
     /// Waits for the command's end.
     async fn wait(&mut self) -> Result<Used, Failure> {
-        let Self { transport, queue, interrupt, .. } = self;
-        let mut causes = 0;
+        let Self { transport, queue, interrupt, is_changed, .. } = self;
         let look = || match queue.take() {
             Ok(Some(used)) => Some(Ok(used)),
             Err(violation) => Some(Err(Failure::Queue(violation))),
             Ok(None) => {
-                causes |= transport.take_causes();
-                let is_lost = causes & transport::CONFIGURATION != 0 && !transport.is_alive();
+                *is_changed |= transport.take_causes() & transport::CONFIGURATION != 0;
+                let is_lost = core::mem::take(is_changed) && !transport.is_alive();
                 is_lost.then_some(Err(Failure::Reset))
             }
         };
         let silent = || if transport.is_alive() { Failure::Silent } else { Failure::Reset };
         let used = until(interrupt, LIMIT, look).await.unwrap_or_else(|| Err(silent()))?;
         fence(Ordering::SeqCst);
-        // The line must not stay up. Who looks often may find the command ended before its interrupt came.
-        if causes & transport::USED == 0 {
-            let told = || (transport.take_causes() & transport::USED != 0).then_some(());
-            let _ = until(interrupt, CAUSE_LIMIT, told).await;
-        }
+        // The command may have been seen to be done before its interrupt comes: see `take_interrupt`.
+        self.take_interrupt();
         Ok(used)
+    }
+
+    /// Has the line go down. To be called when an interrupt comes while there is no command, too: it may be
+    /// that of the last one, or a change of the configuration.
+    pub(super) fn take_interrupt(&mut self) {
+        self.is_changed |= self.transport.take_causes() & transport::CONFIGURATION != 0;
     }
 }

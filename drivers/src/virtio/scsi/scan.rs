@@ -72,7 +72,8 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
     /// [`Failure`]: the controller is not to be used.
     pub async fn disks(&mut self, report: impl Fn(Address, Unfit)) -> Result<Vec<Disk>, Failure> {
         let found = self.scan(report).await;
-        if found.is_err() {
+        if found.as_ref().map_or(true, Vec::is_empty) {
+            // Nobody takes its interrupts.
             self.give_up();
         }
         found

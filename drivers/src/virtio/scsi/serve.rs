@@ -2,6 +2,9 @@
 //! The loop that does requests, one after the other.
 
 use core::iter;
+use core::time::Duration;
+
+use embassy_futures::select::{Either, select};
 
 use super::Failure;
 use super::command::{READ, SYNCHRONIZE, WRITE, transfer};
@@ -25,7 +28,11 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
     ) -> ! {
         let mut works = true;
         loop {
-            let (number, request, done) = queue.next().await;
+            let next = select(queue.next(), self.interrupt.wait(Duration::MAX)).await;
+            let Either::First((number, request, done)) = next else {
+                self.take_interrupt();
+                continue;
+            };
             let number = usize::from(number);
             let Some(disk) = disks.get(number) else { continue };
             if !works {

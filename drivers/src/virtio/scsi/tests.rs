@@ -563,6 +563,45 @@ fn a_controller_that_breaks_the_protocol_is_disabled() {
 }
 
 #[test]
+fn a_controller_with_nothing_to_do_does_not_hold_its_line_up_and_may_be_lost() {
+    for way in WAYS {
+        let (device, _) = usual();
+        let mut controller = open(&device, way).unwrap();
+        device.delay_interrupts();
+        let disks = now(controller.disks(|address, reason| panic!("{address}: {reason}"))).unwrap();
+        let queue = Arc::new(block::Queue::new());
+        let served = QueuedDisk::new("sda".into(), 0, disks[0].geometry, Arc::clone(&queue));
+        let failures = RefCell::new(Vec::new());
+        let mut server =
+            pin!(controller.serve(&disks, &queue, |_, failure| failures.borrow_mut().push(failure)));
+        let mut serve = || assert!(poll(server.as_mut()).is_pending());
+        let before = device.now();
+        let first = served.submit(read(&device, 0, 4096));
+        serve();
+        assert!(now(first).is_ok(), "it is done before its interrupt comes");
+        assert!(device.now() - before <= 10_000_000, "and does not wait for that");
+        device.deliver_interrupts();
+        assert!(device.is_raised());
+        serve();
+        assert!(!device.is_raised());
+        device.set_status(status::DRIVER_OK | status::NEEDS_RESET);
+        serve();
+        assert!(!device.is_raised());
+        let second = served.submit(read(&device, 0, 4096));
+        serve();
+        assert!(now(second).is_err());
+        assert_eq!(*failures.borrow(), [Failure::Reset]);
+    }
+}
+
+#[test]
+fn a_controller_without_disks_is_reset() {
+    let (device, _) = sim(config(), []);
+    assert_eq!(found(&device), (Ok(vec![]), vec![]));
+    assert_eq!((device.status(), device.is_raised()), (0, false));
+}
+
+#[test]
 fn a_controller_that_is_silent_while_disks_are_searched_for_is_not_used() {
     let device = SimDevice::new(config());
     assert_eq!(found(&device), (Err(Failure::Silent), vec![]));
