@@ -81,6 +81,10 @@ pub trait NetDevice: Send {
         Ok(())
     }
 
+    /// Has a NIC raise no interrupts any more, and use no memory, as far as that can be told to it: nobody
+    /// looks after it from now on.
+    fn shut_down(&mut self) {}
+
     /// Frames, or parts of them, that were not sent.
     fn failed(&self) -> u64;
 

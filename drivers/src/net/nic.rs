@@ -54,8 +54,11 @@ pub async fn serve<'k>(
             Ok(_) if in_vain => interval = interval.saturating_mul(2).min(POLL_INTERVALS.1),
             Ok(_) => {}
             Err(error) => {
-                // Nobody knows what the NIC still writes where: its memory is lost.
-                core::mem::forget(interface.disconnect());
+                if let Some(mut nic) = interface.disconnect() {
+                    nic.shut_down();
+                    // Nobody knows what the NIC still writes where: its memory is lost.
+                    core::mem::forget(nic);
+                }
                 return error;
             }
         }

@@ -225,6 +225,10 @@ impl<M: RingMemory, B: DeviceMemory> NetDevice for Nic<M, B> {
         Ok(is_changed || has_room || !is_full && self.receive.has_used())
     }
 
+    fn shut_down(&mut self) {
+        self.transport.set_status(0);
+    }
+
     fn failed(&self) -> u64 {
         self.failed
     }

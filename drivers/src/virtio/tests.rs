@@ -570,6 +570,17 @@ fn a_nic_that_resets_itself_is_disabled() {
     }
 }
 
+#[test]
+fn a_nic_that_fails_is_reset_so_that_it_does_not_hold_its_line_up() {
+    let device = SimDevice::new(card_config());
+    let (nic, properties) = open_card(&device, SimDevice::on_pci).unwrap();
+    device.on_wait(|device| device.set_status(0x4f));
+    let interface = net::Interface::new();
+    let failed = poll(pin!(net::serve(&interface, nic, properties, &device)));
+    assert!(matches!(failed, Poll::Ready(net::Error::Nic(_))));
+    assert_eq!((device.status(), device.is_raised()), (0, false));
+}
+
 fn open_console(
     device: &SimDevice,
     way: fn(&SimDevice) -> Registers,

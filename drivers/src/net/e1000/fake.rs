@@ -149,6 +149,9 @@ impl Registers for FakeNic {
     }
 
     fn write_u32(&self, offset: usize, value: u32) {
+        if self.inner().gone {
+            return;
+        }
         match offset {
             CONTROL if value & RESET != 0 && !self.inner().stuck => {
                 let [a, b, c, d, e, f] = self.inner().mac;

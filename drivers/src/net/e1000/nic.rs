@@ -250,6 +250,12 @@ impl<R: Registers + Send, M: DeviceMemory> NetDevice for Nic<R, M> {
         Ok(changed || room || !is_full && self.has_received())
     }
 
+    fn shut_down(&mut self) {
+        self.registers.write_u32(DISABLE, !0);
+        self.registers.write_u32(RECEIVE, 0);
+        self.registers.write_u32(TRANSMIT, 0);
+    }
+
     fn failed(&self) -> u64 {
         self.failed
     }

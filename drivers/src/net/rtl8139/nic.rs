@@ -255,6 +255,11 @@ impl<P: Ports + Send, M: DeviceMemory> NetDevice for Nic<P, M> {
         Ok(changed || room || !is_full && self.has_received())
     }
 
+    fn shut_down(&mut self) {
+        self.write_u16(ENABLE, 0);
+        self.write_u8(COMMAND, 0);
+    }
+
     fn failed(&self) -> u64 {
         self.failed
     }

@@ -155,6 +155,15 @@ fn a_nic_that_is_removed_is_disabled() {
 }
 
 #[test]
+fn a_nic_that_is_shut_down_raises_no_interrupts() {
+    let (fake, mut nic) = opened();
+    fake.receive(&frame(1, 60));
+    assert!(fake.interrupts());
+    nic.shut_down();
+    assert!(!fake.interrupts());
+}
+
+#[test]
 fn a_nic_whose_reset_does_not_end_is_disabled_in_time() {
     for (stuck, gone) in [(true, false), (false, true)] {
         let fake = FakeNic::new();
