@@ -340,6 +340,19 @@ impl Context {
         prism_arch::vcpu::number()
     }
 
+    /// Reads what was typed on the console, as a terminal sends it, into `buffer`, and returns how many bytes
+    /// that were; waits for the first. Input that is not read stays with the console. One task reads at a
+    /// time. Other tasks get their turn, even if input never ends.
+    pub async fn read_console(&self, buffer: &mut [u8]) -> usize {
+        yield_now().await;
+        loop {
+            match console::read(buffer) {
+                0 if !buffer.is_empty() => console::wait_for_input().await,
+                count => return count,
+            }
+        }
+    }
+
     /// Reads a line from the console, without its line end. Keeps at most `limit` bytes; backspace removes
     /// the last one; invalid UTF-8 is replaced.
     pub async fn read_line(&self, limit: usize) -> String {

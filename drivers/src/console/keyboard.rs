@@ -4,7 +4,7 @@
 //! controller translates to scan code set 1. The layout is the American one.
 
 use pc_keyboard::layouts::Us104Key;
-use pc_keyboard::{DecodedKey, HandleControl, PS2Keyboard, ScancodeSet1};
+use pc_keyboard::{DecodedKey, HandleControl, KeyCode, PS2Keyboard, ScancodeSet1};
 
 use crate::hal::Ports;
 
@@ -23,20 +23,28 @@ const MAX: usize = 64;
 pub struct Keyboard<P> {
     ports: P,
     keys: PS2Keyboard<Us104Key, ScancodeSet1>,
+    /// What the last key still has to type.
+    rest: &'static [u8],
 }
 
 impl<P: Ports> Keyboard<P> {
     /// The keyboard; `None` if there is no controller.
     pub fn new(ports: P) -> Option<Self> {
         let keys = PS2Keyboard::new(ScancodeSet1::new(), Us104Key, HandleControl::MapLettersToUnicode);
-        (ports.read_u8(STATUS) != 0xff).then_some(Self { ports, keys })
+        (ports.read_u8(STATUS) != 0xff).then_some(Self { ports, keys, rest: &[] })
     }
 
-    /// Takes what was typed, in ASCII, up to the size of `buffer`, and returns how much that was.
+    /// Takes what was typed, in ASCII, up to the size of `buffer`, and returns how much that was. Keys that
+    /// move the cursor type the sequences that a terminal sends for them.
     pub fn read(&mut self, buffer: &mut [u8]) -> usize {
         let mut used = 0;
         for _ in 0..MAX {
             let Some(place) = buffer.get_mut(used) else { break };
+            if let Some((first, rest)) = self.rest.split_first() {
+                (*place, self.rest) = (*first, rest);
+                used += 1;
+                continue;
+            }
             let status = self.ports.read_u8(STATUS);
             if status & FULL == 0 || status == 0xff {
                 break;
@@ -58,8 +66,24 @@ impl<P: Ports> Keyboard<P> {
         let event = self.keys.add_byte(code).ok()??;
         match self.keys.process_keyevent(event)? {
             DecodedKey::Unicode(character) => u8::try_from(character).ok().filter(u8::is_ascii),
-            DecodedKey::RawKey(_) => None,
+            DecodedKey::RawKey(key) => {
+                self.rest = sequence(key);
+                None
+            }
         }
+    }
+}
+
+/// What a terminal sends for a key that types no character; nothing for most.
+fn sequence(key: KeyCode) -> &'static [u8] {
+    match key {
+        KeyCode::ArrowUp => b"\x1b[A",
+        KeyCode::ArrowDown => b"\x1b[B",
+        KeyCode::ArrowRight => b"\x1b[C",
+        KeyCode::ArrowLeft => b"\x1b[D",
+        KeyCode::Home => b"\x1b[H",
+        KeyCode::End => b"\x1b[F",
+        _ => &[],
     }
 }
 
@@ -116,8 +140,19 @@ mod tests {
     }
 
     #[test]
-    fn cursor_keys_nonsense_and_the_mouse_type_nothing() {
-        let controller = Controller::with(&[0xe0, 0x48, 0xe0, 0xc8, 0xff, 0xfe, 0xe0, 0xff]);
+    fn cursor_keys_type_what_terminals_send() {
+        let controller = Controller::with(&[0xe0, 0x48, 0xe0, 0xc8, 0xe0, 0x4b, 0xe0, 0xcb, 0x1e, 0x9e]);
+        assert_eq!(typed(&controller), "\x1b[A\x1b[Da");
+        let mut keyboard = Keyboard::new(&controller).unwrap();
+        controller.0.borrow_mut().extend([(0xe0, false), (0x4f, false)]);
+        let mut byte = [0];
+        let typed = [(); 4].map(|()| (keyboard.read(&mut byte), byte[0]));
+        assert_eq!(typed, [(1, 0x1b), (1, b'['), (1, b'F'), (0, b'F')]);
+    }
+
+    #[test]
+    fn other_keys_nonsense_and_the_mouse_type_nothing() {
+        let controller = Controller::with(&[0x3b, 0xbb, 0xff, 0xfe, 0xe0, 0xff]);
         controller.0.borrow_mut().push_back((0x1e, true));
         assert_eq!(typed(&controller), "");
         assert!(controller.0.borrow().is_empty());

@@ -50,6 +50,17 @@ pub struct Screen<R, P> {
     top: usize,
     row: usize,
     column: usize,
+    sequence: Sequence,
+}
+
+/// How far a control sequence has come (ECMA-48, 5.4).
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sequence {
+    None,
+    /// `ESC`.
+    Escape,
+    /// `ESC [`, and a number.
+    Control(usize),
 }
 
 impl<R: Registers, P: Ports> Screen<R, P> {
@@ -61,16 +72,22 @@ impl<R: Registers, P: Ports> Screen<R, P> {
             return None;
         }
         let text = [[b' '; COLUMNS]; ROWS];
-        let mut screen = Self { memory, ports, text, top: 0, row: 0, column: 0 };
+        let mut screen = Self { memory, ports, text, top: 0, row: 0, column: 0, sequence: Sequence::None };
         screen.show_all();
         screen.show_cursor();
         Some(screen)
     }
 
-    /// Writes `text` where the cursor is. What is not ASCII becomes a question mark.
+    /// Writes `text` where the cursor is. What is not ASCII becomes a question mark. Of control sequences,
+    /// those do something that a line which is typed needs: to erase what is right of the cursor, or below,
+    /// and to move it to the right, or to the first row.
     pub fn write(&mut self, text: &[u8]) {
         for byte in text {
+            if self.take_of_sequence(*byte) {
+                continue;
+            }
             match byte {
+                0x1b => self.sequence = Sequence::Escape,
                 b'\n' => self.end_line(),
                 b'\r' => self.column = 0,
                 b'\t' => (0..TAB - self.column % TAB).for_each(|_| self.put(b' ')),
@@ -81,6 +98,49 @@ impl<R: Registers, P: Ports> Screen<R, P> {
             }
         }
         self.show_cursor();
+    }
+
+    /// Whether `byte` is part of a control sequence.
+    fn take_of_sequence(&mut self, byte: u8) -> bool {
+        self.sequence = match (self.sequence, byte) {
+            (Sequence::Escape, b'[') => Sequence::Control(0),
+            (Sequence::Control(number), b'0'..=b'9') => {
+                Sequence::Control((number * 10 + usize::from(byte - b'0')).min(COLUMNS))
+            }
+            (Sequence::Control(number), b' '..=b'~') => {
+                self.control(byte, number);
+                Sequence::None
+            }
+            _ => {
+                self.sequence = Sequence::None;
+                return false;
+            }
+        };
+        true
+    }
+
+    fn control(&mut self, function: u8, number: usize) {
+        match function {
+            b'C' => self.column = (self.column + number.max(1)).min(COLUMNS - 1),
+            b'H' => (self.row, self.column) = (0, 0),
+            b'J' => {
+                self.erase_row(self.column);
+                for row in self.text.iter_mut().skip(self.row + 1) {
+                    row.fill(b' ');
+                }
+                self.show_all();
+            }
+            b'K' => self.erase_row(self.column),
+            _ => {}
+        }
+    }
+
+    /// Erases the cursor's row from `column` on.
+    fn erase_row(&mut self, column: usize) {
+        if let Some(cells) = self.text.get_mut(self.row).and_then(|row| row.get_mut(column..)) {
+            cells.fill(b' ');
+        }
+        (column / 2..COLUMNS / 2).for_each(|pair| self.show_pair(self.row, pair));
     }
 
     fn put(&mut self, character: u8) {
@@ -232,6 +292,28 @@ mod tests {
         assert_eq!(fake.seen()[2..], [""; ROWS - 2]);
         assert_eq!(fake.place(CURSOR), COLUMNS + 5);
         assert_eq!(fake.cells.borrow()[1], 7);
+    }
+
+    #[test]
+    fn a_line_is_written_anew_in_its_place() {
+        let fake = Fake::new(TEXT);
+        let mut screen = Screen::new(&fake, &fake).unwrap();
+        screen.write(b"above\n> memory\r\x1b[Klog\n\r> me\x1b[K\r\x1b[3C");
+        assert_eq!(fake.seen()[..4], ["above", "log", "> me", ""]);
+        assert_eq!(fake.place(CURSOR), 2 * COLUMNS + 3);
+        screen.write(b"\x1b[H\x1b[Jnew");
+        assert_eq!(
+            (&fake.seen()[0], &fake.seen()[1], &fake.seen()[2]),
+            (&"new".into(), &"".into(), &"".into())
+        );
+    }
+
+    #[test]
+    fn sequences_that_nobody_knows_or_that_break_off_show_nothing() {
+        let fake = Fake::new(TEXT);
+        let mut screen = Screen::new(&fake, &fake).unwrap();
+        screen.write(b"a\x1b[1mb\x1b[99999999999999999999Cc\n\x1b\x1b[31\nd\x1bMe");
+        assert_eq!(fake.seen()[..3], [format!("ab{}c", " ".repeat(COLUMNS - 3)), "".into(), "dMe".into()]);
     }
 
     #[test]

@@ -18,6 +18,7 @@ pub(crate) mod nmi;
 pub(crate) mod panic;
 mod ring;
 
+use alloc::boxed::Box;
 use core::fmt::{self, Write};
 use core::future::poll_fn;
 use core::sync::atomic::{AtomicBool, Ordering};
@@ -30,6 +31,7 @@ use prism_boot::command_line::ConsoleSinks;
 use prism_drivers::console::keyboard::Keyboard;
 use prism_drivers::console::last_word::LastWord;
 use prism_drivers::console::output::{Budget, Output, Sink};
+use prism_drivers::console::prompt::Prompt;
 use prism_drivers::console::serial::Serial;
 use prism_drivers::console::vga::Screen;
 use prism_drivers::virtio::console::VirtioConsole;
@@ -42,6 +44,7 @@ use crate::hypervisor::event::EventChannel;
 use crate::memory;
 use crate::memory::registers::MappedRegisters;
 use crate::ports::CpuPorts;
+use crate::task::executor;
 use crate::time::{self, Deadline};
 
 use lock::{Held, Lock};
@@ -80,6 +83,8 @@ pub(crate) struct Console {
     keyboard: Option<Keyboard<CpuPorts>>,
     virtio: Option<Output<VirtioConsole<virtio::Port>>>,
     early_log: EarlyLog,
+    /// The line that is typed; none before the first one.
+    prompt: Option<Box<Prompt>>,
     phase: Phase,
     /// How long writers may still wait for consoles.
     budget: Budget,
@@ -116,6 +121,7 @@ impl Console {
             keyboard: None,
             virtio: None,
             early_log: EarlyLog { text: [0; 2048], length: 0 },
+            prompt: None,
             phase: Phase::Boot,
             budget: Budget::new(FLUSH_TIMEOUT),
             flusher: None,
@@ -152,6 +158,27 @@ impl Console {
         }
     }
 
+    /// Writes text to the sinks in use, above the line that is typed.
+    fn write_above(&mut self, text: &[u8]) {
+        let used = self.used;
+        match self.prompt.take() {
+            Some(mut prompt) => {
+                prompt.write(text, |part| self.write(part, used));
+                self.prompt = Some(prompt);
+            }
+            None => self.write(text, used),
+        }
+    }
+
+    /// Goes on below the line that is typed.
+    fn end_prompt(&mut self) {
+        let used = self.used;
+        if let Some(mut prompt) = self.prompt.take() {
+            prompt.end(|part| self.write(part, used));
+            self.prompt = Some(prompt);
+        }
+    }
+
     /// Buffers text from now on: a task flushes it.
     fn run(&mut self, backlog: usize) {
         if let Some(ring) = &mut self.ring {
@@ -184,6 +211,7 @@ impl Console {
         if let Some(virtio) = &mut self.virtio {
             virtio.make_way(&mut budget, now);
         }
+        self.end_prompt();
     }
 
     /// Waits until all text is read.
@@ -389,12 +417,35 @@ pub(crate) fn choose(wanted: ConsoleSinks) {
 /// much. While another vCPU ends the domain, all text is dropped.
 pub fn write(text: &str) {
     let Some(mut console) = CONSOLE.lock_while(may_write).filter(|_| may_write()) else { return };
-    let used = console.used;
     console.early_log.add(text.as_bytes());
-    console.write(text.as_bytes(), used);
+    console.write_above(text.as_bytes());
+    wake_flusher(console);
+}
+
+/// Has a task flush what is buffered.
+fn wake_flusher(mut console: Held) {
     let flusher = if console.waiting() != 0 { console.flusher.take() } else { None };
     drop(console);
     flusher.into_iter().for_each(Waker::wake);
+}
+
+/// Shows `line` below all other text, in place of the line shown before: what is written meanwhile, by any
+/// vCPU, appears above it. It is for a terminal, has to begin with `\r`, and has to fit one row. Bytes
+/// beyond 512 are not shown.
+pub fn show_prompt(line: &str) {
+    let Some(mut console) = CONSOLE.lock_while(may_write).filter(|_| may_write()) else { return };
+    let used = console.used;
+    let mut prompt = console.prompt.take().unwrap_or_else(|| Box::new(Prompt::none()));
+    prompt.set(line, |part| console.write(part, used));
+    console.prompt = Some(prompt);
+    wake_flusher(console);
+}
+
+/// Leaves the line that [`show_prompt`] showed as it is, and goes on below it.
+pub fn end_prompt() {
+    let Some(mut console) = CONSOLE.lock_while(may_write).filter(|_| may_write()) else { return };
+    console.end_prompt();
+    wake_flusher(console);
 }
 
 /// Waits until all buffered text is flushed. If no one reads the console that takes for ever;
@@ -443,8 +494,11 @@ pub(crate) fn end() {
 /// Reads input, up to the size of `buffer`, and returns how much that was.
 pub(crate) fn read(buffer: &mut [u8]) -> usize {
     let count = CONSOLE.lock().read(buffer);
-    if let Some(channel) = INPUT.get().filter(|_| count != 0) {
-        channel.found_work();
+    if count != 0 {
+        match INPUT.get() {
+            Some(channel) => channel.found_work(),
+            None => executor::found_work(),
+        }
     }
     count
 }
