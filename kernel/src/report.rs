@@ -5,13 +5,18 @@
 use core::fmt::{self, Display, Formatter};
 use core::time::Duration;
 
+use prism_drivers::net::Counters;
 use prism_executor::account::short_name;
 
+use crate::devices::disks::{self, Disk, Geometry};
 use crate::memory::{self, HeapUsage, Usage};
+use crate::network;
 use crate::task::{self, TaskUsage};
 
 /// Tasks that are listed: the rest is counted.
-const MAX_TASKS: usize = 40;
+const MAX_TASKS: usize = 20;
+/// Disks that are listed; a screen has interfaces, too.
+const MAX_DISKS: usize = 20;
 /// Columns for the name of a task; the end of a longer one is shown.
 const NAME: usize = 48;
 
@@ -52,6 +57,59 @@ fn write_task(f: &mut Formatter<'_>, task: &TaskUsage) -> fmt::Result {
     let TaskUsage { id, name, vcpu, polls, busy } = task;
     write!(f, "{id:>6} {vcpu:>4} {polls:>10} {:>10}  ", busy.as_millis())?;
     writeln!(f, "{}", task_name(name))
+}
+
+/// The disks that work and the interfaces, each with its driver; disks and interfaces that the application
+/// has not asked for are not looked for.
+pub fn devices() -> impl Display {
+    fmt::from_fn(|f| {
+        let disks = disks::working();
+        writeln!(f, "{:12} {:12} {:>10} {:>7}", "device", "driver", "MiB", "sector")?;
+        disks.iter().take(MAX_DISKS).try_for_each(|disk| write_disk(f, disk.as_ref()))?;
+        if disks.len() > MAX_DISKS {
+            writeln!(f, "and {} more disks", disks.len() - MAX_DISKS)?;
+        }
+        for (index, interface) in network::known() {
+            writeln!(f, "network {index:<4} {:12}", interface.driver().unwrap_or("not connected"))?;
+        }
+        if disks.is_empty() && network::known().next().is_none() {
+            writeln!(f, "none that the application has asked for")?;
+        }
+        Ok(())
+    })
+}
+
+fn write_disk(f: &mut Formatter<'_>, disk: &Disk) -> fmt::Result {
+    let Geometry { bytes, sector_size, read_only, removable, .. } = disk.geometry();
+    let read_only = if read_only { " read-only" } else { "" };
+    let removable = if removable { " removable" } else { "" };
+    let (name, driver) = (disk.name(), disk.driver());
+    writeln!(f, "{name:12} {driver:12} {:>10} {sector_size:>7}{read_only}{removable}", bytes >> 20)
+}
+
+/// The interfaces that the application has asked for: addresses, of those that were opened on the calling
+/// vCPU, and traffic in packets.
+pub fn interfaces() -> impl Display {
+    fmt::from_fn(|f| {
+        for (index, interface) in network::known() {
+            write!(f, "network {index}: {}, ", interface.driver().unwrap_or("not connected"))?;
+            match network::opened(index) {
+                Some(stack) => writeln!(f, "{}", network::summary(&interface, &stack))?,
+                None => writeln!(f, "no addresses known to this vCPU")?,
+            }
+            write_counters(f, &interface.counters())?;
+        }
+        if network::known().next().is_none() {
+            writeln!(f, "none that the application has asked for")?;
+        }
+        Ok(())
+    })
+}
+
+fn write_counters(f: &mut Formatter<'_>, counters: &Counters) -> fmt::Result {
+    let Counters { received, damaged, sent, merged, lost, failed, connections } = counters;
+    writeln!(f, "    packets: {received} received, {damaged} damaged; {sent} sent, {merged} merged")?;
+    writeln!(f, "    {lost} lost without a backend, {failed} failed; connected {connections} times")
 }
 
 /// The name of a task, of 48 characters at most.

@@ -59,6 +59,9 @@ pub trait Disk<P: Page>: Send + Sync {
     /// Its name, such as `xvda`: the same at each boot.
     fn name(&self) -> &str;
 
+    /// The driver's name, for people.
+    fn driver(&self) -> &'static str;
+
     /// What it is like now: a disk can grow, shrink, or be taken away (0 bytes).
     fn geometry(&self) -> Geometry;
 

@@ -133,6 +133,7 @@ impl<P: Page> Future for SubmittedRequest<P> {
 /// A disk whose requests go to a [`Queue`].
 pub struct QueuedDisk<P: Page> {
     name: String,
+    driver: &'static str,
     number: u8,
     geometry: Geometry,
     queue: Arc<Queue<P>>,
@@ -141,13 +142,23 @@ pub struct QueuedDisk<P: Page> {
 impl<P: Page> QueuedDisk<P> {
     /// Disk `number` of those that are served from `queue`.
     pub fn new(name: String, number: u8, geometry: Geometry, queue: Arc<Queue<P>>) -> Self {
-        Self { name, number, geometry, queue }
+        Self { name, driver: "unknown", number, geometry, queue }
+    }
+
+    /// The same, of the driver with this name.
+    #[must_use]
+    pub fn driven_by(self, driver: &'static str) -> Self {
+        Self { driver, ..self }
     }
 }
 
 impl<P: Page> Disk<P> for QueuedDisk<P> {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn driver(&self) -> &'static str {
+        self.driver
     }
 
     fn geometry(&self) -> Geometry {

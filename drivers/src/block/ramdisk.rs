@@ -54,6 +54,10 @@ impl<P: Page + 'static> Disk<P> for RamDisk {
         &self.name
     }
 
+    fn driver(&self) -> &'static str {
+        "memory"
+    }
+
     fn geometry(&self) -> Geometry {
         self.geometry
     }

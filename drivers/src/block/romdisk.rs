@@ -30,6 +30,10 @@ impl<P: Page + 'static> Disk<P> for RomDisk {
         &self.name
     }
 
+    fn driver(&self) -> &'static str {
+        "memory"
+    }
+
     fn geometry(&self) -> Geometry {
         let bytes = self.contents.len() as u64;
         Geometry {

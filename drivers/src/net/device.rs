@@ -8,6 +8,9 @@ use super::multicast::Group;
 ///
 /// Its functions fail only if the other side broke the protocol. The device is not used any more then.
 pub trait NetDevice: Send {
+    /// The driver's name, for people.
+    fn driver(&self) -> &'static str;
+
     /// Whether frames get through: not while a NIC's cable is unplugged.
     fn is_up(&self) -> bool {
         true

@@ -100,6 +100,11 @@ impl<'k> Interface<'k> {
         state.counters.with(state.device.as_deref())
     }
 
+    /// The name of the driver that it is connected to.
+    pub fn driver(&self) -> Option<&'static str> {
+        self.state().device.as_ref().map(|device| device.driver())
+    }
+
     /// How many packets the stack was given, or has made, however they ended.
     pub fn packets(&self) -> u64 {
         let Counters { received, sent, lost, .. } = self.state().counters;
@@ -464,6 +469,10 @@ mod tests {
     }
 
     impl NetDevice for Arc<Nic> {
+        fn driver(&self) -> &'static str {
+            "test"
+        }
+
         fn receive(&mut self, _buffer: &mut [u8]) -> Result<Option<usize>, Error> {
             Ok(self.takes(&self.damaged).then_some(0))
         }

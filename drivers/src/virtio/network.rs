@@ -156,6 +156,10 @@ fn transmit_place(number: u16) -> usize {
 }
 
 impl<M: RingMemory, B: DeviceMemory> NetDevice for Nic<M, B> {
+    fn driver(&self) -> &'static str {
+        "virtio"
+    }
+
     fn is_up(&self) -> bool {
         self.is_up
     }

@@ -99,6 +99,10 @@ impl Network {
 }
 
 impl NetDevice for Cable {
+    fn driver(&self) -> &'static str {
+        "cable"
+    }
+
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         let Some(frame) = self.0.lock().unwrap().to_us.pop_front() else { return Ok(None) };
         buffer[..frame.len()].copy_from_slice(&frame);

@@ -222,6 +222,10 @@ impl Interrupt for Cable {
 struct Plug(Arc<Mutex<Network>>, Arc<AtomicBool>);
 
 impl NetDevice for Plug {
+    fn driver(&self) -> &'static str {
+        "plug"
+    }
+
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         let Some(frame) = self.0.lock().unwrap().inbox.pop_front() else { return Ok(None) };
         buffer[..frame.len()].copy_from_slice(&frame);

@@ -19,8 +19,8 @@ enum State<T> {
     Claimed,
     /// It was made on this vCPU, and is not handed out.
     Kept(u32, T),
-    /// It was handed out.
-    HandedOut,
+    /// It was handed out on this vCPU.
+    HandedOut(u32, Option<T>),
 }
 
 impl<T> Default for Only<T> {
@@ -43,10 +43,18 @@ impl<T: Copy> Only<T> {
         let made = match *now {
             State::Free => None,
             State::Kept(owner, made) if owner == vcpu => Some(made),
-            State::Claimed | State::Kept(..) | State::HandedOut => return None,
+            State::Claimed | State::Kept(..) | State::HandedOut(..) => return None,
         };
         *now = State::Claimed;
         Some(Claim { of: self, vcpu, made, stays: PhantomData })
+    }
+
+    /// What was handed out, for a caller on the same `vcpu`.
+    pub fn handed_out(&self, vcpu: u32) -> Option<T> {
+        match *self.0.lock() {
+            State::HandedOut(owner, made) if owner == vcpu => made,
+            _ => None,
+        }
     }
 }
 
@@ -73,7 +81,7 @@ impl<T: Copy> Claim<'_, T> {
 
     /// Hands it out.
     pub fn hand_out(self) {
-        *self.of.0.lock() = State::HandedOut;
+        *self.of.0.lock() = State::HandedOut(self.vcpu, self.made);
     }
 }
 
@@ -95,9 +103,11 @@ mod tests {
         let only = Only::new();
         let mut claim = only.claim(0).expect("it is free");
         assert_eq!((claim.made(), claim.keep(7)), (None, 7));
+        assert!(only.handed_out(0).is_none());
         assert!(only.claim(0).is_none(), "somebody waits for it");
         claim.hand_out();
         assert!(only.claim(0).is_none() && only.claim(1).is_none());
+        assert_eq!((only.handed_out(0), only.handed_out(1)), (Some(7), None));
     }
 
     #[test]

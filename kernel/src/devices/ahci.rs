@@ -44,7 +44,7 @@ async fn drive(function: Function) {
     let queue = Arc::new(Queue::<OwnPage>::new());
     for disk in &found {
         emulated::add(disk.port, &disk.identity, |name, geometry| {
-            QueuedDisk::new(name, disk.port, geometry, Arc::clone(&queue))
+            QueuedDisk::new(name, disk.port, geometry, Arc::clone(&queue)).driven_by("ahci")
         });
     }
     disks::end_scan();

@@ -71,6 +71,11 @@ pub(crate) async fn all() -> Vec<Arc<Disk>> {
     DISKS.working()
 }
 
+/// The disks that work now. None is looked for.
+pub(crate) fn working() -> Vec<Arc<Disk>> {
+    DISKS.working()
+}
+
 /// The disk that `name` means, and the number of the partition, if `name` has one.
 pub(crate) async fn find(name: &str) -> Option<(Arc<Disk>, Option<u32>)> {
     let disks = all().await;

@@ -40,7 +40,7 @@ async fn drive(number: u8, resources: Resources) {
     for drive in drives.iter().flatten() {
         let position = number * 2 + drive.number;
         emulated::add(position, &drive.identity, |name, geometry| {
-            QueuedDisk::new(name, drive.number, geometry, Arc::clone(&queue))
+            QueuedDisk::new(name, drive.number, geometry, Arc::clone(&queue)).driven_by("ide")
         });
     }
     disks::end_scan();

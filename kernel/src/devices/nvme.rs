@@ -48,7 +48,7 @@ async fn drive(number: u8, function: Function) {
     for Namespace { place, geometry, .. } in &found {
         let name = nvme::name(number, *place);
         info!("{name}: {geometry}");
-        let disk = QueuedDisk::new(name, *place, *geometry, Arc::clone(&queue));
+        let disk = QueuedDisk::new(name, *place, *geometry, Arc::clone(&queue)).driven_by("nvme");
         disks::add(nvme::number(number, *place), Arc::new(disk));
     }
     disks::end_scan();

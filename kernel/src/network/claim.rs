@@ -15,9 +15,15 @@ static INTERFACE: [Only<Kept>; INTERFACES] = [const { Only::new() }; INTERFACES]
 #[derive(Clone, Copy)]
 struct Kept(Stack<'static>);
 
-// SAFETY: the stack is made, used and copied on one vCPU only: a claim looks at its number before, and stays
-// there.
+// SAFETY: the stack is made, used and copied on one vCPU only: claims, and who asks for what was handed out, look at its
+// number before, and stay there.
 unsafe impl Send for Kept {}
+
+/// The stack of interface `index`, if it was handed out on the calling vCPU.
+pub(super) fn handed_out(index: usize) -> Option<Stack<'static>> {
+    let Kept(stack) = INTERFACE.get(index)?.handed_out(vcpu::number())?;
+    Some(stack)
+}
 
 /// The exclusive right to an interface's stack. Dropping it lets another caller try.
 pub(super) struct Claim(claim::Claim<'static, Kept>);

@@ -15,7 +15,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer, with_timeout};
-use prism_boot::command_line::Addressing;
+use prism_boot::command_line::{Addressing, INTERFACES};
 use prism_boot::services::DeviceBus;
 
 pub use embassy_net;
@@ -26,6 +26,8 @@ pub use prism_listener::{Buffers, Listener, Place, Usage};
 use crate::app::Context;
 use crate::devices;
 use claim::Claim;
+use interfaces::Interface;
+pub(crate) use stack::summary;
 
 /// Timeout for a backend to connect, or a NIC to be ready.
 const CONNECTION: Duration = Duration::from_secs(10);
@@ -75,6 +77,17 @@ pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'stati
     log::info!("network {index}: {}", stack::summary(&interface, &stack));
     claim.hand_out();
     Ok(stack)
+}
+
+/// The stack on interface `index`, for those who did not open it: once the application has [opened
+/// it](crate::Context::network), on the same vCPU.
+pub fn opened(index: usize) -> Option<Stack<'static>> {
+    claim::handed_out(index)
+}
+
+/// The interfaces that exist or did, each with its number. None is looked for.
+pub(crate) fn known() -> impl Iterator<Item = (usize, Arc<Interface>)> {
+    (0..INTERFACES).filter_map(|index| Some((index, interfaces::get(index)?)))
 }
 
 /// Traffic counters of interface `index`; `None` if it was never asked for.

@@ -99,7 +99,7 @@ fn random<const LENGTH: usize>() -> [u8; LENGTH] {
 }
 
 /// One line with the addresses of the stack on `interface`.
-pub(super) fn summary<'a>(interface: &Interface, stack: &'a Stack<'static>) -> impl fmt::Display + 'a {
+pub(crate) fn summary<'a>(interface: &Interface, stack: &'a Stack<'static>) -> impl fmt::Display + 'a {
     let reached = interface.reached_gateway();
     fmt::from_fn(move |f| {
         write!(f, "{}", stack.hardware_address())?;

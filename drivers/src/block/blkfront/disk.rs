@@ -147,6 +147,10 @@ impl<P: Platform> Disk<P::Page> for Vbd<'_, P> {
         &self.name
     }
 
+    fn driver(&self) -> &'static str {
+        "blkfront"
+    }
+
     fn geometry(&self) -> Geometry {
         self.state().geometry()
     }

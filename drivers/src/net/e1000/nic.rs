@@ -166,6 +166,10 @@ impl<R: Registers + Send, M: DeviceMemory> Nic<R, M> {
 }
 
 impl<R: Registers + Send, M: DeviceMemory> NetDevice for Nic<R, M> {
+    fn driver(&self) -> &'static str {
+        "e1000"
+    }
+
     fn is_up(&self) -> bool {
         self.is_up
     }

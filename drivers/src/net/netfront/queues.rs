@@ -62,6 +62,10 @@ impl<'k, K: Platform> Queues<'k, K> {
 }
 
 impl<K: Platform> NetDevice for Queues<'_, K> {
+    fn driver(&self) -> &'static str {
+        "netfront"
+    }
+
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
         let count = self.queues.len();
         self.next = self.under_way().unwrap_or(self.next);

@@ -168,6 +168,10 @@ const fn of_sender(frame: usize) -> u16 {
 }
 
 impl<P: Ports + Send, M: DeviceMemory> NetDevice for Nic<P, M> {
+    fn driver(&self) -> &'static str {
+        "rtl8139"
+    }
+
     fn is_up(&self) -> bool {
         self.is_up
     }

@@ -26,7 +26,7 @@ pub(super) async fn drive(name: String, number: u8, transport: Registers, irq: I
     };
     let requests = Arc::new(Queue::<OwnPage>::new());
     info!("{name}: {}", device.geometry());
-    let disk = QueuedDisk::new(name.clone(), 0, device.geometry(), Arc::clone(&requests));
+    let disk = QueuedDisk::new(name.clone(), 0, device.geometry(), Arc::clone(&requests)).driven_by("virtio");
     // Numbers as Linux gives them: major 253, 16 for each disk.
     disks::add(253 << 8 | u32::from(number) << 4, Arc::new(disk));
     disks::end_scan();

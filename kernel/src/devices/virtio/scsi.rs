@@ -47,7 +47,8 @@ async fn find_disks() {
         for (place, Disk { address, model, geometry }) in (0..).zip(&found) {
             let index = first + place;
             info!("{}: {model}, {address}, {geometry}", name(index));
-            let disk = QueuedDisk::new(name(index), place, *geometry, Arc::clone(&requests));
+            let disk = QueuedDisk::new(name(index), place, *geometry, Arc::clone(&requests))
+                .driven_by("virtio-scsi");
             disks::add(number(index), Arc::new(disk));
         }
         let serve = async move {
