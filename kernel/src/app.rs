@@ -18,6 +18,7 @@ pub use xen::sched::Resumed;
 use crate::boot::environment::Environment;
 use crate::devices;
 use crate::devices::disks::{self, Disk};
+pub use crate::hypervisor::lifecycle::ShutdownAction;
 use crate::hypervisor::{lifecycle, suspend, xenstore};
 use crate::task::executor::{self, SpawnError};
 use crate::{console, entropy, memory, time};
@@ -212,6 +213,13 @@ impl Context {
     /// withdraws it: to do other things meanwhile, keep it and use `select`.
     pub async fn shutdown_requested(&self) {
         lifecycle::shutdown_requested().await;
+    }
+
+    /// Has the domain end as if the toolstack had asked for it: if tasks [wait for
+    /// that](Self::shutdown_requested), when main returns, or after ten seconds; else at once. Waits for the
+    /// end.
+    pub async fn shut_down(&self, action: ShutdownAction) {
+        lifecycle::shut_down(action).await;
     }
 
     /// Waits until the toolstack asks for the domain to be suspended (`xl save`, `xl migrate`). The domain

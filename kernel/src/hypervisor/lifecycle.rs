@@ -33,9 +33,11 @@ const GRACE_PERIOD: Duration = Duration::from_secs(10);
 static REQUEST: Pending<ShutdownAction> = Pending::new();
 
 /// How the domain is to end.
-#[derive(Clone, Copy)]
-enum ShutdownAction {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ShutdownAction {
+    /// It is switched off.
     PowerOff,
+    /// It starts again.
     Reboot,
 }
 
@@ -54,7 +56,7 @@ pub(crate) fn end(status: u8) -> ! {
 }
 
 /// Ends at once if no task waits for the request, else after the grace period.
-async fn shut_down(action: ShutdownAction) {
+pub(crate) async fn shut_down(action: ShutdownAction) {
     if REQUEST.ask(action) {
         Timer::after(GRACE_PERIOD).await;
         warn!("shutdown: the application did not return within {} s, ending it", GRACE_PERIOD.as_secs());
