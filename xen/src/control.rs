@@ -41,6 +41,10 @@ use crate::xenstore::{Client, Error, Result, Store, Transaction};
 /// Where the toolstack asks a domain to end.
 pub const SHUTDOWN: &str = "control/shutdown";
 
+/// Where the toolstack leaves a key (`xl sysrq`). There is no node by which a domain tells that it looks
+/// there (`docs/misc/xenstore-paths.pandoc`).
+pub const SYSRQ: &str = "control/sysrq";
+
 /// What asks a domain to suspend itself.
 const SUSPEND: &[u8] = b"suspend";
 
@@ -89,6 +93,38 @@ pub enum Request {
     Suspend,
     /// Something that nobody here understands: it still stands there.
     Unknown(String),
+}
+
+/// What a domain can do when it is asked to, beside ending: that can every one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Features {
+    /// Suspend itself.
+    pub suspend: bool,
+}
+
+/// Tells the toolstack what the domain can be asked for: `control/feature-*` is `1` or `0`. A node that the
+/// domain may not write is left alone: some toolstacks make none, and ask all the same.
+///
+/// # Examples
+///
+/// ```
+/// use xen::control::{self, Features};
+/// use xen::xenstore::Client;
+/// use xen::xenstore::fake::{Xenstored, page};
+///
+/// let xenstored = Xenstored::new(page());
+/// let client = Client::new(xenstored.page());
+/// let path = "/local/domain/1/control/feature-suspend";
+/// xenstored.write(path, "");
+/// xenstored.give(path, 1);
+/// xenstored.run(&client, control::announce(&client, Features { suspend: false }));
+/// assert_eq!(xenstored.read(path).as_deref(), Some(&b"0"[..]));
+/// ```
+pub async fn announce(store: &Store, features: Features) {
+    let Features { suspend } = features;
+    for (name, is_there) in [("poweroff", true), ("reboot", true), ("suspend", suspend)] {
+        let _ = store.write(&format!("control/feature-{name}"), if is_there { "1" } else { "0" }).await;
+    }
 }
 
 /// Looks for a request to end, and acknowledges it if it is understood. A request that the domain
@@ -168,6 +204,55 @@ pub async fn acknowledge_suspend(client: &Client, delay: &impl Delay) -> Result<
         Ok(stands)
     };
     client.transaction(delay, acknowledge).await
+}
+
+/// Takes the key that the toolstack has left at [`SYSRQ`], if there is one, and acknowledges it by emptying
+/// the node: the caller has to do what it means. Of a longer text the first byte counts, as for Linux.
+///
+/// # Errors
+///
+/// [`Error::Disconnected`] when the connection breaks, and what xenstored refuses. A key that cannot be
+/// acknowledged is not taken: it would be found there again.
+///
+/// # Examples
+///
+/// ```
+/// use xen::control;
+/// use xen::xenstore::Client;
+/// use xen::xenstore::fake::{Xenstored, page};
+///
+/// let xenstored = Xenstored::new(page());
+/// let client = Client::new(xenstored.page());
+/// let path = "/local/domain/1/control/sysrq";
+/// xenstored.write(path, "h");
+/// xenstored.give(path, 1);
+///
+/// let no_time = |_| std::future::ready(());
+/// assert_eq!(xenstored.run(&client, control::take_sysrq(&client, &no_time))?, Some(b'h'));
+/// assert_eq!(xenstored.run(&client, control::take_sysrq(&client, &no_time))?, None);
+/// # Ok::<(), xen::xenstore::Error>(())
+/// ```
+pub async fn take_sysrq(client: &Client, delay: &impl Delay) -> Result<Option<u8>> {
+    // Mostly there is none, which takes no transaction to see.
+    if key(client).await?.is_none() {
+        return Ok(None);
+    }
+    let take = async |transaction: &Transaction| {
+        let key = key(transaction).await?;
+        if key.is_some() {
+            transaction.write(SYSRQ, "").await?;
+        }
+        Ok(key)
+    };
+    client.transaction(delay, take).await
+}
+
+async fn key(store: &Store) -> Result<Option<u8>> {
+    let text = match store.read(SYSRQ).await {
+        Err(error) if error.is_not_found() => Vec::new(),
+        text => text?,
+    };
+    Ok(text.first().copied().filter(|key| *key != 0))
 }
 
 /// Which of the first `count` vCPUs the toolstack has switched on, by number (`cpu/N/availability`): of

@@ -131,6 +131,16 @@ pub fn down(hypercalls: &(impl Hypercall + ?Sized), vcpu: u32) -> Result<()> {
     operation(hypercalls, u64::from(VCPUOP_down), vcpu)
 }
 
+/// Sends a vCPU a non-maskable interrupt.
+///
+/// # Errors
+///
+/// `ENOENT` for a vCPU that the domain does not have; [`Errno::NOSYS`](crate::Errno::NOSYS) where guests
+/// cannot.
+pub fn send_nmi(hypercalls: &(impl Hypercall + ?Sized), vcpu: u32) -> Result<()> {
+    operation(hypercalls, u64::from(VCPUOP_send_nmi), vcpu)
+}
+
 /// Has Xen keep a vCPU's `vcpu_info` at `offset` of frame `frame`: a machine frame in PV domains, the
 /// guest's own elsewhere. Only once, by the vCPU itself or while it is down; from vCPU 32 on there
 /// is none before (`XEN_LEGACY_MAX_VCPUS`).

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use xen::control::{Request, Shutdown, acknowledge_suspend, online_vcpus, take_shutdown};
+use xen::control::{
+    Features, Request, Shutdown, acknowledge_suspend, announce, online_vcpus, take_shutdown, take_sysrq,
+};
 use xen::xenstore::fake::{Fault, Xenstored};
 use xen::xenstore::{Client, Error};
 
@@ -140,4 +142,64 @@ fn what_is_on_cannot_be_known_while_xenstored_refuses() {
     xenstored.inject(Fault::Refuse("EACCES"));
     let answer = xenstored.run(&client, online_vcpus(&client, 3));
     assert_eq!(answer, Err(Error::Refused(xen::xenstore::Refusal::Access)));
+}
+
+/// An xenstored in which the toolstack has left `key`, at a node that is the domain's.
+fn pressed(key: impl AsRef<[u8]>) -> (Xenstored, Client) {
+    let (xenstored, client) = connected();
+    xenstored.write(SYSRQ, key);
+    xenstored.give(SYSRQ, 1);
+    (xenstored, client)
+}
+
+const SYSRQ: &str = "/local/domain/1/control/sysrq";
+
+#[test]
+fn a_key_is_acknowledged_and_taken_once() {
+    for (text, key) in [(&b"h"[..], b'h'), (b"tasks", b't'), (b"\xff", 0xff), (b" ", b' ')] {
+        let (xenstored, client) = pressed(text);
+        assert_eq!(xenstored.run(&client, take_sysrq(&client, &no_time)), Ok(Some(key)));
+        assert_eq!(xenstored.read(SYSRQ).unwrap(), b"");
+        assert_eq!(xenstored.run(&client, take_sysrq(&client, &no_time)), Ok(None));
+        assert_eq!(xenstored.transactions(), 0);
+    }
+}
+
+#[test]
+fn where_no_key_is_nothing_is_written() {
+    let (xenstored, client) = connected();
+    assert_eq!(xenstored.run(&client, take_sysrq(&client, &no_time)), Ok(None));
+    for nothing in [&b""[..], b"\0", b"\0h"] {
+        let (xenstored, client) = pressed(nothing);
+        assert_eq!(xenstored.run(&client, take_sysrq(&client, &no_time)), Ok(None));
+        assert_eq!(xenstored.read(SYSRQ).unwrap(), nothing);
+    }
+}
+
+/// Taken all the same, a crash on purpose would come again after each restart of xenstored.
+#[test]
+fn a_key_that_cannot_be_acknowledged_is_not_taken() {
+    let (xenstored, client) = connected();
+    xenstored.write(SYSRQ, "c");
+    let answer = xenstored.run(&client, take_sysrq(&client, &no_time));
+    assert_eq!(answer, Err(Error::Refused(xen::xenstore::Refusal::Access)));
+    assert_eq!(xenstored.read(SYSRQ).unwrap(), b"c");
+}
+
+#[test]
+fn the_toolstack_is_told_what_can_be_asked_for_where_it_wants_to_know() {
+    let (xenstored, client) = connected();
+    let path = |name: &str| format!("/local/domain/1/control/feature-{name}");
+    for name in ["poweroff", "suspend"] {
+        xenstored.write(&path(name), "");
+        xenstored.give(&path(name), 1);
+    }
+    // This one is not the domain's.
+    xenstored.write(&path("reboot"), "");
+    for (suspend, value) in [(true, b"1"), (false, b"0")] {
+        xenstored.run(&client, announce(&client, Features { suspend }));
+        assert_eq!(xenstored.read(&path("suspend")).as_deref(), Some(&value[..]));
+        assert_eq!(xenstored.read(&path("poweroff")).as_deref(), Some(&b"1"[..]));
+        assert_eq!(xenstored.read(&path("reboot")).as_deref(), Some(&b""[..]));
+    }
 }
