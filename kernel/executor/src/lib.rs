@@ -23,6 +23,7 @@ pub mod request;
 pub mod round;
 pub mod sleep;
 pub mod spin;
+pub mod sysrq;
 pub mod time;
 pub mod timers;
 #[cfg(test)]

@@ -41,6 +41,11 @@ impl Sleep {
         self.ready.swap(false, Ordering::SeqCst)
     }
 
+    /// Whether the vCPU sleeps, or is about to, and nobody has kicked it.
+    pub fn is_asleep(&self) -> bool {
+        self.asleep.load(Ordering::Relaxed)
+    }
+
     /// To be asked after something was made ready, by another vCPU or an interrupt. Of several that ask, one
     /// is told to kick.
     pub fn kick(&self) -> Kick {
@@ -122,8 +127,15 @@ mod tests {
         let sleep = Sleep::new();
         let kick = Cell::new(Kick::Needless);
         // As a non-maskable interrupt does, in the last moment.
-        sleep.sleep(|| false, || kick.set(sleep.kick()));
-        assert_eq!(kick.get(), Kick::Needed);
+        assert!(!sleep.is_asleep());
+        sleep.sleep(
+            || false,
+            || {
+                assert!(sleep.is_asleep());
+                kick.set(sleep.kick());
+            },
+        );
+        assert_eq!((kick.get(), sleep.is_asleep()), (Kick::Needed, false));
     }
 
     #[test]

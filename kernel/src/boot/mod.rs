@@ -18,7 +18,7 @@ use prism_drivers::block::romdisk::RomDisk;
 use crate::app::{Application, Context};
 use crate::console::{self, panic};
 use crate::devices::{self, disks};
-use crate::hypervisor::{lifecycle, xenstore};
+use crate::hypervisor::{lifecycle, sysrq, xenstore};
 use crate::println;
 use crate::task::executor;
 use phases::Entered;
@@ -58,6 +58,7 @@ fn start_tasks(application: Application, context: Context) {
         start(xenstore::pump(ring));
         if let Some(store) = xenstore::client() {
             start(lifecycle::serve(store));
+            start(sysrq::serve(store));
         }
     }
     // An initial domain sees the machine's own button, which is not for it.

@@ -16,13 +16,13 @@ use spin::Mutex;
 
 use crate::console;
 use crate::console::panic::CodeAddress;
-use crate::task::executor;
+use crate::task::executor::{self, Activity};
 
 /// Callers that are named at most: as many as fit into a console's ring with the registers.
 const LONGEST_BACKTRACE: usize = 12;
 
-/// The last one that could not be reported at once, and the vCPU that took it.
-static DEFERRED: Mutex<Option<(u32, Registers)>> = Mutex::new(None);
+/// What the last one interrupted that could not be reported at once.
+static DEFERRED: Mutex<Option<Interrupted>> = Mutex::new(None);
 static IS_DEFERRED: AtomicBool = AtomicBool::new(false);
 
 /// What the stubs call.
@@ -32,12 +32,13 @@ fn prism_nmi(registers: &Registers) {
         return;
     }
     let vcpu = vcpu::number();
-    let report = Report { vcpu, registers, callers: Some(Backtrace::of_fault(registers)) };
+    let interrupted = Interrupted { vcpu, registers: *registers, activity: executor::activity(vcpu) };
+    let report = Report { interrupted: &interrupted, callers: Some(Backtrace::of_fault(registers)) };
     if console::try_print(format_args!("{}: warning: {report}\n", module_path!())) {
         return;
     }
     if let Some(mut deferred) = DEFERRED.try_lock() {
-        *deferred = Some((vcpu, *registers));
+        *deferred = Some(interrupted);
         IS_DEFERRED.store(true, Ordering::SeqCst);
         executor::keep_awake();
     }
@@ -55,23 +56,32 @@ pub(crate) fn report_deferred() {
     }
     // Another interrupt that finds it locked meanwhile is not reported: it is the same again.
     let deferred = DEFERRED.lock().take();
-    if let Some((vcpu, registers)) = deferred {
-        warn!("{}", Report { vcpu, registers: &registers, callers: None });
+    if let Some(interrupted) = deferred {
+        warn!("{}", Report { interrupted: &interrupted, callers: None });
     }
 }
 
 /// What a vCPU was doing.
-struct Report<'a> {
+struct Interrupted {
     vcpu: u32,
-    registers: &'a Registers,
+    registers: Registers,
+    activity: Option<Activity>,
+}
+
+struct Report<'a> {
+    interrupted: &'a Interrupted,
     callers: Option<Backtrace>,
 }
 
 impl fmt::Display for Report<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "non-maskable interrupt on vCPU {}; the guest goes on", self.vcpu)?;
-        writeln!(f, "{}", self.registers)?;
-        write!(f, "  at: {}", CodeAddress::of_instruction(self.registers.rip))?;
+        let Interrupted { vcpu, registers, activity } = self.interrupted;
+        writeln!(f, "non-maskable interrupt on vCPU {vcpu}; the guest goes on")?;
+        if let Some(activity) = activity {
+            writeln!(f, "  the vCPU {activity}")?;
+        }
+        writeln!(f, "{registers}")?;
+        write!(f, "  at: {}", CodeAddress::of_instruction(registers.rip))?;
         for address in self.callers.clone().into_iter().flatten().take(LONGEST_BACKTRACE) {
             f.write_str("\n      ")?;
             write!(f, "{}", CodeAddress::of_call(address))?;

@@ -68,6 +68,12 @@ impl BlkfrontDriver {
         in_time
     }
 
+    /// Tells of each disk: its name, and how many requests are in flight.
+    pub(super) fn for_each(&self, mut tell: impl FnMut(&str, usize)) {
+        let known: Vec<_> = self.known.lock().values().map(|(vbd, _)| Arc::clone(vbd)).collect();
+        known.iter().for_each(|vbd| tell(vbd.name(), vbd.in_flight()));
+    }
+
     fn vbd(&self, number: u32) -> Known {
         let mut known = self.known.lock();
         let (vbd, served) = known.entry(number).or_insert_with(|| self.begin(number));

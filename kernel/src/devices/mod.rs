@@ -102,6 +102,13 @@ pub(crate) fn go_on() {
     }
 }
 
+/// Tells of each disk of the toolstack: its name, and how many requests its backend has not answered.
+pub(crate) fn for_each_vbd(tell: impl FnMut(&str, usize)) {
+    if let Some(disks) = BLKFRONT.get() {
+        disks.for_each(tell);
+    }
+}
+
 /// Drives all network interfaces of `bus`.
 ///
 /// # Errors

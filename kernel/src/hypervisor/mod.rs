@@ -7,5 +7,6 @@ pub mod grant;
 pub(crate) mod interface;
 pub(crate) mod lifecycle;
 pub(crate) mod suspend;
+pub(crate) mod sysrq;
 pub(crate) mod upcall;
 pub(crate) mod xenstore;

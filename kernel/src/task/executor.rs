@@ -15,7 +15,8 @@ use core::any::type_name;
 use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
-use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use core::ptr;
+use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 use core::task::{Context, Poll};
 use core::time::Duration;
 
@@ -36,6 +37,7 @@ use task_pool::{TaskPool, try_box};
 use crate::console::nmi;
 use crate::hypervisor::event;
 use crate::irq;
+use crate::report::task_name;
 use crate::task::kick::VcpuKick;
 use crate::task::stop;
 use crate::time::alarm::Alarm;
@@ -77,6 +79,8 @@ struct Core {
     tasks: AtomicU32,
     /// Events and timers that its tasks have not accounted for yet.
     credit: Credit,
+    /// The account of the task that it polls; null if it polls none.
+    polled: AtomicPtr<Account>,
     /// Ends its sleep. Without one the vCPU never sleeps while others run.
     vcpu_kick: Option<VcpuKick>,
 }
@@ -214,7 +218,9 @@ impl Future for Task {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<()> {
         let start = cpu::timestamp();
+        self.core.polled.store(ptr::from_ref(self.account).cast_mut(), Ordering::Relaxed);
         let result = self.future.as_mut().poll(context);
+        self.core.polled.store(ptr::null_mut(), Ordering::Relaxed);
         self.account_poll(cpu::timestamp().saturating_sub(start));
         if result.is_ready() {
             self.core.tasks.fetch_sub(1, Ordering::Relaxed);
@@ -275,6 +281,45 @@ fn moment() -> (u64, u64) {
 /// vCPUs wait.
 pub(crate) fn resume() {
     *MOMENT.lock() = Some(moment());
+}
+
+/// How many tasks vCPU `number` has, but for those of embassy's spawner.
+pub(crate) fn tasks_of(number: u32) -> u32 {
+    Core::of(number).map_or(0, |core| core.tasks.load(Ordering::Relaxed))
+}
+
+/// What a vCPU does.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Activity {
+    /// It sleeps.
+    Sleeps,
+    /// It runs a task, whose name is known unless it has just begun or ended.
+    Runs(Option<&'static str>),
+    /// It looks for work, or runs a task of a [`Spawner`].
+    Awake,
+}
+
+impl fmt::Display for Activity {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sleeps => f.write_str("sleeps"),
+            Self::Runs(Some(name)) => write!(f, "runs {}", task_name(name)),
+            Self::Runs(None) => f.write_str("runs a task"),
+            Self::Awake => f.write_str("is awake"),
+        }
+    }
+}
+
+/// What vCPU `number` does now. Waits for no lock: may be called from a non-maskable interrupt.
+pub(crate) fn activity(number: u32) -> Option<Activity> {
+    let core = Core::of(number)?;
+    // SAFETY: null, or the account of a slot, which is never given back.
+    let polled = unsafe { core.polled.load(Ordering::Relaxed).as_ref() };
+    Some(match polled {
+        Some(account) => Activity::Runs(account.try_name()),
+        None if core.sleep.is_asleep() => Activity::Sleeps,
+        None => Activity::Awake,
+    })
 }
 
 /// Tells that the calling task found work by polling, where no event announced it.
@@ -360,6 +405,7 @@ pub(crate) fn init(vcpu_kick: Option<VcpuKick>) {
                 sleep: Sleep::new(),
                 tasks: AtomicU32::new(0),
                 credit: Credit::new(),
+                polled: AtomicPtr::new(ptr::null_mut()),
                 vcpu_kick,
             })
         });

@@ -192,7 +192,16 @@ const PARTS: &[(&str, &[Row])] = &[
                 ],
             )
             .never(NO_PLATFORM),
-            row("`xl trigger ... nmi`", &["an_nmi_is_reported_and_the_guest_goes_on"]).never(NO_TOOLSTACK),
+            row(
+                "`xl trigger ... nmi`, `xl sysrq`",
+                &[
+                    "a_guest_tells_what_it_does_and_goes_on",
+                    "xl_sysrq_crashes_a_guest_with_a_report",
+                    "xl_sysrq_reboots_a_guest_at_once",
+                    "xl_sysrq_switches_a_guest_off_at_once",
+                ],
+            )
+            .never(NO_TOOLSTACK),
             row("`xl dump-core`", &["the_memory_of_a_guest_is_dumped"]).never(NO_TOOLSTACK),
             row(
                 "`xl save`, `xl restore`; four vCPUs; twenty times",

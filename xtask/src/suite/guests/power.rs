@@ -6,6 +6,13 @@ use crate::env::Env;
 use crate::guest::board::Board;
 use crate::guest::{Boot, Ending};
 
+/// What sends keys.
+macro_rules! press {
+    () => {
+        include_str!("power/press.sh")
+    };
+}
+
 /// A guest that waits until `xl` asks it to end.
 const WAITING: GuestTest = GuestTest::new("", "power")
     .words("power=wait")
@@ -67,10 +74,45 @@ pub(super) const TESTS: &[GuestTest] = &[
     BUTTON.named("the_power_button_of_a_q35_is_obeyed").on(Board::of("q35")),
     WAITING.named("the_memory_of_a_guest_is_dumped").in_pv().memory(16).beside("about to: wait", DUMP),
     WAITING
-        .named("an_nmi_is_reported_and_the_guest_goes_on")
+        .named("a_guest_tells_what_it_does_and_goes_on")
+        .vcpus(2)
         .in_pv_and_pvh()
-        .beside("about to: wait", NMIS)
-        .telling(&["non-maskable interrupt on vCPU 0; the guest goes on", "prism_arch::entry::rust_entry"]),
+        .beside("about to: wait", concat!(press!(), "\n", include_str!("power/ask.sh")))
+        .telling(&[
+            "non-maskable interrupt on vCPU 0; the guest goes on\n  the vCPU sleeps",
+            "prism_arch::entry::rust_entry",
+            "prism::sysrq: b reboot, c crash, h help",
+            "prism::sysrq: memory\n            total KiB     used KiB     free KiB\nmemory ",
+            " 0 not given back, 0 pages of others mapped",
+            "  prism::hypervisor::sysrq::serve\n",
+            " polls were long, tasks have spun ",
+            "prism::sysrq: 0 disks of the toolstack, xenstore idle",
+            "prism::sysrq: vCPU 0 runs prism::hypervisor::sysrq::serve",
+            "prism::sysrq: vCPU 1 sleeps, 0 tasks",
+            "non-maskable interrupt on vCPU 1; the guest goes on\n  the vCPU sleeps",
+            "the toolstack requests halt",
+        ])
+        .not_telling(&["a key was ignored"]),
+    WAITING
+        .named("xl_sysrq_crashes_a_guest_with_a_report")
+        .in_pvh()
+        .beside("about to: wait", concat!(press!(), "\npress c"))
+        .crashing()
+        .telling(&["panic: the toolstack requests a crash (sysrq)", "prism::hypervisor::sysrq::serve"]),
+    WAITING
+        .named("xl_sysrq_reboots_a_guest_at_once")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .beside("about to: wait", concat!(press!(), "\npress b"))
+        .ending_by(&Ending::Reboot)
+        .telling(&["prism::sysrq: rebooting"]),
+    WAITING
+        .named("xl_sysrq_switches_a_guest_off_at_once")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .beside("about to: wait", concat!(press!(), "\npress o"))
+        .ending_by(&Ending::Poweroff)
+        .telling(&["prism::sysrq: switching off"]),
 ];
 
 /// All memory in a file: of a PV guest `xl` has to find the list of its frames.
@@ -80,6 +122,3 @@ bytes=$(stat -c %s /tmp/core.$DOMID)
 rm /tmp/core.$DOMID
 [ $bytes -gt 16000000 ] || { echo only $bytes bytes; exit 1; }
 xl shutdown $DOMID";
-
-/// Three non-maskable interrupts, and the question whether the guest still listens.
-const NMIS: &str = "for i in 1 2 3; do xl trigger $DOMID nmi || exit 1; done; xl shutdown $DOMID";
