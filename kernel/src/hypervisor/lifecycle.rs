@@ -12,7 +12,7 @@ use prism_boot::firmware::acpi::PowerButton;
 use prism_drivers::hal::Interrupt;
 use prism_drivers::power::{Button, take_over};
 use prism_executor::request::Request as Pending;
-use xen::control::{self, Request, SHUTDOWN, Shutdown};
+use xen::control::{self, Features, Request, SHUTDOWN, Shutdown};
 use xen::sched::Resumed;
 use xen::xenstore::{Client, Result};
 
@@ -20,11 +20,6 @@ use crate::hypervisor::{suspend, xenstore};
 use crate::irq::Irq;
 use crate::ports::CpuPorts;
 use crate::power;
-
-/// The requests that we support, as the toolstack wants them announced.
-const FEATURES: [&str; 2] = ["control/feature-poweroff", "control/feature-reboot"];
-/// The same where the domain can be suspended.
-const FEATURE_SUSPEND: &str = "control/feature-suspend";
 
 /// How long an application that waits for [requests](shutdown_requested) has to return.
 const GRACE_PERIOD: Duration = Duration::from_secs(10);
@@ -112,11 +107,7 @@ fn ignore(request: &str) {
 
 /// Tells the toolstack what it may ask for.
 async fn announce(store: &Client) {
-    let suspend = suspend::is_offered().then_some(FEATURE_SUSPEND);
-    for feature in FEATURES.into_iter().chain(suspend) {
-        // Some toolstacks make these keys read-only, and ask all the same.
-        let _ = store.write(feature, "1").await;
-    }
+    control::announce(store, Features { suspend: suspend::is_offered() }).await;
 }
 
 async fn watch(store: &Client) -> Result<Infallible> {
