@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! LastWord the domain: poweroff, reboot, crash.
+//! Ending the domain: poweroff, reboot, crash.
 
 use core::sync::atomic::{AtomicU8, Ordering};
 

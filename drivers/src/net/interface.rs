@@ -213,7 +213,7 @@ impl<'k> Interface<'k> {
         state.mtu.get_or_insert(properties.mtu);
         state.device = Some(device);
         state.error = None;
-        // RingPages to receive into have been put into the ring.
+        // Pages to receive into have been put into the ring.
         state.unpublished = true;
         let wakers = [state.stack.take(), state.arrival.take(), state.config.connected()];
         drop(state);

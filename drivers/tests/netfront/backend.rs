@@ -80,7 +80,7 @@ impl Backend {
         Self { peer, transmit, receive, sent: Cell::new(0), received: Cell::new(0) }
     }
 
-    /// RingPages that it may receive into.
+    /// Pages that it may receive into.
     pub(crate) fn room(&self) -> u32 {
         self.receive.requests().wrapping_sub(self.received.get())
     }

@@ -331,7 +331,7 @@ impl std::task::Wake for Wakes {
     }
 }
 
-/// RingPages for four queues.
+/// Pages for four queues.
 const MANY: RingPages = RingPages { receive: 256, transmit: 128 };
 
 #[test]

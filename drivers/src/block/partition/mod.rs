@@ -31,7 +31,7 @@ pub struct Partition {
     pub number: u32,
     /// Where it begins, in bytes.
     pub start: u64,
-    /// ByteRange; never 0.
+    /// Its length in bytes; never 0.
     pub length: u64,
 }
 

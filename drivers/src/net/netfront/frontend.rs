@@ -39,7 +39,7 @@ pub struct NetFront<'k, K: Platform> {
     net_device: Option<Box<dyn NetDevice + 'k>>,
 }
 
-/// RingPages that a backend's domain may keep of former connections, and is connected to again: 4 MiB. One
+/// Pages that a backend's domain may keep of former connections, and is connected to again: 4 MiB. One
 /// connection has 2 MiB.
 const MAX_QUARANTINED: u32 = 1024;
 

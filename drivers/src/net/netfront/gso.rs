@@ -12,7 +12,7 @@ use xen_sys::io::netif::{XEN_NETIF_GSO_TYPE_TCPV4, XEN_NETIF_GSO_TYPE_TCPV6, XEN
 use super::packet::GsoInfo;
 use crate::net::segment::Segment;
 
-/// GsoInfo that leave as one packet.
+/// TCP segments that leave as one packet.
 #[derive(Clone, Debug)]
 pub(super) struct GsoPacket {
     first: Segment,

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! TaskPool that tasks are in while they run: as many as there is memory for.
+//! Slots that tasks are in while they run: as many as there is memory for.
 //!
 //! The executor wants a slot to stay where it is for ever, as somebody may wake a task that has ended. So
 //! none is given back to the heap, but each is used again: there are never more than were needed at once.
@@ -23,7 +23,7 @@ use super::SpawnError;
 
 /// Tasks are refused when there is no more memory than this: the rest is for those that run, in bytes.
 const RESERVE: usize = 64 * 1024;
-/// TaskPool looked at for one that is free. The task of one may have ended so lately that it is still in the
+/// Slots looked at for one that is free. The task of one may have ended so lately that it is still in the
 /// executor's queue; the others have been there for longer.
 const MAX_PROBES: usize = 8;
 
@@ -33,7 +33,7 @@ struct TaskSlot<F: Future<Output = ()> + Unpin + 'static> {
     account: Account,
 }
 
-/// TaskPool for tasks of one type.
+/// Slots for tasks of one type.
 pub(super) struct TaskPool<F: Future<Output = ()> + Unpin + 'static> {
     free: Mutex<Free<F>>,
 }
