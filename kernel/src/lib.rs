@@ -58,6 +58,9 @@ pub use xen;
 #[doc = include_str!("../../docs/guide/write-an-application.md")]
 struct Guide;
 
+/// The kernel's version.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
 /// The error that an application's main may return: anything that can be displayed.
 pub type Error = alloc::boxed::Box<dyn core::error::Error>;
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a guest that runs tells of itself: a few aligned lines each, for a console or a log. Each report ends
-//! with a line end, and fits a screen of 80 columns.
+//! with a line end, and fits a screen of 25 rows and 80 columns, but for addresses.
 
 use core::fmt::{self, Display, Formatter};
 use core::time::Duration;
@@ -18,7 +18,7 @@ const MAX_TASKS: usize = 20;
 /// Disks that are listed; a screen has interfaces, too.
 const MAX_DISKS: usize = 20;
 /// Columns for the name of a task; the end of a longer one is shown.
-const NAME: usize = 48;
+const NAME: usize = 44;
 
 /// Memory and heap, in KiB.
 pub fn memory() -> impl Display {
@@ -92,10 +92,10 @@ fn write_disk(f: &mut Formatter<'_>, disk: &Disk) -> fmt::Result {
 pub fn interfaces() -> impl Display {
     fmt::from_fn(|f| {
         for (index, interface) in network::known() {
-            write!(f, "network {index}: {}, ", interface.driver().unwrap_or("not connected"))?;
+            writeln!(f, "network {index}: {}", interface.driver().unwrap_or("not connected"))?;
             match network::opened(index) {
-                Some(stack) => writeln!(f, "{}", network::summary(&interface, &stack))?,
-                None => writeln!(f, "no addresses known to this vCPU")?,
+                Some(stack) => writeln!(f, "    {}", network::summary(&interface, &stack))?,
+                None => writeln!(f, "    not opened on this vCPU, or without an address")?,
             }
             write_counters(f, &interface.counters())?;
         }
@@ -112,7 +112,7 @@ fn write_counters(f: &mut Formatter<'_>, counters: &Counters) -> fmt::Result {
     writeln!(f, "    {lost} lost without a backend, {failed} failed; connected {connections} times")
 }
 
-/// The name of a task, of 48 characters at most.
+/// The name of a task, of 44 characters at most.
 pub fn task_name(name: &'static str) -> impl Display {
     fmt::from_fn(move |f| {
         let skipped = short_name(name).count().saturating_sub(NAME);

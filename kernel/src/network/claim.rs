@@ -15,8 +15,8 @@ static INTERFACE: [Only<Kept>; INTERFACES] = [const { Only::new() }; INTERFACES]
 #[derive(Clone, Copy)]
 struct Kept(Stack<'static>);
 
-// SAFETY: the stack is made, used and copied on one vCPU only: claims, and who asks for what was handed out, look at its
-// number before, and stay there.
+// SAFETY: the stack is made, used and copied on one vCPU only: claims, and who asks for what was handed
+// out, look at its number before, and stay there.
 unsafe impl Send for Kept {}
 
 /// The stack of interface `index`, if it was handed out on the calling vCPU.

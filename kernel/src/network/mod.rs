@@ -15,11 +15,12 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use embassy_net::Stack;
 use embassy_time::{Duration, Timer, with_timeout};
-use prism_boot::command_line::{Addressing, INTERFACES};
+use prism_boot::command_line::Addressing;
 use prism_boot::services::DeviceBus;
 
 pub use embassy_net;
 pub use error::NetworkError;
+pub use prism_boot::command_line::INTERFACES;
 pub use prism_drivers::net::Counters;
 pub use prism_listener::{Buffers, Listener, Place, Usage};
 
