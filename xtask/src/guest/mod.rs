@@ -177,7 +177,7 @@ pub struct Typed {
     pub on: Typing,
     /// What the guest writes when it is ready.
     pub after: &'static str,
-    /// What is typed then; no quotes, no backslashes but `\\n`.
+    /// What is typed then.
     pub text: &'static str,
 }
 

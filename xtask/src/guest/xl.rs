@@ -189,6 +189,15 @@ fn suspended(text: &str) -> bool {
     text.contains("has shut down, reason code 2 ")
 }
 
+/// A text as the shell's `printf` takes it: keys that are no letters are control characters.
+fn for_printf(text: &str) -> String {
+    let escape = |byte: u8| match byte {
+        b' '..=b'~' if !matches!(byte, b'%' | b'\\' | b'\'') => char::from(byte).to_string(),
+        _ => format!("\\{byte:03o}"),
+    };
+    text.bytes().map(escape).collect()
+}
+
 /// How a guest has ended whose reason `xl list -v` tells.
 fn ending_by_list(reason: &str) -> Ending {
     match reason.trim() {
@@ -296,7 +305,7 @@ impl Guest {
              i=$((i + 1)); done; (printf '{1}'; sleep 1) | xenconsole --interactive --type pv $(xl domid {0})) \
              >/dev/null 2>&1 &",
             self.name,
-            text.replace('\n', "\\n"),
+            for_printf(text),
             job.limit.as_secs()
         )
     }
@@ -478,6 +487,13 @@ mod tests {
         assert_eq!(ending(0, "Domain 3 has been destroyed.\n"), Ending::Destroyed);
         assert_eq!(ending(TIMED_OUT, "Waiting for domain\n"), Ending::Hang);
         assert_eq!(ending(3, "no such kernel\n"), Ending::NotStarted("no such kernel".to_owned()));
+    }
+
+    #[test]
+    fn any_text_is_typed_as_it_is() {
+        let text = "one\ttwo\x1b[A\x01 100% it's \\n Zoë\n";
+        let output = Command::new("sh").args(["-c", &format!("printf '{}'", for_printf(text))]).output();
+        assert_eq!(String::from_utf8(output.unwrap().stdout).unwrap(), text);
     }
 
     /// What a shell with this `xl` says to the guest's end when it is watched, and its exit status.
