@@ -30,6 +30,7 @@ mod targets {
     pub(crate) mod partitions;
     pub(crate) mod ring;
     pub(crate) mod symbols;
+    pub(crate) mod terminal;
     pub(crate) mod virtio;
     pub(crate) mod virtio_scsi;
     pub(crate) mod xenstore;
@@ -56,6 +57,7 @@ const TARGETS: &[(&str, Run)] = &[
     ("partitions", targets::partitions::fuzz),
     ("ring", targets::ring::fuzz),
     ("symbols", targets::symbols::fuzz),
+    ("terminal", targets::terminal::fuzz),
     ("virtio", targets::virtio::fuzz),
     ("virtio_scsi", targets::virtio_scsi::fuzz),
     ("xenstore", targets::xenstore::fuzz),

@@ -113,6 +113,10 @@ const PARTS: &[(&str, &[Row])] = &[
             ),
             row("console both ways", &["who_types_on_the_console_is_greeted"]),
             row(
+                "a shell on the console",
+                &["a_shell_tells_what_a_guest_is_and_does", "a_shell_works_on_a_serial_port"],
+            ),
+            row(
                 "interrupts through the I/O APIC, no APIC at all",
                 &[
                     "events_come_by_a_line_of_the_io_apic_that_firmware_tells_of",
@@ -408,6 +412,7 @@ const PARTS: &[(&str, &[Row])] = &[
                     "smoke_finds_everything_in_order_where_there_is_only_a_virtio_console",
                     "who_types_on_a_virtio_console_is_greeted",
                     "who_types_on_a_virtio_console_on_pci_is_greeted",
+                    "a_shell_works_on_a_virtio_console",
                 ],
             )
             .never(NO_VIRTIO),

@@ -3,6 +3,7 @@
 //! memory, those whose console is a virtio device, and the ways in which QEMU's Xen tells a guest of events.
 
 use super::GuestTest;
+use super::console::{SHELL, SHELL_TELLS};
 use crate::env::Env;
 use crate::guest::Backend;
 use crate::guest::board::{Board, Bus, Console};
@@ -135,6 +136,12 @@ pub(super) const TESTS: &[GuestTest] = &[
         .on(VIRTIO_CONSOLE)
         .typing("Who is there", "Ada\nbye\n")
         .telling(&["Hello, Ada!"]),
+    GuestTest::new("a_shell_works_on_a_virtio_console", "shell")
+        .envs(&[])
+        .long_envs(&[Env::Fv])
+        .on(VIRTIO_CONSOLE)
+        .typing("shell: ready", SHELL)
+        .telling(SHELL_TELLS),
     GuestTest::new("who_types_on_a_virtio_console_on_pci_is_greeted", "console")
         .envs(&[Env::Fv])
         .on(CONSOLE_ON_PCI)
