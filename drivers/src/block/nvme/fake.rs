@@ -70,6 +70,8 @@ pub(super) struct Inner {
     pub(super) namespaces: HashMap<u32, FakeNamespace>,
     /// What it lists, if not its namespaces in order.
     pub(super) listed: Option<Vec<u32>>,
+    /// How it tells where the next command is that it reads, if not the truth: from that and the entries.
+    pub(super) tells_place: fn(u16, u16) -> u16,
     registers: HashMap<usize, u32>,
     memory: Vec<u8>,
     clock: u64,
@@ -112,6 +114,7 @@ impl FakeController {
         let inner = Inner {
             namespaces: namespaces.into_iter().collect(),
             listed: None,
+            tells_place: |place, _| place,
             registers: HashMap::new(),
             memory: vec![0xee; MEMORY],
             clock: 0,
@@ -203,7 +206,8 @@ impl Inner {
         let [commands, completions] = [self.rings[2 * pair], self.rings[2 * pair + 1]];
         let phase = u16::from(completions.laps.is_multiple_of(2)) ^ u16::from(fault == Some(Fault::OldPhase));
         let status = if let Some(Fault::Status(status)) = fault { status } else { status };
-        let place = commands.place + u16::from(fault == Some(Fault::Place));
+        let place = (self.tells_place)(commands.place, commands.entries);
+        let place = place + u16::from(fault == Some(Fault::Place));
         let queue = pair as u16 + u16::from(fault == Some(Fault::Queue));
         let id = id.wrapping_add(u16::from(fault == Some(Fault::Id)));
         let words = [0, 0, 0, 0, place, queue, id, status << 1 | phase];

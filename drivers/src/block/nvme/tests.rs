@@ -157,6 +157,28 @@ fn queues_go_round() {
 }
 
 #[test]
+fn a_controller_may_tell_late_which_commands_it_has_read() {
+    let late: [fn(u16, u16) -> u16; 3] =
+        [|place, entries| (place + entries - 1) % entries, |place, _| place & !3, |_, _| 0];
+    for entries in [2, 3, 16] {
+        for tells_place in late {
+            let fake = usual();
+            fake.inner().capabilities[0] = 2 << 24 | (entries - 1);
+            fake.inner().tells_place = tells_place;
+            let requests: Vec<_> =
+                (0..50).map(|index| (&nothing as Change<'_>, read(&fake, index * 4096, 512))).collect();
+            let (outcomes, failures) = run(&fake, requests);
+            assert!(outcomes.iter().all(Result::is_ok), "{failures:?}");
+        }
+    }
+    for absurd in [|place, _| place + 1, |_, entries| entries, |_, _| u16::MAX] as [fn(u16, u16) -> u16; 3] {
+        let fake = usual();
+        fake.inner().tells_place = absurd;
+        assert_eq!(open(&fake).err(), Some(Error::Command(Failure::Broken(Violation::Place))));
+    }
+}
+
+#[test]
 fn a_flush_reaches_a_controller_with_a_cache_only() {
     for has_cache in [true, false] {
         let fake = usual();
