@@ -14,6 +14,9 @@ pub(super) const FLUSH: u8 = 0x00;
 pub(super) const WRITE: u8 = 0x01;
 pub(super) const READ: u8 = 0x02;
 
+/// The status of a command to a namespace that does not exist (4.6.1.2.1).
+pub(super) const INVALID_NAMESPACE: u16 = 0x00b;
+
 /// What is identified: a namespace, the controller, the list of namespaces.
 pub(super) const OF_NAMESPACE: u32 = 0x00;
 pub(super) const OF_CONTROLLER: u32 = 0x01;

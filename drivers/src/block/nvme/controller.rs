@@ -29,13 +29,17 @@ const _: () = assert!((MAX_PAGES - 1) * size_of::<u64>() <= PAGE_SIZE);
 /// The number of the queue of commands for namespaces.
 const IO: u16 = 1;
 
-/// Where a controller's description has its model, how much it moves at once, the sizes of entries, and
-/// whether it keeps written data in a cache that loses them.
+/// Where a controller's description has its model, how much it moves at once, the sizes of entries, the
+/// highest number of a namespace, and whether it keeps written data in a cache that loses them.
 const MODEL: usize = 24;
 const MAX_TRANSFER: usize = 77;
 const ENTRY_SIZE_LIMITS: usize = 512;
+const NAMESPACES: usize = 516;
 const CACHE: usize = 525;
 const VOLATILE: u8 = 1 << 0;
+
+/// Bytes of the list of namespaces.
+const LIST_LENGTH: usize = 4096;
 
 /// Why a controller is not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +85,8 @@ pub struct Controller<R, I, M> {
     pub(super) most_pages: usize,
     /// Whether it has to be told to keep what was written.
     pub(super) has_cache: bool,
+    /// The highest number that a namespace has.
+    last_namespace: u32,
     model: String,
 }
 
@@ -99,6 +105,7 @@ impl<R: Registers, I: Interrupt, M: RingMemory> Controller<R, I, M> {
             io: QueuePair::new(IO, entries),
             most_pages: MAX_PAGES,
             has_cache: true,
+            last_namespace: 0,
             model: String::new(),
         };
         let opened = controller.begin().await;
@@ -172,6 +179,7 @@ impl<R: Registers, I: Interrupt, M: RingMemory> Controller<R, I, M> {
         self.most_pages = limit.unwrap_or(MAX_PAGES).min(MAX_PAGES);
         let [cache] = read(memory, LAST + CACHE);
         self.has_cache = cache & VOLATILE != 0;
+        self.last_namespace = u32::from_le_bytes(read(memory, LAST + NAMESPACES));
         let model: [u8; 40] = read(memory, LAST + MODEL);
         let text: String =
             model.map(char::from).into_iter().filter(|letter| matches!(letter, ' '..='~')).collect();
@@ -180,7 +188,7 @@ impl<R: Registers, I: Interrupt, M: RingMemory> Controller<R, I, M> {
     }
 
     /// The namespaces that can be used, the first [`MAX_NAMESPACES`] of those that there are. `report` is
-    /// told of the others of these, by their numbers.
+    /// told of others, by their numbers.
     ///
     /// # Errors
     ///
@@ -194,12 +202,34 @@ impl<R: Registers, I: Interrupt, M: RingMemory> Controller<R, I, M> {
         found
     }
 
+    /// The numbers that namespaces may have.
+    async fn candidates(&mut self) -> Result<Candidates, Failure> {
+        match self.describe(LIST, 0).await {
+            Ok(()) => {
+                let memory = &self.device.memory;
+                let all = (LAST..LAST + LIST_LENGTH).step_by(size_of::<u32>());
+                // The list ends with a zero.
+                let mut ids =
+                    all.map(|place| u32::from_le_bytes(read(memory, place))).take_while(|id| *id != 0);
+                let first = ids.by_ref().take(MAX_NAMESPACES).collect();
+                let next = ids.next();
+                let left_out = next.map(|id| (id, 1 + ids.count() as u32));
+                Ok(Candidates { ids: first, are_listed: true, left_out })
+            }
+            // Before version 1.1 there was no list.
+            Err(Failure::Refused(_)) => {
+                const MOST: u32 = MAX_NAMESPACES as u32;
+                let ids = (1..=self.last_namespace.min(MOST)).collect();
+                let left_out = self.last_namespace.checked_sub(MOST).filter(|count| *count > 0);
+                let left_out = left_out.map(|count| (MOST + 1, count));
+                Ok(Candidates { ids, are_listed: false, left_out })
+            }
+            Err(failure) => Err(failure),
+        }
+    }
+
     async fn find_namespaces(&mut self, report: impl Fn(u32, Unfit)) -> Result<Vec<Namespace>, Failure> {
-        self.describe(LIST, 0).await?;
-        let list: [u8; 4 * MAX_NAMESPACES] = read(&self.device.memory, LAST);
-        let (ids, _) = list.as_chunks();
-        // It ends with a zero.
-        let ids = ids.iter().map(|id| u32::from_le_bytes(*id)).take_while(|id| *id != 0);
+        let Candidates { ids, are_listed, left_out } = self.candidates().await?;
         let mut found: Vec<Namespace> = Vec::new();
         for (place, id) in (1..).zip(ids) {
             let described = self.describe(OF_NAMESPACE, id).await.map_err(Unfit::Undescribed);
@@ -211,11 +241,26 @@ impl<R: Registers, I: Interrupt, M: RingMemory> Controller<R, I, M> {
                 Err(Unfit::Undescribed(failure @ (Failure::Silent | Failure::Broken(_)))) => {
                     return Err(failure);
                 }
+                // There is none of this number.
+                Err(Unfit::Empty | Unfit::Undescribed(Failure::Refused(INVALID_NAMESPACE)))
+                    if !are_listed => {}
                 Err(unfit) => report(id, unfit),
             }
         }
+        if let Some((id, count)) = left_out {
+            report(id, Unfit::TooMany(count));
+        }
         Ok(found)
     }
+}
+
+/// Numbers that namespaces may have, the first [`MAX_NAMESPACES`] of them.
+struct Candidates {
+    ids: Vec<u32>,
+    /// The controller says that all of them are there.
+    are_listed: bool,
+    /// The first number that is left out, and how many are.
+    left_out: Option<(u32, u32)>,
 }
 
 /// A controller's registers and memory.

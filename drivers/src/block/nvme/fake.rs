@@ -70,6 +70,8 @@ pub(super) struct Inner {
     pub(super) namespaces: HashMap<u32, FakeNamespace>,
     /// What it lists, if not its namespaces in order.
     pub(super) listed: Option<Vec<u32>>,
+    /// It knows no list of namespaces, and does not describe what is none.
+    pub(super) is_old: bool,
     /// How it tells where the next command is that it reads, if not the truth: from that and the entries.
     pub(super) tells_place: fn(u16, u16) -> u16,
     registers: HashMap<usize, u32>,
@@ -114,6 +116,7 @@ impl FakeController {
         let inner = Inner {
             namespaces: namespaces.into_iter().collect(),
             listed: None,
+            is_old: false,
             tells_place: |place, _| place,
             registers: HashMap::new(),
             memory: vec![0xee; MEMORY],
@@ -232,6 +235,12 @@ impl Inner {
             return 0x006;
         }
         match bytes[0] {
+            IDENTIFY if self.is_old && word(10) == LIST => return 0x002,
+            IDENTIFY
+                if self.is_old && word(10) == OF_NAMESPACE && !self.namespaces.contains_key(&word(1)) =>
+            {
+                return INVALID_NAMESPACE;
+            }
             IDENTIFY => {
                 let description = self.description(word(10), word(1));
                 self.at(first, PAGE_SIZE).copy_from_slice(&description);
@@ -269,6 +278,8 @@ impl Inner {
                 page[24..64].copy_from_slice(b"FAKE CONTROLLER\x00                        ");
                 page[77] = self.transfer_power;
                 page[512..514].copy_from_slice(&self.entry_sizes);
+                let last = self.namespaces.keys().max().copied().unwrap_or(0);
+                page[516..520].copy_from_slice(&last.to_le_bytes());
                 page[525] = u8::from(self.has_cache);
             }
             2 => {

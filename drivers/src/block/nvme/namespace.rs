@@ -45,6 +45,8 @@ pub enum Unfit {
     Metadata(u16),
     /// The controller does not describe it.
     Undescribed(super::Failure),
+    /// It is the first of so many behind the first [`MAX_NAMESPACES`].
+    TooMany(u32),
 }
 
 impl fmt::Display for Unfit {
@@ -59,6 +61,9 @@ impl fmt::Display for Unfit {
                 write!(f, "its blocks have {bytes} bytes of metadata; format it without")
             }
             Self::Undescribed(failure) => failure.fmt(f),
+            Self::TooMany(count) => {
+                write!(f, "only the first {MAX_NAMESPACES} are; {count} are left out")
+            }
         }
     }
 }

@@ -283,14 +283,41 @@ fn namespaces_that_cannot_be_used_are_left_out() {
     assert_eq!(unfit, expected);
 }
 
+fn places(namespaces: &[Namespace]) -> Vec<u8> {
+    namespaces.iter().map(|namespace| namespace.place).collect()
+}
+
+#[test]
+fn an_old_controller_that_knows_no_list_is_asked_for_each_namespace() {
+    for (ids, expected, left_out) in [
+        (vec![1], vec![1], vec![]),
+        (vec![2, 5, 16], vec![2, 5, 16], vec![]),
+        (vec![1, 20], vec![1], vec![(17, Unfit::TooMany(4))]),
+        (vec![], vec![], vec![]),
+        (vec![u32::MAX], vec![], vec![(17, Unfit::TooMany(u32::MAX - 16))]),
+    ] {
+        let fake = FakeController::new(ids.into_iter().map(|id| (id, FakeNamespace::new(8, 9))));
+        fake.inner().is_old = true;
+        let (namespaces, unfit) = found(&fake);
+        assert_eq!((places(&namespaces.unwrap()), unfit), (expected, left_out));
+    }
+    let fake = FakeController::new([1, 2].map(|id| (id, FakeNamespace::new(8, 9))));
+    fake.inner().is_old = true;
+    fake.inner().namespaces.get_mut(&2).unwrap().power = 10;
+    let (namespaces, unfit) = found(&fake);
+    assert_eq!((places(&namespaces.unwrap()), unfit), (vec![1], vec![(2, Unfit::BlockSize(10))]));
+}
+
 #[test]
 fn a_list_of_namespaces_has_an_end_and_each_once() {
     let fake = usual();
     fake.inner().listed = Some(vec![1; 1024]);
-    assert_eq!(found(&fake).0.unwrap().len(), 1);
+    let (namespaces, unfit) = found(&fake);
+    assert_eq!((namespaces.unwrap().len(), unfit), (1, vec![(1, Unfit::TooMany(1008))]));
     let fake = FakeController::new((1..=40).map(|id| (id * 7, FakeNamespace::new(8, 12))));
-    let places: Vec<u8> = found(&fake).0.unwrap().iter().map(|namespace| namespace.place).collect();
-    assert_eq!(places, (1..=16).collect::<Vec<_>>());
+    let (namespaces, unfit) = found(&fake);
+    assert_eq!(places(&namespaces.unwrap()), (1..=16).collect::<Vec<_>>());
+    assert_eq!(unfit, [(17 * 7, Unfit::TooMany(24))]);
     fake.inner().listed = Some(vec![]);
     assert_eq!(found(&fake).0, Ok(vec![]));
 }
