@@ -7,7 +7,7 @@ use core::time::Duration;
 
 use super::Failure;
 use super::command::{Address, COMMAND, Command, FIXED, REQUEST, RESPONSE, Retry, SENSE, UNWRITTEN, outcome};
-use crate::hal::{Interrupt, PAGE_SIZE, RingMemory, until};
+use crate::hal::{Interrupt, PAGE_SIZE, RingMemory, nanoseconds, until};
 use crate::virtio::Registers;
 use crate::virtio::queue::{self, Access, Piece, Queue, Used};
 use crate::virtio::transport::{self, Error, VERSION_1};
@@ -36,8 +36,8 @@ const _: () = assert!(REQUEST_PLACE + REQUEST <= RESPONSE_PLACE && RESPONSE_PLAC
 
 /// How long a controller may take for one command.
 pub const LIMIT: Duration = Duration::from_secs(30);
-/// How often a command is repeated that could not be done for the moment, and what lies between if the disk
-/// needs time.
+/// How often a command is repeated at once that could not be done for the moment. If the disk needs time, as
+/// long as a command may take is what it gets, and what lies between is this.
 const RETRIES: u32 = 10;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -129,19 +129,19 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
         command: Command,
         data: impl Iterator<Item = Piece> + Clone,
     ) -> Result<u32, Failure> {
-        let mut left = RETRIES;
+        let (mut left, end) = (RETRIES, self.interrupt.now().saturating_add(nanoseconds(LIMIT)));
         loop {
             let failure = match self.carry_out(address, command, data.clone()).await {
                 Ok(residual) => return Ok(residual),
                 Err(failure) => failure,
             };
             match failure.retry() {
-                Retry::No => return Err(failure),
-                _ if left == 0 => return Err(failure),
-                Retry::AtOnce => {}
-                Retry::Later => _ = until(&self.interrupt, PAUSE, || None::<()>).await,
+                Retry::AtOnce if left > 0 => left -= 1,
+                Retry::Later if self.interrupt.now() < end => {
+                    let _ = until(&self.interrupt, PAUSE, || None::<()>).await;
+                }
+                _ => return Err(failure),
             }
-            left -= 1;
         }
     }
 
