@@ -80,7 +80,7 @@ fn drive(device: &SimDevice, registers: prism_drivers::virtio::Registers, reques
     let Ok(mut controller) = Controller::open(registers, memory, device.clone(), &mut || false) else {
         return;
     };
-    let Ok(disks) = now(pin!(controller.disks(|_, _| {}))) else { return };
+    let Ok(disks) = now(pin!(controller.disks(|_| {}))) else { return };
     assert!(disks.len() <= MAX_DISKS);
     for disk in &disks {
         let size = disk.geometry.sector_size;

@@ -22,7 +22,7 @@ use core::fmt;
 
 pub use command::{Address, Sense};
 pub use controller::{Controller, LIMIT};
-pub use scan::{Disk, MAX_DISKS, Unfit};
+pub use scan::{Disk, LeftOut, MAX_DISKS, Unfit};
 
 use super::queue::Violation;
 

@@ -4,6 +4,7 @@
 use alloc::string::String;
 use alloc::vec::Vec;
 use core::fmt;
+use core::ops::RangeInclusive;
 
 use super::Failure;
 use super::command::{Address, inquiry, listed, mode_sense, read_capacity, report_luns};
@@ -44,8 +45,6 @@ pub enum Unfit {
     Size,
     /// Its blocks are of so many bytes.
     BlockSize(u32),
-    /// There are more disks than are used.
-    TooMany,
 }
 
 impl fmt::Display for Unfit {
@@ -56,21 +55,50 @@ impl fmt::Display for Unfit {
             Self::BlockSize(bytes) => {
                 write!(f, "its blocks are of {bytes} bytes, and no power of two from 512 to 4096")
             }
-            Self::TooMany => f.write_str("there are too many"),
         }
     }
 }
 
 impl core::error::Error for Unfit {}
 
+/// What is not used of what is behind a controller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeftOut {
+    /// The disk at this address, or the whole target.
+    Disk(Address, Unfit),
+    /// The disks from this address on, so many: [`MAX_DISKS`] come before them.
+    Disks(Address, usize),
+    /// So many units of this target, behind the first that it lists.
+    Units(u8, usize),
+}
+
+impl fmt::Display for LeftOut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Disk(address, unfit) => write!(f, "{address} not used: {unfit}"),
+            Self::Disks(address, count) => {
+                write!(f, "only the first {MAX_DISKS} disks used; {count} left out, from {address} on")
+            }
+            Self::Units(target, count) => {
+                write!(f, "only the first {MAX_LUNS} units of target {target} used; {count} left out")
+            }
+        }
+    }
+}
+
 impl<M: RingMemory, I: Interrupt> Controller<M, I> {
+    /// The targets that there may be, and that are not asked.
+    pub fn targets_left_out(&self) -> RangeInclusive<u16> {
+        MAX_TARGETS..=self.last_target
+    }
+
     /// The disks behind the controller that can be used, in the order of their addresses. `report` is told of
     /// others.
     ///
     /// # Errors
     ///
     /// [`Failure`]: the controller is not to be used.
-    pub async fn disks(&mut self, report: impl Fn(Address, Unfit)) -> Result<Vec<Disk>, Failure> {
+    pub async fn disks(&mut self, report: impl Fn(LeftOut)) -> Result<Vec<Disk>, Failure> {
         let found = self.scan(report).await;
         if found.as_ref().map_or(true, Vec::is_empty) {
             // Nobody takes its interrupts.
@@ -79,39 +107,46 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
         found
     }
 
-    async fn scan(&mut self, report: impl Fn(Address, Unfit)) -> Result<Vec<Disk>, Failure> {
+    async fn scan(&mut self, report: impl Fn(LeftOut)) -> Result<Vec<Disk>, Failure> {
         let mut found = Vec::new();
+        let mut too_many = None;
         let last = self.last_target.min(MAX_TARGETS - 1);
         for target in (0..=last).filter_map(|target| u8::try_from(target).ok()) {
-            let luns = match self.luns(target).await {
+            let (luns, more) = match self.luns(target).await {
                 Ok(luns) => luns,
                 Err(failure) if failure.is_final() => return Err(failure),
                 Err(failure) => {
-                    report(Address { target, lun: 0 }, Unfit::Failed(failure));
+                    report(LeftOut::Disk(Address { target, lun: 0 }, Unfit::Failed(failure)));
                     continue;
                 }
             };
+            if more > 0 {
+                report(LeftOut::Units(target, more));
+            }
             for lun in luns {
                 let address = Address { target, lun };
                 match self.disk(address).await {
                     Ok(None) => {}
-                    Ok(Some(_)) if found.len() == MAX_DISKS => report(address, Unfit::TooMany),
+                    Ok(Some(_)) if found.len() == MAX_DISKS => too_many.get_or_insert((address, 0)).1 += 1,
                     Ok(Some(disk)) => found.push(disk),
                     Err(Unfit::Failed(failure)) if failure.is_final() => return Err(failure),
-                    Err(unfit) => report(address, unfit),
+                    Err(unfit) => report(LeftOut::Disk(address, unfit)),
                 }
             }
+        }
+        if let Some((first, count)) = too_many {
+            report(LeftOut::Disks(first, count));
         }
         Ok(found)
     }
 
-    /// The units of a target; none if there is no such target.
-    async fn luns(&mut self, target: u8) -> Result<Vec<u16>, Failure> {
+    /// The units of a target, none if there is no such target; and how many more it lists.
+    async fn luns(&mut self, target: u8) -> Result<(Vec<u16>, usize), Failure> {
         let length = match self.ask(Address { target, lun: 0 }, report_luns(LUNS as u32), LUNS).await {
             Ok(length) => length,
-            Err(Failure::NO_TARGET) => return Ok(Vec::new()),
+            Err(Failure::NO_TARGET) => return Ok((Vec::new(), 0)),
             // It exists, but does not list its units.
-            Err(Failure::Sense(_)) => return Ok(Vec::from([0])),
+            Err(Failure::Sense(_)) => return Ok((Vec::from([0]), 0)),
             Err(failure) => return Err(failure),
         };
         let mut list = [0; LUNS];
@@ -124,7 +159,7 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
         let mut luns: Vec<u16> = entries.filter_map(|entry| listed(*entry)).collect();
         luns.sort_unstable();
         luns.dedup();
-        Ok(luns)
+        Ok((luns, (claimed / 8).saturating_sub(MAX_LUNS)))
     }
 
     /// The disk at an address, if a disk is there.

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use xen::fake::FakePage;
 
 use super::command::{COMMAND, REQUEST, RESPONSE, SENSE};
-use super::{Address, Controller, Disk, Failure, LIMIT, Sense, Unfit};
+use super::{Address, Controller, Disk, Failure, LIMIT, LeftOut, Sense, Unfit};
 use crate::block::{self, Buffer, Disk as _, QueuedDisk, Request};
 use crate::hal::Interrupt;
 use crate::virtio::Registers;
@@ -242,14 +242,14 @@ fn open(
     Controller::open(way(device), Some(memory), device.clone(), &mut moment)
 }
 
-/// The disks that can be used, and why others cannot.
-type Found = (Result<Vec<Disk>, Failure>, Vec<(Address, Unfit)>);
+/// The disks that can be used, and what is left out.
+type Found = (Result<Vec<Disk>, Failure>, Vec<LeftOut>);
 
 fn found(device: &SimDevice) -> Found {
-    let unfit = RefCell::new(Vec::new());
+    let left_out = RefCell::new(Vec::new());
     let mut controller = open(device, SimDevice::on_pci).unwrap();
-    let disks = now(controller.disks(|address, reason| unfit.borrow_mut().push((address, reason))));
-    (disks, unfit.into_inner())
+    let disks = now(controller.disks(|what| left_out.borrow_mut().push(what)));
+    (disks, left_out.into_inner())
 }
 
 type Outcome = Result<Buffer<FakePage>, (usize, block::Error)>;
@@ -265,7 +265,7 @@ fn run_by(
     requests: Vec<(Change<'_>, Request<FakePage>)>,
 ) -> (Vec<Outcome>, Vec<Failure>) {
     let mut controller = open(device, way).unwrap();
-    let disks = now(controller.disks(|address, reason| panic!("{address}: {reason}"))).unwrap();
+    let disks = now(controller.disks(|left_out| panic!("{left_out}"))).unwrap();
     let [disk] = &disks[..] else { panic!("{} disks", disks.len()) };
     let queue = Arc::new(block::Queue::new());
     let served = QueuedDisk::new("sda".into(), 0, disk.geometry, Arc::clone(&queue));
@@ -407,13 +407,26 @@ fn lists_of_units_have_an_end_and_each_once() {
 }
 
 #[test]
+fn units_and_targets_beyond_those_that_are_asked_are_told_of() {
+    let (device, bus) =
+        sim(Config::modern(0, &configuration(126, 0xffff, 0)), [((0, 0), FakeDisk::new(8192, 512))]);
+    bus.lock().unwrap().listed = Some(list_of([[0, 0]; 40].into_iter()));
+    let (disks, left_out) = found(&device);
+    assert_eq!((disks.unwrap().len(), left_out), (1, vec![LeftOut::Units(0, 8)]));
+    for (last, count) in [(0, 0), (63, 0), (64, 1), (255, 192), (u16::MAX, 0xffc0)] {
+        let (device, _) = sim(Config::modern(0, &configuration(126, 0xffff, last)), []);
+        let controller = open(&device, SimDevice::on_pci).unwrap();
+        assert_eq!(controller.targets_left_out().count(), count);
+    }
+}
+
+#[test]
 fn there_are_letters_for_so_many_disks() {
     let disks = (0..30).map(|lun| ((0, lun), FakeDisk::new(8192, 512)));
     let (device, _) = sim(config(), disks);
     let (disks, unfit) = found(&device);
     assert_eq!(disks.unwrap().len(), 26);
-    assert_eq!(unfit.len(), 4);
-    assert_eq!(unfit[0], (Address { target: 0, lun: 26 }, Unfit::TooMany));
+    assert_eq!(unfit, [LeftOut::Disks(Address { target: 0, lun: 26 }, 4)]);
     assert_eq!([super::name(0), super::name(25)], ["sda", "sdz"]);
     assert_eq!([super::number(0), super::number(25)], [0x800, 0x990]);
 }
@@ -425,7 +438,11 @@ fn disks_that_cannot_be_used_are_left_out() {
         change(&mut disk);
         let (device, _) = sim(config(), [((0, 0), disk)]);
         let (disks, unfit) = found(&device);
-        (disks.unwrap().first().map(|disk| disk.geometry), unfit.first().map(|(_, reason)| *reason))
+        let reason = unfit.first().map(|left_out| match left_out {
+            LeftOut::Disk(_, reason) => *reason,
+            other => panic!("{other}"),
+        });
+        (disks.unwrap().first().map(|disk| disk.geometry), reason)
     };
     for block in [0, 1, 520, 8192, u32::MAX] {
         let (geometry, unfit) = match block {
@@ -458,7 +475,8 @@ fn a_capacity_that_is_not_told_is_none() {
         }
     });
     let (disks, unfit) = found(&device);
-    assert_eq!((disks, unfit[0].1), (Ok(vec![]), Unfit::Failed(Failure::Short)));
+    let expected = LeftOut::Disk(Address { target: 0, lun: 0 }, Unfit::Failed(Failure::Short));
+    assert_eq!((disks, unfit), (Ok(vec![]), vec![expected]));
 }
 
 #[test]
@@ -581,7 +599,7 @@ fn a_controller_with_nothing_to_do_does_not_hold_its_line_up_and_may_be_lost() {
         let (device, _) = usual();
         let mut controller = open(&device, way).unwrap();
         device.delay_interrupts();
-        let disks = now(controller.disks(|address, reason| panic!("{address}: {reason}"))).unwrap();
+        let disks = now(controller.disks(|left_out| panic!("{left_out}"))).unwrap();
         let queue = Arc::new(block::Queue::new());
         let served = QueuedDisk::new("sda".into(), 0, disks[0].geometry, Arc::clone(&queue));
         let failures = RefCell::new(Vec::new());

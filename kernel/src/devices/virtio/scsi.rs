@@ -33,7 +33,16 @@ async fn find_disks() {
     let mut named = 0;
     for device in devices(Kind::Scsi) {
         let Some((controller, mut found)) = open(&device).await else { continue };
-        info!("virtio SCSI controller at {device}: {} disks", found.len());
+        let left_out = controller.targets_left_out();
+        if left_out.is_empty() {
+            info!("virtio SCSI controller at {device}: {} disks", found.len());
+        } else {
+            let (first, last) = left_out.into_inner();
+            info!(
+                "virtio SCSI controller at {device}: {} disks; targets {first} to {last} not asked",
+                found.len()
+            );
+        }
         if found.len() > MAX_DISKS - named {
             warn!("virtio SCSI controller at {device}: only {} of its disks used", MAX_DISKS - named);
             found.truncate(MAX_DISKS - named);
@@ -72,8 +81,7 @@ async fn open(device: &Device) -> Option<(Controller<Pages, Irq>, Vec<Disk>)> {
     let mut controller = Controller::open(transport, Pages::new(queue::MEMORY), irq, &mut moments())
         .inspect_err(|error| warn!("virtio SCSI controller at {device} not used: {error}"))
         .ok()?;
-    let report = |address, unfit| warn!("virtio SCSI controller at {device}: {address} not used: {unfit}");
-    let found = controller.disks(report).await;
+    let found = controller.disks(|left_out| warn!("virtio SCSI controller at {device}: {left_out}")).await;
     let found = found.inspect_err(|failure| warn!("virtio SCSI controller at {device}: {failure}")).ok()?;
     Some((controller, found))
 }
