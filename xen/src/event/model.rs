@@ -136,14 +136,17 @@ impl Xen {
     }
 }
 
+/// Raises an event by a thread of its own.
+fn raise_meanwhile(xen: &Arc<Xen>, port: usize) -> thread::JoinHandle<()> {
+    let xen = Arc::clone(xen);
+    thread::spawn(move || xen.raise(port))
+}
+
 #[test]
 fn an_event_that_comes_while_its_port_is_opened_is_taken_or_queued() {
     loom::model(|| {
         let xen = Xen::new(&[]);
-        let sender = {
-            let xen = Arc::clone(&xen);
-            thread::spawn(move || xen.raise(1))
-        };
+        let sender = raise_meanwhile(&xen, 1);
         let taken = word::open(&xen.words[1]) == Ok(true);
         sender.join().unwrap();
         assert_eq!(usize::from(taken) + xen.take_all().len(), 1);
@@ -155,10 +158,7 @@ fn an_event_that_comes_while_another_is_taken_is_taken_or_queued() {
     loom::model(|| {
         let xen = Xen::new(&[1, 2]);
         xen.raise(1);
-        let sender = {
-            let xen = Arc::clone(&xen);
-            thread::spawn(move || xen.raise(2))
-        };
+        let sender = raise_meanwhile(&xen, 2);
         let mut taken = xen.take_all();
         sender.join().unwrap();
         taken.extend(xen.take_all());
@@ -171,10 +171,7 @@ fn masking_and_opening_the_last_port_of_a_queue_breaks_no_link() {
     loom::model(|| {
         let xen = Xen::new(&[1, 2]);
         xen.raise(1);
-        let sender = {
-            let xen = Arc::clone(&xen);
-            thread::spawn(move || xen.raise(2))
-        };
+        let sender = raise_meanwhile(&xen, 2);
         word::mask(&xen.words[1]);
         let first = word::open(&xen.words[1]);
         sender.join().unwrap();
@@ -189,10 +186,7 @@ fn an_event_raised_twice_while_it_is_taken_is_not_lost() {
     loom::model(|| {
         let xen = Xen::new(&[1]);
         xen.raise(1);
-        let sender = {
-            let xen = Arc::clone(&xen);
-            thread::spawn(move || xen.raise(1))
-        };
+        let sender = raise_meanwhile(&xen, 1);
         assert_eq!(xen.take_all(), [1]);
         let again = word::open(&xen.words[1]) == Ok(true);
         sender.join().unwrap();

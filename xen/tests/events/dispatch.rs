@@ -2,43 +2,21 @@
 //! Which task is told of which event, by which vCPU, in both ABIs.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Poll, Wake, Waker};
 
+use xen::Errno;
 use xen::event::{self, Binding, Dispatch, Earlier, Events, Port, Priority, Slot};
 use xen::fake::{Config, FakePage, FakeXen};
-use xen::{DomainId, Errno};
 
-const PEER: DomainId = DomainId(5);
-const VCPUS: u32 = 2;
+use crate::guest::{Guest, PEER, Task, VCPUS, both};
+
 const IPI: Binding = Binding::Ipi { vcpu: 0 };
 
-/// A domain of two vCPUs, and its events.
-struct Guest {
-    xen: FakeXen,
-    dispatch: Dispatch<4>,
-}
-
 impl Guest {
-    fn new(fifo: bool) -> Self {
-        let xen = FakeXen::with(Config { fifo, vcpus: VCPUS, ..Config::default() });
-        let dispatch = Dispatch::new();
-        dispatch.begin(
-            Events::fifo(&xen, VCPUS, || Some(xen.page()))
-                .unwrap_or_else(|_| Events::two_level(xen.shared_info(), VCPUS)),
-        );
-        (0..VCPUS).for_each(|vcpu| dispatch.add_vcpu(vcpu, xen.vcpu_info(vcpu)).unwrap());
-        Self { xen, dispatch }
-    }
-
-    fn add(&self, port: Port, binding: Binding, earlier: Earlier) -> Arc<Slot> {
-        self.dispatch.add(&self.xen, port, binding, earlier, || Some(self.xen.page())).unwrap()
-    }
-
     /// A port whose two ends are vCPU 0's, and its slot.
     fn to_self(&self) -> (Port, Arc<Slot>) {
         let port = event::bind_ipi(&self.xen, 0).unwrap();
-        (port, self.add(port, IPI, Earlier::Void))
+        (port, self.add(port, IPI))
     }
 
     fn raise(&self, port: Port) {
@@ -47,31 +25,6 @@ impl Guest {
 
     fn poll(&self, (port, slot): &(Port, Arc<Slot>), task: &Arc<Task>) -> Poll<()> {
         self.dispatch.poll(&self.xen, *port, slot, &Waker::from(Arc::clone(task)))
-    }
-
-    fn close(&self, port: Port) {
-        self.dispatch.remove(port);
-        event::close(&self.xen, port).unwrap();
-    }
-}
-
-fn both(test: impl Fn(Guest)) {
-    [false, true].map(Guest::new).into_iter().for_each(test);
-}
-
-/// A task that counts how often it was woken.
-#[derive(Default)]
-struct Task(AtomicU32);
-
-impl Task {
-    fn woken(&self) -> u32 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Wake for Task {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -163,10 +116,10 @@ fn what_an_earlier_port_of_the_same_number_left_is_not_the_new_ones() {
         let (port, slot) = guest.to_self();
         guest.raise(port);
         drop(slot);
-        let again = (port, guest.add(port, Binding::Peer, Earlier::Void));
+        let again = (port, guest.add(port, Binding::Peer));
         assert!(guest.poll(&again, &Arc::new(Task::default())).is_pending());
         // It was left open.
-        guest.add(port, IPI, Earlier::Void);
+        guest.add(port, IPI);
         guest.raise(port);
         assert!(!guest.xen.has_upcall(0));
         guest.close(port);
@@ -177,8 +130,9 @@ fn what_an_earlier_port_of_the_same_number_left_is_not_the_new_ones() {
 fn what_may_have_been_lost_before_counts_as_arrived_once() {
     both(|guest| {
         let port = guest.xen.toolstack_port(PEER);
-        let (port, task) =
-            ((port, guest.add(port, Binding::Toolstack, Earlier::Counts)), Arc::new(Task::default()));
+        let (counts, page) = (Earlier::Counts, || Some(guest.xen.page()));
+        let slot = guest.dispatch.add(&guest.xen, port, Binding::Toolstack, counts, page).unwrap();
+        let (port, task) = ((port, slot), Arc::new(Task::default()));
         assert!(guest.poll(&port, &task).is_ready());
         assert!(guest.poll(&port, &task).is_pending());
         guest.dispatch.remove(port.0);
@@ -219,7 +173,7 @@ fn the_vcpu_that_a_port_was_moved_to_takes_its_events() {
         let port = event::alloc_unbound(&guest.xen, PEER).unwrap();
         let peer = guest.xen.peer(PEER);
         peer.connect(port, Port(9)).unwrap();
-        let (port, task) = ((port, guest.add(port, Binding::Peer, Earlier::Void)), Arc::new(Task::default()));
+        let (port, task) = ((port, guest.add(port, Binding::Peer)), Arc::new(Task::default()));
         guest.dispatch.deliver(&guest.xen, port.0, 1).unwrap();
         assert!(guest.poll(&port, &task).is_pending());
         peer.notify(port.0).unwrap();

@@ -4,6 +4,7 @@
 mod abis;
 mod dispatch;
 mod fifo;
+mod guest;
 mod lists;
 mod migration;
 mod threads;

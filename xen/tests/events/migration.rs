@@ -2,39 +2,16 @@
 //! Domains that are saved and restored while tasks wait for events.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::task::{Wake, Waker};
+use std::task::Waker;
 
-use xen::event::{self, Binding, Dispatch, Earlier, Events, Port, Slot};
-use xen::fake::{Config, FakeXen};
-use xen::{DomainId, Errno};
+use xen::Errno;
+use xen::event::{self, Binding, Port, Slot};
 
-const PEER: DomainId = DomainId(5);
-const VCPUS: u32 = 2;
+use crate::guest::{Guest, PEER, Task, both};
+
 const TIMER: u32 = xen_sys::xen::VIRQ_TIMER;
 
-/// A domain of two vCPUs, and its events.
-struct Guest {
-    xen: FakeXen,
-    dispatch: Dispatch<4>,
-}
-
 impl Guest {
-    fn new(fifo: bool) -> Self {
-        let xen = FakeXen::with(Config { fifo, vcpus: VCPUS, ..Config::default() });
-        let dispatch = Dispatch::new();
-        dispatch.begin(
-            Events::fifo(&xen, VCPUS, || Some(xen.page()))
-                .unwrap_or_else(|_| Events::two_level(xen.shared_info(), VCPUS)),
-        );
-        (0..VCPUS).for_each(|vcpu| dispatch.add_vcpu(vcpu, xen.vcpu_info(vcpu)).unwrap());
-        Self { xen, dispatch }
-    }
-
-    fn add(&self, port: Port, binding: Binding) -> Arc<Slot> {
-        self.dispatch.add(&self.xen, port, binding, Earlier::Void, || Some(self.xen.page())).unwrap()
-    }
-
     /// Saves and restores the domain; the toolstack opens one port, for the one of this number.
     fn migrate(&self, toolstacks: Port) -> Result<Port, Errno> {
         self.xen.migrate();
@@ -46,24 +23,6 @@ impl Guest {
     fn is_ready(&self, slot: &Slot, task: &Arc<Task>) -> bool {
         let waker = Waker::from(Arc::clone(task));
         self.dispatch.poll(&self.xen, slot.port(), slot, &waker).is_ready()
-    }
-
-    fn close(&self, slot: &Slot) {
-        self.dispatch.remove(slot.port());
-        event::close(&self.xen, slot.port()).unwrap();
-    }
-}
-
-fn both(test: impl Fn(Guest)) {
-    [false, true].map(Guest::new).into_iter().for_each(test);
-}
-
-#[derive(Default)]
-struct Task(AtomicU32);
-
-impl Wake for Task {
-    fn wake(self: Arc<Self>) {
-        self.0.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -81,16 +40,16 @@ fn what_the_domain_has_bound_to_itself_is_bound_again_where_it_was() {
             assert_ne!(slot.port(), before);
             assert!(guest.is_ready(&slot, &task), "who waited looks");
             assert!(!guest.is_ready(&slot, &task));
-            let woken = task.0.load(Ordering::Relaxed);
+            let woken = task.woken();
             event::send(&guest.xen, slot.port()).unwrap();
             assert_eq!((guest.dispatch.take_all(0), guest.dispatch.take_all(1)), (0, 1));
-            assert_eq!(task.0.load(Ordering::Relaxed), woken + 1);
+            assert_eq!(task.woken(), woken + 1);
             assert!(guest.is_ready(&slot, &task));
             assert_eq!(event::bind_virq(&guest.xen, TIMER, 1), Err(Errno::EXIST));
         }
         assert_eq!(guest.dispatch.open_ports(), 2);
-        guest.close(&slot);
-        guest.close(&timer);
+        guest.close(slot.port());
+        guest.close(timer.port());
     });
 }
 
@@ -117,13 +76,13 @@ fn a_channel_to_another_domain_ends_and_wakes_its_task() {
         let (slot, task) = (guest.add(port, Binding::Peer), Arc::new(Task::default()));
         assert!(!guest.is_ready(&slot, &task));
         guest.migrate(Port(0)).unwrap();
-        assert_eq!((slot.port(), task.0.load(Ordering::Relaxed)), (Port(0), 1));
+        assert_eq!((slot.port(), task.woken()), (Port(0), 1));
         assert!(guest.is_ready(&slot, &task) && !guest.is_ready(&slot, &task));
         // Its number may be another channel's by now, which closing this one must not disturb.
         let others = guest.add(event::bind_ipi(&guest.xen, 0).unwrap(), Binding::Ipi { vcpu: 0 });
         guest.dispatch.remove(slot.port());
         assert_eq!(guest.dispatch.open_ports(), 1);
-        guest.close(&others);
+        guest.close(others.port());
     });
 }
 
@@ -132,13 +91,13 @@ fn what_had_arrived_before_is_not_the_new_ports() {
     both(|guest| {
         let old = guest.add(event::bind_ipi(&guest.xen, 0).unwrap(), Binding::Ipi { vcpu: 0 });
         event::send(&guest.xen, old.port()).unwrap();
-        guest.close(&old);
+        guest.close(old.port());
         guest.migrate(Port(0)).unwrap();
         assert_eq!(guest.xen.vcpu_info(0).read().evtchn_upcall_mask, 1);
         let (slot, task) =
             (guest.add(event::bind_ipi(&guest.xen, 0).unwrap(), Binding::Peer), Arc::default());
         assert!(!guest.is_ready(&slot, &task));
-        guest.close(&slot);
+        guest.close(slot.port());
     });
 }
 
