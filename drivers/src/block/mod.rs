@@ -34,6 +34,8 @@ pub mod ramdisk;
 mod registry;
 mod request;
 pub mod romdisk;
+#[cfg(test)]
+pub(crate) mod samples;
 
 use alloc::boxed::Box;
 use core::future::Future;

@@ -175,10 +175,7 @@ mod tests {
 
     use super::*;
     use crate::block::ramdisk::RamDisk;
-
-    fn poll<T>(future: Pin<&mut impl Future<Output = T>>) -> Poll<T> {
-        future.poll(&mut Context::from_waker(Waker::noop()))
-    }
+    use crate::hal::poll;
 
     fn disk(name: &str) -> Arc<dyn Disk<FakePage>> {
         Arc::new(RamDisk::new(name.into(), vec![0; 512], 512))

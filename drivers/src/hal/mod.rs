@@ -16,6 +16,8 @@ mod alarm;
 mod dma;
 mod interrupt;
 mod platform;
+#[cfg(test)]
+mod poll;
 mod ports;
 mod registers;
 
@@ -25,6 +27,8 @@ pub use dma::{DeviceMemory, RingMemory};
 pub(crate) use interrupt::nanoseconds;
 pub use interrupt::{Interrupt, until};
 pub use platform::{Channel, Platform};
+#[cfg(test)]
+pub(crate) use poll::{now, poll};
 pub use ports::Ports;
 pub use registers::{NarrowRegisters, Registers};
 pub use xen::page::{PAGE_SIZE, Page};

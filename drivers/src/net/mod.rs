@@ -42,6 +42,8 @@ mod port;
 mod properties;
 mod registry;
 pub mod rtl8139;
+#[cfg(test)]
+pub(crate) mod samples;
 mod segment;
 mod segmentation;
 mod shim;

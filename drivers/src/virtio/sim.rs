@@ -369,6 +369,13 @@ impl SimDevice {
     }
 }
 
+#[cfg(test)]
+impl crate::block::samples::Pages for SimDevice {
+    fn page(&self) -> FakePage {
+        Self::page(self)
+    }
+}
+
 impl State {
     fn region(&self, address: u64, length: usize) -> Option<(usize, usize)> {
         let offset = address.checked_sub(MEMORY)?;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The drivers against a simulated device that keeps to the protocol, and one that breaks it.
 
-use core::pin::{Pin, pin};
-use core::task::{Context, Poll, Waker};
+use core::pin::pin;
+use core::task::Poll;
 use std::sync::{Arc, Mutex};
 
 use proptest::prelude::*;
@@ -15,8 +15,11 @@ use super::network::{self, Nic, RECEIVE, TRANSMIT};
 use super::queue::{self, Violation};
 use super::sim::{Chain, Config, SimDevice, SimMemory};
 use super::transport::{Error, status};
-use crate::block::{self, Buffer, Disk as _, QueuedDisk, Request};
+use crate::block::samples::{self, buffer, contents, read};
+use crate::block::{self, Disk as _, QueuedDisk, Request};
 use crate::console::output::Sink;
+use crate::hal::poll;
+use crate::net::samples::{frame, receive};
 use crate::net::{self, NetDevice};
 
 /// The ways to a device.
@@ -24,10 +27,6 @@ const WAYS: [fn(&SimDevice) -> Registers; 2] = [SimDevice::in_memory, SimDevice:
 const MAC: [u8; 6] = [0x52, 0x54, 0, 0x12, 0x34, 0x56];
 /// Sectors of the disk.
 const SECTORS: u64 = 1024;
-
-fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
 
 /// A disk's configuration.
 fn disk_configuration(sectors: u64, sector_size: u32) -> Vec<u8> {
@@ -61,20 +60,13 @@ fn open_disk(
     Disk::open(way(device), Some(memory), device.clone(), &mut moments(1000))
 }
 
-fn buffer(device: &SimDevice, length: usize, seed: usize) -> Buffer<FakePage> {
-    let mut buffer = Buffer::new(length, || Some(device.page())).unwrap();
-    buffer.copy_from(&pattern(length, seed));
-    buffer
+/// What one write differs by from another.
+fn seeded(seed: usize) -> impl Fn(usize) -> u8 {
+    move |index| samples::pattern(index).wrapping_add(seed as u8)
 }
 
 fn pattern(length: usize, seed: usize) -> Vec<u8> {
-    (0..length).map(|index| (index / 512 * 7 + index + seed) as u8).collect()
-}
-
-fn contents(buffer: &Buffer<FakePage>) -> Vec<u8> {
-    let mut bytes = vec![0; buffer.length()];
-    buffer.copy_to(&mut bytes);
-    bytes
+    (0..length).map(seeded(seed)).collect()
 }
 
 type Outcome = Result<Vec<u8>, block::Error>;
@@ -119,8 +111,7 @@ fn read_from(
     let device = SimDevice::new(config);
     device.on_wait(turn);
     let disk = open_disk(&device, SimDevice::on_pci).unwrap();
-    let read = Request::Read { offset: 0, buffer: buffer(&device, 4096, 0) };
-    let (mut outcomes, troubles) = run_disk(disk, vec![read]);
+    let (mut outcomes, troubles) = run_disk(disk, vec![read(&device, 0, 4096)]);
     (outcomes.pop().unwrap(), troubles, device)
 }
 
@@ -132,12 +123,12 @@ fn what_is_written_to_a_disk_is_read_back_by_every_way() {
         let disk = open_disk(&device, way).unwrap();
         // More than one command moves.
         let length = 50 * 4096 + 512;
-        let write = Request::Write { offset: 1024, buffer: buffer(&device, length, 3) };
+        let write = Request::Write { offset: 1024, buffer: buffer(&device, length, seeded(3)) };
         assert_eq!(run_disk(disk, vec![write]).0.len(), 1);
         assert_eq!(storage.lock().unwrap()[1024..1024 + length], pattern(length, 3));
         let disk = open_disk(&device, way).unwrap();
-        let read = Request::Read { offset: 1024, buffer: buffer(&device, length, 0) };
-        assert_eq!(run_disk(disk, vec![read, Request::Flush]).0, [Ok(pattern(length, 3)), Ok(vec![])]);
+        let requests = vec![read(&device, 1024, length), Request::Flush];
+        assert_eq!(run_disk(disk, requests).0, [Ok(pattern(length, 3)), Ok(vec![])]);
     }
 }
 
@@ -156,8 +147,8 @@ fn a_disk_has_many_requests_at_a_time_and_ends_them_in_any_order() {
         chains.iter().for_each(|chain| device.carry_out(&mut storage, chain));
     });
     let disk = open_disk(&device, SimDevice::on_pci).unwrap();
-    let read = |index: u64| Request::Read { offset: index * 512, buffer: buffer(&device, 512, 0) };
-    let (outcomes, troubles) = run_disk(disk, (0..20).map(read).collect());
+    let requests = (0..20).map(|index| read(&device, index * 512, 512)).collect();
+    let (outcomes, troubles) = run_disk(disk, requests);
     assert_eq!((outcomes, troubles), (expected, vec![]));
     assert_eq!(*most.lock().unwrap(), 20);
 }
@@ -167,7 +158,10 @@ fn a_short_queue_of_an_odd_length_does() {
     for allowed in [4, 5, 7, 100, 65535] {
         let (device, storage) = good_disk(Config { allowed: [allowed; 3], ..disk_config() });
         let disk = open_disk(&device, SimDevice::on_pci).unwrap();
-        let write = |offset| Request::Write { offset, buffer: buffer(&device, 5 * 4096, offset as usize) };
+        let write = |offset| {
+            let buffer = buffer(&device, 5 * 4096, seeded(offset as usize));
+            Request::Write { offset, buffer }
+        };
         let (outcomes, troubles) = run_disk(disk, vec![write(0), write(20480), write(40960)]);
         assert!(outcomes.iter().all(Result::is_ok) && troubles.is_empty(), "{allowed}: {troubles:?}");
         assert_eq!(storage.lock().unwrap()[40960..61440], pattern(20480, 40960));
@@ -325,7 +319,7 @@ fn stays_up_after(way: fn(&SimDevice) -> Registers, change: fn(&SimDevice)) -> b
     let served = QueuedDisk::new("vda".into(), 0, disk.geometry(), Arc::clone(&queue));
     let mut server = pin!(disk.serve(&queue, |trouble| panic!("{trouble}")));
     device.delay_interrupts();
-    let mut read = served.submit(Request::Read { offset: 0, buffer: buffer(&device, 4096, 0) });
+    let mut read = served.submit(read(&device, 0, 4096));
     assert!(poll(server.as_mut()).is_pending());
     assert!(matches!(poll(read.as_mut()), Poll::Ready(Ok(_))), "it is done before its interrupt comes");
     change(&device);
@@ -363,8 +357,7 @@ fn a_disabled_disk_fails_requests() {
     let device = SimDevice::new(disk_config());
     device.on_wait(|device| device.show(0, 7));
     let disk = open_disk(&device, SimDevice::on_pci).unwrap();
-    let read = || Request::Read { offset: 0, buffer: buffer(&device, 512, 0) };
-    let (outcomes, troubles) = run_disk(disk, (0..50).map(|_| read()).collect());
+    let (outcomes, troubles) = run_disk(disk, (0..50).map(|_| read(&device, 0, 512)).collect());
     assert!(outcomes.iter().all(|outcome| *outcome == Err(block::Error::Broken)));
     assert_eq!(troubles.len(), 1);
 }
@@ -385,23 +378,11 @@ fn open_card(
     Nic::open(way(device), queues, Some(device.memory(network::MEMORY)), &mut moments(1000))
 }
 
-/// A frame of this length, of a kind without checksums.
-fn frame(length: usize, seed: usize) -> Vec<u8> {
-    let mut frame = pattern(length, seed);
-    frame[12..14].copy_from_slice(&[0x88, 0xb5]);
-    frame
-}
-
 /// Delivers a frame, behind a header of so many bytes.
 fn deliver(device: &SimDevice, header: usize, frame: &[u8]) {
     let chain = device.take(RECEIVE).unwrap();
     let written = device.write(&chain, &[&vec![0; header], frame].concat());
     device.give(RECEIVE, chain.head.into(), written);
-}
-
-fn received(nic: &mut Nic<SimMemory, SimMemory>) -> Result<Option<Vec<u8>>, net::Error> {
-    let mut buffer = vec![0; net::MAX_FRAME];
-    Ok(nic.receive(&mut buffer)?.map(|length| buffer[..length].to_vec()))
 }
 
 #[test]
@@ -414,15 +395,15 @@ fn frames_pass_both_ways_again_and_again() {
         assert_eq!((properties.mac, properties.mtu, nic.is_up()), (MAC, 1500, true));
         for round in 0..300 {
             let length = 14 + round * 5 % 1501;
-            deliver(&device, header, &frame(length, round));
+            deliver(&device, header, &frame(round, length));
             assert!(nic.needs_poll(false).unwrap());
-            assert_eq!(received(&mut nic), Ok(Some(frame(length, round))));
-            assert_eq!(received(&mut nic), Ok(None));
+            assert_eq!(receive(&mut nic), Ok(Some(frame(round, length))));
+            assert_eq!(receive(&mut nic), Ok(None));
             assert!(nic.can_send(length).unwrap());
-            nic.send(&mut frame(length, round));
+            nic.send(&mut frame(round, length));
             nic.publish(0);
             let chain = device.take(TRANSMIT).unwrap();
-            assert_eq!(device.read(&chain), [vec![0; header], frame(length, round)].concat());
+            assert_eq!(device.read(&chain), [vec![0; header], frame(round, length)].concat());
             device.give(TRANSMIT, chain.head.into(), 0);
         }
         assert_eq!(nic.failed(), 0);
@@ -435,7 +416,7 @@ fn a_full_nic_tells_when_there_is_room() {
     let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
     let mut sent = 0;
     while nic.can_send(100).unwrap() {
-        nic.send(&mut frame(100, 0));
+        nic.send(&mut frame(0, 100));
         sent += 1;
     }
     assert_eq!(sent, 64);
@@ -451,13 +432,13 @@ fn a_nic_that_polls_is_not_notified_and_sees_everything() {
     let device = SimDevice::new(card_config());
     let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
     device.want_notifications(TRANSMIT, false);
-    nic.send(&mut frame(100, 0));
+    nic.send(&mut frame(0, 100));
     nic.publish(0);
     // The barrier before the look at what the NIC wants has it see the frame.
     assert!(device.take(TRANSMIT).is_some());
     assert_eq!(device.notified(TRANSMIT), 0);
     device.want_notifications(TRANSMIT, true);
-    nic.send(&mut frame(100, 0));
+    nic.send(&mut frame(0, 100));
     nic.publish(0);
     assert_eq!(device.notified(TRANSMIT), 1);
 }
@@ -537,7 +518,7 @@ fn a_nic_that_breaks_the_protocol_of_sent_frames_is_disabled() {
         let device = SimDevice::new(card_config());
         let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
         while nic.can_send(100).unwrap() {
-            nic.send(&mut frame(100, 0));
+            nic.send(&mut frame(0, 100));
         }
         nic.publish(0);
         device.give(TRANSMIT, head, written);
@@ -553,11 +534,11 @@ fn what_is_shorter_than_a_frame_is_dropped_and_the_nic_goes_on() {
     for written in [0, 1, 11, 12, 25] {
         let chain = device.take(RECEIVE).unwrap();
         device.give(RECEIVE, chain.head.into(), written);
-        assert_eq!(received(&mut nic), Ok(Some(vec![])));
+        assert_eq!(receive(&mut nic), Ok(Some(vec![])));
     }
     nic.publish(0);
-    deliver(&device, 12, &frame(60, 1));
-    assert_eq!(received(&mut nic), Ok(Some(frame(60, 1))));
+    deliver(&device, 12, &frame(1, 60));
+    assert_eq!(receive(&mut nic), Ok(Some(frame(1, 60))));
 }
 
 #[test]
@@ -665,9 +646,9 @@ proptest! {
         let mut steps = steps.into_iter();
         device.on_wait(move |device| steps.next().iter().for_each(|step| confuse(device, 0, &[*step])));
         let disk = open_disk(&device, SimDevice::in_memory).unwrap();
-        let read = |index: u64| Request::Read { offset: index * 512, buffer: buffer(&device, 9 * 512, 0) };
+        let requests = (0..9).map(|index| read(&device, index * 512, 9 * 512)).collect();
         // Each request ends, one way or the other.
-        prop_assert_eq!(run_disk(disk, (0..9).map(read).collect()).0.len(), 9);
+        prop_assert_eq!(run_disk(disk, requests).0.len(), 9);
     }
 
     #[test]
@@ -676,9 +657,9 @@ proptest! {
         let (mut nic, _) = open_card(&device, SimDevice::on_pci).unwrap();
         for step in steps {
             confuse(&device, u16::from(step.0) / 6 % 2, &[step]);
-            let _ = received(&mut nic);
+            let _ = receive(&mut nic);
             if nic.can_send(60).is_ok_and(|can| can) {
-                nic.send(&mut frame(60, 0));
+                nic.send(&mut frame(0, 60));
             }
             nic.publish(0);
             let _ = nic.needs_poll(true);

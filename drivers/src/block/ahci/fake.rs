@@ -6,13 +6,14 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use xen::fake::FakeXen;
+use xen::fake::{FakePage, FakeXen};
 use xen::page::{Frame, PAGE_SIZE};
 
 use super::port::MEMORY;
 use super::registers::*;
 use crate::block::ata::tests::description;
 use crate::block::ata::{FLUSH, FLUSH_LONG, IDENTIFY, TIMEOUT};
+use crate::block::samples::Pages;
 use crate::hal::DeviceMemory;
 use crate::hal::Interrupt;
 use crate::hal::Registers;
@@ -96,10 +97,6 @@ impl FakeController {
         Self { inner: Arc::new(Mutex::new(inner)), xen: Arc::new(FakeXen::new()) }
     }
 
-    pub(super) fn xen(&self) -> &FakeXen {
-        &self.xen
-    }
-
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
     }
@@ -108,6 +105,12 @@ impl FakeController {
         let mut inner = self.inner();
         inner.memories.push(vec![0xee; MEMORY]);
         FakeMemory { controller: self.clone(), index: inner.memories.len() - 1 }
+    }
+}
+
+impl Pages for FakeController {
+    fn page(&self) -> FakePage {
+        self.xen.page()
     }
 }
 

@@ -3,22 +3,15 @@
 
 use core::cell::RefCell;
 use core::pin::pin;
-use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
 
 use xen::fake::FakePage;
 
 use super::fake::{FakeController, FakeDrive};
 use super::{Controller, Error, Failure};
+use crate::block::samples::{buffer, pattern, read};
 use crate::block::{Buffer, Disk, Failed, Queue, QueuedDisk, Request};
-
-/// Runs a future that never has to wait.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("the fake never makes anybody wait"),
-    }
-}
+use crate::hal::{now, poll};
 
 fn open(fake: &FakeController) -> Result<Controller<FakeController, FakeController>, Error> {
     now(Controller::open(fake.clone(), fake.clone()))
@@ -42,22 +35,11 @@ fn run(
         {
             let report = |_: &_, failure| failures.borrow_mut().push(failure);
             let server = pin!(controller.serve(&disks, &queue, report));
-            assert!(server.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(poll(server).is_pending());
         }
         last = now(submission);
     }
     (last, failures.into_inner())
-}
-
-fn buffer(fake: &FakeController, length: usize, fill: impl Fn(usize) -> u8) -> Buffer<FakePage> {
-    let mut buffer = Buffer::new(length, || Some(fake.xen().page())).unwrap();
-    let bytes: Vec<u8> = (0..length).map(fill).collect();
-    buffer.copy_from(&bytes);
-    buffer
-}
-
-fn pattern(index: usize) -> u8 {
-    (index / 512 * 7 + index) as u8
 }
 
 #[test]
@@ -70,8 +52,7 @@ fn what_is_written_is_read_back_with_short_and_with_long_addresses() {
             assert!(written.is_ok() && failures.is_empty(), "{failures:?}");
             let expected: Vec<u8> = (0..length).map(pattern).collect();
             assert_eq!(fake.inner().drives[&2].medium[1024..1024 + length], expected);
-            let (read, _) =
-                run(&fake, vec![Request::Read { offset: 1024, buffer: buffer(&fake, length, |_| 0) }]);
+            let (read, _) = run(&fake, vec![read(&fake, 1024, length)]);
             let bytes: Vec<u8> = read.unwrap().pieces().flatten().copied().collect();
             assert_eq!(bytes, expected);
         }
@@ -102,7 +83,7 @@ fn what_is_no_disk_is_left_alone() {
 fn a_refusal_is_an_error_and_the_next_request_works() {
     let fake = FakeController::new([(0, FakeDrive::new(100, true))]);
     fake.inner().drives.get_mut(&0).unwrap().bad_sector = Some(9);
-    let read = |offset| Request::Read { offset, buffer: buffer(&fake, 4096, |_| 0) };
+    let read = |offset| read(&fake, offset, 4096);
     let (failed, failures) = run(&fake, vec![read(4096)]);
     assert_eq!(failed.unwrap_err().buffer.length(), 4096);
     assert_eq!(failures, [Failure::Refused(0x40)]);
@@ -123,8 +104,8 @@ fn a_silent_drive_fails_its_request_and_is_reset() {
     let mut server = pin!(controller.serve(&disks, &queue, report));
     fake.inner().drives.get_mut(&0).unwrap().silent = true;
     for expected in [Err(crate::block::Error::Device), Ok(4096)] {
-        let submission = served.submit(Request::Read { offset: 0, buffer: buffer(&fake, 4096, |_| 0) });
-        assert!(server.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        let submission = served.submit(read(&fake, 0, 4096));
+        assert!(poll(server.as_mut()).is_pending());
         let outcome = now(submission).map(|buffer| buffer.length()).map_err(|failed| failed.error);
         assert_eq!(outcome, expected);
     }
@@ -145,8 +126,8 @@ fn pages_that_a_controller_may_still_use_are_not_returned() {
         inner.drives.get_mut(&0).unwrap().silent = true;
         inner.restless = true;
     }
-    let submission = served.submit(Request::Read { offset: 0, buffer: buffer(&fake, 4096, |_| 0) });
-    assert!(server.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    let submission = served.submit(read(&fake, 0, 4096));
+    assert!(poll(server.as_mut()).is_pending());
     assert!(now(submission).unwrap_err().buffer.is_empty());
 }
 

@@ -2,7 +2,6 @@
 //! The driver against a fake channel.
 
 use core::pin::pin;
-use core::task::{Context, Poll, Waker};
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -10,15 +9,9 @@ use xen::fake::{FakePage, FakeXen};
 
 use super::fake::{FakeChannel, FakeDrive, RESOURCES};
 use super::{Channel, Failure};
+use crate::block::samples::{buffer, pattern, read};
 use crate::block::{Buffer, Disk, Error, Failed, Queue, QueuedDisk, Request};
-
-/// Runs a future that never has to wait.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("the fake never makes anybody wait"),
-    }
-}
+use crate::hal::{now, poll};
 
 /// Does one request after the other on the first drive, and tells what came of the last, and which
 /// failures were reported.
@@ -38,22 +31,11 @@ fn run(
         let submission = disk.submit(request);
         {
             let server = pin!(channel.serve(&drives, &queue, None, report));
-            assert!(server.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(poll(server).is_pending());
         }
         last = now(submission);
     }
     (last, failures.into_inner())
-}
-
-fn buffer(xen: &FakeXen, length: usize, fill: impl Fn(usize) -> u8) -> Buffer<FakePage> {
-    let mut buffer = Buffer::new(length, || Some(xen.page())).unwrap();
-    let bytes: Vec<u8> = (0..length).map(fill).collect();
-    buffer.copy_from(&bytes);
-    buffer
-}
-
-fn pattern(index: usize) -> u8 {
-    (index / 512 * 7 + index) as u8
 }
 
 #[test]
@@ -68,7 +50,7 @@ fn what_is_written_is_read_back_with_short_and_with_long_addresses() {
             vec![
                 Request::Write { offset: 512 * 5, buffer: buffer(&xen, length, pattern) },
                 Request::Flush,
-                Request::Read { offset: 512 * 5, buffer: buffer(&xen, length, |_| 0) },
+                read(&xen, 512 * 5, length),
             ],
         );
         let mut bytes = vec![0; length];
@@ -98,7 +80,7 @@ fn a_bad_sector_fails_one_request_and_the_next_one_works() {
     let xen = FakeXen::new();
     let fake = FakeChannel::new([Some(FakeDrive::new(100, true)), None]);
     fake.drives.borrow_mut()[0].as_mut().unwrap().bad_sector = Some(9);
-    let read = |sector: u64| Request::Read { offset: sector * 512, buffer: buffer(&xen, 512, |_| 0) };
+    let read = |sector: u64| read(&xen, sector * 512, 512);
     let (failed, failures) = run(&fake, vec![read(9)]);
     assert_eq!(failures, [Failure::Refused(0x10)]);
     assert!(matches!(failed, Err(Failed { error: Error::Device, buffer }) if buffer.length() == 512));
@@ -116,9 +98,9 @@ fn a_silent_drive_times_out_and_is_reset() {
     let queue = Arc::new(Queue::new());
     let geometry = drives[0].as_ref().unwrap().identity.geometry();
     let disk = QueuedDisk::new("hda".into(), 0, geometry, Arc::clone(&queue));
-    let read = disk.submit(Request::Read { offset: 0, buffer: buffer(&xen, 512, |_| 0) });
+    let read = disk.submit(read(&xen, 0, 512));
     let server = pin!(channel.serve(&drives, &queue, None, |_, _| ()));
-    assert!(server.poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    assert!(poll(server).is_pending());
     assert!(matches!(now(read), Err(Failed { error: Error::Device, .. })));
     assert_eq!(fake.resets.get(), 1);
 }

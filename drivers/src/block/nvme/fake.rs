@@ -5,13 +5,14 @@ use core::time::Duration;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use xen::fake::FakeXen;
+use xen::fake::{FakePage, FakeXen};
 use xen::page::{Frame, PAGE_SIZE};
 
 use super::TIMEOUT;
 use super::command::*;
 use super::controller::MEMORY;
 use super::registers::*;
+use crate::block::samples::Pages;
 use crate::hal::{DeviceMemory, Interrupt, Registers, RingMemory, nanoseconds};
 
 /// Where the controller finds its memory: beyond all pages of the domain's.
@@ -140,12 +141,14 @@ impl FakeController {
         Self { inner: Arc::new(Mutex::new(inner)), xen: Arc::new(FakeXen::new()) }
     }
 
-    pub(super) fn xen(&self) -> &FakeXen {
-        &self.xen
-    }
-
     pub(super) fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap()
+    }
+}
+
+impl Pages for FakeController {
+    fn page(&self) -> FakePage {
+        self.xen.page()
     }
 }
 

@@ -3,7 +3,6 @@
 
 use core::cell::RefCell;
 use core::pin::pin;
-use core::task::{Context, Poll, Waker};
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -12,17 +11,11 @@ use xen::fake::FakePage;
 use super::fake::{FakeController, FakeNamespace, Fault};
 use super::registers::{CONTROL, ENABLE};
 use super::{Controller, Error, Failure, Namespace, Unfit, Violation};
+use crate::block::samples::{buffer, contents, pattern, read};
 use crate::block::{self, Buffer, Disk, Failed, Queue, QueuedDisk, Request};
+use crate::hal::{now, poll};
 
 type FakeOf = Controller<FakeController, FakeController, FakeController>;
-
-/// Runs a future that never has to wait.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("the fake never makes anybody wait"),
-    }
-}
 
 fn open(fake: &FakeController) -> Result<FakeOf, Error> {
     now(Controller::open(fake.clone(), fake.clone(), Some(fake.clone())))
@@ -61,26 +54,11 @@ fn run(
         for (change, request) in requests {
             change(fake);
             let submission = disk.submit(request);
-            assert!(server.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(poll(server.as_mut()).is_pending());
             outcomes.push(now(submission));
         }
     }
     (outcomes, failures.into_inner())
-}
-
-fn buffer(fake: &FakeController, length: usize, fill: impl Fn(usize) -> u8) -> Buffer<FakePage> {
-    let mut buffer = Buffer::new(length, || Some(fake.xen().page())).unwrap();
-    let bytes: Vec<u8> = (0..length).map(fill).collect();
-    buffer.copy_from(&bytes);
-    buffer
-}
-
-fn read(fake: &FakeController, offset: u64, length: usize) -> Request<FakePage> {
-    Request::Read { offset, buffer: buffer(fake, length, |_| 0) }
-}
-
-fn pattern(index: usize) -> u8 {
-    (index / 512 * 7 + index) as u8
 }
 
 fn nothing(_: &FakeController) {}
@@ -109,8 +87,7 @@ fn what_is_written_is_read_back_in_blocks_of_both_sizes() {
             assert!(failures.is_empty(), "{failures:?}");
             let expected: Vec<u8> = (0..length).map(pattern).collect();
             assert_eq!(fake.inner().namespaces[&1].medium[4096..4096 + length], expected);
-            let bytes: Vec<u8> = outcomes.pop().unwrap().unwrap().pieces().flatten().copied().collect();
-            assert_eq!(bytes, expected);
+            assert_eq!(contents(&outcomes.pop().unwrap().unwrap()), expected);
         }
     }
 }
@@ -423,7 +400,7 @@ proptest! {
         for scribbles in later {
             fake.inner().scribbles = scribbles;
             let submission = disk.submit(read(&fake, 0, 12288));
-            assert!(server.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            assert!(poll(server.as_mut()).is_pending());
             // It ends, well or not.
             let _ = now(submission);
         }

@@ -1,23 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The driver against a fake NIC.
 
-use core::pin::pin;
-use core::task::{Context, Poll, Waker};
-
 use super::Nic;
 use super::fake::{BASE, FakeNic, OURS};
 use super::nic::{RING, SENDERS};
 use super::registers::{CHECKSUM, GOOD, HEADER, LINK_DOWN};
-use crate::net::MAX_FRAME;
+use crate::hal::now;
+use crate::net::samples::{frame, receive};
 use crate::net::{Error, NetDevice, Properties};
-
-/// Runs a future that never has to wait.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match pin!(future).poll(&mut Context::from_waker(Waker::noop())) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("the fake never makes anybody wait"),
-    }
-}
 
 type Opened = Nic<FakeNic, FakeNic>;
 
@@ -29,16 +19,6 @@ fn opened() -> (FakeNic, Opened) {
     let fake = FakeNic::new();
     let (nic, _) = open(&fake).unwrap();
     (fake, nic)
-}
-
-fn frame(number: usize, length: usize) -> Vec<u8> {
-    // Of no protocol in which there are checksums.
-    (0..length).map(|index| if index < 14 { 0x42 } else { (index + number) as u8 }).collect()
-}
-
-fn receive(nic: &mut Opened) -> Result<Option<Vec<u8>>, Error> {
-    let mut buffer = vec![0; MAX_FRAME];
-    Ok(nic.receive(&mut buffer)?.map(|length| buffer[..length].to_vec()))
 }
 
 #[test]

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The driver against a simulated controller with disks, which can break the standards.
 
-use core::pin::{Pin, pin};
-use core::task::{Context, Poll, Waker};
+use core::pin::pin;
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
@@ -11,8 +10,9 @@ use xen::fake::FakePage;
 
 use super::command::{COMMAND, REQUEST, RESPONSE, SENSE};
 use super::{Address, Controller, Disk, Failure, LIMIT, LeftOut, Sense, Unfit};
+use crate::block::samples::{buffer, contents, pattern, read};
 use crate::block::{self, Buffer, Disk as _, QueuedDisk, Request};
-use crate::hal::Interrupt;
+use crate::hal::{Interrupt, now, poll};
 use crate::virtio::Registers;
 use crate::virtio::queue::{self, Violation};
 use crate::virtio::sim::{Chain, Config, SimDevice, SimMemory};
@@ -217,18 +217,6 @@ fn usual() -> (SimDevice, Shared) {
     sim(config(), [((0, 0), FakeDisk::new(1 << 20, 512))])
 }
 
-fn poll<T>(future: Pin<&mut (impl Future<Output = T> + ?Sized)>) -> Poll<T> {
-    future.poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// Runs a future that never has to wait.
-fn now<T>(future: impl Future<Output = T>) -> T {
-    match poll(pin!(future)) {
-        Poll::Ready(value) => value,
-        Poll::Pending => panic!("the device never makes anybody wait"),
-    }
-}
-
 fn open(
     device: &SimDevice,
     way: fn(&SimDevice) -> Registers,
@@ -289,25 +277,6 @@ fn run(device: &SimDevice, requests: Vec<(Change<'_>, Request<FakePage>)>) -> (V
 }
 
 fn nothing() {}
-
-fn buffer(device: &SimDevice, length: usize, fill: impl Fn(usize) -> u8) -> Buffer<FakePage> {
-    let mut buffer = Buffer::new(length, || Some(device.page())).unwrap();
-    let bytes: Vec<u8> = (0..length).map(fill).collect();
-    buffer.copy_from(&bytes);
-    buffer
-}
-
-fn read(device: &SimDevice, offset: u64, length: usize) -> Request<FakePage> {
-    Request::Read { offset, buffer: buffer(device, length, |_| 0) }
-}
-
-fn pattern(index: usize) -> u8 {
-    (index / 512 * 7 + index) as u8
-}
-
-fn contents(buffer: &Buffer<FakePage>) -> Vec<u8> {
-    buffer.pieces().flatten().copied().collect()
-}
 
 /// How many bytes came back from requests, with an error or without.
 type Lengths = Vec<Result<usize, (usize, block::Error)>>;
