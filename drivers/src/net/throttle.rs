@@ -4,11 +4,13 @@
 //! smoltcp says when to poll it next, and some of its parts name a time in the past while they wait for
 //! something else. Without this, it would be polled in a busy loop.
 
+use core::time::Duration;
+
 /// Polls in a row that move nothing and are no reason for suspicion: applications cause some.
 const MAX_IDLE: u32 = 32;
 
-/// How long that many take at least if there is a reason for each, in nanoseconds.
-const MIN_TIME: u64 = 10_000_000;
+/// How long that many take at least if there is a reason for each.
+const MIN_TIME: Duration = Duration::from_millis(10);
 
 /// Slows a stack down.
 #[derive(Debug, Default)]
@@ -21,8 +23,8 @@ pub struct Throttle {
 }
 
 impl Throttle {
-    /// How long a pause is, in nanoseconds.
-    pub const PAUSE: u64 = 1_000_000;
+    /// How long a pause is.
+    pub const PAUSE: Duration = Duration::from_millis(1);
 
     /// Whether to pause before the next poll, after one that moved that many `packets` since the beginning,
     /// at a time `now` in nanoseconds.
@@ -42,7 +44,7 @@ impl Throttle {
     }
 
     fn reassess(&mut self, now: u64) {
-        let time = now.saturating_sub(self.since);
+        let time = Duration::from_nanos(now.saturating_sub(self.since));
         // Each is late by the pause already.
         self.is_slow = time < if self.is_slow { Self::PAUSE * 5 } else { MIN_TIME };
         self.since = now;
@@ -64,7 +66,7 @@ mod tests {
         while now < time {
             polls += 1;
             let pause = throttle.should_pause(polls / useful, || now);
-            now += step + if pause { Throttle::PAUSE } else { 0 };
+            now += step + if pause { Throttle::PAUSE.as_nanos() as u64 } else { 0 };
         }
         polls
     }

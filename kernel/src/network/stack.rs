@@ -71,7 +71,7 @@ async fn run(mut runner: Runner<'static, Port<'static>>, interface: Arc<Interfac
         .await;
         select(interface.room(), Timer::after(WITHOUT_ROOM)).await;
         if throttle.should_pause(interface.packets(), time::nanoseconds) {
-            Timer::after_nanos(Throttle::PAUSE).await;
+            Timer::after_nanos(Throttle::PAUSE.as_nanos() as u64).await;
         }
     }
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A queue: a ring for each direction, and the checksums of what passes.
 
+use core::time::Duration;
+
 use xen::DomainId;
 use xen::grant::{PAGE_SIZE, Reference};
 
@@ -61,8 +63,8 @@ pub struct QueuePair<'k, K: Platform> {
     narrowest: Narrowest,
 }
 
-/// How long the smallest MTU counts, in nanoseconds: as long again if nothing was sent within it meanwhile.
-const LIFETIME: u64 = 60_000_000_000;
+/// How long the smallest MTU counts: as long again if nothing was sent within it meanwhile.
+const LIFETIME: Duration = Duration::from_secs(60);
 
 /// The smallest MTU that frames were sent within lately.
 #[derive(Clone, Copy, Debug)]
@@ -81,7 +83,7 @@ impl Narrowest {
 
     /// Forgets at time `now` what was long ago, on a network of `mtu`.
     fn forget(&mut self, mtu: usize, now: u64) {
-        if now.saturating_sub(self.since) >= LIFETIME {
+        if Duration::from_nanos(now.saturating_sub(self.since)) >= LIFETIME {
             *self = Self { mtu: self.recent, recent: mtu, since: now };
         }
     }

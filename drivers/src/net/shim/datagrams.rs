@@ -2,6 +2,7 @@
 //! Long datagrams that were sent lately.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::headers::Tuple;
 
@@ -11,8 +12,8 @@ const MAX: usize = 16;
 /// Shorter ones are not: nobody is believed to find them too big.
 const MIN: usize = 552;
 
-/// For how long, in nanoseconds: an answer of a router takes no longer.
-const LIFETIME: u64 = 10_000_000_000;
+/// For how long: an answer of a router takes no longer.
+const LIFETIME: Duration = Duration::from_secs(10);
 
 /// Long datagrams that were sent lately, by their ends on the network.
 #[derive(Debug, Default)]
@@ -45,7 +46,7 @@ impl Datagrams {
     /// Whether a packet of `size` bytes, or one of which that is a fragment, was sent.
     pub(super) fn has_sent(&self, tuple: &Tuple, size: usize, now: u64) -> bool {
         self.sent.iter().any(|datagram| {
-            let is_recent = now.saturating_sub(datagram.time) < LIFETIME;
+            let is_recent = Duration::from_nanos(now.saturating_sub(datagram.time)) < LIFETIME;
             is_recent && datagram.tuple == *tuple && size <= datagram.size
         })
     }

@@ -7,12 +7,13 @@
 //! has listened to lately.
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 /// Ports that are remembered. The one that was used least lately makes room.
 const MAX: usize = 16;
 
-/// For how long, in nanoseconds: in that time clients ask about six times.
-const LIFETIME: u64 = 60_000_000_000;
+/// For how long: in that time clients ask about six times.
+const LIFETIME: Duration = Duration::from_secs(60);
 
 /// Ports that the stack has answered a SYN from.
 #[derive(Debug, Default)]
@@ -34,7 +35,8 @@ impl Listened {
 
     /// Whether somebody has listened to `port` lately.
     pub(super) fn has(&self, port: u16, now: u64) -> bool {
-        self.ports.iter().any(|known| known.0 == port && now.saturating_sub(known.1) < LIFETIME)
+        let is_recent = |time: u64| Duration::from_nanos(now.saturating_sub(time)) < LIFETIME;
+        self.ports.iter().any(|known| known.0 == port && is_recent(known.1))
     }
 }
 
@@ -44,12 +46,13 @@ mod tests {
 
     #[test]
     fn ports_are_remembered_for_a_while_and_are_bounded() {
+        let end = LIFETIME.as_nanos() as u64;
         let mut listened = Listened::default();
         listened.note(80, 0);
-        assert!(listened.has(80, LIFETIME - 1) && !listened.has(80, LIFETIME) && !listened.has(81, 0));
-        listened.note(80, LIFETIME);
+        assert!(listened.has(80, end - 1) && !listened.has(80, end) && !listened.has(81, 0));
+        listened.note(80, end);
         (0..100).for_each(|port| listened.note(1000 + port, u64::from(port)));
         assert_eq!(listened.ports.len(), MAX);
-        assert!(listened.has(80, LIFETIME) && listened.has(1099, 99));
+        assert!(listened.has(80, end) && listened.has(1099, 99));
     }
 }

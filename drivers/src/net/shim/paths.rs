@@ -3,14 +3,16 @@
 //! 8201).
 
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::headers::Address;
+use crate::hal::nanoseconds;
 
 /// Hosts that are remembered. The one that would be forgotten first makes room.
 const MAX: usize = 64;
 
-/// How long a host is remembered, in nanoseconds: RFC 1191, section 6.3. Then larger packets are tried again.
-const LIFETIME: u64 = 600_000_000_000;
+/// How long a host is remembered: RFC 1191, section 6.3. Then larger packets are tried again.
+const LIFETIME: Duration = Duration::from_secs(600);
 
 /// Packets that any path of IPv6 takes: RFC 8200, section 5.
 const MIN_IPV6: usize = 1280;
@@ -102,7 +104,13 @@ impl Paths {
         {
             self.paths.swap_remove(first);
         }
-        self.paths.push(Path { host: *host, mtu, is_divided, is_guess, end: now.saturating_add(LIFETIME) });
+        self.paths.push(Path {
+            host: *host,
+            mtu,
+            is_divided,
+            is_guess,
+            end: now.saturating_add(nanoseconds(LIFETIME)),
+        });
     }
 }
 
@@ -146,7 +154,7 @@ mod tests {
     fn what_was_learnt_is_forgotten_in_time() {
         let mut paths = Paths::default();
         paths.lower(&HOST, true, FULL, 1280, 0);
-        assert_eq!(paths.limit(&HOST, LIFETIME), None);
+        assert_eq!(paths.limit(&HOST, nanoseconds(LIFETIME)), None);
         assert_eq!(paths.limit(&[2; 16], 0), None);
     }
 

@@ -12,6 +12,7 @@
 use alloc::collections::BTreeMap;
 use alloc::vec;
 use alloc::vec::Vec;
+use core::time::Duration;
 
 use super::headers::{ACK, Address, Endpoint, FIN, RST, SYN, TCP, Tuple, UDP};
 use super::random::Random;
@@ -24,9 +25,8 @@ const MAX: usize = 1024;
 const DYNAMIC: u16 = 49152;
 const DNS: u16 = 53;
 
-/// Time after which a UDP connection that nothing goes through is over, in nanoseconds: RFC 4787, section
-/// 4.3.
-const IDLE: u64 = 300_000_000_000;
+/// Time after which a UDP connection that nothing goes through is over: RFC 4787, section 4.3.
+const IDLE: Duration = Duration::from_secs(300);
 
 /// Datagrams of which it is known who sent them to which port.
 const SEEN: usize = 64;
@@ -61,7 +61,7 @@ struct Mapping {
 impl Mapping {
     /// Whether it says nothing of a packet that comes now.
     fn is_forgotten(&self, protocol: u8, now: u64) -> bool {
-        (protocol == UDP || self.is_over) && now.saturating_sub(self.used) >= IDLE
+        (protocol == UDP || self.is_over) && Duration::from_nanos(now.saturating_sub(self.used)) >= IDLE
     }
 }
 
