@@ -8,13 +8,14 @@
 
 use alloc::collections::VecDeque;
 use core::fmt::{self, Write};
+use core::time::Duration;
 
 /// Bytes of the longest notice of dropped text.
 const NOTICE: usize = 64;
 /// Bytes at the end of the backlog that are kept for the last words, if the console does not take all of it.
 const TAIL: usize = 1024;
-/// The least time that a read of the clock is taken to last, in nanoseconds: the clock may stand still.
-const MIN_READ: u64 = 100;
+/// The least time that a read of the clock is taken to last: the clock may stand still.
+const MIN_READ: Duration = Duration::from_nanos(100);
 
 /// A clock in nanoseconds for waiting for a console. `None`: wait no more, as another vCPU has the last word.
 pub type Now = fn() -> Option<u64>;
@@ -41,21 +42,22 @@ pub trait Sink {
 /// A limit to the time spent waiting, in all. Progress does not renew it.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    left: u64,
+    left: Duration,
 }
 
 impl Budget {
-    /// A limit of `nanoseconds`.
-    pub const fn new(nanoseconds: u64) -> Self {
-        Self { left: nanoseconds }
+    /// A limit of `time`.
+    pub const fn new(time: Duration) -> Self {
+        Self { left: time }
     }
 
     /// Waits for space in `sink`, measured by `now`; false if the time is used up, or waiting was called off.
     fn wait(&mut self, sink: &mut impl Sink, now: Now) -> bool {
-        let Some(start) = now().filter(|_| self.left != 0) else { return false };
+        let Some(start) = now().filter(|_| !self.left.is_zero()) else { return false };
         sink.wait_for_space();
         let end = now().unwrap_or(start);
-        self.left = self.left.saturating_sub(end.saturating_sub(start).max(MIN_READ));
+        let waited = Duration::from_nanos(end.saturating_sub(start));
+        self.left = self.left.saturating_sub(waited.max(MIN_READ));
         true
     }
 }
@@ -315,7 +317,7 @@ mod tests {
         NOW.set(0);
         let mut output = output(0, 0);
         (output.sink.more, output.sink.pause) = (1, 4_900_000_000);
-        let mut budget = Budget::new(5 * SECOND);
+        let mut budget = Budget::new(Duration::from_secs(5));
         for _ in 0..100 {
             output.write_waiting(b"a line of text\r\n", &mut budget, now);
         }
@@ -327,7 +329,7 @@ mod tests {
     fn a_clock_that_stands_still_ends_the_wait_too() {
         let mut output = output(0, 0);
         output.sink.pause = 0;
-        output.write_waiting(b"x", &mut Budget::new(1000), now);
+        output.write_waiting(b"x", &mut Budget::new(Duration::from_micros(1)), now);
         assert_eq!((output.sink.naps, output.lost()), (10, 1));
     }
 
@@ -339,7 +341,7 @@ mod tests {
         NOW.set(0);
         let mut output = output(0, 100);
         output.sink.pause = SECOND;
-        let mut budget = Budget::new(60 * SECOND);
+        let mut budget = Budget::new(Duration::from_secs(60));
         output.write_waiting(b"one", &mut budget, now_until_one);
         output.write_waiting(b"two", &mut budget, now_until_one);
         output.wait_until_read(&mut budget, now_until_one);
@@ -352,8 +354,8 @@ mod tests {
         (0..1000).for_each(|_| output.write(b"0123456789abcdef"));
         output.write(b"the end of it");
         (output.sink.more, output.sink.pause) = (1, SECOND / 1000);
-        output.make_way(&mut Budget::new(5 * SECOND), now);
-        let mut budget = Budget::new(5 * SECOND);
+        output.make_way(&mut Budget::new(Duration::from_secs(5)), now);
+        let mut budget = Budget::new(Duration::from_secs(5));
         output.write_waiting(b"Test result: SUCCESS\r\n", &mut budget, now);
         output.wait_until_read(&mut budget, now);
         assert!(text(&output).ends_with("the end of itTest result: SUCCESS\r\n"));

@@ -50,11 +50,10 @@ use crate::time::{self, Deadline};
 use lock::{Held, Lock};
 pub(crate) use ring::RingEnd;
 
-/// How long writers wait for consoles at boot in all, in nanoseconds; at the end twice as long.
-const FLUSH_TIMEOUT: u64 = 5_000_000_000;
-/// How long the vCPU that ends the domain waits for the lock, in nanoseconds: longer than any holder waits
-/// for a console.
-const LOCK_TIMEOUT: u64 = 2 * FLUSH_TIMEOUT;
+/// How long writers wait for consoles at boot in all; at the end twice as long.
+const FLUSH_TIMEOUT: core::time::Duration = core::time::Duration::from_secs(5);
+/// How long the vCPU that ends the domain waits for the lock: longer than any holder waits for a console.
+const LOCK_TIMEOUT: core::time::Duration = FLUSH_TIMEOUT.saturating_mul(2);
 /// Size of the buffer for a slow console, in bytes; a small domain has a smaller one.
 const BACKLOG: usize = 64 * 1024;
 const SMALL_BACKLOG: usize = 16 * 1024;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The PV console ring and the event channel that belongs to it.
 
+use core::time::Duration;
+
 use prism_arch::hypercall::Hypervisor;
 use prism_drivers::console::output::Sink;
 use xen::console::Ring;
@@ -10,8 +12,8 @@ use xen_sys::io::console::xencons_interface;
 
 use crate::hypervisor::event;
 
-/// How long one wait for the other side may last, in nanoseconds.
-const POLL_INTERVAL: u64 = 10_000_000;
+/// How long one wait for the other side may last.
+const POLL_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The PV ring and the event channel that belongs to it.
 pub(crate) struct RingEnd {

@@ -3,6 +3,7 @@
 
 use alloc::sync::Arc;
 use core::future::poll_fn;
+use core::time::Duration;
 
 use embassy_time::{Instant, Timer};
 use prism_arch::hypercall::Hypervisor;
@@ -65,26 +66,26 @@ pub(crate) fn take_one(port: Port) -> bool {
     DISPATCH.take_one(port)
 }
 
-/// Waits up to `nanoseconds` for an event of `port`, outside of the executor.
-pub(crate) fn poll_port(port: Port, nanoseconds: u64) {
+/// Waits up to `limit` for an event of `port`, outside of the executor.
+pub(crate) fn poll_port(port: Port, limit: Duration) {
     // Events that are pending and unmasked would end every sleep at once.
     take_all();
     if !take_one(port) {
-        sched_poll(port, nanoseconds);
+        sched_poll(port, limit);
     }
 }
 
 /// The same for the console, which may have to wait in a crash report: takes no lock and wakes no task. A
 /// task that waits for the port may miss an event.
-pub(crate) fn poll_port_quietly(port: Port, nanoseconds: u64) {
+pub(crate) fn poll_port_quietly(port: Port, limit: Duration) {
     if !DISPATCH.take_quietly(port) {
-        sched_poll(port, nanoseconds);
+        sched_poll(port, limit);
     }
 }
 
-/// Sleeps until the event of `port`, but not longer than `nanoseconds`. Where Xen refuses, yields once.
-fn sched_poll(port: Port, nanoseconds: u64) {
-    let slept = time::xen_deadline(nanoseconds)
+/// Sleeps until the event of `port`, but not longer than `limit`. Where Xen refuses, yields once.
+fn sched_poll(port: Port, limit: Duration) {
+    let slept = time::xen_deadline(limit.as_nanos() as u64)
         .is_some_and(|deadline| sched::poll(&Hypervisor, port.0, deadline).is_ok());
     if !slept && sched::yield_now(&Hypervisor).is_err() {
         cpu::relax();

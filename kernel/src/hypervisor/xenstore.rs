@@ -82,10 +82,10 @@ pub(crate) fn pump(ring: SharedRing) -> impl Future<Output = ()> {
     }
 }
 
-/// How long the boot waits for xenstored, in nanoseconds.
-const TIMEOUT: u64 = 5_000_000_000;
-/// How long one sleep of that wait may last, in nanoseconds.
-const POLL_INTERVAL: u64 = 10_000_000;
+/// How long the boot waits for xenstored.
+const TIMEOUT: core::time::Duration = core::time::Duration::from_secs(5);
+/// How long one sleep of that wait may last.
+const POLL_INTERVAL: core::time::Duration = core::time::Duration::from_millis(10);
 
 /// Runs `work` before there are tasks, and moves the ring meanwhile. `None` if xenstored takes too long.
 pub(crate) fn run_at_boot<T>(client: &Client, port: Port, work: impl Future<Output = T>) -> Option<T> {

@@ -6,6 +6,7 @@
 
 use alloc::vec::Vec;
 use core::fmt;
+use core::time::Duration;
 
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::machine::{Machine, StartError};
@@ -28,10 +29,10 @@ use crate::task::executor;
 use crate::task::kick::VcpuKick;
 use crate::time::{self, Deadline, clocks, timer};
 
-/// How long a vCPU may take to start, in nanoseconds.
-const STARTUP_TIMEOUT: u64 = 5_000_000_000;
-/// How long a CPU takes to reset, in nanoseconds (SDM volume 3, 9.4.4).
-const RESET_TIME: u64 = 10_000_000;
+/// How long a vCPU may take to start.
+const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a CPU takes to reset (SDM volume 3, 9.4.4).
+const RESET_TIME: Duration = Duration::from_millis(10);
 /// Real mode ends here.
 const REAL_MODE_END: u64 = 1 << 20;
 
@@ -229,9 +230,9 @@ fn start_by_apic(acpi: &Acpi, number: u32, page: u64) -> Result<(), Unused> {
     Ok(())
 }
 
-/// Waits until `done`, for at most `nanoseconds`. Returns whether it is done.
-fn wait(nanoseconds: u64, done: impl Fn() -> bool) -> bool {
-    let mut deadline = Deadline::after(nanoseconds);
+/// Waits until `done`, but no longer than `limit`. Returns whether it is done.
+fn wait(limit: Duration, done: impl Fn() -> bool) -> bool {
+    let mut deadline = Deadline::after(limit);
     while !done() {
         if deadline.passed() {
             return false;

@@ -3,6 +3,7 @@
 //! while the others wait in theirs.
 
 use core::future::Future;
+use core::time::Duration;
 
 use embassy_sync::signal::Signal;
 use prism_arch::hypercall::Hypervisor;
@@ -15,9 +16,8 @@ use crate::task::executor;
 use crate::task::sync::Lock;
 use crate::time::Deadline;
 
-/// How long the vCPUs have to come, in nanoseconds: a task that computes for so long keeps the domain from
-/// being suspended.
-const TIMEOUT: u64 = 5_000_000_000;
+/// How long the vCPUs have to come: a task that computes for so long keeps the domain from being suspended.
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 static PLACE: Rendezvous = Rendezvous::new();
 static OUTCOME: Signal<Lock, Option<xen::error::Result<Resumed>>> = Signal::new();

@@ -89,9 +89,9 @@ pub(crate) fn timestamp_khz() -> Option<u64> {
 pub(crate) struct Deadline(deadline::Deadline);
 
 impl Deadline {
-    /// `nanoseconds` from now.
-    pub(crate) fn after(nanoseconds: u64) -> Self {
-        Self(deadline::Deadline::after(self::nanoseconds(), nanoseconds))
+    /// `time` from now.
+    pub(crate) fn after(time: Duration) -> Self {
+        Self(deadline::Deadline::after(nanoseconds(), time))
     }
 
     /// Whether it has passed.

@@ -11,6 +11,7 @@ use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::ToString;
 use core::fmt;
+use core::time::Duration;
 
 use log::{info, warn};
 use prism_arch::cpu;
@@ -34,8 +35,8 @@ use crate::time::Deadline;
 /// A console's first port.
 pub(crate) type Port = console::Port<Pages>;
 
-/// How long a reset may take, in nanoseconds.
-const RESET_LIMIT: u64 = 1_000_000_000;
+/// How long a reset may take.
+const RESET_LIMIT: Duration = Duration::from_secs(1);
 
 /// Maximum number of disks: each has a letter.
 const MAX_DISKS: u8 = 26;
