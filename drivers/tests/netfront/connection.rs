@@ -85,6 +85,27 @@ impl Guest {
         port
     }
 
+    /// Waits for the frontend, and has a backend connect to it; returns that and the stack's end.
+    async fn connected<'k>(&self, interface: &Arc<Interface<'k>>) -> (Backend, Port<'k>) {
+        self.until(State::Connected).await;
+        let backend = self.backend();
+        (backend, self.connect(interface).await)
+    }
+
+    /// Has the backend, which the frontend has left, come back.
+    async fn restart(&self) {
+        self.be(State::Closed);
+        self.until(State::Initialising).await;
+        self.be(State::InitWait);
+    }
+
+    /// Takes the interface away: the backend does not come back.
+    async fn unplug(&self) {
+        self.xenstored.write(&format!("{BACKEND}/online"), "0");
+        self.be(State::Closed);
+        a_while().await;
+    }
+
     async fn until(&self, state: State) {
         for _ in 0..20_000 {
             if self.read("state") == Some(state.number().to_string()) {
@@ -226,9 +247,7 @@ fn an_interface_is_connected_and_packets_go_both_ways() {
         guest.until(State::Closed).await;
         assert!(port.link_state(&mut context()) == LinkState::Up, "backends come back");
         drop(backend);
-        guest.xenstored.write(&format!("{BACKEND}/online"), "0");
-        guest.be(State::Closed);
-        a_while().await;
+        guest.unplug().await;
     });
     assert_eq!(ended, Some(Ended::Gone));
 }
@@ -261,9 +280,7 @@ fn a_backend_with_split_event_channels_is_notified_on_each_alone() {
 fn events_without_work_are_told_of_until_one_comes_with_a_packet() {
     let guest = Guest::new();
     guest.play(async |interface| {
-        guest.until(State::Connected).await;
-        let backend = guest.backend();
-        let mut port = guest.connect(interface).await;
+        let (backend, mut port) = guest.connected(interface).await;
         let far = guest.platform.far_end(guest.port());
         let before = far.in_vain();
         for storm in 1..=10 {
@@ -293,9 +310,7 @@ fn an_interface_of_a_restored_guest_connects_to_a_backend_that_offers_less() {
         guest.xenstored.write(&format!("{BACKEND}/{key}"), "1");
     }
     guest.play(async |interface| {
-        guest.until(State::Connected).await;
-        let backend = guest.backend();
-        let mut port = guest.connect(interface).await;
+        let (backend, mut port) = guest.connected(interface).await;
         send(&mut port, b"before");
         a_while().await;
         assert!(backend.take().is_some());
@@ -453,9 +468,7 @@ fn only_a_full_queue_is_waited_for() {
 fn a_stack_without_room_is_woken_for_room_and_for_no_frames() {
     let guest = Guest::new();
     guest.play(async |interface| {
-        guest.until(State::Connected).await;
-        let backend = guest.backend();
-        let mut port = guest.connect(interface).await;
+        let (backend, mut port) = guest.connected(interface).await;
         let wakes = Arc::new(Wakes::default());
         let waker = Waker::from(Arc::clone(&wakes));
         let woken = || wakes.0.swap(0, Ordering::Relaxed);
@@ -486,9 +499,7 @@ fn polled_packets_need_no_event_until_a_poll_fails() {
     for (configure, is_found) in cases {
         let guest = Guest::new();
         guest.play_with(PAGES, configure, async |interface| {
-            guest.until(State::Connected).await;
-            let backend = guest.backend();
-            let mut port = guest.connect(interface).await;
+            let (backend, mut port) = guest.connected(interface).await;
             // An event for the first packet is asked for before anybody looks.
             backend.deliver(&frame(b"first"));
             assert!(received(&mut port).is_some());
@@ -510,9 +521,7 @@ fn polled_packets_need_no_event_until_a_poll_fails() {
         PAGES,
         |front| front.with_poll(SHORT),
         async |interface| {
-            guest.until(State::Connected).await;
-            let backend = guest.backend();
-            let mut port = guest.connect(interface).await;
+            let (backend, mut port) = guest.connected(interface).await;
             backend.deliver(&frame(b"first"));
             assert!(received(&mut port).is_some());
             assert_eq!(received(&mut port), None);
@@ -527,9 +536,7 @@ fn polled_packets_need_no_event_until_a_poll_fails() {
 fn damaged_packets_do_not_use_the_pages_up() {
     let guest = Guest::new();
     guest.play(async |interface| {
-        guest.until(State::Connected).await;
-        let backend = guest.backend();
-        let mut port = guest.connect(interface).await;
+        let (backend, mut port) = guest.connected(interface).await;
         let mut damaged = frame(b"damaged");
         damaged[40] = 1;
         for _ in 0..5 {
@@ -576,9 +583,7 @@ fn a_network_with_a_larger_mtu_does_not_get_longer_packets() {
             guest.be(State::Closing);
             guest.until(State::Closed).await;
             drop(backend);
-            guest.be(State::Closed);
-            guest.until(State::Initialising).await;
-            guest.be(State::InitWait);
+            guest.restart().await;
         }
     });
 }
@@ -593,9 +598,7 @@ const SYN: &[u8] = &[
 fn the_stack_makes_longer_segments_than_the_network_has_and_peers_do_not_know() {
     let guest = Guest::new();
     guest.play(async |interface| {
-        guest.until(State::Connected).await;
-        let backend = guest.backend();
-        let mut port = guest.connect(interface).await;
+        let (backend, mut port) = guest.connected(interface).await;
         let mut right = SYN.to_vec();
         prism_drivers::net::fill_checksum(&mut right);
         backend.deliver(&right);
@@ -655,14 +658,10 @@ fn a_backend_that_breaks_the_protocol_is_left_and_connected_anew() {
             assert_eq!(received(&mut port), None);
             guest.until(State::Closed).await;
             drop(backend);
-            guest.be(State::Closed);
-            guest.until(State::Initialising).await;
-            guest.be(State::InitWait);
+            guest.restart().await;
         }
         guest.until(State::Connected).await;
-        guest.xenstored.write(&format!("{BACKEND}/online"), "0");
-        guest.be(State::Closed);
-        a_while().await;
+        guest.unplug().await;
     });
     assert_eq!(ended, Some(Ended::Gone));
 }
@@ -682,9 +681,7 @@ fn a_backend_that_keeps_pages_of_each_connection_is_refused_at_a_limit() {
             kept.extend(guest.backend().keep_pages());
             guest.be(State::Closing);
             guest.until(State::Closed).await;
-            guest.be(State::Closed);
-            guest.until(State::Initialising).await;
-            guest.be(State::InitWait);
+            guest.restart().await;
         }
         for _ in 0..5000 {
             let is_closed = guest.read("state") == Some(State::Closed.number().to_string());
@@ -704,9 +701,7 @@ fn an_interface_of_a_network_with_a_small_mtu_is_connected() {
         let guest = Guest::new();
         guest.xenstored.write(&format!("{FRONTEND}/mtu"), mtu.to_string());
         guest.play(async |interface| {
-            guest.until(State::Connected).await;
-            let backend = guest.backend();
-            let mut port = guest.connect(interface).await;
+            let (backend, mut port) = guest.connected(interface).await;
             assert!(!interface.connected().await.takes_ipv6());
             send_frame(&mut port, &datagram(220, 0, 0));
             a_while().await;
