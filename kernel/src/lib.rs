@@ -50,7 +50,7 @@ pub use embassy_time;
 pub use hypervisor::{event, grant};
 pub use network::embassy_net;
 pub use task::executor::{SpawnError, long_polls, spins};
-pub use task::{blocking, sync};
+pub use task::{blocking, embassy, sync};
 pub use xen;
 
 /// The examples of the guide.

@@ -23,6 +23,7 @@
 
 pub mod blocking;
 mod critical;
+pub mod embassy;
 pub(crate) mod executor;
 pub(crate) mod kick;
 pub(crate) mod smp;

@@ -105,7 +105,13 @@ const PARTS: &[(&str, &[Row])] = &[
             row("`maxmem` above `memory`", &["what_is_not_populated_is_not_used"]).never(NO_TOOLSTACK),
             row("the host's date", &["a_guests_date_is_its_hosts"]),
             row("random numbers", &["random_numbers_differ_and_all_their_bits_move"]),
-            row("tasks as documented", &["tasks_wait_yield_and_end_as_documented"]),
+            row(
+                "tasks as documented; embassy's main",
+                &[
+                    "tasks_wait_yield_and_end_as_documented",
+                    "a_program_with_embassys_main_runs_until_it_is_asked_to_end",
+                ],
+            ),
             row("sleep without an exit", &["ten_seconds_of_sleep_cost_nothing"]),
             row(
                 "crash report with names",

@@ -15,6 +15,10 @@ pub(super) const TESTS: &[GuestTest] = &[
             "ok       a task that asks for the past keeps nobody waiting",
             "spins (1 times",
         ]),
+    GuestTest::new("a_program_with_embassys_main_runs_until_it_is_asked_to_end", "embassy")
+        .in_pv()
+        .beside("tick 3", "xl shutdown $DOMID")
+        .telling(&["1 vCPU"]),
     GuestTest::new("random_numbers_differ_and_all_their_bits_move", "entropy")
         .envs(&[Env::Pv, Env::Pvh, Env::Kvm, Env::Fv])
         .long_envs(&[
