@@ -11,7 +11,7 @@ use arbitrary::Arbitrary;
 use embassy_net_driver::{Driver, RxToken, TxToken};
 use prism_drivers::hal::Interrupt;
 use prism_drivers::net::{
-    Error, Interface, NetDevice, Port, Properties, StackShim, fill_checksum, serve, verify_checksum,
+    Error, Interface, NetDevice, Properties, StackPort, StackShim, fill_checksum, serve, verify_checksum,
 };
 use prism_fuzz::fuzz_target;
 
@@ -76,7 +76,7 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
     drive(&mut driver);
     let now = Arc::clone(&clock);
     let guard = StackShim::new([7; 16], move || now.load(Ordering::Relaxed));
-    let mut port = Port::new(Arc::clone(&interface), PROPERTIES, guard);
+    let mut port = StackPort::new(Arc::clone(&interface), PROPERTIES, guard);
     interface.autoconfigure_ipv6(7);
     if has_prefixes {
         let content = Content::Advertisement { lifetime: 255, prefixes: vec![(1, 255), (2, 255), (3, 255)] };
@@ -103,7 +103,7 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
 });
 
 /// The stack receives `frame`, perhaps several times.
-fn receive(port: &mut Port<'_>, network: &Mutex<Network>, frame: Vec<u8>) {
+fn receive(port: &mut StackPort<'_>, network: &Mutex<Network>, frame: Vec<u8>) {
     let (length, was_right) = (frame.len(), sums_are_right(&frame));
     network.lock().unwrap().inbox.push_back(frame);
     for _ in 0..8 {
@@ -117,7 +117,7 @@ fn receive(port: &mut Port<'_>, network: &Mutex<Network>, frame: Vec<u8>) {
 }
 
 /// The stack sends `frame`.
-fn send(port: &mut Port<'_>, network: &Mutex<Network>, frame: &[u8]) {
+fn send(port: &mut StackPort<'_>, network: &Mutex<Network>, frame: &[u8]) {
     let was_right = sums_are_right(frame);
     network.lock().unwrap().outbox.clear();
     let token = port.transmit(&mut Context::from_waker(Waker::noop())).expect("there is room");

@@ -446,7 +446,7 @@ mod tests {
     use embassy_net_driver::Driver as _;
 
     use super::super::config::tests::router;
-    use super::super::{Port, StackShim};
+    use super::super::{StackPort, StackShim};
     use super::*;
 
     const PROPERTIES: Properties = Properties { mac: [2, 0, 0, 0, 0, 1], mtu: 1500, segments: 1 };
@@ -538,8 +538,8 @@ mod tests {
         (interface, nic)
     }
 
-    fn port(interface: &Arc<Interface<'static>>) -> Port<'static> {
-        Port::new(Arc::clone(interface), PROPERTIES, StackShim::new([7; 16], || 0))
+    fn port(interface: &Arc<Interface<'static>>) -> StackPort<'static> {
+        StackPort::new(Arc::clone(interface), PROPERTIES, StackShim::new([7; 16], || 0))
     }
 
     /// A datagram over IPv4 of 1400 bytes: three pieces of 600.
@@ -630,8 +630,8 @@ mod tests {
     #[test]
     fn pieces_that_leave_as_the_stack_looks_for_frames_are_told_of() {
         for looks in [
-            |port: &mut Port<'static>| port.receive(&mut Context::from_waker(Waker::noop())).is_some(),
-            |port: &mut Port<'static>| port.transmit(&mut Context::from_waker(Waker::noop())).is_some(),
+            |port: &mut StackPort<'static>| port.receive(&mut Context::from_waker(Waker::noop())).is_some(),
+            |port: &mut StackPort<'static>| port.transmit(&mut Context::from_waker(Waker::noop())).is_some(),
         ] {
             let (interface, nic) = connected();
             let mut port = port(&interface);

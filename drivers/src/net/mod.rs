@@ -3,16 +3,16 @@
 //! [`virtio`](crate::virtio::network)).
 //!
 //! ```text
-//!   network stack --- Port --- Interface --- NetFront --- xenbus, event channel
-//!                                  |     or  serve    --- interrupt
-//!                                  |
-//!                          NetDevice: netfront's queues: rings, granted pages
-//!                                  or a NIC's driver
+//!   network stack --- StackPort --- Interface --- NetFront --- xenbus, event channel
+//!                                       |     or  serve    --- interrupt
+//!                                       |
+//!                               NetDevice: netfront's queues: rings, granted pages
+//!                                       or a NIC's driver
 //! ```
 //!
-//! The stack works on the device itself, through a [`Port`]. The task of [`NetFront`](netfront::NetFront), or
-//! of [`serve`] for a NIC, publishes afterwards what the stack did in one go, and waits for the other side.
-//! The [`Interface`] between them outlives devices and backends.
+//! The stack works on the device itself, through a [`StackPort`]. The task of
+//! [`NetFront`](netfront::NetFront), or of [`serve`] for a NIC, publishes afterwards what the stack did in
+//! one go, and waits for the other side. The [`Interface`] between them outlives devices and backends.
 //!
 //! | module | what it does between stack and network |
 //! |---|---|
@@ -38,7 +38,6 @@ mod interface;
 mod multicast;
 pub mod netfront;
 mod nic;
-mod port;
 mod properties;
 mod registry;
 pub mod rtl8139;
@@ -47,6 +46,7 @@ pub(crate) mod samples;
 mod segment;
 mod segmentation;
 mod shim;
+mod stack_port;
 mod throttle;
 
 pub use checksum::{Transport, fill_checksum, verify_checksum};
@@ -58,8 +58,8 @@ pub use interface::{Counters, Interface};
 pub use multicast::Group;
 pub use nic::serve;
 pub(crate) use nic::{RESET_TIMEOUT, SILENT, properties};
-pub use port::{Outgoing, Port, Received};
 pub use properties::Properties;
 pub use registry::Registry;
 pub use shim::StackShim;
+pub use stack_port::{Outgoing, Received, StackPort};
 pub use throttle::Throttle;

@@ -9,7 +9,7 @@ use embassy_net_driver::{Driver, LinkState, RxToken, TxToken};
 use futures::future::{Either, select};
 use prism_drivers::hal::Platform;
 use prism_drivers::net::netfront::{NetFront, RingPages};
-use prism_drivers::net::{Error, Interface, Port, Properties, StackShim};
+use prism_drivers::net::{Error, Interface, Properties, StackPort, StackShim};
 use prism_drivers::sim::SimPlatform;
 use xen::grant::Reference;
 use xen::xenbus::{self, Device, Ended, Failure, State, StepLimit};
@@ -78,15 +78,15 @@ impl Guest {
     }
 
     /// Has the backend connect, and returns the stack's end.
-    async fn connect<'k>(&self, interface: &Arc<Interface<'k>>) -> Port<'k> {
+    async fn connect<'k>(&self, interface: &Arc<Interface<'k>>) -> StackPort<'k> {
         self.be(State::Connected);
-        let port = Port::new(Arc::clone(interface), interface.connected().await, guard());
+        let port = StackPort::new(Arc::clone(interface), interface.connected().await, guard());
         a_while().await;
         port
     }
 
     /// Waits for the frontend, and has a backend connect to it; returns that and the stack's end.
-    async fn connected<'k>(&self, interface: &Arc<Interface<'k>>) -> (Backend, Port<'k>) {
+    async fn connected<'k>(&self, interface: &Arc<Interface<'k>>) -> (Backend, StackPort<'k>) {
         self.until(State::Connected).await;
         let backend = self.backend();
         (backend, self.connect(interface).await)
@@ -194,15 +194,15 @@ fn context() -> Context<'static> {
     Context::from_waker(Waker::noop())
 }
 
-fn send(port: &mut Port<'_>, payload: &[u8]) {
+fn send(port: &mut StackPort<'_>, payload: &[u8]) {
     send_frame(port, &frame(payload));
 }
 
-fn send_frame(port: &mut Port<'_>, packet: &[u8]) {
+fn send_frame(port: &mut StackPort<'_>, packet: &[u8]) {
     port.transmit(&mut context()).unwrap().consume(packet.len(), |buffer| buffer.copy_from_slice(packet));
 }
 
-fn received(port: &mut Port<'_>) -> Option<Vec<u8>> {
+fn received(port: &mut StackPort<'_>) -> Option<Vec<u8>> {
     let (packet, _) = port.receive(&mut context())?;
     Some(packet.consume(|bytes| bytes.to_vec()))
 }
@@ -222,7 +222,7 @@ fn an_interface_is_connected_and_packets_go_both_ways() {
         guest.be(State::Connected);
         let properties = interface.connected().await;
         assert_eq!(properties, Properties { mac: MAC, mtu: 9000, segments: 8 });
-        let mut port = Port::new(Arc::clone(interface), properties, guard());
+        let mut port = StackPort::new(Arc::clone(interface), properties, guard());
         assert_eq!(port.capabilities().max_transmission_unit, 14 + 65535, "the stack divides nothing");
         assert!(port.link_state(&mut context()) == LinkState::Up);
 
@@ -619,7 +619,7 @@ fn what_is_sent_while_nobody_is_connected_is_lost_and_counted() {
     let guest = Guest::new();
     guest.play(async |interface| {
         let mut port =
-            Port::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 }, guard());
+            StackPort::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 }, guard());
         send(&mut port, b"lost");
         assert_eq!(interface.counters().lost, 1);
         assert_eq!(received(&mut port), None);
@@ -649,8 +649,11 @@ fn a_backend_that_breaks_the_protocol_is_left_and_connected_anew() {
                 yield_now().await;
             }
             a_while().await;
-            let mut port =
-                Port::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 }, guard());
+            let mut port = StackPort::new(
+                Arc::clone(interface),
+                Properties { mac: MAC, mtu: 1500, segments: 8 },
+                guard(),
+            );
             backend.deliver(&frame(b"good"));
             assert_eq!(received(&mut port), Some(frame(b"good")));
             backend.part(0, &frame(b"bad"), |response| response.id ^= 1);

@@ -8,7 +8,7 @@ use std::task::{Context, Poll, Waker};
 
 use embassy_net_driver::Driver;
 use prism_drivers::hal::Interrupt;
-use prism_drivers::net::{Error, Interface, Port, Properties, StackShim, serve};
+use prism_drivers::net::{Error, Interface, Properties, StackPort, StackShim, serve};
 use smoltcp::iface::{Config, Interface as Stack, SocketHandle, SocketSet};
 use smoltcp::phy::{Checksum, Device, DeviceCapabilities, Medium, RxToken, TxToken};
 use smoltcp::socket::tcp::{Socket, SocketBuffer};
@@ -37,7 +37,7 @@ impl Interrupt for Looks {
 }
 
 /// Our stack's device.
-struct Ours(Port<'static>);
+struct Ours(StackPort<'static>);
 
 /// The peer's.
 struct Theirs(Arc<Mutex<Network>>);
@@ -57,8 +57,8 @@ impl<T: embassy_net_driver::TxToken> TxToken for Token<T> {
 }
 
 impl Device for Ours {
-    type RxToken<'a> = Token<<Port<'static> as Driver>::RxToken<'a>>;
-    type TxToken<'a> = Token<<Port<'static> as Driver>::TxToken<'a>>;
+    type RxToken<'a> = Token<<StackPort<'static> as Driver>::RxToken<'a>>;
+    type TxToken<'a> = Token<<StackPort<'static> as Driver>::TxToken<'a>>;
 
     fn receive(&mut self, _now: Instant) -> Option<(Self::RxToken<'_>, Self::TxToken<'_>)> {
         let (received, sent) = self.0.receive(&mut context())?;
@@ -194,7 +194,7 @@ impl World {
         let clock = Arc::new(AtomicU64::new(0));
         let (now, cable) = (Arc::clone(&clock), Cable(Arc::clone(&network)));
         let guard = StackShim::new([7; 16], move || now.load(Ordering::Relaxed));
-        let port = Port::new(Arc::clone(&interface), PROPERTIES, guard);
+        let port = StackPort::new(Arc::clone(&interface), PROPERTIES, guard);
         let driver = Box::pin(async move { serve(&interface, cable, PROPERTIES, &Looks).await });
         let (ours, theirs) = (Host::new(Ours(port), 1), Host::new(Theirs(Arc::clone(&network)), 2));
         Self { network, ours, theirs, driver, clock, connections: 0 }

@@ -15,7 +15,7 @@ use embassy_net::udp::{PacketMetadata, UdpSocket};
 use embassy_net::{Config, ConfigV6, Ipv6Cidr, Stack, StackResources, StaticConfigV6};
 use embassy_time::{Instant, Timer};
 use prism_drivers::hal::Interrupt;
-use prism_drivers::net::{Error, Interface, NetDevice, Port, Properties, StackShim, serve};
+use prism_drivers::net::{Error, Interface, NetDevice, Properties, StackPort, StackShim, serve};
 
 use super::clock;
 use super::network::Network;
@@ -62,7 +62,7 @@ impl Host {
         let interface = Arc::new(Interface::new());
         let resources = Box::leak(Box::new(StackResources::<4>::new()));
         let guard = StackShim::new([7; 16], clock::now);
-        let port = Port::new(Arc::clone(&interface), PROPERTIES, guard);
+        let port = StackPort::new(Arc::clone(&interface), PROPERTIES, guard);
         let (stack, runner) = embassy_net::new(port, config, resources, 7);
         let runner = Box::leak(Box::new(runner));
         let cable =

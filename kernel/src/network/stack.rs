@@ -13,7 +13,7 @@ use embassy_futures::select::select;
 use embassy_net::{Runner, Stack, StackResources};
 use embassy_time::{Duration, Instant, Timer};
 use prism_boot::command_line::Addressing;
-use prism_drivers::net::{Port, Properties, StackShim, Throttle};
+use prism_drivers::net::{Properties, StackPort, StackShim, Throttle};
 
 use super::configure;
 use super::error::NetworkError;
@@ -38,7 +38,7 @@ pub(super) async fn start(
         log::warn!("network: MTU {} is too small for IPv6, using IPv4 only", properties.mtu);
     }
     let config = configure::initial(&interface, properties, addressing);
-    let port = Port::new(Arc::clone(&interface), properties, shim());
+    let port = StackPort::new(Arc::clone(&interface), properties, shim());
     let made = blocking::run(move || {
         let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
         embassy_net::new(port, config, resources, seed())
@@ -57,7 +57,7 @@ const WITHOUT_ROOM: Duration = Duration::from_secs(1);
 
 /// Runs the stack on `interface` for ever. Pauses while it spins, and while it has no room to send:
 /// applications that fill their buffers wake it again and again.
-async fn run(mut runner: Runner<'static, Port<'static>>, interface: Arc<Interface>) {
+async fn run(mut runner: Runner<'static, StackPort<'static>>, interface: Arc<Interface>) {
     let mut throttle = Throttle::default();
     let mut run = pin!(runner.run());
     loop {

@@ -23,7 +23,7 @@ const BUDGET: u32 = 64;
 /// While the interface is not connected what is sent is lost, but once its link was up it stays so: backends
 /// come back, and the stack gives up an address from DHCP, and with it all connections, when the link goes
 /// down. A NIC's cable that is pulled is another matter.
-pub struct Port<'k> {
+pub struct StackPort<'k> {
     interface: Arc<Interface<'k>>,
     properties: Properties,
     guard: StackShim<'k>,
@@ -36,7 +36,7 @@ pub struct Port<'k> {
     was_up: bool,
 }
 
-impl<'k> Port<'k> {
+impl<'k> StackPort<'k> {
     /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; what is too long
     /// for the next device's leaves in pieces, as [`QueuePair::send`](super::netfront::QueuePair::send) says.
     /// All packets pass `guard`.
@@ -146,7 +146,7 @@ impl<'k> Port<'k> {
     }
 }
 
-impl<'k> Driver for Port<'k> {
+impl<'k> Driver for StackPort<'k> {
     type RxToken<'a>
         = Received<'a>
     where
