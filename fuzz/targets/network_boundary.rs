@@ -75,8 +75,8 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
     let mut driver = Box::pin(serve(&interface, Cable(Arc::clone(&network)), PROPERTIES, &Line));
     drive(&mut driver);
     let now = Arc::clone(&clock);
-    let guard = StackShim::new([7; 16], move || now.load(Ordering::Relaxed));
-    let mut port = StackPort::new(Arc::clone(&interface), PROPERTIES, guard);
+    let shim = StackShim::new([7; 16], move || now.load(Ordering::Relaxed));
+    let mut port = StackPort::new(Arc::clone(&interface), PROPERTIES, shim);
     interface.autoconfigure_ipv6(7);
     if has_prefixes {
         let content = Content::Advertisement { lifetime: 255, prefixes: vec![(1, 255), (2, 255), (3, 255)] };

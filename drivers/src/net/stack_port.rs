@@ -26,7 +26,7 @@ const BUDGET: u32 = 64;
 pub struct StackPort<'k> {
     interface: Arc<Interface<'k>>,
     properties: Properties,
-    guard: StackShim<'k>,
+    shim: StackShim<'k>,
     received: Vec<u8>,
     sent: Vec<u8>,
     budget: u32,
@@ -39,13 +39,13 @@ pub struct StackPort<'k> {
 impl<'k> StackPort<'k> {
     /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; what is too long
     /// for the next device's leaves in pieces, as [`QueuePair::send`](super::netfront::QueuePair::send) says.
-    /// All packets pass `guard`.
-    pub fn new(interface: Arc<Interface<'k>>, properties: Properties, mut guard: StackShim<'k>) -> Self {
-        guard.allow_segments(properties.segments);
+    /// All packets pass `shim`.
+    pub fn new(interface: Arc<Interface<'k>>, properties: Properties, mut shim: StackShim<'k>) -> Self {
+        shim.allow_segments(properties.segments);
         Self {
             interface,
             properties,
-            guard,
+            shim,
             received: vec![0; MAX_FRAME],
             sent: vec![0; MAX_FRAME],
             budget: BUDGET,
@@ -121,7 +121,7 @@ impl<'k> StackPort<'k> {
         }
         let length = self.next(waker)?;
         let frame = self.received.get_mut(..length)?;
-        self.again = (self.guard.incoming(frame, self.properties.mtu), length);
+        self.again = (self.shim.incoming(frame, self.properties.mtu), length);
         Some(length)
     }
 
@@ -169,16 +169,16 @@ impl<'k> Driver for StackPort<'k> {
         self.budget = self.budget.saturating_sub(1);
         let frame = self.received.get_mut(..length)?;
         let mtu = self.properties.mtu;
-        let (interface, guard, buffer) = (&*self.interface, &mut self.guard, &mut self.sent);
-        Some((Received { frame }, Outgoing { interface, guard, mtu, buffer }))
+        let (interface, shim, buffer) = (&*self.interface, &mut self.shim, &mut self.sent);
+        Some((Received { frame }, Outgoing { interface, shim, mtu, buffer }))
     }
 
     fn transmit(&mut self, context: &mut Context<'_>) -> Option<Outgoing<'_, 'k>> {
         if !self.has_room(context.waker()) {
             return None;
         }
-        let (interface, guard, buffer) = (&*self.interface, &mut self.guard, &mut self.sent);
-        Some(Outgoing { interface, guard, mtu: self.properties.mtu, buffer })
+        let (interface, shim, buffer) = (&*self.interface, &mut self.shim, &mut self.sent);
+        Some(Outgoing { interface, shim, mtu: self.properties.mtu, buffer })
     }
 
     fn link_state(&mut self, context: &mut Context<'_>) -> LinkState {
@@ -226,7 +226,7 @@ impl RxToken for Received<'_> {
 /// Room for a packet to go out.
 pub struct Outgoing<'a, 'k> {
     interface: &'a Interface<'k>,
-    guard: &'a mut StackShim<'k>,
+    shim: &'a mut StackShim<'k>,
     mtu: usize,
     buffer: &'a mut Vec<u8>,
 }
@@ -235,7 +235,7 @@ impl TxToken for Outgoing<'_, '_> {
     fn consume<R, F: FnOnce(&mut [u8]) -> R>(self, length: usize, make: F) -> R {
         let frame = self.buffer.get_mut(..length).unwrap_or_default();
         let result = make(frame);
-        let Some(mtu) = self.guard.outgoing(frame, self.mtu) else { return result };
+        let Some(mtu) = self.shim.outgoing(frame, self.mtu) else { return result };
         let mut state = self.interface.state();
         let wakers = state.send(frame, mtu);
         drop(state);

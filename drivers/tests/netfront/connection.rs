@@ -80,7 +80,7 @@ impl Guest {
     /// Has the backend connect, and returns the stack's end.
     async fn connect<'k>(&self, interface: &Arc<Interface<'k>>) -> StackPort<'k> {
         self.be(State::Connected);
-        let port = StackPort::new(Arc::clone(interface), interface.connected().await, guard());
+        let port = StackPort::new(Arc::clone(interface), interface.connected().await, shim());
         a_while().await;
         port
     }
@@ -172,7 +172,7 @@ impl Guest {
     }
 }
 
-fn guard() -> StackShim<'static> {
+fn shim() -> StackShim<'static> {
     StackShim::new([7; 16], || 0)
 }
 
@@ -222,7 +222,7 @@ fn an_interface_is_connected_and_packets_go_both_ways() {
         guest.be(State::Connected);
         let properties = interface.connected().await;
         assert_eq!(properties, Properties { mac: MAC, mtu: 9000, segments: 8 });
-        let mut port = StackPort::new(Arc::clone(interface), properties, guard());
+        let mut port = StackPort::new(Arc::clone(interface), properties, shim());
         assert_eq!(port.capabilities().max_transmission_unit, 14 + 65535, "the stack divides nothing");
         assert!(port.link_state(&mut context()) == LinkState::Up);
 
@@ -619,7 +619,7 @@ fn what_is_sent_while_nobody_is_connected_is_lost_and_counted() {
     let guest = Guest::new();
     guest.play(async |interface| {
         let mut port =
-            StackPort::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 }, guard());
+            StackPort::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 }, shim());
         send(&mut port, b"lost");
         assert_eq!(interface.counters().lost, 1);
         assert_eq!(received(&mut port), None);
@@ -652,7 +652,7 @@ fn a_backend_that_breaks_the_protocol_is_left_and_connected_anew() {
             let mut port = StackPort::new(
                 Arc::clone(interface),
                 Properties { mac: MAC, mtu: 1500, segments: 8 },
-                guard(),
+                shim(),
             );
             backend.deliver(&frame(b"good"));
             assert_eq!(received(&mut port), Some(frame(b"good")));

@@ -61,8 +61,8 @@ impl Host {
     pub(crate) fn new(config: Config, network: Network) -> Self {
         let interface = Arc::new(Interface::new());
         let resources = Box::leak(Box::new(StackResources::<4>::new()));
-        let guard = StackShim::new([7; 16], clock::now);
-        let port = StackPort::new(Arc::clone(&interface), PROPERTIES, guard);
+        let shim = StackShim::new([7; 16], clock::now);
+        let port = StackPort::new(Arc::clone(&interface), PROPERTIES, shim);
         let (stack, runner) = embassy_net::new(port, config, resources, 7);
         let runner = Box::leak(Box::new(runner));
         let cable =

@@ -77,7 +77,7 @@ pub struct StackShim<'k> {
 }
 
 impl<'k> StackShim<'k> {
-    /// A guard with a secret `key`, a new one for each boot, and a clock that tells nanoseconds.
+    /// A shim with a secret `key`, a new one for each boot, and a clock that tells nanoseconds.
     pub fn new(key: [u8; 16], now: impl Fn() -> u64 + Send + 'k) -> Self {
         Self {
             random: Random::new(key),
