@@ -44,11 +44,11 @@ impl<C: Channel> Channels<C> {
     ///
     /// [`Error::Channel`].
     pub(super) fn open(
-        kernel: &impl Platform<Channel = C>,
+        platform: &impl Platform<Channel = C>,
         domain: DomainId,
         split: bool,
     ) -> Result<Self, Error> {
-        let open = || kernel.channel(domain).map_err(Error::Channel);
+        let open = || platform.channel(domain).map_err(Error::Channel);
         Ok(if split { Self::Split { transmit: open()?, receive: open()? } } else { Self::Shared(open()?) })
     }
 

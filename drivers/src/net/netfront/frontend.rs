@@ -26,17 +26,17 @@ use crate::net::interface::Interface;
 use crate::net::properties::Properties;
 
 /// The frontend of a paravirtual network interface (`xen/include/public/io/netif.h`).
-pub struct NetFront<'k, K: Platform> {
-    kernel: &'k K,
-    interface: Arc<Interface<'k>>,
+pub struct NetFront<'p, P: Platform> {
+    platform: &'p P,
+    interface: Arc<Interface<'p>>,
     pages: RingPages,
     /// Pairs of rings at most.
     queues: u32,
     /// Time to look for packets before waiting for an event.
     poll: Duration,
     properties: Option<Properties>,
-    channels: Vec<Arc<Channels<K::Channel>>>,
-    net_device: Option<Box<dyn NetDevice + 'k>>,
+    channels: Vec<Arc<Channels<P::Channel>>>,
+    net_device: Option<Box<dyn NetDevice + 'p>>,
 }
 
 /// Pages that a backend's domain may keep of former connections, and is connected to again: 4 MiB. One
@@ -48,11 +48,11 @@ const QUEUES: &str = "multi-queue-num-queues";
 /// And here, that it is to pass on packets of those multicast groups only that it is asked for.
 const GROUPS: &str = "request-multicast-control";
 
-impl<'k, K: Platform> NetFront<'k, K> {
+impl<'p, P: Platform> NetFront<'p, P> {
     /// A frontend for `interface`, with one pair of rings that has so many pages.
-    pub fn new(kernel: &'k K, interface: Arc<Interface<'k>>, pages: RingPages) -> Self {
+    pub fn new(platform: &'p P, interface: Arc<Interface<'p>>, pages: RingPages) -> Self {
         Self {
-            kernel,
+            platform,
             interface,
             pages,
             queues: 1,
@@ -78,13 +78,13 @@ impl<'k, K: Platform> NetFront<'k, K> {
     /// there is something to do at once.
     async fn poll(&mut self, adaptive: &mut AdaptivePoll) -> Result<bool, Error> {
         if adaptive.should_poll() {
-            let start = self.kernel.now();
-            while adaptive.is_within_limit(self.kernel.now().saturating_sub(start)) {
+            let start = self.platform.now();
+            while adaptive.is_within_limit(self.platform.now().saturating_sub(start)) {
                 // Others may have something to do, or to send.
                 yield_now().await;
                 if self.interface.has_work()? {
                     adaptive.end(true);
-                    self.kernel.found_by_looking();
+                    self.platform.found_by_looking();
                     return Ok(true);
                 }
             }
@@ -103,12 +103,12 @@ impl<'k, K: Platform> NetFront<'k, K> {
     }
 }
 
-impl<K: Platform> Frontend for NetFront<'_, K> {
+impl<P: Platform> Frontend for NetFront<'_, P> {
     type Error = Error;
     const PUBLISHED: State = State::Connected;
 
     async fn publish(&mut self, device: &Device) -> Result<(), Error> {
-        let grants = self.kernel.grants();
+        let grants = self.platform.grants();
         grants.retry_quarantine();
         let quarantined = grants.quarantined_for(device.backend_id());
         if quarantined > MAX_QUARANTINED {
@@ -125,7 +125,7 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
         let mut queues = Vec::new();
         for number in 0..count {
             let prefix = if count == 1 { String::new() } else { format!("queue-{number}/") };
-            queues.push(queue(self.kernel, device, (features, pages, properties.mtu), &prefix).await?);
+            queues.push(queue(self.platform, device, (features, pages, properties.mtu), &prefix).await?);
         }
         tell(device, QUEUES, (count > 1).then(|| format!("{count}"))).await?;
         tell(device, GROUPS, features.multicast_control.then_some("1")).await?;
@@ -159,12 +159,12 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
             for _ in 0..2 {
                 yield_now().await;
             }
-            self.interface.exchange(self.kernel.now())?;
+            self.interface.exchange(self.platform.now())?;
             if polls && self.interface.awaits_frames() && self.poll(&mut adaptive).await? {
                 continue;
             }
             if self.interface.coalesces() {
-                alarm.set(|| self.kernel.delay(POLL_INTERVAL));
+                alarm.set(|| self.platform.delay(POLL_INTERVAL));
             } else {
                 alarm.clear();
             }
@@ -195,14 +195,14 @@ impl<K: Platform> Frontend for NetFront<'_, K> {
 }
 
 /// Makes a pair of rings, and tells the backend of it by keys that begin with `prefix`.
-async fn queue<'k, K: Platform>(
-    kernel: &'k K,
+async fn queue<'p, P: Platform>(
+    platform: &'p P,
     device: &Device,
     (features, pages, mtu): (BackendFeatures, RingPages, usize),
     prefix: &str,
-) -> Result<Queue<'k, K>, Error> {
-    let pair = QueuePair::new(kernel, device.backend_id(), features, pages, mtu)?;
-    let channels = Channels::open(kernel, device.backend_id(), features.split_channels)?;
+) -> Result<Queue<'p, P>, Error> {
+    let pair = QueuePair::new(platform, device.backend_id(), features, pages, mtu)?;
+    let channels = Channels::open(platform, device.backend_id(), features.split_channels)?;
     for (key, reference) in ["tx-ring-ref", "rx-ring-ref"].into_iter().zip(pair.references()) {
         if let Some(reference) = reference {
             device.write(&format!("{prefix}{key}"), format!("{}", reference.number())).await?;

@@ -55,9 +55,9 @@ pub struct Events {
 }
 
 /// A pair of rings to a backend.
-pub struct QueuePair<'k, K: Platform> {
-    receiver: Receiver<'k, K>,
-    transmitter: Transmitter<'k, K>,
+pub struct QueuePair<'p, P: Platform> {
+    receiver: Receiver<'p, P>,
+    transmitter: Transmitter<'p, P>,
     features: BackendFeatures,
     mtu: usize,
     narrowest: Narrowest,
@@ -89,22 +89,22 @@ impl Narrowest {
     }
 }
 
-impl<'k, K: Platform> QueuePair<'k, K> {
+impl<'p, P: Platform> QueuePair<'p, P> {
     /// Rings to `domain`, of which nobody has been told yet, to a network of `mtu`.
     ///
     /// # Errors
     ///
     /// [`Error`] if there is no memory, or no grants.
     pub fn new(
-        kernel: &'k K,
+        platform: &'p P,
         domain: DomainId,
         features: BackendFeatures,
         pages: RingPages,
         mtu: usize,
     ) -> Result<Self, Error> {
         Ok(Self {
-            receiver: Receiver::new(kernel, domain, pages.receive)?,
-            transmitter: Transmitter::new(kernel, domain, pages.transmit)?,
+            receiver: Receiver::new(platform, domain, pages.receive)?,
+            transmitter: Transmitter::new(platform, domain, pages.transmit)?,
             features,
             mtu,
             narrowest: Narrowest { mtu, recent: mtu, since: 0 },

@@ -13,29 +13,29 @@ use crate::net::error::Error;
 use crate::net::multicast::Group;
 
 /// A pair of rings, and how their backend is told.
-pub(super) struct Queue<'k, K: Platform> {
-    pub(super) pair: QueuePair<'k, K>,
-    pub(super) channels: Arc<Channels<K::Channel>>,
+pub(super) struct Queue<'p, P: Platform> {
+    pub(super) pair: QueuePair<'p, P>,
+    pub(super) channels: Arc<Channels<P::Channel>>,
     /// There was no room the last time.
     is_full: bool,
 }
 
-impl<'k, K: Platform> Queue<'k, K> {
-    pub(super) fn new(pair: QueuePair<'k, K>, channels: Channels<K::Channel>) -> Self {
+impl<'p, P: Platform> Queue<'p, P> {
+    pub(super) fn new(pair: QueuePair<'p, P>, channels: Channels<P::Channel>) -> Self {
         Self { pair, channels: Arc::new(channels), is_full: false }
     }
 }
 
 /// All pairs of an interface, one at least. The backend, which may serve each by a thread of its own,
 /// chooses among them for what it sends; so do we, and keep each flow's packets in one.
-pub(super) struct Queues<'k, K: Platform> {
-    queues: Vec<Queue<'k, K>>,
+pub(super) struct Queues<'p, P: Platform> {
+    queues: Vec<Queue<'p, P>>,
     /// The one to receive from next.
     next: usize,
 }
 
-impl<'k, K: Platform> Queues<'k, K> {
-    pub(super) fn new(queues: Vec<Queue<'k, K>>) -> Self {
+impl<'p, P: Platform> Queues<'p, P> {
+    pub(super) fn new(queues: Vec<Queue<'p, P>>) -> Self {
         Self { queues, next: 0 }
     }
 
@@ -45,14 +45,14 @@ impl<'k, K: Platform> Queues<'k, K> {
     }
 
     /// Those that may be received from.
-    fn open(&mut self) -> impl Iterator<Item = &mut QueuePair<'k, K>> {
+    fn open(&mut self) -> impl Iterator<Item = &mut QueuePair<'p, P>> {
         let only = self.under_way();
         let pairs = self.queues.iter_mut().map(|queue| &mut queue.pair).enumerate();
         pairs.filter(move |(index, _)| only.is_none_or(|only| only == *index)).map(|(_, pair)| pair)
     }
 
     /// The one for a frame.
-    fn choose(&mut self, frame: &[u8]) -> Option<&mut Queue<'k, K>> {
+    fn choose(&mut self, frame: &[u8]) -> Option<&mut Queue<'p, P>> {
         let index = match self.queues.len() {
             0 | 1 => 0,
             count => Transport::find(frame).map_or(0, |transport| transport.flow(frame)) as usize % count,
@@ -61,7 +61,7 @@ impl<'k, K: Platform> Queues<'k, K> {
     }
 }
 
-impl<K: Platform> NetDevice for Queues<'_, K> {
+impl<P: Platform> NetDevice for Queues<'_, P> {
     fn driver(&self) -> &'static str {
         "netfront"
     }

@@ -18,27 +18,27 @@ use crate::net::error::Error;
 /// The pages are granted once. Request number `n`, counted from the first one, offers page `n`
 /// modulo their number; as the backend answers in order, the page of each request is free when its
 /// turn comes again.
-pub(super) struct Receiver<'k, K: Platform> {
-    ring: Ring<'k, K::Page>,
-    pages: Vec<Granted<'k, K::Page, ReadWrite>>,
+pub(super) struct Receiver<'p, P: Platform> {
+    ring: Ring<'p, P::Page>,
+    pages: Vec<Granted<'p, P::Page, ReadWrite>>,
     assembly: Assembly,
     coalescing: EventCoalescing,
     /// Responses with which there is to be an event, if nobody looks before.
     awaited: u32,
 }
 
-impl<'k, K: Platform> Receiver<'k, K> {
+impl<'p, P: Platform> Receiver<'p, P> {
     /// A receiver with `pages` pages, a power of two, offered to `domain`.
     ///
     /// # Errors
     ///
     /// [`Error`] if there is no memory, or no grants.
-    pub(super) fn new(kernel: &'k K, domain: DomainId, pages: usize) -> Result<Self, Error> {
-        let page = kernel.page().ok_or(Error::NoMemory)?;
-        let ring = Ring::new(kernel.grants(), [page].into(), domain, size_of::<netif_rx_request>())?;
+    pub(super) fn new(platform: &'p P, domain: DomainId, pages: usize) -> Result<Self, Error> {
+        let page = platform.page().ok_or(Error::NoMemory)?;
+        let ring = Ring::new(platform.grants(), [page].into(), domain, size_of::<netif_rx_request>())?;
         let pages = (0..pages.min(ring.capacity() as usize)).map(|_| {
-            let page = kernel.page().ok_or(Error::NoMemory)?;
-            kernel.grants().try_grant(page, domain).map_err(|refused| Error::Grant(refused.error))
+            let page = platform.page().ok_or(Error::NoMemory)?;
+            platform.grants().try_grant(page, domain).map_err(|refused| Error::Grant(refused.error))
         });
         let mut receiver = Self {
             ring,

@@ -19,9 +19,9 @@ use crate::net::segment::Segment;
 
 /// The ring through which packets go out, and the pages that they lie in meanwhile. The pages are
 /// granted once, for reading; a page's number is the id of its request.
-pub(super) struct Transmitter<'k, K: Platform> {
-    ring: Ring<'k, K::Page>,
-    pages: Vec<Granted<'k, K::Page, ReadOnly>>,
+pub(super) struct Transmitter<'p, P: Platform> {
+    ring: Ring<'p, P::Page>,
+    pages: Vec<Granted<'p, P::Page, ReadOnly>>,
     free: Vec<u16>,
     /// By number, where the page is.
     page_states: Vec<PageState>,
@@ -65,18 +65,18 @@ pub(super) const BLANK: u16 = NETTXF_csum_blank | NETTXF_data_validated;
 /// A backend that has not answered for so long is notified again.
 const RENOTIFY_AFTER: Duration = Duration::from_secs(1);
 
-impl<'k, K: Platform> Transmitter<'k, K> {
+impl<'p, P: Platform> Transmitter<'p, P> {
     /// A transmitter to `domain` with `pages` pages.
     ///
     /// # Errors
     ///
     /// [`Error`] if there is no memory, or no grants.
-    pub(super) fn new(kernel: &'k K, domain: DomainId, pages: u16) -> Result<Self, Error> {
-        let page = kernel.page().ok_or(Error::NoMemory)?;
-        let ring = Ring::new(kernel.grants(), [page].into(), domain, size_of::<netif_tx_request>())?;
+    pub(super) fn new(platform: &'p P, domain: DomainId, pages: u16) -> Result<Self, Error> {
+        let page = platform.page().ok_or(Error::NoMemory)?;
+        let ring = Ring::new(platform.grants(), [page].into(), domain, size_of::<netif_tx_request>())?;
         let granted = (0..pages).map(|_| {
-            let page = kernel.page().ok_or(Error::NoMemory)?;
-            kernel.grants().try_grant(page, domain).map_err(|refused| Error::Grant(refused.error))
+            let page = platform.page().ok_or(Error::NoMemory)?;
+            platform.grants().try_grant(page, domain).map_err(|refused| Error::Grant(refused.error))
         });
         Ok(Self {
             ring,
