@@ -32,7 +32,7 @@ type Known = (Arc<Vbd<'static, XenPlatform>>, u32);
 /// The driver of paravirtual disks.
 pub(crate) struct BlkfrontDriver {
     platform: &'static XenPlatform,
-    /// How long to poll for completions before sleeping.
+    /// How long to poll for responses before sleeping.
     poll: Duration,
     known: Mutex<BTreeMap<u32, Known>>,
     /// Whether requests are kept from backends.

@@ -29,8 +29,8 @@ const LONGEST: u64 = 1_000_000;
 const SHORTEST: u64 = 50_000;
 
 impl EventCoalescing {
-    /// Accounts for `answers` responses taken, while `in_flight` requests remain in flight.
-    pub(super) fn note(&mut self, answers: u32, in_flight: usize, now: impl FnOnce() -> u64) {
+    /// Accounts for so many `responses` taken, while `in_flight` requests remain in flight.
+    pub(super) fn note(&mut self, responses: u32, in_flight: usize, now: impl FnOnce() -> u64) {
         if in_flight < MANY {
             self.last = None;
             return;
@@ -38,13 +38,13 @@ impl EventCoalescing {
         let now = now();
         if let Some(last) = self.last {
             let passed = now.saturating_sub(last);
-            self.interval = match answers {
+            self.interval = match responses {
                 // The next one is at least so far away.
                 0 => self.interval.max(passed),
-                _ => self.interval - self.interval / 8 + passed / u64::from(answers) / 8,
+                _ => self.interval - self.interval / 8 + passed / u64::from(responses) / 8,
             };
         }
-        if answers > 0 || self.last.is_none() {
+        if responses > 0 || self.last.is_none() {
             self.last = Some(now);
         }
     }

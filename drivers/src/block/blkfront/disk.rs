@@ -15,7 +15,7 @@ use xen::ring::Violation;
 use super::name;
 use super::pending_request::{Operation, PendingRequest};
 use super::queue_worker::QueueWorker;
-use super::state::{Completions, State};
+use super::state::{Processed, State};
 use crate::block::{Buffer, Disk, Error, Failed, Geometry, Request, Submission};
 use crate::hal::Platform;
 
@@ -81,9 +81,9 @@ impl<'p, P: Platform> Vbd<'p, P> {
 
     /// Fails all requests, also those to come, until the disk is connected anew.
     pub fn fail(&self, error: Error) {
-        let mut completions = Completions::default();
-        self.state().fail(error, &mut completions);
-        completions.wakers.into_iter().for_each(core::task::Waker::wake);
+        let mut processed = Processed::default();
+        self.state().fail(error, &mut processed);
+        processed.wakers.into_iter().for_each(core::task::Waker::wake);
     }
 
     pub(super) fn platform(&self) -> &'p P {
@@ -95,11 +95,11 @@ impl<'p, P: Platform> Vbd<'p, P> {
     }
 
     /// Takes responses and sends requests; the tasks whose requests are finished are woken.
-    pub(super) fn process_queue(&self, queue: usize) -> Result<Completions, Violation> {
-        let mut completions = Completions::default();
-        let done = self.state().process_queue(queue, &mut completions);
-        completions.wakers.drain(..).for_each(core::task::Waker::wake);
-        done.map(|()| completions)
+    pub(super) fn process_queue(&self, queue: usize) -> Result<Processed, Violation> {
+        let mut processed = Processed::default();
+        let done = self.state().process_queue(queue, &mut processed);
+        processed.wakers.drain(..).for_each(core::task::Waker::wake);
+        done.map(|()| processed)
     }
 
     /// Ready when there is something to do that [`process_queue`](Self::process_queue) has not seen.

@@ -25,7 +25,7 @@ use super::features::{self, BackendFeatures, Properties};
 use super::grant_pool::GrantPool;
 use super::queue_worker::QueueWorker;
 use super::ring_connection::RingConnection;
-use super::state::Completions;
+use super::state::Processed;
 use crate::hal::{Channel, Platform};
 
 /// Protocol violations after which a backend is not connected to again.
@@ -50,7 +50,7 @@ pub struct BlkFront<'v, 'p, P: Platform> {
 }
 
 impl<'v, 'p, P: Platform> BlkFront<'v, 'p, P> {
-    /// The driver of `vbd`. It looks for answers for up to `poll` before it waits for an event.
+    /// The driver of `vbd`. It looks for responses for up to `poll` before it waits for an event.
     pub fn new(vbd: &'v Vbd<'p, P>, poll: Duration) -> Self {
         Self { vbd, device: None, worker: QueueWorker::new(vbd, 0, poll), queues: 1, violations: 0 }
     }
@@ -102,12 +102,12 @@ impl<'v, 'p, P: Platform> BlkFront<'v, 'p, P> {
 
     /// Takes the rings down; what was in flight waits for the next connection.
     fn detach(&self, departure: Departure) {
-        let mut completions = Completions::default();
+        let mut processed = Processed::default();
         let mut state = self.vbd.state();
         state.end();
-        state.detach(departure, &mut completions);
+        state.detach(departure, &mut processed);
         drop(state);
-        completions.wakers.into_iter().for_each(core::task::Waker::wake);
+        processed.wakers.into_iter().for_each(core::task::Waker::wake);
     }
 
     /// A ring and an event channel for queue `number`, with the grants of the ring's pages.

@@ -40,7 +40,7 @@
 //! | does not know an operation that it offered | barriers for flushes; otherwise that request fails |
 //! | describes an impossible disk | does not use the disk |
 //! | never answers | waits; a request can be dropped, which disturbs no other |
-//! | sends events without answers | waits longer and longer before it takes the next one |
+//! | sends events without responses | waits longer and longer before it takes the next one |
 
 mod cache;
 mod coalescing;

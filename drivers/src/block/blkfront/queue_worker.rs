@@ -11,7 +11,7 @@ use xen::ring::Violation;
 
 use super::coalescing::EventCoalescing;
 use super::disk::Vbd;
-use super::state::Completions;
+use super::state::Processed;
 use crate::hal::AdaptivePoll;
 use crate::hal::Alarm;
 use crate::hal::{Channel, Platform};
@@ -56,31 +56,31 @@ impl<'v, 'p, P: Platform> QueueWorker<'v, 'p, P> {
     /// Does what there is to do, and waits until there is more.
     async fn turn(&mut self) -> Result<(), Violation> {
         let (vbd, queue) = (self.vbd, self.queue);
-        let completions = vbd.process_queue(queue)?;
+        let processed = vbd.process_queue(queue)?;
         let Some(channel) = self.channel() else {
             vbd.work(queue).await;
             return Ok(());
         };
-        if completions.notify {
+        if processed.notify {
             channel.notify();
         }
-        if completions.answers > 0 {
+        if processed.responses > 0 {
             channel.found_work();
         }
-        if self.poll().await || self.request_event(completions.answers)? {
+        if self.poll().await || self.request_event(processed.responses)? {
             return Ok(());
         }
-        if self.wait(&channel, &completions).await && !vbd.state().is_answered(queue) {
+        if self.wait(&channel, &processed).await && !vbd.state().has_responses(queue) {
             channel.found_nothing();
         }
         Ok(())
     }
 
     /// Asks for an event at the next response, or after several; true if they are there already.
-    fn request_event(&mut self, answers: u32) -> Result<bool, Violation> {
+    fn request_event(&mut self, responses: u32) -> Result<bool, Violation> {
         let platform = self.vbd.platform();
         let in_flight = self.vbd.state().in_flight(self.queue);
-        self.coalescing.note(answers, in_flight, || platform.now());
+        self.coalescing.note(responses, in_flight, || platform.now());
         let after = match self.coalescing.batch(in_flight) {
             Some((batch, time)) => {
                 self.alarm.set(|| platform.delay(time));
@@ -99,10 +99,10 @@ impl<'v, 'p, P: Platform> QueueWorker<'v, 'p, P> {
     }
 
     /// Waits until something happens; true if it was an event.
-    async fn wait(&mut self, channel: &P::Channel, completions: &Completions) -> bool {
+    async fn wait(&mut self, channel: &P::Channel, processed: &Processed) -> bool {
         let vbd = self.vbd;
-        // While requests are on their way, their answers free references.
-        let out_of_grants = completions.out_of_grants && vbd.state().in_flight(self.queue) == 0;
+        // While requests are on their way, their responses free references.
+        let out_of_grants = processed.out_of_grants && vbd.state().in_flight(self.queue) == 0;
         let pause = async { if out_of_grants { vbd.platform().delay(PAUSE).await } else { pending().await } };
         let woken = select4(vbd.work(self.queue), channel.wait(), self.alarm.ring(), pause).await;
         matches!(woken, Either4::Second(()))
@@ -116,7 +116,7 @@ impl<'v, 'p, P: Platform> QueueWorker<'v, 'p, P> {
         }
         let start = vbd.platform().now();
         loop {
-            if vbd.state().is_answered(queue) {
+            if vbd.state().has_responses(queue) {
                 self.adaptive.end(true);
                 vbd.platform().found_by_looking();
                 return true;

@@ -31,7 +31,7 @@ pub(super) struct RingConnection<'p, P: Platform> {
 pub(super) struct InFlight<'p, P: Platform> {
     pub(super) chunk: Chunk,
     pub(super) operation: Operation,
-    /// The operation's number, which the answer repeats.
+    /// The operation's number, which the response repeats.
     pub(super) number: u8,
     pages: Pages<'p, P>,
     /// The page of an indirect request's segments.
@@ -219,7 +219,7 @@ impl<'p, P: Platform> RingConnection<'p, P> {
     /// # Errors
     ///
     /// [`Violation`] if the backend answers what nobody asked.
-    pub(super) fn next_completion(&mut self) -> Result<Option<(InFlight<'p, P>, i16)>, Violation> {
+    pub(super) fn next_response(&mut self) -> Result<Option<(InFlight<'p, P>, i16)>, Violation> {
         let Some(response) = self.ring.pop::<blkif_response>()? else { return Ok(None) };
         match self.in_flight.remove_key(response.id) {
             Some(in_flight) if in_flight.is_answered_by(response.operation) => {

@@ -64,7 +64,7 @@ impl<P: Platform> Default for Queue<'_, P> {
 
 impl<P: Platform> Queue<'_, P> {
     /// Notes that the worker has something to do; it is to be woken.
-    fn call(&mut self) -> Option<Waker> {
+    fn call_worker(&mut self) -> Option<Waker> {
         self.work = true;
         self.worker.take()
     }
@@ -72,13 +72,13 @@ impl<P: Platform> Queue<'_, P> {
 
 /// What came of processing a queue.
 #[derive(Default)]
-pub(super) struct Completions {
+pub(super) struct Processed {
     /// The backend is to be notified of requests.
     pub(super) notify: bool,
     /// No grant reference was free for a request.
     pub(super) out_of_grants: bool,
     /// Number of responses taken.
-    pub(super) answers: u32,
+    pub(super) responses: u32,
     /// The tasks whose requests are finished; they are to be woken without the lock.
     pub(super) wakers: Vec<Waker>,
 }
@@ -135,7 +135,7 @@ impl<'p, P: Platform> State<'p, P> {
         let length = request.length;
         let request = self.requests.insert(request)?;
         queue.waiting.push_back(Chunk { request, start: 0, length });
-        Ok((request, queue.call()))
+        Ok((request, queue.call_worker()))
     }
 
     /// Whether there is something to do that [`process_queue`](Self::process_queue) has not seen; or else has
@@ -155,19 +155,15 @@ impl<'p, P: Platform> State<'p, P> {
     ///
     /// [`Violation`] if the backend broke the protocol; requests in flight fail when the
     /// connection is closed.
-    pub(super) fn process_queue(
-        &mut self,
-        queue: usize,
-        completions: &mut Completions,
-    ) -> Result<(), Violation> {
-        let taken = self.take_answers(queue, completions);
+    pub(super) fn process_queue(&mut self, queue: usize, processed: &mut Processed) -> Result<(), Violation> {
+        let taken = self.take_responses(queue, processed);
         self.note_violation(taken)?;
         if let Some(queue) = self.queues.get_mut(queue) {
             queue.work = false;
         }
-        self.send_waiting(queue, completions);
+        self.send_waiting(queue, processed);
         if let Some(connection) = self.connection_mut(queue) {
-            completions.notify |= connection.ring.publish();
+            processed.notify |= connection.ring.publish();
         }
         Ok(())
     }
@@ -193,7 +189,7 @@ impl<'p, P: Platform> State<'p, P> {
     }
 
     /// Whether there are responses to take.
-    pub(super) fn is_answered(&mut self, queue: usize) -> bool {
+    pub(super) fn has_responses(&mut self, queue: usize) -> bool {
         self.connection_mut(queue).is_some_and(|connection| connection.ring.ready() != Ok(0))
     }
 
@@ -212,24 +208,24 @@ impl<'p, P: Platform> State<'p, P> {
         (0..self.queues.len()).map(|queue| self.in_flight(queue)).sum()
     }
 
-    fn take_answers(&mut self, queue: usize, completions: &mut Completions) -> Result<(), Violation> {
+    fn take_responses(&mut self, queue: usize, processed: &mut Processed) -> Result<(), Violation> {
         while let Some(connection) = self.queues.get_mut(queue).and_then(|queue| queue.connection.as_mut()) {
-            let Some((in_flight, status)) = connection.next_completion()? else { break };
-            completions.answers += 1;
+            let Some((in_flight, status)) = connection.next_response()? else { break };
+            processed.responses += 1;
             let (chunk, operation, number) = (in_flight.chunk, in_flight.operation, in_flight.number);
             if !in_flight.complete(&mut connection.pool, self.requests.get_mut(chunk.request)) {
                 // It answered, and yet uses a page: who knows what else it does.
                 let violation = connection.ring.poison();
-                self.finish(chunk, Some(Error::Broken), completions);
+                self.finish(chunk, Some(Error::Broken), processed);
                 return Err(violation);
             }
             match status {
                 BLKIF_RSP_OKAY => {
                     self.acknowledged(chunk, operation);
-                    self.finish(chunk, None, completions);
+                    self.finish(chunk, None, processed);
                 }
-                BLKIF_RSP_EOPNOTSUPP => self.not_supported(queue, chunk, (operation, number), completions),
-                _ => self.finish(chunk, Some(Error::Device), completions),
+                BLKIF_RSP_EOPNOTSUPP => self.not_supported(queue, chunk, (operation, number), processed),
+                _ => self.finish(chunk, Some(Error::Device), processed),
             }
         }
         Ok(())
@@ -254,7 +250,7 @@ impl<'p, P: Platform> State<'p, P> {
         queue: usize,
         chunk: Chunk,
         (operation, number): (Operation, u8),
-        completions: &mut Completions,
+        processed: &mut Processed,
     ) {
         let Some(properties) = &mut self.properties else { return };
         match operation {
@@ -267,18 +263,18 @@ impl<'p, P: Platform> State<'p, P> {
             }
             Operation::Discard(_) => {
                 properties.geometry.discards = false;
-                self.finish(chunk, Some(Error::Unsupported), completions);
+                self.finish(chunk, Some(Error::Unsupported), processed);
             }
-            Operation::Read | Operation::Write => self.finish(chunk, Some(Error::Device), completions),
+            Operation::Read | Operation::Write => self.finish(chunk, Some(Error::Device), processed),
         }
     }
 
-    fn send_waiting(&mut self, queue: usize, completions: &mut Completions) {
+    fn send_waiting(&mut self, queue: usize, processed: &mut Processed) {
         while let Some(chunk) = self.queues.get_mut(queue).and_then(|queue| queue.waiting.pop_front()) {
-            match self.send(queue, chunk, completions) {
+            match self.send(queue, chunk, processed) {
                 Sent::Yes => {}
                 Sent::NotNow => return self.put_back(queue, chunk),
-                Sent::Never(error) => self.finish(chunk, error, completions),
+                Sent::Never(error) => self.finish(chunk, error, processed),
             }
         }
     }
@@ -291,7 +287,7 @@ impl<'p, P: Platform> State<'p, P> {
     }
 
     /// Sends as much of a chunk as fits into a request; the rest is put in front of what waits.
-    fn send(&mut self, queue: usize, chunk: Chunk, completions: &mut Completions) -> Sent {
+    fn send(&mut self, queue: usize, chunk: Chunk, processed: &mut Processed) -> Sent {
         let Some(Queue { waiting, connection: Some(connection), .. }) = self.queues.get_mut(queue) else {
             return Sent::NotNow;
         };
@@ -304,7 +300,7 @@ impl<'p, P: Platform> State<'p, P> {
         }
         if request.operation == Operation::Flush {
             if self.cache.is_lost() {
-                return self.fail_flushes(completions);
+                return self.fail_flushes(processed);
             }
             match properties.durability {
                 Durability::Unneeded => return Sent::Never(None),
@@ -340,7 +336,7 @@ impl<'p, P: Platform> State<'p, P> {
                     }
                 }
                 Err(reason) => {
-                    completions.out_of_grants |= reason == NotSent::OutOfGrants;
+                    processed.out_of_grants |= reason == NotSent::OutOfGrants;
                     return Sent::NotNow;
                 }
             }
@@ -349,7 +345,7 @@ impl<'p, P: Platform> State<'p, P> {
 
     /// Fails the flush that is to be sent, and all that wait: a write that was acknowledged before them may
     /// be lost. Those who ask later have been told.
-    fn fail_flushes(&mut self, completions: &mut Completions) -> Sent {
+    fn fail_flushes(&mut self, processed: &mut Processed) -> Sent {
         self.cache.forget();
         let requests = &mut self.requests;
         let mut is_flush = |chunk: &Chunk| {
@@ -363,14 +359,14 @@ impl<'p, P: Platform> State<'p, P> {
                 !fails
             });
         }
-        failed.into_iter().for_each(|chunk| self.finish(chunk, Some(Error::Lost), completions));
+        failed.into_iter().for_each(|chunk| self.finish(chunk, Some(Error::Lost), processed));
         Sent::Never(Some(Error::Lost))
     }
 
     /// A chunk is done with.
-    fn finish(&mut self, chunk: Chunk, error: Option<Error>, completions: &mut Completions) {
+    fn finish(&mut self, chunk: Chunk, error: Option<Error>, processed: &mut Processed) {
         let Some(request) = self.requests.get_mut(chunk.request) else { return };
-        completions.wakers.extend(request.finish_chunk(error));
+        processed.wakers.extend(request.finish_chunk(error));
         if request.is_finished() && request.is_abandoned() {
             self.requests.remove(chunk.request);
         }
@@ -401,13 +397,17 @@ impl<'p, P: Platform> State<'p, P> {
         self.cache.connected(properties.durability != Durability::Unneeded);
         self.properties = Some(properties);
         self.serving = true;
-        self.probe_waker.take().into_iter().chain(self.queues.iter_mut().filter_map(Queue::call)).collect()
+        self.probe_waker
+            .take()
+            .into_iter()
+            .chain(self.queues.iter_mut().filter_map(Queue::call_worker))
+            .collect()
     }
 
     /// There will be no other connection; those who serve the queues are to be woken.
     pub(super) fn retire(&mut self) -> Vec<Waker> {
         self.retired = true;
-        self.queues.iter_mut().filter_map(Queue::call).collect()
+        self.queues.iter_mut().filter_map(Queue::call_worker).collect()
     }
 
     pub(super) fn is_retired(&self) -> bool {
@@ -440,7 +440,7 @@ impl<'p, P: Platform> State<'p, P> {
     /// woken.
     pub(super) fn hold(&mut self, held: bool) -> Vec<Waker> {
         self.held = held;
-        self.queues.iter_mut().filter_map(Queue::call).collect()
+        self.queues.iter_mut().filter_map(Queue::call_worker).collect()
     }
 
     /// Stops sending.
@@ -464,7 +464,7 @@ impl<'p, P: Platform> State<'p, P> {
 
     /// Closes the connection. What was in flight is sent again over the next one, in each queue's
     /// order, or fails if the backend broke the protocol or is still at work on it.
-    pub(super) fn detach(&mut self, departure: Departure, completions: &mut Completions) {
+    pub(super) fn detach(&mut self, departure: Departure, processed: &mut Processed) {
         self.cache.left(departure);
         for index in 0..self.queues.len() {
             let Some(mut connection) = self.queues.get_mut(index).and_then(|queue| queue.connection.take())
@@ -487,23 +487,21 @@ impl<'p, P: Platform> State<'p, P> {
                         }
                         self.put_back(index, chunk);
                     }
-                    (true, fail_reason) => self.finish(chunk, fail_reason, completions),
-                    (false, fail_reason) => {
-                        self.finish(chunk, fail_reason.or(Some(Error::Gone)), completions)
-                    }
+                    (true, fail_reason) => self.finish(chunk, fail_reason, processed),
+                    (false, fail_reason) => self.finish(chunk, fail_reason.or(Some(Error::Gone)), processed),
                 }
             }
         }
-        completions.wakers.extend(self.queues.iter_mut().filter_map(Queue::call));
+        processed.wakers.extend(self.queues.iter_mut().filter_map(Queue::call_worker));
     }
 
     /// Fails all that waits, and what is asked for from now on.
-    pub(super) fn fail(&mut self, error: Error, completions: &mut Completions) {
+    pub(super) fn fail(&mut self, error: Error, processed: &mut Processed) {
         self.down = Some(error);
-        completions.wakers.extend(self.probe_waker.take());
+        processed.wakers.extend(self.probe_waker.take());
         let waiting: Vec<Chunk> = self.queues.iter_mut().flat_map(|queue| queue.waiting.drain(..)).collect();
         for chunk in waiting {
-            self.finish(chunk, Some(error), completions);
+            self.finish(chunk, Some(error), processed);
         }
     }
 }
