@@ -9,7 +9,7 @@ use prism_drivers::block::{Buffer, Disk as _, Queue, QueuedDisk, Request, Submis
 use prism_drivers::console::output::Sink;
 use prism_drivers::net::MAX_FRAME;
 use prism_drivers::net::NetDevice;
-use prism_drivers::virtio::console::{Port, VirtioConsole};
+use prism_drivers::virtio::console::{ConsolePort, VirtioConsole};
 use prism_drivers::virtio::disk::Disk;
 use prism_drivers::virtio::network::{self, Nic};
 use prism_drivers::virtio::sim::{Chain, Config, SimDevice, SimMemory};
@@ -242,7 +242,7 @@ fn drive_card(device: &SimDevice, registers: Registers, steps: &[Step]) {
 
 /// What is typed is no longer than asked for, and a console that broke the protocol takes nothing.
 fn drive_console(device: &SimDevice, registers: Registers, steps: &[Step]) {
-    let Ok(port) = Port::open(registers, queues(device), &mut moments()) else { return };
+    let Ok(port) = ConsolePort::open(registers, queues(device), &mut moments()) else { return };
     let mut console = VirtioConsole::new(port);
     let mut other = Other { device, taken: [None, None] };
     let mut is_broken = false;

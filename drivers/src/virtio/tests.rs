@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use xen::fake::FakePage;
 
 use super::Registers;
-use super::console::{Port, VirtioConsole, port};
+use super::console::{ConsolePort, VirtioConsole, port};
 use super::disk::{self, Disk, Trouble};
 use super::network::{self, Nic, RECEIVE, TRANSMIT};
 use super::queue::{self, Violation};
@@ -565,9 +565,9 @@ fn a_nic_that_fails_is_reset_so_that_it_does_not_hold_its_line_up() {
 fn open_console(
     device: &SimDevice,
     way: fn(&SimDevice) -> Registers,
-) -> Result<VirtioConsole<Port<SimMemory>>, Error> {
+) -> Result<VirtioConsole<ConsolePort<SimMemory>>, Error> {
     let queues = [0; 2].map(|_| Some(device.memory(queue::MEMORY)));
-    Port::open(way(device), queues, &mut moments(1000)).map(VirtioConsole::new)
+    ConsolePort::open(way(device), queues, &mut moments(1000)).map(VirtioConsole::new)
 }
 
 /// What the device was sent since it was asked last.

@@ -80,7 +80,7 @@ pub(crate) struct Console {
     serial: Option<Output<Serial<PioBackend>>>,
     screen: Option<Screen<MappedRegisters, CpuPorts>>,
     keyboard: Option<Keyboard<CpuPorts>>,
-    virtio: Option<Output<VirtioConsole<virtio::Port>>>,
+    virtio: Option<Output<VirtioConsole<virtio::ConsolePort>>>,
     early_log: EarlyLog,
     /// The line that is typed; none before the first one.
     prompt: Option<Box<Prompt>>,
@@ -389,7 +389,7 @@ pub(crate) fn add_screen(screen: Screen<MappedRegisters, CpuPorts>) {
 }
 
 /// Adds a virtio console.
-pub(crate) fn add_virtio(port: virtio::Port) {
+pub(crate) fn add_virtio(port: virtio::ConsolePort) {
     let mut console = CONSOLE.lock();
     console.virtio = Some(Output::new(VirtioConsole::new(port)));
     console.available |= ConsoleSinks::VIRTIO;

@@ -10,7 +10,7 @@ pub(crate) mod port;
 use core::ops::Range;
 
 use crate::console::output::Sink;
-pub use port::Port;
+pub use port::ConsolePort;
 
 /// Length of a buffer, in bytes.
 pub const BUFFER: usize = 512;

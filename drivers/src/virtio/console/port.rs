@@ -13,7 +13,7 @@ pub(crate) const TRANSMIT: u16 = 1;
 const DESCRIPTORS: [u16; 2] = [1, 2];
 
 /// A console's first port. The buffer of a queue is in that queue's memory.
-pub struct Port<M> {
+pub struct ConsolePort<M> {
     transport: Registers,
     receive: Queue<M>,
     transmit: Queue<M>,
@@ -22,7 +22,7 @@ pub struct Port<M> {
     is_sending: bool,
 }
 
-impl<M: RingMemory> Port<M> {
+impl<M: RingMemory> ConsolePort<M> {
     /// Brings up the console behind `transport`, with [`MEMORY`](crate::virtio::queue::MEMORY) bytes for each
     /// queue, all zero. `moment` lets some time pass; false says that there has been enough of it.
     ///
@@ -49,7 +49,7 @@ fn buffer(memory: &impl RingMemory, length: usize, access: Access) -> Piece {
     Piece { address: memory.address().wrapping_add(SPARE as u64), length: length as u32, access }
 }
 
-impl<M: RingMemory> Queues for Port<M> {
+impl<M: RingMemory> Queues for ConsolePort<M> {
     fn send(&mut self, text: &[u8]) {
         let text = text.get(..BUFFER).unwrap_or(text);
         self.transmit.memory().write(SPARE, text);

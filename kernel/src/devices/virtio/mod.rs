@@ -33,7 +33,7 @@ use crate::task::executor;
 use crate::time::Deadline;
 
 /// A console's first port.
-pub(crate) type Port = console::Port<Pages>;
+pub(crate) type ConsolePort = console::ConsolePort<Pages>;
 
 /// How long a reset may take.
 const RESET_LIMIT: Duration = Duration::from_secs(1);
@@ -70,7 +70,7 @@ pub(crate) fn spawn_disks() {
 }
 
 /// Opens the first virtio console that works. Not for PV domains, which have no ports.
-pub(crate) fn open_console() -> Option<Port> {
+pub(crate) fn open_console() -> Option<ConsolePort> {
     devices(Kind::Console).find_map(|device| {
         // Without its interrupt: an interrupt that no one acknowledges would block others on its line.
         let transport = device.registers(NO_INTERRUPT);
@@ -82,8 +82,8 @@ pub(crate) fn open_console() -> Option<Port> {
     })
 }
 
-fn open_port(transport: Registers) -> Result<Port, transport::Error> {
-    Port::open(transport, [0; 2].map(|_| Pages::new(queue::MEMORY)), &mut moments())
+fn open_port(transport: Registers) -> Result<ConsolePort, transport::Error> {
+    ConsolePort::open(transport, [0; 2].map(|_| Pages::new(queue::MEMORY)), &mut moments())
 }
 
 /// Waits for a reset in moments, until the timeout.
