@@ -6,7 +6,7 @@ use crate::{BootProtocol, PhysRange};
 
 /// How privileged operations are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Machine {
+pub enum MachineKind {
     /// By hypercalls: the guest kernel runs without privilege.
     Pv,
     /// By the processor's own instructions; PVH, HVM and bare machines alike.
@@ -175,7 +175,7 @@ pub struct Capabilities {
     /// How we were told about the machine.
     pub protocol: BootProtocol,
     /// How privileged operations are done.
-    pub machine: Machine,
+    pub machine: MachineKind,
     /// The CPU's vendor.
     pub vendor: CpuVendor,
     /// The hypervisor that answers CPUID's leaves; Xen first where there are several.
@@ -227,7 +227,7 @@ impl NoParavirtualization {
 impl Capabilities {
     /// A machine with nothing beyond what the boot needed.
     #[must_use]
-    pub fn new(protocol: BootProtocol, machine: Machine) -> Self {
+    pub fn new(protocol: BootProtocol, machine: MachineKind) -> Self {
         Self {
             protocol,
             machine,
@@ -251,7 +251,7 @@ impl Capabilities {
     pub fn has_emulated_platform(&self) -> bool {
         let Platform { pci_host_bridge, pic, io_apic, .. } = self.platform;
         let has_any = pci_host_bridge || pic || io_apic;
-        self.machine == Machine::Hvm && has_any && !self.is_initial_domain()
+        self.machine == MachineKind::Hvm && has_any && !self.is_initial_domain()
     }
 
     /// Whether this is Xen's initial domain.

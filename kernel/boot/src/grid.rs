@@ -6,7 +6,7 @@ use core::fmt::{self, Write};
 use arrayvec::ArrayString;
 
 use crate::BootProtocol;
-use crate::capabilities::{Capabilities, CpuVendor, Devices, Hypervisor, Machine};
+use crate::capabilities::{Capabilities, CpuVendor, Devices, Hypervisor, MachineKind};
 use crate::services::{DeviceBus, Services, Upcall};
 
 /// How something is virtualized.
@@ -180,17 +180,19 @@ fn privileged(found: &Capabilities) -> Row {
     const LABEL: &str = "privileged, page tables";
     let in_container = found.xen.is_some_and(|xen| xen.in_container);
     match (found.machine, found.hypervisor) {
-        (Machine::Pv, _) if in_container => {
+        (MachineKind::Pv, _) if in_container => {
             Row::new(LABEL, Level::Paravirtualized, format_args!("hypercalls, in a PVH container"))
         }
-        (Machine::Pv, _) => {
+        (MachineKind::Pv, _) => {
             Row::new(LABEL, Level::Paravirtualized, format_args!("hypercalls, direct paging"))
         }
-        (Machine::Hvm, Hypervisor::Tcg) => Row::new(LABEL, Level::Software, format_args!("emulated (TCG)")),
-        (Machine::Hvm, Hypervisor::None) => {
+        (MachineKind::Hvm, Hypervisor::Tcg) => {
+            Row::new(LABEL, Level::Software, format_args!("emulated (TCG)"))
+        }
+        (MachineKind::Hvm, Hypervisor::None) => {
             Row::new(LABEL, Level::Software, format_args!("emulated, by a hypervisor that does not tell"))
         }
-        (Machine::Hvm, _) => {
+        (MachineKind::Hvm, _) => {
             let extension = match found.vendor {
                 CpuVendor::Amd => " (SVM)",
                 CpuVendor::Intel => " (VT-x)",

@@ -8,7 +8,7 @@ use core::fmt;
 use choice::{Against, Verdict};
 pub use choice::{Choice, PassedOver};
 
-use crate::capabilities::{Capabilities, Devices, EntropySources, Machine, Randomness, XenCapabilities};
+use crate::capabilities::{Capabilities, Devices, EntropySources, MachineKind, Randomness, XenCapabilities};
 use crate::command_line::IrqChipLimit;
 
 /// Declares a service as a list of methods, best first.
@@ -305,7 +305,7 @@ fn choose_irqchips(found: &Capabilities) -> Choice<IrqChips> {
 }
 
 fn choose_upcall(found: &Capabilities) -> Choice<Upcall> {
-    let is_pv = found.machine == Machine::Pv;
+    let is_pv = found.machine == MachineKind::Pv;
     let callback = offered_by_xen(found, |_| true).and_then(|()| is_pv.then_some(()).ok_or(Against::Kind));
     let methods = [
         (Upcall::Callback, callback),

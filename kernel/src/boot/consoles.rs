@@ -3,7 +3,7 @@
 
 use log::debug;
 use prism_arch::machine::Machine;
-use prism_boot::capabilities::{Capabilities, Machine as MachineKind};
+use prism_boot::capabilities::{Capabilities, MachineKind};
 use prism_boot::command_line::ConsoleSinks;
 use prism_boot::services::{Console, Services};
 use prism_boot::{BootInfo, PAGE_SIZE};

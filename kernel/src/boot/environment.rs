@@ -5,7 +5,7 @@ use core::fmt;
 
 use prism_arch::hypercall::{self as arch, Method};
 use prism_boot::Acpi;
-use prism_boot::capabilities::{Capabilities, Hypervisor, Machine};
+use prism_boot::capabilities::{Capabilities, Hypervisor, MachineKind};
 use prism_boot::grid::Grid;
 use prism_boot::services::Services;
 
@@ -54,13 +54,13 @@ impl Environment {
     pub fn guest(&self) -> &'static str {
         let found = &self.capabilities;
         match (found.machine, found.is_initial_domain()) {
-            (Machine::Pv, true) => "PV dom0",
-            (Machine::Pv, false) => "PV",
-            (Machine::Hvm, true) => "PVH dom0",
-            (Machine::Hvm, false) if found.xen.is_none() => "PC",
-            (Machine::Hvm, false) if !found.has_emulated_platform() => "PVH",
-            (Machine::Hvm, false) if self.is_paravirtual() => "PVHVM",
-            (Machine::Hvm, false) => "HVM",
+            (MachineKind::Pv, true) => "PV dom0",
+            (MachineKind::Pv, false) => "PV",
+            (MachineKind::Hvm, true) => "PVH dom0",
+            (MachineKind::Hvm, false) if found.xen.is_none() => "PC",
+            (MachineKind::Hvm, false) if !found.has_emulated_platform() => "PVH",
+            (MachineKind::Hvm, false) if self.is_paravirtual() => "PVHVM",
+            (MachineKind::Hvm, false) => "HVM",
         }
     }
 }

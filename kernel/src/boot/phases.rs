@@ -15,7 +15,7 @@ use alloc::vec::Vec;
 use log::{debug, warn};
 use prism_arch::cpuid::Reader;
 use prism_arch::{BootProtocol, Entry, Machine, cpuid, hypercall};
-use prism_boot::capabilities::{Capabilities, EntropySources, Machine as MachineKind, XenCapabilities};
+use prism_boot::capabilities::{Capabilities, EntropySources, MachineKind, XenCapabilities};
 use prism_boot::command_line::HypercallMethod;
 use prism_boot::firmware::mp_table;
 use prism_boot::grid::Grid;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What probing finds in each environment, and the grid it must make.
 
-use prism_boot::capabilities::{CpuVendor, Devices, Hypervisor, Machine, Platform, XenCapabilities};
+use prism_boot::capabilities::{CpuVendor, Devices, Hypervisor, MachineKind, Platform, XenCapabilities};
 use prism_boot::{BootProtocol, Capabilities, Grid, Services};
 
 fn xen() -> XenCapabilities {
@@ -37,11 +37,11 @@ fn pc(protocol: BootProtocol, hypervisor: Hypervisor) -> Capabilities {
             ..Platform::default()
         },
         devices: Devices { ide: 1, e1000: 1, ..Devices::default() },
-        ..Capabilities::new(protocol, Machine::Hvm)
+        ..Capabilities::new(protocol, MachineKind::Hvm)
     }
 }
 
-fn on_xen(protocol: BootProtocol, machine: Machine, xen: XenCapabilities) -> Capabilities {
+fn on_xen(protocol: BootProtocol, machine: MachineKind, xen: XenCapabilities) -> Capabilities {
     Capabilities {
         vendor: CpuVendor::Amd,
         hypervisor: Hypervisor::Xen,
@@ -51,7 +51,7 @@ fn on_xen(protocol: BootProtocol, machine: Machine, xen: XenCapabilities) -> Cap
 }
 
 fn dom0_pv() -> Capabilities {
-    on_xen(BootProtocol::Pv, Machine::Pv, initial_domain(xen()))
+    on_xen(BootProtocol::Pv, MachineKind::Pv, initial_domain(xen()))
 }
 
 /// The machine's own PCI devices are in sight of the initial domain.
@@ -60,15 +60,15 @@ fn dom0_pvh() -> Capabilities {
 }
 
 fn pv() -> Capabilities {
-    on_xen(BootProtocol::Pv, Machine::Pv, xen())
+    on_xen(BootProtocol::Pv, MachineKind::Pv, xen())
 }
 
 fn pvh() -> Capabilities {
-    on_xen(BootProtocol::Pvh, Machine::Hvm, hvm_xen())
+    on_xen(BootProtocol::Pvh, MachineKind::Hvm, hvm_xen())
 }
 
 fn pv_shim() -> Capabilities {
-    on_xen(BootProtocol::Pv, Machine::Pv, XenCapabilities { in_container: true, ..xen() })
+    on_xen(BootProtocol::Pv, MachineKind::Pv, XenCapabilities { in_container: true, ..xen() })
 }
 
 fn pvhvm() -> Capabilities {
@@ -261,7 +261,7 @@ fn emulated_devices_are_named_by_kind() {
         (Devices { nvme: 1, ahci: 1, ..Devices::default() }, "emulated (NVMe)"),
         (Devices { ide: 2, e1000: 1, rtl8139: 1, ..Devices::default() }, "emulated (IDE, e1000, RTL8139)"),
     ] {
-        let found = Capabilities { devices, ..Capabilities::new(BootProtocol::Pvh, Machine::Hvm) };
+        let found = Capabilities { devices, ..Capabilities::new(BootProtocol::Pvh, MachineKind::Hvm) };
         let grid = Grid::new(&found, &Services::choose(&found)).to_string();
         assert!(grid.contains(&format!("{named}\n")), "{grid}");
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use prism_boot::capabilities::{
-    Devices, EntropySources, Hypervisor, Machine, Platform, Randomness, XenCapabilities,
+    Devices, EntropySources, Hypervisor, MachineKind, Platform, Randomness, XenCapabilities,
 };
 use prism_boot::command_line::{IrqChipLimit, PvLevel};
 use prism_boot::services::{Clock, Console, DeviceBus, Shutdown, Timer, Upcall, WallClock};
@@ -10,7 +10,7 @@ fn pvh_on_xen(xen: XenCapabilities) -> Capabilities {
     Capabilities {
         hypervisor: Hypervisor::Xen,
         xen: Some(xen),
-        ..Capabilities::new(BootProtocol::Pvh, Machine::Hvm)
+        ..Capabilities::new(BootProtocol::Pvh, MachineKind::Hvm)
     }
 }
 
@@ -35,7 +35,7 @@ fn the_best_method_has_no_reasons_against_it() {
 
 #[test]
 fn a_machine_that_offers_nothing_still_has_every_service() {
-    let services = Services::choose(&Capabilities::new(BootProtocol::Multiboot1, Machine::Hvm));
+    let services = Services::choose(&Capabilities::new(BootProtocol::Multiboot1, MachineKind::Hvm));
     assert_eq!(services.clock.chosen, Clock::TscByPit);
     assert_eq!(services.timer.chosen, Timer::Polling);
     assert_eq!(services.upcall.chosen, Upcall::None);
@@ -63,7 +63,7 @@ fn an_emulated_platform_without_the_platform_device_gets_nothing_from_xen() {
 
 #[test]
 fn a_virtio_console_is_the_first_where_there_is_no_other() {
-    let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
+    let mut found = Capabilities::new(BootProtocol::Pvh, MachineKind::Hvm);
     found.platform.virtio_console = true;
     assert_eq!(Services::choose(&found).console.to_string(), "virtio console");
     found.platform.debug_port = true;
@@ -72,7 +72,7 @@ fn a_virtio_console_is_the_first_where_there_is_no_other() {
 
 #[test]
 fn each_bus_is_chosen_by_its_own_devices() {
-    let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
+    let mut found = Capabilities::new(BootProtocol::Pvh, MachineKind::Hvm);
     found.devices.virtio_block = 1;
     found.devices.e1000 = 1;
     let services = Services::choose(&found);
@@ -84,7 +84,7 @@ fn each_bus_is_chosen_by_its_own_devices() {
 
 #[test]
 fn an_unsupported_disk_controller_is_named_where_there_is_no_disk() {
-    let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
+    let mut found = Capabilities::new(BootProtocol::Pvh, MachineKind::Hvm);
     found.devices.storage = 1;
     assert_eq!(
         Services::choose(&found).disk.to_string(),
@@ -98,7 +98,7 @@ fn an_unsupported_disk_controller_is_named_where_there_is_no_disk() {
 
 #[test]
 fn an_unsupported_nic_is_named_where_there_is_no_network() {
-    let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
+    let mut found = Capabilities::new(BootProtocol::Pvh, MachineKind::Hvm);
     found.devices.ethernet = 1;
     let network = Services::choose(&found).network;
     assert_eq!(network.to_string(), "none (not emulated: no driver for the NIC; e1000 and rtl8139 have one)");
@@ -107,7 +107,7 @@ fn an_unsupported_nic_is_named_where_there_is_no_network() {
 #[test]
 fn interrupts_use_whatever_controllers_exist_and_are_allowed() {
     let lines = |pic, io_apic, lines| {
-        let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
+        let mut found = Capabilities::new(BootProtocol::Pvh, MachineKind::Hvm);
         found.platform = Platform { pic, io_apic, ..Default::default() };
         found.irqchips = lines;
         Services::choose(&found).irqchips.to_string()
@@ -127,7 +127,7 @@ fn interrupts_use_whatever_controllers_exist_and_are_allowed() {
 
 #[test]
 fn controllers_without_pci_are_a_platform() {
-    let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
+    let mut found = Capabilities::new(BootProtocol::Pvh, MachineKind::Hvm);
     assert!(!found.has_emulated_platform());
     found.platform.pic = true;
     assert!(found.has_emulated_platform());
@@ -137,14 +137,14 @@ fn controllers_without_pci_are_a_platform() {
 
 #[test]
 fn all_services_print_one_line_each() {
-    let text = Services::choose(&Capabilities::new(BootProtocol::Pvh, Machine::Hvm)).to_string();
+    let text = Services::choose(&Capabilities::new(BootProtocol::Pvh, MachineKind::Hvm)).to_string();
     assert_eq!(text.lines().count(), 10);
     assert!(text.starts_with("clock: TSC measured by the PIT (not TSC: CPUID does not tell its frequency; "));
 }
 
 #[test]
 fn weak_random_numbers_are_called_weak_and_predictable_ones_predictable() {
-    let mut found = Capabilities::new(BootProtocol::Pvh, Machine::Hvm);
+    let mut found = Capabilities::new(BootProtocol::Pvh, MachineKind::Hvm);
     assert_eq!(Services::choose(&found).entropy.chosen.name(), "none: random numbers can be guessed");
     let entropy = EntropySources { rdrand: Randomness::Broken, jitter: Randomness::Good, ..found.entropy };
     found.entropy = entropy;
