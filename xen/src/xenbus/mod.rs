@@ -5,7 +5,7 @@
 //! (`xen/include/public/io/xenbus.h`); the order is that of the state diagrams in `io/blkif.h` and
 //! of the comments in `io/netif.h`.
 //!
-//! - [`Machine`] is the frontend's half as a pure state machine: events in, actions out.
+//! - [`Handshake`] is the frontend's half as a pure state machine: events in, actions out.
 //! - [`Device`] is one device's pair of directories; [`list`] tells which there are of a class.
 //! - [`run`] puts them together with a [`Client`](crate::xenstore::Client): a driver implements
 //!   [`Frontend`], four steps and an I/O loop, and knows nothing of states.
@@ -91,17 +91,17 @@
 //! ```
 
 mod device;
+mod handshake;
 mod limit;
 mod list;
-mod machine;
 mod restart;
 mod run;
 mod state;
 
 pub use device::Device;
+pub use handshake::{Action, Event, Handshake, Phase};
 pub use limit::StepLimit;
 pub use list::list;
-pub use machine::{Action, Event, Machine, Phase};
 pub use restart::wait_for_restart;
 pub use run::{Ended, Failure, Frontend, run};
 pub use state::State;

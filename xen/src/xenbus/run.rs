@@ -9,8 +9,8 @@ use core::task::Poll;
 use core::time::Duration;
 
 use super::device::Device;
+use super::handshake::{Action, Event, Handshake, Phase};
 use super::limit::StepLimit;
-use super::machine::{Action, Event, Machine, Phase};
 use super::state::State;
 use crate::time::{Delay, First, first};
 use crate::xenstore::{self, Watch};
@@ -172,22 +172,22 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
 
     async fn live(&mut self) -> xenstore::Result<Ended<F::Error>> {
         let mut backend = Backend::watch(self.device).await?;
-        let mut machine = Machine::new(self.device.own_state().await?, backend.next_state().await?);
-        let mut actions = machine.step(Event::Start);
+        let mut handshake = Handshake::new(self.device.own_state().await?, backend.next_state().await?);
+        let mut actions = handshake.step(Event::Start);
         loop {
-            let phase = machine.phase();
+            let phase = handshake.phase();
             for action in &actions {
                 self.perform(*action).await?;
             }
             if phase == Phase::Closed {
-                if let Some(ended) = self.closed(machine.backend()).await {
+                if let Some(ended) = self.closed(handshake.backend()).await {
                     return Ok(ended);
                 }
-                machine.step(Event::Backend(self.device.backend_state().await?));
-                actions = machine.step(Event::Retry);
+                handshake.step(Event::Backend(self.device.backend_state().await?));
+                actions = handshake.step(Event::Retry);
                 continue;
             }
-            actions = self.wait(&mut machine, &mut backend, actions.last().copied()).await?;
+            actions = self.wait(&mut handshake, &mut backend, actions.last().copied()).await?;
         }
     }
 
@@ -238,12 +238,12 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
     /// Waits until something happens that changes the phase, while the driver works.
     async fn wait(
         &mut self,
-        machine: &mut Machine,
+        handshake: &mut Handshake,
         backend: &mut Backend<'_>,
         job: Option<Action>,
     ) -> xenstore::Result<Vec<Action>> {
-        let (limited, delay, limit) = (machine.is_limited(), self.delay, self.limit);
-        let (phase, backend_state) = (machine.phase(), machine.backend());
+        let (limited, delay, limit) = (handshake.is_limited(), self.delay, self.limit);
+        let (phase, backend_state) = (handshake.phase(), handshake.backend());
         let passed = async move {
             match phase {
                 _ if !limited => pending().await,
@@ -254,16 +254,16 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
         };
         let event = {
             let work = first(work(self.frontend, self.device, job), passed);
-            match first(work, backend.change(machine)).await {
+            match first(work, backend.change(handshake)).await {
                 First::Other(actions) => {
-                    self.note_step(machine.phase());
+                    self.note_step(handshake.phase());
                     return actions;
                 }
                 First::One(First::One(done)) => done,
                 First::One(First::Other(())) => Err(Failure::Timeout { phase, backend: backend_state }),
             }
         };
-        Ok(machine.step(self.note(event)))
+        Ok(handshake.step(self.note(event)))
     }
 
     /// Has others wait longer because this backend got on to `phase`: once for each, so that one that comes
@@ -384,10 +384,10 @@ impl<'a> Backend<'a> {
         Ok(state)
     }
 
-    /// Tells the machine about changes until one makes it act.
-    async fn change(&mut self, machine: &mut Machine) -> xenstore::Result<Vec<Action>> {
+    /// Tells the handshake of changes until there is something to do.
+    async fn change(&mut self, handshake: &mut Handshake) -> xenstore::Result<Vec<Action>> {
         loop {
-            let actions = machine.step(Event::Backend(self.next_state().await?));
+            let actions = handshake.step(Event::Backend(self.next_state().await?));
             if !actions.is_empty() {
                 return Ok(actions);
             }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Finding devices, and their handshake: the pure machine, and a driver with a backend played by the test.
+//! Finding devices, and their handshake: its transitions alone, and a driver with a backend played by the
+//! test.
 
 mod discovery;
 mod handshake;
-mod machine;
+mod transitions;

@@ -97,27 +97,27 @@ pub enum Action {
     Release,
 }
 
-/// The frontend's half of the handshake.
+/// The frontend's half of the handshake, as a state machine.
 ///
 /// ```
-/// use xen::xenbus::{Action, Event, Machine, Phase, State};
+/// use xen::xenbus::{Action, Event, Handshake, Phase, State};
 ///
-/// let mut machine = Machine::new(State::Initialising, State::InitWait);
-/// assert_eq!(machine.step(Event::Start), [Action::Write(State::Initialising), Action::Publish]);
-/// assert_eq!(machine.step(Event::Published), [Action::Write(State::Initialised)]);
-/// assert_eq!(machine.step(Event::Backend(State::Connected)), [Action::Connect]);
-/// assert_eq!(machine.step(Event::Ready), [Action::Write(State::Connected), Action::Serve]);
-/// assert_eq!(machine.phase(), Phase::Connected);
+/// let mut handshake = Handshake::new(State::Initialising, State::InitWait);
+/// assert_eq!(handshake.step(Event::Start), [Action::Write(State::Initialising), Action::Publish]);
+/// assert_eq!(handshake.step(Event::Published), [Action::Write(State::Initialised)]);
+/// assert_eq!(handshake.step(Event::Backend(State::Connected)), [Action::Connect]);
+/// assert_eq!(handshake.step(Event::Ready), [Action::Write(State::Connected), Action::Serve]);
+/// assert_eq!(handshake.phase(), Phase::Connected);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Machine {
+pub struct Handshake {
     phase: Phase,
     /// Our state as it was found in xenstore.
     found: State,
     backend: State,
 }
 
-impl Machine {
+impl Handshake {
     /// A frontend whose own state was found to be `found`, and the backend's `backend`.
     pub fn new(found: State, backend: State) -> Self {
         Self { phase: Phase::New, found, backend }
@@ -128,7 +128,7 @@ impl Machine {
         self.phase
     }
 
-    /// The backend's state, as far as the machine has heard.
+    /// The backend's state, as it was told of last.
     pub fn backend(&self) -> State {
         self.backend
     }

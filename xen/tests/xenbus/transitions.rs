@@ -1,18 +1,18 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use proptest::prelude::*;
-use xen::xenbus::{Action, Event, Machine, Phase, State};
+use xen::xenbus::{Action, Event, Handshake, Phase, State};
 
 use Action::{Connect, Publish, Release, Serve, Stop, Write};
 
 const CLOSE: [Action; 3] = [Stop, Write(State::Closing), Write(State::Closed)];
 
-/// A machine that went through these events.
-fn after(events: &[Event]) -> Machine {
-    let mut machine = Machine::new(State::Initialising, State::Initialising);
+/// A handshake that went through these events.
+fn after(events: &[Event]) -> Handshake {
+    let mut handshake = Handshake::new(State::Initialising, State::Initialising);
     for event in events {
-        assert!(!machine.step(*event).is_empty(), "{event:?} has no effect in {:?}", machine.phase());
+        assert!(!handshake.step(*event).is_empty(), "{event:?} has no effect in {:?}", handshake.phase());
     }
-    machine
+    handshake
 }
 
 /// The way to a working device, and what each event leads to.
@@ -24,18 +24,18 @@ const WAY: [(Event, Phase); 5] = [
     (Event::Ready, Phase::Connected),
 ];
 
-fn on_the_way(steps: usize) -> Machine {
+fn on_the_way(steps: usize) -> Handshake {
     let events: Vec<_> = WAY.iter().take(steps).map(|(event, _)| *event).collect();
     after(&events)
 }
 
 #[test]
 fn the_usual_way_ends_connected() {
-    let mut machine = Machine::new(State::Initialising, State::Initialising);
+    let mut handshake = Handshake::new(State::Initialising, State::Initialising);
     let mut done = Vec::new();
     for (event, phase) in WAY {
-        done.extend(machine.step(event));
-        assert_eq!(machine.phase(), phase);
+        done.extend(handshake.step(event));
+        assert_eq!(handshake.phase(), phase);
     }
     let expected = [
         Write(State::Initialising),
@@ -51,28 +51,28 @@ fn the_usual_way_ends_connected() {
 #[test]
 fn a_backend_may_skip_states() {
     for skipped_to in [State::Initialised, State::Connected] {
-        let mut machine = on_the_way(1);
-        assert_eq!(machine.step(Event::Backend(skipped_to)), [Publish]);
+        let mut handshake = on_the_way(1);
+        assert_eq!(handshake.step(Event::Backend(skipped_to)), [Publish]);
     }
-    let mut machine = on_the_way(1);
-    machine.step(Event::Backend(State::Connected));
-    assert_eq!(machine.step(Event::Published), [Write(State::Initialised), Connect]);
+    let mut handshake = on_the_way(1);
+    handshake.step(Event::Backend(State::Connected));
+    assert_eq!(handshake.step(Event::Published), [Write(State::Initialised), Connect]);
 }
 
 #[test]
 fn a_backend_that_comes_late_while_we_publish_is_not_forgotten() {
-    let mut machine = on_the_way(2);
-    assert!(machine.step(Event::Backend(State::Connected)).is_empty());
-    assert_eq!(machine.step(Event::Published), [Write(State::Initialised), Connect]);
+    let mut handshake = on_the_way(2);
+    assert!(handshake.step(Event::Backend(State::Connected)).is_empty());
+    assert_eq!(handshake.step(Event::Published), [Write(State::Initialised), Connect]);
 }
 
 #[test]
 fn a_backend_that_closes_at_any_step_is_followed() {
     for steps in 2..=5 {
-        let mut machine = on_the_way(steps);
-        assert_eq!(machine.step(Event::Backend(State::Closing)), CLOSE, "after {steps} steps");
-        assert_eq!(machine.step(Event::Backend(State::Closed)), [Release]);
-        assert_eq!(machine.phase(), Phase::Closed);
+        let mut handshake = on_the_way(steps);
+        assert_eq!(handshake.step(Event::Backend(State::Closing)), CLOSE, "after {steps} steps");
+        assert_eq!(handshake.step(Event::Backend(State::Closed)), [Release]);
+        assert_eq!(handshake.phase(), Phase::Closed);
     }
 }
 
@@ -81,25 +81,25 @@ fn a_backend_that_vanishes_or_starts_again_has_let_go_at_each_step() {
     for (steps, state) in (4..=5).flat_map(|steps| {
         [State::Unknown, State::Closed, State::Initialising, State::InitWait].map(|state| (steps, state))
     }) {
-        let mut machine = on_the_way(steps);
+        let mut handshake = on_the_way(steps);
         let expected = [&CLOSE[..], &[Release]].concat();
-        assert_eq!(machine.step(Event::Backend(state)), expected, "{state:?} after {steps} steps");
-        assert_eq!(machine.phase(), Phase::Closed);
+        assert_eq!(handshake.step(Event::Backend(state)), expected, "{state:?} after {steps} steps");
+        assert_eq!(handshake.phase(), Phase::Closed);
     }
 }
 
 #[test]
 fn a_backend_that_vanishes_before_anything_was_shared_has_nothing_to_release() {
-    let mut machine = on_the_way(1);
-    assert_eq!(machine.step(Event::Backend(State::Unknown)), [Write(State::Closed)]);
+    let mut handshake = on_the_way(1);
+    assert_eq!(handshake.step(Event::Backend(State::Unknown)), [Write(State::Closed)]);
 }
 
 #[test]
 fn a_closing_backend_is_waited_for_before_anything_was_shared() {
-    let mut machine = on_the_way(1);
-    assert!(machine.step(Event::Backend(State::Closing)).is_empty());
-    assert!(machine.step(Event::Backend(State::Closed)).is_empty());
-    assert_eq!(machine.step(Event::Backend(State::InitWait)), [Publish]);
+    let mut handshake = on_the_way(1);
+    assert!(handshake.step(Event::Backend(State::Closing)).is_empty());
+    assert!(handshake.step(Event::Backend(State::Closed)).is_empty());
+    assert_eq!(handshake.step(Event::Backend(State::InitWait)), [Publish]);
 }
 
 #[test]
@@ -114,48 +114,48 @@ fn waiting_too_long_ends_each_phase_but_the_lasting_ones() {
 
 #[test]
 fn a_backend_that_never_lets_go_is_not_waited_for_ever() {
-    let mut machine = on_the_way(5);
-    assert_eq!(machine.step(Event::Close), CLOSE);
-    assert!(machine.step(Event::Backend(State::Connected)).is_empty());
-    assert_eq!(machine.step(Event::Timeout), [Release]);
+    let mut handshake = on_the_way(5);
+    assert_eq!(handshake.step(Event::Close), CLOSE);
+    assert!(handshake.step(Event::Backend(State::Connected)).is_empty());
+    assert_eq!(handshake.step(Event::Timeout), [Release]);
 }
 
 #[test]
 fn what_a_former_life_left_is_closed_first() {
     for found in [State::InitWait, State::Initialised, State::Connected, State::Closing] {
-        let mut machine = Machine::new(found, State::Connected);
-        assert_eq!(machine.step(Event::Start), [Write(State::Closed)]);
-        assert_eq!(machine.phase(), Phase::Resetting);
-        assert_eq!(machine.step(Event::Backend(State::Closed)), [Write(State::Initialising)]);
-        assert_eq!(machine.step(Event::Backend(State::InitWait)), [Publish]);
+        let mut handshake = Handshake::new(found, State::Connected);
+        assert_eq!(handshake.step(Event::Start), [Write(State::Closed)]);
+        assert_eq!(handshake.phase(), Phase::Resetting);
+        assert_eq!(handshake.step(Event::Backend(State::Closed)), [Write(State::Initialising)]);
+        assert_eq!(handshake.step(Event::Backend(State::InitWait)), [Publish]);
     }
 }
 
 #[test]
 fn a_closed_device_can_be_tried_again() {
-    let mut machine = on_the_way(5);
-    machine.step(Event::Backend(State::Closed));
-    assert!(machine.step(Event::Backend(State::InitWait)).is_empty());
-    assert_eq!(machine.step(Event::Retry), [Write(State::Initialising), Publish]);
+    let mut handshake = on_the_way(5);
+    handshake.step(Event::Backend(State::Closed));
+    assert!(handshake.step(Event::Backend(State::InitWait)).is_empty());
+    assert_eq!(handshake.step(Event::Retry), [Write(State::Initialising), Publish]);
 }
 
 #[test]
 fn a_backend_that_has_not_let_go_is_not_taken_for_a_new_one() {
-    let mut machine = on_the_way(5);
-    machine.step(Event::Close);
-    assert_eq!(machine.step(Event::Timeout), [Release]);
-    assert_eq!(machine.step(Event::Retry), [Write(State::Closed)]);
-    assert_eq!(machine.phase(), Phase::Resetting);
-    assert_eq!(machine.step(Event::Backend(State::InitWait)), [Write(State::Initialising), Publish]);
-    assert_eq!(Machine::new(State::Closed, State::Connected).step(Event::Start), [Write(State::Closed)]);
+    let mut handshake = on_the_way(5);
+    handshake.step(Event::Close);
+    assert_eq!(handshake.step(Event::Timeout), [Release]);
+    assert_eq!(handshake.step(Event::Retry), [Write(State::Closed)]);
+    assert_eq!(handshake.phase(), Phase::Resetting);
+    assert_eq!(handshake.step(Event::Backend(State::InitWait)), [Write(State::Initialising), Publish]);
+    assert_eq!(Handshake::new(State::Closed, State::Connected).step(Event::Start), [Write(State::Closed)]);
 }
 
 #[test]
 fn reconfiguration_is_not_a_disconnection() {
-    let mut machine = on_the_way(5);
-    assert!(machine.step(Event::Backend(State::Reconfiguring)).is_empty());
-    assert!(machine.step(Event::Backend(State::Reconfigured)).is_empty());
-    assert!(machine.step(Event::Backend(State::Connected)).is_empty());
+    let mut handshake = on_the_way(5);
+    assert!(handshake.step(Event::Backend(State::Reconfiguring)).is_empty());
+    assert!(handshake.step(Event::Backend(State::Reconfigured)).is_empty());
+    assert!(handshake.step(Event::Backend(State::Connected)).is_empty());
 }
 
 fn states() -> impl Strategy<Value = State> {
@@ -210,20 +210,20 @@ proptest! {
         backend in states(),
         events in prop::collection::vec(events(), 0..60),
     ) {
-        let mut machine = Machine::new(found, backend);
+        let mut handshake = Handshake::new(found, backend);
         let mut driver = Driver::default();
         for event in std::iter::once(Event::Start).chain(events) {
-            let before = machine.phase();
-            let actions = machine.step(event);
-            prop_assert!(!actions.is_empty() || before == machine.phase());
+            let before = handshake.phase();
+            let actions = handshake.step(event);
+            prop_assert!(!actions.is_empty() || before == handshake.phase());
             actions.into_iter().for_each(|action| driver.perform(action));
-            prop_assert_eq!(driver.connected, machine.phase() == Phase::Connected);
+            prop_assert_eq!(driver.connected, handshake.phase() == Phase::Connected);
         }
         // From wherever it is, two timeouts after a wish to stop lead to the end.
         for event in [Event::Close, Event::Timeout, Event::Timeout] {
-            machine.step(event).into_iter().for_each(|action| driver.perform(action));
+            handshake.step(event).into_iter().for_each(|action| driver.perform(action));
         }
-        prop_assert_eq!(machine.phase(), Phase::Closed);
+        prop_assert_eq!(handshake.phase(), Phase::Closed);
         prop_assert!(!driver.shared);
     }
 }
