@@ -26,7 +26,7 @@ use prism_boot::capabilities::EntropySources;
 use prism_boot::command_line::EntropyLimit;
 pub use prism_entropy::NoSource;
 use prism_entropy::warning::{is_weak, limited, warnings};
-use prism_entropy::{Machine, Pool};
+use prism_entropy::{Pool, Processor};
 pub use rand_core;
 use rand_core::{TryCryptoRng, TryRng};
 use spin::{Mutex, Once};
@@ -34,7 +34,7 @@ use spin::{Mutex, Once};
 /// The CPU as a source.
 struct Cpu(RandomInstructions);
 
-impl Machine for Cpu {
+impl Processor for Cpu {
     fn rdseed(&self) -> Option<Option<u64>> {
         self.0.rdseed()
     }

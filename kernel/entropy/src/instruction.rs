@@ -3,7 +3,7 @@
 
 use prism_boot::capabilities::Randomness;
 
-use crate::Machine;
+use crate::Processor;
 
 /// Tries for RDRAND: ten failures in a row mean that something is wrong with the CPU
 /// (Intel SDM volume 1, 7.3.17.1).
@@ -17,13 +17,13 @@ const RDSEED_TRIES: u32 = 100;
 const DRAWS: usize = 8;
 
 /// A number from RDSEED: `None` if there is no such instruction, `Some(None)` if it has failed.
-pub(crate) fn rdseed(machine: &impl Machine) -> Option<Option<u64>> {
-    retry(RDSEED_TRIES, || machine.rdseed())
+pub(crate) fn rdseed(processor: &impl Processor) -> Option<Option<u64>> {
+    retry(RDSEED_TRIES, || processor.rdseed())
 }
 
 /// A number from RDRAND: `None` if there is no such instruction, `Some(None)` if it has failed.
-pub(crate) fn rdrand(machine: &impl Machine) -> Option<Option<u64>> {
-    retry(RDRAND_TRIES, || machine.rdrand())
+pub(crate) fn rdrand(processor: &impl Processor) -> Option<Option<u64>> {
+    retry(RDRAND_TRIES, || processor.rdrand())
 }
 
 fn retry(tries: u32, step: impl Fn() -> Option<Option<u64>>) -> Option<Option<u64>> {

@@ -6,7 +6,7 @@ use core::hint::black_box;
 
 use prism_boot::capabilities::Randomness;
 
-use crate::Machine;
+use crate::Processor;
 use crate::health::Health;
 
 /// Samples for a 256-bit key, at a quarter of a bit each: half of what the health tests demand.
@@ -22,23 +22,23 @@ const BYTES: usize = 8192;
 const STEPS: usize = 16;
 
 /// A source of samples.
-pub(crate) struct Jitter<'a, M> {
-    machine: &'a M,
+pub(crate) struct Jitter<'a, P> {
+    processor: &'a P,
     memory: [u8; BYTES],
     place: usize,
     last: u64,
     health: Health,
 }
 
-impl<'a, M: Machine> Jitter<'a, M> {
-    pub(crate) fn new(machine: &'a M) -> Self {
-        let last = machine.timestamp();
-        Self { machine, memory: [0; BYTES], place: 0, last, health: Health::default() }
+impl<'a, P: Processor> Jitter<'a, P> {
+    pub(crate) fn new(processor: &'a P) -> Self {
+        let last = processor.timestamp();
+        Self { processor, memory: [0; BYTES], place: 0, last, health: Health::default() }
     }
 
     /// Whether `samples` of them look healthy.
-    pub(crate) fn examine(machine: &'a M, samples: usize) -> Randomness {
-        let mut jitter = Self::new(machine);
+    pub(crate) fn examine(processor: &'a P, samples: usize) -> Randomness {
+        let mut jitter = Self::new(processor);
         for _ in 0..samples {
             jitter.sample();
         }
@@ -48,7 +48,7 @@ impl<'a, M: Machine> Jitter<'a, M> {
     /// How long the next few accesses took, in ticks.
     pub(crate) fn sample(&mut self) -> u64 {
         self.walk();
-        let now = self.machine.timestamp();
+        let now = self.processor.timestamp();
         let elapsed = now.wrapping_sub(self.last);
         self.last = now;
         self.health.see(elapsed);

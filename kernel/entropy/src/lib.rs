@@ -16,8 +16,8 @@ pub use pool::{NoSource, Pool};
 
 use jitter::Jitter;
 
-/// What the machine can be asked.
-pub trait Machine {
+/// What a processor can be asked for entropy.
+pub trait Processor {
     /// Executes RDSEED once: `None` if the CPU has no such instruction, `Some(None)` if it has no
     /// number just now.
     fn rdseed(&self) -> Option<Option<u64>>;
@@ -33,10 +33,10 @@ pub trait Machine {
 /// Tries every source, and says what each is worth.
 ///
 /// Takes about a thousand time-stamps where jitter is all there is, else about a hundred.
-pub fn examine(machine: &impl Machine) -> EntropySources {
-    let rdseed = instruction::examine(|| instruction::rdseed(machine));
-    let rdrand = instruction::examine(|| instruction::rdrand(machine));
-    let jitter = Jitter::examine(machine, samples(rdseed, rdrand));
+pub fn examine(processor: &impl Processor) -> EntropySources {
+    let rdseed = instruction::examine(|| instruction::rdseed(processor));
+    let rdrand = instruction::examine(|| instruction::rdrand(processor));
+    let jitter = Jitter::examine(processor, samples(rdseed, rdrand));
     EntropySources { rdseed, rdrand, jitter }
 }
 

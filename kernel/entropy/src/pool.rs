@@ -9,7 +9,7 @@ use rand_core::{Rng, SeedableRng};
 use sha2::{Digest, Sha256};
 
 use crate::jitter::Jitter;
-use crate::{Machine, instruction, samples};
+use crate::{Processor, instruction, samples};
 
 /// Bytes given out before fresh material is mixed in.
 const BYTES_PER_SEED: usize = 64 * 1024;
@@ -34,8 +34,8 @@ impl fmt::Display for NoSource {
 impl core::error::Error for NoSource {}
 
 /// A generator of random numbers, and the sources that it is fed by.
-pub struct Pool<M> {
-    machine: M,
+pub struct Pool<P> {
+    processor: P,
     sources: EntropySources,
     generator: ChaCha20Rng,
     bytes_left: usize,
@@ -44,12 +44,12 @@ pub struct Pool<M> {
     last: Option<u64>,
 }
 
-impl<M: Machine> Pool<M> {
+impl<P: Processor> Pool<P> {
     /// A pool fed by `sources` as [`examine`](crate::examine) found them, and by `personal`: anything
     /// that tells this machine from others and this boot from earlier ones. It need not be secret.
-    pub fn new(machine: M, sources: EntropySources, personal: &[u8]) -> Self {
+    pub fn new(processor: P, sources: EntropySources, personal: &[u8]) -> Self {
         let mut pool = Self {
-            machine,
+            processor,
             sources,
             generator: ChaCha20Rng::from_seed([0; 32]),
             bytes_left: 0,
@@ -109,7 +109,7 @@ impl<M: Machine> Pool<M> {
         let mut key = [0; 32];
         self.generator.fill_bytes(&mut key);
         let rdrand = self.stirring_number().unwrap_or_default().to_le_bytes();
-        let fresh = self.machine.timestamp().to_le_bytes().into_iter().chain(rdrand);
+        let fresh = self.processor.timestamp().to_le_bytes().into_iter().chain(rdrand);
         key.iter_mut().zip(fresh).for_each(|(place, byte)| *place ^= byte);
         self.generator = ChaCha20Rng::from_seed(key);
     }
@@ -119,7 +119,7 @@ impl<M: Machine> Pool<M> {
         if self.sources.rdrand != Randomness::Good {
             return None;
         }
-        let number = instruction::rdrand(&self.machine).flatten();
+        let number = instruction::rdrand(&self.processor).flatten();
         if number.is_none() || number == self.last {
             self.sources.rdrand = Randomness::Broken;
         }
@@ -147,13 +147,13 @@ impl<M: Machine> Pool<M> {
         hash: &mut Sha256,
         worth: Randomness,
         count: usize,
-        draw: impl Fn(&M) -> Option<Option<u64>>,
+        draw: impl Fn(&P) -> Option<Option<u64>>,
     ) -> Randomness {
         if worth != Randomness::Good {
             return worth;
         }
         for _ in 0..count {
-            let number = draw(&self.machine).flatten();
+            let number = draw(&self.processor).flatten();
             if number.is_none() || number == self.last {
                 return Randomness::Broken;
             }
@@ -164,11 +164,11 @@ impl<M: Machine> Pool<M> {
     }
 
     fn feed_from_jitter(&mut self, hash: &mut Sha256) {
-        let mut jitter = Jitter::new(&self.machine);
+        let mut jitter = Jitter::new(&self.processor);
         for _ in 0..samples(self.sources.rdseed, self.sources.rdrand) {
             hash.update(jitter.sample().to_le_bytes());
         }
-        hash.update(self.machine.timestamp().to_le_bytes());
+        hash.update(self.processor.timestamp().to_le_bytes());
         if self.sources.jitter == Randomness::Good {
             self.sources.jitter = jitter.verdict();
         }

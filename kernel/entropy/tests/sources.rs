@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::rc::Rc;
 
 use prism_boot::capabilities::{EntropySources, Randomness};
-use prism_entropy::{Machine, NoSource, Pool, examine};
+use prism_entropy::{NoSource, Pool, Processor, examine};
 use proptest::prelude::*;
 
 /// What an instruction does.
@@ -58,7 +58,7 @@ impl Cpu {
     }
 }
 
-impl Machine for Cpu {
+impl Processor for Cpu {
     fn rdseed(&self) -> Option<Option<u64>> {
         self.step(self.rdseed)
     }
@@ -173,7 +173,7 @@ fn fresh_material_is_mixed_in_after_64_kib_and_after_1024_requests() {
     assert_eq!(calls_after(2, 32 * 1024 + 1), 4);
 }
 
-impl Machine for &Cpu {
+impl Processor for &Cpu {
     fn rdseed(&self) -> Option<Option<u64>> {
         (*self).rdseed()
     }
@@ -224,7 +224,7 @@ impl Copied {
     }
 }
 
-impl Machine for Copied {
+impl Processor for Copied {
     fn rdseed(&self) -> Option<Option<u64>> {
         None
     }
