@@ -9,7 +9,7 @@ use core::arch::{asm, x86_64::__cpuid_count};
 use raw_cpuid::{CpuId, CpuIdReader, CpuIdResult};
 use xen_sys::arch_x86::cpuid::XEN_HVM_CPUID_UPCALL_VECTOR;
 
-use crate::entry::BootProtocol;
+use crate::entry::EntryProtocol;
 
 /// First of the leaves that CPUs leave to hypervisors.
 const HYPERVISOR_LEAF: u32 = 0x4000_0000;
@@ -31,8 +31,8 @@ pub enum Reader {
 
 impl Reader {
     /// How to execute CPUID in a guest that `protocol` has started.
-    pub fn of_protocol(protocol: BootProtocol) -> Self {
-        if protocol == BootProtocol::Pv { Self::Emulated } else { Self::Native }
+    pub fn of_protocol(protocol: EntryProtocol) -> Self {
+        if protocol == EntryProtocol::Pv { Self::Emulated } else { Self::Native }
     }
 }
 

@@ -23,7 +23,7 @@ pub mod stack;
 pub mod traps;
 pub mod vcpu;
 
-pub use entry::{BootProtocol, Entry};
+pub use entry::{Entry, EntryProtocol};
 pub use hvm::startup;
 pub use machine::Machine;
 
@@ -34,10 +34,10 @@ use pv::Pv;
 /// not know the other one.
 pub fn machine(entry: Entry) -> &'static dyn Machine {
     match entry.protocol {
-        BootProtocol::Pv => {
+        EntryProtocol::Pv => {
             Pv::remember_layout(entry.information);
             &Pv
         }
-        BootProtocol::Pvh | BootProtocol::Multiboot1 | BootProtocol::Multiboot2 => &Hvm,
+        EntryProtocol::Pvh | EntryProtocol::Multiboot1 | EntryProtocol::Multiboot2 => &Hvm,
     }
 }

@@ -23,9 +23,10 @@ pub(crate) use hvm::BOOT_GDT;
 pub use notes::embedded_command_line;
 pub(crate) use secondary::secondary_start;
 
-/// The loader that started us, as the entry stubs number it.
+/// The boot protocol, as far as the entry stubs tell. Once the loader's information is read, the kernel has
+/// its own type for it, `prism_boot::BootProtocol`: `arch` knows no parser.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BootProtocol {
+pub enum EntryProtocol {
     /// Xen's PV domain builder; the information is a `start_info`.
     Pv,
     /// The PVH note; the information is an `hvm_start_info`.
@@ -40,8 +41,8 @@ pub enum BootProtocol {
 #[derive(Clone, Copy, Debug)]
 pub struct Entry {
     /// The boot protocol.
-    pub protocol: BootProtocol,
-    /// Address of the loader's information: virtual for [`BootProtocol::Pv`], else physical (the same
+    pub protocol: EntryProtocol,
+    /// Address of the loader's information: virtual for [`EntryProtocol::Pv`], else physical (the same
     /// number under the identity map).
     pub information: u64,
 }
@@ -63,10 +64,10 @@ unsafe extern "Rust" {
 /// Where all stubs meet: 64-bit, on the boot stack, `.bss` zero, traps not yet installed.
 extern "C" fn rust_entry(loader: u32, information: u64) -> ! {
     let protocol = match loader {
-        FROM_PV => BootProtocol::Pv,
-        FROM_PVH => BootProtocol::Pvh,
-        MULTIBOOT1_MAGIC => BootProtocol::Multiboot1,
-        MULTIBOOT2_MAGIC => BootProtocol::Multiboot2,
+        FROM_PV => EntryProtocol::Pv,
+        FROM_PVH => EntryProtocol::Pvh,
+        MULTIBOOT1_MAGIC => EntryProtocol::Multiboot1,
+        MULTIBOOT2_MAGIC => EntryProtocol::Multiboot2,
         // Started at the ELF entry by something that is no Multiboot loader: there is no
         // information to trust, and no console that we know of but this port.
         _ => {

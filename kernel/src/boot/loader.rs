@@ -2,7 +2,7 @@
 //! What the loader tells of the machine, and what Xen has to be asked where the loader is silent.
 
 use prism_arch::hypercall::Hypervisor;
-use prism_arch::{BootProtocol, Entry, Machine, entry};
+use prism_arch::{Entry, EntryProtocol, Machine, entry};
 use prism_boot::capabilities::Capabilities;
 use prism_boot::{BootError, BootInfo, BootNote, PAGE_SIZE, SharedRing, e820, protocol};
 use xen::hvm::{self, Parameter};
@@ -13,10 +13,10 @@ use crate::memory::IdentityMemory;
 pub(super) fn read_boot_info(entry: Entry, machine: &dyn Machine) -> Result<BootInfo, BootError> {
     let memory = IdentityMemory { limit: machine.mapped_at_boot() };
     let mut info = match entry.protocol {
-        BootProtocol::Pv => protocol::pv::parse(&memory, entry.information),
-        BootProtocol::Pvh => protocol::pvh::parse(&memory, entry.information),
-        BootProtocol::Multiboot1 => protocol::multiboot1::parse(&memory, entry.information),
-        BootProtocol::Multiboot2 => protocol::multiboot2::parse(&memory, entry.information),
+        EntryProtocol::Pv => protocol::pv::parse(&memory, entry.information),
+        EntryProtocol::Pvh => protocol::pvh::parse(&memory, entry.information),
+        EntryProtocol::Multiboot1 => protocol::multiboot1::parse(&memory, entry.information),
+        EntryProtocol::Multiboot2 => protocol::multiboot2::parse(&memory, entry.information),
     }?;
     let embedded = entry::embedded_command_line();
     let text = embedded.split(|byte| *byte == 0).next().unwrap_or_default();

@@ -14,13 +14,13 @@ use alloc::vec::Vec;
 
 use log::{debug, warn};
 use prism_arch::cpuid::Reader;
-use prism_arch::{BootProtocol, Entry, Machine, cpuid, hypercall};
+use prism_arch::{Entry, EntryProtocol, Machine, cpuid, hypercall};
 use prism_boot::capabilities::{Capabilities, EntropySources, MachineKind, XenCapabilities};
 use prism_boot::command_line::HypercallMethod;
 use prism_boot::firmware::mp_table;
 use prism_boot::grid::Grid;
 use prism_boot::services::{IrqChips, Services, Upcall};
-use prism_boot::{Acpi, BootInfo, Controllers};
+use prism_boot::{Acpi, BootInfo, BootProtocol, Controllers};
 use prism_drivers::timer::rtc;
 
 use super::consoles::{open_console, open_screen, open_virtio_console};
@@ -52,13 +52,13 @@ impl Entered {
     /// Prepares for crashes, before anything can go wrong.
     pub(super) fn at(entry: Entry) -> Self {
         let machine = prism_arch::machine(entry);
-        let ports = entry.protocol != BootProtocol::Pv;
+        let ports = entry.protocol != EntryProtocol::Pv;
         // Hypercalls first: a PV domain writes to the console by them.
         detect::init(entry.protocol);
         // Console and power before exceptions: a crash report is written to the console, and ends by
         // switching off.
         console::init(ports);
-        power::set_shutdown_methods(entry.protocol == BootProtocol::Pv, ports);
+        power::set_shutdown_methods(entry.protocol == EntryProtocol::Pv, ports);
         machine.init_vcpu(0);
         Self { entry, machine }
     }
@@ -76,7 +76,7 @@ impl Entered {
 
 /// Phase 2: the loader's information is known.
 pub(super) struct Loaded {
-    protocol: BootProtocol,
+    protocol: EntryProtocol,
     machine: &'static dyn Machine,
     info: BootInfo,
 }
@@ -97,7 +97,7 @@ impl Loaded {
             memory::platform_device::init(machine, device, &info.memory);
         }
         // Before hypercalls are disabled: a crash in between must not try one.
-        power::set_shutdown_methods(uses_xen, protocol != BootProtocol::Pv);
+        power::set_shutdown_methods(uses_xen, protocol != EntryProtocol::Pv);
         if !uses_xen {
             // Xen is not wanted here (`xen_platform_pci=0`, or the command line): make no hypercall from here
             // on.
@@ -109,7 +109,7 @@ impl Loaded {
 
 /// Phase 3: the machine is known, and whether Xen is used.
 pub(super) struct Detected {
-    protocol: BootProtocol,
+    protocol: EntryProtocol,
     machine: &'static dyn Machine,
     info: BootInfo,
     found: HypervisorInfo,
@@ -131,7 +131,7 @@ impl Detected {
 
     /// Whether Xen has to be asked for what a PV domain's `start_info` tells.
     fn asks_xen(&self) -> bool {
-        self.capabilities.paravirtual().is_ok() && self.protocol != BootProtocol::Pv
+        self.capabilities.paravirtual().is_ok() && self.protocol != EntryProtocol::Pv
     }
 }
 
@@ -173,7 +173,7 @@ impl Logging {
 
 /// Phase 5: page tables, frames and the heap are ready.
 pub(super) struct Mapped {
-    protocol: BootProtocol,
+    protocol: EntryProtocol,
     machine: &'static dyn Machine,
     info: &'static BootInfo,
     found: HypervisorInfo,
@@ -296,7 +296,7 @@ pub(super) struct Located {
 
 /// Reads ACPI's tables, or the MP table without them. A PV domain has neither.
 fn read_acpi(info: &mut BootInfo, machine: &dyn Machine) -> Acpi {
-    if info.protocol == prism_boot::BootProtocol::Pv {
+    if info.protocol == BootProtocol::Pv {
         return Acpi::default();
     }
     let memory = IdentityMemory { limit: machine.mapped_at_boot() };
@@ -311,11 +311,11 @@ fn read_acpi(info: &mut BootInfo, machine: &dyn Machine) -> Acpi {
 /// The capabilities that can be probed without memory and a console.
 fn probe_machine(
     info: &BootInfo,
-    protocol: BootProtocol,
+    protocol: EntryProtocol,
     found: &HypervisorInfo,
     acpi: &Acpi,
 ) -> Capabilities {
-    let kind = if protocol == BootProtocol::Pv { MachineKind::Pv } else { MachineKind::Hvm };
+    let kind = if protocol == EntryProtocol::Pv { MachineKind::Pv } else { MachineKind::Hvm };
     let mut capabilities = Capabilities::new(info.protocol, kind);
     capabilities.vendor = detect::vendor();
     capabilities.irqchips = info.command_line.irqchip_limit().ok().flatten();
@@ -383,7 +383,7 @@ fn start_vcpus(config: SmpConfig, acpi: &Acpi, others: &[u32], line: Option<u8>)
 const HPET_LENGTH: u64 = 0x100;
 
 /// Examines the sources of random numbers that the command line allows.
-fn examine_entropy(info: &BootInfo, protocol: BootProtocol) -> EntropySources {
+fn examine_entropy(info: &BootInfo, protocol: EntryProtocol) -> EntropySources {
     entropy::init(Reader::of_protocol(protocol), info.command_line.entropy_limit().ok().flatten())
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Detects the hypervisor, and chooses how hypercalls are made.
 
-use prism_arch::BootProtocol;
+use prism_arch::EntryProtocol;
 use prism_arch::cpuid::{self, Hypervisors, Reader, XenLeaves};
 use prism_arch::hypercall::{self, Hypervisor, Method};
 use prism_boot::capabilities::{self, CpuVendor};
@@ -32,24 +32,24 @@ pub struct XenInfo {
 }
 
 /// Enables hypercalls in a PV domain, which can make them from its first instruction on.
-pub(crate) fn init(protocol: BootProtocol) {
-    if protocol == BootProtocol::Pv {
+pub(crate) fn init(protocol: EntryProtocol) {
+    if protocol == EntryProtocol::Pv {
         // SAFETY: a PV domain has Xen beneath, which takes `syscall`.
         unsafe { hypercall::select(Method::Syscall) };
     }
 }
 
 /// Detects the hypervisor, and chooses how hypercalls are made.
-pub(crate) fn find(protocol: BootProtocol, wanted: HypercallMethod) -> HypervisorInfo {
+pub(crate) fn find(protocol: EntryProtocol, wanted: HypercallMethod) -> HypervisorInfo {
     let reader = Reader::of_protocol(protocol);
     let leaves = Hypervisors::detect(reader);
     let mut upcall_vectors = false;
     match (protocol, leaves.xen) {
-        (BootProtocol::Pv, _) if wanted == HypercallMethod::Page => {
+        (EntryProtocol::Pv, _) if wanted == HypercallMethod::Page => {
             // SAFETY: Xen filled the page in when it built this domain.
             unsafe { hypercall::select(Method::Page) };
         }
-        (BootProtocol::Pv, _) => {}
+        (EntryProtocol::Pv, _) => {}
         (_, Some(base)) => {
             let leaves = XenLeaves::read(reader, base);
             select_hvm(leaves, wanted);
@@ -57,7 +57,7 @@ pub(crate) fn find(protocol: BootProtocol, wanted: HypercallMethod) -> Hyperviso
         }
         (_, None) => {}
     }
-    let in_container = protocol == BootProtocol::Pv && Hypervisors::detect(Reader::Native).xen.is_some();
+    let in_container = protocol == EntryProtocol::Pv && Hypervisors::detect(Reader::Native).xen.is_some();
     HypervisorInfo { leaves, xen: ask_xen(), in_container, upcall_vectors }
 }
 
