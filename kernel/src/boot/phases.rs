@@ -6,7 +6,7 @@
 //! ```text
 //! Entered --read_loader--> Loaded --detect--> Detected --open_console--> Logging
 //!                                                                            | map_memory
-//!   Located <--start_vcpus-- Timed <--start_clock-- Joined <--join_xen-- Routed <--route_irqs-- Mapped
+//!    Booted <--start_vcpus-- Timed <--start_clock-- Joined <--join_xen-- Routed <--route_irqs-- Mapped
 //! ```
 
 use alloc::boxed::Box;
@@ -42,7 +42,7 @@ use crate::task::smp::{self, SmpConfig};
 use crate::time::clocks::Clocks;
 use crate::{entropy, power, time};
 
-/// Phase 1: crashes are reported.
+/// Crashes are reported.
 pub(super) struct Entered {
     entry: Entry,
     machine: &'static dyn Machine,
@@ -74,7 +74,7 @@ impl Entered {
     }
 }
 
-/// Phase 2: the loader's information is known.
+/// The loader's information is known.
 pub(super) struct Loaded {
     protocol: EntryProtocol,
     machine: &'static dyn Machine,
@@ -107,7 +107,7 @@ impl Loaded {
     }
 }
 
-/// Phase 3: the machine is known, and whether Xen is used.
+/// The machine is known, and whether Xen is used.
 pub(super) struct Detected {
     protocol: EntryProtocol,
     machine: &'static dyn Machine,
@@ -135,7 +135,7 @@ impl Detected {
     }
 }
 
-/// Phase 4: the log can be read.
+/// The log can be read.
 pub(super) struct Logging(Detected);
 
 impl Logging {
@@ -171,7 +171,7 @@ impl Logging {
     }
 }
 
-/// Phase 5: page tables, frames and the heap are ready.
+/// Page tables, frames and the heap are ready.
 pub(super) struct Mapped {
     protocol: EntryProtocol,
     machine: &'static dyn Machine,
@@ -198,7 +198,7 @@ impl Mapped {
     }
 }
 
-/// Phase 6: interrupts of devices arrive.
+/// Interrupts of devices arrive.
 pub(super) struct Routed(Mapped);
 
 impl Routed {
@@ -216,7 +216,7 @@ impl Routed {
     }
 }
 
-/// Phase 7: Xen's interface is up, where Xen is used.
+/// Xen's interface is up, where Xen is used.
 pub(super) struct Joined {
     mapped: Mapped,
     xen: Option<XenInterface>,
@@ -252,7 +252,7 @@ impl Joined {
     }
 }
 
-/// Phase 8: the clock runs, and services are chosen.
+/// The clock runs, and services are chosen.
 pub(super) struct Timed {
     mapped: Mapped,
     xen: Option<XenInterface>,
@@ -264,7 +264,7 @@ impl Timed {
     /// Starts the other vCPUs, and makes the executor of each. This comes after the clock starts: each start
     /// has a timeout, and each vCPU compares its clock with this one's. Xenstore tells which vCPUs are
     /// switched on: its ring was mapped with memory.
-    pub(super) fn start_vcpus(self) -> Located {
+    pub(super) fn start_vcpus(self) -> Booted {
         let Self { mapped, xen, vcpus, services } = self;
         let Mapped { machine, info, found, acpi, capabilities, .. } = mapped;
         let (upcall, timer) = (services.upcall.chosen, services.timer.chosen);
@@ -283,12 +283,12 @@ impl Timed {
         };
         let environment: &'static Environment = Box::leak(Box::new(environment));
         suspend::init(xen, info, environment);
-        Located { machine, info, environment }
+        Booted { machine, info, environment }
     }
 }
 
-/// Phase 9: everything is known, and every vCPU is ready for tasks.
-pub(super) struct Located {
+/// Everything is known, and every vCPU is ready for tasks.
+pub(super) struct Booted {
     pub(super) machine: &'static dyn Machine,
     pub(super) info: &'static BootInfo,
     pub(super) environment: &'static Environment,
