@@ -128,7 +128,7 @@ async fn watch(store: &Client) -> Result<Infallible> {
                 .await;
             }
             Request::Suspend if suspend::is_offered() => {
-                if suspend::serve(store).await? == Some(Resumed::Restored) {
+                if suspend::carry_out(store).await? == Some(Resumed::Restored) {
                     // The toolstack has made the domain's directory anew.
                     announce(store).await;
                 }

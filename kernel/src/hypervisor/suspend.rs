@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Suspending the domain, so that it can be saved, checkpointed or migrated, and what comes after it.
 //!
-//! Xen keeps of a domain that is saved its memory and its vCPUs, and nothing else. The steps:
+//! Xen keeps of a domain that is saved its memory and its vCPUs, and nothing else. Who calls whom:
 //!
-//! 1. The toolstack writes `suspend` to `control/shutdown` ([`serve`]). Where suspending would not work it is
-//!    not offered, and the request is left alone: the toolstack gives up after a minute.
+//! ```text
+//!  lifecycle::watch -> suspend::carry_out -> stop::stop_and_suspend -> suspend::suspend -> Machine::suspend
+//!  the request         steps 2 and 3         step 4                    steps 5 and 6       the hypercall
+//! ```
+//!
+//! The steps:
+//!
+//! 1. The toolstack writes `suspend` to `control/shutdown`, which a task [watches](super::lifecycle). Where
+//!    suspending would not work it is not offered, and the request is left alone: the toolstack gives up
+//!    after a minute.
 //! 2. Tasks that [want to know](about_to_suspend) are asked, and may refuse. Disks are drained: a write that
 //!    is in flight could be done twice, and in the wrong order. A disk that does not answer is a reason to
 //!    leave the request alone, too, and so is a page of another domain's that is mapped.
 //! 3. The request is acknowledged. From here on xenstore is left in peace, as a request that is half sent
 //!    would be the first thing that the next xenstored reads.
 //! 4. All vCPUs stop between their tasks ([`stop`]). Whatever a task holds across an `.await` survives.
-//! 5. The vCPU that boots suspends the domain ([`suspend`]). A PV domain's page tables lead to no frame but
-//!    its own meanwhile, as those are all that the toolstack can save.
+//! 5. The vCPU that boots suspends the domain ([`suspend`]), from its run loop. A PV domain's page tables
+//!    lead to no frame but its own meanwhile, as those are all that the toolstack can save.
 //! 6. If that was cancelled, or the domain was copied, all is as before. If the domain was restored, the
 //!    interface to Xen is [made again](XenInterface::resume) in place: every address stays, event channels
 //!    get other ports, grants of before are void.
@@ -118,12 +126,12 @@ pub(crate) fn is_offered() -> bool {
     DOMAIN.is_completed()
 }
 
-/// Serves a request to suspend that stands in xenstore. It is left there if it cannot be carried out now.
+/// Carries out a request to suspend that stands in xenstore. It is left there if that is not possible now.
 ///
 /// # Errors
 ///
 /// When the connection to xenstored breaks. One that is lost by a restore is there again.
-pub(crate) async fn serve(store: &Client) -> Result<Option<Resumed>> {
+pub(crate) async fn carry_out(store: &Client) -> Result<Option<Resumed>> {
     match with_timeout(CONSENT_TIMEOUT, CONSENT.ask()).await {
         Ok(true) => {}
         Ok(false) => {
@@ -168,7 +176,7 @@ async fn acknowledged(store: &Client) -> Result<Option<Resumed>> {
         }
     }
     info!("suspend: the toolstack requests it");
-    let resumed = if be_quiet(store).await { stop::suspend().await } else { None };
+    let resumed = if be_quiet(store).await { stop::stop_and_suspend().await } else { None };
     store.hold(false);
     match resumed {
         Some(Ok(Resumed::Cancelled)) => info!("resume: the same domain goes on"),

@@ -22,9 +22,9 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 static PLACE: Rendezvous = Rendezvous::new();
 static OUTCOME: Signal<Lock, Option<xen::error::Result<Resumed>>> = Signal::new();
 
-/// Suspends the domain, once no task runs; waits until it goes on. `None` if a task on some vCPU does not
-/// yield. Only for the boot vCPU.
-pub(crate) fn suspend() -> impl Future<Output = Option<xen::error::Result<Resumed>>> {
+/// Has all vCPUs stop between their tasks, and the domain [suspended](suspend::suspend) then; waits until it
+/// goes on. `None` if a task on some vCPU does not yield. Only for the boot vCPU.
+pub(crate) fn stop_and_suspend() -> impl Future<Output = Option<xen::error::Result<Resumed>>> {
     OUTCOME.reset();
     PLACE.request();
     executor::kick_others();
