@@ -222,16 +222,16 @@ impl EventChannel {
 
     /// Waits until the port may be unmasked.
     async fn moderate(&self) {
-        let open_at = self.late_eoi.lock().open_at();
-        if let Some(at) = open_at {
+        let unmask_at = self.late_eoi.lock().unmask_at();
+        if let Some(at) = unmask_at {
             Timer::at(Instant::from_nanos(at)).await;
             self.late_eoi.lock().waited();
         }
     }
 
     /// Takes a pending event, and leaves the port unmasked: the next one ends a sleep.
-    pub(crate) fn take_and_open(&self) -> bool {
-        DISPATCH.take_and_open(&Hypervisor, self.port(), &self.slot)
+    pub(crate) fn take_and_unmask(&self) -> bool {
+        DISPATCH.take_and_unmask(&Hypervisor, self.port(), &self.slot)
     }
 
     /// Sets the priority of this channel's events.

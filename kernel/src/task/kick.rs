@@ -45,7 +45,7 @@ impl VcpuKick {
     /// Arms it for the next sleep. Only for the vCPU that it kicks.
     pub(crate) fn arm(&self) {
         if let Self::Events(channel) = self {
-            channel.take_and_open();
+            channel.take_and_unmask();
         }
     }
 }

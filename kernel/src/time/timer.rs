@@ -71,7 +71,7 @@ impl XenAlarm {
 
     /// Makes sure that it goes off at `at` or before. Only for the vCPU whose alarm it is.
     pub(crate) fn set(&mut self, at: u64) {
-        if self.channel.take_and_open() {
+        if self.channel.take_and_unmask() {
             self.set.gone_off();
         }
         self.set.set(at, || set_singleshot_timer(&Hypervisor, self.vcpu, time::to_xen(at)).is_ok());

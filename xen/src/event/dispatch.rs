@@ -15,7 +15,7 @@ use crate::grant::Page;
 use crate::hypercall::Hypercall;
 use crate::shared::Shared;
 
-/// What an event means that is pending when a port is opened here.
+/// What an event means that is pending when a port is added here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Earlier {
     /// Nothing: it was an earlier port of this number, as nobody knows of this one yet.
@@ -27,7 +27,7 @@ pub enum Earlier {
 /// The event channels of a domain: which task waits for which port, and which vCPU takes its events. `VCPUS`
 /// is more than the highest number of a vCPU.
 ///
-/// A port is open (unmasked) only while it is waited for: an event that comes again and again costs no more
+/// A port is unmasked only while it is waited for: an event that comes again and again costs no more
 /// than the task that handles it.
 pub struct Dispatch<const VCPUS: usize> {
     events: Once<Events>,
@@ -196,8 +196,8 @@ impl<const VCPUS: usize> Dispatch<VCPUS> {
         Ok(())
     }
 
-    /// Waits for the event of `port`, whose slot is `slot`: opens the port, and has the task of `waker` woken
-    /// by the event, unless it has arrived. Several that arrive before they are waited for are one.
+    /// Waits for the event of `port`, whose slot is `slot`: unmasks the port, and has the task of `waker`
+    /// woken by the event, unless it has arrived. Several that arrive before they are waited for are one.
     pub fn poll(
         &self,
         hypercalls: &(impl Hypercall + ?Sized),
@@ -205,13 +205,13 @@ impl<const VCPUS: usize> Dispatch<VCPUS> {
         slot: &Slot,
         waker: &Waker,
     ) -> Poll<()> {
-        slot.poll(waker, || self.events.get().is_some_and(|events| events.open(hypercalls, port)))
+        slot.poll(waker, || self.events.get().is_some_and(|events| events.unmask_or_take(hypercalls, port)))
     }
 
-    /// Takes the event if it has arrived, and leaves the port open: the next one ends a sleep.
-    pub fn take_and_open(&self, hypercalls: &(impl Hypercall + ?Sized), port: Port, slot: &Slot) -> bool {
+    /// Takes the event if it has arrived, and leaves the port unmasked: the next one ends a sleep.
+    pub fn take_and_unmask(&self, hypercalls: &(impl Hypercall + ?Sized), port: Port, slot: &Slot) -> bool {
         let arrived = slot.take();
-        self.events.get().is_some_and(|events| events.reopen(hypercalls, port)) || arrived
+        self.events.get().is_some_and(|events| events.unmask_and_take(hypercalls, port)) || arrived
     }
 
     /// Has the events of a port taken before or after those of others.

@@ -34,8 +34,8 @@ impl fmt::Display for Abi {
 
 /// The events of a domain.
 ///
-/// Any vCPU may [`mask`](Self::mask), [`open`](Self::open) and take single events; each vCPU takes
-/// its own by [`take_all`](Self::take_all).
+/// Any vCPU may [`mask`](Self::mask), [`unmask_or_take`](Self::unmask_or_take) and take single events; each
+/// vCPU takes its own by [`take_all`](Self::take_all).
 pub enum Events {
     /// Kept the 2-level way.
     TwoLevel(TwoLevel),
@@ -124,7 +124,7 @@ impl Events {
 
     /// Lets a port interrupt from now on, unless its event has arrived: then takes that, leaves the
     /// port masked, and returns `true`. Needs no hypercall.
-    pub fn open(&self, hypercalls: &(impl Hypercall + ?Sized), port: Port) -> bool {
+    pub fn unmask_or_take(&self, hypercalls: &(impl Hypercall + ?Sized), port: Port) -> bool {
         match self {
             Self::TwoLevel(two_level) => {
                 let bits = two_level.bits();
@@ -135,19 +135,19 @@ impl Events {
                 }
                 arrived
             }
-            Self::Fifo(fifo) => fifo.open(hypercalls, port),
+            Self::Fifo(fifo) => fifo.unmask_or_take(hypercalls, port),
         }
     }
 
     /// Lets a port interrupt from now on in any case; takes its event if it has arrived, and says
     /// so.
-    pub fn reopen(&self, hypercalls: &(impl Hypercall + ?Sized), port: Port) -> bool {
+    pub fn unmask_and_take(&self, hypercalls: &(impl Hypercall + ?Sized), port: Port) -> bool {
         match self {
             Self::TwoLevel(two_level) => {
                 two_level.bits().unmask(port);
                 two_level.bits().take_pending(port)
             }
-            Self::Fifo(fifo) => fifo.reopen(hypercalls, port),
+            Self::Fifo(fifo) => fifo.unmask_and_take(hypercalls, port),
         }
     }
 

@@ -131,9 +131,9 @@ impl Fifo {
 
     /// Lets a port interrupt from now on, unless its event has arrived: then takes that, leaves the
     /// port masked, and returns `true`.
-    pub fn open(&self, hypercalls: &(impl Hypercall + ?Sized), port: Port) -> bool {
+    pub fn unmask_or_take(&self, hypercalls: &(impl Hypercall + ?Sized), port: Port) -> bool {
         let Some(place) = self.words.get(port) else { return false };
-        word::open(place.atomic()).unwrap_or_else(|word::Busy| {
+        word::unmask_or_take(place.atomic()).unwrap_or_else(|word::Busy| {
             // Xen does it itself, and raises the event if it has arrived.
             let _ = unmask(hypercalls, port);
             false
@@ -142,9 +142,9 @@ impl Fifo {
 
     /// Lets a port interrupt from now on in any case; takes its event if it has arrived, and says
     /// so.
-    pub fn reopen(&self, hypercalls: &(impl Hypercall + ?Sized), port: Port) -> bool {
+    pub fn unmask_and_take(&self, hypercalls: &(impl Hypercall + ?Sized), port: Port) -> bool {
         let Some(place) = self.words.get(port) else { return false };
-        word::reopen(place.atomic()).unwrap_or_else(|word::Busy| {
+        word::unmask_and_take(place.atomic()).unwrap_or_else(|word::Busy| {
             let _ = unmask(hypercalls, port);
             false
         })

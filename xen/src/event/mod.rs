@@ -9,18 +9,22 @@
 //! # A port's life
 //!
 //! ```text
-//!              send: pending                       send: pending, and the vCPU's flag is set
-//!            +----------------+                  +----------------------------------------+
-//!            v                |                  v                                        |
-//!  bind -> masked --------- open, nothing had arrived -------> open --------- take_all --> masked, taken
-//!            |                                                   |
-//!            +--- open, its event had arrived ---> taken         +--- mask ---> masked
+//!              send: pending                 send: pending, and the vCPU's flag is set
+//!            +---------------+             +---------------+
+//!            v               |             v               |
+//!  bind -> masked -----------+--- (1) -> unmasked ---------+--- take_all --> masked, taken
+//!            |                             |
+//!            +--- (2) --> masked, taken    +--- mask --> masked
+//!
+//!  (1) unmask_or_take: nothing had arrived
+//!  (2) unmask_or_take: its event had arrived
 //! ```
 //!
-//! A port is open only while somebody waits for it. Whoever is woken by an event looks at all there
-//! is to do before it opens the port again: an event that comes meanwhile is found by
-//! [`open`](Events::open), and one that comes again and again interrupts nobody. A waiter that finds
-//! nothing, again and again, opens its port later and later: [`LateEoi`] says when (XSA-332, XSA-391).
+//! A port is unmasked only while somebody waits for it. Whoever is woken by an event looks at all there is
+//! to do before it unmasks the port again: an event that comes meanwhile is found by
+//! [`unmask_or_take`](Events::unmask_or_take), and one that comes again and again interrupts nobody. A waiter
+//! that finds nothing, again and again, unmasks its port later and later: [`LateEoi`] says when (XSA-332,
+//! XSA-391).
 //!
 //! # Two ways of keeping events
 //!
@@ -61,10 +65,10 @@
 //! assert!(!xen.has_upcall(0));
 //!
 //! // Whoever wants to wait finds that it has arrived before.
-//! assert!(events.open(&xen, port));
-//! assert!(!events.open(&xen, port));
+//! assert!(events.unmask_or_take(&xen, port));
+//! assert!(!events.unmask_or_take(&xen, port));
 //!
-//! // Now the port is open, and the next event reaches the vCPU.
+//! // Now the port is unmasked, and the next event reaches the vCPU.
 //! event::send(&xen, port)?;
 //! assert!(xen.has_upcall(0));
 //! let mut arrived = Vec::new();

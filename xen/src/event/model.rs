@@ -68,9 +68,9 @@ struct Xen {
 }
 
 impl Xen {
-    /// Ports 1 and 2, of which those in `open` are open.
-    fn new(open: &[usize]) -> Arc<Self> {
-        let word = |port| AtomicU32::new(if open.contains(&port) { 0 } else { MASKED });
+    /// Ports 1 and 2, of which those in `unmasked` are.
+    fn new(unmasked: &[usize]) -> Arc<Self> {
+        let word = |port| AtomicU32::new(if unmasked.contains(&port) { 0 } else { MASKED });
         Arc::new(Self {
             words: [word(0), word(1), word(2)],
             head: AtomicU32::new(0),
@@ -143,11 +143,11 @@ fn raise_meanwhile(xen: &Arc<Xen>, port: usize) -> thread::JoinHandle<()> {
 }
 
 #[test]
-fn an_event_that_comes_while_its_port_is_opened_is_taken_or_queued() {
+fn an_event_that_comes_while_its_port_is_unmasked_is_taken_or_queued() {
     loom::model(|| {
         let xen = Xen::new(&[]);
         let sender = raise_meanwhile(&xen, 1);
-        let taken = word::open(&xen.words[1]) == Ok(true);
+        let taken = word::unmask_or_take(&xen.words[1]) == Ok(true);
         sender.join().unwrap();
         assert_eq!(usize::from(taken) + xen.take_all().len(), 1);
     });
@@ -167,13 +167,13 @@ fn an_event_that_comes_while_another_is_taken_is_taken_or_queued() {
 }
 
 #[test]
-fn masking_and_opening_the_last_port_of_a_queue_breaks_no_link() {
+fn masking_and_unmasking_the_last_port_of_a_queue_breaks_no_link() {
     loom::model(|| {
         let xen = Xen::new(&[1, 2]);
         xen.raise(1);
         let sender = raise_meanwhile(&xen, 2);
         word::mask(&xen.words[1]);
-        let first = word::open(&xen.words[1]);
+        let first = word::unmask_or_take(&xen.words[1]);
         sender.join().unwrap();
         assert_eq!(first, Ok(true), "it had arrived before");
         assert_eq!(xen.take_all(), [2]);
@@ -188,7 +188,7 @@ fn an_event_raised_twice_while_it_is_taken_is_not_lost() {
         xen.raise(1);
         let sender = raise_meanwhile(&xen, 1);
         assert_eq!(xen.take_all(), [1]);
-        let again = word::open(&xen.words[1]) == Ok(true);
+        let again = word::unmask_or_take(&xen.words[1]) == Ok(true);
         sender.join().unwrap();
         let queued = xen.take_all();
         assert!(!again || queued.is_empty(), "one event, taken twice");

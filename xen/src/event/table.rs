@@ -37,15 +37,15 @@ impl Slot {
     }
 
     /// Takes the event, if it has arrived; else has `waker` woken by it. One task waits for a port; a later
-    /// one takes its place. `open` then lets the port interrupt, unless its event has arrived meanwhile: says
-    /// so.
-    pub fn poll(&self, waker: &Waker, open: impl FnOnce() -> bool) -> Poll<()> {
+    /// one takes its place. `unmask` then lets the port interrupt, unless its event has arrived meanwhile:
+    /// says so.
+    pub fn poll(&self, waker: &Waker, unmask: impl FnOnce() -> bool) -> Poll<()> {
         if self.take() {
             return Poll::Ready(());
         }
         self.wait(waker);
         // Another vCPU may have taken it before there was somebody to be woken.
-        if open() || self.take() { Poll::Ready(()) } else { Poll::Pending }
+        if unmask() || self.take() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     fn wait(&self, waker: &Waker) {
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_that_comes_before_its_waiter_is_kept_and_opens_nothing() {
+    fn an_event_that_comes_before_its_waiter_is_kept_and_unmasks_nothing() {
         let table = Table::new();
         let slot = table.open(Port(3), Binding::Peer).unwrap();
         table.arrived(Port(3));

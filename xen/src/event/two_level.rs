@@ -162,8 +162,9 @@ impl Bits {
         let masks = self.word(offset_of!(shared_info, evtchn_mask), index);
         let pendings = self.word(offset_of!(shared_info, evtchn_pending), index);
         let (Some(masks), Some(pendings)) = (masks, pendings) else { return };
-        let open = pendings.atomic().load(Ordering::SeqCst) & !masks.atomic().load(Ordering::SeqCst) & ports;
-        for bit in ones(open) {
+        let unmasked =
+            pendings.atomic().load(Ordering::SeqCst) & !masks.atomic().load(Ordering::SeqCst) & ports;
+        for bit in ones(unmasked) {
             masks.atomic().fetch_or(1 << bit, Ordering::SeqCst);
             if pendings.atomic().fetch_and(!(1 << bit), Ordering::SeqCst) & 1 << bit != 0 {
                 arrived(Port(index * 64 + bit));
@@ -247,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn events_of_open_ports_are_taken_once_in_order_of_ports() {
+    fn events_of_unmasked_ports_are_taken_once_in_order_of_ports() {
         let mut xen = Xen::new();
         xen.bits().mask_all();
         for port in [70, 3, 4095] {

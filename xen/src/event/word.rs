@@ -37,9 +37,9 @@ pub(super) struct Unlinked {
     pub(super) next: u32,
 }
 
-/// Opens the port, unless its event has arrived: then takes that, and leaves the port masked. Says
+/// Unmasks the port, unless its event has arrived: then takes that, and leaves the port masked. Says
 /// which. One step, between which and Xen's nothing is lost.
-pub(super) fn open(word: &impl Bits32) -> Result<bool, Busy> {
+pub(super) fn unmask_or_take(word: &impl Bits32) -> Result<bool, Busy> {
     for _ in 0..MAX_SPINS {
         let now = word.get();
         let arrived = now & PENDING != 0;
@@ -56,8 +56,8 @@ pub(super) fn open(word: &impl Bits32) -> Result<bool, Busy> {
     Err(Busy)
 }
 
-/// Opens the port in any case, and says whether its event had arrived; it is taken.
-pub(super) fn reopen(word: &impl Bits32) -> Result<bool, Busy> {
+/// Unmasks the port in any case, and says whether its event had arrived; it is taken.
+pub(super) fn unmask_and_take(word: &impl Bits32) -> Result<bool, Busy> {
     for _ in 0..MAX_SPINS {
         let now = word.get() & !BUSY;
         if word.replace(now, now & !(PENDING | MASKED)).is_ok() {
@@ -78,7 +78,7 @@ pub(super) fn mask(word: &impl Bits32) {
     word.set(MASKED);
 }
 
-/// Takes the port out of its queue, and its event, if it has one and is open; it is masked then.
+/// Takes the port out of its queue, and its event, if it has one and is unmasked; it is masked then.
 /// A word that is in no queue ends the queue that led to it.
 pub(super) fn unlink(word: &impl Bits32) -> Unlinked {
     let mut now = word.get();
@@ -118,24 +118,24 @@ mod tests {
     }
 
     #[test]
-    fn opening_clears_the_mask_or_takes_what_had_arrived() {
+    fn unmask_or_take_clears_the_mask_or_takes_what_had_arrived() {
         let quiet = word(MASKED);
-        assert_eq!((open(&quiet), value(&quiet)), (Ok(false), 0));
+        assert_eq!((unmask_or_take(&quiet), value(&quiet)), (Ok(false), 0));
         let pending = word(MASKED | PENDING);
-        assert_eq!((open(&pending), value(&pending)), (Ok(true), MASKED));
+        assert_eq!((unmask_or_take(&pending), value(&pending)), (Ok(true), MASKED));
     }
 
     #[test]
-    fn reopening_clears_the_mask_in_any_case() {
+    fn unmask_and_take_clears_the_mask_in_any_case() {
         let pending = word(MASKED | PENDING | LINKED | 7);
-        assert_eq!((reopen(&pending), value(&pending)), (Ok(true), LINKED | 7));
-        assert_eq!((reopen(&pending), value(&pending)), (Ok(false), LINKED | 7));
+        assert_eq!((unmask_and_take(&pending), value(&pending)), (Ok(true), LINKED | 7));
+        assert_eq!((unmask_and_take(&pending), value(&pending)), (Ok(false), LINKED | 7));
     }
 
     #[test]
     fn a_busy_word_is_not_unmasked() {
         let busy = word(MASKED | LINKED | BUSY | 7);
-        assert_eq!((open(&busy), reopen(&busy)), (Err(Busy), Err(Busy)));
+        assert_eq!((unmask_or_take(&busy), unmask_and_take(&busy)), (Err(Busy), Err(Busy)));
         assert_eq!(value(&busy), MASKED | LINKED | BUSY | 7);
     }
 

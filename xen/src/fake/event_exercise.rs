@@ -23,10 +23,10 @@ pub enum Operation {
     Close(u8),
     /// A port's event is raised.
     Raise(u8),
-    /// The domain opens a port, or takes the event that had arrived.
-    Open(u8),
-    /// The domain opens a port in any case.
-    Reopen(u8),
+    /// The domain unmasks a port, or takes the event that had arrived.
+    UnmaskOrTake(u8),
+    /// The domain unmasks a port in any case.
+    UnmaskAndTake(u8),
     /// The domain masks a port.
     Mask(u8),
     /// The domain takes a port's event out of turn.
@@ -48,8 +48,8 @@ impl From<[u8; 2]> for Operation {
             1 => Self::BindPeer,
             2 => Self::Close(number),
             3..6 => Self::Raise(number),
-            6..8 => Self::Open(number),
-            8 => Self::Reopen(number),
+            6..8 => Self::UnmaskOrTake(number),
+            8 => Self::UnmaskAndTake(number),
             9 => Self::Mask(number),
             10 => Self::TakePending(number),
             11 => Self::Unmask(number),
@@ -92,8 +92,8 @@ struct Exercise<'x> {
 struct Model {
     /// It was raised, and the event was not taken.
     owed: bool,
-    /// It is open.
-    open: bool,
+    /// It is unmasked.
+    unmasked: bool,
     /// The peer is at the other end.
     of_peer: bool,
 }
@@ -152,12 +152,12 @@ impl<'x> Exercise<'x> {
             }
             Operation::Close(which) => self.close(which),
             Operation::Raise(which) => self.raise(which),
-            Operation::Open(which) => self.open(which),
-            Operation::Reopen(which) => self.reopen(which),
+            Operation::UnmaskOrTake(which) => self.unmask_or_take(which),
+            Operation::UnmaskAndTake(which) => self.unmask_and_take(which),
             Operation::Mask(which) => {
                 let Some(port) = self.choose(which) else { return };
                 self.events.mask(port);
-                self.model(port).open = false;
+                self.model(port).unmasked = false;
             }
             Operation::TakePending(which) => {
                 let Some(port) = self.choose(which) else { return };
@@ -167,14 +167,14 @@ impl<'x> Exercise<'x> {
             Operation::Unmask(which) => {
                 let Some(port) = self.choose(which) else { return };
                 event::unmask(self.xen, port).expect("it is open");
-                self.model(port).open = true;
+                self.model(port).unmasked = true;
             }
             Operation::TakeAll(vcpu) => self.take_all(u32::from(vcpu) % self.config.vcpus),
             Operation::Move(which) => {
                 let Some(port) = self.choose(which) else { return };
                 let vcpu = u32::from(which / 16) % self.config.vcpus;
                 self.events.mask(port);
-                self.model(port).open = false;
+                self.model(port).unmasked = false;
                 let moved = event::bind_vcpu(self.xen, port, vcpu);
                 assert_eq!(moved.is_ok(), self.model(port).of_peer);
                 if moved.is_ok() {
@@ -222,22 +222,22 @@ impl<'x> Exercise<'x> {
         self.model(port).owed = true;
     }
 
-    fn open(&mut self, which: u8) {
+    fn unmask_or_take(&mut self, which: u8) {
         let Some(port) = self.choose(which) else { return };
         let before = self.xen.hypercalls();
-        let arrived = self.events.open(self.xen, port);
-        assert_eq!(self.xen.hypercalls(), before, "opening a port takes no hypercall");
+        let arrived = self.events.unmask_or_take(self.xen, port);
+        assert_eq!(self.xen.hypercalls(), before, "unmasking a port takes no hypercall");
         let model = self.model(port);
         assert_eq!(arrived, core::mem::take(&mut model.owed));
-        model.open = !arrived;
+        model.unmasked = !arrived;
     }
 
-    fn reopen(&mut self, which: u8) {
+    fn unmask_and_take(&mut self, which: u8) {
         let Some(port) = self.choose(which) else { return };
-        let arrived = self.events.reopen(self.xen, port);
+        let arrived = self.events.unmask_and_take(self.xen, port);
         let model = self.model(port);
         assert_eq!(arrived, core::mem::take(&mut model.owed));
-        model.open = true;
+        model.unmasked = true;
     }
 
     fn take_all(&mut self, vcpu: u32) {
@@ -246,23 +246,23 @@ impl<'x> Exercise<'x> {
         events.take_all(vcpu, xen.vcpu_info(vcpu), |port| {
             let model = ports.get_mut(&port).unwrap_or_else(|| panic!("{port:?} is closed, and arrived"));
             assert!(model.owed, "nobody raised {port:?}, and it arrived");
-            assert!(model.open, "{port:?} is masked, and arrived");
-            *model = Model { owed: false, open: false, ..*model };
+            assert!(model.unmasked, "{port:?} is masked, and arrived");
+            *model = Model { owed: false, unmasked: false, ..*model };
         });
         assert_eq!(self.xen.hypercalls(), before, "taking events takes no hypercall");
         assert!(!self.xen.has_upcall(vcpu));
     }
 
-    /// Every vCPU that was told takes its events: then nothing is owed to an open port. What is owed
-    /// to masked ones is found by opening them.
+    /// Every vCPU that was told takes its events: then nothing is owed to an unmasked port. What is owed to
+    /// masked ones is found by unmasking them.
     fn finish(mut self) {
         for vcpu in 0..self.config.vcpus {
             self.take_all(vcpu);
         }
         let ports: Vec<(Port, Model)> = self.ports.iter().map(|(port, model)| (*port, *model)).collect();
         for (port, model) in ports {
-            assert!(!(model.owed && model.open), "the event of {port:?} is lost");
-            assert_eq!(self.events.open(self.xen, port), model.owed);
+            assert!(!(model.owed && model.unmasked), "the event of {port:?} is lost");
+            assert_eq!(self.events.unmask_or_take(self.xen, port), model.owed);
             self.events.mask(port);
             event::close(self.xen, port).expect("it is open");
         }

@@ -32,13 +32,13 @@ fn taken(xen: &FakeXen, events: &Events) -> Vec<Port> {
 fn a_taken_port_interrupts_nobody_until_it_is_opened_again() {
     both(|xen, events| {
         let port = event::bind_ipi(&xen, 0).unwrap();
-        assert!(!events.open(&xen, port));
+        assert!(!events.unmask_or_take(&xen, port));
         event::send(&xen, port).unwrap();
         assert_eq!(taken(&xen, &events), [port]);
         event::send(&xen, port).unwrap();
         assert!(!xen.has_upcall(0));
         assert_eq!(taken(&xen, &events), []);
-        assert!(events.open(&xen, port), "what arrived meanwhile is not lost");
+        assert!(events.unmask_or_take(&xen, port), "what arrived meanwhile is not lost");
         event::close(&xen, port).unwrap();
     });
 }
@@ -64,7 +64,7 @@ fn a_port_that_the_peer_closes_gets_no_events_and_harms_nothing() {
         let peer = xen.peer(PEER);
         let port = event::alloc_unbound(&xen, PEER).unwrap();
         peer.connect(port, Port(9)).unwrap();
-        events.open(&xen, port);
+        events.unmask_or_take(&xen, port);
         event::send(&xen, port).unwrap();
         assert_eq!(peer.heard(Port(9)), 1);
         peer.disconnect(port);
@@ -82,7 +82,7 @@ fn a_new_connection_is_pending_at_once() {
         xen.peer(PEER).open(Port(4));
         assert_eq!(event::bind_interdomain(&xen, PEER, Port(5)), Err(Errno::INVAL));
         let port = event::bind_interdomain(&xen, PEER, Port(4)).unwrap();
-        assert!(events.open(&xen, port));
+        assert!(events.unmask_or_take(&xen, port));
         event::close(&xen, port).unwrap();
     });
 }
@@ -94,7 +94,7 @@ fn a_port_that_was_closed_with_its_event_pending_is_quiet_when_it_is_used_again(
         event::send(&xen, port).unwrap();
         event::close(&xen, port).unwrap();
         assert_eq!(event::bind_ipi(&xen, 0), Ok(port));
-        assert!(!events.open(&xen, port));
+        assert!(!events.unmask_or_take(&xen, port));
         event::close(&xen, port).unwrap();
     });
 }
@@ -105,7 +105,11 @@ fn ports_that_cannot_exist_are_refused_and_never_pending() {
         for port in [Port(1 << 17), Port(u32::MAX)] {
             assert!(events.grow(&xen, port, || Some(xen.page())).is_err());
             events.mask(port);
-            assert!(!events.open(&xen, port) && !events.reopen(&xen, port) && !events.take_pending(port));
+            assert!(
+                !events.unmask_or_take(&xen, port)
+                    && !events.unmask_and_take(&xen, port)
+                    && !events.take_pending(port)
+            );
         }
     });
 }

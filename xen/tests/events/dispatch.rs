@@ -118,7 +118,7 @@ fn what_an_earlier_port_of_the_same_number_left_is_not_the_new_ones() {
         drop(slot);
         let again = (port, guest.add(port, Binding::Peer));
         assert!(guest.poll(&again, &Arc::new(Task::default())).is_pending());
-        // It was left open.
+        // It was left unmasked.
         guest.add(port, IPI);
         guest.raise(port);
         assert!(!guest.xen.has_upcall(0));
@@ -242,7 +242,7 @@ fn an_event_that_is_taken_out_of_turn_is_told_unless_quietly() {
 fn a_port_that_ends_sleeps_stays_open_whether_it_was_raised_or_not() {
     both(|guest| {
         let (port, slot) = guest.to_self();
-        let take = || guest.dispatch.take_and_open(&guest.xen, port, &slot);
+        let take = || guest.dispatch.take_and_unmask(&guest.xen, port, &slot);
         assert!(!take());
         guest.raise(port);
         assert!(guest.xen.has_upcall(0));

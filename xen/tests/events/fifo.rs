@@ -26,7 +26,7 @@ fn events_are_taken_by_priority_and_then_as_they_came() {
     events.set_priority(&xen, ports[0], Priority::LOWEST).unwrap();
     events.set_priority(&xen, ports[3], Priority::HIGHEST).unwrap();
     for port in &ports {
-        events.open(&xen, *port);
+        events.unmask_or_take(&xen, *port);
     }
     for index in [0, 2, 1, 3] {
         event::send(&xen, ports[index]).unwrap();
@@ -40,7 +40,7 @@ fn each_vcpu_takes_the_events_of_its_own_ports() {
     let (xen, events) = machine(3);
     let ports: Vec<Port> = (0..3).map(|vcpu| event::bind_ipi(&xen, vcpu).unwrap()).collect();
     for port in &ports {
-        events.open(&xen, *port);
+        events.unmask_or_take(&xen, *port);
         event::send(&xen, *port).unwrap();
     }
     for vcpu in [2, 0, 1] {
@@ -58,7 +58,7 @@ fn what_was_pending_before_the_switch_is_found_after_it() {
     peer.connect(port, Port(1)).unwrap();
     peer.notify(port).unwrap();
     let events = Events::fifo(&xen, 1, || Some(xen.page())).unwrap();
-    assert!(events.open(&xen, port));
+    assert!(events.unmask_or_take(&xen, port));
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn the_array_grows_with_the_ports() {
     let ports: Vec<Port> = core::iter::from_fn(|| event::bind_ipi(&xen, 0).ok()).collect();
     for port in &ports {
         events.grow(&xen, *port, || Some(xen.page())).unwrap();
-        events.open(&xen, *port);
+        events.unmask_or_take(&xen, *port);
         event::send(&xen, *port).unwrap();
     }
     assert_eq!(xen.count(Call::event(EVTCHNOP_expand_array)), 3);
@@ -89,7 +89,7 @@ fn an_event_that_came_before_its_word_is_found_when_the_array_has_grown() {
     event::send(&xen, last).unwrap();
     assert!(!events.take_pending(last));
     events.grow(&xen, last, || Some(xen.page())).unwrap();
-    assert!(events.open(&xen, last));
+    assert!(events.unmask_or_take(&xen, last));
     ports.iter().for_each(|port| event::close(&xen, *port).unwrap());
 }
 
@@ -112,7 +112,7 @@ fn a_hypervisor_without_it_leaves_the_domain_as_it_was() {
         assert_eq!(Fifo::begin(&xen, 1, || Some(xen.page())).err(), Some(errno));
         let events = Events::two_level(xen.shared_info(), 1);
         let port = event::bind_ipi(&xen, 0).unwrap();
-        events.open(&xen, port);
+        events.unmask_or_take(&xen, port);
         event::send(&xen, port).unwrap();
         assert_eq!(taken(&xen, &events, 0), [port]);
         event::close(&xen, port).unwrap();

@@ -32,7 +32,7 @@ fn storm(fifo: bool) {
     let counts: Vec<AtomicU32> = ports.iter().map(|_| AtomicU32::new(0)).collect();
     for port in &ports {
         peer.connect(*port, *port).unwrap();
-        events.open(&xen, *port);
+        events.unmask_or_take(&xen, *port);
     }
     let over = AtomicBool::new(false);
     let mut seen = vec![0; ports.len()];
@@ -52,7 +52,7 @@ fn storm(fifo: bool) {
             while let Some(port) = arrived.pop() {
                 let index = ports.iter().position(|known| *known == port).expect("one of ours");
                 seen[index] = counts[index].load(Ordering::SeqCst);
-                if events.open(&xen, port) {
+                if events.unmask_or_take(&xen, port) {
                     arrived.push(port);
                 }
             }
