@@ -14,7 +14,8 @@
 //! - for a disk controller: a module beside `ahci`, called by `emulated::find_disks`, and an entry in
 //!   `choose_disk`, also with the reason;
 //! - for a driver of the toolstack's devices: a [`XenbusDriver`](xenbus::XenbusDriver), for which
-//!   [`run_driver`] is spawned.
+//!   [`run_driver`] is spawned, and a place in [`drain`] and [`go_on`], if a request that is done twice does
+//!   harm.
 
 mod ahci;
 mod blkfront;
