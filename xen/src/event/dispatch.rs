@@ -193,7 +193,31 @@ impl<const VCPUS: usize> Dispatch<VCPUS> {
         if let Some(events) = self.events.get() {
             events.give(port, vcpu);
         }
+        self.waiters.set_vcpu(port, vcpu);
         Ok(())
+    }
+
+    /// Has vCPU `to` take all events that came to vCPU `from`, which calls this before it stops. Who waits
+    /// for them looks again, as one may have come meanwhile. What is bound to `from` [for
+    /// good](Self::bound_to) stays.
+    pub fn move_away(&self, hypercalls: &(impl Hypercall + ?Sized), from: u32, to: u32) {
+        let mut next = Port(0);
+        while let Some(port) = self.waiters.movable(from, next) {
+            next = Port(port.0 + 1);
+            if let Some(events) = self.events.get() {
+                events.mask(port);
+            }
+            // One that cannot be moved has just been closed.
+            let _ = self.deliver(hypercalls, port, to);
+            self.waiters.arrived(port);
+        }
+        // What Xen has put into this vCPU's queues before.
+        self.take_all(from);
+    }
+
+    /// How many ports are bound to that vCPU for good: its virtual interrupts, and channels to itself.
+    pub fn bound_to(&self, vcpu: u32) -> usize {
+        self.waiters.bound_to(vcpu)
     }
 
     /// Waits for the event of `port`, whose slot is `slot`: unmasks the port, and has the task of `waker`

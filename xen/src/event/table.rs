@@ -76,6 +76,20 @@ pub struct Table {
 pub(super) struct Entry {
     pub(super) slot: Arc<Slot>,
     pub(super) binding: Binding,
+    /// The vCPU that takes its events.
+    vcpu: u32,
+}
+
+impl Entry {
+    /// Its events come where its binding says.
+    pub(super) fn new(slot: Arc<Slot>, binding: Binding) -> Self {
+        Self { slot, binding, vcpu: binding.vcpu() }
+    }
+
+    /// Whether its events can be given to another vCPU.
+    fn is_movable(&self) -> bool {
+        matches!(self.binding, Binding::Toolstack | Binding::Peer)
+    }
 }
 
 impl Table {
@@ -91,12 +105,13 @@ impl Table {
     /// `INVAL` if there can be no such port; `NOMEM` if there is no memory for it.
     pub fn open(&self, port: Port, binding: Binding) -> Result<Arc<Slot>> {
         let slot = Arc::new(Slot::default());
-        self.put(port, Entry { slot: Arc::clone(&slot), binding })?;
+        self.put(port, Entry::new(Arc::clone(&slot), binding))?;
         Ok(slot)
     }
 
-    /// Adds a port with what is known of it.
-    pub(super) fn put(&self, port: Port, entry: Entry) -> Result<()> {
+    /// Adds a port with what is known of it. Its events come where its binding says.
+    pub(super) fn put(&self, port: Port, mut entry: Entry) -> Result<()> {
+        entry.vcpu = entry.binding.vcpu();
         if port.0 >= FIFO_PORTS {
             return Err(Errno::INVAL);
         }
@@ -120,6 +135,27 @@ impl Table {
         let entries = core::mem::take(&mut *self.entries.lock());
         let numbered = entries.into_iter().enumerate();
         numbered.filter_map(|(index, entry)| Some((Port(index as u32), entry?)))
+    }
+
+    /// Notes that the events of a port come to `vcpu`.
+    pub(super) fn set_vcpu(&self, port: Port, vcpu: u32) {
+        if let Some(Some(entry)) = self.entries.lock().get_mut(port.0 as usize) {
+            entry.vcpu = vcpu;
+        }
+    }
+
+    /// The first port from `from` on whose events come to `vcpu`, and can be given to another one.
+    pub(super) fn movable(&self, vcpu: u32, from: Port) -> Option<Port> {
+        let entries = self.entries.lock();
+        let further = (0..).zip(entries.iter()).skip(from.0 as usize);
+        let mut ports = further.filter_map(|(port, entry)| Some((Port(port), entry.as_ref()?)));
+        ports.find(|(_, entry)| entry.vcpu == vcpu && entry.is_movable()).map(|(port, _)| port)
+    }
+
+    /// How many ports are of that vCPU for good.
+    pub(super) fn bound_to(&self, vcpu: u32) -> usize {
+        let entries = self.entries.lock();
+        entries.iter().flatten().filter(|entry| entry.vcpu == vcpu && !entry.is_movable()).count()
     }
 
     /// Removes a port: late events of it are ignored.

@@ -185,6 +185,43 @@ fn the_vcpu_that_a_port_was_moved_to_takes_its_events() {
 }
 
 #[test]
+fn a_vcpu_that_goes_leaves_no_event_behind() {
+    both(|guest| {
+        let peer = guest.xen.peer(PEER);
+        let task = Arc::new(Task::default());
+        let ports = [9, 10, 11].map(|theirs| {
+            let port = event::alloc_unbound(&guest.xen, PEER).unwrap();
+            peer.connect(port, Port(theirs)).unwrap();
+            let port = (port, guest.add(port, Binding::Peer));
+            guest.dispatch.deliver(&guest.xen, port.0, 1).unwrap();
+            port
+        });
+        let ipi = event::bind_ipi(&guest.xen, 1).unwrap();
+        let own = (ipi, guest.add(ipi, Binding::Ipi { vcpu: 1 }));
+        assert!(ports[..2].iter().all(|port| guest.poll(port, &task).is_pending()));
+        // One has come, one is still to come; nobody waits for the third.
+        peer.notify(ports[0].0).unwrap();
+        assert_eq!((guest.dispatch.bound_to(1), guest.dispatch.bound_to(0)), (1, 0));
+        guest.dispatch.move_away(&guest.xen, 1, 0);
+        assert_eq!(task.woken(), 2, "both look again");
+        assert!(ports.iter().all(|port| guest.poll(port, &task).is_ready()));
+        // The one that had come may be told of once more.
+        let _ = guest.poll(&ports[0], &task);
+        assert!(ports.iter().all(|port| guest.poll(port, &task).is_pending()));
+        for (count, port) in (1..).zip(&ports) {
+            peer.notify(port.0).unwrap();
+            assert_eq!((guest.dispatch.take_all(1), guest.dispatch.take_all(0)), (0, 1));
+            assert_eq!(task.woken(), 2 + count);
+        }
+        // What is its own stays there.
+        assert!(guest.poll(&own, &task).is_pending());
+        guest.raise(own.0);
+        assert_eq!((guest.dispatch.take_all(0), guest.dispatch.take_all(1)), (0, 1));
+        ports.iter().chain([&own]).for_each(|port| guest.close(port.0));
+    });
+}
+
+#[test]
 fn a_port_is_not_moved_to_a_vcpu_that_takes_no_events() {
     both(|guest| {
         let (port, task) = (guest.to_self(), Arc::new(Task::default()));
