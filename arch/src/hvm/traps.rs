@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Exceptions in ring 0: the interrupt table, and stacks that work even if the current one does not.
 
+use core::ptr;
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use spin::Once;
 use x86_64::VirtAddr;
 use x86_64::instructions::tables::load_tss;
@@ -61,9 +64,21 @@ pub(super) fn install(vcpu: &'static Vcpu) {
     unsafe { ES::set_reg(*data) };
     // SAFETY: as above.
     unsafe { SS::set_reg(*data) };
+    free_task_state(gdt, *task);
     // SAFETY: as above: the task state, which is static, and this vCPU's alone.
     unsafe { load_tss(*task) };
     IDT.call_once(interrupts).load();
+}
+
+/// Takes away the mark by which the CPU knows that a task state is in use (SDM volume 3, 8.2.2): a vCPU that
+/// was off while the domain was restored begins anew, and loads it once more.
+fn free_task_state(gdt: &GlobalDescriptorTable, task: SegmentSelector) {
+    /// Of the type "64-bit TSS, busy".
+    const BUSY: u64 = 1 << 41;
+    let Some(entry) = gdt.entries().get(usize::from(task.index())) else { return };
+    // SAFETY: an entry is an atomic number, and nothing else, as the CPU changes it, too.
+    let entry = unsafe { &*ptr::from_ref(entry).cast::<AtomicU64>() };
+    entry.fetch_and(!BUSY, Ordering::SeqCst);
 }
 
 fn task_state(stacks: &Stacks) -> TaskStateSegment {
