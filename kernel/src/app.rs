@@ -303,7 +303,8 @@ impl Context {
     ///
     /// Such tasks have their memory in the image, as many at a time as their `pool_size` says, 1 by default.
     /// They are not accounted for: [`Self::spawn_anywhere`] does not count them, and the log does not name
-    /// those that block or spin.
+    /// those that block or spin. As nobody knows when they have ended, the vCPU that calls this stays online
+    /// from now on.
     ///
     /// ```ignore
     #[doc = include_str!("../../tests/guest/tasks/src/examples/embassy.rs")]
@@ -338,9 +339,17 @@ impl Context {
         executor::spawn_anywhere(task)
     }
 
-    /// The numbers of the vCPUs that run tasks, from 0.
+    /// The numbers of the vCPUs that take tasks, from 0. The toolstack may change which there are (`xl
+    /// vcpu-set`): one that is to go off takes no new ones.
     pub fn vcpus(&self) -> impl Iterator<Item = u32> + use<> {
         executor::running()
+    }
+
+    /// Waits until the toolstack wants the vCPU that the calling task runs on to go off (`xl vcpu-set`).
+    /// Until all of its tasks have ended it stays online; new ones are put elsewhere. Dropping the future
+    /// withdraws it: to do other things meanwhile, keep it and use `select`. The boot vCPU never goes.
+    pub async fn vcpu_leaving(&self) {
+        executor::leaving().await;
     }
 
     /// The number of the vCPU that the calling task runs on.

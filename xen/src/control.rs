@@ -255,8 +255,35 @@ async fn key(store: &Store) -> Result<Option<u8>> {
     Ok(text.first().copied().filter(|key| *key != 0))
 }
 
-/// Which of the first `count` vCPUs the toolstack has switched on, by number (`cpu/N/availability`): of
-/// the `maxvcpus` that a domain has, those that `vcpus` names. One of which it says nothing is on.
+/// What the toolstack wants of a vCPU: `cpu/N/availability`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Availability {
+    /// `online`: it is to run.
+    Online,
+    /// `offline`: it is not.
+    Offline,
+    /// Nothing is said of it.
+    Unsaid,
+    /// Something else, which means nothing.
+    Invalid,
+}
+
+impl Availability {
+    fn parse(text: &[u8]) -> Self {
+        match text {
+            b"online" => Self::Online,
+            b"offline" => Self::Offline,
+            b"" => Self::Unsaid,
+            _ => Self::Invalid,
+        }
+    }
+}
+
+/// Where the toolstack says what it wants of vCPUs.
+pub const VCPUS: &str = "cpu";
+
+/// What the toolstack wants of the first `count` vCPUs, by number: of the `maxvcpus` that a domain has, those
+/// that `vcpus` names are online. It may change at any time ([`VCPUS`] can be watched).
 ///
 /// # Errors
 ///
@@ -265,7 +292,7 @@ async fn key(store: &Store) -> Result<Option<u8>> {
 /// # Examples
 ///
 /// ```
-/// use xen::control;
+/// use xen::control::{self, Availability};
 /// use xen::xenstore::Client;
 /// use xen::xenstore::fake::{Xenstored, page};
 ///
@@ -276,23 +303,24 @@ async fn key(store: &Store) -> Result<Option<u8>> {
 ///     xenstored.write(&path, availability);
 ///     xenstored.give(&path, 1);
 /// }
-/// let online = xenstored.run(&client, control::online_vcpus(&client, 4))?;
-/// assert_eq!(online, [true, true, false, true]);
+/// let wanted = xenstored.run(&client, control::availability(&client, 4))?;
+/// use Availability::*;
+/// assert_eq!(wanted, [Online, Online, Offline, Unsaid]);
 /// # Ok::<(), xen::xenstore::Error>(())
 /// ```
-pub async fn online_vcpus(store: &Store, count: u32) -> Result<Vec<bool>> {
+pub async fn availability(store: &Store, count: u32) -> Result<Vec<Availability>> {
     // All at once: the answers take one round to xenstored, not one each.
-    let mut reads: Vec<_> = (0..count).map(|vcpu| Some(Box::pin(is_online(store, vcpu)))).collect();
-    let mut online: Vec<bool> = reads.iter().map(|_| true).collect();
+    let mut reads: Vec<_> = (0..count).map(|vcpu| Some(Box::pin(availability_of(store, vcpu)))).collect();
+    let mut wanted: Vec<_> = reads.iter().map(|_| Availability::Unsaid).collect();
     poll_fn(move |context| {
-        for (read, online) in reads.iter_mut().zip(&mut online) {
+        for (read, wanted) in reads.iter_mut().zip(&mut wanted) {
             if let Some(Poll::Ready(answer)) = read.as_mut().map(|read| read.as_mut().poll(context)) {
-                *online = answer?;
+                *wanted = answer?;
                 *read = None;
             }
         }
         if reads.iter().all(Option::is_none) {
-            Poll::Ready(Ok(mem::take(&mut online)))
+            Poll::Ready(Ok(mem::take(&mut wanted)))
         } else {
             Poll::Pending
         }
@@ -300,9 +328,9 @@ pub async fn online_vcpus(store: &Store, count: u32) -> Result<Vec<bool>> {
     .await
 }
 
-async fn is_online(store: &Store, vcpu: u32) -> Result<bool> {
-    match store.read(&format!("cpu/{vcpu}/availability")).await {
-        Err(error) if error.is_not_found() => Ok(true),
-        availability => Ok(availability? != b"offline"),
+async fn availability_of(store: &Store, vcpu: u32) -> Result<Availability> {
+    match store.read(&format!("{VCPUS}/{vcpu}/availability")).await {
+        Err(error) if error.is_not_found() => Ok(Availability::Unsaid),
+        text => text.map(|text| Availability::parse(&text)),
     }
 }

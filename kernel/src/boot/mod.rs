@@ -20,7 +20,8 @@ use crate::console::{self, panic};
 use crate::devices::{self, disks};
 use crate::hypervisor::{lifecycle, sysrq, xenstore};
 use crate::println;
-use crate::task::executor;
+use crate::task::smp::Vcpus;
+use crate::task::{executor, hotplug};
 use phases::Entered;
 
 unsafe extern "Rust" {
@@ -41,9 +42,10 @@ fn prism_start_kernel(entry: Entry) -> ! {
         .start_clock()
         .start_vcpus();
     let (machine, info, environment) = (booted.machine, booted.info, booted.environment);
+    let vcpus = booted.vcpus;
     let application = prism_application();
     report::report(info, environment, &application);
-    start_tasks(application, Context { info, environment });
+    start_tasks(application, Context { info, environment }, vcpus);
     executor::run(machine, environment.services.timer.chosen, environment.services.upcall.chosen)
 }
 
@@ -51,7 +53,7 @@ fn prism_start_kernel(entry: Entry) -> ! {
 ///
 /// None of them runs before all are spawned, and the order in which they run first is not this one. Drivers
 /// of disks and network interfaces start when the application asks for those.
-fn start_tasks(application: Application, context: Context) {
+fn start_tasks(application: Application, context: Context, vcpus: Vcpus) {
     start(console::flush_kept());
     console::run();
     if let Some(ring) = context.info.store {
@@ -59,6 +61,10 @@ fn start_tasks(application: Application, context: Context) {
         if let Some(store) = xenstore::client() {
             start(lifecycle::serve(store));
             start(sysrq::serve(store));
+            // vCPUs of an initial domain are nobody else's business.
+            if vcpus.most > 1 && !context.environment.capabilities.is_initial_domain() {
+                start(hotplug::serve(store, &context.environment.acpi, vcpus));
+            }
         }
     }
     // An initial domain sees the machine's own button, which is not for it.

@@ -25,6 +25,7 @@ use prism_drivers::timer::rtc;
 
 use super::consoles::{open_console, open_screen, open_virtio_console};
 use super::environment::Environment;
+use super::probe::VcpuCount;
 use super::report::warn_of;
 use super::{loader, probe};
 use crate::console::{self, logger, panic};
@@ -38,7 +39,7 @@ use crate::memory::registers::MappedRegisters;
 use crate::memory::{self, IdentityMemory, registers};
 use crate::ports::CpuPorts;
 use crate::task::blocking;
-use crate::task::smp::{self, SmpConfig};
+use crate::task::smp::{self, SmpConfig, Vcpus};
 use crate::time::clocks::Clocks;
 use crate::{entropy, power, time};
 
@@ -211,7 +212,7 @@ impl Routed {
         let Mapped { machine, info, ref found, ref mut capabilities, .. } = mapped;
         let uses_xen = capabilities.paravirtual().is_ok();
         let xen = uses_xen
-            .then(|| XenInterface::bring_up(machine, info, vcpus, capabilities, found.upcall_vectors));
+            .then(|| XenInterface::bring_up(machine, info, vcpus.most, capabilities, found.upcall_vectors));
         Joined { mapped, xen, vcpus }
     }
 }
@@ -220,7 +221,7 @@ impl Routed {
 pub(super) struct Joined {
     mapped: Mapped,
     xen: Option<XenInterface>,
-    vcpus: u32,
+    vcpus: VcpuCount,
 }
 
 impl Joined {
@@ -256,7 +257,7 @@ impl Joined {
 pub(super) struct Timed {
     mapped: Mapped,
     xen: Option<XenInterface>,
-    vcpus: u32,
+    vcpus: VcpuCount,
     services: Services,
 }
 
@@ -270,20 +271,21 @@ impl Timed {
         let (upcall, timer) = (services.upcall.chosen, services.timer.chosen);
         let page = xen.and_then(|xen| xen.shared_info());
         let line = xen.and_then(|xen| xen.callback_intx());
-        let others = smp::others(info.store, vcpus);
-        start_vcpus(SmpConfig { machine, page, upcall, timer }, &acpi, &others, line);
+        let vcpus = smp::ask(info.store, vcpus.at_boot, if xen.is_some() { vcpus.most } else { 1 });
+        let others = vcpus.others.len() as u32;
+        let vcpus = start_vcpus(SmpConfig { machine, page, upcall, timer }, &acpi, vcpus, line);
         let environment = Environment {
             grid: Grid::new(&capabilities, &services),
             capabilities,
             services,
             xen: found.xen,
-            vcpus: others.len() as u32 + 1,
+            vcpus: others + 1,
             acpi,
             memory: info.memory.total_usable(),
         };
         let environment: &'static Environment = Box::leak(Box::new(environment));
         suspend::init(xen, info, environment);
-        Booted { machine, info, environment }
+        Booted { machine, info, environment, vcpus }
     }
 }
 
@@ -292,6 +294,7 @@ pub(super) struct Booted {
     pub(super) machine: &'static dyn Machine,
     pub(super) info: &'static BootInfo,
     pub(super) environment: &'static Environment,
+    pub(super) vcpus: Vcpus,
 }
 
 /// Reads ACPI's tables, or the MP table without them. A PV domain has neither.
@@ -361,11 +364,12 @@ fn map_hpet(acpi: &Acpi) -> Option<MappedRegisters> {
     registers.inspect_err(|error| warn!("HPET at {address:#x} not used: {error}")).ok()
 }
 
-/// Starts the `others` among the vCPUs. Where events come by an interrupt `line`, they reach only the boot
-/// vCPU, and no other one starts.
-fn start_vcpus(config: SmpConfig, acpi: &Acpi, others: &[u32], line: Option<u8>) {
+/// Starts the other vCPUs. Where events come by an interrupt `line`, they reach only the boot vCPU, and no
+/// other one starts, at boot and later. Returns those that there can be.
+fn start_vcpus(config: SmpConfig, acpi: &Acpi, vcpus: Vcpus, line: Option<u8>) -> Vcpus {
     if config.upcall != Upcall::Intx {
-        return smp::init(config, acpi, others);
+        smp::init(config, acpi, &vcpus);
+        return vcpus;
     }
     if let Some(line) = line {
         // The line only ends sleeps; events are found in memory. So no task waits for it.
@@ -373,10 +377,12 @@ fn start_vcpus(config: SmpConfig, acpi: &Acpi, others: &[u32], line: Option<u8>)
             warn!("IRQ {line} not routed: Xen's events are found late, whenever the vCPU wakes up");
         }
     }
-    if !others.is_empty() {
-        warn!("vcpus: using 1 of {}, as this upcall reaches only the first one", others.len() + 1);
+    if !vcpus.others.is_empty() {
+        warn!("vcpus: using 1 of {}, as this upcall reaches only the first one", vcpus.others.len() + 1);
     }
-    smp::init(config, acpi, &[]);
+    let one = Vcpus { others: Vec::new(), most: 1, wanted: Vec::new() };
+    smp::init(config, acpi, &one);
+    one
 }
 
 /// Length of the HPET's registers that we use.

@@ -67,12 +67,22 @@ fn count(devices: &mut Devices, function: &pci::Function) {
     *counter += 1;
 }
 
-/// How many vCPUs to use: those that Xen has made, but no more than firmware's tables switch on (`vcpus`
-/// below `maxvcpus` in `xl.cfg`). If one of the two is silent, the other one counts; if both are, there is
-/// one. (CPUID only tells how many there is room for.)
-pub(crate) fn vcpus(xen: bool, acpi: &Acpi) -> u32 {
+/// How many vCPUs to use at boot: those that Xen has made, but no more than firmware's tables switch on
+/// (`vcpus` below `maxvcpus` in `xl.cfg`). If one of the two is silent, the other one counts; if both are,
+/// there is one. (CPUID only tells how many there is room for.) And how many there can be later.
+pub(crate) fn vcpus(xen: bool, acpi: &Acpi) -> VcpuCount {
     let made = if xen { count_by_xen() } else { None };
-    vcpus::count(made, acpi.controllers.cpus.len())
+    let at_boot = vcpus::count(made, acpi.controllers.cpus.len());
+    VcpuCount { at_boot, most: made.unwrap_or(at_boot) }
+}
+
+/// How many vCPUs there are.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct VcpuCount {
+    /// At boot.
+    pub(crate) at_boot: u32,
+    /// At most, with those that are switched on later.
+    pub(crate) most: u32,
 }
 
 /// Counts the vCPUs: Xen tells of each number whether that vCPU runs, and refuses the first number that does

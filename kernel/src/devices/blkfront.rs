@@ -86,12 +86,24 @@ impl BlkfrontDriver {
         let vcpus: Vec<u32> = executor::running().take(MAX_QUEUES).collect();
         let vbd = Arc::new(Vbd::with_queues(self.platform, number, vcpus.len() as u32));
         vbd.hold(self.held.load(Ordering::Relaxed));
-        let serve = |vcpu: u32| {
-            let (vbd, poll) = (Arc::clone(&vbd), self.poll);
-            executor::spawn_on(vcpu, async move { vbd.serve(vcpu as usize, poll).await })
-        };
+        let serve = |vcpu: u32| executor::spawn_on(vcpu, serve_queue(Arc::clone(&vbd), vcpu, self.poll));
         let served = spread(&vcpus, |vcpu| serve(vcpu).is_ok());
         (vbd, served)
+    }
+}
+
+/// Works on the queue that vCPU `number` puts its requests into, on that vCPU; on the boot vCPU once that one
+/// is asked to leave.
+async fn serve_queue(vbd: Arc<Vbd<'static, XenPlatform>>, number: u32, poll: Duration) {
+    // What is to be remembered of a queue is in the disk: its worker may be dropped wherever it waits.
+    if let Either::First(()) = select(vbd.serve(number as usize, poll), executor::leaving()).await {
+        return;
+    }
+    let moved = Arc::clone(&vbd);
+    let elsewhere = async move { moved.serve(number as usize, poll).await };
+    if executor::spawn_on(0, elsewhere).is_err() {
+        // There is no memory for another task: the vCPU cannot leave.
+        vbd.serve(number as usize, poll).await;
     }
 }
 

@@ -60,6 +60,16 @@ pub(crate) fn take_all() -> u64 {
     DISPATCH.take_all(vcpu::number())
 }
 
+/// Has the boot vCPU take the events of vCPU `number`, which calls this before it stops.
+pub(crate) fn move_away(number: u32) {
+    DISPATCH.move_away(&Hypervisor, number, 0);
+}
+
+/// How many ports are bound to vCPU `number` for good: its virtual interrupts, and channels to itself.
+pub(crate) fn bound_to(number: u32) -> usize {
+    DISPATCH.bound_to(number)
+}
+
 /// Takes the event of `port` out of turn, for a wait outside of the executor. Tasks that wait for it are
 /// woken.
 pub(crate) fn take_one(port: Port) -> bool {

@@ -135,7 +135,7 @@ impl XenInterface {
         };
         event::resume(moved).map_err(NotResumed::Events)?;
         // PV vCPUs have their periodic timers back.
-        for vcpu in executor::running() {
+        for vcpu in executor::online() {
             timer::stop_xen_timers(vcpu);
         }
         console::resume(Port(ports.console));
@@ -152,7 +152,7 @@ impl XenInterface {
             Upcall::Vector => upcall::set_vector(),
             Upcall::PerCpuVector => {
                 let _ = xen::hvm::announce_drivers(&Hypervisor);
-                executor::running().try_for_each(upcall::set_percpu_vector)
+                executor::online().try_for_each(upcall::set_percpu_vector)
             }
             Upcall::Intx => upcall::set_intx().map(drop).ok_or(xen::Errno::NODEV),
             Upcall::Polling => xen::hvm::announce_drivers(&Hypervisor),

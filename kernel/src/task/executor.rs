@@ -16,30 +16,32 @@ use core::fmt;
 use core::future::Future;
 use core::pin::Pin;
 use core::ptr;
-use core::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 use core::task::{Context, Poll};
 use core::time::Duration;
 
-use embassy_executor::Spawner;
 use embassy_executor::raw::Executor;
+use embassy_executor::{SpawnToken, Spawner};
 use prism_arch::machine::Machine;
 use prism_arch::{cpu, vcpu};
 use prism_boot::services::{Timer, Upcall};
 use prism_executor::account::{self, Account, Cost};
+use prism_executor::announcement::Announcement;
+use prism_executor::presence::{Obstacle, Presence};
 use prism_executor::round::{Vcpu, round};
 use prism_executor::sleep::{Kick, Rest, Sleep};
 use prism_executor::spin::{Credit, LIMIT, Watch};
 use prism_executor::timers::Timers;
 use spin::{Mutex, Once};
 
-use task_pool::{TaskPool, try_box};
+use task_pool::{Occupant, TaskPool, try_box};
 
 use crate::console::nmi;
 use crate::hypervisor::event;
 use crate::irq;
 use crate::report::task_name;
 use crate::task::kick::VcpuKick;
-use crate::task::stop;
+use crate::task::{smp, stop};
 use crate::time::alarm::Alarm;
 use crate::time::{self, timer};
 
@@ -75,8 +77,8 @@ struct Core {
     executor: Executor,
     /// Whether the vCPU sleeps, and whether it may.
     sleep: Sleep,
-    /// Number of its tasks.
-    tasks: AtomicU32,
+    /// Whether it is there, and the number of its tasks.
+    presence: Presence,
     /// Events and timers that its tasks have not accounted for yet.
     credit: Credit,
     /// The account of the task that it polls; null if it polls none.
@@ -96,20 +98,45 @@ impl Core {
         CORES.get(number as usize)?.get().map(Box::as_ref)
     }
 
+    /// Those that are online.
     fn all() -> impl Iterator<Item = (u32, &'static Self)> {
-        (0..vcpu::MOST as u32).filter_map(|number| Some((number, Self::of(number)?)))
+        let online = |core: &&Self| core.presence.is_online();
+        (0..vcpu::MOST as u32).filter_map(move |number| Some((number, Self::of(number).filter(online)?)))
     }
 
+    /// Starts a task that was made elsewhere.
     fn start<F: Future<Output = ()> + 'static>(&'static self, future: F) -> Result<(), SpawnError> {
-        let future = Box::into_pin(try_box(future)?);
-        let (name, watch) = (type_name::<F>(), Watch::new(&self.credit));
-        let token = TASKS.take(|account| {
-            account.open(STARTED.fetch_add(1, Ordering::Relaxed), name, self.number);
-            Task { future, name, core: self, watch, account }
-        })?;
-        self.tasks.fetch_add(1, Ordering::Relaxed);
+        if !self.presence.add() {
+            return Err(SpawnError::NoSuchVcpu);
+        }
+        self.start_added(future)
+    }
+
+    /// Starts a task of one that runs here.
+    fn start_own<F: Future<Output = ()> + 'static>(&'static self, future: F) -> Result<(), SpawnError> {
+        if !self.presence.add_own() {
+            return Err(SpawnError::NoSuchVcpu);
+        }
+        self.start_added(future)
+    }
+
+    /// Starts a task that counts already.
+    fn start_added<F: Future<Output = ()> + 'static>(&'static self, future: F) -> Result<(), SpawnError> {
+        let token = self.token(future).inspect_err(|_| self.presence.remove())?;
         self.executor.spawner().make_send().spawn(token);
         Ok(())
+    }
+
+    fn token<F: Future<Output = ()> + 'static>(
+        &'static self,
+        future: F,
+    ) -> Result<SpawnToken<Occupant<Task>>, SpawnError> {
+        let future = Box::into_pin(try_box(future)?);
+        let (name, watch) = (type_name::<F>(), Watch::new(&self.credit));
+        TASKS.take(|account| {
+            account.open(STARTED.fetch_add(1, Ordering::Relaxed), name, self.number);
+            Task { future, name, core: self, watch, account }
+        })
     }
 
     /// Notes that a task became ready.
@@ -137,7 +164,8 @@ impl Core {
         if let Some(kick) = &self.vcpu_kick {
             kick.arm();
         }
-        self.sleep.sleep(|| nmi::is_deferred() || stop::is_requested(), || machine.idle());
+        let has_work = || nmi::is_deferred() || stop::is_requested() || self.presence.may_leave();
+        self.sleep.sleep(has_work, || machine.idle());
         self.credit.rested();
     }
 }
@@ -223,7 +251,7 @@ impl Future for Task {
         self.core.polled.store(ptr::null_mut(), Ordering::Relaxed);
         self.account_poll(cpu::timestamp().saturating_sub(start));
         if result.is_ready() {
-            self.core.tasks.fetch_sub(1, Ordering::Relaxed);
+            self.core.presence.remove();
         }
         result
     }
@@ -285,7 +313,7 @@ pub(crate) fn resume() {
 
 /// How many tasks vCPU `number` has, but for those of embassy's spawner.
 pub(crate) fn tasks_of(number: u32) -> u32 {
-    Core::of(number).map_or(0, |core| core.tasks.load(Ordering::Relaxed))
+    Core::of(number).map_or(0, |core| core.presence.tasks())
 }
 
 /// What a vCPU does.
@@ -364,12 +392,15 @@ impl core::error::Error for SpawnError {}
 
 /// Starts `task` on the vCPU that calls.
 pub(crate) fn spawn(task: impl Future<Output = ()> + 'static) -> Result<(), SpawnError> {
-    Core::of(vcpu::number()).ok_or(SpawnError::NoSuchVcpu)?.start(task)
+    Core::of(vcpu::number()).ok_or(SpawnError::NoSuchVcpu)?.start_own(task)
 }
 
-/// The spawner of the vCPU that calls, which it does not leave: a [`Spawner`] is not [`Send`].
+/// The spawner of the vCPU that calls, which it does not leave: a [`Spawner`] is not [`Send`]. As nobody
+/// counts its tasks, that vCPU stays online from now on.
 pub(crate) fn spawner() -> Option<Spawner> {
-    Core::of(vcpu::number()).map(|core| core.executor.spawner())
+    let core = Core::of(vcpu::number())?;
+    core.presence.add_uncounted();
+    Some(core.executor.spawner())
 }
 
 /// Starts `task` on vCPU `number`.
@@ -382,15 +413,73 @@ pub(crate) fn spawn_on(
 
 /// Starts `task` on the vCPU that has the fewest tasks.
 pub(crate) fn spawn_anywhere(task: impl Future<Output = ()> + Send + 'static) -> Result<(), SpawnError> {
-    let (_, core) = Core::all()
-        .min_by_key(|(_, core)| core.tasks.load(Ordering::Relaxed))
-        .ok_or(SpawnError::NoSuchVcpu)?;
-    core.start(task)
+    loop {
+        // The boot vCPU never leaves.
+        let open = Core::all().filter(|(_, core)| core.presence.is_open());
+        let (_, core) = open.min_by_key(|(_, core)| core.presence.tasks()).ok_or(SpawnError::NoSuchVcpu)?;
+        // False if it has been asked to leave in this moment.
+        if core.presence.add() {
+            return core.start_added(task);
+        }
+    }
 }
 
-/// Numbers of the vCPUs that run tasks.
+/// Numbers of the vCPUs that take new tasks.
 pub(crate) fn running() -> impl Iterator<Item = u32> {
+    Core::all().filter(|(_, core)| core.presence.is_open()).map(|(number, _)| number)
+}
+
+/// Numbers of the vCPUs that run tasks: also of those that are asked to leave.
+pub(crate) fn online() -> impl Iterator<Item = u32> {
     Core::all().map(|(number, _)| number)
+}
+
+/// Whether vCPU `number` has ever been online.
+pub(crate) fn is_known(number: u32) -> bool {
+    Core::of(number).is_some()
+}
+
+/// Told when a vCPU is asked to leave.
+static LEAVING: Announcement<()> = Announcement::new();
+
+/// Asks vCPU `number` to leave: it takes no new tasks, and goes off when it has none. Tasks that [want to
+/// know](leaving) are told. False if it is off.
+pub(crate) fn ask_to_leave(number: u32) -> bool {
+    let asked = Core::of(number).is_some_and(|core| {
+        let asked = core.presence.ask_to_leave();
+        core.kick();
+        asked
+    });
+    LEAVING.announce(());
+    asked
+}
+
+/// Has vCPU `number` stay though it was asked to leave; false if it was not, or has left.
+pub(crate) fn stay(number: u32) -> bool {
+    Core::of(number).is_some_and(|core| core.presence.is_leaving() && core.presence.stay())
+}
+
+/// What keeps vCPU `number` from leaving.
+pub(crate) fn obstacle(number: u32) -> Option<Obstacle> {
+    Core::of(number)?.presence.obstacle()
+}
+
+/// Waits until the vCPU that first polls this is asked to leave.
+pub(crate) async fn leaving() {
+    let number = vcpu::number();
+    loop {
+        let next = LEAVING.next();
+        if Core::of(number).is_none_or(|core| core.presence.is_leaving()) {
+            return;
+        }
+        next.await;
+    }
+}
+
+/// The calling vCPU is online again. False if it has never been.
+pub(crate) fn come_back() -> bool {
+    let core = Core::of(vcpu::number());
+    core.inspect(|core| core.presence.come_back()).is_some()
 }
 
 /// Prepares the calling vCPU for tasks. `kick` ends its sleep when another vCPU wakes one of its tasks.
@@ -403,7 +492,7 @@ pub(crate) fn init(vcpu_kick: Option<VcpuKick>) {
                 number,
                 executor: Executor::new(core::ptr::without_provenance_mut(number as usize)),
                 sleep: Sleep::new(),
-                tasks: AtomicU32::new(0),
+                presence: Presence::new(),
                 credit: Credit::new(),
                 polled: AtomicPtr::new(ptr::null_mut()),
                 vcpu_kick,
@@ -422,6 +511,12 @@ pub(crate) fn run(machine: &dyn Machine, timer: Timer, upcall: Upcall) -> ! {
         if stop::is_requested() {
             stop::take_part();
             alarm.iter_mut().for_each(Alarm::forget);
+        }
+        if core.presence.may_leave() {
+            // Its timer's port is the last thing that is bound to it but the kick, which stays.
+            drop(alarm.take());
+            smp::leave(number, || core.presence.leave());
+            alarm = Alarm::of(number, timer);
         }
         if !round(&Own(core)) {
             let latest = (upcall == Upcall::Polling).then(|| time::nanoseconds() + EVENT_POLL);

@@ -25,6 +25,7 @@ pub mod blocking;
 mod critical;
 pub mod embassy;
 pub(crate) mod executor;
+pub(crate) mod hotplug;
 pub(crate) mod kick;
 pub(crate) mod smp;
 pub(crate) mod stop;

@@ -14,7 +14,8 @@ use prism_arch::startup;
 use prism_arch::vcpu::{self, Vcpu};
 use prism_boot::services::{Timer, Upcall};
 use prism_boot::{Acpi, PAGE_SIZE, SharedRing, vcpus};
-use spin::Once;
+use spin::{Mutex, Once};
+use xen::control::Availability;
 use xen::event::Port;
 use xen::shared::Shared;
 use xen::time::Clock;
@@ -25,12 +26,14 @@ use xen_sys::xen::{shared_info, vcpu_info};
 use crate::hypervisor::{event, upcall, xenstore};
 use crate::irq::apic;
 use crate::memory::{self, Frames};
-use crate::task::executor;
 use crate::task::kick::VcpuKick;
+use crate::task::{executor, stop};
 use crate::time::{self, Deadline, clocks, timer};
 
 /// How long a vCPU may take to start.
 const STARTUP_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long a vCPU that is told to go on again has before it is told so once more.
+const UP_INTERVAL: Duration = Duration::from_millis(10);
 /// How long a CPU takes to reset (SDM volume 3, 9.4.4).
 const RESET_TIME: Duration = Duration::from_millis(10);
 /// Real mode ends here.
@@ -52,7 +55,7 @@ pub(crate) struct SmpConfig {
 static CONFIG: Once<SmpConfig> = Once::new();
 
 /// Why a vCPU was not started.
-enum Unused {
+pub(crate) enum Unused {
     /// There is no memory that a CPU could start in.
     NoLowMemory,
     /// Neither Xen nor ACPI tells how to start it.
@@ -63,6 +66,8 @@ enum Unused {
     Start(StartError),
     /// It did not start in time.
     Late,
+    /// Where it would get its events Xen has to be told at boot.
+    NotAtBoot,
 }
 
 impl From<StartError> for Unused {
@@ -79,6 +84,7 @@ impl fmt::Display for Unused {
             Self::NoEvents(errno) => write!(f, "Xen does not report events to it ({errno})"),
             Self::Start(error) => error.fmt(f),
             Self::Late => f.write_str("it was started, but did not arrive"),
+            Self::NotAtBoot => write!(f, "vCPUs from {XEN_LEGACY_MAX_VCPUS} on can be started at boot only"),
         }
     }
 }
@@ -91,11 +97,23 @@ pub(crate) fn take_events(page: Shared<shared_info>) {
     }
 }
 
-/// Prepares the boot vCPU for tasks, and starts the `others` if they will be able to wake it. Logs those that
+/// The vCPUs of the domain.
+#[derive(Clone, Debug)]
+pub(crate) struct Vcpus {
+    /// The numbers of those to start at boot, without the boot vCPU.
+    pub(crate) others: Vec<u32>,
+    /// How many there can be at most, one after the other.
+    pub(crate) most: u32,
+    /// What the toolstack wants of each; empty if it does not say.
+    pub(crate) wanted: Vec<Availability>,
+}
+
+/// Prepares the boot vCPU for tasks, and starts the others if they will be able to wake it. Logs those that
 /// do not start.
-pub(crate) fn init(config: SmpConfig, acpi: &Acpi, others: &[u32]) {
+pub(crate) fn init(config: SmpConfig, acpi: &Acpi, vcpus: &Vcpus) {
     CONFIG.call_once(|| config);
-    let kick = if others.is_empty() { None } else { vcpu_kick(config) };
+    let others = &vcpus.others;
+    let kick = if vcpus.most <= 1 { None } else { vcpu_kick(config) };
     let others = vcpus::startable(others, kick.is_some());
     executor::init(kick);
     let mut starter = Starter::Xen;
@@ -111,18 +129,18 @@ pub(crate) fn init(config: SmpConfig, acpi: &Acpi, others: &[u32]) {
     }
 }
 
-/// The numbers of the vCPUs to start, without the boot vCPU: of the `count` that exist, those that the
-/// toolstack has switched on. xenstore tells, as PV domains have no ACPI tables, and PVH domains have none
-/// that tell from Xen 4.21 on.
-pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
+/// The vCPUs of a domain that Xen has made `most` for, of which `count` are there at boot: of those the ones
+/// that the toolstack has switched on are to be started. xenstore tells, as PV domains have no ACPI tables,
+/// and PVH domains have none that tell from Xen 4.21 on.
+pub(crate) fn ask(store: Option<SharedRing>, count: u32, most: u32) -> Vcpus {
     if count as usize > vcpu::MOST {
         log::warn!("vcpus: {count} offered, using the first {}", vcpu::MOST);
     }
-    let count = count.min(vcpu::MOST as u32);
-    let asked = xenstore::client().zip(store).filter(|_| count > 1);
-    let online = asked.and_then(|(client, ring)| {
-        match xenstore::run_at_boot(client, Port(ring.port), control::online_vcpus(client, count)) {
-            Some(Ok(online)) => return Some(online),
+    let [count, most] = [count, most.max(count)].map(|count| count.min(vcpu::MOST as u32));
+    let asked = xenstore::client().zip(store).filter(|_| most > 1);
+    let wanted = asked.and_then(|(client, ring)| {
+        match xenstore::run_at_boot(client, Port(ring.port), control::availability(client, most)) {
+            Some(Ok(wanted)) => return Some(wanted),
             Some(Err(error)) => {
                 log::warn!("vcpus: xenstore does not say which are online, starting all: {error}")
             }
@@ -130,7 +148,10 @@ pub(crate) fn others(store: Option<SharedRing>, count: u32) -> Vec<u32> {
         }
         None
     });
-    vcpus::others(count, online.as_deref()).collect()
+    let is_on = |wanted: &Availability| *wanted != Availability::Offline;
+    let online: Option<Vec<bool>> = wanted.as_ref().map(|wanted| wanted.iter().map(is_on).collect());
+    let others = vcpus::others(count, online.as_deref()).collect();
+    Vcpus { others, most, wanted: wanted.unwrap_or_default() }
 }
 
 /// The kick of the calling vCPU.
@@ -153,11 +174,87 @@ enum Starter {
     },
 }
 
-fn start(config: SmpConfig, acpi: &Acpi, starter: &mut Starter, number: u32) -> Result<(), Unused> {
-    add_memory(config.machine, number)?;
-    if let Some(page) = config.page {
+/// What vCPUs have that is theirs, whether they have started or not.
+static PREPARED: Mutex<[Prepared; vcpu::MOST]> = Mutex::new([Prepared::Nothing; vcpu::MOST]);
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Prepared {
+    Nothing,
+    Memory,
+    All,
+}
+
+/// Gives a vCPU what it needs, if it has not got it at an earlier attempt.
+fn prepare(config: SmpConfig, number: u32) -> Result<(), Unused> {
+    let mut vcpus = PREPARED.lock();
+    let Some(prepared) = vcpus.get_mut(number as usize) else { return Err(Unused::Unknown) };
+    if *prepared == Prepared::Nothing {
+        add_memory(config.machine, number)?;
+        *prepared = Prepared::Memory;
+    }
+    if let Some(page) = config.page.filter(|_| *prepared == Prepared::Memory) {
         add_events(config.machine, page, number)?;
     }
+    *prepared = Prepared::All;
+    Ok(())
+}
+
+/// Brings a vCPU online while the domain runs. To be called by the boot vCPU, which waits for it.
+pub(crate) fn start_later(acpi: &Acpi, number: u32) -> Result<(), Unused> {
+    let config = *CONFIG.get().ok_or(Unused::Unknown)?;
+    if executor::is_known(number) {
+        return start_again(config, number);
+    }
+    // It would keep the domain from being suspended.
+    if number >= XEN_LEGACY_MAX_VCPUS {
+        return Err(Unused::NotAtBoot);
+    }
+    let mut starter = Starter::Xen;
+    let started = start(config, acpi, &mut starter, number);
+    if let Starter::Apic { page } = starter {
+        memory::free_frame(page);
+    }
+    started
+}
+
+/// Brings a vCPU online that was before.
+fn start_again(config: SmpConfig, number: u32) -> Result<(), Unused> {
+    let mut deadline = Deadline::after(STARTUP_TIMEOUT);
+    while !executor::online().any(|online| online == number) {
+        // Again and again: if it was just about to go down, the first call came too early.
+        match xen::vcpu::up(&Hypervisor, number) {
+            Ok(()) => {}
+            // The domain was restored meanwhile, and of a vCPU that is down nothing was saved.
+            Err(Errno::INVAL) => config.machine.start_vcpu(number)?,
+            Err(errno) => return Err(StartError::Refused(errno).into()),
+        }
+        if deadline.passed() {
+            return Err(Unused::Late);
+        }
+        wait(UP_INTERVAL, || executor::online().any(|online| online == number));
+    }
+    Ok(())
+}
+
+/// Takes the calling vCPU off, if `leave` says so, and returns when it is online: at once, or when it was
+/// started again.
+pub(crate) fn leave(number: u32, leave: impl FnOnce() -> bool) {
+    let Some(config) = CONFIG.get() else { return };
+    timer::stop_xen_timers(number);
+    event::move_away(number);
+    if !stop::unless_requested(leave) {
+        return;
+    }
+    log::info!("vCPU {number}: offline");
+    if let Err(errno) = xen::vcpu::down(&Hypervisor, number) {
+        log::warn!("vCPU {number}: Xen does not take it off ({errno})");
+    }
+    set_up(config, number);
+    executor::come_back();
+}
+
+fn start(config: SmpConfig, acpi: &Acpi, starter: &mut Starter, number: u32) -> Result<(), Unused> {
+    prepare(config, number)?;
     if matches!(starter, Starter::Xen) {
         match config.machine.start_vcpu(number) {
             // Xen does not start a vCPU that firmware has already run.
@@ -265,6 +362,22 @@ fn prism_start_secondary(number: u32) -> ! {
     // Set before any vCPU is started.
     let Some(config) = CONFIG.get() else { prism_arch::cpu::stop() };
     config.machine.init_vcpu(number);
+    set_up(config, number);
+    if !executor::come_back() {
+        match vcpu_kick(*config) {
+            Some(kick) => executor::init(Some(kick)),
+            None => {
+                let _ = xen::vcpu::down(&Hypervisor, number);
+                prism_arch::cpu::stop()
+            }
+        }
+    }
+    executor::run(config.machine, config.timer, config.upcall)
+}
+
+/// Sets up what the calling vCPU tells Xen itself. To be done again whenever it was off: the domain may have
+/// been restored meanwhile.
+fn set_up(config: &SmpConfig, number: u32) {
     clocks::init_vcpu();
     apic::enable_here();
     if config.upcall == Upcall::PerCpuVector && upcall::set_percpu_vector(number).is_err() {
@@ -273,12 +386,4 @@ fn prism_start_secondary(number: u32) -> ! {
     if config.timer.is_xens() {
         timer::stop_xen_timers(number);
     }
-    match vcpu_kick(*config) {
-        Some(kick) => executor::init(Some(kick)),
-        None => {
-            let _ = xen::vcpu::down(&Hypervisor, number);
-            prism_arch::cpu::stop()
-        }
-    }
-    executor::run(config.machine, config.timer, config.upcall)
 }

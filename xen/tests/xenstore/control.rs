@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use xen::control::{
-    Features, Request, Shutdown, acknowledge_suspend, announce, online_vcpus, take_shutdown, take_sysrq,
+    Availability, Features, Request, Shutdown, acknowledge_suspend, announce, availability, take_shutdown,
+    take_sysrq,
 };
 use xen::xenstore::fake::{Fault, Xenstored};
 use xen::xenstore::{Client, Error};
@@ -117,30 +118,32 @@ fn an_xenstored_without_transactions_is_obeyed() {
 }
 
 #[test]
-fn a_vcpu_is_on_unless_the_toolstack_says_that_it_is_off() {
+fn only_two_words_mean_something_for_a_vcpu() {
     let (xenstored, client) = connected();
-    for (vcpu, availability) in ["online", "offline", "", "Offline", "off"].into_iter().enumerate() {
+    for (vcpu, availability) in ["online", "offline", "", "Offline", "offline ", "\0"].into_iter().enumerate()
+    {
         let path = format!("/local/domain/1/cpu/{vcpu}/availability");
         xenstored.write(&path, availability);
         xenstored.give(&path, 1);
     }
-    let online = xenstored.run(&client, online_vcpus(&client, 7));
-    assert_eq!(online, Ok(vec![true, false, true, true, true, true, true]));
+    use Availability::*;
+    let wanted = xenstored.run(&client, availability(&client, 7));
+    assert_eq!(wanted, Ok(vec![Online, Offline, Unsaid, Invalid, Invalid, Invalid, Unsaid]));
 }
 
 #[test]
 fn a_hundred_vcpus_are_asked_for_without_overrunning_xenstored() {
     let (xenstored, client) = connected();
-    assert_eq!(xenstored.run(&client, online_vcpus(&client, 128)), Ok(vec![true; 128]));
+    assert_eq!(xenstored.run(&client, availability(&client, 128)), Ok(vec![Availability::Unsaid; 128]));
     assert!(xenstored.most_outstanding() > 1);
-    assert_eq!(xenstored.run(&client, online_vcpus(&client, 0)), Ok(vec![]));
+    assert_eq!(xenstored.run(&client, availability(&client, 0)), Ok(vec![]));
 }
 
 #[test]
 fn what_is_on_cannot_be_known_while_xenstored_refuses() {
     let (xenstored, client) = connected();
     xenstored.inject(Fault::Refuse("EACCES"));
-    let answer = xenstored.run(&client, online_vcpus(&client, 3));
+    let answer = xenstored.run(&client, availability(&client, 3));
     assert_eq!(answer, Err(Error::Refused(xen::xenstore::Refusal::Access)));
 }
 

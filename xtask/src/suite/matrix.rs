@@ -101,6 +101,14 @@ const PARTS: &[(&str, &[Row])] = &[
                 &["vcpus_that_are_switched_off_stay_so", "vcpus_that_are_switched_off_stay_so_behind_a_bios"],
             )
             .never(NO_TOOLSTACK),
+            row(
+                "vCPUs come and go: `xl vcpu-set`; with tasks bound to them, with I/O, over a restore",
+                &[
+                    "vcpus_come_and_go_with_xl_vcpu_set",
+                    "io_goes_on_while_vcpus_come_and_go",
+                ],
+            )
+            .never(NO_TOOLSTACK),
             row("all memory usable: 8 MiB, 4 GiB", &["all_of_8_mib_is_used", "all_of_4_gib_is_used"]),
             row("`maxmem` above `memory`", &["what_is_not_populated_is_not_used"]).never(NO_TOOLSTACK),
             row("the host's date", &["a_guests_date_is_its_hosts"]),
@@ -244,7 +252,7 @@ const PARTS: &[(&str, &[Row])] = &[
             .never(NO_TOOLSTACK),
             row("`xl migrate`; ten times", &["a_guest_migrates", "a_guest_migrates_ten_times"])
                 .never(NO_TOOLSTACK),
-            row("`xl mem-set`, `xl vcpu-set`: not supported", &[]).never(NO_TOOLSTACK),
+            row("`xl mem-set`: not supported", &[]).never(NO_TOOLSTACK),
         ],
     ),
     (

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Several vCPUs: messages between them, timers on each, tasks where they are wanted.
 //!
-//! `messages=N` says how many messages are exchanged; `crash=V` has vCPU V overflow its stack.
+//! `messages=N` says how many messages are exchanged; `crash=V` has vCPU V overflow its stack; `hotplug` uses
+//! vCPUs as they come and go, and `bind=V` has a task on vCPU V that takes its time to go.
 #![no_std]
 #![no_main]
 
@@ -14,11 +15,12 @@ use core::sync::atomic::{AtomicU64, Ordering};
 use prism::embassy_time::{Duration, Instant, Timer, with_timeout};
 use prism::event::EventChannel;
 use prism::futures::join::join;
+use prism::futures::select::{Either, select};
 use prism::sync::channel::Channel;
 use prism::sync::signal::Signal;
 use prism::{Context, Verdict, println};
 
-prism::app!(main, params: ["messages", "crash"]);
+prism::app!(main, params: ["messages", "crash", "hotplug", "bind"]);
 
 /// Longest time to wait for anything: longer than the tests let a guest run, so that they tell where each
 /// vCPU stands.
@@ -34,6 +36,9 @@ async fn main(context: Context) -> prism::Result<Verdict> {
     println!("{} vCPUs run tasks", vcpus.len());
     if let Some(vcpu) = context.command_line().get("crash") {
         return crash(&context, vcpu.parse()?).await;
+    }
+    if context.command_line().has("hotplug") {
+        return hotplug(&context).await;
     }
     let messages = context.command_line().get("messages").unwrap_or("0").parse()?;
     let mut good = everybody_is_where_it_was_started(&context, &vcpus).await?;
@@ -179,6 +184,40 @@ async fn no_message_is_lost(context: &Context, vcpus: &[u32], messages: u64) -> 
     .await?;
     println!("{messages} messages sent, {right} received in their order");
     Ok(right == each * vcpus.len() as u64)
+}
+
+/// Uses all vCPUs each time that there are others, until the domain is to end.
+async fn hotplug(context: &Context) -> prism::Result<Verdict> {
+    if let Some(vcpu) = context.command_line().get("bind") {
+        let own = *context;
+        context.spawn_on(vcpu.parse()?, async move {
+            own.vcpu_leaving().await;
+            println!("about to leave vCPU {}", own.vcpu());
+            Timer::after(Duration::from_secs(4)).await;
+        })?;
+    }
+    let mut seen = Vec::new();
+    let use_all = async {
+        loop {
+            let vcpus: Vec<u32> = context.vcpus().collect();
+            if vcpus != seen {
+                seen = vcpus;
+                // One that is to go may take no task any more: then it is not there the next time.
+                let work =
+                    join(everybody_is_where_it_was_started(context, &seen), nobody_is_early(context, &seen));
+                match work.await {
+                    (Ok(true), Ok(true)) => println!("{} vCPUs work: {seen:?}", seen.len()),
+                    (Ok(_), Ok(_)) => return Verdict::Failure,
+                    (Err(error), _) | (_, Err(error)) => println!("changed meanwhile: {error}"),
+                }
+            }
+            Timer::after(Duration::from_millis(50)).await;
+        }
+    };
+    match select(use_all, context.shutdown_requested()).await {
+        Either::First(verdict) => Ok(verdict),
+        Either::Second(()) => Ok(Verdict::Success),
+    }
 }
 
 async fn crash(context: &Context, vcpu: u32) -> prism::Result<Verdict> {

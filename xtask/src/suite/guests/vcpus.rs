@@ -3,7 +3,7 @@
 
 use super::GuestTest;
 use crate::env::Env;
-use crate::guest::Boot;
+use crate::guest::{Backend, Boot};
 
 /// Four vCPUs, each with something to do, and with something to say to the next.
 const FOUR: GuestTest = GuestTest::new("", "vcpus")
@@ -14,6 +14,13 @@ const FOUR: GuestTest = GuestTest::new("", "vcpus")
 /// Two vCPUs of four are on.
 const SWITCHED_OFF: GuestTest =
     GuestTest::new("", "vcpus").vcpus(2).settings(&["maxvcpus = 4"]).telling(&["prism::boot: vcpus: 2\n"]);
+
+/// What has vCPUs come and go.
+macro_rules! hotplug {
+    ($script:literal) => {
+        concat!(include_str!("vcpus/hotplug.sh"), include_str!($script))
+    };
+}
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
@@ -26,13 +33,41 @@ pub(super) const TESTS: &[GuestTest] = &[
         .long_envs(&[Env::Pvhvm])
         .settings(&["hdtype = \"ahci\""])
         .booting_from(Boot::Disk),
-    SWITCHED_OFF.named("vcpus_that_are_switched_off_stay_so").envs(&[Env::Pv, Env::Pvh, Env::PvShim]),
+    // In `pv` and `pvh`, who has vCPUs come and go looks, too.
+    SWITCHED_OFF
+        .named("vcpus_that_are_switched_off_stay_so")
+        .envs(&[Env::PvShim])
+        .long_envs(&[Env::Pv, Env::Pvh]),
     SWITCHED_OFF
         .named("vcpus_that_are_switched_off_stay_so_behind_a_bios")
         .envs(&[Env::Pvhvm])
         .settings(&["maxvcpus = 4", "hdtype = \"ahci\""])
         .telling(&["entered by Multiboot2", "prism::boot: vcpus: 2\n"])
         .booting_from(Boot::Disk),
+    // Two vCPUs of four are on at first, and each is used that is.
+    GuestTest::new("vcpus_come_and_go_with_xl_vcpu_set", "vcpus")
+        .vcpus(2)
+        .settings(&["maxvcpus = 4"])
+        .words("hotplug bind=1")
+        .memory(32)
+        .seconds(300)
+        .in_pv_and_pvh()
+        .beside("2 vCPUs work", hotplug!("vcpus/come_and_go.sh"))
+        .telling(&[
+            "prism::boot: vcpus: 2\n",
+            "about to leave vCPU 1",
+            "vCPU 3: online",
+            "vCPU 0 stays online: it booted, and leads the others",
+        ]),
+    GuestTest::new("io_goes_on_while_vcpus_come_and_go", "disk")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .vcpus(4)
+        .disk(Backend::Kernel)
+        .words("mix=xvda,9,256")
+        .beside("mixing", hotplug!("vcpus/with_io.sh"))
+        .seconds(240)
+        .telling(&["256 MiB, all checked", "vCPU 3: offline", "vCPU 3: online"]),
     GuestTest::new("four_vcpus_exchange_a_million_messages", "vcpus")
         .envs(&[Env::Pv])
         .long_envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen])
