@@ -95,7 +95,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .not_telling(&["a key was ignored"]),
     WAITING
         .named("xl_sysrq_crashes_a_guest_with_a_report")
-        .in_pv()
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
         .beside("about to: wait", concat!(press!(), "\npress c"))
         .crashing()
         .telling(&["panic: the toolstack requests a crash (sysrq)", "prism::hypervisor::sysrq::serve"]),
