@@ -196,6 +196,8 @@ const PARTS: &[(&str, &[Row])] = &[
                 "`xl shutdown`, `xl reboot`; unknown requests are left alone",
                 &[
                     "xl_shutdown_is_obeyed",
+                    "a_guest_tells_what_it_does_and_goes_on",
+                    "halt_is_a_poweroff",
                     "a_request_in_xenstore_is_obeyed",
                     "a_request_that_nobody_knows_is_left_alone",
                 ],

@@ -48,7 +48,14 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("power=asked-in-vain")
         .in_pv()
         .telling(&["unsupported request \"frobnicate\" ignored", "unsupported request \"s3\""]),
-    WAITING.named("xl_shutdown_is_obeyed"),
+    // In the normal run, a guest that tells what it does shows it beside.
+    WAITING.named("xl_shutdown_is_obeyed").envs(&[]).long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm]),
+    WAITING
+        .named("halt_is_a_poweroff")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .beside("about to: wait", "xenstore-write /local/domain/$DOMID/control/shutdown halt")
+        .telling(&["the toolstack requests halt"]),
     WAITING
         .named("xl_shutdown_is_obeyed_by_a_guest_with_vectors_of_its_own")
         .envs(&[Env::Pvhvm])
@@ -90,7 +97,7 @@ pub(super) const TESTS: &[GuestTest] = &[
             "prism::sysrq: vCPU 0 runs prism::hypervisor::sysrq::serve",
             "prism::sysrq: vCPU 1 sleeps, 0 tasks",
             "non-maskable interrupt on vCPU 1; the guest goes on\n  the vCPU sleeps",
-            "the toolstack requests halt",
+            "the toolstack requests poweroff",
         ])
         .not_telling(&["a key was ignored"]),
     WAITING

@@ -10,4 +10,4 @@ done
 for feature in poweroff reboot suspend; do
     [ "$(xenstore-read $control/feature-$feature)" = 1 ] || { echo "feature-$feature is not announced"; exit 1; }
 done
-xenstore-write $control/shutdown halt
+xl shutdown $DOMID
