@@ -109,7 +109,7 @@ fn env(call: Call<'_>) -> Running<'_> {
         println!("{found}");
         println!("spectrum: {}", found.grid.letters());
         println!("vcpus: {}", call.context.vcpus().count());
-        println!("{}", found.services);
+        prism::print!("{}", found.services);
     })
 }
 

@@ -3,7 +3,7 @@
 //! image on an emulated PC, and where this machine has a usable KVM, the image on it.
 
 use std::fs::{self, File};
-use std::io::Write;
+use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
@@ -148,7 +148,12 @@ impl Process {
 
     fn type_on(&mut self, typed: Typed) -> Result<()> {
         if typed.on == Typing::Console {
-            return self.console()?.write_all(typed.text.as_bytes()).context("cannot type on the console");
+            let mut console = self.console()?;
+            console.write_all(typed.text.as_bytes()).context("cannot type on the console")?;
+            // Until QEMU ends: a serial port takes some bytes at a time, and QEMU forgets the rest when nobody
+            // is there any more. Who is there has to read.
+            thread::spawn(move || io::copy(&mut console, &mut io::sink()));
+            return Ok(());
         }
         let mut qmp = self.control()?;
         if typed.on == Typing::PowerButton {

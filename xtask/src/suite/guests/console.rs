@@ -53,9 +53,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .typing("network 0: ", SHELL)
         .telling(SHELL_TELLS)
         .showing(&[
-            Part::new("a_line_is_edited_below_the_log", &[Env::Pv])
+            Part::new("a_line_is_edited", &[Env::Pv]).long_envs(&[Env::Pvh, Env::Pvhvm]).telling(EDITED),
+            Part::new("the_log_appears_above_the_line_that_is_typed", &[Env::Pv])
                 .long_envs(&[Env::Pvh, Env::Pvhvm])
-                .telling(EDITED),
+                .telling(&["\u{1b}[Kprism::network: network 0: "]),
             Part::new("a_shell_knows_devices_and_pings", &[Env::Pv])
                 .long_envs(&[Env::Pvh, Env::Pvhvm])
                 .telling(&[
