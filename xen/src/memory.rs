@@ -73,6 +73,82 @@ pub fn current_reservation(hypercalls: &(impl Hypercall + ?Sized)) -> Result<u64
     unsafe { command(hypercalls, __HYPERVISOR_memory_op, XENMEM_current_reservation, &mut argument) }
 }
 
+/// Gives memory of the domain's back to Xen: extents of 2^`order` pages, 9 at most, which begin at these
+/// frames (HVM and PVH: the domain's own numbers; PV: the machine's). Returns how many extents Xen has taken,
+/// from the first one on; it stops at one that it cannot take.
+///
+/// # Safety
+///
+/// Nobody uses the pages any more, and nothing is shared with others that is in them. A PV domain has them
+/// mapped nowhere.
+///
+/// # Errors
+///
+/// [`Errno::NOSYS`](crate::Errno::NOSYS) in QEMU's Xen emulation; else what Xen answers.
+///
+/// # Examples
+///
+/// ```
+/// use xen::{fake::FakeXen, memory};
+///
+/// let xen = FakeXen::new();
+/// let frames = xen.populate(3);
+/// assert_eq!(memory::current_reservation(&xen)?, 3);
+/// // SAFETY: nobody uses them.
+/// assert_eq!(unsafe { memory::give_back(&xen, &frames[..2], 0)? }, 2);
+/// assert_eq!(memory::current_reservation(&xen)?, 1);
+/// # Ok::<(), xen::Errno>(())
+/// ```
+pub unsafe fn give_back(hypercalls: &(impl Hypercall + ?Sized), extents: &[u64], order: u32) -> Result<u64> {
+    let mut argument = reservation(extents.as_ptr().expose_provenance(), extents.len(), order);
+    // SAFETY: XENMEM_decrease_reservation takes a xen_memory_reservation, and reads its extents; the rest is
+    // the caller's promise.
+    unsafe { command(hypercalls, __HYPERVISOR_memory_op, XENMEM_decrease_reservation, &mut argument) }
+}
+
+/// Has Xen put a page at each of these frames, in the domain's own numbers, and returns how many it has put
+/// there, from the first one on. In a PV domain the machine's numbers of those pages replace them; the
+/// domain's own table of them, and page tables, are for the caller. What is in the pages is not told.
+///
+/// # Safety
+///
+/// There is nothing at these frames: what is there is lost.
+///
+/// # Errors
+///
+/// [`Errno::NOSYS`](crate::Errno::NOSYS) in QEMU's Xen emulation; else what Xen answers. If it has no memory,
+/// or the domain has as much as it may, that is no error, but fewer pages.
+///
+/// # Examples
+///
+/// ```
+/// use xen::{fake::FakeXen, memory};
+///
+/// let xen = FakeXen::new();
+/// xen.set_max_pages(2);
+/// let mut frames = [0x5000, 0x5001, 0x5002];
+/// // SAFETY: nothing is there.
+/// assert_eq!(unsafe { memory::populate(&xen, &mut frames)? }, 2);
+/// # Ok::<(), xen::Errno>(())
+/// ```
+pub unsafe fn populate(hypercalls: &(impl Hypercall + ?Sized), frames: &mut [u64]) -> Result<u64> {
+    let mut argument = reservation(frames.as_mut_ptr().expose_provenance(), frames.len(), 0);
+    // SAFETY: XENMEM_populate_physmap takes a xen_memory_reservation, and reads and writes its extents; the
+    // rest is the caller's promise.
+    unsafe { command(hypercalls, __HYPERVISOR_memory_op, XENMEM_populate_physmap, &mut argument) }
+}
+
+fn reservation(extents: usize, count: usize, order: u32) -> xen_memory_reservation {
+    xen_memory_reservation {
+        extent_start: extents as u64,
+        nr_extents: count as u64,
+        extent_order: order,
+        mem_flags: 0,
+        domid: DOMID_SELF as _,
+        _padding: [0; 3],
+    }
+}
+
 /// Puts Xen's `shared_info` at guest frame `frame` (HVM and PVH).
 ///
 /// # Safety
@@ -92,4 +168,68 @@ pub unsafe fn add_shared_info(hypercalls: &(impl Hypercall + ?Sized), frame: u64
     };
     // SAFETY: XENMEM_add_to_physmap takes a xen_add_to_physmap; the caller gave the frame up.
     unsafe { command(hypercalls, __HYPERVISOR_memory_op, XENMEM_add_to_physmap, &mut argument) }.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Errno;
+    use crate::fake::{Call, Config, FakeXen, Kind};
+
+    #[test]
+    fn pages_that_are_given_back_can_be_had_again() {
+        let xen = FakeXen::new();
+        let mut frames = xen.populate(10);
+        // SAFETY: nobody uses them.
+        assert_eq!(unsafe { give_back(&xen, &frames, 0) }, Ok(10));
+        assert_eq!(current_reservation(&xen), Ok(0));
+        let before = frames.clone();
+        // SAFETY: they were just given back.
+        assert_eq!(unsafe { populate(&xen, &mut frames) }, Ok(10));
+        assert_eq!((current_reservation(&xen), frames), (Ok(10), before));
+    }
+
+    #[test]
+    fn what_cannot_be_taken_back_ends_the_list() {
+        let xen = FakeXen::new();
+        let frames = xen.populate(3);
+        // SAFETY: nobody uses them.
+        assert_eq!(unsafe { give_back(&xen, &[frames[0], 0x6666, frames[2]], 0) }, Ok(1));
+        assert_eq!(current_reservation(&xen), Ok(2));
+    }
+
+    #[test]
+    fn large_extents_are_given_back_as_a_whole() {
+        let xen = FakeXen::new();
+        let frames = xen.populate(8);
+        // SAFETY: nobody uses them.
+        assert_eq!(unsafe { give_back(&xen, &[frames[0], frames[4]], 2) }, Ok(2));
+        assert_eq!(xen.count(Call::memory(XENMEM_decrease_reservation)), 1);
+        assert_eq!(current_reservation(&xen), Ok(0));
+    }
+
+    #[test]
+    fn a_pv_domain_is_told_the_machines_frames() {
+        let xen = FakeXen::with(Config { kind: Kind::Pv, ..Config::default() });
+        let mut frames = [7, 8];
+        // SAFETY: nothing is there.
+        assert_eq!(unsafe { populate(&xen, &mut frames) }, Ok(2));
+        assert!(frames.iter().all(|frame| xen.frame(crate::grant::Frame(*frame)).is_some()));
+        // SAFETY: nobody uses them.
+        assert_eq!(unsafe { give_back(&xen, &frames, 0) }, Ok(2));
+        assert!(frames.iter().all(|frame| xen.frame(crate::grant::Frame(*frame)).is_none()));
+    }
+
+    #[test]
+    fn a_limit_is_no_error_but_a_missing_hypercall_is() {
+        let xen = FakeXen::new();
+        xen.set_max_pages(1);
+        // SAFETY: nothing is there.
+        assert_eq!(unsafe { populate(&xen, &mut [0x9000, 0x9001]) }, Ok(1));
+        // SAFETY: nothing is there.
+        assert_eq!(unsafe { populate(&xen, &mut [0x9001]) }, Ok(0));
+        xen.remove(Call::memory(XENMEM_populate_physmap), Errno::NOSYS);
+        // SAFETY: nothing is there.
+        assert_eq!(unsafe { populate(&xen, &mut [0x9001]) }, Err(Errno::NOSYS));
+    }
 }

@@ -59,7 +59,20 @@ pub unsafe fn mmu_update(hypercalls: &(impl Hypercall + ?Sized), updates: &[mmu_
 ///
 /// What Xen answers.
 pub fn flush_local_tlb(hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
-    let operation = mmuext_op { cmd: MMUEXT_TLB_FLUSH_LOCAL as _, ..Default::default() };
+    flush(hypercalls, MMUEXT_TLB_FLUSH_LOCAL)
+}
+
+/// Has all vCPUs forget their cached translations.
+///
+/// # Errors
+///
+/// What Xen answers.
+pub fn flush_all_tlbs(hypercalls: &(impl Hypercall + ?Sized)) -> Result<()> {
+    flush(hypercalls, MMUEXT_TLB_FLUSH_ALL)
+}
+
+fn flush(hypercalls: &(impl Hypercall + ?Sized), command: u32) -> Result<()> {
+    let operation = mmuext_op { cmd: command as _, ..Default::default() };
     let pointer = (&raw const operation).expose_provenance() as u64;
     // SAFETY: Xen reads one operation, which changes no memory.
     check(unsafe { hypercalls.issue(__HYPERVISOR_mmuext_op, [pointer, 1, 0, u64::from(DOMID_SELF), 0]) })

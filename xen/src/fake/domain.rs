@@ -7,12 +7,16 @@ use alloc::string::String;
 use alloc::vec::Vec;
 
 use xen_sys::hvm::hvm_op::{HVMOP_get_param, HVMOP_set_param, xen_hvm_param};
-use xen_sys::memory::{XENMEM_current_reservation, XENMEM_memory_map, xen_memory_map};
+use xen_sys::memory::{
+    XENMEM_current_reservation, XENMEM_decrease_reservation, XENMEM_memory_map, XENMEM_populate_physmap,
+    xen_memory_map, xen_memory_reservation,
+};
 use xen_sys::sched::{SCHEDOP_block, SCHEDOP_poll, SCHEDOP_shutdown, SCHEDOP_yield, sched_shutdown};
 use xen_sys::vcpu::*;
 use xen_sys::version::*;
 use xen_sys::xen::*;
 
+use super::memory::Store;
 use super::{Kind, Machine, argument, error};
 use crate::Errno;
 use crate::memory::MAP_ENTRY_BYTES;
@@ -29,6 +33,8 @@ pub(super) struct Domain {
     parameters: BTreeMap<u32, u64>,
     memory_map: Vec<u8>,
     pages: u64,
+    /// How many there may be, if that is limited.
+    max_pages: Option<u64>,
     timer: Option<u64>,
     console: String,
     mappings: BTreeMap<u64, u64>,
@@ -44,6 +50,18 @@ impl Machine {
     /// Gives the domain so many pages.
     pub fn set_pages(&self, pages: u64) {
         self.domain.lock().pages = pages;
+    }
+
+    /// Lets the domain have so many pages at most.
+    pub fn set_max_pages(&self, pages: u64) {
+        self.domain.lock().max_pages = Some(pages);
+    }
+
+    /// Gives the domain `count` pages more, and returns their frames.
+    pub fn populate(&self, count: u64) -> Vec<u64> {
+        self.domain.lock().pages += count;
+        let mut state = self.state();
+        (0..count).map(|_| state.memory.add()).collect()
     }
 
     /// Sets the memory map: E820 entries of 20 bytes.
@@ -79,6 +97,12 @@ impl Machine {
             (__HYPERVISOR_xen_version, kind) => version(command, second, kind),
             (__HYPERVISOR_memory_op, _) if command == XENMEM_memory_map => domain.fill_in_map(second),
             (__HYPERVISOR_memory_op, _) if command == XENMEM_current_reservation => domain.pages as i64,
+            (__HYPERVISOR_memory_op, kind) if command == XENMEM_decrease_reservation => {
+                domain.give_back(&mut self.state().memory, second, kind)
+            }
+            (__HYPERVISOR_memory_op, kind) if command == XENMEM_populate_physmap => {
+                domain.populate(&mut self.state().memory, second, kind)
+            }
             (__HYPERVISOR_hvm_op, Kind::Hvm) => domain.hvm_op(command, second),
             (__HYPERVISOR_update_va_mapping, Kind::Pv) => {
                 domain.mappings.insert(first, second);
@@ -128,6 +152,40 @@ impl Domain {
         request.nr_entries = count as _;
         place.write(request);
         0
+    }
+
+    /// Takes pages back, up to the first that is none.
+    fn give_back(&mut self, memory: &mut Store, pointer: u64, kind: Kind) -> i64 {
+        let request = argument::<xen_memory_reservation>(pointer, 0).read();
+        let pages = 1 << request.extent_order;
+        assert!(kind == Kind::Hvm || pages == 1, "machine frames of a PV domain are not contiguous");
+        for index in 0..request.nr_extents {
+            let start = argument::<u64>(request.extent_start, index).read();
+            if !(start..start + pages).all(|frame| memory.has(frame)) {
+                return index as i64;
+            }
+            (start..start + pages).for_each(|frame| memory.retire(frame));
+            self.pages -= pages;
+        }
+        request.nr_extents as i64
+    }
+
+    /// Adds pages, up to the domain's limit.
+    fn populate(&mut self, memory: &mut Store, pointer: u64, kind: Kind) -> i64 {
+        let request = argument::<xen_memory_reservation>(pointer, 0).read();
+        assert_eq!(request.extent_order, 0, "the fake knows single pages");
+        for index in 0..request.nr_extents {
+            if self.max_pages.is_some_and(|most| self.pages >= most) {
+                return index as i64;
+            }
+            let extent = argument::<u64>(request.extent_start, index);
+            match kind {
+                Kind::Pv => extent.write(memory.add()),
+                Kind::Hvm => memory.add_at(extent.read()),
+            }
+            self.pages += 1;
+        }
+        request.nr_extents as i64
     }
 
     fn hvm_op(&mut self, command: u32, pointer: u64) -> i64 {

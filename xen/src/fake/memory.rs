@@ -46,6 +46,17 @@ impl Store {
         self.insert(frame)
     }
 
+    /// A new frame of the domain's memory, at a number where there is nothing.
+    pub(super) fn add_at(&mut self, frame: u64) {
+        assert!(!self.has(frame), "frame {frame:#x} is there already");
+        self.insert(frame);
+    }
+
+    /// Whether there is a frame of this number.
+    pub(super) fn has(&self, frame: u64) -> bool {
+        self.frames.contains_key(&frame)
+    }
+
     /// A new frame that is not the domain's.
     pub(super) fn add_other(&mut self) -> u64 {
         let frame = self.other_number();
