@@ -8,6 +8,7 @@
 
 extern crate alloc;
 
+pub mod balloon;
 pub mod console;
 pub mod control;
 mod domain;

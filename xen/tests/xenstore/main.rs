@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The xenstore client against the fake xenstored.
 
+mod balloon;
 mod concurrency;
 mod control;
 mod directories;
