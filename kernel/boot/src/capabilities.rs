@@ -72,6 +72,14 @@ pub struct XenCapabilities {
     pub xenstore: bool,
 }
 
+impl XenCapabilities {
+    /// Whether the toolstack may take memory away from the domain, and give it more.
+    #[must_use]
+    pub const fn can_balloon(&self) -> bool {
+        !self.initial_domain && !self.in_container
+    }
+}
+
 /// Which parts of a PC exist, real or emulated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Platform {

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The frame allocator: one bit for each 4 KiB frame.
 
+mod absent;
 mod bitmap;
 
 use core::fmt;
 
 use crate::{MemoryMap, PAGE_SIZE, PhysRange};
+pub use absent::Absent;
 use bitmap::{Bitmap, Frames, Mark};
 
 /// Number of a 4 KiB frame: its physical address divided by 4096.
@@ -40,6 +42,16 @@ pub const fn reserve_of(total: u64) -> u64 {
     const MOST: u64 = 256;
     let share = total / 32;
     if share < MOST { share } else { MOST }
+}
+
+/// Number of frames, out of `total`, that are to stay free when memory is given back to the hypervisor: the
+/// [reserve](reserve_of), and an eighth of all, 4 MiB at most.
+#[must_use]
+pub const fn floor_of(total: u64) -> u64 {
+    /// 4 MiB.
+    const MOST: u64 = 1024;
+    let share = total / 8;
+    reserve_of(total).saturating_add(if share < MOST { share } else { MOST })
 }
 
 /// The bitmap is too small for the memory map.
@@ -178,6 +190,37 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> FrameAllocator<B> {
         Some(FrameNumber(start))
     }
 
+    /// Withdraws the highest free frame, so that more than `left` were free before: it is no frame of the
+    /// allocator's any more until it is [put back](Self::put_back).
+    #[must_use = "a frame not put back is lost"]
+    pub fn withdraw(&mut self, left: u64) -> Option<FrameNumber> {
+        if self.free <= left {
+            return None;
+        }
+        let start = self.bitmap.last_free()?;
+        self.take(Frames { start, end: start.checked_add(1)? });
+        self.total = self.total.saturating_sub(1);
+        Some(FrameNumber(start))
+    }
+
+    /// [Withdraws](Self::withdraw) the free frames in `range`, and tells how many there were.
+    pub fn withdraw_range(&mut self, range: PhysRange) -> u64 {
+        let withdrawn = self.take(Frames::within(range.inward()));
+        self.total = self.total.saturating_sub(withdrawn);
+        withdrawn
+    }
+
+    /// Puts a frame back that was [withdrawn](Self::withdraw). It is free.
+    ///
+    /// # Errors
+    ///
+    /// As for [`free`](Self::free).
+    pub fn put_back(&mut self, frame: FrameNumber) -> Result<(), FreeError> {
+        self.free(frame, 1)?;
+        self.total = self.total.saturating_add(1);
+        Ok(())
+    }
+
     /// Gives `count` frames back, which need not have been taken in one piece.
     ///
     /// # Errors
@@ -207,7 +250,7 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> FrameAllocator<B> {
         self.free
     }
 
-    /// How many frames there are, free or not.
+    /// How many frames there are, free or not, without those that were [withdrawn](Self::withdraw).
     #[must_use]
     pub const fn total_frames(&self) -> u64 {
         self.total

@@ -73,13 +73,15 @@ pub(super) struct Bitmap<B> {
     words: B,
     /// No word before this one has a free frame.
     first_free_word: usize,
+    /// None from this one on has.
+    end_of_free_words: usize,
 }
 
 impl<B: AsRef<[u64]> + AsMut<[u64]>> Bitmap<B> {
     /// All frames taken.
     pub(super) fn new(mut words: B) -> Self {
         words.as_mut().fill(0);
-        Self { words, first_free_word: 0 }
+        Self { words, first_free_word: 0, end_of_free_words: 0 }
     }
 
     /// Number of words.
@@ -97,6 +99,7 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> Bitmap<B> {
         let mut rest = Frames { start: frames.start, end: frames.end.min(self.all().end) };
         if mark == Mark::Free {
             self.first_free_word = self.first_free_word.min(rest.word());
+            self.end_of_free_words = self.end_of_free_words.max(as_usize(rest.end.div_ceil(WORD)));
         }
         let mut changed = 0_u64;
         while rest.start < rest.end {
@@ -132,9 +135,11 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> Bitmap<B> {
     }
 
     /// The highest frame that is free.
-    pub(super) fn last_free(&self) -> Option<u64> {
+    pub(super) fn last_free(&mut self) -> Option<u64> {
         let words = self.words.as_ref();
-        let index = words.iter().rposition(|word| *word != 0)?;
+        let index = words.get(..self.end_of_free_words)?.iter().rposition(|word| *word != 0)?;
+        // The next search begins here.
+        self.end_of_free_words = index.saturating_add(1);
         let bit = words.get(index)?.checked_ilog2()?;
         Some(as_u64(index).saturating_mul(WORD).saturating_add(bit.into()))
     }
@@ -158,14 +163,20 @@ impl<B: AsRef<[u64]> + AsMut<[u64]>> Bitmap<B> {
         }
     }
 
+    /// The first run of free frames from frame `start` on.
+    pub(super) fn run_from(&self, start: u64) -> Option<Frames> {
+        let all = Frames { start, ..self.all() };
+        let rest = Frames { start: self.first(Mark::Free, all)?, ..all };
+        let end = self.first(Mark::Taken, rest).unwrap_or(rest.end);
+        Some(Frames { end, ..rest })
+    }
+
     /// All runs of free frames, lowest first.
     pub(super) fn runs(&self) -> impl Iterator<Item = Frames> {
-        let mut rest = self.all();
+        let mut start = 0;
         iter::from_fn(move || {
-            rest.start = self.first(Mark::Free, rest)?;
-            let end = self.first(Mark::Taken, rest).unwrap_or(rest.end);
-            let run = Frames { start: rest.start, end };
-            rest.start = end;
+            let run = self.run_from(start)?;
+            start = run.end;
             Some(run)
         })
     }

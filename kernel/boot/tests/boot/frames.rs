@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use std::collections::BTreeSet;
 
-use prism_boot::frames::{BitmapTooSmall, FreeError, required_words, reserve_of};
+use prism_boot::frames::{Absent, BitmapTooSmall, FreeError, floor_of, required_words, reserve_of};
 use prism_boot::{FrameAllocator, FrameNumber, Kind, MemoryMap, PhysRange};
 use proptest::prelude::*;
 
@@ -71,6 +71,71 @@ fn the_highest_frames_are_taken_one_after_the_other() {
     frames.free(FrameNumber(1063), 1).unwrap();
     assert_eq!(frames.allocate_highest(), Some(FrameNumber(1063)));
     assert_eq!(allocator(&[]).allocate_highest(), None);
+}
+
+#[test]
+fn withdrawn_frames_are_gone_until_they_are_put_back() {
+    let mut frames = allocator(&[(0, 320), (1000, 320)]);
+    let withdrawn: Vec<_> = std::iter::from_fn(|| frames.withdraw(630)).collect();
+    assert_eq!(withdrawn, (1310..1320).rev().map(FrameNumber).collect::<Vec<_>>());
+    assert_eq!((frames.free_frames(), frames.total_frames()), (630, 630));
+    assert_eq!(frames.allocate(320, 1), Some(FrameNumber(0)));
+    assert_eq!(frames.allocate(311, 1), None, "ten of them are not there");
+    frames.put_back(FrameNumber(1310)).unwrap();
+    assert_eq!((frames.free_frames(), frames.total_frames()), (311, 631));
+    assert_eq!(frames.put_back(FrameNumber(1310)), Err(FreeError::NotAllocated { frame: FrameNumber(1310) }));
+    let start = FrameNumber(500);
+    assert_eq!(frames.put_back(start), Err(FreeError::NotMemory { start, count: 1 }));
+    assert_eq!(frames.total_frames(), 631, "a mistake adds none");
+    assert_eq!(frames.allocate(311, 1), Some(FrameNumber(1000)));
+    assert_eq!(frames.withdraw(0), None);
+}
+
+#[test]
+fn the_end_of_memory_can_be_withdrawn_at_once() {
+    let mut frames = allocator(&[(0, 100), (200, 100)]);
+    assert_eq!(frames.allocate(60, 1), Some(FrameNumber(0)));
+    assert_eq!(frames.withdraw_range(PhysRange::frames(50, 240)), 40 + 90);
+    assert_eq!((frames.free_frames(), frames.total_frames()), (10, 70));
+    assert_eq!(frames.allocate(10, 1), Some(FrameNumber(290)));
+}
+
+#[test]
+fn the_highest_frame_is_found_wherever_frames_were_freed() {
+    let mut frames = allocator(&[(0, 1000)]);
+    assert_eq!(frames.allocate(1000, 1), Some(FrameNumber(0)));
+    for frame in [5, 700, 70, 999] {
+        frames.free(FrameNumber(frame), 1).unwrap();
+    }
+    let withdrawn: Vec<_> = std::iter::from_fn(|| frames.withdraw(0)).collect();
+    assert_eq!(withdrawn, [999, 700, 70, 5].map(FrameNumber));
+    frames.put_back(FrameNumber(70)).unwrap();
+    assert_eq!(frames.withdraw(0), Some(FrameNumber(70)));
+}
+
+#[test]
+fn the_least_that_stays_free_is_small_where_memory_is() {
+    let mib = 256;
+    assert_eq!([0, 8, 32, 64, 4096].map(|size| floor_of(size * mib)), [0, 64 + 256, 1280, 1280, 1280]);
+}
+
+#[test]
+fn absent_frames_are_taken_lowest_first() {
+    let mut absent = Absent::new(vec![u64::MAX; 4], 256 * 4096).unwrap();
+    assert_eq!((absent.take_lowest(), absent.count()), (None, 0));
+    for (start, count) in [(200, 1), (3, 1), (130, 2), (3, 1), (256, 100), (u64::MAX, 1)] {
+        absent.insert(FrameNumber(start), count);
+    }
+    assert_eq!(absent.count(), 4, "one was absent already, others are beyond all memory");
+    assert_eq!(absent.run_from(FrameNumber(0)), Some((FrameNumber(3), 1)));
+    assert_eq!(absent.run_from(FrameNumber(4)), Some((FrameNumber(130), 2)));
+    assert_eq!(absent.run_from(FrameNumber(131)), Some((FrameNumber(131), 1)));
+    assert_eq!(absent.run_from(FrameNumber(201)), None);
+    assert_eq!(absent.run_from(FrameNumber(u64::MAX)), None);
+    let taken: Vec<_> = std::iter::from_fn(|| absent.take_lowest()).collect();
+    assert_eq!(taken, [3, 130, 131, 200].map(FrameNumber));
+    assert_eq!(absent.count(), 0);
+    assert!(Absent::new(vec![0; 4], 257 * 4096).is_err());
 }
 
 #[test]
