@@ -22,6 +22,9 @@ pub enum Access {
     ReadExecute,
 }
 
+/// The most that [`Machine::give_back`] and [`Machine::populate`] do at once.
+pub const EXTENTS: usize = 128;
+
 /// A source of frames for page tables.
 pub trait FrameSource {
     /// Address of a 4 KiB frame, page aligned and below `limit`, that is nobody else's from now on.
@@ -207,6 +210,44 @@ pub trait Machine: Sync {
     ///
     /// [`MapError`].
     fn map_mfn(&self, address: u64, mfn: u64) -> Result<(), MapError>;
+
+    /// Moves the list of the machine frames of guest frames, 8 bytes for each, to `address`, where it has
+    /// room for `pfns` frames: as many as it had, and more in which there is no memory. For machines that are
+    /// not [auto-translated](Machine::auto_translated), before there are other vCPUs and before Xen is told
+    /// of the list with [its page](Machine::map_shared_info).
+    ///
+    /// # Safety
+    ///
+    /// The memory at `address` is mapped, page aligned, and for good nobody else's.
+    unsafe fn move_frame_list(&self, address: u64, pfns: u64);
+
+    /// Gives memory back to Xen: extents of 2^`order` pages that begin at guest frames `extents`, of which up
+    /// to [`EXTENTS`] are looked at. Returns how many are gone, from the first one on; the others are as
+    /// before. `order` is 0 at most where the machine is not [auto-translated](Machine::auto_translated),
+    /// else 9.
+    ///
+    /// # Safety
+    ///
+    /// The pages are the caller's alone, and nobody uses them before they are [populated](Machine::populate)
+    /// again.
+    ///
+    /// # Errors
+    ///
+    /// What Xen answers; nothing is gone then.
+    unsafe fn give_back(&self, extents: &[u64], order: u32) -> Result<usize, xen::Errno>;
+
+    /// Has Xen put a page at each of guest frames `pfns`, of which up to [`EXTENTS`] are looked at, and
+    /// returns how many there are now, from the first one on, mapped for reading and writing. They hold
+    /// anything.
+    ///
+    /// # Safety
+    ///
+    /// There is no memory at these frames, which [`map_memory`](Machine::map_memory) was told of.
+    ///
+    /// # Errors
+    ///
+    /// What Xen answers; none is there then.
+    unsafe fn populate(&self, pfns: &[u64]) -> Result<usize, xen::Errno>;
 
     /// Whether Xen translates guest frames by itself (HVM), so that the guest says where Xen's pages appear
     /// in its address space; else Xen tells which machine frames they are (PV).

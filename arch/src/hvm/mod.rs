@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine in ring 0, on real or virtual hardware: HVM, PVH, KVM, a bare PC.
 
+mod balloon;
 mod paging;
 mod secondary;
 pub mod startup;
@@ -100,6 +101,20 @@ impl Machine for Hvm {
 
     fn map_mfn(&self, address: u64, _mfn: u64) -> Result<(), MapError> {
         Err(MapError::Taken(address))
+    }
+
+    unsafe fn move_frame_list(&self, _address: u64, _pfns: u64) {
+        // Xen keeps that list.
+    }
+
+    unsafe fn give_back(&self, extents: &[u64], order: u32) -> Result<usize, xen::Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { balloon::give_back(extents, order) }
+    }
+
+    unsafe fn populate(&self, pfns: &[u64]) -> Result<usize, xen::Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { balloon::populate(pfns) }
     }
 
     fn auto_translated(&self) -> bool {

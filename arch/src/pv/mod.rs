@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The machine made of hypercalls: a PV domain in ring 3.
 
+mod balloon;
 mod p2m;
 mod paging;
 mod secondary;
@@ -147,6 +148,21 @@ impl Machine for Pv {
 
     fn map_mfn(&self, address: u64, mfn: u64) -> Result<(), MapError> {
         paging::map_machine_address(address, mfn * 4096)
+    }
+
+    unsafe fn move_frame_list(&self, address: u64, pfns: u64) {
+        // SAFETY: the caller's promise.
+        unsafe { p2m::move_to(address, pfns) };
+    }
+
+    unsafe fn give_back(&self, extents: &[u64], order: u32) -> Result<usize, xen::Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { balloon::give_back(extents, order) }
+    }
+
+    unsafe fn populate(&self, pfns: &[u64]) -> Result<usize, xen::Errno> {
+        // SAFETY: the caller's promise.
+        unsafe { balloon::populate(pfns) }
     }
 
     fn auto_translated(&self) -> bool {

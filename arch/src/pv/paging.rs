@@ -10,7 +10,7 @@ use core::ops::Range;
 
 use xen_sys::xen::{MMU_NORMAL_PT_UPDATE, mmu_update};
 
-use super::LAYOUT;
+use super::{LAYOUT, p2m};
 use crate::hypercall::Hypervisor;
 use crate::machine::{Access, FrameSource, MapError};
 use crate::vcpu::FIRST;
@@ -51,9 +51,7 @@ pub(super) fn mfn_to_pfn(mfn: u64) -> Option<u64> {
 
 /// The machine frame of guest frame `pfn`; `None` beyond the domain's memory.
 pub(super) fn pfn_to_mfn(pfn: u64) -> Option<u64> {
-    let layout = LAYOUT.get()?;
-    let mfn = (pfn < layout.nr_pages).then(|| read_word(layout.mfn_list + pfn * 8))?;
-    (mfn < MFN_LIMIT).then_some(mfn) // all ones: no memory there
+    p2m::get(pfn).filter(|mfn| *mfn < MFN_LIMIT) // all ones: no memory there
 }
 
 /// Reads a word of a table that Xen laid down.
@@ -88,6 +86,33 @@ pub(super) fn unmap_page(address: u64) -> Result<(), MapError> {
     // SAFETY: the caller gives up the page at `address`. All of the entry goes: leftovers of an
     // address would cost L1TF's shadow mode.
     unsafe { xen::pv::update_va_mapping(&Hypervisor, address, 0) }.map_err(MapError::Refused)
+}
+
+/// Unmaps the guest's own pages at guest frames `pfns`, which nobody uses, on all vCPUs.
+pub(super) fn unmap_pages(pfns: &[u64]) -> Result<(), MapError> {
+    // All of each entry goes: leftovers of an address would cost L1TF's shadow mode.
+    change_pages(pfns, |_| 0)?;
+    xen::pv::flush_all_tlbs(&Hypervisor).map_err(MapError::Refused)
+}
+
+/// Maps the guest's own pages at guest frames `pfns` where none is mapped.
+pub(super) fn map_pages(pfns: &[u64]) -> Result<(), MapError> {
+    let no_execute = no_execute();
+    change_pages(pfns, |pfn| own_page(pfn * PAGE, no_execute))
+}
+
+fn change_pages(pfns: &[u64], entry: impl Fn(u64) -> u64) -> Result<(), MapError> {
+    let mut batch = Batch::default();
+    for pfn in pfns {
+        let place = entry_address(pfn * PAGE).ok_or(MapError::NotOurs(pfn * PAGE))?;
+        batch.push(place.machine_address, entry(*pfn))?;
+    }
+    batch.flush()
+}
+
+/// The entry that maps the guest's own frame at `address`; 0 where there is no memory.
+fn own_page(address: u64, no_execute: u64) -> u64 {
+    pfn_to_mfn(address / PAGE).map_or(0, |mfn| (mfn * PAGE) | rights(Access::ReadWrite, no_execute))
 }
 
 /// The machine frame of the top table.
@@ -242,13 +267,14 @@ impl Tables<'_> {
         }
         self.hook(hook, &entries)?;
         self.batch.flush()?;
-        self.mapped = span.end;
+        // Where there is no memory yet, none can be had for tables.
+        self.mapped = span.end.min(LAYOUT.get().map_or(0, |layout| layout.nr_pages * PAGE)).max(self.mapped);
         Ok(())
     }
 
     /// The entry that maps the guest's own frame at `address`; 0 where there is no memory.
     fn page(&self, address: u64) -> u64 {
-        pfn_to_mfn(address / PAGE).map_or(0, |mfn| (mfn * PAGE) | rights(Access::ReadWrite, self.no_execute))
+        own_page(address, self.no_execute)
     }
 
     /// The table of `level` for `address`; it and those above it are made if they are missing.
@@ -311,8 +337,8 @@ impl Batch {
         if updates.is_empty() {
             return Ok(());
         }
-        // SAFETY: the callers only add pages, make tables read-only, and take the rights away that
-        // the image's own layout says nobody uses.
+        // SAFETY: the callers only add pages, make tables read-only, and take away rights and pages that
+        // the image's own layout or their own caller says nobody uses.
         unsafe { xen::pv::mmu_update(&Hypervisor, updates) }.map_err(MapError::Refused)
     }
 }
