@@ -108,6 +108,9 @@ pub struct BootInfo {
     /// The memory map. Empty if the loader gave none ([`crate::BootNote::NoMemoryMap`]); under Xen
     /// `XENMEM_memory_map` and [`crate::e820::parse`] can fill it.
     pub memory: MemoryMap,
+    /// How many bytes of the highest usable memory there are not: the domain does not have them yet, and must
+    /// not touch them.
+    pub unpopulated: u64,
     /// Modules, in the loader's order.
     pub modules: ArrayVec<Module, 16>,
     /// The PV console ring, if the boot protocol tells (PV; HVM guests ask for `HVM_PARAM_CONSOLE_*`).
@@ -142,6 +145,7 @@ impl BootInfo {
             loader: Text::new(),
             command_line: CommandLine::default(),
             memory: MemoryMap::new(),
+            unpopulated: 0,
             modules: ArrayVec::new(),
             console: None,
             store: None,
@@ -153,6 +157,24 @@ impl BootInfo {
             notes: Notes::default(),
             reserved,
         }
+    }
+
+    /// Notes that only `bytes` of the usable memory are there. What is beyond 256 times as much is left out
+    /// of the map: a bit or two for each of its frames would be too much.
+    pub fn leave_unpopulated(&mut self, bytes: u64) {
+        const MOST: u64 = 256;
+        let told = self.memory.total_usable();
+        let excess = told.saturating_sub(bytes.saturating_mul(MOST));
+        for range in self.memory.clone().highest(excess) {
+            self.memory.add(range, Kind::Reserved);
+        }
+        self.unpopulated = self.memory.total_usable().saturating_sub(bytes);
+    }
+
+    /// Bytes of usable memory that the domain has.
+    #[must_use]
+    pub fn populated(&self) -> u64 {
+        self.memory.total_usable().saturating_sub(self.unpopulated)
     }
 
     /// The memory map without the pages in [`Self::reserved`].

@@ -73,13 +73,6 @@ pub enum BootNote {
         /// Its length in bytes.
         length: u64,
     },
-    /// The domain has less memory than its map shows; the highest part is not used.
-    Unpopulated {
-        /// Bytes of usable memory in the map.
-        told: u64,
-        /// Bytes of it that are used.
-        used: u64,
-    },
     /// An ACPI table has an absurd length or a wrong checksum; it was ignored.
     BadTable {
         /// What it calls itself.
@@ -125,12 +118,6 @@ impl fmt::Display for BootNote {
                     "memory map entry at {start:#x}, {length:#x} bytes, ends where nothing can be mapped; that part is not used"
                 )
             }
-            Self::Unpopulated { told, used } => write!(
-                f,
-                "the memory map tells of {} KiB, but the domain has fewer pages: {} KiB are used",
-                told / 1024,
-                used / 1024
-            ),
             Self::BadTable { signature, address } => {
                 write!(f, "ACPI table {} at {address:#x} is damaged; ignored", signature.escape_ascii())
             }

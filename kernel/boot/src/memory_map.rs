@@ -41,19 +41,14 @@ impl<const N: usize> MemoryMap<N> {
         self.cut(range.outward(), |existing| existing == Kind::Usable);
     }
 
-    /// Reserves so much of the highest usable memory, in whole pages, that no more than `bytes` are left;
-    /// but nothing below address `least`.
-    pub fn keep(&mut self, bytes: u64, least: u64) {
-        let bytes = bytes.next_multiple_of(PAGE_SIZE);
-        let mut kept = 0_u64;
-        for range in self.clone().usable() {
-            let room = bytes.saturating_sub(kept).min(range.len());
-            kept = kept.saturating_add(room);
-            let end = range.start().saturating_add(room);
-            if let Some(excess) = PhysRange::new(end.max(least), range.end()) {
-                self.add(excess.inward(), Kind::Reserved);
-            }
-        }
+    /// The highest `bytes` of usable memory, in whole pages, highest first; less if there is not as much.
+    pub fn highest(&self, bytes: u64) -> impl Iterator<Item = PhysRange> + '_ {
+        let mut left = bytes.saturating_sub(bytes % PAGE_SIZE);
+        self.usable().rev().map_while(move |range| {
+            let part = left.min(range.len());
+            left = left.saturating_sub(part);
+            PhysRange::new(range.end().saturating_sub(part), range.end()).filter(|part| !part.is_empty())
+        })
     }
 
     /// All regions in ascending order.

@@ -4,7 +4,7 @@
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::{Entry, EntryProtocol, Machine, entry};
 use prism_boot::capabilities::Capabilities;
-use prism_boot::{BootError, BootInfo, BootNote, PAGE_SIZE, SharedRing, e820, protocol};
+use prism_boot::{BootError, BootInfo, PAGE_SIZE, SharedRing, e820, protocol};
 use xen::hvm::{self, Parameter};
 
 use crate::memory::IdentityMemory;
@@ -46,9 +46,9 @@ pub(super) fn ask_for_memory_map(info: &mut BootInfo) {
     }
 }
 
-/// Removes memory that is in the map but not populated. Memory of an HVM or PVH domain between `memory` and
+/// Finds how much memory is in the map but not populated. Memory of an HVM or PVH domain between `memory` and
 /// `maxmem` is populated on demand, and Xen destroys a domain that touches more than it was given.
-pub(super) fn leave_unpopulated(info: &mut BootInfo, capabilities: &Capabilities) {
+pub(super) fn find_unpopulated(info: &mut BootInfo, capabilities: &Capabilities) {
     /// Pages of a PC that its memory map does not show. Most belong to its graphics card, which has 16 MiB by
     /// default and can be given more.
     const OF_DEVICES: u64 = 4096 + 256;
@@ -58,8 +58,13 @@ pub(super) fn leave_unpopulated(info: &mut BootInfo, capabilities: &Capabilities
         return;
     }
     let of_devices = if capabilities.has_emulated_platform() { OF_DEVICES } else { 0 };
-    // What the loader has written is populated.
-    let written = info.modules.iter().map(|module| module.range.end()).max().unwrap_or_default();
-    info.memory.keep(pages.saturating_sub(of_devices).saturating_mul(PAGE_SIZE), written);
-    info.notes.push(BootNote::Unpopulated { told, used: info.memory.total_usable() });
+    info.leave_unpopulated(pages.saturating_sub(of_devices).saturating_mul(PAGE_SIZE));
+}
+
+/// Asks Xen for the memory that a PV domain may be given later.
+pub(super) fn find_growth(info: &mut BootInfo) {
+    let mut table = [0; 128 * e820::ENTRY_LENGTH];
+    if let Ok(table) = xen::memory::map(&Hypervisor, &mut table) {
+        protocol::pv::add_growth(info, table);
+    }
 }

@@ -11,14 +11,14 @@ mod report;
 use alloc::sync::Arc;
 use core::future::Future;
 
-use prism_arch::Entry;
+use prism_arch::{Entry, Machine};
 use prism_boot::services::DeviceBus;
 use prism_drivers::block::romdisk::RomDisk;
 
 use crate::app::{Application, Context};
 use crate::console::{self, panic};
 use crate::devices::{self, disks};
-use crate::hypervisor::{lifecycle, sysrq, xenstore};
+use crate::hypervisor::{balloon, lifecycle, sysrq, xenstore};
 use crate::println;
 use crate::task::smp::Vcpus;
 use crate::task::{executor, hotplug};
@@ -45,7 +45,7 @@ fn prism_start_kernel(entry: Entry) -> ! {
     let vcpus = booted.vcpus;
     let application = prism_application();
     report::report(info, environment, &application);
-    start_tasks(application, Context { info, environment }, vcpus);
+    start_tasks(machine, application, Context { info, environment }, vcpus);
     executor::run(machine, environment.services.timer.chosen, environment.services.upcall.chosen)
 }
 
@@ -53,7 +53,7 @@ fn prism_start_kernel(entry: Entry) -> ! {
 ///
 /// None of them runs before all are spawned, and the order in which they run first is not this one. Drivers
 /// of disks and network interfaces start when the application asks for those.
-fn start_tasks(application: Application, context: Context, vcpus: Vcpus) {
+fn start_tasks(machine: &'static dyn Machine, application: Application, context: Context, vcpus: Vcpus) {
     start(console::flush_kept());
     console::run();
     if let Some(ring) = context.info.store {
@@ -61,6 +61,7 @@ fn start_tasks(application: Application, context: Context, vcpus: Vcpus) {
         if let Some(store) = xenstore::client() {
             start(lifecycle::serve(store));
             start(sysrq::serve(store));
+            start(balloon::serve(machine, store, context.environment));
             // vCPUs of an initial domain are nobody else's business.
             if vcpus.most > 1 && !context.environment.capabilities.is_initial_domain() {
                 start(hotplug::serve(store, &context.environment.acpi, vcpus));

@@ -150,7 +150,11 @@ impl Logging {
         if detected.asks_xen() {
             // Before the first frame is allocated: Xen destroys a domain that touches memory which it was not
             // given.
-            loader::leave_unpopulated(&mut detected.info, &detected.capabilities);
+            loader::find_unpopulated(&mut detected.info, &detected.capabilities);
+        } else if detected.protocol == EntryProtocol::Pv
+            && detected.capabilities.xen.as_ref().is_some_and(XenCapabilities::can_balloon)
+        {
+            loader::find_growth(&mut detected.info);
         }
         let Detected { protocol, machine, info, found, acpi, capabilities } = detected;
         memory::init(&info, machine).unwrap_or_else(|error| {
@@ -281,7 +285,7 @@ impl Timed {
             xen: found.xen,
             vcpus: others + 1,
             acpi,
-            memory: info.memory.total_usable(),
+            memory: info.populated(),
         };
         let environment: &'static Environment = Box::leak(Box::new(environment));
         suspend::init(xen, info, environment);

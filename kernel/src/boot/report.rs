@@ -23,7 +23,11 @@ pub(super) fn report(info: &BootInfo, found: &Environment, application: &Applica
         (Ok(_), None) => {}
         (Err(reason), _) => info!(target: BOOT, "Xen: not used ({})", reason.reason()),
     }
-    info!(target: BOOT, "memory: {} KiB, {} KiB free", found.memory / 1024, memory::usage().free / 1024);
+    let (size, free) = (found.memory / 1024, memory::usage().free / 1024);
+    match info.unpopulated / 1024 {
+        0 => info!(target: BOOT, "memory: {size} KiB, {free} KiB free"),
+        more => info!(target: BOOT, "memory: {size} KiB, {free} KiB free, {more} KiB more when there are"),
+    }
     match executor::running().count() {
         running if running == found.vcpus as usize => info!(target: BOOT, "vcpus: {running}"),
         running => info!(target: BOOT, "vcpus: {running} of {}", found.vcpus),

@@ -2,16 +2,18 @@
 //! The guest's memory. Page tables come from a bump allocator; the rest goes to a frame allocator, out of
 //! which the heap grows.
 
+pub(crate) mod balloon;
 pub(crate) mod dma;
 pub(crate) mod platform_device;
 pub(crate) mod registers;
+pub(crate) mod watermark;
 
 use core::alloc::{GlobalAlloc, Layout};
 use core::fmt;
 
 use prism_arch::image::image;
 use prism_arch::machine::{FrameSource, Machine, MapError};
-use prism_boot::frames::required_words;
+use prism_boot::frames::{Absent, required_words};
 use prism_boot::{
     BootInfo, FrameAllocator, FrameNumber, MemoryMap, Module, PAGE_SIZE, PhysMemory, PhysRange,
 };
@@ -62,15 +64,26 @@ impl FrameSource for EarlyFrames {
     }
 }
 
-static FRAMES: Mutex<Option<FrameAllocator<&'static mut [u64]>>> = Mutex::new(None);
+type Allocator = FrameAllocator<&'static mut [u64]>;
+
+static FRAMES: Mutex<Option<Allocator>> = Mutex::new(None);
+
+/// Does something with the frame allocator, once there is one.
+fn with_frames<T>(change: impl FnOnce(&mut Allocator) -> T) -> Option<T> {
+    let mut guard = FRAMES.lock();
+    let frames = guard.as_mut()?;
+    let (done, free) = (change(frames), frames.free_frames());
+    drop(guard);
+    watermark::note(free);
+    Some(done)
+}
 
 /// The frame allocator as a source of page tables.
 pub(crate) struct Frames;
 
 impl FrameSource for Frames {
     fn alloc_frame(&mut self, limit: u64) -> Option<u64> {
-        let mut frames = FRAMES.lock();
-        frames.as_mut()?.allocate_below(1, 1, FrameNumber::of(limit)).map(FrameNumber::address)
+        with_frames(|frames| frames.allocate_below(1, 1, FrameNumber::of(limit)))?.map(FrameNumber::address)
     }
 }
 
@@ -83,7 +96,7 @@ pub(crate) fn alloc_zeroed_frame() -> Option<u64> {
 /// reserved for the heap and for page tables.
 pub(crate) fn alloc_zeroed(bytes: u64) -> Option<u64> {
     let count = bytes.div_ceil(PAGE_SIZE);
-    let start = FRAMES.lock().as_mut()?.allocate_spare(count, 1)?.address();
+    let start = with_frames(|frames| frames.allocate_spare(count, 1))??.address();
     let pointer = core::ptr::with_exposed_provenance_mut::<u8>(start as usize);
     // SAFETY: the frames are ours, and mapped at their own address.
     unsafe { pointer.write_bytes(0, (count * PAGE_SIZE) as usize) };
@@ -100,7 +113,7 @@ pub(crate) fn alloc_frame_below(limit: u64) -> Option<u64> {
 /// memory. What is around that cannot be a large page of the hypervisor's any more, which costs an exit for
 /// each page that is used there, and KVM forgets all pages when memory changes.
 pub(crate) fn alloc_xen_page() -> Option<u64> {
-    let frame = || FRAMES.lock().as_mut()?.allocate_highest().map(FrameNumber::address);
+    let frame = || with_frames(FrameAllocator::allocate_highest)?.map(FrameNumber::address);
     platform_device::take().or_else(frame)
 }
 
@@ -111,12 +124,10 @@ pub(crate) fn free_frame(address: u64) {
 
 /// Frees what [`alloc_zeroed`] allocated.
 pub(crate) fn free(address: u64, bytes: u64) {
-    if let Some(frames) = FRAMES.lock().as_mut() {
-        // Fails only for a frame that is already free, which is a bug of the caller's. The allocator ignores
-        // it.
-        if let Err(error) = frames.free(FrameNumber::of(address), bytes.div_ceil(PAGE_SIZE)) {
-            log::error!("frame allocator: double free: {error}");
-        }
+    let freed = with_frames(|frames| frames.free(FrameNumber::of(address), bytes.div_ceil(PAGE_SIZE)));
+    // Fails only for a frame that is already free, which is a bug of the caller's. The allocator ignores it.
+    if let Some(Err(error)) = freed {
+        log::error!("frame allocator: double free: {error}");
     }
 }
 
@@ -153,14 +164,30 @@ pub(crate) fn init(info: &BootInfo, machine: &dyn Machine) -> Result<(), MemoryE
     let mut early = EarlyFrames { free: free_memory(info) };
     let mut memory = info.memory.usable().map(|range| range.start()..range.end());
     machine.map_memory(&mut memory, &mut early).map_err(MemoryError::Map)?;
+    if info.unpopulated != 0 && !machine.auto_translated() {
+        let pages = info.memory.usable_end() / PAGE_SIZE;
+        let too_small = MemoryError::TooSmall { usable: info.populated() };
+        let list = early.take(pages * 8, u64::MAX).ok_or(too_small)?;
+        // SAFETY: memory of ours, mapped, page aligned, taken from the free map for good.
+        unsafe { machine.move_frame_list(list.start(), pages) };
+    }
 
-    let words = required_words(early.free.usable_end());
-    let too_small = MemoryError::TooSmall { usable: info.memory.total_usable() };
-    let Some(bitmap) = early.take(words * 8, u64::MAX) else { return Err(too_small) };
-    let start = core::ptr::with_exposed_provenance_mut::<u64>(bitmap.start() as usize);
+    // A bit for each frame that says whether it is free, and one that says whether it is absent.
+    let end = early.free.usable_end();
+    let words = required_words(end);
+    let too_small = || MemoryError::TooSmall { usable: info.populated() };
+    let bitmaps = early.take(2 * words * 8, u64::MAX).ok_or_else(too_small)?;
+    let start = core::ptr::with_exposed_provenance_mut::<u64>(bitmaps.start() as usize);
     // SAFETY: memory of ours, mapped, page aligned, taken from the free map for good.
-    let bitmap = unsafe { core::slice::from_raw_parts_mut(start, words as usize) };
-    *FRAMES.lock() = Some(FrameAllocator::new(bitmap, &early.free).map_err(|_| too_small)?);
+    let bitmaps = unsafe { core::slice::from_raw_parts_mut(start, 2 * words as usize) };
+    let (free, absent) = bitmaps.split_at_mut(words as usize);
+    let mut frames = FrameAllocator::new(free, &early.free).map_err(|_| too_small())?;
+    let mut absent = Absent::new(absent, end).map_err(|_| too_small())?;
+    for range in early.free.highest(info.unpopulated) {
+        absent.insert(FrameNumber::of(range.start()), frames.withdraw_range(range));
+    }
+    balloon::init(absent, info.memory.total_usable() / PAGE_SIZE, frames.total_frames());
+    *FRAMES.lock() = Some(frames);
     Ok(())
 }
 
@@ -189,7 +216,7 @@ pub(crate) fn module(map: &MemoryMap, module: &Module) -> Option<&'static [u8]> 
 /// Memory statistics, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Memory that the allocators manage.
+    /// Memory that the allocators manage, without what was given back to the hypervisor.
     pub total: u64,
     /// Free frames. (Free blocks inside the heap count as used.)
     pub free: u64,
@@ -270,18 +297,18 @@ unsafe impl Source for Growth {
             .checked_add(layout.align() as u64)
             .and_then(|bytes| bytes.checked_add(OVERHEAD + table))
             .ok_or(())?;
-        let mut frames = FRAMES.lock();
-        let frames = frames.as_mut().ok_or(())?;
         let (start, bytes) = [need.max(STEP), need]
             .into_iter()
             .find_map(|bytes| {
                 let count = bytes.div_ceil(PAGE_SIZE);
-                let start = if layout.size() > LARGE {
-                    frames.allocate_spare(count, 1)
-                } else {
-                    frames.allocate(count, 1)
-                };
-                start.map(|start| (start, count * PAGE_SIZE))
+                let start = with_frames(|frames| {
+                    if layout.size() > LARGE {
+                        frames.allocate_spare(count, 1)
+                    } else {
+                        frames.allocate(count, 1)
+                    }
+                });
+                start.flatten().map(|start| (start, count * PAGE_SIZE))
             })
             .ok_or(())?;
         let pointer = core::ptr::with_exposed_provenance_mut::<u8>(start.address() as usize);

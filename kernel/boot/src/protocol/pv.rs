@@ -15,7 +15,7 @@ use xen_sys::xen::{
 use crate::bytes::{Record, as_u64};
 use crate::{
     BootError, BootInfo, BootNote, BootProtocol, CommandLine, Dom0Console, Kind, MAPPED_LIMIT, PAGE_SIZE,
-    PhysMemory, PhysRange, PvLayout, SharedRing, Text,
+    PhysMemory, PhysRange, PvLayout, SharedRing, Text, e820,
 };
 
 /// Length of `start_info`.
@@ -56,6 +56,23 @@ pub fn parse(memory: &impl PhysMemory, address: u64) -> Result<BootInfo, BootErr
     let (start, length) = (offset_of!(start_info, mod_start), offset_of!(start_info, mod_len));
     read_modules(&mut info, memory, record.u64(start), record.u64(length));
     Ok(info)
+}
+
+/// Adds memory that the domain may be given later (`maxmem` above `memory` in `xl.cfg`): what `table`, the
+/// map of E820 entries that Xen has of it, tells beyond its own, without a gap. There is nothing yet. The
+/// most is 15 times as much as the domain has, as a 256th of it is lost to page tables and to the list of
+/// frames.
+pub fn add_growth(info: &mut BootInfo, table: &[u8]) {
+    const MOST: u64 = 16;
+    let Some(end) = info.pv.map(|layout| pages(layout.nr_pages)) else { return };
+    let mut told = BootInfo::new(BootProtocol::Pv);
+    e820::parse(&mut told, table);
+    let Some(region) = told.memory.usable().find(|range| range.start() <= end && end < range.end()) else {
+        return;
+    };
+    let growth = region.end().min(end.saturating_mul(MOST)).saturating_sub(end);
+    info.add_memory(end, growth, Kind::Usable);
+    info.unpopulated = growth;
 }
 
 fn read_start_info(memory: &impl PhysMemory, address: u64) -> Result<Record<LENGTH>, BootError> {

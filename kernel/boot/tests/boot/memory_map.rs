@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 use std::collections::BTreeMap;
 
-use prism_boot::{ADDRESS_LIMIT, Kind, MemoryMap, PAGE_SIZE, PhysRange};
+use prism_boot::{ADDRESS_LIMIT, BootInfo, BootProtocol, Kind, MemoryMap, PAGE_SIZE, PhysRange};
 use proptest::prelude::*;
 
 const KINDS: [Kind; 6] =
@@ -40,28 +40,30 @@ fn a_reserved_hole_splits_usable_memory_whichever_comes_first() {
 }
 
 #[test]
-fn the_lowest_usable_memory_is_kept() {
-    let whole: MemoryMap = map(&[
+fn the_highest_usable_memory_is_found() {
+    let map: MemoryMap = map(&[
         (range(0x1000, 0x5000), Kind::Usable),
         (range(0x5000, 0x7000), Kind::Reserved),
         (range(0x7000, 0x9000), Kind::Usable),
     ]);
-    for (bytes, kept, end) in [
-        (0x7000, 0x6000, 0x9000),
-        (0x6000, 0x6000, 0x9000),
-        (0x4fff, 0x5000, 0x8000),
-        (0x4000, 0x4000, 0x5000),
-        (0x1001, 0x2000, 0x3000),
-        (0, 0, 0),
-    ] {
-        let mut map = whole.clone();
-        map.keep(bytes, 0);
-        assert_eq!((map.total_usable(), map.usable_end()), (kept, end), "{bytes:#x}");
-        assert!(map.overlaps(range(0x1000, 0x9000)));
-    }
-    let mut map = whole;
-    map.keep(0x1000, 0x7fff);
-    assert_eq!((map.total_usable(), map.usable_end()), (0x5000, 0x8000));
+    let highest = |bytes| map.highest(bytes).collect::<Vec<_>>();
+    assert_eq!(highest(0), []);
+    assert_eq!(highest(0xfff), []);
+    assert_eq!(highest(0x1fff), [range(0x8000, 0x9000)]);
+    assert_eq!(highest(0x2000), [range(0x7000, 0x9000)]);
+    assert_eq!(highest(0x3000), [range(0x7000, 0x9000), range(0x4000, 0x5000)]);
+    assert_eq!(highest(u64::MAX), [range(0x7000, 0x9000), range(0x1000, 0x5000)]);
+}
+
+#[test]
+fn memory_that_is_not_there_stays_in_the_map_unless_it_is_too_much() {
+    let mut info = BootInfo::new(BootProtocol::Pvh);
+    info.memory = map(&[(range(0, 0x10_0000), Kind::Usable), (range(0x20_0000, 0x1000_0000), Kind::Usable)]);
+    info.leave_unpopulated(0x200_0000);
+    assert_eq!((info.memory.usable_end(), info.populated()), (0x1000_0000, 0x200_0000));
+    info.leave_unpopulated(0x4000);
+    assert_eq!((info.memory.total_usable(), info.memory.usable_end()), (0x40_0000, 0x50_0000));
+    assert_eq!((info.unpopulated, info.populated()), (0x3f_c000, 0x4000));
 }
 
 #[test]

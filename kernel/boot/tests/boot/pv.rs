@@ -242,3 +242,44 @@ fn a_package_shorter_than_its_list_is_noted() {
     set_module(&mut image, SIF_MULTIBOOT_MOD, MODULE as u64, 40);
     assert!(notes(&parse(&image)).contains(&BootNote::CutShort { what: "module package" }));
 }
+
+/// Xen's map of the domain.
+fn map(entries: &[(u64, u64, u32)]) -> Vec<u8> {
+    let entry = |(start, length, kind): &(u64, u64, u32)| {
+        [&start.to_le_bytes()[..], &length.to_le_bytes(), &kind.to_le_bytes()].concat()
+    };
+    entries.iter().flat_map(entry).collect()
+}
+
+#[test]
+fn memory_up_to_maxmem_is_there_later() {
+    let mut info = parse(&image());
+    pv::add_growth(&mut info, &map(&[(0, 32 << 20, 1)]));
+    assert_eq!(usable(&info), [(0, 32 << 20)]);
+    assert_eq!((info.unpopulated, info.populated()), (24 << 20, 8 << 20));
+    assert!(info.notes.is_empty());
+}
+
+#[test]
+fn memory_that_would_cost_too_much_is_left_out() {
+    let mut info = parse(&image());
+    pv::add_growth(&mut info, &map(&[(0, 1 << 40, 1)]));
+    assert_eq!((usable(&info), info.unpopulated), (vec![(0, 128 << 20)], 120 << 20));
+}
+
+#[test]
+fn a_map_that_does_not_go_on_where_memory_ends_adds_nothing() {
+    let absurd = [
+        vec![],
+        map(&[(0, 8 << 20, 1)]),
+        map(&[(0, 4 << 20, 1), (8 << 20, 8 << 20, 2)]),
+        map(&[(9 << 20, 8 << 20, 1)]),
+        map(&[(u64::MAX, u64::MAX, 1)]),
+        vec![1; 39],
+    ];
+    for table in absurd {
+        let mut info = parse(&image());
+        pv::add_growth(&mut info, &table);
+        assert_eq!((usable(&info), info.unpopulated), (vec![(0, PAGES * 4096)], 0));
+    }
+}

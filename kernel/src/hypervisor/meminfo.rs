@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! How much memory is there and how much is free, where toolstacks look for what a guest's agent tells of it
+//! (XenServer's and XCP-ng's guest utilities): in KiB.
+//!
+//! It is told at boot, after a restore, and when a sixteenth of all memory was taken or freed, but not twice
+//! within a minute. A guest in which nothing happens does not wake up for it.
+
+use embassy_futures::select::select;
+use embassy_time::{Duration, Instant, Timer};
+use prism_boot::PAGE_SIZE;
+use xen::xenstore::{Client, Error, Result};
+
+use crate::hypervisor::suspend;
+use crate::memory::{self, Usage, watermark};
+
+const TOTAL: &str = "data/meminfo_total";
+const FREE: &str = "data/meminfo_free";
+/// What toolstacks watch.
+const UPDATED: &str = "data/updated";
+
+/// The least time from one report to the next.
+const INTERVAL: Duration = Duration::from_secs(60);
+/// What part of all memory is worth a report.
+const SHARE: u64 = 16;
+
+/// Reports for ever, or until xenstored refuses: some toolstacks do not want to know.
+pub(crate) async fn serve(store: &Client) {
+    loop {
+        let next = Instant::now() + INTERVAL;
+        let usage = memory::usage();
+        // With a connection that breaks the next one is tried.
+        if let Err(Error::Refused(_)) = report(store, usage).await {
+            return;
+        }
+        let [total, free] = [usage.total, usage.free].map(|bytes| bytes / PAGE_SIZE);
+        let change = total / SHARE;
+        select(watermark::passed(free.saturating_sub(change), free + change), suspend::resumed()).await;
+        Timer::at(next).await;
+    }
+}
+
+async fn report(store: &Client, usage: Usage) -> Result<()> {
+    for (path, value) in [(TOTAL, usage.total / 1024), (FREE, usage.free / 1024), (UPDATED, 1)] {
+        store.write(path, alloc::format!("{value}")).await?;
+    }
+    Ok(())
+}
