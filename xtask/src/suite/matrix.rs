@@ -110,7 +110,11 @@ const PARTS: &[(&str, &[Row])] = &[
             )
             .never(NO_TOOLSTACK),
             row("all memory usable: 8 MiB, 4 GiB", &["all_of_8_mib_is_used", "all_of_4_gib_is_used"]),
-            row("`maxmem` above `memory`", &["what_is_not_populated_is_not_used"]).never(NO_TOOLSTACK),
+            row(
+                "`maxmem` above `memory`",
+                &["what_is_not_populated_is_not_used", "memory_is_given_back_and_taken_again"],
+            )
+            .never(NO_TOOLSTACK),
             row("the host's date", &["a_guests_date_is_its_hosts"]),
             row("random numbers", &["random_numbers_differ_and_all_their_bits_move"]),
             row(
@@ -254,7 +258,17 @@ const PARTS: &[(&str, &[Row])] = &[
             .never(NO_TOOLSTACK),
             row("`xl migrate`; ten times", &["a_guest_migrates", "a_guest_migrates_ten_times"])
                 .never(NO_TOOLSTACK),
-            row("`xl mem-set`: not supported", &[]).never(NO_TOOLSTACK),
+            row(
+                "`xl mem-set`; targets that make no sense; up to `maxmem`; saved with less memory",
+                &[
+                    "memory_is_given_back_and_taken_again",
+                    "targets_that_make_no_sense_do_no_harm",
+                    "a_guest_grows_beyond_what_it_was_started_with",
+                    "a_guest_with_a_card_gives_memory_back_and_takes_it_again",
+                    "a_guest_with_less_memory_is_saved_and_restored",
+                ],
+            )
+            .never(NO_TOOLSTACK),
         ],
     ),
     (

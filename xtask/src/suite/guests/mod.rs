@@ -3,6 +3,7 @@
 //!
 //! Each topic has a file with a table of [`GuestTest`]s; a new topic is a new file in `TOPICS`.
 
+mod balloon;
 mod boards;
 mod conditions;
 mod console;
@@ -62,6 +63,7 @@ const TOPICS: &[&[GuestTest]] = &[
     runtime::TESTS,
     faults::TESTS,
     memory::TESTS,
+    balloon::TESTS,
     network::TESTS,
     conditions::TESTS,
     vcpus::TESTS,
