@@ -29,7 +29,7 @@ use crate::image::disk::{self, Content};
 use crate::image::{Image, build};
 use crate::lab::Lab;
 use crate::lab::agent::quoted;
-use crate::lab::machine::{Machine, Role};
+use crate::lab::machine::{Lent, Machine, Role};
 use crate::nearest;
 use crate::preflight;
 use crate::project::{App, Project};
@@ -184,7 +184,7 @@ pub fn lab(project: &Project, action: &cli::Lab) -> Result<u8> {
 }
 
 fn shell(lab: &Lab, role: Role) -> Result<()> {
-    let mut machine = Machine::load(lab, &lab.ensure(role)?, &[])?;
+    let mut machine = Machine::load(lab, &lab.ensure(role)?, Lent::default())?;
     if stdin().is_terminal() {
         println!("exit or Ctrl-] leaves; nothing done here is kept");
     }

@@ -12,7 +12,7 @@ use anyhow::Result;
 use prism_runner::env::Env;
 use prism_runner::guest::{Ending, Job, Outcome, schedule};
 use prism_runner::image::Image;
-use prism_runner::lab::machine::{Machine, Role};
+use prism_runner::lab::machine::{Lent, Machine, Role};
 use prism_runner::project::Project;
 use prism_runner::scratch::Scratch;
 use prism_runner::verdict::Verdict;
@@ -23,7 +23,7 @@ const HANG: Duration = Duration::from_secs(15);
 
 fn machine(role: Role, disks: &[PathBuf]) -> Result<Machine> {
     let lab = Project::find()?.lab();
-    Machine::load(&lab, &lab.ensure(role)?, disks)
+    Machine::load(&lab, &lab.ensure(role)?, Lent { disks, cable: None })
 }
 
 /// Bytes that do not repeat soon.

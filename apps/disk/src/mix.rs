@@ -3,9 +3,12 @@
 
 use alloc::vec;
 use alloc::vec::Vec;
+use core::cell::Cell;
+use core::future::pending;
 
 use prism::disks::{self, Disk, Request, Submission};
-use prism::println;
+use prism::futures::select::{Either, select};
+use prism::{Context, println};
 
 use crate::pattern;
 
@@ -25,22 +28,35 @@ struct Pending<'d> {
     submission: Submission<'d>,
 }
 
-/// Moves `size` MiB to and from the disk; false if a block is not what was written last.
-pub(crate) async fn run(disk: &Disk, seed: u64, size: u64) -> prism::Result<bool> {
+/// Moves `size` MiB to and from the disk, or fewer if the domain is asked to end meanwhile; false if a block is
+/// not what was written last.
+pub(crate) async fn run(context: &Context, disk: &Disk, seed: u64, size: u64) -> prism::Result<bool> {
+    let is_over = Cell::new(false);
+    let listening = async {
+        context.shutdown_requested().await;
+        is_over.set(true);
+        pending().await
+    };
+    let (Either::First(done) | Either::Second(done)) =
+        select(mix(disk, seed, size, &is_over), listening).await;
+    done
+}
+
+async fn mix(disk: &Disk, seed: u64, size: u64, is_over: &Cell<bool>) -> prism::Result<bool> {
     println!("mixing reads and writes on {}", disk.name());
     let blocks = disk.geometry().bytes / BLOCK;
     let mut seeds = vec![0_u64; blocks as usize];
     let mut random = seed;
     let (mut moved, mut reads, mut writes) = (0, 0, 0_u64);
-    let mut pending: Vec<Pending<'_>> = Vec::new();
+    let mut on_their_way: Vec<Pending<'_>> = Vec::new();
     let mut good = true;
-    while moved < size << 20 {
+    while moved < size << 20 && !is_over.get() {
         random = pattern::mixed(random);
         let first = random % blocks;
         let count = (1 + (random >> 32) % MAX_BLOCKS).min(blocks - first);
         // Nobody says what comes of requests to the same place at the same time.
-        while pending.len() >= DEPTH || pending.iter().any(|other| overlaps(other, first, count)) {
-            good &= finish(pending.remove(0)).await?;
+        while on_their_way.len() >= DEPTH || on_their_way.iter().any(|other| overlaps(other, first, count)) {
+            good &= finish(on_their_way.remove(0)).await?;
         }
         let range = first as usize..(first + count) as usize;
         let written = seeds[range.clone()].iter().all(|seed| *seed != 0);
@@ -56,10 +72,10 @@ pub(crate) async fn run(disk: &Disk, seed: u64, size: u64) -> prism::Result<bool
             pattern::fill(&mut buffer, random | 1, offset);
             (Request::Write { offset, buffer }, None)
         };
-        pending.push(Pending { first, blocks: count, expected, submission: disk.submit(request) });
+        on_their_way.push(Pending { first, blocks: count, expected, submission: disk.submit(request) });
         moved += count * BLOCK;
     }
-    for last in pending {
+    for last in on_their_way {
         good &= finish(last).await?;
     }
     good &= read_all(disk, &seeds).await?;

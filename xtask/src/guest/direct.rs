@@ -150,8 +150,8 @@ impl Process {
         if typed.on == Typing::Console {
             let mut console = self.console()?;
             console.write_all(typed.text.as_bytes()).context("cannot type on the console")?;
-            // Until QEMU ends: a serial port takes some bytes at a time, and QEMU forgets the rest when nobody
-            // is there any more. Who is there has to read.
+            // Until QEMU ends: a serial port takes some bytes at a time, and QEMU forgets the rest when
+            // nobody is there any more. Who is there has to read.
             thread::spawn(move || io::copy(&mut console, &mut io::sink()));
             return Ok(());
         }

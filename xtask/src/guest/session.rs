@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use super::{Job, Outcome, hotplug, kvm, publish, xl};
 use crate::lab::Lab;
 use crate::lab::agent::Agent;
-use crate::lab::machine::{Machine, Role};
+use crate::lab::machine::{Lent, Machine, Role};
 use crate::lab::qmp::Qmp;
 use crate::lab::snapshot::Snapshot;
 
@@ -33,7 +33,15 @@ impl Session {
     /// # Errors
     /// If the machine does not start.
     pub fn open(lab: &Lab, snapshot: &Snapshot, disks: &[PathBuf]) -> Result<Self> {
-        let mut machine = Machine::load(lab, snapshot, disks)?;
+        Self::open_lent(lab, snapshot, Lent { disks, cable: None })
+    }
+
+    /// Loads a machine and lends it all this.
+    ///
+    /// # Errors
+    /// If the machine does not start.
+    pub fn open_lent(lab: &Lab, snapshot: &Snapshot, lent: Lent<'_>) -> Result<Self> {
+        let mut machine = Machine::load(lab, snapshot, lent)?;
         if snapshot.role == Role::Xen {
             // What Xen says from now on is about guests.
             machine.agent.check("xl dmesg -c >/dev/null")?;
@@ -42,7 +50,7 @@ impl Session {
         Ok(Self {
             machine,
             role: snapshot.role,
-            disks: disks.to_vec(),
+            disks: lent.disks.to_vec(),
             images: HashMap::new(),
             programs: HashMap::new(),
             guests: 0,

@@ -45,6 +45,15 @@ impl AfterLife {
     }
 }
 
+/// Brings what the job's guest needs into the machine, and gives its name: its configuration is then
+/// `/tmp/NAME.cfg`.
+///
+/// # Errors
+/// If dom0 no longer answers.
+pub fn bring(session: &mut Session, job: &Job) -> Result<String> {
+    Ok(Guest::prepare(session, job, AfterLife::Preserve)?.name)
+}
+
 /// Runs the job on this process's terminal.
 ///
 /// # Errors

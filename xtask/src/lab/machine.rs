@@ -65,9 +65,24 @@ const START_LIMIT: Duration = Duration::from_secs(60);
 pub enum Start<'a> {
     /// From its boot loader, writing to the disk overlay at this path.
     Boot(&'a Path),
-    /// From a snapshot, whose files stay as they are, with these disks of the host lent, given
-    /// by absolute paths.
-    Load(&'a Snapshot, &'a [PathBuf]),
+    /// From a snapshot, whose files stay as they are.
+    Load(&'a Snapshot, Lent<'a>),
+}
+
+/// What a loaded machine is lent.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Lent<'a> {
+    /// Disks of the host, given by absolute paths.
+    pub disks: &'a [PathBuf],
+    /// A cable to another machine, which is then lent the same disks: storage that two hosts share.
+    pub cable: Option<Cable<'a>>,
+}
+
+/// A cable between the NICs of two machines.
+#[derive(Clone, Copy, Debug)]
+pub struct Cable<'a> {
+    /// The sockets that are its ends: this machine's, and the other's.
+    pub ends: [&'a Path; 2],
 }
 
 /// A running lab machine. It is killed when dropped, or when the thread that started it ends.
@@ -112,13 +127,15 @@ impl Machine {
     ///
     /// # Errors
     /// If QEMU does not start or the machine does not answer.
-    pub fn load(lab: &Lab, snapshot: &Snapshot, disks: &[PathBuf]) -> Result<Self> {
-        if disks.len() > LOANS {
-            bail!("a guest of the lab can have at most {LOANS} disks, not {}", disks.len());
+    pub fn load(lab: &Lab, snapshot: &Snapshot, lent: Lent<'_>) -> Result<Self> {
+        let count = lent.disks.len();
+        if count > LOANS {
+            bail!("a guest of the lab can have at most {LOANS} disks, not {count}");
         }
-        let mut machine = Self::start(lab, snapshot.role, snapshot.memory, &Start::Load(snapshot, disks))?;
-        machine.agent.sh("true", START_LIMIT)?;
-        for _ in disks {
+        let mut machine = Self::start(lab, snapshot.role, snapshot.memory, &Start::Load(snapshot, lent))?;
+        let answered = machine.agent.sh("true", START_LIMIT);
+        answered.with_context(|| format!("QEMU said: {}", machine.errors().trim_end()))?;
+        for _ in lent.disks {
             machine.agent.check(BIND_NEXT_DISK)?;
         }
         Ok(machine)
@@ -193,14 +210,14 @@ fn qemu_command(lab: &Lab, role: Role, memory: u64, start: &Start<'_>) -> Comman
     command.args(["-chardev", "socket,id=agent,path=agent,server=on,wait=off"]);
     command.args(["-device", "virtio-serial-pci,disable-legacy=on,iommu_platform=on,addr=0x9"]);
     command.args(["-device", "virtconsole,chardev=agent", "-qmp", "unix:control,server=on,wait=off"]);
-    let disks: &[PathBuf] = match start {
-        Start::Boot(_) => &[],
-        Start::Load(snapshot, disks) => {
+    let lent = match start {
+        Start::Boot(_) => Lent::default(),
+        Start::Load(snapshot, lent) => {
             command.arg("-incoming").arg(format!("file:{}", snapshot.state.display()));
-            disks
+            *lent
         }
     };
-    lend(&mut command, disks);
+    lend(&mut command, lent);
     command
 }
 
@@ -245,10 +262,12 @@ fn drive(file: &Path, format: &str, id: &str, snapshot: &str) -> String {
 }
 
 /// The same devices always, as a snapshot demands; behind those not needed there is nothing.
-fn lend(command: &mut Command, disks: &[PathBuf]) {
+fn lend(command: &mut Command, lent: Lent<'_>) {
     for index in 0..LOANS {
         let id = format!("loan{index}");
-        let backend = match disks.get(index) {
+        let backend = match lent.disks.get(index) {
+            // The two machines' disks are one file, whose content this machine caches once.
+            Some(file) if lent.cable.is_some() => drive(file, "raw", &id, "off") + ",file.locking=off",
             Some(file) => drive(file, "raw", &id, "off"),
             None => format!("driver=null-co,size=1M,if=none,id={id}"),
         };
@@ -256,6 +275,17 @@ fn lend(command: &mut Command, disks: &[PathBuf]) {
             format!("virtio-blk-pci,drive={id},disable-legacy=on,iommu_platform=on,addr={:#x}", 0x10 + index);
         command.args(["-drive", &backend, "-device", &device]);
     }
+    // Without a cable nobody is at the other end. A `stream` would crash QEMU 10 if it loads a snapshot
+    // before the other end is there.
+    let [own, other] = lent.cable.map_or([Path::new("cable"), Path::new("nobody")], |cable| cable.ends);
+    let wire = format!(
+        "dgram,id=cable,local.type=unix,local.path={},remote.type=unix,remote.path={}",
+        qemu::escaped(&own.display().to_string()),
+        qemu::escaped(&other.display().to_string())
+    );
+    let nic = "virtio-net-pci,netdev=cable,mac=52:54:00:00:00:01,romfile=,disable-legacy=on,\
+               iommu_platform=on,addr=0xa";
+    command.args(["-netdev", &wire, "-device", nic]);
 }
 
 /// The same command, killed by the kernel when the calling thread ends, however that comes.

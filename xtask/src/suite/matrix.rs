@@ -256,8 +256,24 @@ const PARTS: &[(&str, &[Row])] = &[
                 ],
             )
             .never(NO_TOOLSTACK),
-            row("`xl migrate`; ten times", &["a_guest_migrates", "a_guest_migrates_ten_times"])
-                .never(NO_TOOLSTACK),
+            row(
+                "`xl migrate`; ten times; to another host and back",
+                &[
+                    "a_guest_migrates",
+                    "a_guest_migrates_ten_times",
+                    "three_guests_migrate_five_times_between_two_hosts",
+                ],
+            )
+            .never(NO_TOOLSTACK),
+            row(
+                "osstest's sequence of steps for a guest",
+                &[
+                    "osstests_guest_sequence_in_short",
+                    "osstests_guest_sequence",
+                    "osstests_guest_sequence_without_migrations",
+                ],
+            )
+            .never(NO_TOOLSTACK),
             row(
                 "`xl mem-set`; targets that make no sense; up to `maxmem`; saved with less memory",
                 &[

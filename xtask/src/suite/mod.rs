@@ -8,6 +8,7 @@ pub mod fuzz;
 pub mod grub;
 pub mod guests;
 pub mod host;
+pub mod hosts;
 pub mod images;
 mod matrix;
 pub mod network_cost;
@@ -103,6 +104,7 @@ fn lab_tests() -> impl Iterator<Item = &'static dyn LabTest> {
         .chain(each(&traced::TESTS))
         .chain(each(&disk_cost::TESTS))
         .chain(each(&network_cost::TESTS))
+        .chain(each(&hosts::TESTS))
 }
 
 /// Runs the tests chosen by the words, or lists all of them.

@@ -30,6 +30,20 @@ const SERVED: &[&str] = &[
 /// Where guests can be saved.
 const SUSPENDABLE: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
 
+/// Where guests can migrate while they run: without shadow page tables Xen does not tell what a PV guest
+/// writes meanwhile.
+const MIGRATABLE: &[Env] = &[Env::Pvh, Env::Pvhvm];
+
+/// What Xen's own test system does with a guest.
+const OSSTEST: GuestTest = GuestTest::new("", "httpd").seconds(300).telling(&["all steps are done"]);
+
+/// Its script, as often as this says.
+macro_rules! osstest {
+    ($times:literal) => {
+        concat!($times, include_str!("suspend/common.sh"), include_str!("suspend/osstest.sh"))
+    };
+}
+
 /// The topic's tests. What the first two show, others show beside in the normal run.
 pub(super) const TESTS: &[GuestTest] = &[
     SUSPENDED
@@ -67,9 +81,8 @@ pub(super) const TESTS: &[GuestTest] = &[
     BOTH_WAYS.named("a_guest_of_the_2_level_abi_is_restored").words("times=2 events=2l"),
     SUSPENDED
         .named("a_guest_migrates")
-        // Without shadow page tables Xen does not tell what a PV guest writes meanwhile.
-        .envs(&[Env::Pvh])
-        .long_envs(&[Env::Pvhvm])
+        .envs(&[])
+        .long_envs(MIGRATABLE)
         .beside(READY, concat!(include_str!("suspend/common.sh"), "migrate"))
         .telling(&["time 1: Restored", "resume: the domain was restored"]),
     SUSPENDED
@@ -86,7 +99,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(SERVED),
     GuestTest::new("a_server_with_connections_and_a_disk_migrates", "httpd")
         .envs(&[])
-        .long_envs(&[Env::Pvh, Env::Pvhvm])
+        .long_envs(MIGRATABLE)
         .disk_with_files()
         .visited_by(concat!(
             "moves='migrate checkpoint migrate'\n",
@@ -116,8 +129,19 @@ pub(super) const TESTS: &[GuestTest] = &[
     SUSPENDED
         .named("a_guest_migrates_ten_times")
         .words("times=10")
-        .envs(&[Env::Pvh, Env::Pvhvm])
+        .envs(MIGRATABLE)
         .lasting(30)
         .beside(READY, concat!(include_str!("suspend/common.sh"), "again 10 migrate"))
         .telling(&["time 10: Restored"]),
+    OSSTEST.named("osstests_guest_sequence_in_short").in_pvh().visited_by(osstest!("saves=1 migrations=1\n")),
+    OSSTEST
+        .named("osstests_guest_sequence")
+        .envs(MIGRATABLE)
+        .lasting(30)
+        .visited_by(osstest!("saves=2 migrations=10\n")),
+    OSSTEST
+        .named("osstests_guest_sequence_without_migrations")
+        .in_pv()
+        .lasting(30)
+        .visited_by(osstest!("saves=2 migrations=0\n")),
 ];

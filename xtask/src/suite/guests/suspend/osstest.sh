@@ -1,0 +1,39 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# The sequence of steps that osstest, Xen's own test system, does with each kind of guest, by its names for them:
+# `saves` and `migrations` say how often. The second guest has the same configuration.
+step() {
+    echo "step: $1"
+    shift
+    "$@" >/tmp/step 2>&1 || { cat /tmp/step; exit 1; }
+}
+answers() {
+    curl -sS -m 60 -o /dev/null http://192.0.2.2/
+}
+times() {
+    count=$1
+    shift
+    for time in $(seq "$count"); do
+        "$@" && answers || { echo "not the ${time}th time"; return 1; }
+    done
+}
+start_again() {
+    sed 's/^name.*/name = "again"/' /tmp/$GUEST.cfg >/tmp/again.cfg
+    xl create -q /tmp/again.cfg || return 1
+    i=0
+    until grep -qs ': ready' /var/log/xen/guest-again.log || [ $i -gt 300 ]; do
+        sleep 0.1
+        i=$((i + 1))
+    done
+    answers
+}
+is_gone() {
+    xl destroy again && ! xl domid again
+}
+step guest-start answers
+step guest-saverestore times $saves save_and_restore
+step guest-localmigrate times $migrations migrate
+step guest-saverestore.2 times $saves save_and_restore
+step guest-stop xl shutdown -w $GUEST
+step guest-start.2 start_again
+step guest-destroy is_gone
+echo "all steps are done"
