@@ -208,7 +208,7 @@ impl Bench {
 }
 
 /// What is measured.
-#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 pub enum Benchmark {
     /// Disks.
     Blk,
@@ -216,6 +216,8 @@ pub enum Benchmark {
     Net,
     /// What each environment costs.
     Spectrum,
+    /// Being saved and restored, in pv and pvh.
+    Suspend,
 }
 
 impl Benchmark {
@@ -226,6 +228,7 @@ impl Benchmark {
             Self::Blk => "blk",
             Self::Net => "net",
             Self::Spectrum => "spectrum",
+            Self::Suspend => "suspend",
         }
     }
 }

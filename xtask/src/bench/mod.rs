@@ -13,6 +13,7 @@ mod network;
 mod page;
 mod ratio;
 mod spectrum;
+mod suspend;
 
 use anyhow::{Context, Result};
 
@@ -100,8 +101,10 @@ pub fn run(project: &Project, options: &Bench) -> Result<u8> {
             (disks::TITLE, |project, session, options| disks::contenders(project, session, options.quick))
         }
         Benchmark::Net => (network::TITLE, |project, session, _| network::contenders(project, session)),
+        Benchmark::Suspend => (suspend::TITLE, |project, session, _| suspend::contenders(project, session)),
     };
-    let (envs, rounds) = chosen(options, &ENVS)?;
+    let all = if options.what == Benchmark::Suspend { &suspend::ENVS[..] } else { &ENVS[..] };
+    let (envs, rounds) = chosen(options, all)?;
     let lab = project.lab();
     let mut session = Session::open(&lab, &lab.ensure(Role::Xen)?, &[])?;
     let [ours, linux] = contenders(project, &mut session, options)?;

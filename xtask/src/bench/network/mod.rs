@@ -21,23 +21,23 @@ use crate::verdict::Verdict;
 pub(super) const TITLE: &str = "A paravirtual network interface";
 
 /// Something that is measured.
-struct Workload {
+pub(super) struct Workload {
     /// As the scripts name it.
-    key: &'static str,
-    name: &'static str,
+    pub(super) key: &'static str,
+    pub(super) name: &'static str,
     /// From what its client says: units that the guest did, and those that arrived in a second.
-    parse: fn(&str) -> Option<(f64, f64)>,
+    pub(super) parse: fn(&str) -> Option<(f64, f64)>,
 }
 
 /// Guests that serve, and what their clients are.
-struct Stage {
+pub(super) struct Stage {
     /// The application of ours.
-    app: &'static str,
-    clients: &'static str,
-    workloads: &'static [Workload],
+    pub(super) app: &'static str,
+    pub(super) clients: &'static str,
+    pub(super) workloads: &'static [Workload],
 }
 
-const STAGES: [Stage; 2] = [
+const STAGES: &[Stage] = &[
     Stage {
         app: "iperf",
         clients: concat!(include_str!("../cost.sh"), include_str!("measure.sh"), include_str!("streams.sh")),
@@ -62,26 +62,38 @@ const STAGES: [Stage; 2] = [
 const DATAGRAM: u32 = 1400;
 
 /// Time that the guest of a stage may take.
-const LIMIT: Duration = Duration::from_secs(180);
+const LIMIT: Duration = Duration::from_secs(240);
 
 /// Readings of the time-stamp counter do not trap.
 const SETTINGS: &[&str] = &["tsc_mode = \"native\""];
 
 /// One that serves: an image for each stage.
 struct Server {
-    images: [Image; STAGES.len()],
+    stages: &'static [Stage],
+    images: Vec<Image>,
     ramdisk: Option<&'static str>,
     command_line: String,
 }
 
 /// Prism's applications, and Linux with iperf3 and nginx.
 pub(super) fn contenders(project: &Project, session: &mut Session) -> Result<[Box<dyn Contender>; 2]> {
-    let [streams, web] = STAGES.map(|stage| build::build_by_name(project, stage.app));
+    servers(project, session, STAGES)
+}
+
+/// Prism's applications of these stages, and Linux with the like.
+pub(super) fn servers(
+    project: &Project,
+    session: &mut Session,
+    stages: &'static [Stage],
+) -> Result<[Box<dyn Contender>; 2]> {
+    let images =
+        stages.iter().map(|stage| build::build_by_name(project, stage.app)).collect::<Result<_>>()?;
     let command_line = "ip=192.0.2.2/24".to_owned();
-    let ours = Server { images: [streams?, web?], ramdisk: None, command_line };
+    let ours = Server { stages, images, ramdisk: None, command_line };
     let Baseline { image, ramdisk, words } = Baseline::make(project, session)?;
     let linux = Server {
-        images: [image.clone(), image],
+        stages,
+        images: vec![image; stages.len()],
         ramdisk: Some(ramdisk),
         command_line: format!("{words}serve"),
     };
@@ -91,7 +103,7 @@ pub(super) fn contenders(project: &Project, session: &mut Session) -> Result<[Bo
 impl Contender for Server {
     fn run(&self, session: &mut Session, env: Env) -> Result<Vec<Measured>> {
         let mut measured = Vec::new();
-        for (stage, image) in STAGES.iter().zip(&self.images) {
+        for (stage, image) in self.stages.iter().zip(&self.images) {
             let job = Job {
                 command_line: self.command_line.clone(),
                 memory: 256,
@@ -199,7 +211,7 @@ mod tests {
             "=== ping\nx\n--- traced\ny\n--- trace\nz\n=== http\n{half}--- traced\n{half}--- trace\n\
              |-- Domain 0 --|\n"
         );
-        let [_, Stage { workloads: [_, http], .. }] = &STAGES else { panic!("another stage") };
+        let [_, Stage { workloads: [_, http], .. }] = STAGES else { panic!("another stage") };
         let found = http.measured(&said).unwrap();
         assert_eq!((found.rate, found.units, found.cost), (100.0, 300.0, Cost::default()));
         assert!(http.measured("=== http\n").is_none());
