@@ -273,7 +273,7 @@ mod tests {
             ("run hello --publish 80", "give a port of this machine and one of the guest, as in 8080:80"),
             ("run hello --publish 1:2 --visit true", "'--publish <HOST:GUEST>' cannot be used with"),
             ("lab", "a word is missing that says what to do"),
-            ("bench disk", "[possible values: blk, net, spectrum]"),
+            ("bench disk", "[possible values: blk, net, spectrum, suspend]"),
         ] {
             let words = std::iter::once("scripts").chain(words.split(' '));
             let text = refusal(&Cli::try_parse_from(words).unwrap_err());

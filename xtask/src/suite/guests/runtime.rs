@@ -20,8 +20,9 @@ pub(super) const TESTS: &[GuestTest] = &[
         .beside("tick 3", "xl shutdown $DOMID")
         .telling(&["1 vCPU"]),
     GuestTest::new("random_numbers_differ_and_all_their_bits_move", "entropy")
-        .envs(&[Env::Pv, Env::Pvh, Env::Kvm, Env::Fv])
+        .envs(&[Env::Pv, Env::Kvm, Env::Fv])
         .long_envs(&[
+            Env::Pvh,
             Env::Dom0Pv,
             Env::Dom0Pvh,
             Env::PvShim,

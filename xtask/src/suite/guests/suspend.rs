@@ -61,7 +61,8 @@ pub(super) const TESTS: &[GuestTest] = &[
     SUSPENDED
         .named("four_vcpus_go_on_after_a_restore")
         .vcpus(4)
-        .in_pv_and_pvh()
+        .envs(&[Env::Pv])
+        .long_envs(&[Env::Pvh])
         .beside(READY, concat!(include_str!("suspend/common.sh"), "save_and_restore"))
         .telling(&["time 1: Restored", "resume: the domain was restored"]),
     BOTH_WAYS.named("a_guest_with_vectors_of_its_own_is_restored").words("times=2 upcall=percpu"),
