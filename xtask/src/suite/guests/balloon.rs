@@ -42,7 +42,8 @@ pub(super) const TESTS: &[GuestTest] = &[
                 write_target 1
                 said 'the target of 1 KiB is not reached'
                 has 2 20
-                set_memory 64 && end"
+                set_memory 64
+                end"
         ),
     ),
     WORKING
@@ -79,8 +80,15 @@ pub(super) const TESTS: &[GuestTest] = &[
             concat!(
                 include_str!("suspend/common.sh"),
                 include_str!("balloon/common.sh"),
-                "set_memory 40 16 && checkpoint && has 39 56 && save_and_restore && has 39 56 &&
-                set_memory 32 16 && set_memory 64 16 && end"
+                "set_memory 40 16
+                checkpoint
+                has 39 56
+                save_and_restore
+                # libxl wants a restored HVM guest to have a MiB less than before, if it may have more.
+                has 37 56
+                set_memory 32 16
+                set_memory 64 16
+                end"
             ),
         )
         .telling(&["resume: the domain was restored"]),
