@@ -271,6 +271,7 @@ mod tests {
                         prop_assert!((1..=BATCH as u64).contains(&count));
                         memory.present -= count;
                         memory.absent += count;
+                        prop_assert!(memory.present >= kept);
                     }
                     Step::Take(count) => {
                         prop_assert!((1..=BATCH as u64).contains(&count));
