@@ -6,8 +6,8 @@
 //! - `copy=xvda,xvdb`: the first onto the second, which must be as large
 //! - `fill=xvda,SEED`: fills a disk with numbers that follow from the seed
 //! - `verify=xvda,SEED`: whether that is what is on it
-//! - `mix=xvda,SEED,MIB`: reads and writes of random sizes, many at once, each checked; until so much was moved
-//!   or the domain is asked to end
+//! - `mix=xvda,SEED,MIB`: reads and writes of random sizes, many at once, each checked, until so much was
+//!   moved or the domain is asked to end
 //! - `flush=xvda`, `discard=xvda`
 //! - `read=xvda,DEPTH,COUNT`: reads COUNT blocks of 4 KiB at random places, so many at once
 //! - `bench=xvda,random,DEPTH,SIZE,COUNT`: reads COUNT blocks of SIZE bytes (or `sequential`), so many

@@ -28,8 +28,8 @@ struct Pending<'d> {
     submission: Submission<'d>,
 }
 
-/// Moves `size` MiB to and from the disk, or fewer if the domain is asked to end meanwhile; false if a block is
-/// not what was written last.
+/// Moves `size` MiB to and from the disk, or fewer if the domain is asked to end meanwhile; false if a block
+/// is not what was written last.
 pub(crate) async fn run(context: &Context, disk: &Disk, seed: u64, size: u64) -> prism::Result<bool> {
     let is_over = Cell::new(false);
     let listening = async {

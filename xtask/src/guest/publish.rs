@@ -126,14 +126,16 @@ mod tests {
 
     #[test]
     fn a_port_in_use_is_told_with_another_one() {
-        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let take = || TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let taken = take();
         let host = taken.local_addr().unwrap().port();
         let error = Publish { host, guest: 80 }.require_free().unwrap_err().to_string();
         assert!(
             error.contains(&format!("port {host} of this machine is in use: give another one")),
             "{error}"
         );
-        drop(taken);
-        assert!(Publish { host, guest: 80 }.require_free().is_ok());
+        // Somebody else may take a port as soon as it is given up.
+        let is_free = |host| Publish { host, guest: 80 }.require_free().is_ok();
+        assert!((0..20).map(|_| take().local_addr().unwrap().port()).any(is_free));
     }
 }
