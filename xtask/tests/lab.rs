@@ -214,7 +214,8 @@ fn documents(project: &Project) -> Result<Vec<String>> {
 }
 
 /// The commands of this project that lines show, each once, with the status that they say it ends with; but
-/// the test command, which is what runs this, and those that run until Ctrl-C, as tests of applications do.
+/// the test command, which is what runs this, and those that run until Ctrl-C, or somebody types, as tests of
+/// applications do.
 fn commands<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(&'a str, i32)> {
     let mut commands: Vec<(&str, i32)> = Vec::new();
     for line in lines {
@@ -225,7 +226,8 @@ fn commands<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<(&'a str, i32)> {
         let name = command.split(' ').next().unwrap_or_default();
         let is_command = name == "truncate" || name.len() > "scripts/".len() && name.starts_with("scripts/");
         let is_test = name == "scripts/test" && !command.ends_with("list");
-        let is_example = command.ends_with("NAME") || command.contains("--publish");
+        let is_example = command.ends_with("NAME")
+            || ["--publish", "--interactive"].iter().any(|option| command.contains(option));
         if is_command && !is_test && !is_example && commands.iter().all(|(seen, _)| *seen != command) {
             commands.push((command, status.unwrap_or_default()));
         }
