@@ -7,7 +7,7 @@ use std::time::Duration;
 use embedded_io_async::{ErrorType, Read, Write};
 use futures::executor::block_on;
 use prism_fuzz::fuzz_target;
-use prism_listener::Places;
+use prism_listener::Slots;
 use prism_servers::clock::Clock;
 use prism_servers::http::{Files, Request, Server, Status};
 
@@ -66,7 +66,7 @@ fuzz_target!(|pieces: Vec<Vec<u8>>| {
     }
     let server = Server::new(Files::new(&[("index.html", b"0123456789")]), Still);
     let mut client = Client { pieces: pieces.iter(), rest: &[], heard: Vec::new() };
-    block_on(server.serve(&mut client, &Places::new(1).take()));
+    block_on(server.serve(&mut client, &Slots::new(1).take()));
     assert_eq!(server.metrics.open(), 0);
     let answers: u64 = Status::ALL.iter().map(|status| server.metrics.answers(*status)).sum();
     assert_eq!(answers == 0, client.heard.is_empty());

@@ -66,7 +66,7 @@ enum Payload {
     Ok,
     Number(u8),
     Error(u8),
-    Piece(u8),
+    Descriptor(u8),
     Event { path: u8, token: u8 },
 }
 
@@ -317,7 +317,7 @@ impl Host {
             Payload::Error(error) => {
                 ["EAGAIN\0", "E2BIG\0", "ENOENT\0", "EEXIST\0", "EWHAT\0"][usize::from(error) % 5].into()
             }
-            Payload::Piece(generation) => format!("{generation}\0x{generation}\0").into_bytes(),
+            Payload::Descriptor(generation) => format!("{generation}\0x{generation}\0").into_bytes(),
             Payload::Event { path, token } => format!("data/{path}\0{token}\0").into_bytes(),
         };
         let header = Header { kind, request, transaction: 0, length: payload.len() as u32 };

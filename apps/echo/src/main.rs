@@ -42,9 +42,9 @@ async fn main(context: prism::Context) -> prism::Result {
     context.spawn(datagrams(stack))?;
     let listener = Box::leak(Box::new(Listener::new(stack, PORT, BUFFERS, CONNECTIONS)));
     for _ in 0..listener.tasks() {
-        context.spawn(listener.serve(async |socket, place| {
+        context.spawn(listener.serve(async |socket, slot| {
             // A connection that breaks is over: there is nobody to be told.
-            let _ = echo::stream(socket, place).await;
+            let _ = echo::stream(socket, slot).await;
         }))?;
     }
     prism::println!("echo: ready on port {PORT}");

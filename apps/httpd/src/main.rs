@@ -81,7 +81,7 @@ async fn offer(context: prism::Context, site: impl Site + 'static, extra: u64) -
     let listener = Box::leak(Box::new(Listener::new(stack, PORT, buffers, most)));
     let most = listener.most();
     for _ in 0..listener.tasks() {
-        context.spawn(listener.serve(async |socket, place| server.serve(socket, place).await))?;
+        context.spawn(listener.serve(async |socket, slot| server.serve(socket, slot).await))?;
     }
     prism::println!("httpd: ready on port {PORT} for {most} connections");
     context.shutdown_requested().await;

@@ -10,7 +10,7 @@ use crate::hal::{PAGE_SIZE, Page};
 use embassy_futures::select::{Either, select};
 
 use super::Registers;
-use super::queue::{self, Access, Piece, Queue, Used, Violation};
+use super::queue::{self, Access, Descriptor, Queue, Used, Violation};
 use super::transport::{self, Error, VERSION_1};
 use crate::block::{self, Buffer, Done, Failed, Geometry, Request};
 use crate::hal::{Interrupt, RingMemory, nanoseconds};
@@ -94,7 +94,7 @@ impl fmt::Display for Trouble {
 }
 
 /// A request that is under way.
-struct Job<P: Page> {
+struct PendingRequest<P: Page> {
     operation: Operation,
     offset: u64,
     pages: Vec<P>,
@@ -107,7 +107,7 @@ struct Job<P: Page> {
     done: Done<P>,
 }
 
-impl<P: Page> Job<P> {
+impl<P: Page> PendingRequest<P> {
     fn tell(self, outcome: Result<(), block::Error>) {
         let buffer = Buffer::from_pages(self.pages, self.length);
         self.done.tell(match outcome {
@@ -130,9 +130,9 @@ pub struct Disk<M, I, P: Page> {
     interrupt: I,
     geometry: Geometry,
     features: u64,
-    jobs: Vec<Option<Job<P>>>,
+    requests: Vec<Option<PendingRequest<P>>>,
     running: usize,
-    pieces: Vec<Piece>,
+    descriptors: Vec<Descriptor>,
 }
 
 impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
@@ -150,13 +150,13 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
     ) -> Result<Self, Error> {
         let features = transport.negotiate(READ_ONLY | SECTOR_SIZE | FLUSH, moment)?;
         let geometry = geometry(&transport, features)?;
-        let (mut jobs, mut pieces) = (Vec::new(), Vec::new());
-        jobs.try_reserve_exact(SLOTS.into()).map_err(|_| Error::NoMemory)?;
-        pieces.try_reserve_exact(MAX_PAGES + 2).map_err(|_| Error::NoMemory)?;
-        jobs.extend((0..SLOTS).map(|_| None));
+        let (mut requests, mut descriptors) = (Vec::new(), Vec::new());
+        requests.try_reserve_exact(SLOTS.into()).map_err(|_| Error::NoMemory)?;
+        descriptors.try_reserve_exact(MAX_PAGES + 2).map_err(|_| Error::NoMemory)?;
+        requests.extend((0..SLOTS).map(|_| None));
         let queue = transport.queue(0, memory, DESCRIPTORS)?;
         transport.start();
-        Ok(Self { transport, queue, interrupt, geometry, features, jobs, running: 0, pieces })
+        Ok(Self { transport, queue, interrupt, geometry, features, requests, running: 0, descriptors })
     }
 
     /// What the disk is like.
@@ -174,7 +174,7 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
         report(trouble);
         // A reset: it uses no memory any more, and does not hold its line up.
         self.transport.set_status(0);
-        self.jobs.iter_mut().filter_map(Option::take).for_each(Job::give_up);
+        self.requests.iter_mut().filter_map(Option::take).for_each(PendingRequest::give_up);
         loop {
             let (_, request, done) = requests.next().await;
             done.tell(Err(request.failed(block::Error::Broken)));
@@ -216,28 +216,28 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
             Request::Flush | Request::Discard { .. } => return done.tell(Ok(Buffer::empty())),
         };
         let (pages, length) = buffer.into_pages();
-        let job = Job { operation, offset, pages, length, moved: 0, moving: 0, end: 0, done };
-        if let Some(slot) = self.jobs.iter().position(Option::is_none) {
-            self.begin(slot, job);
+        let request = PendingRequest { operation, offset, pages, length, moved: 0, moving: 0, end: 0, done };
+        if let Some(slot) = self.requests.iter().position(Option::is_none) {
+            self.begin(slot, request);
         }
     }
 
-    /// Has the device carry out the next command of a job.
-    fn begin(&mut self, slot: usize, mut job: Job<P>) {
-        job.moving = (job.length - job.moved).min(self.most_pages() * PAGE_SIZE);
-        job.end = self.interrupt.now().saturating_add(nanoseconds(LIMIT));
+    /// Has the device carry out the next command of a request.
+    fn begin(&mut self, slot: usize, mut request: PendingRequest<P>) {
+        request.moving = (request.length - request.moved).min(self.most_pages() * PAGE_SIZE);
+        request.end = self.interrupt.now().saturating_add(nanoseconds(LIMIT));
         let place = queue::SPARE + slot * STEP;
-        let sector = job.offset.saturating_add(job.moved as u64) / UNIT;
-        let header = u128::from(job.operation.number()) | u128::from(sector) << 64;
+        let sector = request.offset.saturating_add(request.moved as u64) / UNIT;
+        let header = u128::from(request.operation.number()) | u128::from(sector) << 64;
         self.queue.memory().write(place, &header.to_le_bytes());
         self.queue.memory().write(place + HEADER, &[UNWRITTEN]);
-        self.list_pieces(place, &job);
-        if self.queue.add(&self.pieces, slot as u16).is_err() {
-            // Never: there is room for each job's commands.
-            return job.tell(Err(block::Error::NoMemory));
+        self.list_descriptors(place, &request);
+        if self.queue.add(&self.descriptors, slot as u16).is_err() {
+            // Never: there is room for each request's commands.
+            return request.tell(Err(block::Error::NoMemory));
         }
-        if let Some(free) = self.jobs.get_mut(slot) {
-            *free = Some(job);
+        if let Some(free) = self.requests.get_mut(slot) {
+            *free = Some(request);
             self.running += 1;
         }
         if self.queue.wants_notification() {
@@ -246,21 +246,23 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
     }
 
     /// Lists the command's header, its data, and its status.
-    fn list_pieces(&mut self, place: usize, job: &Job<P>) {
-        let access = if job.operation == Operation::Read { Access::Write } else { Access::Read };
+    fn list_descriptors(&mut self, place: usize, request: &PendingRequest<P>) {
+        let access = if request.operation == Operation::Read { Access::Write } else { Access::Read };
         let control = self.queue.memory().address().wrapping_add(place as u64);
-        let first = job.moved / PAGE_SIZE;
-        let starts = (0..job.moving).step_by(PAGE_SIZE);
-        self.pieces.clear();
-        self.pieces.push(Piece { address: control, length: HEADER as u32, access: Access::Read });
-        self.pieces.extend(job.pages.iter().skip(first).zip(starts).map(|(page, start)| Piece {
-            // Frames are the device's own addresses: nothing translates.
-            address: page.frame().0.saturating_mul(PAGE_SIZE as u64),
-            length: (job.moving - start).min(PAGE_SIZE) as u32,
-            access,
+        let first = request.moved / PAGE_SIZE;
+        let starts = (0..request.moving).step_by(PAGE_SIZE);
+        self.descriptors.clear();
+        self.descriptors.push(Descriptor { address: control, length: HEADER as u32, access: Access::Read });
+        self.descriptors.extend(request.pages.iter().skip(first).zip(starts).map(|(page, start)| {
+            Descriptor {
+                // Frames are the device's own addresses: nothing translates.
+                address: page.frame().0.saturating_mul(PAGE_SIZE as u64),
+                length: (request.moving - start).min(PAGE_SIZE) as u32,
+                access,
+            }
         }));
         let status = control.wrapping_add(HEADER as u64);
-        self.pieces.push(Piece { address: status, length: 1, access: Access::Write });
+        self.descriptors.push(Descriptor { address: status, length: 1, access: Access::Write });
     }
 
     /// Looks what the device has done.
@@ -273,7 +275,7 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
             return Err(Trouble::Reset);
         }
         let now = self.interrupt.now();
-        if !self.jobs.iter().flatten().any(|job| job.end <= now) {
+        if !self.requests.iter().flatten().any(|request| request.end <= now) {
             return Ok(());
         }
         Err(if self.transport.is_alive() { Trouble::Silent } else { Trouble::Reset })
@@ -299,16 +301,16 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
         if told == 0 || ![GOOD, FAILED, UNSUPPORTED].contains(&status) {
             return Err(Trouble::Status(status));
         }
-        let Some(mut job) = self.jobs.get_mut(slot).and_then(Option::take) else { return Ok(()) };
+        let Some(mut request) = self.requests.get_mut(slot).and_then(Option::take) else { return Ok(()) };
         self.running -= 1;
-        let is_short = job.operation == Operation::Read && told <= job.moving;
+        let is_short = request.operation == Operation::Read && told <= request.moving;
         let error = match status {
             GOOD if !is_short => {
-                job.moved += job.moving;
-                if job.moved < job.length {
-                    self.begin(slot, job);
+                request.moved += request.moving;
+                if request.moved < request.length {
+                    self.begin(slot, request);
                 } else {
-                    job.tell(Ok(()));
+                    request.tell(Ok(()));
                 }
                 return Ok(());
             }
@@ -316,7 +318,7 @@ impl<M: RingMemory, I: Interrupt, P: Page> Disk<M, I, P> {
             _ => block::Error::Device,
         };
         report(Trouble::Request(error));
-        job.tell(Err(error));
+        request.tell(Err(error));
         Ok(())
     }
 }

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use super::Registers;
-use super::queue::{Access, Piece, Queue, Violation};
+use super::queue::{Access, Descriptor, Queue, Violation};
 use super::transport::{self, Error as Refusal};
 use crate::hal::{DeviceMemory, RingMemory};
 use crate::net::{self, ETHERNET_HEADER, Error, NetDevice, Properties};
@@ -116,9 +116,9 @@ impl<M: RingMemory, B: DeviceMemory> Nic<M, B> {
     /// Gives the NIC a buffer to receive into.
     fn offer(&mut self, number: u16) {
         let address = self.buffers.address().wrapping_add(receive_place(number) as u64);
-        let piece = Piece { address, length: LONGEST as u32, access: Access::Write };
+        let descriptor = Descriptor { address, length: LONGEST as u32, access: Access::Write };
         // Never refused but after a violation: there are as many descriptors as buffers.
-        self.unpublished.receive |= self.receive.add(&[piece], number).is_ok();
+        self.unpublished.receive |= self.receive.add(&[descriptor], number).is_ok();
     }
 
     /// Takes the buffers back that have been sent.
@@ -201,9 +201,9 @@ impl<M: RingMemory, B: DeviceMemory> NetDevice for Nic<M, B> {
         // The header was zero from the beginning on.
         self.buffers.write(transmit_place(number) + self.header, frame);
         let address = self.buffers.address().wrapping_add(transmit_place(number) as u64);
-        let piece = Piece { address, length: length as u32, access: Access::Read };
+        let descriptor = Descriptor { address, length: length as u32, access: Access::Read };
         // Never refused but after a violation: there are as many descriptors as buffers.
-        self.unpublished.transmit |= self.transmit.add(&[piece], number).is_ok();
+        self.unpublished.transmit |= self.transmit.add(&[descriptor], number).is_ok();
     }
 
     fn publish(&mut self, _now: u64) {

@@ -35,7 +35,7 @@ const QUIET: u16 = 1 << 0;
 const _: () = assert!(MAX as usize * (DESCRIPTOR + 2) + 6 <= PAGE);
 const _: () = assert!(USED + MAX as usize * USED_ENTRY + 6 <= SPARE);
 
-/// Who uses a piece of memory.
+/// Who uses the memory of a descriptor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// The device reads it.
@@ -44,9 +44,9 @@ pub enum Access {
     Write,
 }
 
-/// A piece of memory for the device.
+/// A descriptor: memory that the device is given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct Descriptor {
     /// Its address.
     pub address: u64,
     /// Its length in bytes.
@@ -89,7 +89,7 @@ impl fmt::Display for Violation {
 
 impl core::error::Error for Violation {}
 
-/// Pieces that the device has used.
+/// Descriptors that the device has used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Used {
     /// What they were added with.
@@ -197,28 +197,28 @@ impl<M: RingMemory> Queue<M> {
         usize::from(self.size) * DESCRIPTOR
     }
 
-    /// Gives the device pieces, those that it reads first. They are its own until [`take`](Self::take)
+    /// Gives the device memory, that which it reads first. It is its own until [`take`](Self::take)
     /// returns `tag`.
     ///
     /// # Errors
     ///
     /// [`Full`], also after a violation.
-    pub fn add(&mut self, pieces: &[Piece], tag: u16) -> Result<(), Full> {
-        if pieces.is_empty() || pieces.len() > self.free() || self.violation.is_some() {
+    pub fn add(&mut self, descriptors: &[Descriptor], tag: u16) -> Result<(), Full> {
+        if descriptors.is_empty() || descriptors.len() > self.free() || self.violation.is_some() {
             return Err(Full);
         }
         let head = self.free;
         let (mut last, mut room) = (head, 0_u32);
-        for (index, piece) in (1..).zip(pieces) {
+        for (index, descriptor) in (1..).zip(descriptors) {
             last = self.free;
             self.free = self.next.get(usize::from(last)).copied().unwrap_or_default();
-            let more = if index < pieces.len() { NEXT } else { 0 };
-            let write = if piece.access == Access::Write { WRITE } else { 0 };
+            let more = if index < descriptors.len() { NEXT } else { 0 };
+            let write = if descriptor.access == Access::Write { WRITE } else { 0 };
             let is_counted = write != 0 || self.counts_reads;
-            room = room.saturating_add(if is_counted { piece.length } else { 0 });
-            self.write_descriptor(last, piece, more | write, self.free);
+            room = room.saturating_add(if is_counted { descriptor.length } else { 0 });
+            self.write_descriptor(last, descriptor, more | write, self.free);
         }
-        let descriptors = pieces.len() as u16;
+        let descriptors = descriptors.len() as u16;
         if let Some(place) = self.chains.get_mut(usize::from(head)) {
             *place = Some(Chain { last, descriptors, room, tag });
         }
@@ -231,8 +231,8 @@ impl<M: RingMemory> Queue<M> {
         Ok(())
     }
 
-    fn write_descriptor(&self, number: u16, piece: &Piece, flags: u16, next: u16) {
-        let low = u128::from(piece.address) | u128::from(piece.length) << 64;
+    fn write_descriptor(&self, number: u16, descriptor: &Descriptor, flags: u16, next: u16) {
+        let low = u128::from(descriptor.address) | u128::from(descriptor.length) << 64;
         let descriptor = low | u128::from(flags) << 96 | u128::from(next) << 112;
         self.memory.write(usize::from(number) * DESCRIPTOR, &descriptor.to_le_bytes());
     }

@@ -40,7 +40,7 @@ const REGION: u64 = 1 << 24;
 const QUEUES: usize = 3;
 const PAGE: u64 = 4096;
 /// The most that a device has of a chain: it would walk a circle for ever.
-const MAX_PIECES: usize = 1024;
+const MAX_DESCRIPTORS: usize = 1024;
 
 /// What a device is like, and how it misbehaves.
 #[derive(Clone, Debug)]
@@ -127,13 +127,13 @@ pub struct Chain {
     /// Its first descriptor.
     pub head: u16,
     /// Address, length, and whether the device is to write it.
-    pub pieces: Vec<(u64, u32, bool)>,
+    pub descriptors: Vec<(u64, u32, bool)>,
 }
 
 impl Chain {
     /// How many bytes the device may write.
     pub fn room(&self) -> u32 {
-        self.pieces.iter().filter(|(_, _, write)| *write).map(|(_, length, _)| length).sum()
+        self.descriptors.iter().filter(|(_, _, write)| *write).map(|(_, length, _)| length).sum()
     }
 }
 
@@ -279,14 +279,14 @@ impl SimDevice {
     /// What the device reads of a chain.
     pub fn read(&self, chain: &Chain) -> Vec<u8> {
         let state = self.state();
-        let pieces = chain.pieces.iter().filter(|(_, _, write)| !write);
-        pieces.flat_map(|(address, length, _)| state.bytes(*address, *length as usize)).collect()
+        let descriptors = chain.descriptors.iter().filter(|(_, _, write)| !write);
+        descriptors.flat_map(|(address, length, _)| state.bytes(*address, *length as usize)).collect()
     }
 
     /// Writes `bytes` into a chain, as many as there is room for; how many those are.
     pub fn write(&self, chain: &Chain, mut bytes: &[u8]) -> u32 {
         let (mut state, mut written) = (self.state(), 0);
-        for (address, length, _) in chain.pieces.iter().filter(|(_, _, write)| *write) {
+        for (address, length, _) in chain.descriptors.iter().filter(|(_, _, write)| *write) {
             let (now, later) = bytes.split_at(bytes.len().min(*length as usize));
             state.put(*address, now);
             (bytes, written) = (later, written + now.len() as u32);
@@ -296,7 +296,7 @@ impl SimDevice {
 
     /// Writes the last byte of a chain.
     pub fn write_last(&self, chain: &Chain, byte: u8) {
-        if let Some((address, length, true)) = chain.pieces.last() {
+        if let Some((address, length, true)) = chain.descriptors.last() {
             self.state().put(address + u64::from(*length) - 1, &[byte]);
         }
     }
@@ -449,8 +449,10 @@ impl State {
         while checked != shown {
             let chain = self.chain(ring, checked);
             self.heads[number].push_back(chain.head);
-            assert!(!chain.pieces.is_empty() && chain.pieces.iter().all(|(_, length, _)| *length != 0));
-            for (address, length, _) in chain.pieces {
+            assert!(
+                !chain.descriptors.is_empty() && chain.descriptors.iter().all(|(_, length, _)| *length != 0)
+            );
+            for (address, length, _) in chain.descriptors {
                 // Panics if nothing is there.
                 self.bytes(address, length as usize);
             }
@@ -461,20 +463,20 @@ impl State {
 
     fn chain(&self, ring: Ring, index: u16) -> Chain {
         let head = self.word(ring.driver + 4 + 2 * u64::from(index % ring.size));
-        let (mut pieces, mut next) = (Vec::new(), head);
+        let (mut descriptors, mut next) = (Vec::new(), head);
         loop {
-            assert!(next < ring.size && pieces.len() < MAX_PIECES, "a chain leads nowhere");
+            assert!(next < ring.size && descriptors.len() < MAX_DESCRIPTORS, "a chain leads nowhere");
             let bytes = self.bytes(ring.descriptors + 16 * u64::from(next), 16);
             let descriptor = u128::from_le_bytes(bytes.try_into().expect("16 bytes"));
             let flags = (descriptor >> 96) as u16;
             let is_written = flags & 2 != 0;
             assert!(
-                is_written || pieces.last().is_none_or(|(_, _, write)| !write),
+                is_written || descriptors.last().is_none_or(|(_, _, write)| !write),
                 "what is read comes first"
             );
-            pieces.push((descriptor as u64, (descriptor >> 64) as u32, is_written));
+            descriptors.push((descriptor as u64, (descriptor >> 64) as u32, is_written));
             if flags & 1 == 0 {
-                return Chain { head, pieces };
+                return Chain { head, descriptors };
             }
             next = (descriptor >> 112) as u16;
         }

@@ -10,7 +10,7 @@
 extern crate alloc;
 
 mod listener;
-mod places;
+mod slots;
 
 pub use listener::{Buffers, HALF_OPEN, Listener, MAX_SOCKETS, QUEUED, SILENCE};
-pub use places::{Place, Places, Usage};
+pub use slots::{Slot, Slots, Usage};

@@ -11,7 +11,7 @@ use embassy_net::Stack;
 use embassy_net::tcp::{State, TcpReader, TcpSocket};
 use embassy_time::{Duration, Timer, with_timeout};
 
-use crate::places::{Place, Places, Usage};
+use crate::slots::{Slot, Slots, Usage};
 
 /// Time that a peer has to finish the handshake: ours is sent three times by then.
 pub const HALF_OPEN: Duration = Duration::from_secs(4);
@@ -37,7 +37,7 @@ const RESET: Duration = Duration::from_secs(1);
 
 /// Sockets that a listener has at most.
 pub const MAX_SOCKETS: usize = 128;
-/// Connections that wait at most while all places are taken.
+/// Connections that wait at most while all slots are taken.
 const MAX_QUEUED: usize = 8;
 
 /// Bytes that a connection keeps in each direction.
@@ -55,7 +55,7 @@ pub struct Listener {
     port: u16,
     buffers: Buffers,
     most: usize,
-    places: Places,
+    slots: Slots,
 }
 
 impl Listener {
@@ -63,7 +63,7 @@ impl Listener {
     /// have more than [`MAX_SOCKETS`].
     pub fn new(stack: Stack<'static>, port: u16, buffers: Buffers, most: usize) -> Self {
         let most = most.clamp(1, MAX_SOCKETS - MAX_QUEUED);
-        Self { stack, port, buffers, most, places: Places::new(most) }
+        Self { stack, port, buffers, most, slots: Slots::new(most) }
     }
 
     /// Connections that wait at most while `most` are served; each has its buffers.
@@ -83,7 +83,7 @@ impl Listener {
 
     /// Connections that are served, wait to be, or end.
     pub fn open(&self) -> usize {
-        self.places.open()
+        self.slots.open()
     }
 
     /// Serves one connection at a time, for ever.
@@ -91,23 +91,23 @@ impl Listener {
     /// What is written leaves at once, without Nagle's algorithm: the stack makes several segments as one,
     /// and would hold back whatever does not fill all of them. Sockets of one's own should do without it too.
     ///
-    /// `serve` should let its [`Place`] go to others while it has nothing to do ([`Place::yielding`]).
-    pub async fn serve(&self, serve: impl AsyncFn(&mut TcpSocket<'_>, &Place<'_>)) {
-        let place = self.places.take();
+    /// `serve` should let its [`Slot`] go to others while it has nothing to do ([`Slot::yielding`]).
+    pub async fn serve(&self, serve: impl AsyncFn(&mut TcpSocket<'_>, &Slot<'_>)) {
+        let slot = self.slots.take();
         let (mut received, mut sent) = (vec![0; self.buffers.receive], vec![0; self.buffers.send]);
         loop {
-            place.rest().await;
+            slot.rest().await;
             let mut socket = TcpSocket::new(self.stack, &mut received, &mut sent);
             socket.set_timeout(Some(SILENCE));
             socket.set_keep_alive(Some(QUESTION));
             socket.set_nagle_enabled(false);
-            if !self.accept(&mut socket, &place).await {
+            if !self.accept(&mut socket, &slot).await {
                 // Not the same socket again: the stack may have it wait for a neighbour that is not there.
                 continue;
             }
-            if with_timeout(QUEUED, place.admitted()).await.is_ok() {
-                serve(&mut socket, &place).await;
-                finish(&mut socket, &place).await;
+            if with_timeout(QUEUED, slot.admitted()).await.is_ok() {
+                serve(&mut socket, &slot).await;
+                finish(&mut socket, &slot).await;
             } else {
                 reset(&mut socket).await;
             }
@@ -116,16 +116,16 @@ impl Listener {
 
     /// Waits for a connection; whether it came to be one. If not, the peer is told nothing, as it may not be
     /// there.
-    async fn accept(&self, socket: &mut TcpSocket<'_>, place: &Place<'_>) -> bool {
+    async fn accept(&self, socket: &mut TcpSocket<'_>, slot: &Slot<'_>) -> bool {
         if !listen(socket, self.port).await {
             // Not a port that can be listened to.
             Timer::after_millis(100).await;
             return false;
         }
-        place.listens();
+        slot.listens();
         leaves(socket, State::Listen).await;
         let opened = leaves(socket, State::SynReceived);
-        let given_up = select(Timer::after(HALF_OPEN), place.wanted(Usage::HalfOpen));
+        let given_up = select(Timer::after(HALF_OPEN), slot.wanted(Usage::HalfOpen));
         let is_over = matches!(select(opened, given_up).await, Either::Second(_));
         !is_over && !matches!(socket.state(), State::Listen | State::Closed)
     }
@@ -151,16 +151,16 @@ async fn leaves(socket: &TcpSocket<'_>, state: State) {
 /// Ends a connection: what was written is sent, unless the peer does not take it, or somebody else needs
 /// the socket. What the peer still sends is taken: a reset, the answer to data for nobody, would have it lose
 /// what we said last (RFC 9112, section 9.6).
-async fn finish(socket: &mut TcpSocket<'_>, place: &Place<'_>) {
-    place.ends();
+async fn finish(socket: &mut TcpSocket<'_>, slot: &Slot<'_>) {
+    slot.ends();
     socket.close();
     let time = FAREWELL + Duration::from_secs((socket.send_queue() / MIN_RATE) as u64);
     let closing = select(Timer::after(time), async {
         Timer::after(UNDISTURBED).await;
-        place.wanted(Usage::Closing).await;
+        slot.wanted(Usage::Closing).await;
     });
     let is_taken = matches!(select(deliver(socket), closing).await, Either::First(true));
-    let lingering = select(Timer::after(FAREWELL), place.wanted(Usage::Lingering));
+    let lingering = select(Timer::after(FAREWELL), slot.wanted(Usage::Lingering));
     if !is_taken || !matches!(select(linger(socket), lingering).await, Either::First(true)) {
         reset(socket).await;
     }

@@ -22,7 +22,7 @@ pub use embassy_net;
 pub use error::NetworkError;
 pub use prism_boot::command_line::INTERFACES;
 pub use prism_drivers::net::Counters;
-pub use prism_listener::{Buffers, Listener, Place, Usage};
+pub use prism_listener::{Buffers, Listener, Slot, Usage};
 
 use crate::app::Context;
 use crate::devices;

@@ -142,14 +142,14 @@ impl Open<'_> {
         let skipped = offset % layout.cluster;
         let clusters = layout.clusters(skipped + wanted).ok_or("there are not as many bytes")?;
         let mut next = |cluster: u32| volume.fat().next_cluster(table, cluster as usize);
-        let piece = loop {
+        let extent = loop {
             match self.runs.find(index, clusters, &mut next).map_err(failed)? {
-                Some(piece) => break piece,
+                Some(extent) => break extent,
                 None => wait(yield_now()),
             }
         };
-        let start = layout.offset(piece.cluster).ok_or("the file's chain leads to no cluster")?;
-        Ok((start + skipped, (u64::from(piece.count) * layout.cluster - skipped).min(wanted)))
+        let start = layout.offset(extent.cluster).ok_or("the file's chain leads to no cluster")?;
+        Ok((start + skipped, (u64::from(extent.count) * layout.cluster - skipped).min(wanted)))
     }
 }
 

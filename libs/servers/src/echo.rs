@@ -7,24 +7,24 @@ use core::net::{IpAddr, SocketAddr};
 use core::time::Duration;
 
 use embedded_io_async::{Read, Write};
-use prism_listener::{Place, Usage};
+use prism_listener::{Slot, Usage};
 
 /// The protocol's port.
 pub const PORT: u16 = 7;
 
-/// Sends back all that comes on `stream`, until its end, or until somebody else needs the place of a peer
+/// Sends back all that comes on `stream`, until its end, or until somebody else needs the slot of a peer
 /// that neither says nor takes anything. It is not flushed, which would wait for the peer to acknowledge.
 ///
 /// # Errors
 ///
 /// The stream's.
-pub async fn stream<S: Read + Write>(stream: &mut S, place: &Place<'_>) -> Result<(), S::Error> {
+pub async fn stream<S: Read + Write>(stream: &mut S, slot: &Slot<'_>) -> Result<(), S::Error> {
     let mut buffer = vec![0; 4096];
     loop {
-        let Some(length) = place.yielding(Usage::Idle, stream.read(&mut buffer)).await else { return Ok(()) };
+        let Some(length) = slot.yielding(Usage::Idle, stream.read(&mut buffer)).await else { return Ok(()) };
         match buffer.get(..length?) {
             None | Some([]) => return Ok(()),
-            Some(bytes) => match place.yielding(Usage::Idle, stream.write_all(bytes)).await {
+            Some(bytes) => match slot.yielding(Usage::Idle, stream.write_all(bytes)).await {
                 Some(written) => written?,
                 None => return Ok(()),
             },
@@ -85,7 +85,7 @@ const BLOCK: usize = 4096;
 
 /// What a client sends in turn `number`, `length` bytes that are of that turn only.
 pub fn block(number: u32, length: usize) -> Vec<u8> {
-    (0..length as u32).map(|place| (place ^ place >> 8).wrapping_mul(7).wrapping_add(number) as u8).collect()
+    (0..length as u32).map(|slot| (slot ^ slot >> 8).wrapping_mul(7).wrapping_add(number) as u8).collect()
 }
 
 /// Sends `blocks` blocks of 4096 bytes on `stream`, and returns how many of them came back as they were

@@ -6,7 +6,7 @@ use std::convert::Infallible;
 
 use embedded_io_async::{ErrorType, Read, Write};
 use futures::executor::block_on;
-use prism_listener::Places;
+use prism_listener::Slots;
 use prism_servers::echo::{self, block, converse};
 
 /// Sends back what comes, but for one byte, until it closes.
@@ -30,7 +30,7 @@ impl ErrorType for Mirror {
 impl Read for Mirror {
     async fn read(&mut self, into: &mut [u8]) -> Result<usize, Infallible> {
         let length = self.bytes.len().min(into.len()).min(1000);
-        into.iter_mut().zip(self.bytes.drain(..length)).for_each(|(place, byte)| *place = byte);
+        into.iter_mut().zip(self.bytes.drain(..length)).for_each(|(slot, byte)| *slot = byte);
         Ok(length)
     }
 }
@@ -96,8 +96,8 @@ impl Write for Silent {
 
 #[test]
 fn a_silent_peer_gives_way_to_another() {
-    let places = Places::new(1);
-    let (silent, other) = (places.take(), places.take());
+    let slots = Slots::new(1);
+    let (silent, other) = (slots.take(), slots.take());
     let served = async {
         let silent = silent;
         silent.admitted().await;

@@ -16,40 +16,40 @@ pub(super) struct Command {
     pub(super) writes: bool,
 }
 
-/// A piece of memory that data is moved to or from: its address and its length.
-pub(super) type Piece = (u64, usize);
+/// A region of memory that data is moved to or from: its address and its length.
+pub(super) type Region = (u64, usize);
 
 /// Pieces of a command: pages of the most that is moved at once.
-pub(super) const MAX_PIECES: usize = MAX_SECTORS * SECTOR as usize / PAGE_SIZE;
+pub(super) const MAX_REGIONS: usize = MAX_SECTORS * SECTOR as usize / PAGE_SIZE;
 
-/// Bytes of a table's part before the pieces, and of the description of a piece.
+/// Bytes of a table's part before the regions, and of the description of a region.
 const BEFORE_PIECES: usize = 0x80;
 const DESCRIPTION: usize = 16;
 
 /// Bytes of a header and of a table.
 pub(super) const HEADER: usize = 32;
-pub(super) const TABLE: usize = BEFORE_PIECES + MAX_PIECES * DESCRIPTION;
+pub(super) const TABLE: usize = BEFORE_PIECES + MAX_REGIONS * DESCRIPTION;
 
 impl Command {
     /// The header of the command whose table is at `table`.
-    pub(super) fn header(&self, table: u64, pieces: usize) -> [u8; HEADER] {
+    pub(super) fn header(&self, table: u64, regions: usize) -> [u8; HEADER] {
         /// Length of the message to the drive, in words of 32 bits; mark of one that moves data to it.
         const MESSAGE: u32 = 5;
         const WRITES: u32 = 1 << 6;
         let writes = if self.writes { WRITES } else { 0 };
-        let first = MESSAGE | writes | (pieces.min(MAX_PIECES) as u32) << 16;
+        let first = MESSAGE | writes | (regions.min(MAX_REGIONS) as u32) << 16;
         let mut header = [0; HEADER];
         let words = [first, 0, table as u32, (table >> 32) as u32].map(u32::to_le_bytes);
         header.iter_mut().zip(words.into_iter().flatten()).for_each(|(place, byte)| *place = byte);
         header
     }
 
-    /// The table; pieces beyond [`MAX_PIECES`] are left out.
-    pub(super) fn table(&self, pieces: &[Piece]) -> [u8; TABLE] {
+    /// The table; regions beyond [`MAX_REGIONS`] are left out.
+    pub(super) fn table(&self, regions: &[Region]) -> [u8; TABLE] {
         let mut table = [0; TABLE];
         table.iter_mut().zip(self.message()).for_each(|(place, byte)| *place = byte);
         let (_, descriptions) = table.split_at_mut(BEFORE_PIECES);
-        for (description, (address, length)) in descriptions.chunks_exact_mut(DESCRIPTION).zip(pieces) {
+        for (description, (address, length)) in descriptions.chunks_exact_mut(DESCRIPTION).zip(regions) {
             let length = (*length as u32).wrapping_sub(1); // counted from 0
             let words = [*address as u32, (*address >> 32) as u32, 0, length].map(u32::to_le_bytes);
             description.iter_mut().zip(words.into_iter().flatten()).for_each(|(place, byte)| *place = byte);
@@ -84,9 +84,9 @@ mod tests {
         assert_eq!(header[..12], [5, 0, 2, 0, 0, 0, 0, 0, 0x80, 0x60, 0x45, 0x23]);
         let table = command.table(&[(0x1_0000_2000, 4096), (0x3000, 512)]);
         assert_eq!(table[..16], [0x27, 0x80, 0x25, 0, 1, 2, 3, 0x44, 4, 5, 6, 0, 0, 1, 0, 0]);
-        let piece = |index: usize| &table[0x80 + index * 16..][..16];
-        assert_eq!(piece(0), [0, 0x20, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xff, 0x0f, 0, 0]);
-        assert_eq!(piece(1)[12..], [0xff, 1, 0, 0]);
+        let region = |index: usize| &table[0x80 + index * 16..][..16];
+        assert_eq!(region(0), [0, 0x20, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0xff, 0x0f, 0, 0]);
+        assert_eq!(region(1)[12..], [0xff, 1, 0, 0]);
         let write = Command { writes: true, ..command };
         assert_eq!(write.header(0, 1)[0], 5 | 1 << 6);
     }

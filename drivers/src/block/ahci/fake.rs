@@ -170,10 +170,10 @@ impl Inner {
         assert_eq!(table % 128, 0);
         let message = self.memory(table, 20).to_vec();
         assert_eq!(message[..2], [0x27, 0x80]);
-        let pieces: Vec<(u64, usize)> = (0..u64::from(header >> 16))
+        let regions: Vec<(u64, usize)> = (0..u64::from(header >> 16))
             .map(|index| {
-                let piece = table + 0x80 + index * 16;
-                (self.long(piece), self.word(piece + 12) as usize + 1)
+                let region = table + 0x80 + index * 16;
+                (self.long(region), self.word(region + 12) as usize + 1)
             })
             .collect();
         let drive = self.drives.get_mut(&number).unwrap();
@@ -183,7 +183,7 @@ impl Inner {
                 let sectors = (drive.medium.len() / SECTOR) as u64;
                 let text =
                     if drive.nonsense { [0xff; 512] } else { description(sectors, drive.long_addresses) };
-                let (address, length) = pieces[0];
+                let (address, length) = regions[0];
                 self.memory(address, length).copy_from_slice(&text);
                 return 0;
             }
@@ -206,13 +206,13 @@ impl Inner {
             (false, count) => count & 0xff,
             (true, count) => count,
         };
-        assert_eq!(count as usize * SECTOR, pieces.iter().map(|(_, length)| length).sum::<usize>());
+        assert_eq!(count as usize * SECTOR, regions.iter().map(|(_, length)| length).sum::<usize>());
         if drive.bad_sector.is_some_and(|bad| (first..first + count).contains(&bad)) {
             return 0x40;
         }
         let Some(medium) = drive.medium.get_mut(first as usize * SECTOR..) else { return 0x10 };
         let mut sectors = medium.chunks_exact_mut(SECTOR);
-        for (address, length) in pieces {
+        for (address, length) in regions {
             assert_eq!(address % PAGE_SIZE as u64, 0);
             let page = xen.frame(Frame(address / PAGE_SIZE as u64)).expect("there is no such page");
             for offset in (0..length).step_by(SECTOR) {

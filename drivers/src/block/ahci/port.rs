@@ -4,7 +4,7 @@
 use core::sync::atomic::{Ordering, fence};
 use core::time::Duration;
 
-use super::command::{Command, HEADER, Piece, TABLE};
+use super::command::{Command, HEADER, Region, TABLE};
 use super::controller::Controller;
 use super::registers::*;
 use crate::block::ata::{Failure, IDENTIFY, Identity, LENGTH, TIMEOUT};
@@ -101,14 +101,14 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
         Identity::parse(&description)
     }
 
-    /// Does a command, with data to or from `pieces`. Interrupts are raised only meanwhile.
+    /// Does a command, with data to or from `regions`. Interrupts are raised only meanwhile.
     pub(super) async fn carry_out(
         &self,
         memory: &impl DeviceMemory,
         command: Command,
-        pieces: &[Piece],
+        regions: &[Region],
     ) -> Result<(), Failure> {
-        if pieces
+        if regions
             .iter()
             .any(|(address, length)| address.saturating_add(*length as u64) > self.controller.reach)
         {
@@ -120,9 +120,9 @@ impl<'c, R: Registers, I: Interrupt> Port<'c, R, I> {
             0 => self.start().await?,
             _ => {}
         }
-        memory.write(TABLE_PLACE, &command.table(pieces));
+        memory.write(TABLE_PLACE, &command.table(regions));
         let table = memory.address().wrapping_add(TABLE_PLACE as u64);
-        memory.write(LIST_PLACE, &command.header(table, pieces.len()));
+        memory.write(LIST_PLACE, &command.header(table, regions.len()));
         self.take_causes();
         self.write(ENABLE, STATUS_CAME | FAILED);
         // Both, and the data, are in memory before the controller looks.

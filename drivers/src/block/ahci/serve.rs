@@ -5,7 +5,7 @@ use alloc::vec::Vec;
 
 use crate::hal::{PAGE_SIZE, Page};
 
-use super::command::{Command, MAX_PIECES};
+use super::command::{Command, MAX_REGIONS};
 use super::controller::Controller;
 use super::port::{Disk, Port};
 use crate::block::ata::{
@@ -81,12 +81,12 @@ impl<R: Registers, I: Interrupt> Controller<R, I> {
     ) -> Result<Buffer<G>, (Buffer<G>, Failure)> {
         let port = Port::new(self, disk.port);
         let (pages, length) = buffer.into_pages();
-        for (index, part) in pages.chunks(MAX_PIECES).enumerate() {
-            let start = index * MAX_PIECES * PAGE_SIZE;
+        for (index, part) in pages.chunks(MAX_REGIONS).enumerate() {
+            let start = index * MAX_REGIONS * PAGE_SIZE;
             let bytes = length.saturating_sub(start).min(part.len() * PAGE_SIZE);
             let starts = (0..bytes).step_by(PAGE_SIZE);
             // Frames are the controller's own addresses: nothing translates.
-            let pieces: Vec<(u64, usize)> = part
+            let regions: Vec<(u64, usize)> = part
                 .iter()
                 .zip(starts)
                 .map(|(page, start)| {
@@ -96,7 +96,7 @@ impl<R: Registers, I: Interrupt> Controller<R, I> {
                 .collect();
             let first = (offset / u64::from(SECTOR)).saturating_add((start / SECTOR as usize) as u64);
             let command = Command { first, count: (bytes / SECTOR as usize) as u16, ..command };
-            let Err(failure) = port.carry_out(&disk.memory, command, &pieces).await else { continue };
+            let Err(failure) = port.carry_out(&disk.memory, command, &regions).await else { continue };
             if failure != Failure::OutOfReach && port.recover(&disk.memory, failure).await.is_err() {
                 // Nobody knows whether the controller still writes there: the pages are lost.
                 core::mem::forget(pages);

@@ -47,7 +47,7 @@ pub(super) enum Fault {
     /// It names another queue.
     Queue,
     /// It has read more commands than there are.
-    Place,
+    Head,
     /// Its completion is not new.
     OldPhase,
     /// It fails with this status.
@@ -213,7 +213,7 @@ impl Inner {
         let phase = u16::from(completions.laps.is_multiple_of(2)) ^ u16::from(fault == Some(Fault::OldPhase));
         let status = if let Some(Fault::Status(status)) = fault { status } else { status };
         let place = (self.tells_place)(commands.place, commands.entries);
-        let place = place + u16::from(fault == Some(Fault::Place));
+        let place = place + u16::from(fault == Some(Fault::Head));
         let queue = pair as u16 + u16::from(fault == Some(Fault::Queue));
         let id = id.wrapping_add(u16::from(fault == Some(Fault::Id)));
         let words = [0, 0, 0, 0, place, queue, id, status << 1 | phase];

@@ -36,7 +36,7 @@ pub enum Violation {
     /// It completes a command of another queue.
     Queue,
     /// It claims to have read commands where there are none.
-    Place,
+    Head,
 }
 
 impl fmt::Display for Violation {
@@ -45,7 +45,7 @@ impl fmt::Display for Violation {
             Self::Unasked => "completes a command when it has none",
             Self::Id => "completes a command that it was not given",
             Self::Queue => "completes a command of another queue",
-            Self::Place => "claims to have read commands where there are none",
+            Self::Head => "claims to have read commands where there are none",
         })
     }
 }
@@ -136,7 +136,7 @@ impl QueuePair {
         let next = memory.load(place + NEXT);
         let unread = (self.tail + self.entries).wrapping_sub(next) % self.entries;
         if next >= self.entries || unread > self.unread.saturating_add(1) {
-            return Err(Violation::Place);
+            return Err(Violation::Head);
         }
         self.unread = unread;
         self.head = (self.head + 1) % self.entries;

@@ -151,7 +151,7 @@ fn a_controller_may_tell_late_which_commands_it_has_read() {
     for absurd in [|place, _| place + 1, |_, entries| entries, |_, _| u16::MAX] as [fn(u16, u16) -> u16; 3] {
         let fake = usual();
         fake.inner().tells_place = absurd;
-        assert_eq!(open(&fake).err(), Some(Error::Command(Failure::Broken(Violation::Place))));
+        assert_eq!(open(&fake).err(), Some(Error::Command(Failure::Broken(Violation::Head))));
     }
 }
 
@@ -322,7 +322,7 @@ fn a_silent_controller_fails_its_request_and_is_reset() {
 #[test]
 fn a_controller_that_breaks_the_protocol_is_disabled() {
     for (fault, violation) in
-        [(Fault::Id, Violation::Id), (Fault::Queue, Violation::Queue), (Fault::Place, Violation::Place)]
+        [(Fault::Id, Violation::Id), (Fault::Queue, Violation::Queue), (Fault::Head, Violation::Head)]
     {
         let fake = usual();
         let (outcomes, failures) = lied_to(&fake, fault);

@@ -4,7 +4,7 @@
 use super::{BUFFER, Broken, Queues};
 use crate::hal::RingMemory;
 use crate::virtio::Registers;
-use crate::virtio::queue::{Access, Piece, Queue, SPARE};
+use crate::virtio::queue::{Access, Descriptor, Queue, SPARE};
 use crate::virtio::transport::Error;
 
 /// Queues of the first port, and descriptors of each, at least and at most; one is used.
@@ -45,17 +45,17 @@ impl<M: RingMemory> ConsolePort<M> {
 }
 
 /// The buffer of a queue in `memory`, or the first so many bytes of it.
-fn buffer(memory: &impl RingMemory, length: usize, access: Access) -> Piece {
-    Piece { address: memory.address().wrapping_add(SPARE as u64), length: length as u32, access }
+fn buffer(memory: &impl RingMemory, length: usize, access: Access) -> Descriptor {
+    Descriptor { address: memory.address().wrapping_add(SPARE as u64), length: length as u32, access }
 }
 
 impl<M: RingMemory> Queues for ConsolePort<M> {
     fn send(&mut self, text: &[u8]) {
         let text = text.get(..BUFFER).unwrap_or(text);
         self.transmit.memory().write(SPARE, text);
-        let piece = buffer(self.transmit.memory(), text.len(), Access::Read);
+        let descriptor = buffer(self.transmit.memory(), text.len(), Access::Read);
         // Never refused but after a violation: the device has nothing else.
-        self.is_sending = self.transmit.add(&[piece], 0).is_ok();
+        self.is_sending = self.transmit.add(&[descriptor], 0).is_ok();
         if self.transmit.wants_notification() {
             self.transport.notify(TRANSMIT);
         }
@@ -69,9 +69,9 @@ impl<M: RingMemory> Queues for ConsolePort<M> {
     }
 
     fn offer(&mut self) {
-        let piece = buffer(self.receive.memory(), BUFFER, Access::Write);
+        let descriptor = buffer(self.receive.memory(), BUFFER, Access::Write);
         // As above.
-        let _ = self.receive.add(&[piece], 0);
+        let _ = self.receive.add(&[descriptor], 0);
         if self.receive.wants_notification() {
             self.transport.notify(RECEIVE);
         }

@@ -9,7 +9,7 @@ use super::Failure;
 use super::command::{Address, COMMAND, Command, FIXED, REQUEST, RESPONSE, Retry, SENSE, UNWRITTEN, outcome};
 use crate::hal::{Interrupt, PAGE_SIZE, RingMemory, nanoseconds, until};
 use crate::virtio::Registers;
-use crate::virtio::queue::{self, Access, Piece, Queue, Used};
+use crate::virtio::queue::{self, Access, Descriptor, Queue, Used};
 use crate::virtio::transport::{self, Error, VERSION_1};
 
 /// The queue of requests; descriptors that it has, at least and at most: request and response take one each.
@@ -18,7 +18,7 @@ const DESCRIPTORS: [u16; 2] = [4, queue::MAX];
 /// Pages that are moved by one command at most.
 const MAX_PAGES: usize = 64;
 
-/// Where the configuration has how many pieces, and how many units of 512 bytes, a command may move; the
+/// Where the configuration has how many segments, and how many units of 512 bytes, a command may move; the
 /// sizes of sense data and of commands; and the highest target. It ends behind that of units.
 const PIECES: usize = 4;
 const SECTORS: usize = 8;
@@ -53,7 +53,7 @@ pub struct Controller<M, I> {
     pub(super) most_pages: usize,
     /// The highest target there may be.
     pub(super) last_target: u16,
-    pieces: Vec<Piece>,
+    descriptors: Vec<Descriptor>,
 }
 
 impl<M: RingMemory, I: Interrupt> Controller<M, I> {
@@ -70,19 +70,21 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
         moment: &mut dyn FnMut() -> bool,
     ) -> Result<Self, Error> {
         let features = transport.negotiate(0, moment)?;
-        let (pieces, sectors, sizes, last_target) = transport.configuration(CONFIGURATION, |transport| {
-            let sizes = [COMMAND_SIZE, SENSE_SIZE].map(|place| transport.configuration_u32(place) as usize);
-            let [pieces, sectors] =
-                [PIECES, SECTORS].map(|place| transport.configuration_u32(place) as usize);
-            (pieces, sectors, sizes, transport.configuration_u16(LAST_TARGET))
-        })?;
+        let (segments, sectors, sizes, last_target) =
+            transport.configuration(CONFIGURATION, |transport| {
+                let sizes =
+                    [COMMAND_SIZE, SENSE_SIZE].map(|place| transport.configuration_u32(place) as usize);
+                let [segments, sectors] =
+                    [PIECES, SECTORS].map(|place| transport.configuration_u32(place) as usize);
+                (segments, sectors, sizes, transport.configuration_u16(LAST_TARGET))
+            })?;
         if sizes != [COMMAND, SENSE] {
             return Err(Error::RequestSizes);
         }
         let queue = transport.queue(REQUESTS, memory, DESCRIPTORS)?.counting_reads();
-        let most = pieces.min(sectors / (PAGE_SIZE / 512)).min(usize::from(queue.size()) - 2);
-        let mut pieces = Vec::new();
-        pieces.try_reserve_exact(MAX_PAGES + 2).map_err(|_| Error::NoMemory)?;
+        let most = segments.min(sectors / (PAGE_SIZE / 512)).min(usize::from(queue.size()) - 2);
+        let mut descriptors = Vec::new();
+        descriptors.try_reserve_exact(MAX_PAGES + 2).map_err(|_| Error::NoMemory)?;
         transport.start();
         Ok(Self {
             transport,
@@ -92,7 +94,7 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
             is_changed: false,
             most_pages: most.clamp(1, MAX_PAGES),
             last_target,
-            pieces,
+            descriptors,
         })
     }
 
@@ -101,9 +103,9 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
         self.queue.memory()
     }
 
-    fn piece(&self, place: usize, length: usize, access: Access) -> Piece {
+    fn descriptor(&self, place: usize, length: usize, access: Access) -> Descriptor {
         let address = self.memory().address().wrapping_add(place as u64);
-        Piece { address, length: length as u32, access }
+        Descriptor { address, length: length as u32, access }
     }
 
     /// Has a command carried out that returns `length` bytes at most, to [`DATA`]; how many of them there
@@ -116,7 +118,7 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
     ) -> Result<usize, Failure> {
         let length = length.min(DATA_LENGTH);
         self.memory().write(DATA, &[0; DATA_LENGTH]);
-        let data = self.piece(DATA, length, Access::Write);
+        let data = self.descriptor(DATA, length, Access::Write);
         let missing = self.perform(address, command, core::iter::once(data)).await?;
         Ok(length.saturating_sub(missing as usize))
     }
@@ -127,7 +129,7 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
         &mut self,
         address: Address,
         command: Command,
-        data: impl Iterator<Item = Piece> + Clone,
+        data: impl Iterator<Item = Descriptor> + Clone,
     ) -> Result<u32, Failure> {
         let (mut left, end) = (RETRIES, self.interrupt.now().saturating_add(nanoseconds(LIMIT)));
         loop {
@@ -149,22 +151,22 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
         &mut self,
         address: Address,
         command: Command,
-        data: impl Iterator<Item = Piece> + Clone,
+        data: impl Iterator<Item = Descriptor> + Clone,
     ) -> Result<u32, Failure> {
         self.memory().write(REQUEST_PLACE, &address.request(command));
         self.memory().write(RESPONSE_PLACE, &[UNWRITTEN; FIXED]);
         let (request, response) = (
-            self.piece(REQUEST_PLACE, REQUEST, Access::Read),
-            self.piece(RESPONSE_PLACE, RESPONSE, Access::Write),
+            self.descriptor(REQUEST_PLACE, REQUEST, Access::Read),
+            self.descriptor(RESPONSE_PLACE, RESPONSE, Access::Write),
         );
-        let is_read = |piece: &Piece| piece.access == Access::Read;
-        self.pieces.clear();
-        self.pieces.push(request);
-        self.pieces.extend(data.clone().filter(is_read));
-        self.pieces.push(response);
-        self.pieces.extend(data.filter(|piece| !is_read(piece)));
+        let is_read = |descriptor: &Descriptor| descriptor.access == Access::Read;
+        self.descriptors.clear();
+        self.descriptors.push(request);
+        self.descriptors.extend(data.clone().filter(is_read));
+        self.descriptors.push(response);
+        self.descriptors.extend(data.filter(|descriptor| !is_read(descriptor)));
         // Refused only after a violation: there is no other command.
-        self.queue.add(&self.pieces, 0).map_err(|_| Failure::Nonsense)?;
+        self.queue.add(&self.descriptors, 0).map_err(|_| Failure::Nonsense)?;
         if self.queue.wants_notification() {
             self.transport.notify(REQUESTS);
         }

@@ -12,7 +12,7 @@ use super::controller::Controller;
 use super::scan::Disk;
 use crate::block::{Buffer, Error, Failed, Queue, Request};
 use crate::hal::{Interrupt, PAGE_SIZE, Page, RingMemory};
-use crate::virtio::queue::{Access, Piece};
+use crate::virtio::queue::{Access, Descriptor};
 
 /// What a request comes to, and why it failed.
 type Outcome<P> = Result<Buffer<P>, (Failed<P>, Failure)>;
@@ -98,14 +98,14 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
             let bytes = length.saturating_sub(start).min(part.len() * PAGE_SIZE);
             let first = offset.saturating_add(start as u64) / size as u64;
             let starts = (0..bytes).step_by(PAGE_SIZE);
-            let pieces = part.iter().zip(starts).map(|(page, start)| Piece {
+            let descriptors = part.iter().zip(starts).map(|(page, start)| Descriptor {
                 // Frames are the controller's own addresses: nothing translates.
                 address: page.frame().0.saturating_mul(PAGE_SIZE as u64),
                 length: (bytes - start).min(PAGE_SIZE) as u32,
                 access,
             });
             let command = transfer(number, first, (bytes / size) as u32);
-            let failure = match self.perform(disk.address, command, pieces).await {
+            let failure = match self.perform(disk.address, command, descriptors).await {
                 Ok(0) => continue,
                 Ok(_) => Failure::Short,
                 Err(failure) => failure,

@@ -183,9 +183,9 @@ fn respond(
     device.give(QUEUE, chain.head.into(), written + read as u32);
 }
 
-/// A controller's configuration: pieces and units that it takes at once, and the highest target.
-fn configuration(pieces: u32, sectors: u32, last_target: u16) -> Vec<u8> {
-    let mut bytes: Vec<u8> = [1, pieces, sectors, 128, 16, SENSE as u32, COMMAND as u32]
+/// A controller's configuration: segments and units that it takes at once, and the highest target.
+fn configuration(segments: u32, sectors: u32, last_target: u16) -> Vec<u8> {
+    let mut bytes: Vec<u8> = [1, segments, sectors, 128, 16, SENSE as u32, COMMAND as u32]
         .into_iter()
         .flat_map(u32::to_le_bytes)
         .collect();
@@ -308,7 +308,7 @@ fn what_is_written_is_read_back_by_every_way_in_blocks_of_both_sizes() {
 
 #[test]
 fn no_more_is_moved_at_once_than_the_controller_allows() {
-    for (pieces, sectors, allowed, expected) in [
+    for (segments, sectors, allowed, expected) in [
         (126, 0xffff, 256, vec![512, 288]),
         (126, 24, 256, vec![24; 33]),
         (2, 0xffff, 256, vec![16; 50]),
@@ -317,7 +317,7 @@ fn no_more_is_moved_at_once_than_the_controller_allows() {
         (u32::MAX, u32::MAX, u32::MAX, vec![512, 288]),
     ] {
         let config =
-            Config { allowed: [allowed; 3], ..Config::modern(0, &configuration(pieces, sectors, 0)) };
+            Config { allowed: [allowed; 3], ..Config::modern(0, &configuration(segments, sectors, 0)) };
         let (device, bus) = sim(config, [((0, 0), FakeDisk::new(1 << 20, 512))]);
         let (outcomes, failures) = run(&device, vec![(&nothing, read(&device, 0, 400 << 10))]);
         assert!(outcomes[0].is_ok(), "{failures:?}");

@@ -21,10 +21,10 @@ const MOST: usize = 64;
 fn listen(net: &Net, most: usize) -> &'static Listener {
     let listener: &Listener = Box::leak(Box::new(Listener::new(net.server, PORT, BUFFERS, most)));
     for _ in 0..listener.tasks() {
-        net.spawn(listener.serve(async |socket, place| {
+        net.spawn(listener.serve(async |socket, slot| {
             let mut buffer = [0; 100];
             loop {
-                match place.yielding(Usage::Idle, socket.read(&mut buffer)).await {
+                match slot.yielding(Usage::Idle, socket.read(&mut buffer)).await {
                     Some(Ok(length @ 1..)) => drop(socket.write(&buffer[..length]).await),
                     _ => return,
                 }

@@ -13,4 +13,4 @@ mod layout;
 mod runs;
 
 pub use layout::{BOOT_SECTOR, Layout};
-pub use runs::{Error, Piece, Runs};
+pub use runs::{Error, Extent, Runs};

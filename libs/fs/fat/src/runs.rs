@@ -54,7 +54,7 @@ impl Jumps {
 
 /// Neighbours among a file's clusters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Piece {
+pub struct Extent {
     /// The first one's number.
     pub cluster: u32,
     /// How many, one at least.
@@ -103,7 +103,7 @@ impl Runs {
         index: u32,
         wanted: u32,
         mut next: impl FnMut(u32) -> Result<Option<u32>, E>,
-    ) -> Result<Option<Piece>, Error<E>> {
+    ) -> Result<Option<Extent>, Error<E>> {
         if index >= self.clusters {
             return Err(Error::Short);
         }
@@ -117,18 +117,18 @@ impl Runs {
                 self.step(&mut next)?;
                 continue;
             }
-            let (at, piece) = self.piece(index).ok_or(Error::Short)?;
+            let (at, extent) = self.extent(index).ok_or(Error::Short)?;
             let is_last = at + 1 == self.runs.len();
-            if !is_last || piece.count >= wanted || self.known() == self.clusters {
-                return Ok(Some(Piece { count: piece.count.min(wanted.max(1)), ..piece }));
+            if !is_last || extent.count >= wanted || self.known() == self.clusters {
+                return Ok(Some(Extent { count: extent.count.min(wanted.max(1)), ..extent }));
             }
             // What is wrong behind what was asked for is told when that is asked for.
             if self.step(&mut next).is_err() {
-                return Ok(Some(piece));
+                return Ok(Some(extent));
             }
         }
         // What there is of it is enough.
-        Ok(self.piece(index).map(|(_, piece)| Piece { count: piece.count.min(wanted.max(1)), ..piece }))
+        Ok(self.extent(index).map(|(_, extent)| Extent { count: extent.count.min(wanted.max(1)), ..extent }))
     }
 
     /// Clusters of the file that are known, from the first run that is remembered on.
@@ -137,11 +137,11 @@ impl Runs {
     }
 
     /// The place of the run that cluster `index` is in, and what there is of it from there on.
-    fn piece(&self, index: u32) -> Option<(usize, Piece)> {
+    fn extent(&self, index: u32) -> Option<(usize, Extent)> {
         let at = self.runs.partition_point(|run| run.index <= index).checked_sub(1)?;
         let run = self.runs.get(at)?;
         let skipped = index - run.index;
-        Some((at, Piece { cluster: run.start + skipped, count: run.count.checked_sub(skipped)? }))
+        Some((at, Extent { cluster: run.start + skipped, count: run.count.checked_sub(skipped)? }))
     }
 
     /// Finds one cluster more.
@@ -178,7 +178,7 @@ impl Runs {
 mod tests {
     use super::*;
 
-    type Found = Result<Piece, Error<()>>;
+    type Found = Result<Extent, Error<()>>;
 
     /// A table that chains these clusters.
     fn table(chain: &[u32]) -> impl Fn(u32) -> Result<Option<u32>, ()> {
@@ -188,8 +188,8 @@ mod tests {
         }
     }
 
-    fn piece(cluster: u32, count: u32) -> Found {
-        Ok(Piece { cluster, count })
+    fn extent(cluster: u32, count: u32) -> Found {
+        Ok(Extent { cluster, count })
     }
 
     impl Runs {
@@ -201,21 +201,21 @@ mod tests {
             mut next: impl FnMut(u32) -> Result<Option<u32>, ()>,
         ) -> Found {
             loop {
-                if let Some(piece) = self.find(index, wanted, &mut next)? {
-                    return Ok(piece);
+                if let Some(extent) = self.find(index, wanted, &mut next)? {
+                    return Ok(extent);
                 }
             }
         }
     }
 
     #[test]
-    fn neighbours_are_one_piece() {
+    fn neighbours_are_one_extent() {
         let chain = [10, 11, 12, 20, 21, 5];
         let mut runs = Runs::new(10, 6);
-        assert_eq!(runs.found(0, 100, table(&chain)), piece(10, 3));
-        assert_eq!(runs.found(4, 100, table(&chain)), piece(21, 1));
-        assert_eq!(runs.found(5, 1, table(&chain)), piece(5, 1));
-        assert_eq!(runs.found(1, 1, table(&chain)), piece(11, 1));
+        assert_eq!(runs.found(0, 100, table(&chain)), extent(10, 3));
+        assert_eq!(runs.found(4, 100, table(&chain)), extent(21, 1));
+        assert_eq!(runs.found(5, 1, table(&chain)), extent(5, 1));
+        assert_eq!(runs.found(1, 1, table(&chain)), extent(11, 1));
         assert_eq!(runs.found(6, 1, table(&chain)), Err(Error::Short));
     }
 
@@ -227,7 +227,7 @@ mod tests {
             reads += 1;
             Ok(Some(cluster + 1))
         };
-        assert_eq!(runs.found(0, 16, next), piece(2, 16));
+        assert_eq!(runs.found(0, 16, next), extent(2, 16));
         assert_eq!((reads, runs.runs.len()), (15, 1));
     }
 
@@ -237,8 +237,8 @@ mod tests {
             Ok(Some(if cluster == 14 { 12 } else { cluster + 1 }))
         };
         let mut runs = Runs::new(10, 1000);
-        assert_eq!(runs.found(0, 1000, next), piece(10, 5));
-        assert_eq!(runs.found(5, 1000, next), piece(12, 3), "it may be a file that repeats itself, so far");
+        assert_eq!(runs.found(0, 1000, next), extent(10, 5));
+        assert_eq!(runs.found(5, 1000, next), extent(12, 3), "it may be a file that repeats itself, so far");
         assert_eq!(runs.found(8, 1, next), Err(Error::Loop));
         assert_eq!(Runs::new(7, 2).found(1, 1, |_| Ok(Some(7))), Err(Error::Loop));
     }
@@ -255,20 +255,20 @@ mod tests {
         for distance in [1, 2] {
             let mut runs = Runs::new(2, u32::MAX);
             let mut rests = 0;
-            let piece = loop {
+            let extent = loop {
                 let mut reads = 0;
                 let next = |cluster: u32| -> Result<Option<u32>, ()> {
                     reads += 1;
                     Ok(Some(cluster + distance))
                 };
-                let piece = runs.find(1_000_000, 1, next).unwrap();
+                let extent = runs.find(1_000_000, 1, next).unwrap();
                 assert!(reads <= STEPS);
-                match piece {
-                    Some(piece) => break piece,
+                match extent {
+                    Some(extent) => break extent,
                     None => rests += 1,
                 }
             };
-            assert_eq!((piece.cluster, rests), (2 + distance * 1_000_000, 1_000_000 / STEPS));
+            assert_eq!((extent.cluster, rests), (2 + distance * 1_000_000, 1_000_000 / STEPS));
         }
     }
 
@@ -276,9 +276,9 @@ mod tests {
     fn a_chain_that_is_too_short_is_an_error_where_it_ends() {
         let chain = [10, 11];
         let mut runs = Runs::new(10, 5);
-        assert_eq!(runs.found(0, 5, table(&chain)), piece(10, 2));
+        assert_eq!(runs.found(0, 5, table(&chain)), extent(10, 2));
         assert_eq!(runs.found(2, 1, table(&chain)), Err(Error::Short));
-        assert_eq!(runs.found(0, 1, table(&[])), piece(10, 1));
+        assert_eq!(runs.found(0, 1, table(&[])), extent(10, 1));
     }
 
     #[test]
@@ -286,9 +286,9 @@ mod tests {
         // No two clusters are neighbours.
         let next = |cluster: u32| -> Result<Option<u32>, ()> { Ok(Some(cluster + 2)) };
         let mut runs = Runs::new(2, 12_000);
-        assert_eq!(runs.found(11_999, 1, next), piece(2 + 2 * 11_999, 1));
+        assert_eq!(runs.found(11_999, 1, next), extent(2 + 2 * 11_999, 1));
         assert!(runs.runs.len() <= MAX);
-        assert_eq!(runs.found(0, 1, next), piece(2, 1));
-        assert_eq!(runs.found(5_000, 1, next), piece(10_002, 1));
+        assert_eq!(runs.found(0, 1, next), extent(2, 1));
+        assert_eq!(runs.found(5_000, 1, next), extent(10_002, 1));
     }
 }

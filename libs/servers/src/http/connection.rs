@@ -7,7 +7,7 @@ use core::fmt;
 use core::time::Duration;
 
 use embedded_io_async::{Read, Write};
-use prism_listener::{Place, Usage};
+use prism_listener::{Slot, Usage};
 
 use super::request::{Method, Request};
 use super::response::{Connection, Head, Status};
@@ -38,10 +38,10 @@ enum Broken {
 
 impl<S: Site, C: Clock> Server<S, C> {
     /// Serves a connection until it is to be closed. Between requests, and while the client is slow, its
-    /// place may go to another.
-    pub async fn serve<T: Read + Write>(&self, stream: &mut T, place: &Place<'_>) {
+    /// slot may go to another.
+    pub async fn serve<T: Read + Write>(&self, stream: &mut T, slot: &Slot<'_>) {
         self.metrics.begun();
-        let mut connection = Exchange { server: self, stream, place, received: Vec::new() };
+        let mut connection = Exchange { server: self, stream, slot, received: Vec::new() };
         while let Ok(Connection::Persistent | Connection::KeepAlive) = connection.exchange().await {}
         self.metrics.ended();
     }
@@ -50,7 +50,7 @@ impl<S: Site, C: Clock> Server<S, C> {
 struct Exchange<'a, S, C, T> {
     server: &'a Server<S, C>,
     stream: &'a mut T,
-    place: &'a Place<'a>,
+    slot: &'a Slot<'a>,
     /// Received, and not understood yet.
     received: Vec<u8>,
 }
@@ -95,14 +95,14 @@ impl<S: Site, C: Clock, T: Read + Write> Exchange<'_, S, C, T> {
 
     /// The next request; `None` if the client is done.
     async fn request(&mut self) -> Result<Option<Request>, Status> {
-        let place = self.place;
+        let slot = self.slot;
         if self.received.is_empty() {
-            let begun = place.yielding(Usage::Idle, self.within(IDLE_TIME, Self::receive)).await;
+            let begun = slot.yielding(Usage::Idle, self.within(IDLE_TIME, Self::receive)).await;
             if !matches!(begun, Some(Some(Ok(1..)))) {
                 return Ok(None);
             }
         }
-        match place.yielding(Usage::Slow, self.within(HEAD_TIME, Self::head)).await {
+        match slot.yielding(Usage::Slow, self.within(HEAD_TIME, Self::head)).await {
             Some(Some(request)) => request,
             Some(None) | None => Err(Status::RequestTimeout),
         }
@@ -220,10 +220,10 @@ impl<S: Site, C: Clock, T: Read + Write> Exchange<'_, S, C, T> {
     }
 
     async fn send(&mut self, bytes: &[u8], timeout: &mut SendTimeout) -> Result<(), Broken> {
-        let (clock, begun, place) = (&self.server.clock, self.server.clock.now(), self.place);
+        let (clock, begun, slot) = (&self.server.clock, self.server.clock.now(), self.slot);
         let written = within(clock, timeout.limit(bytes.len()), self.stream.write_all(bytes));
         let written = match timeout.is_slow() {
-            true => place.yielding(Usage::Slow, written).await.flatten(),
+            true => slot.yielding(Usage::Slow, written).await.flatten(),
             false => written.await,
         };
         timeout.sent(bytes.len(), clock.now().saturating_sub(begun));

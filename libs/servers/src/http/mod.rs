@@ -4,7 +4,7 @@
 //! It knows GET and HEAD, connections that stay open, single ranges, entity tags, and answers all
 //! else with the error that says what is wrong. What a client can take is bounded: the head of a
 //! request by [`HEAD_LIMIT`], the time it takes by [`HEAD_TIME`], the time between requests by
-//! [`IDLE_TIME`], and that for an answer by [`MIN_RATE`]; below [`SLOW_RATE`] it gives its place to others.
+//! [`IDLE_TIME`], and that for an answer by [`MIN_RATE`]; below [`SLOW_RATE`] it gives its slot to others.
 //! What the site may take for each thing is bounded by [`SITE_TIME`].
 
 mod connection;

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_listener::Places;
+use prism_listener::Slots;
 use prism_servers::http::{Connection, Method, Request, Server, Status};
 
 use crate::client::{Client, Damaged, Turns, ask, body, field, get, serve, serve_site, site, status};
@@ -109,7 +109,7 @@ fn a_server_that_knows_the_date_tells_it_with_every_answer() {
     server.wall_clock = || Some(std::time::Duration::from_secs(784_111_777));
     for request in ["GET / HTTP/1.1\r\nHost: x\r\n\r\n", "GET /missing HTTP/1.0\r\n\r\n", "\0"] {
         let mut client = Client::saying(request);
-        futures::executor::block_on(server.serve(&mut client, &Places::new(1).take()));
+        futures::executor::block_on(server.serve(&mut client, &Slots::new(1).take()));
         let answer = String::from_utf8(client.heard).unwrap();
         assert_eq!(field(&answer, "Date"), Some("Sun, 06 Nov 1994 08:49:37 GMT"), "{request:?}");
     }
@@ -134,7 +134,7 @@ fn a_server_that_stops_ends_connections_after_the_answer() {
     let server = Server::new(site(), Turns);
     server.stop();
     let mut client = Client::saying(&"GET /ten.txt HTTP/1.1\r\nHost: x\r\n\r\n".repeat(3));
-    futures::executor::block_on(server.serve(&mut client, &Places::new(1).take()));
+    futures::executor::block_on(server.serve(&mut client, &Slots::new(1).take()));
     let answer = String::from_utf8(client.heard).unwrap();
     assert_eq!(answer.matches("0123456789").count(), 1);
     assert_eq!(field(&answer, "Connection"), Some("close"));
@@ -154,10 +154,10 @@ fn what_was_done_is_counted_and_served_in_prometheuss_format() {
     let server = Server::new(site(), Turns);
     for target in ["/ten.txt", "/ten.txt", "/missing"] {
         let mut client = Client::saying(&format!("GET {target} HTTP/1.1\r\nHost: x\r\n\r\n"));
-        futures::executor::block_on(server.serve(&mut client, &Places::new(1).take()));
+        futures::executor::block_on(server.serve(&mut client, &Slots::new(1).take()));
     }
     let mut client = Client::saying("GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n");
-    futures::executor::block_on(server.serve(&mut client, &Places::new(1).take()));
+    futures::executor::block_on(server.serve(&mut client, &Slots::new(1).take()));
     let answer = String::from_utf8(client.heard).unwrap();
     for line in [
         "# TYPE prism_http_responses_total counter",

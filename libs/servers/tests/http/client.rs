@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use embedded_io_async::{ErrorType, Read, Write};
 use futures::executor::block_on;
-use prism_listener::Places;
+use prism_listener::Slots;
 use prism_servers::clock::Clock;
 use prism_servers::http::{File, Files, ReadError, Server, Site};
 
@@ -134,7 +134,7 @@ pub(crate) fn serve(client: &mut Client) -> String {
 
 pub(crate) fn serve_site(site: impl Site, client: &mut Client) -> String {
     let server = Server::new(site, Turns);
-    block_on(server.serve(client, &Places::new(1).take()));
+    block_on(server.serve(client, &Slots::new(1).take()));
     String::from_utf8_lossy(&client.heard).into_owned()
 }
 

@@ -5,7 +5,7 @@ use futures::executor::block_on;
 use futures::future::join;
 use prism_servers::http::{GRACE, HEAD_LIMIT, HEAD_TIME, IDLE_TIME, MIN_RATE, PIECE, SITE_TIME, Server};
 
-use prism_listener::Places;
+use prism_listener::Slots;
 
 use crate::client::{Act, Client, PASSED, Stuck, Turns, ask, body, serve, serve_site, site, status};
 
@@ -60,8 +60,8 @@ fn a_request_in_single_bytes_is_understood() {
 #[test]
 fn between_requests_and_within_one_a_client_gives_way_to_another() {
     for (said, answer) in [("", 0), ("GET /ten.txt HTTP/1.1\r\nHo", 408)] {
-        let places = Places::new(1);
-        let (held, wanted) = (places.take(), places.take());
+        let slots = Slots::new(1);
+        let (held, wanted) = (slots.take(), slots.take());
         let server = Server::new(site(), Turns);
         let said = (!said.is_empty()).then(|| Act::Says(said.into()));
         let mut client = Client::new(said.into_iter().chain([Act::IsSilent]));
@@ -77,8 +77,8 @@ fn between_requests_and_within_one_a_client_gives_way_to_another() {
 
 #[test]
 fn a_slow_client_gives_way_to_another() {
-    let places = Places::new(1);
-    let (held, wanted) = (places.take(), places.take());
+    let slots = Slots::new(1);
+    let (held, wanted) = (slots.take(), slots.take());
     let server = Server::new(site(), Turns);
     let mut client = Client::saying("GET /large.bin HTTP/1.1\r\nHost: x\r\n\r\n");
     (client.appetite, client.delay) = (Some(50_000), Duration::from_secs(6));

@@ -8,7 +8,7 @@ use core::task::{Context, Poll, Waker};
 
 use embassy_futures::select::{Either, select};
 
-/// What a place is used for that is not worth as much as serving somebody else.
+/// What a slot is used for that is not worth as much as serving somebody else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usage {
     /// The peer has sent SYN, and not acknowledged ours.
@@ -29,7 +29,7 @@ const SPARED: usize = 4;
 /// which more connect between two rounds have to try again, once: from then on twice as many listen.
 const LISTENING: usize = 32;
 
-/// What a place is used for.
+/// What a slot is used for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// Nobody has it.
@@ -48,20 +48,20 @@ enum State {
     Yielding(Usage),
 }
 
-/// The places of a listener, one for each socket; some of them can be served at once.
+/// The slots of a listener, one for each socket; some of them can be served at once.
 #[derive(Debug)]
-pub struct Places {
+pub struct Slots {
     table: RefCell<Table>,
 }
 
 #[derive(Debug)]
 struct Table {
-    seats: Vec<Seat>,
+    entries: Vec<Entry>,
     /// Connections that are served at once.
     most: usize,
     /// Sockets that listen at once, if there are so many.
     enough: usize,
-    /// Seats whose sockets listen, and those of connections that wait.
+    /// Entries whose sockets listen, and those of connections that wait.
     listening: usize,
     queued: usize,
     /// Changes of state so far.
@@ -69,7 +69,7 @@ struct Table {
 }
 
 #[derive(Debug)]
-struct Seat {
+struct Entry {
     state: State,
     /// The change that made the state this.
     since: u64,
@@ -78,7 +78,7 @@ struct Seat {
     waker: Option<Waker>,
 }
 
-impl Seat {
+impl Entry {
     fn is_served(&self) -> bool {
         matches!(self.state, State::Served | State::Yielding(Usage::Idle | Usage::Slow))
     }
@@ -88,53 +88,54 @@ impl Seat {
     }
 }
 
-impl Places {
-    /// No places yet, of which `most` can be served at once.
+impl Slots {
+    /// No slots yet, of which `most` can be served at once.
     pub const fn new(most: usize) -> Self {
-        let table = Table { seats: Vec::new(), most, enough: LISTENING, listening: 0, queued: 0, changes: 0 };
+        let table =
+            Table { entries: Vec::new(), most, enough: LISTENING, listening: 0, queued: 0, changes: 0 };
         Self { table: RefCell::new(table) }
     }
 
-    /// One more place, for a task that has a socket.
-    pub fn take(&self) -> Place<'_> {
+    /// One more slot, for a task that has a socket.
+    pub fn take(&self) -> Slot<'_> {
         let mut table = self.table.borrow_mut();
-        let free = table.seats.iter().position(|seat| seat.state == State::Free);
-        let index = free.unwrap_or(table.seats.len());
+        let free = table.entries.iter().position(|entry| entry.state == State::Free);
+        let index = free.unwrap_or(table.entries.len());
         if free.is_none() {
-            table.seats.push(Seat { state: State::Free, since: 0, is_wanted: false, waker: None });
+            table.entries.push(Entry { state: State::Free, since: 0, is_wanted: false, waker: None });
         }
         table.change(index, State::Away);
-        Place { places: self, index }
+        Slot { slots: self, index }
     }
 
     /// Connections that are served, wait to be, or end.
     pub fn open(&self) -> usize {
-        let is_open = |seat: &Seat| {
+        let is_open = |entry: &Entry| {
             let is_ending =
-                matches!(seat.state, State::Ending | State::Yielding(Usage::Closing | Usage::Lingering));
-            seat.is_served() || seat.state == State::Queued || is_ending
+                matches!(entry.state, State::Ending | State::Yielding(Usage::Closing | Usage::Lingering));
+            entry.is_served() || entry.state == State::Queued || is_ending
         };
         self.table.borrow().count(is_open)
     }
 }
 
 impl Table {
-    fn count(&self, is: impl Fn(&Seat) -> bool) -> usize {
-        self.seats.iter().filter(|seat| is(seat)).count()
+    fn count(&self, is: impl Fn(&Entry) -> bool) -> usize {
+        self.entries.iter().filter(|entry| is(entry)).count()
     }
 
     fn change(&mut self, index: usize, state: State) {
         self.changes += 1;
         let since = self.changes;
-        if let Some(seat) = self.seats.get_mut(index) {
-            let before = core::mem::replace(&mut seat.state, state);
-            (seat.since, seat.is_wanted) = (since, false);
+        if let Some(entry) = self.entries.get_mut(index) {
+            let before = core::mem::replace(&mut entry.state, state);
+            (entry.since, entry.is_wanted) = (since, false);
             self.listening += usize::from(state == State::Listening);
             self.listening -= usize::from(before == State::Listening);
             self.queued += usize::from(state == State::Queued);
             self.queued -= usize::from(before == State::Queued);
             if before == State::Listening && self.listening == 0 {
-                self.enough = (2 * self.enough).min(self.seats.len());
+                self.enough = (2 * self.enough).min(self.entries.len());
             }
         }
         self.call();
@@ -144,80 +145,80 @@ impl Table {
         }
     }
 
-    /// The seat that has been in this state for longest, among those that nobody wants yet.
-    fn longest(&mut self, state: State) -> Option<&mut Seat> {
-        let seats = self.seats.iter_mut().filter(|seat| seat.state == state && !seat.is_wanted);
-        seats.min_by_key(|seat| seat.since)
+    /// The entry that has been in this state for longest, among those that nobody wants yet.
+    fn longest(&mut self, state: State) -> Option<&mut Entry> {
+        let entries = self.entries.iter_mut().filter(|entry| entry.state == state && !entry.is_wanted);
+        entries.min_by_key(|entry| entry.since)
     }
 
-    /// Has places that rest listen, if fewer than enough do or are about to: those whose buffers were used
+    /// Has slots that rest listen, if fewer than enough do or are about to: those whose buffers were used
     /// last.
     fn call(&mut self) {
-        let listening = self.count(|seat| matches!(seat.state, State::Listening | State::Away));
+        let listening = self.count(|entry| matches!(entry.state, State::Listening | State::Away));
         for _ in listening..self.enough {
-            let resting = self.seats.iter_mut().filter(|seat| seat.state == State::Resting);
-            let Some(seat) = resting.max_by_key(|seat| seat.since) else { break };
-            seat.state = State::Away;
-            seat.wake();
+            let resting = self.entries.iter_mut().filter(|entry| entry.state == State::Resting);
+            let Some(entry) = resting.max_by_key(|entry| entry.since) else { break };
+            entry.state = State::Away;
+            entry.wake();
         }
     }
 
-    /// Gives places to who can use them better.
+    /// Gives slots to who can use them better.
     fn reassign(&mut self) {
-        while self.count(Seat::is_served) < self.most {
-            let Some(seat) = self.longest(State::Queued) else { break };
-            seat.state = State::Served;
-            seat.wake();
+        while self.count(Entry::is_served) < self.most {
+            let Some(entry) = self.longest(State::Queued) else { break };
+            entry.state = State::Served;
+            entry.wake();
             self.queued -= 1;
         }
-        for _ in self.count(|seat| seat.is_served() && seat.is_wanted)..self.queued {
+        for _ in self.count(|entry| entry.is_served() && entry.is_wanted)..self.queued {
             if !self.ask(Usage::Idle) && !self.ask(Usage::Slow) {
                 break;
             }
         }
-        let will_listen = |seat: &Seat| match seat.state {
+        let will_listen = |entry: &Entry| match entry.state {
             State::Away => true,
-            State::Yielding(Usage::HalfOpen | Usage::Closing | Usage::Lingering) => seat.is_wanted,
+            State::Yielding(Usage::HalfOpen | Usage::Closing | Usage::Lingering) => entry.is_wanted,
             _ => false,
         };
         if self.listening == 0 && self.count(will_listen) == 0 {
             // By how little is lost.
-            let half_open = self.count(|seat| seat.state == State::Yielding(Usage::HalfOpen));
+            let half_open = self.count(|entry| entry.state == State::Yielding(Usage::HalfOpen));
             let _ = self.ask(Usage::Lingering)
                 || half_open > SPARED && self.ask(Usage::HalfOpen)
                 || self.ask(Usage::Closing);
         }
     }
 
-    /// Asks the place that has been used for this for longest; whether there is one.
+    /// Asks the slot that has been used for this for longest; whether there is one.
     fn ask(&mut self, usage: Usage) -> bool {
-        let Some(seat) = self.longest(State::Yielding(usage)) else { return false };
-        seat.is_wanted = true;
-        seat.wake();
+        let Some(entry) = self.longest(State::Yielding(usage)) else { return false };
+        entry.is_wanted = true;
+        entry.wake();
         true
     }
 }
 
-/// A place, which a task has for its socket.
+/// A slot, which a task has for its socket.
 #[derive(Debug)]
-pub struct Place<'a> {
-    places: &'a Places,
+pub struct Slot<'a> {
+    slots: &'a Slots,
     index: usize,
 }
 
-impl Place<'_> {
+impl Slot<'_> {
     fn change(&self, state: State) {
-        self.places.table.borrow_mut().change(self.index, state);
+        self.slots.table.borrow_mut().change(self.index, state);
     }
 
-    /// Waits until `is` holds of the seat.
-    async fn until(&self, is: impl Fn(&Seat) -> bool) {
+    /// Waits until `is` holds of the entry.
+    async fn until(&self, is: impl Fn(&Entry) -> bool) {
         poll_fn(|context: &mut Context<'_>| {
-            let mut table = self.places.table.borrow_mut();
-            let Some(seat) = table.seats.get_mut(self.index).filter(|seat| !is(seat)) else {
+            let mut table = self.slots.table.borrow_mut();
+            let Some(entry) = table.entries.get_mut(self.index).filter(|entry| !is(entry)) else {
                 return Poll::Ready(());
             };
-            seat.waker = Some(context.waker().clone());
+            entry.waker = Some(context.waker().clone());
             Poll::Pending
         })
         .await;
@@ -226,7 +227,7 @@ impl Place<'_> {
     /// Rests while enough others listen.
     pub async fn rest(&self) {
         self.change(State::Resting);
-        self.until(|seat| seat.state != State::Resting).await;
+        self.until(|entry| entry.state != State::Resting).await;
     }
 
     /// The socket listens.
@@ -239,14 +240,14 @@ impl Place<'_> {
         self.change(State::Ending);
     }
 
-    /// Waits in the queue until the connection can be served. If this is dropped, the place is out of it.
+    /// Waits in the queue until the connection can be served. If this is dropped, the slot is out of it.
     pub async fn admitted(&self) {
         let mut queued = Entered::new(self, State::Queued, State::Away);
-        self.until(|seat| seat.state == State::Served).await;
+        self.until(|entry| entry.state == State::Served).await;
         queued.after = State::Served;
     }
 
-    /// What `work` makes, for which the place is used like this; `None` if somebody else needs the place more
+    /// What `work` makes, for which the slot is used like this; `None` if somebody else needs the slot more
     /// before it is done: then the connection is to end at once.
     pub async fn yielding<T>(&self, usage: Usage, work: impl Future<Output = T>) -> Option<T> {
         match select(work, self.wanted(usage)).await {
@@ -255,7 +256,7 @@ impl Place<'_> {
         }
     }
 
-    /// Has the place used for this, and waits until somebody else needs it more: then what it is used for is
+    /// Has the slot used for this, and waits until somebody else needs it more: then what it is used for is
     /// to end at once. If this is dropped before, the connection is served as any other.
     pub async fn wanted(&self, usage: Usage) {
         let after = match usage {
@@ -263,12 +264,12 @@ impl Place<'_> {
             Usage::Idle | Usage::Slow => State::Served,
         };
         let mut yielding = Entered::new(self, State::Yielding(usage), after);
-        self.until(|seat| seat.is_wanted).await;
+        self.until(|entry| entry.is_wanted).await;
         yielding.after = State::Away;
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Slot<'_> {
     fn drop(&mut self) {
         self.change(State::Free);
     }
@@ -276,20 +277,20 @@ impl Drop for Place<'_> {
 
 /// A state that lasts for as long as somebody waits in it.
 struct Entered<'a> {
-    place: &'a Place<'a>,
+    slot: &'a Slot<'a>,
     after: State,
 }
 
 impl<'a> Entered<'a> {
-    fn new(place: &'a Place<'a>, state: State, after: State) -> Self {
-        place.change(state);
-        Self { place, after }
+    fn new(slot: &'a Slot<'a>, state: State, after: State) -> Self {
+        slot.change(state);
+        Self { slot, after }
     }
 }
 
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
-        self.place.change(self.after);
+        self.slot.change(self.after);
     }
 }
 
