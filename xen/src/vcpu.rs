@@ -122,7 +122,7 @@ pub fn up(hypercalls: &(impl Hypercall + ?Sized), vcpu: u32) -> Result<()> {
     operation(hypercalls, u64::from(VCPUOP_up), vcpu)
 }
 
-/// Stops a vCPU. The one that calls returns when another one has it go [up](up) again; if all others are
+/// Stops a vCPU. The one that calls returns when another one has it go [`up`] again; if all others are
 /// down, the domain is switched off.
 ///
 /// # Errors

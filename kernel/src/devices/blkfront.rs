@@ -8,7 +8,6 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
 use embassy_futures::select::{Either, select};
-use embassy_time::{Timer, with_timeout};
 use log::{info, warn};
 use prism_drivers::block::blkfront::{BlkFront, Error, Vbd, spread};
 use prism_drivers::block::{self, Disk};
@@ -16,15 +15,12 @@ use spin::Mutex;
 use xen::xenbus::{self, Device, Ended};
 
 use super::xenbus::{STEP_LIMIT, Scan, XenbusDriver};
-use super::{XenPlatform, emulated};
+use super::{Vbds, XenPlatform, emulated};
 use crate::devices::disks;
 use crate::task::executor;
 
 /// Maximum number of queues of a disk. Each has a task, a ring and an event channel.
 const MAX_QUEUES: usize = 8;
-
-/// How often it is looked whether requests are in flight.
-const POLL_INTERVAL: embassy_time::Duration = embassy_time::Duration::from_millis(1);
 
 /// A disk, and how many of its queues have a task.
 type Known = (Arc<Vbd<'static, XenPlatform>>, u32);
@@ -44,34 +40,6 @@ impl BlkfrontDriver {
     pub(crate) fn new(platform: &'static XenPlatform, poll: Duration) -> Self {
         disks::begin_scan();
         Self { platform, poll, known: Mutex::new(BTreeMap::new()), held: AtomicBool::new(false) }
-    }
-
-    /// Keeps requests from all backends, or no longer does.
-    pub(super) fn hold(&self, held: bool) {
-        self.held.store(held, Ordering::Relaxed);
-        self.known.lock().values().for_each(|(vbd, _)| vbd.hold(held));
-    }
-
-    /// Keeps requests from all backends, and waits until none is in flight; whether that did not take longer
-    /// than `timeout`, and requests are kept back.
-    pub(super) async fn drain(&self, timeout: embassy_time::Duration) -> bool {
-        self.hold(true);
-        let drained = async {
-            while self.known.lock().values().any(|(vbd, _)| vbd.in_flight() != 0) {
-                Timer::after(POLL_INTERVAL).await;
-            }
-        };
-        let in_time = with_timeout(timeout, drained).await.is_ok();
-        if !in_time {
-            self.hold(false);
-        }
-        in_time
-    }
-
-    /// Tells of each disk: its name, and how many requests are in flight.
-    pub(super) fn for_each(&self, mut tell: impl FnMut(&str, usize)) {
-        let known: Vec<_> = self.known.lock().values().map(|(vbd, _)| Arc::clone(vbd)).collect();
-        known.iter().for_each(|vbd| tell(vbd.name(), vbd.in_flight()));
     }
 
     fn vbd(&self, number: u32) -> Known {
@@ -104,6 +72,18 @@ async fn serve_queue(vbd: Arc<Vbd<'static, XenPlatform>>, number: u32, poll: Dur
     if executor::spawn_on(0, elsewhere).is_err() {
         // There is no memory for another task: the vCPU cannot leave.
         vbd.serve(number as usize, poll).await;
+    }
+}
+
+impl Vbds for BlkfrontDriver {
+    fn hold(&self, held: bool) {
+        self.held.store(held, Ordering::Relaxed);
+        self.known.lock().values().for_each(|(vbd, _)| vbd.hold(held));
+    }
+
+    fn for_each(&self, tell: &mut dyn FnMut(&str, usize)) {
+        let known: Vec<_> = self.known.lock().values().map(|(vbd, _)| Arc::clone(vbd)).collect();
+        known.iter().for_each(|vbd| tell(vbd.name(), vbd.in_flight()));
     }
 }
 

@@ -29,7 +29,7 @@ mod platform;
 pub(crate) mod virtio;
 mod xenbus;
 
-use embassy_time::Duration;
+use embassy_time::{Duration, Timer, with_timeout};
 use log::warn;
 use prism_boot::CommandLine;
 use prism_boot::services::DeviceBus;
@@ -45,11 +45,24 @@ use netfront::NetfrontDriver;
 use platform::XenPlatform;
 use xenbus::run_driver;
 
-static BLKFRONT: Once<BlkfrontDriver> = Once::new();
+/// Set with the driver of the toolstack's disks, which so is linked into no image without disks.
+static VBDS: Once<&'static dyn Vbds> = Once::new();
 static NETFRONT: Once<NetfrontDriver> = Once::new();
 
 /// Set once the drivers of disks were started.
 static DISKS: Once<()> = Once::new();
+
+/// The toolstack's disks, for those who know nothing of their driver.
+trait Vbds: Sync {
+    /// Keeps requests from all backends, or no longer does.
+    fn hold(&self, held: bool);
+
+    /// Tells of each disk: its name, and how many requests are in flight.
+    fn for_each(&self, tell: &mut dyn FnMut(&str, usize));
+}
+
+/// How often it is looked whether requests are in flight.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// Starts the drivers of all disks, at the first call. So an image is linked without them if its application
 /// never asks for disks, and its disks stay untouched. Whoever waits for disks then waits for all that are
@@ -78,10 +91,11 @@ fn spawn_disks(context: &Context) {
 /// Drives all disks of the toolstack.
 fn spawn_blkfront(store: &'static Client, line: &CommandLine) {
     let Some(platform) = XenPlatform::get() else { return };
+    static BLKFRONT: Once<BlkfrontDriver> = Once::new();
     let poll = line.block_poll().ok().flatten().unwrap_or_default();
-    if let Err(error) =
-        executor::spawn(run_driver(BLKFRONT.call_once(|| BlkfrontDriver::new(platform, poll)), store))
-    {
+    let driver = BLKFRONT.call_once(|| BlkfrontDriver::new(platform, poll));
+    VBDS.call_once(|| driver);
+    if let Err(error) = executor::spawn(run_driver(driver, store)) {
         warn!("device/vbd: cannot scan for disks: {error}");
         disks::end_scan();
     }
@@ -90,23 +104,38 @@ fn spawn_blkfront(store: &'static Client, line: &CommandLine) {
 /// Keeps requests from the backends of all disks of the toolstack, and waits until none is in flight; whether
 /// that did not take longer than `timeout`. Until [`go_on`] requests wait.
 pub(crate) async fn drain(timeout: Duration) -> bool {
-    match BLKFRONT.get() {
-        Some(disks) => disks.drain(timeout).await,
-        None => true,
+    let Some(disks) = VBDS.get() else { return true };
+    disks.hold(true);
+    let drained = async {
+        while in_flight(*disks) != 0 {
+            Timer::after(POLL_INTERVAL).await;
+        }
+    };
+    let in_time = with_timeout(timeout, drained).await.is_ok();
+    if !in_time {
+        disks.hold(false);
     }
+    in_time
+}
+
+/// Requests of all disks in flight.
+fn in_flight(disks: &dyn Vbds) -> usize {
+    let mut all = 0;
+    disks.for_each(&mut |_, count| all += count);
+    all
 }
 
 /// Lets requests to disks go on.
 pub(crate) fn go_on() {
-    if let Some(disks) = BLKFRONT.get() {
+    if let Some(disks) = VBDS.get() {
         disks.hold(false);
     }
 }
 
 /// Tells of each disk of the toolstack: its name, and how many requests its backend has not answered.
-pub(crate) fn for_each_vbd(tell: impl FnMut(&str, usize)) {
-    if let Some(disks) = BLKFRONT.get() {
-        disks.for_each(tell);
+pub(crate) fn for_each_vbd(mut tell: impl FnMut(&str, usize)) {
+    if let Some(disks) = VBDS.get() {
+        disks.for_each(&mut tell);
     }
 }
 
