@@ -2,11 +2,11 @@
 //! How much memory is there and how much is free, where toolstacks look for what a guest's agent tells of it
 //! (XenServer's and XCP-ng's guest utilities): in KiB.
 //!
-//! It is told at boot, after a restore, and when a sixteenth of all memory was taken or freed, but not twice
-//! within a minute. A guest in which nothing happens does not wake up for it.
+//! It is told at boot, after a restore, and when a sixteenth of all memory is taken or freed a minute or more
+//! after it was told last. No timer is set for that: a guest in which nothing happens does not wake up.
 
-use embassy_futures::select::select;
-use embassy_time::{Duration, Instant, Timer};
+use embassy_futures::select::{Either, select};
+use embassy_time::{Duration, Instant};
 use prism_boot::PAGE_SIZE;
 use xen::xenstore::{Client, Error, Result};
 
@@ -26,17 +26,25 @@ const SHARE: u64 = 16;
 /// Reports for ever, or until xenstored refuses: some toolstacks do not want to know.
 pub(crate) async fn serve(store: &Client) {
     loop {
-        let next = Instant::now() + INTERVAL;
-        let usage = memory::usage();
         // With a connection that breaks the next one is tried.
-        if let Err(Error::Refused(_)) = report(store, usage).await {
+        if let Err(Error::Refused(_)) = report(store, memory::usage()).await {
             return;
         }
-        let [total, free] = [usage.total, usage.free].map(|bytes| bytes / PAGE_SIZE);
-        let change = total / SHARE;
-        select(watermark::passed(free.saturating_sub(change), free + change), suspend::resumed()).await;
-        Timer::at(next).await;
+        let next = Instant::now() + INTERVAL;
+        while let Either::First(()) = select(much_changed(), suspend::resumed()).await {
+            if Instant::now() >= next {
+                break;
+            }
+        }
     }
+}
+
+/// Waits until a share of all memory was taken or freed, from now on.
+async fn much_changed() {
+    let usage = memory::usage();
+    let [total, free] = [usage.total, usage.free].map(|bytes| bytes / PAGE_SIZE);
+    let change = total / SHARE;
+    watermark::passed(free.saturating_sub(change), free + change).await;
 }
 
 async fn report(store: &Client, usage: Usage) -> Result<()> {
