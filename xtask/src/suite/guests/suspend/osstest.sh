@@ -9,7 +9,7 @@ step() {
 answers() {
     curl -sS -m 60 -o /dev/null http://192.0.2.2/
 }
-times() {
+again_and_again() {
     count=$1
     shift
     for time in $(seq "$count"); do
@@ -30,9 +30,9 @@ is_gone() {
     xl destroy again && ! xl domid again
 }
 step guest-start answers
-step guest-saverestore times $saves save_and_restore
-step guest-localmigrate times $migrations migrate
-step guest-saverestore.2 times $saves save_and_restore
+step guest-saverestore again_and_again $saves save_and_restore
+step guest-localmigrate again_and_again $migrations migrate
+step guest-saverestore.2 again_and_again $saves save_and_restore
 step guest-stop xl shutdown -w $GUEST
 step guest-start.2 start_again
 step guest-destroy is_gone
