@@ -134,7 +134,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .lasting(30)
         .beside(READY, concat!(include_str!("suspend/common.sh"), "again 10 migrate"))
         .telling(&["time 10: Restored"]),
-    OSSTEST.named("osstests_guest_sequence_in_short").in_pvh().visited_by(osstest!("saves=1 migrations=1\n")),
+    OSSTEST
+        .named("osstests_guest_sequence_in_short")
+        .envs(&[Env::Pvh])
+        .long_envs(&[Env::Pvhvm])
+        .visited_by(osstest!("saves=1 migrations=1\n")),
     OSSTEST
         .named("osstests_guest_sequence")
         .envs(MIGRATABLE)
