@@ -39,7 +39,7 @@ done
 said $server ': ready'
 said $mixer 'mixing'
 said $store 'acknowledged'
-wrk -t 1 -c 4 -d 3600 --timeout 100s http://192.0.2.2/ >/tmp/wrk 2>&1 &
+wrk -t 1 -c 4 -d 3600 --timeout 100s http://192.0.2.2/file.bin >/tmp/wrk 2>&1 &
 clients=$!
 python3 - >/tmp/kept 2>&1 <<'END' &
 import hashlib, os, socket, time
