@@ -278,6 +278,19 @@ fn requests_wait_when_the_grant_table_is_full() {
 }
 
 #[test]
+fn pages_that_stay_granted_leave_half_of_a_small_table_to_others() {
+    let config = Config { max_grant_frames: 1, max_grant_version: 1, ..Config::default() };
+    let keys = [("feature-persistent", "1"), ("feature-max-indirect-segments", "256")];
+    let guest = Guest::with(SimPlatform::with(Clock::Stopped, config), 8 << 20, &keys);
+    guest.serve(async |disk| {
+        let writes = (0..8).map(|index| disk.write(index << 20, guest.buffer(1 << 20, 5)));
+        assert!(join_all(writes).await.iter().all(Result::is_ok));
+        assert!(guest.platform.grants().report().available() >= 504 / 2 - 1);
+    });
+    assert!(guest.disk.borrow().iter().all(|byte| *byte == 5));
+}
+
+#[test]
 fn without_memory_for_the_copy_a_request_fails() {
     let guest = Guest::new(1 << 20, &[("feature-persistent", "1")]);
     guest.serve(async |disk| {

@@ -10,7 +10,8 @@ use futures::future::{Either, select};
 use prism_drivers::hal::Platform;
 use prism_drivers::net::netfront::{NetFront, RingPages};
 use prism_drivers::net::{Error, Interface, Properties, StackPort, StackShim};
-use prism_drivers::sim::SimPlatform;
+use prism_drivers::sim::{Clock, SimPlatform};
+use xen::fake::Config;
 use xen::grant::Reference;
 use xen::xenbus::{self, Device, Ended, Failure, State, StepLimit};
 use xen::xenstore::Client;
@@ -43,6 +44,14 @@ impl Guest {
         let client = Client::new(xenstored.page());
         let guest = Self { xenstored, client, platform: platform() };
         guest.plug_in();
+        guest
+    }
+
+    /// One whose grant table has so many frames.
+    fn with_grant_frames(max_grant_frames: u32) -> Self {
+        let config = Config { max_grant_frames, max_grant_version: 1, ..Config::default() };
+        let mut guest = Self::new();
+        guest.platform = SimPlatform::with(Clock::Stopped, config);
         guest
     }
 
@@ -205,6 +214,25 @@ fn send_frame(port: &mut StackPort<'_>, packet: &[u8]) {
 fn received(port: &mut StackPort<'_>) -> Option<Vec<u8>> {
     let (packet, _) = port.receive(&mut context())?;
     Some(packet.consume(|bytes| bytes.to_vec()))
+}
+
+#[test]
+fn a_small_grant_table_is_left_to_others_by_half() {
+    let guest = Guest::with_grant_frames(1);
+    let pages = RingPages { receive: 256, transmit: 256 };
+    let ended = guest.play_with(
+        pages,
+        |front| front,
+        async |interface| {
+            let (backend, mut port) = guest.connected(interface).await;
+            assert_eq!(backend.room(), 128);
+            assert!(guest.platform.grants().report().available() >= 504 / 2);
+            send(&mut port, b"a frame");
+            a_while().await;
+            assert!(backend.take().unwrap().bytes.ends_with(b"a frame"));
+        },
+    );
+    assert_eq!(ended, None);
 }
 
 #[test]

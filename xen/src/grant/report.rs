@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use xen_sys::grant_table::GNTTAB_NR_RESERVED_ENTRIES;
+
 use super::Version;
 
 /// Counts of a [`Table`](super::Table) at one moment.
@@ -31,6 +33,13 @@ pub struct Report {
 }
 
 impl Report {
+    /// References that can be had at once: the free ones, and those of the frames that the table may yet get.
+    pub fn available(&self) -> u32 {
+        let entries = self.limit.saturating_mul(self.version.entries_per_frame());
+        let most = entries.saturating_sub(GNTTAB_NR_RESERVED_ENTRIES);
+        self.free.saturating_add(most.saturating_sub(self.references))
+    }
+
     /// Whether nothing is granted, in quarantine, reserved or lost: the check for leaks.
     pub fn is_idle(&self) -> bool {
         self.granted == 0 && self.quarantined == 0 && self.abandoned == 0 && self.free == self.references

@@ -22,11 +22,16 @@ pub(super) struct GrantPool<'p, P: Platform> {
     idle: Vec<Granted<'p, P::Page, ReadWrite>>,
     /// Pages that stay granted, in use or not.
     shared: usize,
+    /// The most that there may be of them.
+    max_shared: usize,
 }
 
-/// Pages that stay granted to a backend for a queue: 2 MiB. Linux's backend keeps twice as many mapped.
-/// Who needs more waits, and a request that does is cut.
+/// Pages that stay granted to a backend for a queue: 2 MiB, but no more than half of what a small grant table
+/// has left, so that other devices get some, too. Linux's backend keeps twice as many mapped. Who needs more
+/// waits, and a request that does is cut.
 const MAX_SHARED: usize = 512;
+/// The least, which is enough for the largest direct request and more.
+const MIN_SHARED: usize = 32;
 
 /// A page that the backend may use.
 pub(super) enum GrantedPage<'p, P: Page> {
@@ -66,7 +71,9 @@ impl<P: Page> GrantedPage<'_, P> {
 impl<'p, P: Platform> GrantPool<'p, P> {
     /// One for a backend that does not keep pages mapped, as far as is known.
     pub(super) fn new(platform: &'p P, domain: DomainId) -> Self {
-        Self { platform, domain, persistent: false, idle: Vec::new(), shared: 0 }
+        let available = platform.grants().report().available() as usize;
+        let max_shared = (available / 2).clamp(MIN_SHARED, MAX_SHARED);
+        Self { platform, domain, persistent: false, idle: Vec::new(), shared: 0, max_shared }
     }
 
     /// From now on, the backend keeps pages mapped, or does not.
@@ -139,7 +146,7 @@ impl<'p, P: Platform> GrantPool<'p, P> {
         if let Some(shared) = self.idle.pop() {
             return Ok(shared);
         }
-        if self.shared >= MAX_SHARED {
+        if self.shared >= self.max_shared {
             return Err(Error::NoRoom);
         }
         self.idle.try_reserve(1).map_err(|_| Error::NoRoom)?;

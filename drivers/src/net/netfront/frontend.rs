@@ -49,7 +49,8 @@ const QUEUES: &str = "multi-queue-num-queues";
 const GROUPS: &str = "request-multicast-control";
 
 impl<'p, P: Platform> NetFront<'p, P> {
-    /// A frontend for `interface`, with one pair of rings that has so many pages.
+    /// A frontend for `interface`, with one pair of rings that has so many pages, or fewer where the grant
+    /// table is small.
     pub fn new(platform: &'p P, interface: Arc<Interface<'p>>, pages: RingPages) -> Self {
         Self {
             platform,
@@ -119,8 +120,9 @@ impl<P: Platform> Frontend for NetFront<'_, P> {
         if !features.rx_copy {
             return Err(Error::NoCopy);
         }
-        let count = self.queues.min(features.queues).min(self.pages.max_queues());
-        let pages = self.pages.share(count);
+        let pages = self.pages.within(grants.report().available());
+        let count = self.queues.min(features.queues).min(pages.max_queues());
+        let pages = pages.share(count);
         let properties = Properties { mtu: self.interface.usable(properties.mtu), ..properties };
         let mut queues = Vec::new();
         for number in 0..count {

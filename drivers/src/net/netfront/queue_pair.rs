@@ -31,6 +31,25 @@ pub struct RingPages {
 const MIN: RingPages = RingPages { receive: 64, transmit: 32 };
 
 impl RingPages {
+    /// The same, or half of it and so on, so that it takes no more than half of `references`, as other devices
+    /// need some, too. No less than the least, however.
+    pub(super) fn within(mut self, references: u32) -> Self {
+        let is_least = |pages: Self| pages.receive <= MIN.receive && pages.transmit <= MIN.transmit;
+        while self.references() > references as usize / 2 && !is_least(self) {
+            if usize::from(self.transmit) >= self.receive {
+                self.transmit /= 2;
+            } else {
+                self.receive /= 2;
+            }
+        }
+        self
+    }
+
+    /// References that they take, the two rings' own among them.
+    fn references(self) -> usize {
+        self.receive + usize::from(self.transmit) + 2
+    }
+
     /// Queues for which there are enough; one at least.
     pub(super) fn max_queues(self) -> u32 {
         let queues = (self.receive / MIN.receive).min(usize::from(self.transmit / MIN.transmit));

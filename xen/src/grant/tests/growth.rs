@@ -154,3 +154,16 @@ fn a_hypervisor_without_versions_is_taken_for_version_1() {
     let granted = table.try_grant::<ReadOnly>(xen.page(), PEER).unwrap();
     drop(peer.map_to_read(granted.reference()).unwrap());
 }
+
+#[test]
+fn what_is_available_is_what_can_be_had_in_the_table_as_large_as_it_may_be() {
+    for config in [1, 2].map(|version| Config { max_grant_version: version, ..Config::default() }) {
+        let xen = FakeXen::with(config);
+        let table = xen.table();
+        let available = table.report().available();
+        let taken: Vec<_> = std::iter::from_fn(|| table.free_ref().ok()).collect();
+        assert_eq!((taken.len() as u32, table.report().available()), (available, 0));
+        drop(taken);
+        assert_eq!(table.report().available(), available);
+    }
+}
