@@ -11,6 +11,7 @@ use prism_fuzz::Run;
 
 #[path = "../targets"]
 mod targets {
+    pub(crate) mod backend_ring;
     pub(crate) mod blkfront;
     pub(crate) mod boot_acpi;
     pub(crate) mod boot_mp_table;
@@ -38,6 +39,7 @@ mod targets {
 
 /// Each with its name.
 const TARGETS: &[(&str, Run)] = &[
+    ("backend_ring", targets::backend_ring::fuzz),
     ("blkfront", targets::blkfront::fuzz),
     ("boot_acpi", targets::boot_acpi::fuzz),
     ("boot_mp_table", targets::boot_mp_table::fuzz),

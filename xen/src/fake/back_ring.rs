@@ -8,15 +8,12 @@ use core::sync::atomic::{Ordering, fence};
 use xen_sys::io::ring::sring;
 
 use super::{Peer, PeerMapping};
-use crate::grant::{PAGE_SIZE, Page, Reference};
-use crate::ring::{Entry, Ring};
+use crate::grant::{Page, Reference};
+use crate::ring::{Entry, Ring, Slots};
 
 /// A ring as a backend has it mapped. Dropping it unmaps the pages.
-#[derive(Debug)]
 pub struct BackRing {
-    pages: Vec<PeerMapping>,
-    entry: usize,
-    capacity: u32,
+    slots: Slots<PeerMapping>,
 }
 
 impl BackRing {
@@ -28,14 +25,12 @@ impl BackRing {
     /// Maps a ring by what a frontend told of it.
     pub fn map_references(peer: &Peer, references: impl Iterator<Item = Reference>, entry: usize) -> Self {
         let pages: Vec<_> = references.map(|page| peer.map_to_write(page).expect("granted")).collect();
-        let bytes = pages.len() * PAGE_SIZE;
-        let capacity = xen_sys::io::ring::__CONST_RING_SIZE(entry as u32, bytes as u32);
-        Self { pages, entry, capacity }
+        Self { slots: Slots::new(pages, entry).expect("pages of a ring") }
     }
 
     /// Number of entries.
     pub fn capacity(&self) -> u32 {
-        self.capacity
+        self.slots.count()
     }
 
     /// How many requests the frontend has made.
@@ -50,21 +45,12 @@ impl BackRing {
 
     /// The request of this index.
     pub fn request<E: Entry>(&self, index: u32) -> E {
-        let mut at = self.place(index);
-        crate::ring::entry_from(|bytes| {
-            for byte in bytes {
-                *byte = self.page(at).read::<1>(at % PAGE_SIZE)[0];
-                at += 1;
-            }
-        })
+        self.slots.read(index)
     }
 
     /// Writes the response of this index; the frontend sees it after [`publish`](Self::publish).
     pub fn respond<E: Entry>(&self, index: u32, response: E) {
-        let at = self.place(index);
-        for (offset, byte) in crate::ring::entry_bytes(&response).iter().enumerate() {
-            self.page(at + offset).write((at + offset) % PAGE_SIZE, &[*byte]);
-        }
+        self.slots.write(index, &response);
     }
 
     /// Shows the frontend all responses up to index `produced`, which may be a lie; true if it
@@ -84,21 +70,13 @@ impl BackRing {
         fence(Ordering::SeqCst);
     }
 
-    fn place(&self, index: u32) -> usize {
-        size_of::<sring>() + (index % self.capacity) as usize * self.entry
-    }
-
-    fn page(&self, at: usize) -> &PeerMapping {
-        &self.pages[at / PAGE_SIZE]
-    }
-
     fn load(&self, offset: usize) -> u32 {
         fence(Ordering::SeqCst);
-        u32::from_ne_bytes(self.pages[0].read(offset))
+        self.slots.load(offset)
     }
 
     fn store(&self, offset: usize, value: u32) {
         fence(Ordering::SeqCst);
-        self.pages[0].write(offset, &value.to_ne_bytes());
+        self.slots.store(offset, value);
     }
 }

@@ -18,6 +18,8 @@ pub(super) struct Foreign {
     pub(super) grants: BTreeMap<(u16, u32), ForeignGrant>,
     mappings: BTreeMap<u32, Mapped>,
     next_handle: u32,
+    /// Grants that there were.
+    granted: u32,
 }
 
 /// A grant of another domain's.
@@ -136,10 +138,21 @@ impl Foreign {
 
     /// A new grant of `domain`'s.
     pub(super) fn grant(&mut self, memory: &mut Store, domain: u16, read_only: bool) -> u32 {
-        let reference = GNTTAB_NR_RESERVED_ENTRIES + self.grants.len() as u32;
+        let reference = GNTTAB_NR_RESERVED_ENTRIES + self.granted;
+        self.granted += 1;
         let grant = ForeignGrant { frame: memory.add_other(), read_only, uses: 0 };
         self.grants.insert((domain, reference), grant);
         reference
+    }
+
+    /// Ends a grant of `domain`'s that is not mapped.
+    pub(super) fn withdraw(&mut self, domain: u16, reference: u32) -> bool {
+        let key = (domain, reference);
+        let unused = self.grants.get(&key).is_some_and(|grant| grant.uses == 0);
+        if unused {
+            self.grants.remove(&key);
+        }
+        unused
     }
 
     pub(super) fn check_for_leaks(&self) {

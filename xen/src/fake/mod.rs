@@ -23,6 +23,7 @@ mod events;
 pub mod exercise;
 mod fifo;
 mod foreign;
+mod front_ring;
 mod grants;
 mod memory;
 mod page;
@@ -49,8 +50,9 @@ use crate::{Errno, Hypercall};
 
 pub use back_ring::BackRing;
 pub use calls::Call;
+pub use front_ring::FrontRing;
 pub use page::{FakeMapSlot, FakeMapper, FakePage};
-pub use peer::{Peer, PeerMapping};
+pub use peer::{Peer, PeerMapping, PeerPage};
 
 use calls::{Answer, Calls};
 use domain::Domain;

@@ -11,7 +11,8 @@ use super::page::{bytes, memory_at, set};
 use crate::DomainId;
 use crate::Errno;
 use crate::event::Port;
-use crate::grant::{Reference, Status};
+use crate::grant::{Memory, Reference, Status};
+use crate::ring::RingPage;
 
 /// Another domain: it uses this domain's grants, and grants pages of its own.
 pub struct Peer {
@@ -84,6 +85,16 @@ impl Peer {
         bytes(memory_at(&self.machine, self.offered_frame(reference)), offset)
     }
 
+    /// A page that it granted, as it has it itself.
+    pub fn page(&self, reference: Reference) -> PeerPage {
+        PeerPage { machine: Arc::clone(&self.machine), reference, frame: self.offered_frame(reference) }
+    }
+
+    /// Ends the grant of a page; false, and nothing, while this domain has the page mapped.
+    pub fn withdraw(&self, reference: Reference) -> bool {
+        self.machine.state().foreign.withdraw(self.domain, reference.number())
+    }
+
     /// How often this domain has a page mapped that it granted.
     pub fn uses(&self, reference: Reference) -> u32 {
         self.machine.state().foreign.grants[&(self.domain, reference.number())].uses
@@ -145,6 +156,37 @@ impl Peer {
     }
 }
 
+/// A page that a peer granted, as the peer has it.
+pub struct PeerPage {
+    machine: Arc<Machine>,
+    reference: Reference,
+    frame: u64,
+}
+
+impl PeerPage {
+    /// The reference of its grant.
+    pub fn reference(&self) -> Reference {
+        self.reference
+    }
+
+    /// `N` bytes at `offset`.
+    pub fn read<const N: usize>(&self, offset: usize) -> [u8; N] {
+        bytes(memory_at(&self.machine, self.frame), offset)
+    }
+
+    /// Has the peer write.
+    pub fn write(&self, offset: usize, bytes: &[u8]) {
+        set(memory_at(&self.machine, self.frame), offset, bytes);
+    }
+}
+
+// SAFETY: the machine keeps the memory of a peer's page in place, and it is used by copies only.
+unsafe impl RingPage for PeerPage {
+    unsafe fn memory(&self) -> Memory {
+        memory_at(&self.machine, self.frame)
+    }
+}
+
 /// A page of this domain's, mapped by a peer until this value is dropped.
 pub struct PeerMapping {
     machine: Arc<Machine>,
@@ -165,6 +207,14 @@ impl PeerMapping {
     pub fn write(&self, offset: usize, bytes: &[u8]) {
         assert!(self.write, "mapped for reading only");
         set(memory_at(&self.machine, self.frame), offset, bytes);
+    }
+}
+
+// SAFETY: while it is mapped, the machine keeps the memory in place, and it is used by copies only.
+unsafe impl RingPage for PeerMapping {
+    unsafe fn memory(&self) -> Memory {
+        assert!(self.write, "mapped for reading only");
+        memory_at(&self.machine, self.frame)
     }
 }
 

@@ -2,6 +2,7 @@
 //! Having Xen copy to and from granted pages (`GNTTABOP_copy`): for backends, cheaper than mapping
 //! when the data is looked at once.
 
+use alloc::vec::Vec;
 use core::marker::PhantomData;
 
 use xen_sys::grant_table::*;
@@ -93,6 +94,55 @@ fn end(u: u64, domid: u16, offset: usize, length: usize) -> Result<gnttab_copy_p
     let inside = u16::try_from(offset).ok().filter(|_| is_inside(offset, length, PAGE_SIZE));
     let offset = inside.ok_or(Error::OutsidePage)?;
     Ok(gnttab_copy_ptr { u, domid, offset, ..Default::default() })
+}
+
+/// Bytes of a granted page, and where they are to be, or come from, in a list of pages of ours.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Piece {
+    /// The granted bytes.
+    pub foreign: Foreign,
+    /// Index of our page.
+    pub page: usize,
+    /// Where the bytes begin in it.
+    pub offset: usize,
+    /// How many there are.
+    pub length: usize,
+}
+
+/// Copies of `pieces` from granted pages to `pages`, in order.
+///
+/// # Errors
+///
+/// [`Error::OutsidePage`] if a range reaches past its page, or there is no such page; [`Error::NoRoom`]
+/// without memory for the list.
+pub fn from_grants<'a, P: Page>(pages: &'a mut [P], pieces: &[Piece]) -> Result<Vec<Request<'a>>> {
+    requests(pages, pieces, |foreign, own, length| Request::new(foreign, own, length, GNTCOPY_source_gref))
+}
+
+/// Copies of `pieces` from `pages` to granted pages, in order.
+///
+/// # Errors
+///
+/// As for [`from_grants`].
+pub fn to_grants<'a, P: Page>(pages: &'a [P], pieces: &[Piece]) -> Result<Vec<Request<'a>>> {
+    requests(pages, pieces, |foreign, own, length| Request::new(own, foreign, length, GNTCOPY_dest_gref))
+}
+
+/// The requests that `make` makes of each foreign end, our end, and length. They borrow the pages for as long
+/// as the caller does.
+fn requests<'a, P: Page>(
+    pages: &[P],
+    pieces: &[Piece],
+    make: impl Fn(gnttab_copy_ptr, gnttab_copy_ptr, usize) -> Result<Request<'a>>,
+) -> Result<Vec<Request<'a>>> {
+    let mut requests = Vec::new();
+    requests.try_reserve_exact(pieces.len()).map_err(|_| Error::NoRoom)?;
+    for piece in pieces {
+        let page = pages.get(piece.page).ok_or(Error::OutsidePage)?;
+        let own = own(page, piece.offset, piece.length)?;
+        requests.push(make(piece.foreign.end(piece.length)?, own, piece.length)?);
+    }
+    Ok(requests)
 }
 
 /// Does all `requests`, in order. Each has its own [`outcome`](Request::outcome): one that fails does

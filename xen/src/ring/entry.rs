@@ -29,6 +29,9 @@ pub(crate) fn from_bytes<E: Entry>(fill: impl FnOnce(&mut [u8])) -> E {
     unsafe { entry.assume_init() }
 }
 
+// SAFETY: nothing but integers. For requests of several kinds, which are told apart when they are there.
+unsafe impl<const N: usize> Entry for [u8; N] {}
+
 macro_rules! entries {
     ($($entry:ty)*) => { $(
         // SAFETY: xen-sys stops the build if a structure has padding, and has integers only.

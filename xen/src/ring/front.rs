@@ -6,12 +6,12 @@ use core::fmt;
 use core::mem::offset_of;
 use core::sync::atomic::{Ordering, fence};
 
-use xen_sys::io::ring::{__CONST_RING_SIZE, sring};
+use xen_sys::io::ring::sring;
 
-use super::pages::{NotMade, Pages};
+use super::slots::{NotMade, Slots, grant};
 use super::{Entry, Error, Violation};
 use crate::DomainId;
-use crate::grant::{Page, Reference, Table};
+use crate::grant::{Granted, Page, ReadWrite, Reference, Table};
 
 /// A ring of requests and responses, of which a backend has the other end.
 ///
@@ -19,11 +19,7 @@ use crate::grant::{Page, Reference, Table};
 /// Dropping the ring ends the grants; pages that the backend still has mapped go to the table's
 /// quarantine.
 pub struct Ring<'t, P: Page> {
-    pages: Pages<'t, P>,
-    /// Bytes of an entry.
-    entry: usize,
-    /// A power of two.
-    capacity: u32,
+    slots: Slots<Granted<'t, P, ReadWrite>>,
     /// Requests made, `req_prod_pvt` in C.
     produced: u32,
     /// Requests that the backend has been shown.
@@ -45,51 +41,35 @@ impl<'t, P: Page> Ring<'t, P> {
     ///
     /// [`NotMade`]; the pages are dropped.
     pub fn new(table: &'t Table<P>, pages: Vec<P>, domain: DomainId, entry: usize) -> Result<Self, NotMade> {
-        let pages = Pages::grant(table, pages, domain)?;
-        let size = |bytes: usize| u32::try_from(bytes).ok().filter(|size| *size != 0).ok_or(NotMade::Shape);
-        let capacity = __CONST_RING_SIZE(size(entry)?, size(pages.bytes())?);
-        if capacity == 0 {
-            return Err(NotMade::Shape);
-        }
-        let ring = Self {
-            pages,
-            entry,
-            capacity,
-            produced: 0,
-            published: 0,
-            consumed: 0,
-            shown: 0,
-            awaited: 1,
-            violation: None,
-        };
-        ring.store(offset_of!(sring, req_event), 1);
-        ring.store(offset_of!(sring, rsp_event), 1);
-        Ok(ring)
+        let slots = Slots::new(grant(table, pages, domain)?, entry)?;
+        slots.store(offset_of!(sring, req_event), 1);
+        slots.store(offset_of!(sring, rsp_event), 1);
+        Ok(Self { slots, produced: 0, published: 0, consumed: 0, shown: 0, awaited: 1, violation: None })
     }
 
     /// References of the pages, in order: what the backend is to be told.
     pub fn references(&self) -> impl Iterator<Item = Reference> {
-        self.pages.references()
+        self.slots.pages().iter().map(Granted::reference)
     }
 
     /// Whether the backend has one of the pages mapped at this moment.
     pub fn is_in_use(&self) -> bool {
-        self.pages.are_in_use()
+        self.slots.pages().iter().any(Granted::is_in_use)
     }
 
     /// Number of entries, a power of two: so many requests can be unanswered.
     pub fn capacity(&self) -> u32 {
-        self.capacity
+        self.slots.count()
     }
 
     /// Bytes of an entry.
     pub fn entry_size(&self) -> usize {
-        self.entry
+        self.slots.size()
     }
 
     /// Requests that can be pushed now.
     pub fn room(&self) -> u32 {
-        self.capacity - self.unanswered()
+        self.capacity() - self.unanswered()
     }
 
     /// Requests that were pushed, and whose responses were not taken.
@@ -127,13 +107,13 @@ impl<'t, P: Page> Ring<'t, P> {
         if let Some(violation) = self.violation {
             return Err(violation.into());
         }
-        if size_of::<E>() > self.entry {
+        if size_of::<E>() > self.entry_size() {
             return Err(Error::TooLarge);
         }
         if self.room() == 0 {
             return Err(Error::Full);
         }
-        self.pages.write(self.place(self.produced), &request);
+        self.slots.write(self.produced, &request);
         self.produced = self.produced.wrapping_add(1); // a free-running index
         Ok(())
     }
@@ -145,10 +125,10 @@ impl<'t, P: Page> Ring<'t, P> {
         if before == self.produced {
             return false;
         }
-        self.store(offset_of!(sring, req_prod), self.produced);
+        self.slots.store(offset_of!(sring, req_prod), self.produced);
         // What we wrote must be seen before we look where the backend wants its event.
         fence(Ordering::SeqCst);
-        let event = self.load(offset_of!(sring, req_event));
+        let event = self.slots.load(offset_of!(sring, req_event));
         // Free-running indices: whether the event's is among those just published.
         self.produced.wrapping_sub(event) < self.produced.wrapping_sub(before)
     }
@@ -162,7 +142,7 @@ impl<'t, P: Page> Ring<'t, P> {
         let asked = self.publish();
         // Read behind the fence in `publish`: a backend that has yet to answer one of those before has yet
         // to look for more, and will see these.
-        asked || before != self.published && self.load(offset_of!(sring, rsp_prod)) == before
+        asked || before != self.published && self.slots.load(offset_of!(sring, rsp_prod)) == before
     }
 
     /// Takes the next response; `None` if there is none.
@@ -171,10 +151,10 @@ impl<'t, P: Page> Ring<'t, P> {
     ///
     /// [`Violation`], now and for ever.
     pub fn pop<E: Entry>(&mut self) -> Result<Option<E>, Violation> {
-        if size_of::<E>() > self.entry || self.ready()? == 0 {
+        if size_of::<E>() > self.entry_size() || self.ready()? == 0 {
             return Ok(None);
         }
-        let response = self.pages.read(self.place(self.consumed));
+        let response = self.slots.read(self.consumed);
         self.consumed = self.consumed.wrapping_add(1); // a free-running index
         Ok(Some(response))
     }
@@ -205,7 +185,7 @@ impl<'t, P: Page> Ring<'t, P> {
     pub fn request_event(&mut self, after: u32) -> Result<u32, Violation> {
         let most = self.published.wrapping_sub(self.consumed).max(1); // free-running indices
         self.awaited = self.consumed.wrapping_add(after.clamp(1, most));
-        self.store(offset_of!(sring, rsp_event), self.awaited);
+        self.slots.store(offset_of!(sring, rsp_event), self.awaited);
         // What we wrote must be seen before we look whether the backend has news.
         fence(Ordering::SeqCst);
         if self.violation.is_none() {
@@ -231,7 +211,7 @@ impl<'t, P: Page> Ring<'t, P> {
 
     /// Reads `rsp_prod` once, and refuses what cannot be.
     fn look(&mut self) {
-        let shown = self.load(offset_of!(sring, rsp_prod));
+        let shown = self.slots.load(offset_of!(sring, rsp_prod));
         let unanswered = self.published.wrapping_sub(self.consumed); // free-running indices
         let claimed = shown.wrapping_sub(self.consumed); // free-running indices
         let known = self.shown.wrapping_sub(self.consumed); // free-running indices
@@ -239,23 +219,6 @@ impl<'t, P: Page> Ring<'t, P> {
             self.violation = Some(Violation::Index { unanswered, claimed });
         } else {
             self.shown = shown;
-        }
-    }
-
-    /// Byte behind the header at which the entry of a free-running index begins.
-    fn place(&self, index: u32) -> usize {
-        (index & (self.capacity - 1)) as usize * self.entry
-    }
-
-    /// Reads a word of the header; what the other side wrote before it can be read after this.
-    fn load(&self, offset: usize) -> u32 {
-        self.pages.word(offset).map_or(0, |word| word.atomic().load(Ordering::Acquire))
-    }
-
-    /// Writes a word of the header; what we wrote before is seen before it.
-    fn store(&self, offset: usize, value: u32) {
-        if let Some(word) = self.pages.word(offset) {
-            word.atomic().store(value, Ordering::Release);
         }
     }
 }
@@ -266,7 +229,7 @@ impl<P: Page> fmt::Debug for Ring<'_, P> {
             f,
             "Ring({} of {} unanswered, next {}{})",
             self.unanswered(),
-            self.capacity,
+            self.capacity(),
             self.produced,
             if self.is_poisoned() { ", poisoned" } else { "" }
         )
@@ -279,8 +242,8 @@ impl<P: Page> Ring<'_, P> {
     pub(super) fn start_at(&mut self, index: u32) {
         (self.produced, self.published) = (index, index);
         (self.consumed, self.shown) = (index, index);
-        self.store(offset_of!(sring, req_prod), index);
-        self.store(offset_of!(sring, rsp_prod), index);
-        self.store(offset_of!(sring, rsp_event), index.wrapping_add(1));
+        self.slots.store(offset_of!(sring, req_prod), index);
+        self.slots.store(offset_of!(sring, rsp_prod), index);
+        self.slots.store(offset_of!(sring, rsp_event), index.wrapping_add(1));
     }
 }

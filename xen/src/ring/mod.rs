@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Rings of requests and responses in pages shared with a backend: the frontend's end.
+//! Rings of requests and responses in shared pages: the frontend's end, [`Ring`], and the backend's,
+//! [`BackendRing`].
 //!
 //! Source: `xen/include/public/io/ring.h` (layout, indices, the order of writes, events) and
 //! XSA-155 (copy once, then check the copy).
@@ -16,12 +17,19 @@
 //! Our own indices are kept outside of the shared pages. What a response *says* - its id, status
 //! and lengths - is for the driver to check, against what it asked for.
 //!
+//! # What a frontend can do to us
+//!
+//! Nothing but stop asking. The [`BackendRing`] reads `req_prod` once, refuses more unanswered requests than
+//! the ring has entries for, and copies each request out once. What else is in the shared pages - its own
+//! indices, a request that it has taken - it never reads again.
+//!
 //! # Events
 //!
 //! Each side says from which index on it wants an event. [`Ring::publish`] makes requests visible
 //! and tells whether the backend wants one; [`Ring::request_event`] says that we want one after so many
 //! more responses, and tells whether some came meanwhile. Both sides publish first and look then,
-//! with a full barrier between, so that one of them sees the other's news.
+//! with a full barrier between, so that one of them sees the other's news. [`BackendRing::publish`] and
+//! [`BackendRing::request_event`] do the same with responses and requests.
 //!
 //! # Examples
 //!
@@ -55,20 +63,22 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod back;
 mod bytes;
 mod entry;
 mod error;
 mod front;
-mod pages;
+mod slots;
 
+pub use back::BackendRing;
 pub use bytes::{BadIndices, Taken};
 pub(crate) use bytes::{Layout, Reader, Writer};
 pub use entry::Entry;
-#[cfg(any(test, feature = "fake"))]
-pub(crate) use entry::{bytes_of as entry_bytes, from_bytes as entry_from};
 pub use error::{Error, Violation};
 pub use front::Ring;
-pub use pages::NotMade;
+#[cfg(any(test, feature = "fake"))]
+pub(crate) use slots::Slots;
+pub use slots::{NotMade, RingPage};
 
 #[cfg(test)]
 mod tests;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+mod back;
+
 use std::collections::VecDeque;
 use std::vec::Vec;
 

@@ -7,7 +7,7 @@ use xen_sys::sched::SCHEDOP_yield;
 use super::*;
 use crate::Errno;
 use crate::fake::Call;
-use crate::grant::copy::{Foreign, Request, copy};
+use crate::grant::copy::{Foreign, Piece, Request, copy, from_grants, to_grants};
 use crate::grant::foreign::{MapSlot, map};
 
 const MAP: Call = Call::grant(GNTTABOP_map_grant_ref);
@@ -169,4 +169,39 @@ fn a_batch_that_is_refused_as_a_whole_was_not_tried() {
     let mut requests = [Request::from_grant(at(offered, 0), &mut page, 0, 1).unwrap()];
     assert!(copy(&xen, &mut requests).unwrap_err().is_unsupported());
     assert!(requests[0].outcome().is_none());
+}
+
+#[test]
+fn pieces_go_to_and_from_a_list_of_pages_by_one_hypercall_each_way() {
+    let xen = FakeXen::new();
+    let peer = xen.peer(PEER);
+    let (first, second) = (peer.offer_to_write(b"first"), peer.offer_to_write(b"second"));
+    let mut pages = [xen.page(), xen.page()];
+    let pieces = [
+        Piece { foreign: at(first, 0), page: 0, offset: 4094, length: 2 },
+        Piece { foreign: at(first, 2), page: 1, offset: 0, length: 3 },
+        Piece { foreign: at(second, 0), page: 1, offset: 3, length: 6 },
+    ];
+    let mut requests = from_grants(&mut pages, &pieces).unwrap();
+    copy(&xen, &mut requests).unwrap();
+    assert!(requests.iter().all(|request| request.outcome() == Some(Ok(()))));
+    assert_eq!((pages[0].bytes(4094), pages[1].bytes(0)), (*b"fi", *b"rstsecond"));
+    pages[1].set(3, b"SECOND");
+    copy(&xen, &mut to_grants(&pages, &pieces[2..]).unwrap()).unwrap();
+    assert_eq!(peer.offered(second, 0), *b"SECOND");
+    assert_eq!(xen.count(COPY), 2);
+}
+
+#[test]
+fn pieces_of_pages_that_are_not_there_or_past_their_end_are_refused() {
+    let xen = FakeXen::new();
+    let offered = xen.peer(PEER).offer_to_write(b"");
+    let mut pages = [xen.page()];
+    for (page, offset, length) in [(1, 0, 1), (usize::MAX, 0, 1), (0, 4090, 7), (0, usize::MAX, 2)] {
+        let pieces = [Piece { foreign: at(offered, 0), page, offset, length }];
+        assert_eq!(from_grants(&mut pages, &pieces).err(), Some(Error::OutsidePage));
+        assert_eq!(to_grants(&pages, &pieces).err(), Some(Error::OutsidePage));
+    }
+    let past = [Piece { foreign: at(offered, 4090), page: 0, offset: 0, length: 7 }];
+    assert_eq!(to_grants(&pages, &past).err(), Some(Error::OutsidePage));
 }
