@@ -134,7 +134,7 @@ impl Device {
     }
 }
 
-fn optional(value: Result<Value>) -> Result<Option<Value>> {
+pub(super) fn optional(value: Result<Value>) -> Result<Option<Value>> {
     match value {
         Err(error) if error.is_not_found() => Ok(None),
         value => value.map(Some),

@@ -23,6 +23,6 @@ pub async fn list(client: &Client, directory: &str) -> Result<Vec<u32>> {
 }
 
 /// A device's number, as it is a directory's name: digits, without a superfluous zero.
-fn number(name: &str) -> Option<u32> {
+pub(super) fn number(name: &str) -> Option<u32> {
     name.parse().ok().filter(|number: &u32| number.to_string() == name)
 }

@@ -11,6 +11,8 @@
 //!   [`Frontend`], four steps and an I/O loop, and knows nothing of states.
 //! - [`wait_for_restart`] waits until a device that was left begins again.
 //!
+//! [`backend`] has the same for the other half.
+//!
 //! The backend is not trusted: whatever it writes as its state, and whenever, no step is skipped
 //! or done twice, and no wait is longer than the limit that the caller gives, which begins anew up to
 //! thirty times while other backends get on ([`StepLimit`]). Which domain it is, and where its directory
@@ -90,6 +92,7 @@
 //! # Ok::<(), Error>(())
 //! ```
 
+pub mod backend;
 mod device;
 mod handshake;
 mod limit;
