@@ -26,6 +26,8 @@ prism::app!(main, params: ["times", "refuse"]);
 const DOM0: DomainId = DomainId(0);
 /// Longest time to wait for anything.
 const LIMIT: Duration = Duration::from_secs(20);
+/// Longest time that a toolstack may take for what it does after the guest goes on.
+const TOOLSTACK_LIMIT: Duration = Duration::from_secs(60);
 /// The guest's own node, which a restored domain has not.
 const NODE: &str = "data/times";
 
@@ -81,6 +83,9 @@ async fn main(context: Context) -> prism::Result<Verdict> {
         checks.add("nothing leaks", time == 1 || after == before);
         before = after;
     }
+    println!("ready to end");
+    checks
+        .add("it is asked to end", with_timeout(TOOLSTACK_LIMIT, context.shutdown_requested()).await.is_ok());
     Ok(if checks.good { Verdict::Success } else { Verdict::Failure })
 }
 

@@ -15,7 +15,7 @@ const SUSPENDED: GuestTest = GuestTest::new("", "suspend").memory(32).seconds(24
 const BOTH_WAYS: GuestTest = SUSPENDED
     .envs(&[])
     .long_envs(&[Env::Pvh, Env::Pvhvm])
-    .beside(READY, concat!(include_str!("suspend/common.sh"), "again 2 checkpoint_first"))
+    .beside(READY, concat!(include_str!("suspend/common.sh"), "again 2 checkpoint_first && finish"))
     .telling(&["time 1: Cancelled", "time 2: Restored"]);
 
 /// What a client says that has got the file on the disk whole each time.
@@ -50,20 +50,20 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("a_checkpoint_changes_nothing")
         .envs(&[])
         .long_envs(SUSPENDABLE)
-        .beside(READY, concat!(include_str!("suspend/common.sh"), "checkpoint"))
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "checkpoint && finish"))
         .telling(&["time 1: Cancelled", "resume: the same domain goes on"]),
     SUSPENDED
         .named("a_guest_is_saved_and_restored")
         .envs(&[])
         .long_envs(SUSPENDABLE)
-        .beside(READY, concat!(include_str!("suspend/common.sh"), "save_and_restore"))
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "save_and_restore && finish"))
         .telling(&["time 1: Restored", "resume: the domain was restored"]),
     SUSPENDED
         .named("four_vcpus_go_on_after_a_restore")
         .vcpus(4)
         .envs(&[Env::Pv])
         .long_envs(&[Env::Pvh])
-        .beside(READY, concat!(include_str!("suspend/common.sh"), "save_and_restore"))
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "save_and_restore && finish"))
         .telling(&["time 1: Restored", "resume: the domain was restored"]),
     BOTH_WAYS.named("a_guest_with_vectors_of_its_own_is_restored").words("times=2 upcall=percpu"),
     GuestTest::new("a_guest_that_cannot_be_suspended_says_so_and_goes_on", "power")
@@ -84,13 +84,13 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("a_guest_migrates")
         .envs(&[])
         .long_envs(MIGRATABLE)
-        .beside(READY, concat!(include_str!("suspend/common.sh"), "migrate"))
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "migrate && finish"))
         .telling(&["time 1: Restored", "resume: the domain was restored"]),
     SUSPENDED
         .named("an_application_may_refuse_to_be_suspended")
         .words("refuse")
         .in_pv()
-        .beside("ready to refuse", concat!(include_str!("suspend/common.sh"), "refused && checkpoint"))
+        .beside("ready to refuse", concat!(include_str!("suspend/common.sh"), "refused && checkpoint && finish"))
         .telling(&["suspend: the application refuses", "time 1: Cancelled"]),
     GuestTest::new("a_server_with_connections_and_a_disk_is_saved_and_restored", "httpd")
         .in_pv_and_pvh()
@@ -125,14 +125,14 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("times=20")
         .in_pv_and_pvh()
         .lasting(30)
-        .beside(READY, concat!(include_str!("suspend/common.sh"), "again 20 either"))
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "again 20 either && finish"))
         .telling(&["time 20: "]),
     SUSPENDED
         .named("a_guest_migrates_ten_times")
         .words("times=10")
         .envs(MIGRATABLE)
         .lasting(30)
-        .beside(READY, concat!(include_str!("suspend/common.sh"), "again 10 migrate"))
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "again 10 migrate && finish"))
         .telling(&["time 10: Restored"]),
     OSSTEST
         .named("osstests_guest_sequence_in_short")
