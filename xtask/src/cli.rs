@@ -45,7 +45,7 @@ pub enum Command {
     },
     /// Measure Prism against Linux, as guests of the same Xen, or what each environment costs, and write the
     /// result into docs/.
-    #[command(override_usage = "scripts/bench blk|net|spectrum [--quick]")]
+    #[command(override_usage = "scripts/bench blk|net|spectrum|suspend [--quick]")]
     Bench(Bench),
     /// Run the tests: `quick` = those of this machine alone; `long` = those that take very long; `list`; or
     /// those whose name contains one of the words, or ends with it if it has a slash; all but the long ones

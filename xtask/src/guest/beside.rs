@@ -64,10 +64,18 @@ impl Companion {
     pub fn fault(&self) -> Option<String> {
         match self.status {
             Some(0) => None,
-            Some(status) => Some(format!("the command beside it ended with status {status}")),
+            Some(status) => {
+                Some(format!("the command beside it ended with status {status}{}", self.last_words()))
+            }
             None if self.started => Some("the command beside it did not end".to_owned()),
             None => Some("the command beside it did not start: its moment never came".to_owned()),
         }
+    }
+
+    /// What it wrote last: why it failed, mostly.
+    fn last_words(&self) -> String {
+        let line = self.output.lines().rev().find(|line| !line.trim().is_empty());
+        line.map_or_else(String::new, |line| format!(": {}", line.trim()))
     }
 }
 
@@ -182,6 +190,13 @@ mod tests {
         let beside = |command| Beside { when: When::Said("ready"), command, ends_guest: false };
         assert!(beside("$PEER events $DOMID").needs_peer());
         assert!(!beside("ping -c 1 10.0.0.2").needs_peer());
+    }
+
+    #[test]
+    fn who_fails_is_told_with_what_it_said_last() {
+        let output = "restoring\nno memory\n\n".to_owned();
+        let failed = Companion { started: true, status: Some(1), output, took: Duration::ZERO };
+        assert_eq!(failed.fault().unwrap(), "the command beside it ended with status 1: no memory");
     }
 
     #[test]

@@ -90,7 +90,10 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("an_application_may_refuse_to_be_suspended")
         .words("refuse")
         .in_pv()
-        .beside("ready to refuse", concat!(include_str!("suspend/common.sh"), "refused && checkpoint && finish"))
+        .beside(
+            "ready to refuse",
+            concat!(include_str!("suspend/common.sh"), "refused && checkpoint && finish"),
+        )
         .telling(&["suspend: the application refuses", "time 1: Cancelled"]),
     GuestTest::new("a_server_with_connections_and_a_disk_is_saved_and_restored", "httpd")
         .in_pv_and_pvh()

@@ -57,8 +57,8 @@ refused() {
     said "ready to be suspended, time 1"
 }
 
-# Has the guest end, which waits for that. xl's monitor of a restored domain now and then dies of a segmentation
-# fault when the domain is over before the monitor is there, and `xl restore` fails.
+# Has the guest end, which waits for that. xl's monitor of a restored domain now and then dies of a
+# segmentation fault when the domain is over before the monitor is there, and `xl restore` fails.
 finish() {
     said "ready to end" && xl shutdown $GUEST
 }
