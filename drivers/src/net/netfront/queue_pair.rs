@@ -31,8 +31,8 @@ pub struct RingPages {
 const MIN: RingPages = RingPages { receive: 64, transmit: 32 };
 
 impl RingPages {
-    /// The same, or half of it and so on, so that it takes no more than half of `references`, as other devices
-    /// need some, too. No less than the least, however.
+    /// The same, or half of it and so on, so that it takes no more than half of `references`, as other
+    /// devices need some, too. No less than the least, however.
     pub(super) fn within(mut self, references: u32) -> Self {
         let is_least = |pages: Self| pages.receive <= MIN.receive && pages.transmit <= MIN.transmit;
         while self.references() > references as usize / 2 && !is_least(self) {
