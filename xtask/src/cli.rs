@@ -236,13 +236,16 @@ impl Benchmark {
 /// What to do with the lab.
 #[derive(Debug, Subcommand)]
 pub enum Lab {
-    /// Make everything that is missing.
+    /// Make whatever is missing of what nearly every run needs.
     Build,
     /// A shell in the Xen machine's dom0.
     Shell {
         /// In the KVM machine instead.
         #[arg(long)]
         kvm: bool,
+        /// In the dom0 whose xenstored is oxenstored instead.
+        #[arg(long, conflicts_with = "kvm")]
+        oxenstored: bool,
     },
     /// Remove it all.
     Clean,

@@ -175,10 +175,12 @@ pub fn image(project: &Project, options: &cli::Image) -> Result<u8> {
 pub fn lab(project: &Project, action: &cli::Lab) -> Result<u8> {
     let lab = project.lab();
     match action {
-        cli::Lab::Build => Role::ALL.into_iter().try_for_each(|role| lab.ensure(role).map(drop))?,
+        cli::Lab::Build => Role::USUAL.into_iter().try_for_each(|role| lab.ensure(role).map(drop))?,
         cli::Lab::Clean => lab.clean()?,
         cli::Lab::Status => lab.status().iter().for_each(|line| println!("{line}")),
-        cli::Lab::Shell { kvm } => shell(&lab, if *kvm { Role::Kvm } else { Role::Xen })?,
+        cli::Lab::Shell { kvm: true, .. } => shell(&lab, Role::Kvm)?,
+        cli::Lab::Shell { oxenstored: true, .. } => shell(&lab, Role::Oxenstored)?,
+        cli::Lab::Shell { .. } => shell(&lab, Role::Xen)?,
     }
     Ok(0)
 }

@@ -34,7 +34,7 @@ fn noise(length: u32) -> Vec<u8> {
 #[test]
 #[ignore = "needs the lab"]
 fn a_file_travels_unchanged_to_each_machine_and_back() -> Result<()> {
-    for role in Role::ALL {
+    for role in Role::USUAL {
         let mut machine = machine(role, &[])?;
         let content = noise(3_000_000);
         machine.agent.put("/tmp/file", &content)?;
@@ -72,7 +72,7 @@ fn lent_disks_are_read_and_written_in_their_order() -> Result<()> {
     let disks = ["first, with a comma", "second"].map(|name| scratch.path().join(name));
     fs::write(&disks[0], vec![b'1'; 1 << 20])?;
     fs::write(&disks[1], vec![b'2'; 3 << 20])?;
-    for role in Role::ALL {
+    for role in Role::USUAL {
         let mut machine = machine(role, &disks)?;
         assert_eq!(machine.agent.check("head -c 1 /dev/vda; head -c 1 /dev/vdb")?, "12");
         assert_eq!(machine.agent.check("blockdev --getsize64 /dev/vda /dev/vdb")?, "1048576\n3145728\n");

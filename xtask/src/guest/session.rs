@@ -42,7 +42,7 @@ impl Session {
     /// If the machine does not start.
     pub fn open_lent(lab: &Lab, snapshot: &Snapshot, lent: Lent<'_>) -> Result<Self> {
         let mut machine = Machine::load(lab, snapshot, lent)?;
-        if snapshot.role == Role::Xen {
+        if snapshot.role.has_xen() {
             // What Xen says from now on is about guests.
             machine.agent.check("xl dmesg -c >/dev/null")?;
             hotplug::prepare(&mut machine.agent)?;
@@ -69,7 +69,7 @@ impl Session {
     /// If the machine no longer answers; it is then of no further use.
     pub fn run(&mut self, job: &Job) -> Result<Outcome> {
         match self.role {
-            Role::Xen => xl::run(self, job),
+            Role::Xen | Role::Oxenstored => xl::run(self, job),
             Role::Kvm => kvm::run(self, job),
         }
     }
@@ -80,7 +80,7 @@ impl Session {
     /// If the machine no longer answers.
     pub fn interact(&mut self, job: &Job) -> Result<Outcome> {
         match self.role {
-            Role::Xen => xl::interact(self, job),
+            Role::Xen | Role::Oxenstored => xl::interact(self, job),
             Role::Kvm => kvm::interact(self, job),
         }
     }

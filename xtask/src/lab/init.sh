@@ -1,7 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# The first process of a lab machine: brings it up as far as its role (prism.lab=xen|kvm on the
-# kernel command line) needs, then obeys the runner. Nothing else is decided here.
+# The first process of a lab machine: brings it up as far as its role (prism.lab=xen|xen-oxenstored|kvm on
+# the kernel command line) needs, then obeys the runner. Nothing else is decided here.
 export PATH=/usr/sbin:/usr/bin:/sbin:/bin:/usr/lib/xen-4.20/bin HOME=/root TERM=vt100
 
 mount -t proc proc /proc
@@ -14,13 +14,14 @@ mount -t tmpfs run /run
 mount -t tmpfs tmp /tmp
 ip link set lo up
 
+# With the xenstored of this name.
 as_xen() {
     for module in xenfs xen-evtchn xen-gntdev xen-gntalloc xen-privcmd xen-blkback xen-netback loop tun bridge; do
         modprobe "$module"
     done
     mount -t xenfs xenfs /proc/xen
     mkdir -p /run/xenstored /run/xen /run/lock /var/lib/xenstored /var/log/xen /var/lib/xen
-    xenstored
+    "$1"
     xen-init-dom0
     xenconsoled --log=all --log-dir=/var/log/xen
     ip link add xenbr0 type bridge
@@ -34,7 +35,8 @@ as_kvm() {
 
 # The runner's console is hvc1 under Xen (hvc0 is Xen's own), hvc0 without.
 case $(cat /proc/cmdline) in
-    *prism.lab=xen*) as_xen; RUNNER=/dev/hvc1 ;;
+    *prism.lab=xen-oxenstored*) as_xen oxenstored; RUNNER=/dev/hvc1 ;;
+    *prism.lab=xen*) as_xen xenstored; RUNNER=/dev/hvc1 ;;
     *) as_kvm; RUNNER=/dev/hvc0 ;;
 esac
 export RUNNER

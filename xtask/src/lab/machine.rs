@@ -26,20 +26,31 @@ use crate::socket;
 pub enum Role {
     /// Xen with a Debian dom0.
     Xen,
+    /// The same, whose xenstored is the one in OCaml.
+    Oxenstored,
     /// Debian with KVM.
     Kvm,
 }
 
 impl Role {
-    /// Both roles.
-    pub const ALL: [Self; 2] = [Self::Xen, Self::Kvm];
+    /// All roles.
+    pub const ALL: [Self; 3] = [Self::Xen, Self::Oxenstored, Self::Kvm];
+
+    /// Those that nearly every run needs, whose snapshots are made ahead.
+    pub const USUAL: [Self; 2] = [Self::Xen, Self::Kvm];
 
     /// The role's name in file names and on the kernel command line.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Xen => "xen",
+            Self::Oxenstored => "xen-oxenstored",
             Self::Kvm => "kvm",
         }
+    }
+
+    /// Whether guests of it are started by `xl`.
+    pub const fn has_xen(self) -> bool {
+        matches!(self, Self::Xen | Self::Oxenstored)
     }
 }
 
@@ -190,7 +201,7 @@ fn qemu_command(lab: &Lab, role: Role, memory: u64, start: &Start<'_>) -> Comman
     let mut command = qemu::command(&lab.root());
     command.args(qemu::TCG).args(["-smp", &PROCESSORS.to_string(), "-m", &format!("{memory}M")]);
     match role {
-        Role::Xen => xen_kernel(lab, &mut command),
+        Role::Xen | Role::Oxenstored => xen_kernel(lab, role, &mut command),
         Role::Kvm => kvm_kernel(&mut command),
     }
     // An AHCI disk works in a PV dom0 as it is; virtio works there if it goes through the DMA API.
@@ -225,8 +236,8 @@ fn qemu_command(lab: &Lab, role: Role, memory: u64, start: &Start<'_>) -> Comman
 /// would end the name of a Multiboot module.
 const ROOT: &str = "root";
 
-fn xen_kernel(lab: &Lab, command: &mut Command) {
-    let words = qemu::escaped(&kernel_words("console=hvc0", Role::Xen));
+fn xen_kernel(lab: &Lab, role: Role, command: &mut Command) {
+    let words = qemu::escaped(&kernel_words("console=hvc0", role));
     command.arg("-kernel").arg(lab.xen()).args(["-append", XEN_WORDS, "-initrd"]);
     command.arg(format!("{ROOT}/vmlinuz {words},{ROOT}/initrd.img"));
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The lab: a Debian with Xen and QEMU in a directory, the same on a disk, and two machines
-//! snapshotted right after boot, one with Xen and its dom0, one with KVM.
+//! The lab: a Debian with Xen and QEMU in a directory, the same on a disk, and machines
+//! snapshotted right after boot: with Xen and its dom0, the same with oxenstored, and with KVM.
 //!
 //! Each stage is cached under `target/lab` with a stamp of everything that went into it, so that
 //! a changed recipe or an interrupted build is never mistaken for a finished one.

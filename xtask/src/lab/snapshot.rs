@@ -48,11 +48,12 @@ impl Snapshot {
 pub fn stage(lab: &Lab, role: Role, memory: u64) -> Stage {
     let title = match role {
         Role::Xen => "the snapshot of the Xen machine (about 30 s)",
+        Role::Oxenstored => "the snapshot of the machine with oxenstored (about 30 s)",
         Role::Kvm => "the snapshot of the KVM machine (about 30 s)",
     };
     let disk = disk::stage(lab);
     let machine = machine::recipe(lab, role, memory);
-    Stage::new(title, Snapshot::of(lab, role, memory).state, &[disk.stamp(), &machine, warm_up(role)])
+    Stage::new(title, Snapshot::of(lab, role, memory).state, &[disk.stamp(), &machine, &warm_up(role)])
 }
 
 pub(super) fn ensure(lab: &Lab, snapshot: &Snapshot) -> Result<()> {
@@ -64,7 +65,7 @@ fn make(lab: &Lab, snapshot: &Snapshot) -> Result<()> {
     let mut machine = Machine::start(lab, snapshot.role, snapshot.memory, &Start::Boot(&snapshot.overlay))?;
     let booted = machine.agent.wait_ready(BOOT_LIMIT);
     booted.with_context(|| format!("its console ends with:\n{}", tail(&machine.serial_log(), 20)))?;
-    machine.agent.check(warm_up(snapshot.role))?;
+    machine.agent.check(&warm_up(snapshot.role))?;
     let mut control = machine.qmp()?;
     control.save(&snapshot.state)?;
     control.quit()?;
@@ -74,11 +75,19 @@ fn make(lab: &Lab, snapshot: &Snapshot) -> Result<()> {
         .context("cannot open the snapshot to all")
 }
 
-/// Brings the programs that every job needs into the machine's page cache.
-const fn warm_up(role: Role) -> &'static str {
+/// Brings the programs that every job needs into the machine's page cache, and looks whether it is what it is
+/// to be.
+fn warm_up(role: Role) -> String {
+    let with_xen = |xenstored: &str| {
+        format!(
+            "pgrep -x {xenstored} && xl list && xl info >/dev/null && \
+             /usr/libexec/xen-qemu-system-i386 --version && sync"
+        )
+    };
     match role {
-        Role::Xen => "xl list && xl info >/dev/null && /usr/libexec/xen-qemu-system-i386 --version && sync",
-        Role::Kvm => "qemu-system-x86_64 --version && sync",
+        Role::Xen => with_xen("xenstored"),
+        Role::Oxenstored => with_xen("oxenstored"),
+        Role::Kvm => "qemu-system-x86_64 --version && sync".to_owned(),
     }
 }
 

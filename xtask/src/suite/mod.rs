@@ -12,6 +12,7 @@ pub mod hosts;
 pub mod images;
 mod matrix;
 pub mod network_cost;
+pub mod oxenstored;
 pub mod plain;
 pub mod shared;
 #[cfg(test)]
@@ -104,6 +105,7 @@ fn lab_tests() -> impl Iterator<Item = &'static dyn LabTest> {
         .chain(each(&traced::TESTS))
         .chain(each(&disk_cost::TESTS))
         .chain(each(&network_cost::TESTS))
+        .chain(each(&oxenstored::TESTS))
         .chain(each(&hosts::TESTS))
 }
 

@@ -204,7 +204,7 @@ const fn shows_timers(env: Env) -> bool {
 /// The environment of the guest that warms a machine up.
 const fn first(role: Role) -> Env {
     match role {
-        Role::Xen => Env::Pvh,
+        Role::Xen | Role::Oxenstored => Env::Pvh,
         Role::Kvm => Env::Kvm,
     }
 }

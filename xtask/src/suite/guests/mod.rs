@@ -23,12 +23,12 @@ mod spectrum;
 mod suspend;
 mod vcpus;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 use part::Part;
 
 use super::Choice;
@@ -39,11 +39,12 @@ use crate::guest::beside::{Beside, Companion, READY, When};
 use crate::guest::board::Board;
 use crate::guest::hotplug::Hotplug;
 use crate::guest::schedule::First;
+use crate::guest::session::Session;
 use crate::guest::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, schedule};
 use crate::host;
 use crate::image::symbols::Symbols;
 use crate::image::{Image, build};
-use crate::lab::machine;
+use crate::lab::machine::{self, Role};
 use crate::project::Project;
 use crate::report;
 use crate::run::SHOWPIECE;
@@ -469,6 +470,53 @@ fn case_in(test: &'static GuestTest, envs: &'static [Env], long: bool) -> impl I
     envs.iter().map(move |&env| GuestCase { test, env, long, parts: parts(env) })
 }
 
+/// The tests of these names in this environment, without what they show beside.
+///
+/// # Errors
+/// If there is no such test there.
+pub fn named(names: &[&str], env: Env) -> Result<Vec<GuestCase>> {
+    let all = cases();
+    let find = |name: &&str| {
+        let case = all.iter().find(|case| case.test.name == *name && case.env == env);
+        let case = case.with_context(|| format!("there is no test {name}/{}", env.name()))?;
+        Ok(GuestCase { parts: Vec::new(), ..case.clone() })
+    };
+    names.iter().map(find).collect()
+}
+
+/// Runs the cases one after another in a machine of their own, and gives all that they and the commands
+/// beside them have told.
+///
+/// # Errors
+/// If the lab fails; and what was not as it must be, of all cases.
+pub fn run_on(project: &Project, role: Role, cases: &[GuestCase]) -> Result<String> {
+    let peer = cases.iter().any(GuestCase::needs_peer).then(|| build::build_peer(project)).transpose()?;
+    build::prepare(project, &cases.iter().map(|case| case.test.app).collect())?;
+    let (scratch, disks) = (Scratch::new()?, Scratch::new()?);
+    let job = |case: &GuestCase| {
+        let image = build::build_by_name(project, case.test.app)?;
+        case.job(&image, peer.as_ref(), scratch.path(), disks.path())
+    };
+    let jobs: Vec<Job> = cases.iter().map(job).collect::<Result<_>>()?;
+    let lent: BTreeSet<PathBuf> = jobs.iter().flat_map(|job| job.disks.iter().cloned()).collect();
+    let lent: Vec<PathBuf> = lent.into_iter().collect();
+    let lab = project.lab();
+    let mut session = Session::open(&lab, &lab.ensure(role)?, &lent)?;
+    let (mut told, mut wrong) = (String::new(), Vec::new());
+    for (case, job) in cases.iter().zip(&jobs) {
+        let outcome = session.run(job).with_context(|| case.name())?;
+        let explanation = report::explanation(&outcome, &Symbols::of_image(&job.image));
+        let faults = faults(case, &outcome, &explanation);
+        told += &outcome.console;
+        told += beside(&outcome);
+        if !faults.is_empty() {
+            wrong.push(format!("{}: {}", case.name(), reason(&faults, &outcome, &explanation)));
+        }
+    }
+    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    Ok(told)
+}
+
 /// Runs the cases and counts their results.
 ///
 /// # Errors
@@ -601,10 +649,18 @@ fn count(case: &GuestCase, job: &Job, outcome: &Outcome, tally: &mut Tally) {
     } else if faults.is_empty() {
         tally.pass(&name, 1, outcome.took);
     } else {
-        let beside = outcome.companion.as_ref().map(|it| it.output.as_str()).unwrap_or_default();
-        let reason = format!("{}\n{}{explanation}{beside}", faults.join("\n"), outcome.console);
-        tally.fail(&name, &reason, outcome.took);
+        tally.fail(&name, &reason(&faults, outcome, &explanation), outcome.took);
     }
+}
+
+/// Why a guest failed, with all that is known of it.
+fn reason(faults: &[String], outcome: &Outcome, explanation: &str) -> String {
+    format!("{}\n{}{explanation}{}", faults.join("\n"), outcome.console, beside(outcome))
+}
+
+/// What the command beside a guest wrote.
+fn beside(outcome: &Outcome) -> &str {
+    outcome.companion.as_ref().map(|companion| companion.output.as_str()).unwrap_or_default()
 }
 
 /// Counts a part. Why it is not as it must be stands with its boot, if that is not as it must be either.
@@ -620,8 +676,7 @@ fn count_part(part: &Part, case: &GuestCase, outcome: &Outcome, of_boot: &[Strin
 
 /// Whether the guest or the command beside it has told this.
 fn told(outcome: &Outcome, text: &str) -> bool {
-    let beside = outcome.companion.as_ref().is_some_and(|companion| companion.output.contains(text));
-    beside || outcome.console.contains(text)
+    beside(outcome).contains(text) || outcome.console.contains(text)
 }
 
 /// What is not as it must be.
