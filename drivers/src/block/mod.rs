@@ -20,6 +20,7 @@
 
 pub mod ahci;
 mod ata;
+pub mod blkback;
 pub mod blkfront;
 mod buffer;
 mod byte_range;

@@ -7,6 +7,7 @@
 //! | for | a kernel implements |
 //! |---|---|
 //! | paravirtual devices | [`Platform`], [`Channel`] |
+//! | backends of paravirtual devices | [`BackendPlatform`] besides |
 //! | emulated devices | [`Ports`] or [`Registers`], [`Interrupt`], [`DeviceMemory`] for DMA |
 //! | virtio devices | [`NarrowRegisters`], [`RingMemory`] |
 //! | all | [`Page`]: a page of its own that a device may be given |
@@ -26,7 +27,7 @@ pub(crate) use alarm::Alarm;
 pub use dma::{DeviceMemory, RingMemory};
 pub(crate) use interrupt::nanoseconds;
 pub use interrupt::{Interrupt, until};
-pub use platform::{Channel, Platform};
+pub use platform::{BackendPlatform, Channel, Platform};
 #[cfg(test)]
 pub(crate) use poll::{now, poll};
 pub use ports::Ports;

@@ -6,7 +6,9 @@ use core::future::Future;
 use xen::DomainId;
 use xen::error::Result;
 use xen::event::Port;
-use xen::grant::{Page, Table};
+use xen::grant::copy::Request;
+use xen::grant::{self, Page, Reference, Table};
+use xen::ring::RingPage;
 use xen::time::Delay;
 
 /// What the driver of a paravirtual device needs of the kernel it runs in: pages and a table to
@@ -52,6 +54,35 @@ pub trait Platform: Delay + Send + Sync {
 
     /// Called after work was found by polling, without an event.
     fn found_by_looking(&self) {}
+}
+
+/// What the driver of a backend needs of its kernel besides: to get at what frontends granted.
+pub trait BackendPlatform: Platform {
+    /// A page of another domain's, mapped here until it is dropped.
+    type Mapped<'p>: RingPage + Send
+    where
+        Self: 'p;
+
+    /// Maps a page that `domain` granted for reading and writing, as those of rings are.
+    ///
+    /// # Errors
+    ///
+    /// What Xen answers; [`NoRoom`](grant::Error::NoRoom) without memory or addresses.
+    fn map(&self, domain: DomainId, reference: Reference) -> grant::Result<Self::Mapped<'_>>;
+
+    /// Has Xen do all copies; each has its own outcome afterwards.
+    ///
+    /// # Errors
+    ///
+    /// What Xen answers to the whole.
+    fn copy(&self, requests: &mut [Request<'_>]) -> grant::Result<()>;
+
+    /// The event channel that `domain` has opened as its `port`. It has an event at once.
+    ///
+    /// # Errors
+    ///
+    /// What Xen answers; `EINVAL` if that port does not wait for this domain.
+    fn connect(&self, domain: DomainId, port: Port) -> Result<Self::Channel>;
 }
 
 /// An event channel, closed when dropped.

@@ -7,12 +7,35 @@ use core::future::{Future, poll_fn};
 use core::task::{Poll, Waker};
 
 use spin::Mutex;
+use xen::DomainId;
 use xen::event::Port;
 
 use crate::hal::Channel;
 
-/// The channels that are open, by their ports.
-pub(super) type Channels = Arc<Mutex<BTreeMap<u32, Arc<Mutex<Pair>>>>>;
+/// All channels.
+#[derive(Clone, Default)]
+pub(super) struct Channels {
+    /// Those that are open, by their ports.
+    open: Arc<Mutex<Pairs<u32>>>,
+    /// Those that other domains have opened, and nobody has connected to, by domain and port.
+    offered: Arc<Mutex<Pairs<(u16, u32)>>>,
+}
+
+type Pairs<K> = BTreeMap<K, Arc<Mutex<Pair>>>;
+
+impl Channels {
+    /// How many are open.
+    pub(super) fn open(&self) -> usize {
+        self.open.lock().len()
+    }
+
+    /// Has another domain open a channel.
+    pub(super) fn offer(&self, domain: DomainId, port: u32) -> FarEnd {
+        let pair = Arc::<Mutex<Pair>>::default();
+        self.offered.lock().insert((domain.0, port), Arc::clone(&pair));
+        FarEnd { pair }
+    }
+}
 
 /// Both ends of a channel.
 #[derive(Default)]
@@ -56,11 +79,21 @@ pub struct SimChannel {
 
 impl SimChannel {
     pub(super) fn open(channels: &Channels) -> Self {
-        let pair = Arc::<Mutex<Pair>>::default();
-        let mut open = channels.lock();
+        Self::of(channels, Arc::default())
+    }
+
+    /// Connects to what another domain has opened; `None` if it has not. There is an event at once.
+    pub(super) fn connect(channels: &Channels, domain: DomainId, port: Port) -> Option<Self> {
+        let pair = channels.offered.lock().remove(&(domain.0, port.0))?;
+        pair.lock().near.raise();
+        Some(Self::of(channels, pair))
+    }
+
+    fn of(channels: &Channels, pair: Arc<Mutex<Pair>>) -> Self {
+        let mut open = channels.open.lock();
         let port = (1..).find(|port| !open.contains_key(port)).expect("a free port");
         open.insert(port, Arc::clone(&pair));
-        Self { channels: Arc::clone(channels), pair, port }
+        Self { channels: channels.clone(), pair, port }
     }
 }
 
@@ -89,7 +122,7 @@ impl Channel for SimChannel {
 
 impl Drop for SimChannel {
     fn drop(&mut self) {
-        self.channels.lock().remove(&self.port);
+        self.channels.open.lock().remove(&self.port);
     }
 }
 
@@ -100,7 +133,7 @@ pub struct FarEnd {
 
 impl FarEnd {
     pub(super) fn connect(channels: &Channels, port: u32) -> Self {
-        let pair = channels.lock().get(&port).cloned();
+        let pair = channels.open.lock().get(&port).cloned();
         Self { pair: pair.expect("a port that the driver has open") }
     }
 

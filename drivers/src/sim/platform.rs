@@ -8,14 +8,17 @@ use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use core::time::Duration;
 
 use embassy_futures::yield_now;
-use xen::DomainId;
 use xen::error::Result;
-use xen::fake::{Config, FakePage, FakeXen, Peer};
-use xen::grant::Table;
+use xen::event::Port;
+use xen::fake::{Config, FakeMapSlot, FakePage, FakeXen, Peer};
+use xen::grant::copy::{Request, copy};
+use xen::grant::foreign::{Mapping, map};
+use xen::grant::{self, ReadWrite, Reference, Table};
 use xen::time::Delay;
+use xen::{DomainId, Errno};
 
 use super::channel::{Channels, FarEnd, SimChannel};
-use crate::hal::Platform;
+use crate::hal::{BackendPlatform, Platform};
 
 /// How time passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,9 +90,14 @@ impl SimPlatform {
         FarEnd::connect(&self.channels, port)
     }
 
+    /// Has domain `domain` open a channel as its `port`, for this one to connect to.
+    pub fn open_port(&self, domain: DomainId, port: u32) -> FarEnd {
+        self.channels.offer(domain, port)
+    }
+
     /// Channels that are open.
     pub fn channels(&self) -> usize {
-        self.channels.lock().len()
+        self.channels.open()
     }
 
     /// From now on it is this vCPU that calls.
@@ -145,9 +153,25 @@ impl Platform for SimPlatform {
     }
 }
 
+impl BackendPlatform for SimPlatform {
+    type Mapped<'p> = Mapping<'p, FakeXen, FakeMapSlot, ReadWrite>;
+
+    fn map(&self, domain: DomainId, reference: Reference) -> grant::Result<Self::Mapped<'_>> {
+        map(&self.xen, domain, reference, self.xen.place()).map_err(|refused| refused.error)
+    }
+
+    fn copy(&self, requests: &mut [Request<'_>]) -> grant::Result<()> {
+        copy(&self.xen, requests)
+    }
+
+    fn connect(&self, domain: DomainId, port: Port) -> Result<SimChannel> {
+        SimChannel::connect(&self.channels, domain, port).ok_or(Errno::INVAL)
+    }
+}
+
 impl Drop for SimPlatform {
     fn drop(&mut self) {
-        let open = self.channels.lock().len();
+        let open = self.channels.open();
         assert!(open == 0, "{open} event channels were leaked");
     }
 }

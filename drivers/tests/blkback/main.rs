@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The block backend with a frontend that the test plays: how data goes, and what becomes of lies.
+
+mod frontend;
+mod handshake;
+mod transfers;
+mod violations;
