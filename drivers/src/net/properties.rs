@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! MAC address and MTU of an interface.
 
+use embassy_futures::join::join;
 use xen::xenbus::Device;
 use xen::xenstore;
 
@@ -46,12 +47,10 @@ impl Properties {
     ///
     /// [`Error::NoMac`], or [`Error::Store`] if the values are not what they should be.
     pub(super) async fn read(device: &Device) -> Result<Self, Error> {
-        let mac = device.read_own("mac").await?.ok_or(Error::NoMac)?;
-        let mtu = match device.read_own("mtu").await? {
-            None => device.read("mtu").await?,
-            mtu => mtu,
-        };
-        let mtu = match mtu {
+        let (own, backend) = join(device.read_own_all(["mac", "mtu"]), device.read("mtu")).await;
+        let [mac, mtu] = own?;
+        let mac = mac.ok_or(Error::NoMac)?;
+        let mtu = match mtu.or(backend?) {
             Some(mtu) => mtu.integer(MIN_MTU..=MAX_MTU as u64).map_err(xenstore::Error::from)? as usize,
             None => USUAL_MTU,
         };

@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Waiting, which is up to the kernel, and the first of two futures.
+//! Waiting, which is up to the kernel, the first of two futures, and all of several.
 
+use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
-use core::pin::pin;
+use core::pin::{Pin, pin};
 use core::task::Poll;
 use core::time::Duration;
 
@@ -40,4 +42,20 @@ pub(crate) async fn first<A, B>(one: impl Future<Output = A>, other: impl Future
         other.as_mut().poll(context).map(First::Other)
     })
     .await
+}
+
+/// Waits for all of several futures, which are polled in this order, and gives what came of them.
+pub(crate) async fn all<F: Future>(futures: impl IntoIterator<Item = F>) -> Vec<F::Output> {
+    let mut pending: Vec<Pin<Box<F>>> = futures.into_iter().map(Box::pin).collect();
+    let mut done: Vec<Option<F::Output>> = pending.iter().map(|_| None).collect();
+    poll_fn(|context| {
+        for (future, done) in pending.iter_mut().zip(&mut done).filter(|(_, done)| done.is_none()) {
+            if let Poll::Ready(value) = future.as_mut().poll(context) {
+                *done = Some(value);
+            }
+        }
+        if done.iter().all(Option::is_some) { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
+    done.into_iter().flatten().collect()
 }

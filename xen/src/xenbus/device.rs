@@ -8,7 +8,8 @@ use xen_sys::xen::DOMID_FIRST_RESERVED;
 
 use super::state::State;
 use crate::DomainId;
-use crate::xenstore::{Client, Error, Result, Value, Watch};
+use crate::time::all;
+use crate::xenstore::{Client, Error, Refusal, Result, Value, Watch};
 
 /// A device as xenstore has it: the frontend's directory, and the backend's that it points to.
 ///
@@ -32,8 +33,10 @@ impl Device {
     /// [`Error::Value`] if `backend` is no absolute path or `backend-id` no domain's number.
     pub async fn open(client: &Client, frontend: &str) -> Result<Self> {
         let restores = client.restores();
-        let backend = client.value(&format!("{frontend}/backend")).await?.absolute_path()?.to_string();
-        let id = client.value(&format!("{frontend}/backend-id")).await?;
+        let [backend, id] = values(client, frontend, ["backend", "backend-id"]).await?;
+        let missing = Error::Refused(Refusal::NotFound);
+        let (Some(backend), Some(id)) = (backend, id) else { return Err(missing) };
+        let backend = backend.absolute_path()?.to_string();
         let backend_id = DomainId(id.integer(0..=u64::from(DOMID_FIRST_RESERVED) - 1)? as u16);
         Ok(Self { client: client.clone(), restores, frontend: frontend.to_string(), backend, backend_id })
     }
@@ -76,6 +79,41 @@ impl Device {
         optional(self.client.value(&format!("{}/{key}", self.frontend)).await)
     }
 
+    /// Keys that the backend wrote, asked for at once: that takes one round trip, not one for each.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store`](crate::xenstore::Store).
+    pub async fn read_all<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<Value>; N]> {
+        values(&self.client, &self.backend, keys).await
+    }
+
+    /// Keys in our directory, asked for at once.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store`](crate::xenstore::Store).
+    pub async fn read_own_all<const N: usize>(&self, keys: [&str; N]) -> Result<[Option<Value>; N]> {
+        values(&self.client, &self.frontend, keys).await
+    }
+
+    /// Writes keys for the backend to read, and removes those without a value, which it should not find any
+    /// more. xenstored gets all of it at once, and does it in this order; a key need not be there to be
+    /// removed.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Store`](crate::xenstore::Store); the others were carried out all the same.
+    pub async fn update(&self, keys: impl IntoIterator<Item = (String, Option<String>)>) -> Result<()> {
+        let updates = keys.into_iter().map(|(key, value)| async move {
+            match value {
+                Some(value) => self.write(&key, value).await,
+                None => self.remove(&key).await,
+            }
+        });
+        all(updates).await.into_iter().collect()
+    }
+
     /// Writes a key for the backend to read.
     ///
     /// # Errors
@@ -85,13 +123,17 @@ impl Device {
         self.client.write(&format!("{}/{key}", self.frontend), value).await
     }
 
-    /// Removes a key that the backend should not find any more, such as one of a former life.
+    /// Removes a key that the backend should not find any more, such as one of a former life, if it is there.
     ///
     /// # Errors
     ///
     /// As for [`Store`](crate::xenstore::Store).
     pub async fn remove(&self, key: &str) -> Result<()> {
-        self.client.rm(&format!("{}/{key}", self.frontend)).await
+        // C xenstored removes what is not there, QEMU's refuses to.
+        match self.client.rm(&format!("{}/{key}", self.frontend)).await {
+            Err(error) if error.is_not_found() => Ok(()),
+            removed => removed,
+        }
     }
 
     /// Whether the domain was restored since the device was opened: its backend is another one now.
@@ -132,6 +174,21 @@ impl Device {
     pub(super) async fn report(&self, message: &str) {
         let _ = self.client.write(&format!("error/{}/error", self.frontend), message).await;
     }
+}
+
+/// Keys of a directory, asked for at once; `None` for those that are not there.
+async fn values<const N: usize>(
+    client: &Client,
+    directory: &str,
+    keys: [&str; N],
+) -> Result<[Option<Value>; N]> {
+    let mut found = [const { None }; N];
+    let reads = keys.iter().zip(&mut found).map(|(key, found)| async move {
+        *found = optional(client.value(&format!("{directory}/{key}")).await)?;
+        Ok(())
+    });
+    all(reads).await.into_iter().collect::<Result<()>>()?;
+    Ok(found)
 }
 
 pub(super) fn optional(value: Result<Value>) -> Result<Option<Value>> {

@@ -30,8 +30,9 @@ pub(super) struct BackendFeatures {
 impl BackendFeatures {
     /// Asks the backend. What makes no sense counts as not offered.
     pub(super) async fn read(device: &Device) -> Result<Self, Error> {
-        let order = number(device.read("max-ring-page-order").await?, 0..=u64::from(u32::MAX));
-        let queues = number(device.read("multi-queue-max-queues").await?, 1..=u64::from(u32::MAX));
+        let [order, queues] = device.read_all(["max-ring-page-order", "multi-queue-max-queues"]).await?;
+        let order = number(order, 0..=u64::from(u32::MAX));
+        let queues = number(queues, 1..=u64::from(u32::MAX));
         Ok(Self { ring_order: order.unwrap_or(0).min(RING_ORDER) as u32, queues: queues.unwrap_or(1) as u32 })
     }
 }
@@ -78,17 +79,15 @@ pub(super) struct Properties {
 impl Properties {
     /// Asks the backend.
     pub(super) async fn read(device: &Device) -> Result<Self, Error> {
-        let sector_size = sector_size(device.read("sector-size").await?)?;
-        let bytes = bytes(device.read("sectors").await?)?;
-        let info = number(device.read("info").await?, 0..=u64::from(u32::MAX)).unwrap_or(0) as u32;
+        let [size, sectors, info, mode, flush, barrier, discard, secure, segments, persistent] =
+            device.read_all(PROPERTIES).await?;
+        let sector_size = sector_size(size)?;
+        let bytes = bytes(sectors)?;
+        let info = number(info, 0..=u64::from(u32::MAX)).unwrap_or(0) as u32;
         let optical = info & VDISK_CDROM != 0;
-        let mode = device.read("mode").await?;
         let flag = |value| number(value, 0..=1) == Some(1);
-        let (flush, barrier) =
-            (flag(device.read("feature-flush-cache").await?), flag(device.read("feature-barrier").await?));
-        let discards = flag(device.read("feature-discard").await?);
-        let segments = number(device.read("feature-max-indirect-segments").await?, 0..=u64::MAX);
-        let direct = BLKIF_MAX_SEGMENTS_PER_REQUEST;
+        let (flush, barrier, discards) = (flag(flush), flag(barrier), flag(discard));
+        let segments = number(segments, 0..=u64::MAX).unwrap_or(0).min(INDIRECT) as usize;
         Ok(Self {
             geometry: Geometry {
                 bytes: bytes - bytes % u64::from(sector_size),
@@ -104,12 +103,26 @@ impl Properties {
                 (false, false) => Durability::Unneeded,
             },
             barrier,
-            secure_discard: discards && flag(device.read("discard-secure").await?),
-            segments: (segments.unwrap_or(0).min(INDIRECT) as usize).max(direct),
-            persistent: flag(device.read("feature-persistent").await?),
+            secure_discard: discards && flag(secure),
+            segments: segments.max(BLKIF_MAX_SEGMENTS_PER_REQUEST),
+            persistent: flag(persistent),
         })
     }
 }
+
+/// Where the backend says what the disk is like.
+const PROPERTIES: [&str; 10] = [
+    "sector-size",
+    "sectors",
+    "info",
+    "mode",
+    "feature-flush-cache",
+    "feature-barrier",
+    "feature-discard",
+    "discard-secure",
+    "feature-max-indirect-segments",
+    "feature-persistent",
+];
 
 /// Bytes of the disk, of the value of `sectors`.
 pub(super) fn bytes(sectors: Option<Value>) -> Result<u64, Error> {

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The handshake with a backend.
 
+use alloc::borrow::ToOwned;
 use alloc::format;
-use alloc::string::ToString;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::pending;
@@ -130,23 +131,17 @@ impl<'v, 'p, P: Platform> BlkFront<'v, 'p, P> {
     }
 }
 
-/// Tells the backend of a queue, by keys that begin with `prefix`.
-async fn publish_queue(
-    device: &Device,
-    prefix: &str,
-    references: &[Reference],
-    port: Port,
-) -> Result<(), Error> {
-    match references {
-        [reference] => device.write(&format!("{prefix}ring-ref"), reference.to_string()).await?,
-        references => {
-            for (index, reference) in references.iter().enumerate() {
-                device.write(&format!("{prefix}ring-ref{index}"), reference.to_string()).await?;
-            }
-        }
-    }
-    device.write(&format!("{prefix}event-channel"), port.0.to_string()).await?;
-    Ok(())
+/// What tells the backend of a queue: keys that begin with `prefix`.
+fn queue_keys(prefix: &str, references: &[Reference], port: Port) -> Vec<(String, Option<String>)> {
+    let name = |index| match references {
+        [_] => format!("{prefix}ring-ref"),
+        _ => format!("{prefix}ring-ref{index}"),
+    };
+    let pages = references.iter().enumerate();
+    let mut keys: Vec<_> =
+        pages.map(|(index, reference)| (name(index), Some(reference.to_string()))).collect();
+    keys.push((format!("{prefix}event-channel"), Some(port.0.to_string())));
+    keys
 }
 
 /// Reads the disk's size again.
@@ -159,6 +154,9 @@ async fn resize<P: Platform>(vbd: &Vbd<'_, P>, device: &Device) -> Result<(), Er
     }
     Ok(())
 }
+
+/// Keys that not every connection has.
+const STALE_KEYS: [&str; 3] = ["ring-page-order", "ring-ref", "multi-queue-num-queues"];
 
 impl<P: Platform> Frontend for BlkFront<'_, '_, P> {
     type Error = Error;
@@ -184,24 +182,23 @@ impl<P: Platform> Frontend for BlkFront<'_, '_, P> {
         }
         self.vbd.state().attach(connections);
 
-        // Keys of a former life that the backend would take for ours.
-        for key in ["ring-page-order", "ring-ref", "multi-queue-num-queues"] {
-            let _ = device.remove(key).await;
-        }
+        // Those of a former life would be taken for ours.
+        let mut keys: Vec<_> = STALE_KEYS.into_iter().map(|key| (key.to_owned(), None)).collect();
         if features.ring_order > 0 {
-            device.write("ring-page-order", features.ring_order.to_string()).await?;
+            keys.push(("ring-page-order".to_owned(), Some(features.ring_order.to_string())));
         }
         match told.as_slice() {
-            [(references, port)] => publish_queue(device, "", references, *port).await?,
+            [(references, port)] => keys.extend(queue_keys("", references, *port)),
             told => {
                 for (number, (references, port)) in told.iter().enumerate() {
-                    publish_queue(device, &format!("queue-{number}/"), references, *port).await?;
+                    keys.extend(queue_keys(&format!("queue-{number}/"), references, *port));
                 }
-                device.write("multi-queue-num-queues", count.to_string()).await?;
+                keys.push(("multi-queue-num-queues".to_owned(), Some(count.to_string())));
             }
         }
-        device.write("protocol", XEN_IO_PROTO_ABI_X86_64).await?;
-        device.write("feature-persistent", "1").await?;
+        keys.push(("protocol".to_owned(), Some(XEN_IO_PROTO_ABI_X86_64.to_owned())));
+        keys.push(("feature-persistent".to_owned(), Some("1".to_owned())));
+        device.update(keys).await?;
         Ok(())
     }
 

@@ -6,30 +6,14 @@
 //! (`drivers/net/xen-netback/interface.c`, late EOI).
 
 use alloc::format;
+use alloc::string::String;
 
 use embassy_futures::select::select;
 use xen::DomainId;
-use xen::xenbus::Device;
 
 use super::queue_pair::Events;
 use crate::hal::{Channel, Platform};
 use crate::net::error::Error;
-
-/// Where a backend that hears both directions apart finds the ports.
-const SPLIT: [&str; 2] = ["event-channel-tx", "event-channel-rx"];
-
-/// Removes a key of a former life.
-///
-/// # Errors
-///
-/// [`Error::Store`].
-pub(super) async fn forget(device: &Device, key: &str) -> Result<(), Error> {
-    match device.remove(key).await {
-        // QEMU's xenstored refuses to remove what is not there.
-        Err(error) if error.is_not_found() => Ok(()),
-        removed => Ok(removed?),
-    }
-}
 
 /// Event channels to a backend.
 pub(super) enum Channels<C> {
@@ -52,27 +36,16 @@ impl<C: Channel> Channels<C> {
         Ok(if split { Self::Split { transmit: open()?, receive: open()? } } else { Self::Shared(open()?) })
     }
 
-    /// Tells the backend of them by keys that begin with `prefix`, and of no others that there were in a
-    /// former life.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Store`].
-    pub(super) async fn publish(&self, device: &Device, prefix: &str) -> Result<(), Error> {
-        match self {
-            Self::Split { transmit, receive } => {
-                for (key, channel) in SPLIT.into_iter().zip([transmit, receive]) {
-                    device.write(&format!("{prefix}{key}"), format!("{}", channel.port().0)).await?;
-                }
-            }
-            Self::Shared(channel) => {
-                for key in SPLIT {
-                    forget(device, &format!("{prefix}{key}")).await?;
-                }
-                device.write(&format!("{prefix}event-channel"), format!("{}", channel.port().0)).await?;
-            }
-        }
-        Ok(())
+    /// What tells the backend of them, and of no others that there were in a former life: keys that begin
+    /// with `prefix`, and their values.
+    pub(super) fn keys(&self, prefix: &str) -> [(String, Option<String>); 3] {
+        let port = |channel: &C| Some(format!("{}", channel.port().0));
+        let (shared, transmit, receive) = match self {
+            Self::Shared(channel) => (port(channel), None, None),
+            Self::Split { transmit, receive } => (None, port(transmit), port(receive)),
+        };
+        [("event-channel", shared), ("event-channel-tx", transmit), ("event-channel-rx", receive)]
+            .map(|(key, value)| (format!("{prefix}{key}"), value))
     }
 
     /// Raises these events.

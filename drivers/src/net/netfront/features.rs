@@ -2,7 +2,7 @@
 //! What a backend can do, as its directory in xenstore says (`xen/include/public/io/netif.h`).
 
 use xen::xenbus::Device;
-use xen::xenstore;
+use xen::xenstore::{self, Value};
 
 use crate::net::error::Error;
 
@@ -54,16 +54,18 @@ impl BackendFeatures {
     ///
     /// [`Error::Store`]; a switch that is neither on nor off is an error too.
     pub(super) async fn read(device: &Device) -> Result<Self, Error> {
+        let [copy, sg, no_csum, csum6, gso4, gso6, multicast, split, queues] =
+            device.read_all(FEATURES).await?;
         Ok(Self {
-            rx_copy: flag(device, "feature-rx-copy").await?,
-            scatter_gather: flag(device, "feature-sg").await?,
-            checksum_ipv4: !flag(device, "feature-no-csum-offload").await?,
-            checksum_ipv6: flag(device, "feature-ipv6-csum-offload").await?,
-            gso_ipv4: flag(device, "feature-gso-tcpv4").await?,
-            gso_ipv6: flag(device, "feature-gso-tcpv6").await?,
-            multicast_control: flag(device, "feature-multicast-control").await?,
-            split_channels: flag(device, "feature-split-event-channels").await?,
-            queues: match device.read("multi-queue-max-queues").await? {
+            rx_copy: flag(copy)?,
+            scatter_gather: flag(sg)?,
+            checksum_ipv4: !flag(no_csum)?,
+            checksum_ipv6: flag(csum6)?,
+            gso_ipv4: flag(gso4)?,
+            gso_ipv6: flag(gso6)?,
+            multicast_control: flag(multicast)?,
+            split_channels: flag(split)?,
+            queues: match queues {
                 Some(value) => {
                     value.integer(0..=u64::from(u32::MAX)).map_err(xenstore::Error::from)?.max(1) as u32
                 }
@@ -73,9 +75,22 @@ impl BackendFeatures {
     }
 }
 
+/// Where the backend says it.
+const FEATURES: [&str; 9] = [
+    "feature-rx-copy",
+    "feature-sg",
+    "feature-no-csum-offload",
+    "feature-ipv6-csum-offload",
+    "feature-gso-tcpv4",
+    "feature-gso-tcpv6",
+    "feature-multicast-control",
+    "feature-split-event-channels",
+    "multi-queue-max-queues",
+];
+
 /// A switch in the backend's directory; off if it is not there.
-async fn flag(device: &Device, key: &str) -> Result<bool, Error> {
-    match device.read(key).await? {
+fn flag(value: Option<Value>) -> Result<bool, Error> {
+    match value {
         Some(value) => Ok(value.flag().map_err(xenstore::Error::from)?),
         None => Ok(false),
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The xenbus half of the frontend: connects an interface to its backend, and serves its events.
 
+use alloc::borrow::ToOwned;
 use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
@@ -8,11 +9,12 @@ use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::time::Duration;
 
+use embassy_futures::join::join;
 use embassy_futures::select::{Either3, select_slice, select3};
 use embassy_futures::yield_now;
 use xen::xenbus::{Device, Frontend, State};
 
-use super::channels::{Channels, forget};
+use super::channels::Channels;
 use super::coalescing::POLL_INTERVAL;
 use super::features::BackendFeatures;
 use super::queue_pair::{Events, QueuePair, RingPages};
@@ -115,8 +117,8 @@ impl<P: Platform> Frontend for NetFront<'_, P> {
         if quarantined > MAX_QUARANTINED {
             return Err(Error::Quarantine(quarantined));
         }
-        let properties = Properties::read(device).await?;
-        let features = BackendFeatures::read(device).await?;
+        let (properties, features) = join(Properties::read(device), BackendFeatures::read(device)).await;
+        let (properties, features) = (properties?, features?);
         if !features.rx_copy {
             return Err(Error::NoCopy);
         }
@@ -124,16 +126,23 @@ impl<P: Platform> Frontend for NetFront<'_, P> {
         let count = self.queues.min(features.queues).min(pages.max_queues());
         let pages = pages.share(count);
         let properties = Properties { mtu: self.interface.usable(properties.mtu), ..properties };
-        let mut queues = Vec::new();
+        let (mut queues, mut keys) = (Vec::new(), Vec::new());
         for number in 0..count {
             let prefix = if count == 1 { String::new() } else { format!("queue-{number}/") };
-            queues.push(queue(self.platform, device, (features, pages, properties.mtu), &prefix).await?);
+            let pair = QueuePair::new(self.platform, device.backend_id(), features, pages, properties.mtu)?;
+            let channels = Channels::open(self.platform, device.backend_id(), features.split_channels)?;
+            for (key, reference) in ["tx-ring-ref", "rx-ring-ref"].into_iter().zip(pair.references()) {
+                if let Some(reference) = reference {
+                    keys.push((format!("{prefix}{key}"), Some(format!("{}", reference.number()))));
+                }
+            }
+            keys.extend(channels.keys(&prefix));
+            queues.push(Queue::new(pair, channels));
         }
-        tell(device, QUEUES, (count > 1).then(|| format!("{count}"))).await?;
-        tell(device, GROUPS, features.multicast_control.then_some("1")).await?;
-        for key in WANTED {
-            device.write(key, "1").await?;
-        }
+        keys.push((QUEUES.to_owned(), (count > 1).then(|| format!("{count}"))));
+        keys.push((GROUPS.to_owned(), features.multicast_control.then(|| "1".to_owned())));
+        keys.extend(WANTED.map(|key| (key.to_owned(), Some("1".to_owned()))));
+        device.update(keys).await?;
         self.properties = Some(properties);
         self.channels = queues.iter().map(|queue| Arc::clone(&queue.channels)).collect();
         self.net_device = Some(Box::new(Queues::new(queues)));
@@ -193,32 +202,6 @@ impl<P: Platform> Frontend for NetFront<'_, P> {
         drop(self.interface.disconnect());
         self.net_device = None;
         self.channels.clear();
-    }
-}
-
-/// Makes a pair of rings, and tells the backend of it by keys that begin with `prefix`.
-async fn queue<'p, P: Platform>(
-    platform: &'p P,
-    device: &Device,
-    (features, pages, mtu): (BackendFeatures, RingPages, usize),
-    prefix: &str,
-) -> Result<Queue<'p, P>, Error> {
-    let pair = QueuePair::new(platform, device.backend_id(), features, pages, mtu)?;
-    let channels = Channels::open(platform, device.backend_id(), features.split_channels)?;
-    for (key, reference) in ["tx-ring-ref", "rx-ring-ref"].into_iter().zip(pair.references()) {
-        if let Some(reference) = reference {
-            device.write(&format!("{prefix}{key}"), format!("{}", reference.number())).await?;
-        }
-    }
-    channels.publish(device, prefix).await?;
-    Ok(Queue::new(pair, channels))
-}
-
-/// Tells the backend something, or nothing: not what it was told in a former life either.
-async fn tell(device: &Device, key: &str, value: Option<impl AsRef<[u8]>>) -> Result<(), Error> {
-    match value {
-        Some(value) => Ok(device.write(key, value).await?),
-        None => forget(device, key).await,
     }
 }
 
