@@ -61,6 +61,7 @@ fn pages_that_are_not_granted_or_not_for_this_are_refused_and_others_of_the_roun
             request(BLKIF_OP_WRITE, 0, &[(u32::MAX, 0, 7)]),
             request(BLKIF_OP_WRITE, 8, &[(good_page, 0, 7), (99_999, 0, 7)]),
             request(BLKIF_OP_WRITE, 8, &[(99_999, 0, 7), (good_page, 0, 7)]),
+            request(BLKIF_OP_WRITE, 8, &[(99_998, 0, 7)]),
         ];
         let mut ids = Vec::new();
         for bad in bad {
@@ -86,6 +87,10 @@ fn lists_of_segments_that_make_no_sense_are_refused() {
     host.serve_one(async |front| {
         let (list, pages) = (front.pages(&[0]).remove(0), front.pages(&[0; 4096]));
         let read = indirect(BLKIF_OP_READ, 0, &list, &pages);
+        // What a list that cannot be copied would be taken for.
+        let id = front.id();
+        front.push(blkif_request_indirect { id, ..read });
+        assert_eq!(front.response(id).await.1, BLKIF_RSP_OKAY);
         let mut no_page = read;
         no_page.indirect_grefs[0] = 0;
         let mut not_granted = read;
