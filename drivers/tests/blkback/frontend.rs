@@ -281,7 +281,9 @@ impl Front {
 
     /// Takes the responses that are there.
     pub(crate) fn take(&self) {
-        while self.taken.get() != self.ring.responses() {
+        // No more than fit: the test may have forged how many there are.
+        let there = self.ring.responses().wrapping_sub(self.taken.get()).min(self.ring.capacity());
+        for _ in 0..there {
             let response: blkif_response = self.ring.response(self.taken.get());
             self.taken.set(self.taken.get().wrapping_add(1));
             self.responses.borrow_mut().push((response.id, response.operation, response.status));

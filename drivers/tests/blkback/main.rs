@@ -3,5 +3,6 @@
 
 mod frontend;
 mod handshake;
+mod moves;
 mod transfers;
 mod violations;
