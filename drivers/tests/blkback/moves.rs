@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! A frontend that does anything, by a seed, and what it must not bring about: a panic, a leak, a wait without
-//! end, or harm to the next one.
+//! A frontend that does anything, by a seed, and what it must not bring about: a panic, a leak, a wait
+//! without end, or harm to the next one.
 //!
 //! `MOVES=100000 SEED=7 cargo test -p prism-drivers --release --test blkback anything` plays more of them.
 
