@@ -29,6 +29,7 @@
 //!  (11) the toolstack wants the device removed, and       write Closed, remove the directory
 //!       nothing is shared (any more)
 //!  (12) our directory is gone                             stop, release
+//!  (13) while Connected, the device has changed           write Connected, and what it is like; serve
 //! ```
 //!
 //! The frontend is in no step believed to be where it should be. A state that it jumps to, or back to, is one
@@ -79,6 +80,8 @@ pub enum Event {
     Offered,
     /// [`Action::Connect`] is done.
     Ready,
+    /// The driver tells that the device is another one now, such as a disk that has grown.
+    Changed,
     /// The driver has failed, or wants to stop.
     Close,
     /// The driver's work, or the wait for the frontend, has lasted too long.
@@ -228,7 +231,9 @@ impl Handshake {
                 actions.extend([Action::Write(State::Closing), Action::Serve]); // (8)
                 Some(Phase::Closing)
             }
-            Phase::Connected if self.has_published() => None,
+            Phase::Connected if self.has_published() => {
+                (event == Some(Event::Changed)).then(|| serve(actions)) // (13)
+            }
             Phase::Connected => self.close(actions), // (6)
             Phase::Closing if !self.is_using() || fails && self.is_limited() => self.close(actions), // (10)
             Phase::Closing if fails => {
@@ -236,8 +241,8 @@ impl Handshake {
                 None
             }
             Phase::Closing => {
-                if event == Some(Event::Leave) && self.shared {
-                    actions.push(Action::Serve); // from now on with a limit
+                if matches!(event, Some(Event::Leave | Event::Changed)) && self.shared {
+                    actions.push(Action::Serve); // from now on with a limit, or as before
                 }
                 None
             }

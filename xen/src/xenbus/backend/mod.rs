@@ -26,4 +26,4 @@ mod run;
 pub use bus::{Bus, Devices, Id};
 pub use device::{Device, Nodes};
 pub use handshake::{Action, Event, Handshake, Phase};
-pub use run::{Backend, Ended, Failure, run};
+pub use run::{Backend, Ended, Failure, Served, run};

@@ -50,8 +50,10 @@ pub trait Backend: Send {
     /// [`Connected`](State::Connected).
     fn connect(&mut self, device: &Device) -> impl Future<Output = Result<Nodes, Self::Error>> + Send;
 
-    /// Does I/O until the driver wants to stop, or the frontend breaks the protocol: an error.
-    fn serve(&mut self) -> impl Future<Output = Result<(), Self::Error>> + Send;
+    /// Does I/O until the driver wants to stop, or the frontend breaks the protocol: an error. If the device
+    /// becomes another one, such as a disk that grows, returns the nodes that tell so: they are written
+    /// together with our state, at which frontends look, and this is called again.
+    fn serve(&mut self) -> impl Future<Output = Result<Served, Self::Error>> + Send;
 
     /// Takes no more requests. What is in flight may still be at work.
     fn stop(&mut self);
@@ -62,6 +64,15 @@ pub trait Backend: Send {
 
     /// Told of a connection that failed. The frontend may try again after a rest.
     fn failed(&mut self, failure: &Failure<Self::Error>);
+}
+
+/// Why a driver does no I/O for the moment.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Served {
+    /// It wants to stop.
+    Enough,
+    /// These nodes have other values now.
+    Changed(Nodes),
 }
 
 /// How a driver's life with a frontend ended.
@@ -297,7 +308,10 @@ async fn work<B: Backend>(
                 pending().await
             };
             match first(driver.serve(), settles).await {
-                First::One(served) | First::Other(served) => served.map(|()| (Event::Close, Nodes::new())),
+                First::One(served) | First::Other(served) => served.map(|served| match served {
+                    Served::Enough => (Event::Close, Nodes::new()),
+                    Served::Changed(nodes) => (Event::Changed, nodes),
+                }),
             }
         }
         _ => pending().await,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::{Either, join, select};
 use xen::DomainId;
-use xen::xenbus::backend::{Backend, Device, Ended, Failure, Nodes, run};
+use xen::xenbus::backend::{Backend, Device, Ended, Failure, Nodes, Served, run};
 use xen::xenbus::{self, Frontend, State, StepLimit};
 use xen::xenstore::fake::{Fault, Settings, Xenstored, page};
 use xen::xenstore::{Client, Disconnect, Error};
@@ -128,6 +128,8 @@ impl Step {
 struct Disk<'a> {
     log: &'a Mutex<Vec<&'static str>>,
     steps: [Step; 3],
+    /// Sectors that it comes to have, the last first.
+    grows: Vec<&'static str>,
     failures: Vec<String>,
 }
 
@@ -135,7 +137,7 @@ const WORKS: [Step; 3] = [Step::Fine, Step::Fine, Step::Hangs];
 
 impl<'a> Disk<'a> {
     fn new(log: &'a Mutex<Vec<&'static str>>, steps: [Step; 3]) -> Self {
-        Self { log, steps, failures: Vec::new() }
+        Self { log, steps, grows: Vec::new(), failures: Vec::new() }
     }
 
     fn log(&self, what: &'static str) {
@@ -160,9 +162,13 @@ impl Backend for Disk<'_> {
         Ok(vec![("sectors", "2048".into()), ("sector-size", "512".into())])
     }
 
-    async fn serve(&mut self) -> Result<(), Error> {
+    async fn serve(&mut self) -> Result<Served, Error> {
         self.log("serve");
-        self.steps[2].take().await
+        if let Some(sectors) = self.grows.pop() {
+            a_while().await;
+            return Ok(Served::Changed(vec![("sectors", sectors.into())]));
+        }
+        self.steps[2].take().await.map(|()| Served::Enough)
     }
 
     fn stop(&mut self) {
@@ -599,6 +605,32 @@ fn what_cannot_be_written_fails_the_connection_and_leaves_nothing_shared() {
 }
 
 #[test]
+fn a_device_that_changes_is_told_of_with_the_state_and_served_on() {
+    let (xenstored, client) = device();
+    let log = Mutex::new(Vec::new());
+    let mut disk = Disk { grows: vec!["4096", "3072"], ..Disk::new(&log, WORKS) };
+    let driver = async {
+        let device = Device::open(&client, OWN).await.unwrap();
+        run(&device, &mut disk, &never_expires, LIMIT).await
+    };
+    let script = async {
+        connect(&xenstored).await;
+        for sectors in ["3072", "4096"] {
+            // Frontends look at it when our state is written.
+            xenstored.write(&format!("{BACKEND}/state"), "9");
+            while text(&xenstored, "sectors").as_deref() != Some(sectors) {
+                yield_now().await;
+            }
+            assert_eq!(text(&xenstored, "state").as_deref(), Some("4"));
+        }
+        remove(&xenstored);
+        frontend(&xenstored, State::Closed);
+    };
+    assert_eq!(xenstored.run(&client, join(driver, script)).0, Ended::Removed);
+    assert_eq!(log.lock().unwrap().iter().filter(|entry| **entry == "connect").count(), 1);
+}
+
+#[test]
 fn a_flood_of_state_changes_does_not_restart_the_drivers_work() {
     let guest = device();
     let xenstored = &guest.0;
@@ -736,7 +768,7 @@ fn our_frontend_and_our_backend_find_each_other_and_part() {
         async fn connect(&mut self, device: &Device) -> Result<Nodes, Error> {
             self.0.connect(device).await
         }
-        async fn serve(&mut self) -> Result<(), Error> {
+        async fn serve(&mut self) -> Result<Served, Error> {
             self.0.serve().await
         }
         fn stop(&mut self) {

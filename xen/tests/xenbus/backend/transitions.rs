@@ -182,6 +182,15 @@ fn what_cannot_be_offered_is_closed_and_tried_again_after_a_rest() {
 }
 
 #[test]
+fn a_device_that_changes_is_told_of_and_served_on() {
+    let mut handshake = on_the_way(4);
+    assert_eq!(handshake.step(Event::Changed), [Write(State::Connected), Serve]);
+    assert_eq!(handshake.phase(), Phase::Connected);
+    handshake.step(Event::Frontend(State::Closing));
+    assert_eq!(handshake.step(Event::Changed), [Serve], "and nothing else, while it closes");
+}
+
+#[test]
 fn only_what_has_to_end_is_limited() {
     assert!([1, 3].iter().all(|steps| on_the_way(*steps).is_limited()));
     assert!(![0, 2, 4].iter().any(|steps| on_the_way(*steps).is_limited()));
@@ -202,7 +211,7 @@ fn states() -> impl Strategy<Value = State> {
 fn events() -> impl Strategy<Value = Event> {
     prop_oneof![
         5 => states().prop_map(Event::Frontend),
-        3 => prop::sample::select(vec![Event::Offered, Event::Ready, Event::Rested]),
+        3 => prop::sample::select(vec![Event::Offered, Event::Ready, Event::Rested, Event::Changed]),
         1 => prop::sample::select(vec![Event::Start, Event::Close, Event::Timeout]),
     ]
 }
