@@ -43,6 +43,8 @@ impl Exports<FakePage> for Disks {
 pub(crate) struct Gate {
     disk: RamDisk,
     pub(crate) shut: AtomicBool,
+    /// Bytes that it has more than it seems.
+    pub(crate) hidden: AtomicUsize,
     pub(crate) begun: AtomicUsize,
     pub(crate) log: Mutex<Vec<&'static str>>,
 }
@@ -57,7 +59,9 @@ impl Disk<FakePage> for Gate {
     }
 
     fn geometry(&self) -> Geometry {
-        Geometry { discards: true, ..Disk::<FakePage>::geometry(&self.disk) }
+        let whole = Disk::<FakePage>::geometry(&self.disk);
+        let bytes = whole.bytes - self.hidden.load(Ordering::Relaxed) as u64;
+        Geometry { bytes, discards: true, ..whole }
     }
 
     fn submit(&self, request: Request<FakePage>) -> Submission<'_, FakePage> {
@@ -113,6 +117,7 @@ impl Host {
         let gate = Arc::new(Gate {
             disk: RamDisk::new("gate".into(), vec![0; 1 << 20], 512),
             shut: AtomicBool::new(false),
+            hidden: AtomicUsize::new(0),
             begun: AtomicUsize::new(0),
             log: Mutex::default(),
         });

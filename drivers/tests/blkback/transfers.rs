@@ -299,3 +299,26 @@ fn requests_are_answered_as_the_disk_does_them() {
         yield_now().await;
     });
 }
+
+#[test]
+fn a_disk_that_grows_or_shrinks_is_told_of_while_it_is_used() {
+    let host = Host::new();
+    host.set("params", "gate");
+    host.gate.hidden.store(4096, Ordering::Relaxed);
+    host.serve_one(async |front| {
+        let page = front.pages(&[0]);
+        assert_eq!(host.key("sectors").as_deref(), Some("2040"));
+        assert_eq!(front.transfer(BLKIF_OP_READ, 2040, &page).await, BLKIF_RSP_ERROR);
+        for (hidden, sectors) in [(0, "2048"), (8192, "2032")] {
+            host.gate.hidden.store(hidden, Ordering::Relaxed);
+            assert_eq!(front.transfer(BLKIF_OP_READ, 0, &page).await, OKAY);
+            a_while().await;
+            assert_eq!(
+                (host.key("sectors").as_deref(), host.key("state").as_deref()),
+                (Some(sectors), Some("4"))
+            );
+            let last = front.transfer(BLKIF_OP_READ, 2040, &page).await;
+            assert_eq!(last, if hidden == 0 { OKAY } else { BLKIF_RSP_ERROR });
+        }
+    });
+}

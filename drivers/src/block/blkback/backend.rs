@@ -9,7 +9,7 @@ use core::pin::Pin;
 use embassy_futures::select::select_slice;
 use xen::DomainId;
 use xen::ring::BackendRing;
-use xen::xenbus::backend::{Backend, Device, Failure, Nodes};
+use xen::xenbus::backend::{Backend, Device, Failure, Nodes, Served};
 use xen::xenstore::Excerpt;
 use xen_sys::io::blkif::{VDISK_CDROM, VDISK_READONLY, VDISK_REMOVABLE};
 
@@ -18,7 +18,7 @@ use super::budget::Budget;
 use super::export::{Export, Exports};
 use super::keys::{self, MOST_ORDER, RingKeys};
 use super::parse::{ENTRY, MOST_SEGMENTS, SECTOR};
-use super::queue::Queue;
+use super::queue::{Pause, Queue};
 use crate::block::Geometry;
 use crate::hal::{BackendPlatform, Page};
 
@@ -146,11 +146,18 @@ where
         Ok(self.properties(&export.geometry()))
     }
 
-    async fn serve(&mut self) -> Result<(), Error> {
+    async fn serve(&mut self) -> Result<Served, Error> {
         let mut queues: Vec<Pin<Box<_>>> =
             self.queues.iter_mut().map(|queue| Box::pin(queue.run())).collect();
-        let (violation, _) = select_slice(Pin::new(queues.as_mut_slice())).await;
-        Err(violation.into())
+        let (pause, _) = select_slice(Pin::new(queues.as_mut_slice())).await;
+        drop(queues);
+        match pause {
+            Pause::Violation(violation) => Err(violation.into()),
+            Pause::Resized(bytes) => {
+                self.queues.iter_mut().for_each(|queue| queue.tell(bytes));
+                Ok(Served::Changed(Nodes::from([("sectors", (bytes / SECTOR).to_string())])))
+            }
+        }
     }
 
     fn stop(&mut self) {}

@@ -44,6 +44,8 @@ pub(super) struct Queue<'p, P: BackendPlatform> {
     platform: &'p P,
     budget: &'p Budget,
     export: Export<P::Page>,
+    /// Bytes of it that the frontend was told of.
+    told: u64,
     frontend: DomainId,
     ring: BackendRing<P::Mapped<'p>>,
     channel: P::Channel,
@@ -53,6 +55,21 @@ pub(super) struct Queue<'p, P: BackendPlatform> {
     waiting: VecDeque<(Reply, Transfer)>,
     in_flight: Vec<InFlight<'p, P::Page>>,
     finished: Vec<Finished<'p, P::Page>>,
+}
+
+/// Why a queue is not served for the moment.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Pause {
+    /// The frontend broke the protocol.
+    Violation(Violation),
+    /// The disk has another size, in bytes.
+    Resized(u64),
+}
+
+impl From<Violation> for Pause {
+    fn from(violation: Violation) -> Self {
+        Self::Violation(violation)
+    }
 }
 
 /// What becomes of a request to the disk.
@@ -115,6 +132,7 @@ where
         Ok(Self {
             platform,
             budget,
+            told: export.geometry().bytes,
             export,
             frontend,
             ring,
@@ -126,14 +144,19 @@ where
         })
     }
 
-    /// Serves the frontend until it breaks the protocol. The future can be dropped at any point where it
-    /// waits, and made again.
-    pub(super) async fn run(&mut self) -> Violation {
+    /// Serves the frontend until it breaks the protocol, or the disk has another size, which is looked at as
+    /// long as there are requests. The future can be dropped at any point where it waits, and made again.
+    pub(super) async fn run(&mut self) -> Pause {
         loop {
-            if let Err(violation) = self.turn().await {
-                return violation;
+            if let Err(pause) = self.turn().await {
+                return pause;
             }
         }
+    }
+
+    /// The frontend is told that the disk has so many bytes.
+    pub(super) fn tell(&mut self, bytes: u64) {
+        self.told = bytes;
     }
 
     /// Waits until the disk has done all that it has, for as long as that takes: what it would write later
@@ -147,8 +170,9 @@ where
     }
 
     /// Does what there is to do, and waits until there is more.
-    async fn turn(&mut self) -> Result<(), Violation> {
-        if self.take()? > 0 {
+    async fn turn(&mut self) -> Result<(), Pause> {
+        let taken = self.take()?;
+        if taken > 0 {
             self.channel.found_work();
         }
         self.start();
@@ -161,13 +185,17 @@ where
         if self.ring.publish() {
             self.channel.notify();
         }
+        let bytes = self.export.geometry().bytes;
+        if taken > 0 && bytes != self.told {
+            return Err(Pause::Resized(bytes));
+        }
         let more = finished > 0 && !self.waiting.is_empty();
         if more || (self.is_open() && self.ring.request_event(1)? > 0) {
             // Others have their turn.
             yield_now().await;
             return Ok(());
         }
-        self.wait().await
+        Ok(self.wait().await?)
     }
 
     /// Whether there is room for more requests.
