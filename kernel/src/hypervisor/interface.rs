@@ -60,6 +60,9 @@ impl fmt::Display for NotResumed {
             Self::Upcall(errno) => {
                 write!(f, "this Xen does not tell of events as the one before did ({errno})")
             }
+            Self::Events(xen::Errno::NOSPC) => {
+                f.write_str("it may have fewer event channels than it uses (`max_event_channels`)")
+            }
             Self::Events(errno) => write!(f, "this Xen does not keep events as the one before did ({errno})"),
         }
     }
@@ -133,12 +136,13 @@ impl XenInterface {
             let ring = rings.into_iter().find(|(before, now)| *before == port.0 && *now != 0);
             ring.map(|(_, now)| Port(now))
         };
+        // First, so that somebody is told of what does not come back.
+        console::resume(Port(now.console));
         event::resume(moved).map_err(NotResumed::Events)?;
         // PV vCPUs have their periodic timers back.
         for vcpu in executor::online() {
             timer::stop_xen_timers(vcpu);
         }
-        console::resume(Port(ports.console));
         // SAFETY: the caller's promise.
         if let Err(error) = unsafe { grant::resume() } {
             warn!("grant table: not as large as before, grows when needed: {error}");

@@ -2,6 +2,7 @@
 //! What a port is bound to, and thereby how it is bound again in a domain that was restored.
 
 use super::{Port, bind_ipi, bind_virq};
+use crate::error::Result;
 use crate::hypercall::Hypercall;
 
 /// The other end of a port.
@@ -38,17 +39,22 @@ impl Binding {
     }
 
     /// Binds it again, if it can be; `moved` tells where the toolstack has put a port of its own.
+    ///
+    /// # Errors
+    ///
+    /// What Xen refuses to bind again that the domain had bound to itself; `NOSPC` where it may have fewer
+    /// ports than before.
     pub(super) fn renew(
         self,
         hypercalls: &(impl Hypercall + ?Sized),
         before: Port,
         moved: impl Fn(Port) -> Option<Port>,
-    ) -> Option<Port> {
-        match self {
-            Self::Ipi { vcpu } => bind_ipi(hypercalls, vcpu).ok(),
-            Self::Virq { virq, vcpu } => bind_virq(hypercalls, virq, vcpu).ok(),
+    ) -> Result<Option<Port>> {
+        Ok(match self {
+            Self::Ipi { vcpu } => Some(bind_ipi(hypercalls, vcpu)?),
+            Self::Virq { virq, vcpu } => Some(bind_virq(hypercalls, virq, vcpu)?),
             Self::Toolstack => moved(before),
             Self::Peer => None,
-        }
+        })
     }
 }

@@ -59,7 +59,8 @@ impl<const VCPUS: usize> Dispatch<VCPUS> {
     ///
     /// # Errors
     ///
-    /// As [`Events::resume`]; and what [`Events::grow`] gives.
+    /// As [`Events::resume`]; what [`Events::grow`] gives; and what Xen refuses to bind again, `NOSPC` where
+    /// the domain may have fewer ports than before. It cannot go on then.
     pub fn resume<P: Page + Sync + 'static>(
         &self,
         hypercalls: &(impl Hypercall + ?Sized),
@@ -71,7 +72,7 @@ impl<const VCPUS: usize> Dispatch<VCPUS> {
         events.resume(hypercalls)?;
         for (before, entry) in self.waiters.take() {
             let slot = Arc::clone(&entry.slot);
-            match entry.binding.renew(hypercalls, before, &moved) {
+            match entry.binding.renew(hypercalls, before, &moved)? {
                 Some(port) => self.put(hypercalls, events, port, entry, &mut pages)?,
                 None => slot.set_port(Port(0)),
             }

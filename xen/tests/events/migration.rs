@@ -107,3 +107,20 @@ fn a_xen_without_the_abi_in_use_is_an_error() {
     guest.xen.refuse(xen::fake::Call::event(xen_sys::event_channel::EVTCHNOP_init_control), Errno::NOSYS);
     assert_eq!(guest.migrate(Port(0)), Err(Errno::NOSYS));
 }
+
+#[test]
+fn a_xen_that_has_no_port_for_what_was_bound_is_an_error() {
+    use xen_sys::event_channel::{EVTCHNOP_bind_ipi, EVTCHNOP_bind_virq};
+    both(|guest| {
+        let ipi = event::bind_ipi(&guest.xen, 1).unwrap();
+        guest.add(ipi, Binding::Ipi { vcpu: 1 });
+        guest.xen.refuse(xen::fake::Call::event(EVTCHNOP_bind_ipi), Errno::NOSPC);
+        assert_eq!(guest.migrate(Port(0)), Err(Errno::NOSPC));
+    });
+    both(|guest| {
+        let timer = event::bind_virq(&guest.xen, TIMER, 1).unwrap();
+        guest.add(timer, Binding::Virq { virq: TIMER, vcpu: 1 });
+        guest.xen.refuse(xen::fake::Call::event(EVTCHNOP_bind_virq), Errno::NOSPC);
+        assert_eq!(guest.migrate(Port(0)), Err(Errno::NOSPC));
+    });
+}
