@@ -464,6 +464,25 @@ pub(crate) fn obstacle(number: u32) -> Option<Obstacle> {
     Core::of(number)?.presence.obstacle()
 }
 
+/// Told when a vCPU has left.
+static LEFT: Announcement<()> = Announcement::new();
+
+/// Tells who [waits](left) that the calling vCPU, which tells nobody anything after this, has left.
+pub(crate) fn tell_left() {
+    LEFT.announce(());
+}
+
+/// Waits until vCPU `number` is off.
+pub(crate) async fn left(number: u32) {
+    loop {
+        let next = LEFT.next();
+        if Core::of(number).is_none_or(|core| !core.presence.is_online()) {
+            return;
+        }
+        next.await;
+    }
+}
+
 /// Waits until the vCPU that first polls this is asked to leave.
 pub(crate) async fn leaving() {
     let number = vcpu::number();

@@ -8,7 +8,7 @@ use core::convert::Infallible;
 use core::fmt;
 
 use embassy_futures::poll_once;
-use embassy_time::{Duration, Timer};
+use embassy_time::{Duration, with_timeout};
 use log::{info, warn};
 use prism_boot::Acpi;
 use prism_executor::hotplug::{Change, Wanted};
@@ -24,8 +24,6 @@ use crate::task::smp::{self, Vcpus};
 
 /// How long a vCPU without tasks has to go off before its obstacles are told.
 const LEAVE_TIMEOUT: Duration = Duration::from_secs(1);
-/// How often it is looked whether it has.
-const POLL_INTERVAL: Duration = Duration::from_millis(10);
 /// Tasks that are named among the obstacles.
 const NAMED_TASKS: usize = 3;
 /// Ports that a vCPU has of its own: its timer's, and that by which others wake it.
@@ -85,13 +83,8 @@ async fn stop(number: u32) {
     if !executor::ask_to_leave(number) {
         return;
     }
-    let mut waited = Duration::from_ticks(0);
-    while is_online(number) {
-        if waited >= LEAVE_TIMEOUT {
-            return tell_obstacle(number);
-        }
-        Timer::after(POLL_INTERVAL).await;
-        waited += POLL_INTERVAL;
+    if with_timeout(LEAVE_TIMEOUT, executor::left(number)).await.is_err() {
+        tell_obstacle(number);
     }
 }
 

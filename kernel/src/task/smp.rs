@@ -246,6 +246,7 @@ pub(crate) fn leave(number: u32, leave: impl FnOnce() -> bool) {
         return;
     }
     log::info!("vCPU {number}: offline");
+    executor::tell_left();
     if let Err(errno) = xen::vcpu::down(&Hypervisor, number) {
         log::warn!("vCPU {number}: Xen does not take it off ({errno})");
     }
