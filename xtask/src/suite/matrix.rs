@@ -237,6 +237,8 @@ const PARTS: &[(&str, &[Row])] = &[
                 &[
                     "a_guest_is_saved_and_restored",
                     "four_vcpus_go_on_after_a_restore",
+                    "two_restores_of_one_file_draw_different_numbers",
+                    "a_restored_guest_sleeps_without_an_exit",
                     "a_guest_is_suspended_twenty_times",
                     "a_guest_with_vectors_of_its_own_is_restored",
                     "a_guest_of_the_2_level_abi_is_restored",
@@ -244,11 +246,33 @@ const PARTS: &[(&str, &[Row])] = &[
             )
             .never(NO_TOOLSTACK),
             row(
-                "`xl save -c`; a guest that refuses, or cannot be suspended",
+                "`xl save -c`; a guest that refuses, or cannot be suspended; requests in boot, in a handshake, during \
+                 another one, withdrawn",
                 &[
                     "a_checkpoint_changes_nothing",
+                    "requests_to_suspend_that_come_on_top_of_each_other_are_one",
+                    "a_guest_is_suspended_while_it_boots_and_while_it_connects",
                     "an_application_may_refuse_to_be_suspended",
                     "a_guest_that_cannot_be_suspended_says_so_and_goes_on",
+                ],
+            )
+            .never(NO_TOOLSTACK),
+            row(
+                "restored without the disk, the bridge, the interface; with fewer event channels, a smaller grant table",
+                &[
+                    "a_guest_is_restored_without_its_disk",
+                    "a_guest_is_restored_without_its_bridge_and_its_interface",
+                    "a_guest_that_may_have_fewer_event_channels_says_so",
+                    "io_goes_on_with_a_smaller_grant_table",
+                ],
+            )
+            .never(NO_TOOLSTACK),
+            row(
+                "xenstored and xenconsoled are replaced, xenstored is killed; `xl destroy` in the middle of a handshake",
+                &[
+                    "a_guest_goes_on_when_xenstored_and_xenconsoled_are_replaced",
+                    "a_server_serves_on_when_xenstored_is_killed",
+                    "of_guests_that_are_destroyed_while_they_connect_nothing_is_left",
                 ],
             )
             .never(NO_TOOLSTACK),
@@ -256,6 +280,7 @@ const PARTS: &[(&str, &[Row])] = &[
                 "connections, a disk, and I/O under way outlive it",
                 &[
                     "a_server_with_connections_and_a_disk_is_saved_and_restored",
+                    "a_server_with_a_fixed_address_and_connections_is_saved_and_restored",
                     "a_server_with_connections_and_a_disk_migrates",
                     "io_survives_being_saved_and_restored",
                 ],
@@ -332,8 +357,11 @@ const PARTS: &[(&str, &[Row])] = &[
             )
             .never(NO_LINUX),
             row("a queue for each of four vCPUs", &["each_vcpu_has_a_queue_of_its_own"]).never(NO_LINUX),
-            row("a CD; a module of the loader as disk `ram0`", &["a_cd_is_read", "a_ramdisk_is_a_disk"])
-                .never(DOM0),
+            row(
+                "a CD, and another one in its place; a module of the loader as disk `ram0`",
+                &["a_cd_is_read", "a_cd_is_taken_out_and_another_one_put_in", "a_ramdisk_is_a_disk"],
+            )
+            .never(DOM0),
             row(
                 "slow disks, disks without a cache, the guest paused and capped",
                 &["disks_are_slow_or_without_a_cache_and_the_guest_is_held_up"],

@@ -3,6 +3,7 @@
 
 mod ahead;
 pub mod clock;
+pub mod daemons;
 pub mod disk_cost;
 pub mod fuzz;
 pub mod grub;
@@ -107,6 +108,7 @@ fn lab_tests() -> impl Iterator<Item = &'static dyn LabTest> {
         .chain(each(&network_cost::TESTS))
         .chain(each(&oxenstored::TESTS))
         .chain(each(&hosts::TESTS))
+        .chain(each(&daemons::TESTS))
 }
 
 /// Runs the tests chosen by the words, or lists all of them.

@@ -9,6 +9,7 @@ mod events;
 mod grants;
 mod lies;
 mod limits;
+mod steady;
 mod talk;
 mod transactions;
 mod watches;
@@ -33,9 +34,10 @@ async fn main(context: Context) -> prism::Result<Verdict> {
         Some("add") => transactions::add_beside_others(&context, &peer).await,
         Some("flood") => watches::flooded(&peer).await,
         Some("lie") => lies::told(store).await,
+        Some("steady") => steady::kept_up(&peer).await,
         Some("quotas") => limits::of_xenstore(store).await,
         Some("ports") => limits::of_ports(store).await,
-        _ => Err("peer= is none of echo, storm, grants, add, flood, lie, quotas, ports".into()),
+        _ => Err("peer= is none of echo, storm, grants, add, flood, lie, steady, quotas, ports".into()),
     }?;
     Ok(if good { Verdict::Success } else { Verdict::Failure })
 }

@@ -11,7 +11,8 @@ use prism::{Context, println};
 
 use crate::talk::{LIMIT, Peer, limited};
 
-const SUM: &str = "data/sum";
+/// What is added to.
+pub(crate) const SUM: &str = "data/sum";
 const TASKS: u32 = 4;
 const ROUNDS: u32 = 10;
 
@@ -47,7 +48,8 @@ pub(crate) async fn add_beside_others(context: &Context, peer: &Peer) -> prism::
     Ok(added == TASKS * ROUNDS && sum == format!("{}", added + others))
 }
 
-async fn add_one(store: &Client) -> Result<u64, Error> {
+/// Adds one in a transaction; what there is then.
+pub(crate) async fn add_one(store: &Client) -> Result<u64, Error> {
     let wait = |time: core::time::Duration| Timer::after(Duration::from_micros(time.as_micros() as u64));
     store
         .transaction(&wait, async |transaction| {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Is suspended `times=` times, and looks each time whether everything works afterwards. With `refuse` it
-//! refuses the first time.
+//! refuses the first time. With `slow` it takes two seconds to make itself ready whenever it is asked.
 #![no_std]
 #![no_main]
 
@@ -21,7 +21,7 @@ use prism::xen::event::Port;
 use prism::xen::grant::ReadWrite;
 use prism::{Context, Verdict, memory, println};
 
-prism::app!(main, params: ["times", "refuse"]);
+prism::app!(main, params: ["times", "refuse", "slow"]);
 
 const DOM0: DomainId = DomainId(0);
 /// Longest time to wait for anything.
@@ -37,6 +37,9 @@ async fn main(context: Context) -> prism::Result<Verdict> {
     if context.command_line().has("refuse") {
         println!("ready to refuse");
         context.about_to_suspend().await.refuse();
+    }
+    if context.command_line().has("slow") {
+        take_time(&context)?;
     }
     let own = each_vcpu(&context)?;
     let latest = watch_clock(&context)?;
@@ -152,6 +155,20 @@ async fn check_vcpus(context: &Context, channels: &[Own], checks: &mut Checks) -
         })?;
         checks.add("a vCPU sleeps and wakes", with_timeout(LIMIT, slept.wait()).await.is_ok());
     }
+    Ok(())
+}
+
+/// Takes two seconds whenever the domain is about to be suspended.
+fn take_time(context: &Context) -> prism::Result<()> {
+    let own = *context;
+    context.spawn(async move {
+        for request in 1.. {
+            let hold = own.about_to_suspend().await;
+            println!("not ready for request {request} yet");
+            Timer::after_secs(2).await;
+            drop(hold);
+        }
+    })?;
     Ok(())
 }
 

@@ -21,7 +21,7 @@ pub(super) const TESTS: &[GuestTest] = &[
             READY,
             concat!(
                 include_str!("balloon/common.sh"),
-                "ask_for_feature && set_memory 24 && [ $(xenstore-read $feature) = 1 ] && set_memory 96 && set_memory 64 && end"
+                "tells_memory 32768 98304 && ask_for_feature && set_memory 24 && [ $(xenstore-read $feature) = 1 ] && set_memory 96 && set_memory 64 && end"
             ),
         )
         .telling(&[

@@ -4,6 +4,7 @@
 //! many questions.
 
 use super::GuestTest;
+use crate::env::Env;
 use crate::suite::traced::NATIVE_TSC;
 
 /// A server of files off a disk, which gets its disk and its interface before it runs. Its scripts count what
@@ -69,6 +70,12 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("dhcp_tells_of_no_router")
         .in_pv_and_pvh()
         .after(served!(ipv4!("0.0"), "quiet=20 lease=option:router\n")),
+    SERVER
+        .named("a_restored_guest_sleeps_without_an_exit")
+        .words("ip=10.0.0.2/24,10.0.0.1")
+        .envs(&[])
+        .long_envs(&[Env::Pv])
+        .after(with_common!(ipv4!("7.0"), include_str!("conditions/restored.sh"))),
     SERVER
         .named("the_gateway_is_outside_of_the_prefix")
         .in_pvh()

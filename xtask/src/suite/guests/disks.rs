@@ -179,6 +179,12 @@ pub(super) const TESTS: &[GuestTest] = &[
             .words("sha256=ram0")
             .script(SAME_RAMDISK)
             .telling(&["ram0"])]),
+    GuestTest::new("a_cd_is_taken_out_and_another_one_put_in", "disk")
+        .envs(&[])
+        .long_envs(&[Env::Pv])
+        .words("await=xvdc list hammer=xvdc await=xvdc sha256=xvdc")
+        .after(include_str!("disks/change_cd.sh"))
+        .telling(&["CD-ROM", "the disk was taken away", "the other one was read"]),
     GuestTest::new("a_ramdisk_is_a_disk", "disk")
         .envs(&[Env::Pv])
         .settings(&["ramdisk = \"/bin/busybox\""])

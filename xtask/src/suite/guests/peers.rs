@@ -56,6 +56,12 @@ pub(super) const TESTS: &[GuestTest] = &[
         .in_pvh()
         .beside(READY, "$PEER flood $DOMID 5000")
         .telling(&["5000 writes done", "1 events of the flood kept, the last one stands for the rest: true"]),
+    GuestTest::new("a_guest_goes_on_when_xenstored_and_xenconsoled_are_replaced", "peer")
+        .words("peer=steady")
+        .envs(&[])
+        .long_envs(&[Env::Pv])
+        .beside(READY, include_str!("peers/daemons.sh"))
+        .telling(&["xenstored was replaced", "rounds were told of"]),
     GuestTest::new("limits_of_xenstore_are_errors", "peer")
         .words("peer=quotas")
         .in_pv()

@@ -79,6 +79,12 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["the power button was pressed"]),
     BUTTON.named("the_power_button_is_obeyed"),
     BUTTON.named("the_power_button_of_a_q35_is_obeyed").on(Board::of("q35")),
+    GuestTest::new("of_guests_that_are_destroyed_while_they_connect_nothing_is_left", "httpd")
+        .envs(&[])
+        .long_envs(&[Env::Pv])
+        .disk_with_files()
+        .hosted_by(include_str!("power/destroyed.sh"))
+        .seconds(400),
     WAITING.named("the_memory_of_a_guest_is_dumped").in_pv().memory(16).beside("about to: wait", DUMP),
     WAITING
         .named("a_guest_tells_what_it_does_and_goes_on")

@@ -2,6 +2,7 @@
 //! Guests that are saved, restored, checkpointed and migrated.
 
 use super::GuestTest;
+use super::part::Part;
 use crate::env::Env;
 use crate::guest::Backend;
 
@@ -21,6 +22,7 @@ const BOTH_WAYS: GuestTest = SUSPENDED
 /// What a client says that has got the file on the disk whole each time.
 const SERVED: &[&str] = &[
     "before 7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a",
+    "kept as before: ",
     "half answered",
     "kept 7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a",
     "slow 7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a",
@@ -44,6 +46,13 @@ macro_rules! osstest {
     };
 }
 
+/// What restores a guest, and does this.
+macro_rules! suspend {
+    ($($script:literal),*) => {
+        concat!(include_str!("suspend/common.sh"), $(include_str!($script)),*)
+    };
+}
+
 /// The topic's tests. What the first two show, others show beside in the normal run.
 pub(super) const TESTS: &[GuestTest] = &[
     SUSPENDED
@@ -63,8 +72,19 @@ pub(super) const TESTS: &[GuestTest] = &[
         .vcpus(4)
         .envs(&[Env::Pv])
         .long_envs(&[Env::Pvh])
-        .beside(READY, concat!(include_str!("suspend/common.sh"), "save_and_restore && finish"))
-        .telling(&["time 1: Restored", "resume: the domain was restored"]),
+        // The part has the guest end.
+        .beside(READY, concat!(include_str!("suspend/common.sh"), "save_and_restore"))
+        .telling(&["time 1: Restored", "resume: the domain was restored"])
+        .showing(&[Part::new("two_restores_of_one_file_draw_different_numbers", &[Env::Pv])
+            .long_envs(&[Env::Pvh])
+            .words("times=3")
+            .script(concat!(
+                "time=2\n",
+                include_str!("suspend/common.sh"),
+                include_str!("suspend/twice.sh"),
+                "said 'ready to be suspended, time 3' && checkpoint && finish"
+            ))
+            .telling(&["two of a kind drew"])]),
     BOTH_WAYS.named("a_guest_with_vectors_of_its_own_is_restored").words("times=2 upcall=percpu"),
     GuestTest::new("a_guest_that_cannot_be_suspended_says_so_and_goes_on", "power")
         .words("power=wait upcall=poll")
@@ -95,10 +115,69 @@ pub(super) const TESTS: &[GuestTest] = &[
             concat!(include_str!("suspend/common.sh"), "refused && checkpoint && finish"),
         )
         .telling(&["suspend: the application refuses", "time 1: Cancelled"]),
+    SUSPENDED
+        .named("requests_to_suspend_that_come_on_top_of_each_other_are_one")
+        .words("slow times=2")
+        .envs(&[])
+        .long_envs(&[Env::Pv])
+        .beside(READY, concat!(suspend!("suspend/requests.sh"), "finish"))
+        .telling(&["time 1: Cancelled", "time 2: Restored"]),
+    GuestTest::new("a_guest_is_suspended_while_it_boots_and_while_it_connects", "httpd")
+        .envs(&[])
+        .long_envs(&[Env::Pv])
+        .disk_with_files()
+        .hosted_by(concat!(
+            "sum=7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a\n",
+            include_str!("suspend/common.sh"),
+            include_str!("suspend/early.sh")
+        ))
+        .seconds(400)
+        .telling(&["served after a restore in a handshake, and without xenstored"]),
+    GuestTest::new("a_guest_is_restored_without_its_bridge_and_its_interface", "httpd")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh])
+        .visited_by(suspend!("suspend/poor.sh", "suspend/no_bridge.sh"))
+        .seconds(240)
+        .telling(&["served by a new interface"]),
+    GuestTest::new("a_guest_is_restored_without_its_disk", "disk")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh])
+        .disk(Backend::Kernel)
+        .words("hammer=xvda await=xvda sha256=xvda")
+        .beside("hammering", suspend!("suspend/poor.sh", "suspend/no_disk.sh"))
+        .seconds(240)
+        .telling(&["the disk was taken away", "sha256 xvda"]),
+    SUSPENDED
+        .named("a_guest_that_may_have_fewer_event_channels_says_so")
+        .vcpus(4)
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh])
+        .beside(READY, concat!(suspend!("suspend/poor.sh", "suspend/few_ports.sh"), "finish"))
+        .telling(&["time 1: Restored", "it may have fewer event channels than it uses"]),
+    GuestTest::new("io_goes_on_with_a_smaller_grant_table", "disk")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh])
+        .disk(Backend::Kernel)
+        .words("mix=xvda,9,256")
+        .beside("mixing", suspend!("suspend/poor.sh", "suspend/few_grants.sh"))
+        .seconds(240)
+        .telling(&["256 MiB, all checked", "resume: the domain was restored"]),
     GuestTest::new("a_server_with_connections_and_a_disk_is_saved_and_restored", "httpd")
         .in_pv_and_pvh()
         .disk_with_files()
         .visited_by(concat!(include_str!("suspend/common.sh"), include_str!("suspend/served.sh")))
+        .seconds(240)
+        .telling(SERVED),
+    GuestTest::new("a_server_with_a_fixed_address_and_connections_is_saved_and_restored", "httpd")
+        .envs(&[])
+        .long_envs(&[Env::Pv])
+        .words("ip=192.0.2.2/24,192.0.2.1")
+        .disk_with_files()
+        .visited_by(concat!(
+            "fixed=yes\n",
+            include_str!("suspend/common.sh"),
+            include_str!("suspend/served.sh")
+        ))
         .seconds(240)
         .telling(SERVED),
     GuestTest::new("a_server_with_connections_and_a_disk_migrates", "httpd")

@@ -39,6 +39,20 @@ ask_for_feature() {
     xenstore-write $feature '' && xenstore-chmod $feature n0 b$DOMID
 }
 
+# Whether toolstacks find how much memory there is, and how much of it is free.
+tells_memory() {
+    for word in total free; do
+        i=0
+        until said=$(xenstore-read /local/domain/$DOMID/data/meminfo_$word 2>/dev/null); do
+            [ $i -lt 60 ] || { echo "meminfo_$word is not told"; return 1; }
+            sleep 0.5
+            i=$((i + 1))
+        done
+        echo "meminfo_$word: $said KiB"
+        [ "$said" -gt $1 ] && [ "$said" -le $2 ] || return 1
+    done
+}
+
 # Lets the guest look at all of its memory, and end.
 end() {
     xenstore-write /local/domain/$(xl domid $GUEST)/data/done 1

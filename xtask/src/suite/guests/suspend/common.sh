@@ -12,6 +12,32 @@ said() {
     done
 }
 
+# Gives up, and has nobody wait for the guest.
+fail() {
+    echo "$*"
+    tail -n 20 /var/log/xen/guest-$GUEST.log
+    xl destroy $GUEST
+    exit 1
+}
+
+# What xenstored keeps for the guest, and how many ports Xen does.
+kept() {
+    domid=$(xl domid $GUEST)
+    xenstore-control quota $domid | sed -n 's/^\(nodes\|watches\|transactions\) *: *\([0-9]*\).*/\2 \1/p'
+    echo "$(lsevtchn $domid | wc -l) ports"
+}
+
+# Waits until that is what it was.
+keeps_no_more_than() {
+    i=0
+    until now=$(kept) && [ "$now" = "$1" ]; do
+        [ $i -lt 60 ] || { echo "it was: $1"; echo "it is: $now"; return 1; }
+        sleep 0.5
+        i=$((i + 1))
+    done
+    echo "kept as before:" $now
+}
+
 # Saves the guest, which goes on.
 checkpoint() {
     xl save -c $GUEST $image && rm $image

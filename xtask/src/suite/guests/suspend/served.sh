@@ -2,7 +2,8 @@
 # A connection that is used before, meanwhile and after, one with half a request, and a download under way: all
 # outlive it. Who has sent half a request gets the file if the other half comes within the 10 seconds that the server
 # waits, in which the guest's time stands still, or else is told so: how long the guest runs until it is saved is the
-# host's choice. A disk that is attached afterwards is found.
+# host's choice. What others keep for it is what they kept before, and neighbours are told of it. A disk that is
+# attached afterwards is found. With `fixed` the guest has a fixed address, and none of IPv6.
 address=192.0.2.2
 : ${moves:=save_and_restore}
 curl -sS -m 100 --limit-rate 40k -o /tmp/$GUEST.slow http://$address/file.bin &
@@ -46,8 +47,23 @@ print("kept", answer(kept)[1])
 END
 client=$!
 cat /tmp/$GUEST.there
+before=$(kept)
+tcpdump -l -n -i xenbr0 arp or icmp6 >/tmp/neighbours 2>/dev/null &
+neighbours=$!
 for move in $moves; do $move || exit 1; done
 : >/tmp/$GUEST.go
+keeps_no_more_than "$before" || exit 1
+is_announced() {
+    i=0
+    until grep "$1" /tmp/neighbours; do
+        [ $i -lt 60 ] || { cat /tmp/neighbours; echo "nobody is told: $1"; exit 1; }
+        sleep 0.5
+        i=$((i + 1))
+    done
+}
+is_announced 'who-has 192.0.2.2 tell 192.0.2.2\|Announcement 192.0.2.2'
+[ -n "$fixed" ] || is_announced '> ff02::1: ICMP6, neighbor advertisement'
+kill $neighbours
 wait $client || exit 1
 wait $download || { echo "the download broke off"; exit 1; }
 echo slow $(sha256sum </tmp/$GUEST.slow)

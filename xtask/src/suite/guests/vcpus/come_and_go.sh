@@ -14,6 +14,7 @@ says "4 vCPUs work" vcpus 4 &&
     offline 2 &&
     says "resume: the domain was restored" save_and_restore &&
     says "4 vCPUs work" vcpus 4 &&
+    ! vcpus 0 &&
     says "1 vCPUs work" vcpus 1 &&
     says "resume: the same domain goes on" xl save -c $GUEST $image &&
     says "3 vCPUs work" vcpus 3 &&
