@@ -13,6 +13,11 @@ traces() {
         i=$((i + 1))
     done
 }
+# Begins a trace, and goes on once it is written.
+traced() {
+    trace "$1"
+    traces "$1"
+}
 trace_end() {
     kill -INT $tracer
     wait $tracer

@@ -6,8 +6,7 @@ measure() {
     shift
     "$@" || exit 1
     echo '--- traced'
-    trace /tmp/traced
-    traces /tmp/traced
+    traced /tmp/traced
     "$@" || exit 1
     trace_end
     echo '--- trace'

@@ -21,15 +21,10 @@ resumes() {
 curl -s -m 60 -o /dev/null http://192.0.2.2/ || exit 1
 suspends alone
 resumes alone true
-trace /tmp/traced
-traces /tmp/traced
+traced /tmp/traced
 suspends traced
 trace_end
 summarize /tmp/traced >/tmp/suspend.trace
-traced() {
-    trace "$1"
-    traces "$1"
-}
 resumes traced traced
 trace_end
 summarize /tmp/traced >/tmp/resume.trace
