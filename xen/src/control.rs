@@ -27,15 +27,12 @@
 //! # Ok::<(), xen::xenstore::Error>(())
 //! ```
 
-use alloc::boxed::Box;
 use alloc::format;
 use alloc::string::String;
 use alloc::vec::Vec;
-use core::future::{Future, poll_fn};
-use core::task::Poll;
-use core::{fmt, mem};
+use core::fmt;
 
-use crate::time::Delay;
+use crate::time::{Delay, all};
 use crate::xenstore::{Client, Error, Result, Store, Transaction};
 
 /// Where the toolstack asks a domain to end.
@@ -122,9 +119,11 @@ pub struct Features {
 /// ```
 pub async fn announce(store: &Store, features: Features) {
     let Features { suspend } = features;
-    for (name, is_there) in [("poweroff", true), ("reboot", true), ("suspend", suspend)] {
+    let features = [("poweroff", true), ("reboot", true), ("suspend", suspend)];
+    all(features.map(|(name, is_there)| async move {
         let _ = store.write(&format!("control/feature-{name}"), if is_there { "1" } else { "0" }).await;
-    }
+    }))
+    .await;
 }
 
 /// Looks for a request to end, and acknowledges it if it is understood. A request that the domain
@@ -134,6 +133,11 @@ pub async fn announce(store: &Store, features: Features) {
 ///
 /// [`Error::Disconnected`] when the connection breaks, and what xenstored refuses a read with.
 pub async fn take_shutdown(client: &Client, delay: &impl Delay) -> Result<Request> {
+    // Mostly there is nothing to be taken, which takes no transaction to see.
+    let found = request(client).await?;
+    if !matches!(found, Request::Taken(_)) {
+        return Ok(found);
+    }
     let taken = client.transaction(delay, async |transaction| take(transaction).await).await;
     match taken {
         // Others that write without pause are no reason not to obey.
@@ -142,23 +146,30 @@ pub async fn take_shutdown(client: &Client, delay: &impl Delay) -> Result<Reques
     }
 }
 
-/// Reads the node, and empties it if what it holds is understood.
-async fn take(store: &Store) -> Result<Request> {
+/// What the node holds. What is understood is not taken yet.
+async fn request(store: &Store) -> Result<Request> {
     let text = match store.read(SHUTDOWN).await {
         Err(error) if error.is_not_found() => Vec::new(),
         text => text?,
     };
-    if text.is_empty() {
-        return Ok(Request::None);
+    Ok(match text.as_slice() {
+        b"" => Request::None,
+        SUSPEND => Request::Suspend,
+        text => match Shutdown::parse(text) {
+            Some(shutdown) => Request::Taken(shutdown),
+            None => Request::Unknown(String::from_utf8_lossy(text).into_owned()),
+        },
+    })
+}
+
+/// Reads the node, and empties it if what it holds is understood.
+async fn take(store: &Store) -> Result<Request> {
+    let found = request(store).await?;
+    if !matches!(found, Request::Taken(_)) {
+        return Ok(found);
     }
-    if text == SUSPEND {
-        return Ok(Request::Suspend);
-    }
-    let Some(request) = Shutdown::parse(&text) else {
-        return Ok(Request::Unknown(String::from_utf8_lossy(&text).into_owned()));
-    };
     match store.write(SHUTDOWN, "").await {
-        Ok(()) | Err(Error::Refused(_)) => Ok(Request::Taken(request)),
+        Ok(()) | Err(Error::Refused(_)) => Ok(found),
         Err(error) => Err(error),
     }
 }
@@ -309,23 +320,8 @@ pub const VCPUS: &str = "cpu";
 /// # Ok::<(), xen::xenstore::Error>(())
 /// ```
 pub async fn availability(store: &Store, count: u32) -> Result<Vec<Availability>> {
-    // All at once: the answers take one round to xenstored, not one each.
-    let mut reads: Vec<_> = (0..count).map(|vcpu| Some(Box::pin(availability_of(store, vcpu)))).collect();
-    let mut wanted: Vec<_> = reads.iter().map(|_| Availability::Unsaid).collect();
-    poll_fn(move |context| {
-        for (read, wanted) in reads.iter_mut().zip(&mut wanted) {
-            if let Some(Poll::Ready(answer)) = read.as_mut().map(|read| read.as_mut().poll(context)) {
-                *wanted = answer?;
-                *read = None;
-            }
-        }
-        if reads.iter().all(Option::is_none) {
-            Poll::Ready(Ok(mem::take(&mut wanted)))
-        } else {
-            Poll::Pending
-        }
-    })
-    .await
+    // The answers take one round to xenstored, not one each.
+    all((0..count).map(|vcpu| availability_of(store, vcpu))).await.into_iter().collect()
 }
 
 async fn availability_of(store: &Store, vcpu: u32) -> Result<Availability> {

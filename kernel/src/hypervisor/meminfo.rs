@@ -5,6 +5,7 @@
 //! It is told at boot, after a restore, and when a sixteenth of all memory is taken or freed a minute or more
 //! after it was told last. No timer is set for that: a guest in which nothing happens does not wake up.
 
+use embassy_futures::join::join_array;
 use embassy_futures::select::{Either, select};
 use embassy_time::{Duration, Instant};
 use prism_boot::PAGE_SIZE;
@@ -48,8 +49,8 @@ async fn much_changed() {
 }
 
 async fn report(store: &Client, usage: Usage) -> Result<()> {
-    for (path, value) in [(TOTAL, usage.total / 1024), (FREE, usage.free / 1024), (UPDATED, 1)] {
-        store.write(path, alloc::format!("{value}")).await?;
-    }
-    Ok(())
+    // At once, but done in this order: the watched one is the last.
+    let keys = [(TOTAL, usage.total / 1024), (FREE, usage.free / 1024), (UPDATED, 1)];
+    let writes = keys.map(|(path, value)| async move { store.write(path, alloc::format!("{value}")).await });
+    join_array(writes).await.into_iter().collect()
 }

@@ -92,28 +92,39 @@ fn nothing_is_asked_for_where_nothing_stands() {
     assert_eq!(take(&xenstored, &client), Ok(Request::None));
 }
 
-#[test]
-fn a_request_that_may_not_be_acknowledged_is_taken_all_the_same() {
-    let (xenstored, client) = asked_for("reboot");
-    let mut request = Box::pin(take_shutdown(&client, &no_time));
-    // The beginning of a transaction, and the read.
+/// Takes a request, and refuses what is asked behind the first `count` questions.
+fn take_but_refuse(
+    xenstored: &Xenstored,
+    client: &Client,
+    count: usize,
+    refusal: &'static str,
+) -> Result<Request, Error> {
+    let mut request = Box::pin(take_shutdown(client, &no_time));
     assert!(!crate::is_ready(&mut request));
-    for _ in 0..2 {
+    for _ in 0..count {
         let _ = client.pump();
         xenstored.notify();
         let _ = client.pump();
         assert!(!crate::is_ready(&mut request));
     }
-    xenstored.inject(Fault::Refuse("EACCES"));
-    assert_eq!(xenstored.run(&client, request), Ok(Request::Taken(Shutdown::Reboot)));
+    xenstored.inject(Fault::Refuse(refusal));
+    xenstored.run(client, request)
+}
+
+#[test]
+fn a_request_that_may_not_be_acknowledged_is_taken_all_the_same() {
+    let (xenstored, client) = asked_for("reboot");
+    // The read, the beginning of a transaction, and the read in it come before the write.
+    let taken = take_but_refuse(&xenstored, &client, 3, "EACCES");
+    assert_eq!(taken, Ok(Request::Taken(Shutdown::Reboot)));
     assert_eq!(xenstored.read(PATH).unwrap(), b"reboot");
 }
 
 #[test]
 fn an_xenstored_without_transactions_is_obeyed() {
     let (xenstored, client) = asked_for("poweroff");
-    xenstored.inject(Fault::Refuse("ENOSYS"));
-    assert_eq!(take(&xenstored, &client), Ok(Request::Taken(Shutdown::Poweroff)));
+    let taken = take_but_refuse(&xenstored, &client, 1, "ENOSYS");
+    assert_eq!(taken, Ok(Request::Taken(Shutdown::Poweroff)));
     assert_eq!(xenstored.read(PATH).unwrap(), b"");
 }
 
