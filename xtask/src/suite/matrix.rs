@@ -93,8 +93,12 @@ const PARTS: &[(&str, &[Row])] = &[
                 &["four_vcpus_work_together", "four_vcpus_work_together_behind_a_bios"],
             ),
             row(
-                "33 vCPUs; a million messages between four",
-                &["thirty_three_vcpus_boot", "four_vcpus_exchange_a_million_messages"],
+                "33 and 64 vCPUs; a million messages between four",
+                &[
+                    "thirty_three_vcpus_boot",
+                    "sixty_four_vcpus_boot_with_few_event_channels",
+                    "four_vcpus_exchange_a_million_messages",
+                ],
             ),
             row(
                 "`vcpus` below `maxvcpus`",
@@ -188,6 +192,7 @@ const PARTS: &[(&str, &[Row])] = &[
                     "work_goes_on_in_a_storm_of_events",
                     "limits_of_xenstore_are_errors",
                     "a_domain_with_few_ports_lives",
+                    "a_disk_and_an_interface_share_a_frame_of_grants_and_few_event_channels",
                 ],
             )
             .never(NO_LINUX),
@@ -231,7 +236,11 @@ const PARTS: &[(&str, &[Row])] = &[
                 ],
             )
             .never(NO_TOOLSTACK),
-            row("`xl dump-core`", &["the_memory_of_a_guest_is_dumped"]).never(NO_TOOLSTACK),
+            row(
+                "`xl dump-core`, `on_crash=\"coredump-destroy\"`",
+                &["the_memory_of_a_guest_is_dumped", "a_crashed_domain_is_dumped_and_destroyed"],
+            )
+            .never(NO_TOOLSTACK),
             row(
                 "`xl save`, `xl restore`; four vCPUs; twenty times",
                 &[

@@ -3,6 +3,7 @@
 //! cause and the function.
 
 use super::GuestTest;
+use crate::env::Env;
 
 /// The topic's tests. What the page tables forbid is tried where they are made in different ways; what the
 /// processor or Rust notices, in one place.
@@ -15,7 +16,21 @@ pub(super) const TESTS: &[GuestTest] = &[
     fault("dividing_by_zero_is_a_crash", "fault=divide", &["division by zero", "fault::divide"]).in_pvh(),
     fault("an_invalid_opcode_is_a_crash", "fault=invalid-opcode", &["fault::invalid_opcode"]).in_pv(),
     fault("a_panic_is_a_crash", "fault=panic", &["index out of bounds", "fault::panic_on_purpose"]).in_pvh(),
+    // Of a domain that cannot be migrated. Of a PVH one the toolstack tries each frame up to 4 GiB.
+    fault("a_crashed_domain_is_dumped_and_destroyed", "fault=panic", &["fault::panic_on_purpose", "dumped"])
+        .envs(&[])
+        .long_envs(&[Env::Pv])
+        .memory(16)
+        .settings(&["on_crash = \"coredump-destroy\"", "nomigrate = 1"])
+        .after(DUMPED),
 ];
+
+/// Waits until a crashed domain is gone, and looks at what is left of it.
+const DUMPED: &str = "d=/var/lib/xen/dump; mkdir -p $d; rm -f $d/*; xl unpause $DOMID
+i=0; while xl domid $GUEST >/dev/null 2>&1; do [ $i -lt 300 ] || exit 1; sleep 0.2; i=$((i + 1)); done
+bytes=$(stat -c %s $d/*$GUEST*) && [ \"$bytes\" -gt 16000000 ] && echo \"$bytes bytes dumped\"; status=$?
+rm -f $d/*
+exit $status";
 
 const fn fault(name: &'static str, words: &'static str, texts: &'static [&'static str]) -> GuestTest {
     GuestTest::new(name, "fault")

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guests and what their machine does beside them: dom0 as a peer, honest and hostile.
 
-use super::GuestTest;
+use super::{GuestTest, network};
 use crate::env::Env;
 
 /// What the guests write when they are ready for the peer.
@@ -75,4 +75,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .in_pv()
         .settings(&["max_grant_frames = 1"])
         .telling(&["504 pages granted at once, then: the table is full", "1 of 1 frames"]),
+    // An interface alone would have taken all of that.
+    GuestTest::new("a_disk_and_an_interface_share_a_frame_of_grants_and_few_event_channels", "httpd")
+        .in_pvh()
+        .disk_with_files()
+        .settings(&["max_grant_frames = 1", "max_event_channels = 16"])
+        .visited_by(network::FETCH)
+        .telling(network::FETCHED),
 ];

@@ -91,6 +91,13 @@ pub(super) const TESTS: &[GuestTest] = &[
         .in_pv_and_pvh()
         .vcpus(33)
         .telling(&["33 of 33 tasks ran where they were started", "660 timers on 33 vCPUs, 0 early"]),
+    GuestTest::new("sixty_four_vcpus_boot_with_few_event_channels", "vcpus")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh])
+        .vcpus(64)
+        .seconds(300)
+        .settings(&["max_event_channels = 255"])
+        .telling(&["64 of 64 tasks ran where they were started", "timers on 64 vCPUs, 0 early"]),
     GuestTest::new("a_vcpu_that_overflows_its_stack_is_a_crash", "vcpus")
         .in_pv_and_pvh()
         .vcpus(4)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # The sequence of steps that osstest, Xen's own test system, does with each kind of guest, by its names for them:
-# `saves` and `migrations` say how often. The second guest has the same configuration.
+# `saves` and `migrations` say how often. The second guest has the same configuration, in keys of long ago, and a name
+# of all kinds of characters.
+again="again: a guest's 2nd life, by (old) keys + ü"
 step() {
     echo "step: $1"
     shift
@@ -17,17 +19,21 @@ again_and_again() {
     done
 }
 start_again() {
-    sed 's/^name.*/name = "again"/' /tmp/$GUEST.cfg >/tmp/again.cfg
+    sed -e "s/^name.*/name = \"$again\"/" -e '/^cmdline/d' -e 's/^type = "hvm"/builder = "hvm"/' \
+        -e 's/^type = "pv"/builder = "generic"/' -e 's/^type = "pvh"/builder = "generic"\npvh = 1/' \
+        /tmp/$GUEST.cfg >/tmp/again.cfg
+    # An image in place of the firmware has no command line.
+    grep -q ^firmware /tmp/again.cfg || printf 'root = "builtin"\nextra = "log"\n' >>/tmp/again.cfg
     xl create -q /tmp/again.cfg || return 1
     i=0
-    until grep -qs ': ready' /var/log/xen/guest-again.log || [ $i -gt 300 ]; do
+    until grep -qs ': ready' "/var/log/xen/guest-$again.log" || [ $i -gt 300 ]; do
         sleep 0.1
         i=$((i + 1))
     done
     answers
 }
 is_gone() {
-    xl destroy again && ! xl domid again
+    xl destroy "$again" && ! xl domid "$again"
 }
 step guest-start answers
 step guest-saverestore again_and_again $saves save_and_restore
