@@ -181,7 +181,7 @@ pub(super) const TESTS: &[GuestTest] = &[
             .telling(&["ram0"])]),
     GuestTest::new("a_cd_is_taken_out_and_another_one_put_in", "disk")
         .envs(&[])
-        .long_envs(&[Env::Pv])
+        .long_envs(&[Env::Pv, Env::Pvh])
         .words("await=xvdc list hammer=xvdc await=xvdc sha256=xvdc")
         .after(include_str!("disks/change_cd.sh"))
         .telling(&["CD-ROM", "the disk was taken away", "the other one was read"]),

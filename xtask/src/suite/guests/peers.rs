@@ -59,7 +59,7 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("a_guest_goes_on_when_xenstored_and_xenconsoled_are_replaced", "peer")
         .words("peer=steady")
         .envs(&[])
-        .long_envs(&[Env::Pv])
+        .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
         .beside(READY, include_str!("peers/daemons.sh"))
         .telling(&["xenstored was replaced", "rounds were told of"]),
     GuestTest::new("limits_of_xenstore_are_errors", "peer")

@@ -81,7 +81,7 @@ pub(super) const TESTS: &[GuestTest] = &[
     BUTTON.named("the_power_button_of_a_q35_is_obeyed").on(Board::of("q35")),
     GuestTest::new("of_guests_that_are_destroyed_while_they_connect_nothing_is_left", "httpd")
         .envs(&[])
-        .long_envs(&[Env::Pv])
+        .long_envs(&[Env::Pv, Env::Pvh])
         .disk_with_files()
         .hosted_by(include_str!("power/destroyed.sh"))
         .seconds(400),

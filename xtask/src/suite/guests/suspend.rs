@@ -119,12 +119,12 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("requests_to_suspend_that_come_on_top_of_each_other_are_one")
         .words("slow times=2")
         .envs(&[])
-        .long_envs(&[Env::Pv])
+        .long_envs(SUSPENDABLE)
         .beside(READY, concat!(suspend!("suspend/requests.sh"), "finish"))
         .telling(&["time 1: Cancelled", "time 2: Restored"]),
     GuestTest::new("a_guest_is_suspended_while_it_boots_and_while_it_connects", "httpd")
         .envs(&[])
-        .long_envs(&[Env::Pv])
+        .long_envs(&[Env::Pv, Env::Pvh])
         .disk_with_files()
         .hosted_by(concat!(
             "sum=7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a\n",
@@ -170,7 +170,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(SERVED),
     GuestTest::new("a_server_with_a_fixed_address_and_connections_is_saved_and_restored", "httpd")
         .envs(&[])
-        .long_envs(&[Env::Pv])
+        .long_envs(&[Env::Pv, Env::Pvh])
         .words("ip=192.0.2.2/24,192.0.2.1")
         .disk_with_files()
         .visited_by(concat!(
