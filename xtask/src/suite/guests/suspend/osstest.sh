@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # The sequence of steps that osstest, Xen's own test system, does with each kind of guest, by its names for them:
 # `saves` and `migrations` say how often. The second guest has the same configuration, in keys of long ago, and a name
-# of all kinds of characters.
-again="again: a guest's 2nd life, by (old) keys + ü"
+# of all kinds of characters, but the comma, by which QEMU divides it.
+again="again: a guest's 2nd life by (old) keys + ü"
 step() {
     echo "step: $1"
     shift
