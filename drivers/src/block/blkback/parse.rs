@@ -27,7 +27,7 @@ pub(super) struct Parsed {
     pub(super) work: Result<Work, Refusal>,
 }
 
-/// What a response repeats of its request.
+/// What a response repeats of its request: of an indirect one, the operation inside.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Reply {
     id: u64,
@@ -107,7 +107,12 @@ impl Reply {
 /// Takes a request apart.
 pub(super) fn parse(entry: &[u8; ENTRY]) -> Parsed {
     let operation = byte(entry, offset_of!(blkif_request, operation));
-    let reply = Reply { id: word(entry, offset_of!(blkif_request, id)), operation };
+    let told = match operation {
+        // As Linux's backend does, and its frontend expects (`dispatch_rw_block_io`, `blkif_interrupt`).
+        BLKIF_OP_INDIRECT => byte(entry, offset_of!(blkif_request_indirect, indirect_op)),
+        _ => operation,
+    };
+    let reply = Reply { id: word(entry, offset_of!(blkif_request, id)), operation: told };
     let sector = word(entry, offset_of!(blkif_request, sector_number));
     let work = match operation {
         BLKIF_OP_READ => direct(entry, sector, Direction::Read),
@@ -255,6 +260,8 @@ mod tests {
         let expected = Move { direction: Direction::Write, sector: 77, segments };
         let fields: [(usize, &[u8]); 3] = [(0, &[6, 1, 64, 0]), (16, &[77]), (28, &[9, 0, 0, 0])];
         assert_eq!(work(&fields), Ok(Work::Move(expected)));
+        let response = parse(&entry(&fields)).reply.response(Ok(()));
+        assert_eq!(response.operation, BLKIF_OP_WRITE, "the one inside");
         assert_eq!(work(&[(0, &[6, 3, 1, 0]), (28, &[9])]), Err(Refusal::Failed), "an indirect flush");
         assert_eq!(work(&[(0, &[6, 0, 1, 0])]), Err(Refusal::Failed), "no page");
     }
