@@ -17,7 +17,7 @@ pub use xen::sched::Resumed;
 
 use crate::boot::environment::Environment;
 use crate::devices;
-use crate::devices::disks::{self, Disk};
+use crate::devices::disks::{self, Disk, ServeError};
 pub use crate::hypervisor::lifecycle::ShutdownAction;
 use crate::hypervisor::{lifecycle, suspend, xenstore};
 use crate::task::executor::{self, SpawnError};
@@ -270,6 +270,18 @@ impl Context {
     pub async fn wait_for_disk(&self, name: &str) -> Arc<Disk> {
         devices::start_disks(self);
         disks::named(name).await
+    }
+
+    /// Serves the disks of this domain to others, whose configurations name this one as the disk's backend
+    /// (`backend=NAME`), and one of the disks, or a partition, by the name that [`disk`](Self::disk) and
+    /// [`disk_or_partition`](Self::disk_or_partition) know (`target=xvda`). This domain's own configuration
+    /// has `driver_domain=1`. It is to be called once. While a guest is connected, this domain is not
+    /// suspended.
+    ///
+    /// Returns only when that is not possible, or not any more. If the future is dropped, devices that are
+    /// served already go on being served, and no new ones are.
+    pub async fn serve_disks(&self) -> ServeError {
+        devices::blkback::serve(self).await
     }
 
     /// Time since early in boot. It is monotonic; [`task::Instant`](crate::task::Instant) reads the same

@@ -8,6 +8,7 @@ use embassy_time::{Duration, TimeoutError, with_timeout};
 use log::warn;
 use prism_drivers::block::{Registry, names};
 
+pub use super::backends::ServeError;
 use super::xenbus::STEP_LIMIT;
 use crate::hypervisor::grant::OwnPage;
 

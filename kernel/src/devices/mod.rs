@@ -15,9 +15,12 @@
 //!   `choose_disk`, also with the reason;
 //! - for a driver of the toolstack's devices: a [`XenbusDriver`](xenbus::XenbusDriver), for which
 //!   [`run_driver`] is spawned, and a place in [`drain`] and [`go_on`], if a request that is done twice does
-//!   harm.
+//!   harm;
+//! - for a driver that serves devices to other domains: a [`BackendDriver`](backends::BackendDriver).
 
 mod ahci;
+pub(crate) mod backends;
+pub(crate) mod blkback;
 mod blkfront;
 pub mod disks;
 pub(crate) mod emulated;

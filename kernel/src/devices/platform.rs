@@ -5,20 +5,21 @@ use core::future::Future;
 use core::time::Duration;
 
 use embassy_time::Timer;
-use prism_drivers::hal::{Channel, Platform};
+use prism_drivers::hal::{BackendPlatform, Channel, Platform};
 use spin::Once;
 use xen::DomainId;
 use xen::error::Result;
 use xen::event::Port;
-use xen::grant::Table;
+use xen::grant::copy::Request;
+use xen::grant::{ReadWrite, Reference, Table};
 use xen::time::Delay;
 
 use crate::hypervisor::event::EventChannel;
-use crate::hypervisor::grant::{self, OwnPage};
+use crate::hypervisor::grant::{self, Foreign, OwnPage};
 use crate::task::executor;
 use crate::time;
 
-/// Xen's services for frontends.
+/// Xen's services for frontends and backends.
 pub(crate) struct XenPlatform {
     grants: &'static Table<OwnPage>,
 }
@@ -73,6 +74,22 @@ impl Platform for XenPlatform {
 
     fn found_by_looking(&self) {
         executor::found_work();
+    }
+}
+
+impl BackendPlatform for XenPlatform {
+    type Mapped<'p> = Foreign<ReadWrite>;
+
+    fn map(&self, domain: DomainId, reference: Reference) -> xen::grant::Result<Foreign<ReadWrite>> {
+        grant::map(domain, reference)
+    }
+
+    fn copy(&self, requests: &mut [Request<'_>]) -> xen::grant::Result<()> {
+        grant::copy(requests)
+    }
+
+    fn connect(&self, domain: DomainId, port: Port) -> Result<EventChannel> {
+        EventChannel::connect(domain, port)
     }
 }
 
