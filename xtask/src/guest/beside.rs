@@ -26,8 +26,8 @@ pub enum When {
 /// A shell command for the machine in which a guest runs: dom0, or the host of a QEMU.
 ///
 /// It finds in its environment `GUEST`, the guest's name; `DOMID`, its number, if it is a guest of
-/// `xl`; and `PEER`, the path of the program of `tests/dom0-peer`, if it names it. It may go on for a few
-/// seconds after its guest, and is ended then.
+/// `xl`; `PEER`, the path of the program of `tests/dom0-peer`, if it names it; and `OTHER`, that of the image
+/// of another guest, if the job has one. It may go on for a few seconds after its guest, and is ended then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Beside {
     /// When it starts.
@@ -111,8 +111,12 @@ impl Launch {
             Some(program) => session.push_program(program)?,
             None => String::new(),
         };
+        let other = match &job.other {
+            Some(image) => session.push_program(image)?,
+            None => String::new(),
+        };
         let launch = Self { stem: format!("/tmp/{}.beside", files.name) };
-        let script = script(beside, &launch.stem, &peer, files, job.limit);
+        let script = script(beside, &launch.stem, [&peer, &other], files, job.limit);
         session.agent().put(&format!("{}.sh", launch.stem), script.as_bytes())?;
         Ok(Some(launch))
     }
@@ -161,7 +165,13 @@ pub(super) fn uptime(word: &str) -> Option<Duration> {
 }
 
 /// The script that waits for its moment, runs the command, and notes down how it ended.
-fn script(beside: &Beside, stem: &str, peer: &str, files: &Files<'_>, limit: Duration) -> String {
+fn script(
+    beside: &Beside,
+    stem: &str,
+    [peer, other]: [&str; 2],
+    files: &Files<'_>,
+    limit: Duration,
+) -> String {
     let Files { name, consoles, made, end } = files;
     let moment = match beside.when {
         When::Said(text) => format!("grep -qs '{text}' {consoles}"),
@@ -170,7 +180,7 @@ fn script(beside: &Beside, stem: &str, peer: &str, files: &Files<'_>, limit: Dur
     format!(
         "echo $$ >{stem}.pid\n\
          i=0; until {moment}; do [ $i -lt {}0 ] || exit 1; sleep 0.1; i=$((i + 1)); done\n\
-         export GUEST={name} PEER={peer} DOMID=$(xl domid {name} 2>/dev/null)\n\
+         export GUEST={name} PEER={peer} OTHER={other} DOMID=$(xl domid {name} 2>/dev/null)\n\
          read begun rest </proc/uptime\n\
          (\n{}\n) >{stem}.out 2>&1\n\
          status=$?; read ended rest </proc/uptime; echo $status $begun $ended >{stem}.status\n\
@@ -208,8 +218,9 @@ mod tests {
     #[test]
     fn a_command_waits_for_what_its_moment_is_made_of() {
         let files = Files { name: "g", consoles: "/a /b", made: "/c", end: "end it" };
-        let script =
-            |when, ends_guest| script(&Beside { when, command: "true", ends_guest }, "/s", "", &files, GRACE);
+        let script = |when, ends_guest| {
+            script(&Beside { when, command: "true", ends_guest }, "/s", ["", ""], &files, GRACE)
+        };
         assert!(script(When::Said("ready"), false).contains("grep -qs 'ready' /a /b"));
         let paused = script(When::Paused, false);
         assert!(paused.contains("grep -qs 'Waiting for domain' /c") && !paused.contains("end it"));

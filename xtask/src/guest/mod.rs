@@ -121,6 +121,8 @@ pub struct Job {
     pub stop: Option<Arc<AtomicBool>>,
     /// The program of `tests/dom0-peer`, if what is done beside it uses that.
     pub peer: Option<PathBuf>,
+    /// The image of another guest that is started beside it.
+    pub other: Option<PathBuf>,
     /// More lines for its `xl` configuration.
     pub settings: &'static [&'static str],
     /// More options for its QEMU, where it is a guest of one.
@@ -153,6 +155,7 @@ impl Job {
             publish: Vec::new(),
             stop: None,
             peer: None,
+            other: None,
             settings: &[],
             qemu: &[],
             board: Board::USUAL,

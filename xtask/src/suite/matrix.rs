@@ -357,6 +357,11 @@ const PARTS: &[(&str, &[Row])] = &[
             )
             .never(NO_LINUX),
             row(
+                "blkback: a disk served to another guest, attached and detached",
+                &["a_guest_has_its_disk_from_a_driver_domain"],
+            )
+            .never(NO_LINUX),
+            row(
                 "4 KiB sectors; a disk that grows; discard",
                 &[
                     "sectors_of_4_kib_are_written_and_read",

@@ -18,6 +18,7 @@ mod peers;
 mod power;
 mod rungs;
 mod runtime;
+mod served;
 mod smoke;
 mod spectrum;
 mod suspend;
@@ -69,6 +70,7 @@ const TOPICS: &[&[GuestTest]] = &[
     conditions::TESTS,
     vcpus::TESTS,
     peers::TESTS,
+    served::TESTS,
     rungs::TESTS,
     boards::TESTS,
 ];
@@ -102,6 +104,8 @@ pub struct GuestTest {
     pub typed: Option<Typed>,
     /// What is done beside it, and must end with exit status 0.
     pub beside: Option<Beside>,
+    /// The application of another guest, which what is done beside it starts.
+    pub other: Option<&'static str>,
     /// More lines for its `xl` configuration.
     pub settings: &'static [&'static str],
     /// Its board, if it is a QEMU's.
@@ -162,6 +166,7 @@ impl GuestTest {
             network: false,
             typed: None,
             beside: None,
+            other: None,
             settings: &[],
             board: Board::USUAL,
             limit: LIMIT,
@@ -272,6 +277,13 @@ impl GuestTest {
     pub const fn visited_by(self, script: &'static str) -> Self {
         let beside = Beside { when: When::Said(READY), command: script, ends_guest: true };
         Self { network: true, beside: Some(beside), ..self }
+    }
+
+    /// The same; `script` is run once it is ready, and ends it. It may start guests with the image of
+    /// `other`.
+    pub const fn serving(self, other: &'static str, script: &'static str) -> Self {
+        let beside = Beside { when: When::Said(READY), command: script, ends_guest: true };
+        Self { other: Some(other), beside: Some(beside), ..self }
     }
 
     /// The same with a network interface; `script` is run by a neighbour on its network once it has an
@@ -390,12 +402,24 @@ impl GuestCase {
         Some(Beside { command: part::together(beside.command, scripts).leak(), ..beside })
     }
 
+    /// The applications that it needs images of.
+    fn apps(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.test.app).chain(self.test.other)
+    }
+
     fn needs_peer(&self) -> bool {
         self.test.beside.is_some_and(|beside| beside.needs_peer())
     }
 
     /// The job, for which a disk to boot from is made in `dir` if need be; one for data is in `disks`.
-    fn job(&self, image: &Image, peer: Option<&PathBuf>, dir: &Path, disks: &Path) -> Result<Job> {
+    fn job(
+        &self,
+        image: &Image,
+        other: Option<&Image>,
+        peer: Option<&PathBuf>,
+        dir: &Path,
+        disks: &Path,
+    ) -> Result<Job> {
         let boot = self.test.boot;
         let words = self.env.command_line(&self.words());
         let data: Vec<PathBuf> = self.test.disk.map(|_| self.disk(disks)).into_iter().collect();
@@ -419,6 +443,7 @@ impl GuestCase {
             publish: Vec::new(),
             stop: None,
             peer: peer.filter(|_| self.needs_peer()).cloned(),
+            other: other.map(|image| image.file.clone()),
             settings: self.test.settings,
             qemu: &[],
             board: self.test.board,
@@ -491,11 +516,12 @@ pub fn named(names: &[&str], env: Env) -> Result<Vec<GuestCase>> {
 /// If the lab fails; and what was not as it must be, of all cases.
 pub fn run_on(project: &Project, role: Role, cases: &[GuestCase]) -> Result<String> {
     let peer = cases.iter().any(GuestCase::needs_peer).then(|| build::build_peer(project)).transpose()?;
-    build::prepare(project, &cases.iter().map(|case| case.test.app).collect())?;
+    build::prepare(project, &cases.iter().flat_map(GuestCase::apps).collect())?;
     let (scratch, disks) = (Scratch::new()?, Scratch::new()?);
     let job = |case: &GuestCase| {
         let image = build::build_by_name(project, case.test.app)?;
-        case.job(&image, peer.as_ref(), scratch.path(), disks.path())
+        let other = case.test.other.map(|other| build::build_by_name(project, other)).transpose()?;
+        case.job(&image, other.as_ref(), peer.as_ref(), scratch.path(), disks.path())
     };
     let jobs: Vec<Job> = cases.iter().map(job).collect::<Result<_>>()?;
     let lent: BTreeSet<PathBuf> = jobs.iter().flat_map(|job| job.disks.iter().cloned()).collect();
@@ -525,22 +551,25 @@ pub fn run(project: &Project, cases: &[GuestCase], firsts: Vec<First<'_>>, tally
     tally.begin("building guests");
     let peer = cases.iter().any(GuestCase::needs_peer).then(|| build::build_peer(project)).transpose()?;
     if !cases.is_empty() {
-        build::prepare(project, &cases.iter().map(|case| case.test.app).collect())?;
+        build::prepare(project, &cases.iter().flat_map(GuestCase::apps).collect())?;
     }
     let (scratch, disks) = (Scratch::new()?, Scratch::new()?);
     let mut images = HashMap::new();
     let mut started = Vec::new();
     let mut jobs = Vec::new();
     for case in cases {
-        let image =
-            images.entry(case.test.app).or_insert_with(|| build::build_by_name(project, case.test.app));
-        match (image, case.obstacle()) {
-            (Err(error), _) => tally.fail(&case.name(), &format!("{error:#}"), Duration::ZERO),
+        let mut image = |app| {
+            let built = images.entry(app).or_insert_with(|| build::build_by_name(project, app));
+            built.as_ref().map(Image::clone).map_err(|error| format!("{error:#}"))
+        };
+        let built = image(case.test.app).and_then(|own| Ok((own, case.test.other.map(image).transpose()?)));
+        match (built, case.obstacle()) {
+            (Err(error), _) => tally.fail(&case.name(), &error, Duration::ZERO),
             (Ok(_), Some(obstacle)) => tally.skip(&case.name(), &obstacle),
-            (Ok(image), None) => {
+            (Ok((image, other)), None) => {
                 let dir = scratch.path().join(jobs.len().to_string());
                 fs::create_dir(&dir).context("cannot make a directory for a boot disk")?;
-                match case.job(image, peer.as_ref(), &dir, disks.path()) {
+                match case.job(&image, other.as_ref(), peer.as_ref(), &dir, disks.path()) {
                     Err(error) => tally.fail(&case.name(), &format!("{error:#}"), Duration::ZERO),
                     Ok(job) => {
                         started.push(case);

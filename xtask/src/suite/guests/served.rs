@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! Devices that Prism serves to other guests.
+
+use super::GuestTest;
+use crate::env::Env;
+use crate::guest::Backend;
+
+/// A driver domain with one disk.
+const STORAGE: GuestTest = GuestTest::new("", "storage")
+    .memory(16)
+    .disk(Backend::Kernel)
+    .settings(&["driver_domain = 1"])
+    .seconds(300);
+
+/// The topic's tests.
+pub(super) const TESTS: &[GuestTest] = &[STORAGE
+    .named("a_guest_has_its_disk_from_a_driver_domain")
+    .envs(&[Env::Pv, Env::Pvh])
+    .serving("disk", concat!(include_str!("served/common.sh"), include_str!("served/disk.sh")))
+    .telling(&["storage: ready", "64 MiB, all checked", "verified 16777216 bytes", "detached 3 times"])];

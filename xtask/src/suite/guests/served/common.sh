@@ -1,0 +1,45 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# A guest that has its disks from the one under test: `front`, of the same kind.
+log=/var/log/xen/guest-front.log
+served=/local/domain/$DOMID/backend/vbd
+
+# Starts it with these words for its kernel, and these disks.
+front() {
+    write_front "$@"
+    xl create -q /tmp/front.cfg
+}
+
+# Its configuration.
+write_front() {
+    xl destroy front 2>/dev/null
+    read begun rest </proc/uptime
+    rm -f $log
+    {
+        grep -E '^(type|cpus|vcpus) ' /tmp/$GUEST.cfg
+        echo "name = 'front'"
+        echo "memory = 64"
+        echo "kernel = '$OTHER'"
+        echo "cmdline = '$1'"
+        echo "disk = [ $2 ]"
+        echo "on_poweroff = 'preserve'"
+        echo "on_crash = 'preserve'"
+    } >/tmp/front.cfg
+}
+
+# Waits until it has written this, for 150 s at most.
+said() {
+    until grep -qs "$1" $log; do
+        [ $(($(cut -d. -f1 /proc/uptime) - ${begun%.*})) -lt 150 ] || { echo "it never said: $1"; tail -n 30 $log; return 1; }
+        sleep 0.2
+    done
+}
+
+# Waits until nothing is served any more: whoever removes a device has to leave no node.
+nothing_is_served() {
+    i=0
+    while xenstore-ls $served 2>/dev/null | grep -q frontend; do
+        [ $i -lt 100 ] || { echo "left behind:"; xenstore-ls $served; return 1; }
+        sleep 0.1
+        i=$((i + 1))
+    done
+}
