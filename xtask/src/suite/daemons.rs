@@ -24,8 +24,11 @@ pub struct DaemonsTest {
 }
 
 /// All of them.
-pub const TESTS: [DaemonsTest; 1] =
-    [DaemonsTest { name: "a_server_serves_on_when_xenstored_is_killed/pv", env: Env::Pv }];
+pub const TESTS: [DaemonsTest; 3] = [
+    DaemonsTest { name: "a_server_serves_on_when_xenstored_is_killed/pv", env: Env::Pv },
+    DaemonsTest { name: "a_server_serves_on_when_xenstored_is_killed/pvh", env: Env::Pvh },
+    DaemonsTest { name: "a_server_serves_on_when_xenstored_is_killed/pvhvm", env: Env::Pvhvm },
+];
 
 /// What is done in dom0.
 const SCRIPT: &str = include_str!("daemons/killed.sh");

@@ -74,7 +74,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("a_restored_guest_sleeps_without_an_exit")
         .words("ip=10.0.0.2/24,10.0.0.1")
         .envs(&[])
-        .long_envs(&[Env::Pv])
+        .long_envs(&[Env::Pv, Env::Pvh])
         .after(with_common!(ipv4!("7.0"), include_str!("conditions/restored.sh"))),
     SERVER
         .named("the_gateway_is_outside_of_the_prefix")
