@@ -308,6 +308,22 @@ impl Front {
         panic!("request {id} is not answered");
     }
 
+    /// The same, but looks only when it got an event that it has asked for.
+    pub(crate) async fn response_by_event(&self, id: u64) -> (u8, i16) {
+        loop {
+            // Takes all, and asks for an event at the next one, until there is none.
+            let mut before = u32::MAX;
+            while before != self.ring.responses() {
+                before = self.ring.responses();
+                self.take();
+            }
+            if let Some((_, operation, status)) = self.taken_response(id) {
+                return (operation, status);
+            }
+            self.far.wait().await;
+        }
+    }
+
     fn taken_response(&self, id: u64) -> Option<(u64, u8, i16)> {
         let mut responses = self.responses.borrow_mut();
         let place = responses.iter().position(|(known, ..)| *known == id)?;

@@ -322,3 +322,52 @@ fn a_disk_that_grows_or_shrinks_is_told_of_while_it_is_used() {
         }
     });
 }
+
+#[test]
+fn a_frontend_that_waits_for_events_gets_all_it_asked_for_with_little_memory_and_much() {
+    for pages in [64, 100, 930, 4000] {
+        let host = Host { budget: prism_drivers::block::blkback::Budget::new(pages), ..Host::new() };
+        host.serve_one(async |front| {
+            let data = content(1 << 20).iter().map(|byte| byte ^ 0x55).collect::<Vec<_>>();
+            let lists: Vec<_> = (0..32).map(|_| front.pages(&[0]).remove(0)).collect();
+            for round in 0..3 {
+                let mut written = Vec::new();
+                for (index, list) in lists.iter().enumerate() {
+                    let pages = front.pages(&data[index * 32768..][..32768]);
+                    let (id, sector) = (front.id(), index as u64 * 64);
+                    // In pieces of 1 KiB, as a file system with small blocks makes them.
+                    let mut write = indirect(BLKIF_OP_WRITE, sector, list, &pages);
+                    for piece in 0..32_usize {
+                        let [a, b, c, d] = pages[piece / 4].reference().number().to_ne_bytes();
+                        let first = (piece % 4 * 2) as u8;
+                        list.write(piece * 8, &[a, b, c, d, first, first + 1, 0, 0]);
+                    }
+                    write.nr_segments = 32;
+                    front.push(blkif_request_indirect { id, ..write });
+                    written.push(id);
+                }
+                for id in written {
+                    assert_eq!(front.response_by_event(id).await, (BLKIF_OP_WRITE, OKAY));
+                }
+                let id = front.id();
+                front.push(blkif_request { id, ..request(BLKIF_OP_FLUSH_DISKCACHE, 0, &[]) });
+                assert_eq!(front.response_by_event(id).await.1, OKAY);
+                for start in (0..256).step_by(32) {
+                    let (id, pages) = (front.id(), front.pages(&[0; 32 * 4096]));
+                    let read = indirect(BLKIF_OP_READ, start * 8, &lists[0], &pages);
+                    front.push(blkif_request_indirect { id, ..read });
+                    assert_eq!(
+                        front.response_by_event(id).await,
+                        (BLKIF_OP_READ, OKAY),
+                        "{pages_left}",
+                        pages_left = host.budget.free()
+                    );
+                    assert!(
+                        bytes(&pages) == data[start as usize * 4096..][..32 * 4096],
+                        "round {round}, {start}"
+                    );
+                }
+            }
+        });
+    }
+}
