@@ -180,8 +180,8 @@ const PARTS: &[(&str, &[Row])] = &[
             row("grant table", &["a_hundred_thousand_grants_leave_no_trace"]).never(NO_XEN),
             row("xenstore", &["xenstore_serves_a_hundred_tasks_at_once"]).never(NO_BACKENDS),
             row(
-                "oxenstored: all that guests ask xenstored for, devices, quotas, saved and restored",
-                &["guests_work_with_oxenstored", "devices_and_requests_work_with_oxenstored"],
+                "oxenstored: requests, watches, transactions, quotas; devices; saved and restored",
+                &["guests_work_with_oxenstored"],
             )
             .never(NO_LINUX),
             row(
