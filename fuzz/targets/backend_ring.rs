@@ -18,9 +18,10 @@ const MOST_STEPS: usize = 400;
 fuzz_target!(|steps: Vec<(u8, u32)>| {
     let xen = FakeXen::new();
     let front = FrontRing::make(&xen.peer(FRONTEND), 1, size_of::<blkif_request>());
-    let pages = front.references().into_iter().map(|page| {
-        map::<ReadWrite, _, _>(&xen, FRONTEND, page, xen.place()).expect("the page is granted")
-    });
+    let pages = front
+        .references()
+        .into_iter()
+        .map(|page| map::<ReadWrite, _, _>(&xen, FRONTEND, page, xen.place()).expect("the page is granted"));
     let mut back =
         BackendRing::attach(pages.collect(), size_of::<blkif_request>()).expect("a page is enough");
     let (mut taken, mut answered, mut poisoned) = (0_u64, 0_u64, false);
