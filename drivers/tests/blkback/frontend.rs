@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+/// Lets everybody else go on.
+pub(crate) use embassy_futures::yield_now;
 use futures::future::join;
 use prism_drivers::block::blkback::{BlkBack, Budget, Error, Export, Exports};
 use prism_drivers::block::partition::Partition;
@@ -200,18 +202,6 @@ impl Host {
             self.detach();
         });
     }
-}
-
-pub(crate) fn yield_now() -> impl Future<Output = ()> + Send {
-    let mut yielded = false;
-    std::future::poll_fn(move |context| {
-        context.waker().wake_by_ref();
-        if std::mem::replace(&mut yielded, true) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
 }
 
 /// Lets everybody else go on, for long enough.

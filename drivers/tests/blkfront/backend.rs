@@ -5,6 +5,8 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 
+/// Lets everybody else go on.
+pub(crate) use embassy_futures::yield_now;
 use futures::future::{Either, join, select};
 use prism_drivers::block::blkfront::{BlkFront, Error, Vbd};
 use prism_drivers::block::{Buffer, Disk};
@@ -394,17 +396,4 @@ impl Guest {
         }
         BLKIF_RSP_OKAY
     }
-}
-
-/// Lets everybody else go on.
-pub(crate) fn yield_now() -> impl Future<Output = ()> {
-    let mut yielded = false;
-    std::future::poll_fn(move |context| {
-        context.waker().wake_by_ref();
-        if std::mem::replace(&mut yielded, true) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
 }

@@ -33,11 +33,7 @@ impl Device {
     /// [`Error::Value`] if `backend` is no absolute path or `backend-id` no domain's number.
     pub async fn open(client: &Client, frontend: &str) -> Result<Self> {
         let restores = client.restores();
-        let [backend, id] = values(client, frontend, ["backend", "backend-id"]).await?;
-        let missing = Error::Refused(Refusal::NotFound);
-        let (Some(backend), Some(id)) = (backend, id) else { return Err(missing) };
-        let backend = backend.absolute_path()?.to_string();
-        let backend_id = DomainId(id.integer(0..=u64::from(DOMID_FIRST_RESERVED) - 1)? as u16);
+        let (backend, backend_id) = other_half(client, frontend, ["backend", "backend-id"]).await?;
         Ok(Self { client: client.clone(), restores, frontend: frontend.to_string(), backend, backend_id })
     }
 
@@ -174,6 +170,23 @@ impl Device {
     pub(super) async fn report(&self, message: &str) {
         let _ = self.client.write(&format!("error/{}/error", self.frontend), message).await;
     }
+}
+
+/// Directory and domain of a device's other half, as these two keys of `directory` have them.
+///
+/// # Errors
+///
+/// [`Error::Value`] if they are no absolute path or no domain's number.
+pub(super) async fn other_half(
+    client: &Client,
+    directory: &str,
+    keys: [&str; 2],
+) -> Result<(String, DomainId)> {
+    let [path, id] = values(client, directory, keys).await?;
+    let missing = Error::Refused(Refusal::NotFound);
+    let (Some(path), Some(id)) = (path, id) else { return Err(missing) };
+    let path = path.absolute_path()?.to_string();
+    Ok((path, DomainId(id.integer(0..=u64::from(DOMID_FIRST_RESERVED) - 1)? as u16)))
 }
 
 /// Keys of a directory, asked for at once; `None` for those that are not there.

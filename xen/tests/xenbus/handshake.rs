@@ -42,7 +42,8 @@ async fn a_while() {
     }
 }
 
-fn yield_now() -> impl Future<Output = ()> + Send {
+/// Lets everybody else go on.
+pub(crate) fn yield_now() -> impl Future<Output = ()> + Send {
     let mut yielded = false;
     std::future::poll_fn(move |context| {
         context.waker().wake_by_ref();

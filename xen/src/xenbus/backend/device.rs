@@ -5,9 +5,7 @@ use alloc::format;
 use alloc::string::{String, ToString};
 use alloc::vec::Vec;
 
-use xen_sys::xen::DOMID_FIRST_RESERVED;
-
-use super::super::device::optional;
+use super::super::device::{optional, other_half};
 use super::super::state::State;
 use super::handshake::Event;
 use crate::DomainId;
@@ -39,9 +37,7 @@ impl Device {
     /// [`Error::Value`] if `frontend` is no absolute path or `frontend-id` no domain's number.
     pub async fn open(client: &Client, backend: &str) -> Result<Self> {
         let restores = client.restores();
-        let frontend = client.value(&format!("{backend}/frontend")).await?.absolute_path()?.to_string();
-        let id = client.value(&format!("{backend}/frontend-id")).await?;
-        let frontend_id = DomainId(id.integer(0..=u64::from(DOMID_FIRST_RESERVED) - 1)? as u16);
+        let (frontend, frontend_id) = other_half(client, backend, ["frontend", "frontend-id"]).await?;
         Ok(Self { client: client.clone(), restores, backend: backend.to_string(), frontend, frontend_id })
     }
 

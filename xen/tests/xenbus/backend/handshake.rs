@@ -11,6 +11,8 @@ use xen::xenbus::{self, Frontend, State, StepLimit};
 use xen::xenstore::fake::{Fault, Settings, Xenstored, page};
 use xen::xenstore::{Client, Disconnect, Error};
 
+use crate::handshake::yield_now;
+
 /// This domain is 1 and the frontend's 7.
 const BACKEND: &str = "/local/domain/1/backend/vbd/7/51712";
 const FRONTEND: &str = "/local/domain/7/device/vbd/51712";
@@ -51,18 +53,6 @@ fn remove(xenstored: &Xenstored) {
 
 fn text(xenstored: &Xenstored, key: &str) -> Option<String> {
     xenstored.read(&format!("{BACKEND}/{key}")).map(|value| String::from_utf8(value).unwrap())
-}
-
-fn yield_now() -> impl Future<Output = ()> + Send {
-    let mut yielded = false;
-    std::future::poll_fn(move |context| {
-        context.waker().wake_by_ref();
-        if std::mem::replace(&mut yielded, true) {
-            std::task::Poll::Ready(())
-        } else {
-            std::task::Poll::Pending
-        }
-    })
 }
 
 /// Lets everybody else go on, for long enough.
