@@ -72,10 +72,15 @@ impl Companion {
         }
     }
 
-    /// What it wrote last: why it failed, mostly.
+    /// Which of its checks failed, by its own words, or what it wrote last: why it failed, mostly.
     fn last_words(&self) -> String {
-        let line = self.output.lines().rev().find(|line| !line.trim().is_empty());
-        line.map_or_else(String::new, |line| format!(": {}", line.trim()))
+        let lines = || self.output.lines().map(str::trim);
+        let failed: Vec<_> = lines().filter(|line| line.starts_with("FAILED: ")).collect();
+        match lines().rfind(|line| !line.is_empty()) {
+            Some(_) if !failed.is_empty() => format!(": {}", failed.join("; ")),
+            Some(last) => format!(": {last}"),
+            None => String::new(),
+        }
     }
 }
 
@@ -204,9 +209,20 @@ mod tests {
 
     #[test]
     fn who_fails_is_told_with_what_it_said_last() {
-        let output = "restoring\nno memory\n\n".to_owned();
+        let fault = |output: &str| {
+            let output = output.to_owned();
+            Companion { started: true, status: Some(1), output, took: Duration::ZERO }.fault().unwrap()
+        };
+        assert_eq!(fault("restoring\nno memory\n\n"), "the command beside it ended with status 1: no memory");
+        assert_eq!(fault(""), "the command beside it ended with status 1");
+    }
+
+    #[test]
+    fn who_makes_checks_is_told_with_those_that_failed() {
+        let output = "ok: one\nFAILED: two: 3 of 4\n4\nFAILED: three\nok: four\n".to_owned();
         let failed = Companion { started: true, status: Some(1), output, took: Duration::ZERO };
-        assert_eq!(failed.fault().unwrap(), "the command beside it ended with status 1: no memory");
+        let told = "the command beside it ended with status 1: FAILED: two: 3 of 4; FAILED: three";
+        assert_eq!(failed.fault().unwrap(), told);
     }
 
     #[test]

@@ -10,7 +10,7 @@ serves() {
 xl create -q /tmp/$1.cfg || exit 1
 i=0
 until grep -qs ': ready' $log; do
-    [ $i -lt 600 ] || serves 'at all'
+    [ $i -lt 1200 ] || serves 'at all'
     sleep 0.1
     i=$((i + 1))
 done

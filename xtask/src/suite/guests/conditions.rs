@@ -61,15 +61,15 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("the_network_has_ipv6_only")
         .in_pv_and_pvh()
         .words("ip=fd00::2/64,fd00::1")
-        .after(served!(ipv6!(), "quiet=20\n")),
+        .after(served!(ipv6!(), "quiet=5\n")),
     SERVER
         .named("dhcp_tells_of_a_router_that_does_not_advertise_itself")
         .in_pv_and_pvh()
-        .after(served!(ipv4!("7.0"), "quiet=20 lease=option:router,10.0.0.1 comes_and_goes=yes\n")),
+        .after(served!(ipv4!("7.0"), "quiet=5 lease=option:router,10.0.0.1 comes_and_goes=yes\n")),
     SERVER
         .named("dhcp_tells_of_no_router")
         .in_pv_and_pvh()
-        .after(served!(ipv4!("0.0"), "quiet=20 lease=option:router\n")),
+        .after(served!(ipv4!("0.0"), "quiet=5 lease=option:router\n")),
     SERVER
         .named("a_restored_guest_sleeps_without_an_exit")
         .words("ip=10.0.0.2/24,10.0.0.1")
@@ -91,27 +91,27 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("a_busy_host_has_a_network_where_nobody_else_speaks")
         .in_pv_and_pvh()
         .words("ip=10.0.0.2/24,10.0.0.1")
-        .lasting(20)
-        .after(served!(ipv4!("7.0"), "busy=20\n")),
+        .lasting(30)
+        .after(served!(ipv4!("7.0"), "strict=yes quiet=20 busy=20\n")),
     SERVER
         .named("a_busy_host_has_ipv6_only")
         .in_pv_and_pvh()
         .words("ip=fd00::2/64,fd00::1")
-        .lasting(20)
-        .after(served!(ipv6!(), "busy=20\n")),
+        .lasting(30)
+        .after(served!(ipv6!(), "strict=yes quiet=20 busy=20\n")),
     SERVER
         .named("a_busy_host_tells_of_a_router_by_dhcp")
         .in_pv_and_pvh()
-        .lasting(20)
-        .after(served!(ipv4!("7.0"), "busy=20 lease=option:router,10.0.0.1\n")),
+        .lasting(30)
+        .after(served!(ipv4!("7.0"), "strict=yes quiet=20 busy=20 lease=option:router,10.0.0.1\n")),
     SERVER
         .named("a_busy_host_tells_of_no_router_by_dhcp")
         .in_pv_and_pvh()
-        .lasting(20)
-        .after(served!(ipv4!("0.0"), "busy=20 lease=option:router\n")),
+        .lasting(30)
+        .after(served!(ipv4!("0.0"), "strict=yes quiet=20 busy=20 lease=option:router\n")),
     GuestTest::new("disks_are_slow_or_without_a_cache_and_the_guest_is_held_up", "disk")
         .in_pv_and_pvh()
-        .seconds(240)
+        .seconds(600)
         .words("await=xvda await=xvdb await=xvdc mix=xvda,1,32 mix=xvdb,2,8 mix=xvdc,3,16")
         .after(with_common!(include_str!("conditions/disks.sh"))),
 ];

@@ -27,7 +27,7 @@ pub(super) const TESTS: &[GuestTest] = &[
 
 /// Waits until a crashed domain is gone, and looks at what is left of it.
 const DUMPED: &str = "d=/var/lib/xen/dump; mkdir -p $d; rm -f $d/*; xl unpause $DOMID
-i=0; while xl domid $GUEST >/dev/null 2>&1; do [ $i -lt 300 ] || exit 1; sleep 0.2; i=$((i + 1)); done
+i=0; while xl domid $GUEST >/dev/null 2>&1; do [ $i -lt 600 ] || exit 1; sleep 0.2; i=$((i + 1)); done
 bytes=$(stat -c %s $d/*$GUEST*) && [ \"$bytes\" -gt 16000000 ] && echo \"$bytes bytes dumped\"; status=$?
 rm -f $d/*
 exit $status";

@@ -18,7 +18,7 @@ console() {
 said() {
     i=0
     until console $1 | grep -q "$2"; do
-        [ $i -lt 100 ] || fail "$1 never said: $2"
+        [ $i -lt 120 ] || fail "$1 never said: $2"
         sleep 1
         i=$((i + 1))
     done

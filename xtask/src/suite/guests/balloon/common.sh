@@ -7,7 +7,7 @@ has() {
     while :; do
         now=$(xl list $GUEST | awk 'NR == 2 { print $3 }')
         [ "$now" -ge $1 ] && [ "$now" -le $2 ] && return
-        [ $i -lt 120 ] || { echo "it has $now MiB, not $1 to $2"; return 1; }
+        [ $i -lt 240 ] || { echo "it has $now MiB, not $1 to $2"; return 1; }
         sleep 0.5
         i=$((i + 1))
     done
@@ -44,7 +44,7 @@ tells_memory() {
     for word in total free; do
         i=0
         until said=$(xenstore-read /local/domain/$DOMID/data/meminfo_$word 2>/dev/null); do
-            [ $i -lt 60 ] || { echo "meminfo_$word is not told"; return 1; }
+            [ $i -lt 240 ] || { echo "meminfo_$word is not told"; return 1; }
             sleep 0.5
             i=$((i + 1))
         done

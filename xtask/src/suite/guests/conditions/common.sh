@@ -5,6 +5,10 @@ failed=0
 burners=
 spins_since=
 said=/var/log/xen/guest-$GUEST.log
+# How much longer than it should something may take, in percent. A host that has other things to do, as one that runs
+# tests has, must not make a test fail: what waits for nothing takes much longer still. `strict` allows nothing more.
+stretch=${strict:+100}
+stretch=${stretch:-400}
 # A guest that is not let run would be there until its time limit, and what keeps the host busy for ever.
 trap 'status=$?; leave_the_host_alone; [ $status -eq 0 ] || xl destroy $DOMID 2>/dev/null' EXIT
 
@@ -15,7 +19,7 @@ check() {
     if "$@" >/tmp/check 2>&1; then
         echo "ok: $what ($(($(cut -d. -f1 /proc/uptime) - asked)) s)"
     else
-        echo "FAILED: $what"
+        echo "FAILED: $what: $(tail -n 1 /tmp/check)"
         tail -n 5 /tmp/check
         failed=1
     fi
@@ -187,7 +191,7 @@ is_idle() {
     case $1 in *:*) host="[$1]" ;; *) host=$1 ;; esac
     served=$(entries_during curl -gsS -m 10 -o /dev/null "http://$host/one.bin")
     echo "$idled entries in ten seconds, $served for a file"
-    [ "$served" -gt 0 ] && [ "$idled" -le "${2:-12}" ]
+    [ "$served" -gt 0 ] && [ "$idled" -le $((${2:-12} * stretch / 100)) ]
 }
 
 # What a connection costs on which nothing is said, by the entries into Xen.
@@ -202,7 +206,7 @@ bears_idleness() {
 # What the guest owes to whoever connects to it and says too little or nothing, while nothing else is asked of it.
 # This lasts until it has looked for routers in vain.
 bears_silence() {
-    python3 -c "$silence" "$1" $DOMID >/tmp/silence 2>&1
+    python3 -c "$silence" "$1" $DOMID $stretch >/tmp/silence 2>&1
     for owed in half idle cost; do
         check "$2: $(sed -n "s/^$owed: //p" /tmp/silence)" owes $owed
     done
@@ -212,9 +216,10 @@ owes() {
 }
 
 # The limits are 15 and 10 seconds, to which a busy host adds; what it costs is taken from the ten seconds between
-# the fourth and the fourteenth.
+# the fourth and the fourteenth. Who never sleeps takes a third of them at least, as another domain does meanwhile.
 silence='
 import ctypes, socket, sys, time
+stretch = int(sys.argv[3]) / 100
 stat = ctypes.CDLL("libxenstat.so.4.20")
 stat.xenstat_init.restype = stat.xenstat_get_node.restype = stat.xenstat_node_domain.restype = ctypes.c_void_p
 stat.xenstat_domain_cpu_ns.restype = ctypes.c_ulonglong
@@ -232,17 +237,17 @@ half, idle = (socket.create_connection((sys.argv[1], 80), 20) for time_of in ran
 begun = time.monotonic()
 passed = lambda: time.monotonic() - begun
 half.sendall(b"GET / HTTP/1.1\r\nHo")
-for peer in half, idle: peer.settimeout(45)
+for peer in half, idle: peer.settimeout(60)
 time.sleep(4)
 before, since = taken(), passed()
 answer = half.recv(1000)
-is_right = answer.startswith(b"HTTP/1.1 408 ") and 9 < passed() < 15
+is_right = answer.startswith(b"HTTP/1.1 408 ") and 9 < passed() < 10 + 5 * stretch
 tell("half", "half a request is answered by 408 after %.1f s" % passed(), is_right)
 time.sleep(max(0, since + 10 - passed()))
 cost, lasted = taken() - before, passed() - since
-tell("cost", "%.1f s with an idle connection cost %.3f s of CPU" % (lasted, cost), cost < 0.2)
+tell("cost", "%.1f s with an idle connection cost %.3f s of CPU" % (lasted, cost), cost < 0.2 * stretch)
 answer = idle.recv(1000)
-tell("idle", "an idle connection is closed after %.1f s" % passed(), answer == b"" and 14 < passed() < 20)
+tell("idle", "an idle connection is closed after %.1f s" % passed(), answer == b"" and 14 < passed() < 15 + 5 * stretch)
 '
 
 # Half of those who ask for a connection seem to be on the link, half behind the router. None is there. They are more

@@ -17,7 +17,7 @@ xl block-attach $DOMID format=raw,vdev=xvda,target="$loop" || exit 1
 xl block-attach $DOMID format=raw,vdev=xvdb,target=/dev/mapper/slow || exit 1
 xl block-attach $DOMID format=raw,vdev=xvdc,target="$plain" || exit 1
 said_soon() {
-    for time in $(seq 600); do
+    for time in $(seq 2400); do
         grep -q "$1" "$said" && return
         sleep 0.1
     done

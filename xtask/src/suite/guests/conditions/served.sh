@@ -57,13 +57,13 @@ goes_at_the_speed_of_its_path() {
     ip link set narrow mtu 1280 && ip -n middle link set narrow mtu 1280 && fetched_by_far "$1" || return 1
     echo "$packets packets in $time ms through a narrow path"
     # Who waits until a timer says that something got lost does so for a second at least.
-    [ "$packets" -lt 1050 ] && [ "$time" -lt $((3 * usual + 900)) ]
+    [ "$packets" -lt 1050 ] && [ "$time" -lt $(((3 * usual + 900) * stretch / 100)) ]
 }
 
 # A client that is refused tries again; what counts is when it is served.
 is_served_soon() {
     python3 -c "$flood" "$guest" || return 1
-    end=$(($(date +%s) + 5))
+    end=$(($(date +%s) + 5 * stretch / 100))
     while [ "$(date +%s)" -lt $end ]; do
         [ "$(curl -gsS -m 3 "$url/one.bin" | sha256sum)" = "$one" ] && return 0
     done

@@ -4,7 +4,7 @@ log=/var/log/xen/guest-$GUEST.log
 said() {
     i=0
     until grep -qs "$1" $log; do
-        [ $i -lt 600 ] || {
+        [ $i -lt 1200 ] || {
             echo "it never said: $1"
             xl destroy $DOMID
             exit 1

@@ -24,7 +24,7 @@ for round in $(seq ${rounds:-4}); do
     said() { tail -c +$((before + 1)) $log | tr -d '\r'; }
     xl create -q /tmp/cut.cfg || exit 1
     i=0
-    until said | grep -q found || [ $i -gt 100 ]; do
+    until said | grep -q found || [ $i -gt 1200 ]; do
         sleep 0.1
         i=$((i + 1))
     done

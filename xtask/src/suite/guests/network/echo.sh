@@ -13,7 +13,7 @@ ls /tmp/same1 /tmp/same2 /tmp/same3 /tmp/same4 /tmp/same5 /tmp/same6 /tmp/same7 
 rm /tmp/same?
 python3 -c 'import os, socket
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-udp.settimeout(10)
+udp.settimeout(30)
 for length in (0, 1, 64, 1472, 1473, 9000, 30000, 65507):
     sent = os.urandom(length)
     udp.sendto(sent, ("192.0.2.2", 7))

@@ -16,7 +16,7 @@ ip netns exec absent sh -c '
 asked() { echo $(($(cat /sys/class/net/beside/statistics/rx_packets) - before)); }
 until [ "$(asked)" -ge 80 ]; do sleep 0.1; done
 for turn in 1 2 3; do
-    curl -sS -m 5 --retry 4 --retry-delay 1 --retry-all-errors --retry-max-time 5 http://192.0.2.2/ | grep doctype
+    curl -sS -m 20 --retry 20 --retry-delay 1 --retry-all-errors --retry-max-time 20 http://192.0.2.2/ | grep doctype
 done
 echo "served while $(asked) SYNs came and $(cat /sys/class/net/beside/statistics/tx_packets) packets left" | tee /tmp/told
 grep -q 'and 0 packets left' /tmp/told

@@ -17,7 +17,7 @@ is_found() {
     i=0
     until neighbour ping -q -c 1 -W 1 fe80::216:3eff:fe00:2%eth0 >/dev/null; do
         i=$((i + 1))
-        [ $i -lt 30 ] || { echo "not found $1"; exit 1; }
+        [ $i -lt 90 ] || { echo "not found $1"; exit 1; }
     done
 }
 is_left_alone() {

@@ -4,7 +4,7 @@ set -e
 awaited() { # WHAT COMMAND...
     what=$1; shift; i=0
     until "$@"; do
-        sleep 1; i=$((i + 1)); [ $i -lt 40 ] || { echo "not $what"; cat /tmp/back /tmp/arp; exit 1; }
+        sleep 1; i=$((i + 1)); [ $i -lt 120 ] || { echo "not $what"; cat /tmp/back /tmp/arp; exit 1; }
     done
     echo "$what"
 }

@@ -13,7 +13,7 @@ answers() {
     i=0
     until ping -q -c 1 -W 1 192.0.2.2 >/dev/null; do
         i=$((i + 1))
-        [ $i -lt 30 ] || { echo "no answer after $1"; diagnose; exit 1; }
+        [ $i -lt 90 ] || { echo "no answer after $1"; diagnose; exit 1; }
     done
     printf hello | busybox nc 192.0.2.2 7 | grep -q hello || { echo "no echo after $1"; exit 1; }
 }
@@ -28,7 +28,7 @@ for round in 1 2; do
     echo vif-$DOMID-0 >/sys/bus/xen-backend/drivers/vif/bind
     i=0
     until ip link set vif$DOMID.0 master xenbr0 up 2>/dev/null; do
-        sleep 0.2; i=$((i + 1)); [ $i -lt 50 ] || break
+        sleep 0.2; i=$((i + 1)); [ $i -lt 600 ] || break
     done
     # What the toolstack's hotplug script says when it has done its work.
     xenstore-write /local/domain/0/backend/vif/$DOMID/0/hotplug-status connected

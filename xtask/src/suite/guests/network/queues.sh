@@ -10,7 +10,7 @@ echo "$before" >$most
 i=0
 until ping -q -c 1 -W 1 192.0.2.2 >/dev/null; do
     i=$((i + 1))
-    [ $i -lt 30 ] || { echo 'no answer'; exit 1; }
+    [ $i -lt 90 ] || { echo 'no answer'; exit 1; }
 done
 [ "$(ls -d /sys/class/net/vif$DOMID.0/queues/rx-* | wc -l)" -eq 4 ]
 echo '4 queues'

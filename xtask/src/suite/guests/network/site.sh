@@ -7,5 +7,5 @@ start() {
     xl block-attach $DOMID format=raw,vdev=xvda,target=$1
     xl unpause $DOMID
     i=0
-    until grep -qs 'httpd: ready' /var/log/xen/guest-$GUEST.log || [ $i -gt 200 ]; do sleep 0.1; i=$((i + 1)); done
+    until grep -qs 'httpd: ready' /var/log/xen/guest-$GUEST.log || [ $i -gt 1200 ]; do sleep 0.1; i=$((i + 1)); done
 }

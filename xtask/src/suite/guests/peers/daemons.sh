@@ -15,7 +15,7 @@ goes_on() {
     end=$(($(rounds) + 5))
     i=0
     until [ "$(rounds)" -ge $end ]; do
-        [ $i -lt 300 ] || fail "$(rounds) rounds, and no more"
+        [ $i -lt 1200 ] || fail "$(rounds) rounds, and no more"
         sleep 0.1
         i=$((i + 1))
     done
@@ -38,7 +38,7 @@ xenconsoled --log=all --log-dir=/var/log/xen
 last=$(rounds)
 i=0
 until grep -q "^round $last[^0-9]" /var/log/xen/guest-$GUEST.log; do
-    [ $i -lt 100 ] || fail "round $last is not told of"
+    [ $i -lt 1200 ] || fail "round $last is not told of"
     sleep 0.1
     i=$((i + 1))
 done

@@ -14,7 +14,7 @@ is_gone() {
 goes() {
     i=0
     until is_gone $1; do
-        [ $i -lt 100 ] || {
+        [ $i -lt 1200 ] || {
             xl list
             xenstore-ls /local/domain/0/backend
             return 1
@@ -54,7 +54,7 @@ xenstore-chmod $front n$cut r0
 xenstore-write $front/backend $back $front/backend-id 0 $front/virtual-device 51744 $front/device-type disk $front/state 1
 i=0
 until [ "$(xenstore-read $front/state)" = 3 ]; do
-    [ $i -lt 300 ] || fail 'the guest does not publish its ring'
+    [ $i -lt 1200 ] || fail 'the guest does not publish its ring'
     sleep 0.1
     i=$((i + 1))
 done
@@ -63,7 +63,7 @@ xenstore-rm /local/domain/0/backend/nobody
 xl unpause $GUEST
 i=0
 until grep -qs ': ready' /var/log/xen/guest-$GUEST.log; do
-    [ $i -lt 600 ] || fail 'the last guest does not work'
+    [ $i -lt 1200 ] || fail 'the last guest does not work'
     sleep 0.1
     i=$((i + 1))
 done

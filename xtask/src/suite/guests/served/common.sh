@@ -26,10 +26,10 @@ write_front() {
     } >/tmp/front.cfg
 }
 
-# Waits until it has written this, for 150 s at most.
+# Waits until it has written this, for 240 s at most.
 said() {
     until grep -qs "$1" $log; do
-        [ $(($(cut -d. -f1 /proc/uptime) - ${begun%.*})) -lt 150 ] || { echo "it never said: $1"; tail -n 30 $log; return 1; }
+        [ $(($(cut -d. -f1 /proc/uptime) - ${begun%.*})) -lt 240 ] || { echo "it never said: $1"; tail -n 30 $log; return 1; }
         sleep 0.2
     done
 }
@@ -38,7 +38,7 @@ said() {
 nothing_is_served() {
     i=0
     while xenstore-ls $served 2>/dev/null | grep -q frontend; do
-        [ $i -lt 100 ] || { echo "left behind:"; xenstore-ls $served; return 1; }
+        [ $i -lt 1200 ] || { echo "left behind:"; xenstore-ls $served; return 1; }
         sleep 0.1
         i=$((i + 1))
     done

@@ -14,7 +14,7 @@ front 'await=xvdb hammer=xvdb await=xvdb hammer=xvdb await=xvdb hammer=xvdb' "'$
 for time in 1 2 3; do
     xl block-attach front "vdev=xvdb,format=raw,access=r,backend=$GUEST,target=xvda" || exit 7
     i=0
-    until [ "$(grep -c hammering $log)" -eq $time ] || [ $i -gt 300 ]; do
+    until [ "$(grep -c hammering $log)" -eq $time ] || [ $i -gt 1200 ]; do
         sleep 0.1
         i=$((i + 1))
     done

@@ -31,7 +31,7 @@ kept() {
 keeps_no_more_than() {
     i=0
     until now=$(kept) && [ "$now" = "$1" ]; do
-        [ $i -lt 60 ] || { echo "it was: $1"; echo "it is: $now"; return 1; }
+        [ $i -lt 240 ] || { echo "it was: $1"; echo "it is: $now"; return 1; }
         sleep 0.5
         i=$((i + 1))
     done

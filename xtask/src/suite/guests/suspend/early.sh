@@ -25,7 +25,7 @@ xl suspend $GUEST &
 suspend=$!
 i=0
 until [ "$(xenstore-read $asked)" = suspend ]; do
-    [ $i -lt 100 ] || fail 'xl does not ask'
+    [ $i -lt 1200 ] || fail 'xl does not ask'
     sleep 0.1
     i=$((i + 1))
 done

@@ -7,7 +7,7 @@ restore_poorly name 'name = "poor"
 max_event_channels = 8' || fail 'not restored'
 i=0
 until [ "$(xl list -v poor | awk 'END { print $8 }')" = 3 ]; do
-    [ $i -lt 300 ] || {
+    [ $i -lt 1200 ] || {
         cat $log
         xl destroy poor
         fail 'it has not ended by a crash'

@@ -56,7 +56,7 @@ keeps_no_more_than "$before" || exit 1
 is_announced() {
     i=0
     until grep "$1" /tmp/neighbours; do
-        [ $i -lt 60 ] || { cat /tmp/neighbours; echo "nobody is told: $1"; exit 1; }
+        [ $i -lt 240 ] || { cat /tmp/neighbours; echo "nobody is told: $1"; exit 1; }
         sleep 0.5
         i=$((i + 1))
     done

@@ -9,7 +9,7 @@ one=$(drawn)
 xl destroy $GUEST && xl restore $image && rm $image || fail 'not restored a second time'
 i=0
 until [ "$(drawn)" != "$one" ]; do
-    [ $i -lt 200 ] || fail "both draw $one"
+    [ $i -lt 1200 ] || fail "both draw $one"
     sleep 0.1
     i=$((i + 1))
 done

@@ -15,7 +15,7 @@ says() {
     "$@" || return 1
     i=0
     until [ $(told "$text") -gt $before ]; do
-        [ $i -lt 600 ] || { echo "after $*, it never said: $text"; return 1; }
+        [ $i -lt 1200 ] || { echo "after $*, it never said: $text"; return 1; }
         sleep 0.1
         i=$((i + 1))
     done
@@ -34,7 +34,7 @@ availability() {
 offline() {
     i=0
     until [ $(xl vcpu-list $GUEST | grep -c -e '--p') -eq $1 ]; do
-        [ $i -lt 100 ] || { xl vcpu-list $GUEST; echo "not $1 vCPUs are offline"; return 1; }
+        [ $i -lt 1200 ] || { xl vcpu-list $GUEST; echo "not $1 vCPUs are offline"; return 1; }
         sleep 0.1
         i=$((i + 1))
     done
