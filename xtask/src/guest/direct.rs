@@ -3,7 +3,7 @@
 //! image on an emulated PC, and where this machine has a usable KVM, the image on it.
 
 use std::fs::{self, File};
-use std::io::{self, Write};
+use std::io::Write;
 use std::ops::Range;
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixStream;
@@ -13,6 +13,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
+use rustix::fs::{CWD, FileType, Mode, mknodat};
 
 use super::beside::Companion;
 use super::shared_console::{self, Voices};
@@ -96,11 +97,14 @@ enum Wait {
     ForTerminal,
 }
 
-/// A running QEMU, killed when dropped. In its directory are the sockets `console` (the first
-/// serial port) and `control`, and the file `serial`, all that came from the serial port.
+/// A running QEMU, killed when dropped. In its directory are the first serial port, `console` - a pipe to
+/// type into, or a socket if a terminal is to be there - the socket `control`, and the file `serial`, all that
+/// came from the serial port.
 struct Process {
     child: Child,
     scratch: Scratch,
+    /// The pipe's end to type into. QEMU has the other one, where what it does not take at once remains.
+    keys: Option<File>,
     /// What was on its screen when the keyboard was used.
     screen: Option<String>,
 }
@@ -109,14 +113,13 @@ impl Process {
     fn start(lab: &Lab, job: &Job, wait: Wait) -> Result<Self> {
         let scratch = Scratch::new()?;
         symlink(&job.image.file, scratch.path().join(IMAGE)).context("cannot link the image")?;
-        let wait = match wait {
-            Wait::No => "off",
-            Wait::ForTerminal => "on",
+        let (console, keys) = match wait {
+            // QEMU writes a byte twice into a socket's log file that the socket did not take at first.
+            Wait::No => ("file,path=serial,input-path=console", Some(pipe(&scratch.path().join("console"))?)),
+            Wait::ForTerminal => ("socket,path=console,server=on,wait=on,logfile=serial", None),
         };
-        let console = format!("socket,path=console,server=on,wait={wait},logfile=serial");
-        let command = machine(lab, job, &console);
-        let child = start_alone(&command, scratch.path())?;
-        Ok(Self { child, scratch, screen: None })
+        let child = start_alone(&machine(lab, job, console), scratch.path())?;
+        Ok(Self { child, scratch, keys, screen: None })
     }
 
     fn wait(&mut self, job: &Job, screen: &mut Screen) -> Result<Ending> {
@@ -148,12 +151,7 @@ impl Process {
 
     fn type_on(&mut self, typed: Typed) -> Result<()> {
         if typed.on == Typing::Console {
-            let mut console = self.console()?;
-            console.write_all(typed.text.as_bytes()).context("cannot type on the console")?;
-            // Until QEMU ends: a serial port takes some bytes at a time, and QEMU forgets the rest when
-            // nobody is there any more. Who is there has to read.
-            thread::spawn(move || io::copy(&mut console, &mut io::sink()));
-            return Ok(());
+            return self.type_text(typed.text.as_bytes());
         }
         let mut qmp = self.control()?;
         if typed.on == Typing::PowerButton {
@@ -182,18 +180,24 @@ impl Process {
         Ending::Poweroff
     }
 
+    /// Types on the console of a guest without a terminal: less than a pipe takes, 64 KiB.
+    fn type_text(&mut self, text: &[u8]) -> Result<()> {
+        let keys = self.keys.as_mut().context("there is a terminal to type on")?;
+        keys.write_all(text).context("cannot type on the console")
+    }
+
     fn console(&self) -> Result<UnixStream> {
         socket::connect(&self.scratch.path().join("console"), CONSOLE_LIMIT, || true)
     }
 
     /// The registers of a guest that hangs: a dom0's from its Xen, any other's from QEMU. What Xen
     /// says comes with the rest of the serial port.
-    fn registers(&self, env: Env) -> Result<String> {
+    fn registers(&mut self, env: Env) -> Result<String> {
         if !is_dom0(env) {
             let dump = self.control()?.registers()?;
             return Ok(registers::concise(&dump));
         }
-        self.console()?.write_all(DUMP_DOM0).context("cannot reach Xen's console")?;
+        self.type_text(DUMP_DOM0)?;
         thread::sleep(DUMP_TIME);
         Ok(String::new())
     }
@@ -208,6 +212,12 @@ impl Drop for Process {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Makes a named pipe, and opens both of its ends, so that QEMU waits for nobody when it opens its own, and sees no end.
+fn pipe(path: &Path) -> Result<File> {
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).context("cannot make a pipe")?;
+    File::options().read(true).write(true).open(path).context("cannot open a pipe")
 }
 
 /// Starts a QEMU in a directory, where the file `errors` gets what it complains of. It ends with this thread.
