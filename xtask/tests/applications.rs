@@ -190,8 +190,11 @@ fn a_port_that_is_in_use_is_told_at_once() -> Result<()> {
     Ok(())
 }
 
+/// A port that nobody listens on, and that the system gives to no connection either: other tests make some.
 fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    let first = 20_000 + (std::process::id() % 5000) as u16;
+    let is_free = |port: &u16| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).is_ok();
+    (first..first + 100).find(is_free).context("a hundred ports are in use")
 }
 
 /// The page of the server on this port of this machine, as soon as it answers.

@@ -178,10 +178,26 @@ fn note(kind: u32, content: &[u8]) -> Vec<u8> {
 #[test]
 #[ignore = "needs the lab"]
 fn every_command_of_the_documents_works() -> Result<()> {
+    run_commands(20, |command| !is_benchmark(command))
+}
+
+#[test]
+#[ignore = "needs the lab"]
+fn every_benchmark_of_the_documents_works() -> Result<()> {
+    run_commands(3, is_benchmark)
+}
+
+fn is_benchmark(command: &str) -> bool {
+    command.starts_with("scripts/bench ")
+}
+
+/// Runs the commands of the documents that are meant, at least so many.
+fn run_commands(least: usize, is_meant: fn(&str) -> bool) -> Result<()> {
     let project = Project::find()?;
     let documents = documents(&project)?;
-    let commands = commands(documents.iter().flat_map(|text| text.lines()));
-    assert!(commands.len() >= 20, "only these were found: {commands:?}");
+    let mut commands = commands(documents.iter().flat_map(|text| text.lines()));
+    commands.retain(|(command, _)| is_meant(command));
+    assert!(commands.len() >= least, "only these were found: {commands:?}");
     let (scripts, scratch) = (project.root().join("scripts"), Scratch::new()?);
     for (command, status) in commands {
         let here = command.replacen("scripts/", &format!("{}/", scripts.display()), 1);

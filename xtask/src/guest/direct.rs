@@ -98,8 +98,8 @@ enum Wait {
 }
 
 /// A running QEMU, killed when dropped. In its directory are the first serial port, `console` - a pipe to
-/// type into, or a socket if a terminal is to be there - the socket `control`, and the file `serial`, all that
-/// came from the serial port.
+/// type into, or a socket if a terminal is to be there - the socket `control`, and the file `serial`: all
+/// that came from the serial port.
 struct Process {
     child: Child,
     scratch: Scratch,
@@ -214,7 +214,8 @@ impl Drop for Process {
     }
 }
 
-/// Makes a named pipe, and opens both of its ends, so that QEMU waits for nobody when it opens its own, and sees no end.
+/// Makes a named pipe, and opens both of its ends, so that QEMU waits for nobody when it opens its own, and
+/// sees no end.
 fn pipe(path: &Path) -> Result<File> {
     mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).context("cannot make a pipe")?;
     File::options().read(true).write(true).open(path).context("cannot open a pipe")

@@ -27,6 +27,8 @@ pub struct HostTest {
     pub name: &'static str,
     /// Whether it needs the lab.
     pub needs_lab: bool,
+    /// Whether it takes minutes, and runs only when asked for.
+    pub is_long: bool,
     /// The folder of the workspace.
     workspace: &'static str,
     arguments: &'static [&'static str],
@@ -43,6 +45,7 @@ impl HostTest {
         Self {
             name,
             needs_lab: false,
+            is_long: false,
             workspace,
             arguments,
             without_images: false,
@@ -66,13 +69,19 @@ impl HostTest {
     const fn needing_lab(self) -> Self {
         Self { needs_lab: true, ..self }
     }
+
+    const fn long(self) -> Self {
+        Self { is_long: true, ..self }
+    }
 }
 
 const FORMAT: &[&str] = &["fmt", "--all", "--check", "--", "-l"];
 const LINT: &[&str] = &["clippy", "--quiet", "--workspace", "--all-targets", "--", "-D", "warnings"];
 const LINT_IMAGES: &[&str] = &["clippy", "--quiet", "--workspace", "--", "-D", "warnings"];
 const TEST: &[&str] = &["test", "--quiet", "--workspace"];
-const TEST_LAB: &[&str] = &["test", "--quiet", "--test", "lab", "--", "--ignored", "--test-threads=1"];
+const TEST_LAB: &[&str] =
+    &["test", "--quiet", "--test", "lab", "--", "--ignored", "--test-threads=1", "--skip=every_benchmark"];
+const TEST_BENCHMARKS: &[&str] = &["test", "--quiet", "--test", "lab", "--", "--ignored", "every_benchmark"];
 
 const TEST_APPLICATIONS: &[&str] =
     &["test", "--quiet", "--test", "applications", "--", "--ignored", "--test-threads=1"];
@@ -108,6 +117,7 @@ pub const TESTS: &[HostTest] = &[
     HostTest::new("the_runner_passes_its_unit_tests", RUNNER, TEST),
     HostTest::new("xens_headers_agree_with_the_bindings", ABI, TEST).needing_file(XEN_HEADER, "libxen-dev"),
     HostTest::new("the_lab_keeps_its_promises", RUNNER, TEST_LAB).needing_lab(),
+    HostTest::new("the_benchmarks_of_the_documents_work", RUNNER, TEST_BENCHMARKS).needing_lab().long(),
     HostTest::new("applications_of_ones_own_work_and_fail_as_told", RUNNER, TEST_APPLICATIONS).needing_lab(),
 ];
 

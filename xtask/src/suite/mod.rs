@@ -173,7 +173,8 @@ fn run_more(project: &Project, choice: &Choice, in_lab: &[&HostTest], tally: &mu
     if *choice == Choice::All {
         let long: Vec<GuestCase> = all.into_iter().filter_map(|case| case.chosen_by(&Choice::Long)).collect();
         let long: usize = long.iter().map(|case| case.names().len()).sum();
-        let long = long + lab_tests().filter(|test| test.is_long()).count();
+        let of_host = host::TESTS.iter().filter(|test| test.is_long).count();
+        let long = long + of_host + lab_tests().filter(|test| test.is_long()).count();
         tally.leave_out(long, "are long: scripts/test long runs them");
     }
     Ok(())
@@ -245,8 +246,12 @@ fn require_known(choice: &Choice, names: &[String]) -> Result<()> {
 
 impl HostTest {
     fn is_chosen(&self, choice: &Choice) -> bool {
-        let in_lab = self.needs_lab && *choice == Choice::Quick;
-        !in_lab && choice.has(self.name)
+        match choice {
+            Choice::Long => self.is_long,
+            Choice::All => !self.is_long,
+            Choice::Quick => !self.is_long && !self.needs_lab,
+            Choice::Matching(_) => choice.has(self.name),
+        }
     }
 }
 
