@@ -107,7 +107,7 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     let lived = begun.elapsed();
     let begun = Instant::now();
     let ending = match ending(life.status, &life.text) {
-        _ if suspended(&life.text) => guest.follow(agent, job)?,
+        _ if suspended(&life.text) => guest.follow(agent, job, &mut watching)?,
         Ending::Destroyed | Ending::NotStarted(_) if watching.was_asked() => Ending::Left,
         ending => ending,
     };
@@ -289,7 +289,7 @@ impl Guest {
 
     /// Waits until the guest ends that was suspended, and goes on by itself, under another number, or when
     /// the command beside it restores it.
-    fn follow(&self, agent: &mut Agent, job: &Job) -> Result<Ending> {
+    fn follow(&self, agent: &mut Agent, job: &Job, watching: &mut Watching<'_>) -> Result<Ending> {
         let name = &self.name;
         // While it is saved its reason is 2, and in between it is not there, until the command has ended; a
         // migrated one's console begins anew.
@@ -301,7 +301,7 @@ impl Guest {
              cat /tmp/{name}.in >>guest-{name}.log",
             job.limit.as_secs(),
         );
-        let reason = agent.sh(&wait, job.limit * 2 + GRACE)?.text();
+        let reason = watching.run(agent, &wait, job.limit + GRACE)?.text();
         Ok(ending_by_list(&reason))
     }
 
