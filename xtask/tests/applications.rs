@@ -160,7 +160,8 @@ fn a_visit_that_fails_hangs_or_never_starts_fails_the_run() -> Result<()> {
 #[ignore = "needs the lab"]
 fn a_published_server_is_reached_from_here_until_it_is_interrupted() -> Result<()> {
     let outside = Outside::new()?;
-    for env in ["pv", "pvh", "hvm", "kvm"] {
+    // One of each machine that a guest may be in: dom0 forwards to all of its guests alike.
+    for env in ["pvh", "kvm"] {
         let port = free_port()?;
         let publish = format!("{port}:80");
         let mut child = outside
