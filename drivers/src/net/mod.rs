@@ -27,6 +27,7 @@
 //! is disconnected, and connected anew; a NIC that does is disabled. All that they can do to us is to lose
 //! packets.
 
+mod channels;
 mod checksum;
 mod config;
 mod device;
@@ -34,6 +35,7 @@ pub mod e1000;
 mod error;
 mod fragments;
 mod frame;
+mod gso;
 mod interface;
 mod multicast;
 pub mod netfront;
@@ -54,6 +56,7 @@ pub use config::{Due, Ipv6Config};
 pub use device::NetDevice;
 pub use error::{Error, ProtocolViolation};
 pub use frame::{ETHERNET_HEADER, MAX_FRAME};
+pub use gso::GsoInfo;
 pub use interface::{Counters, Interface};
 pub use multicast::Group;
 pub use nic::serve;

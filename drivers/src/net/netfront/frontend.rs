@@ -14,14 +14,14 @@ use embassy_futures::select::{Either3, select_slice, select3};
 use embassy_futures::yield_now;
 use xen::xenbus::{Device, Frontend, State};
 
-use super::channels::Channels;
 use super::coalescing::POLL_INTERVAL;
 use super::features::BackendFeatures;
-use super::queue_pair::{Events, QueuePair, RingPages};
+use super::queue_pair::{QueuePair, RingPages};
 use super::queues::{Queue, Queues};
 use crate::hal::AdaptivePoll;
 use crate::hal::Alarm;
 use crate::hal::{Channel, Platform};
+use crate::net::channels::{Channels, Events};
 use crate::net::device::NetDevice;
 use crate::net::error::Error;
 use crate::net::interface::Interface;

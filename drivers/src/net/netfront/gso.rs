@@ -9,7 +9,7 @@
 
 use xen_sys::io::netif::{XEN_NETIF_GSO_TYPE_TCPV4, XEN_NETIF_GSO_TYPE_TCPV6, XEN_NETIF_MAX_TX_SIZE};
 
-use super::packet::GsoInfo;
+use crate::net::gso::GsoInfo;
 use crate::net::segment::Segment;
 
 /// TCP segments that leave as one packet.

@@ -13,7 +13,6 @@
 //! anew. A backend that breaks the protocol is left, and connected anew; what it can do to us is to lose
 //! packets.
 
-mod channels;
 mod coalescing;
 mod features;
 mod frontend;
@@ -24,6 +23,7 @@ mod queues;
 mod receive;
 mod transmit;
 
+pub use super::channels::Events;
 pub use features::BackendFeatures;
 pub use frontend::NetFront;
-pub use queue_pair::{Events, QueuePair, RingPages};
+pub use queue_pair::{QueuePair, RingPages};

@@ -10,6 +10,7 @@ use xen_sys::io::netif::*;
 
 use crate::net::error::ProtocolViolation;
 use crate::net::frame::{ETHERNET_HEADER, MAX_FRAME};
+use crate::net::gso::GsoInfo;
 
 /// Responses with data that a packet can have: what backends make of [`MAX_FRAME`] bytes that begin
 /// anywhere in a page, and one for a header of its own.
@@ -48,15 +49,6 @@ pub struct Part {
     pub length: usize,
     /// Where it goes in the packet; with the length no more than [`MAX_FRAME`].
     pub position: usize,
-}
-
-/// A packet that is several TCP segments in one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct GsoInfo {
-    /// Payload of each but the last, in bytes; not 0.
-    pub size: u16,
-    /// `XEN_NETIF_GSO_TYPE_TCPV4` or `XEN_NETIF_GSO_TYPE_TCPV6`.
-    pub kind: u8,
 }
 
 /// A complete packet.
@@ -134,12 +126,8 @@ impl Assembly {
         if extra.r#type != XEN_NETIF_EXTRA_TYPE_GSO {
             return Err(ProtocolViolation::Extra(extra.r#type));
         }
-        let [size, kind, _] = extra.u;
-        let segments = GsoInfo { size, kind: kind as u8 }; // the low byte; the other is unused
-        let known = matches!(segments.kind, XEN_NETIF_GSO_TYPE_TCPV4 | XEN_NETIF_GSO_TYPE_TCPV6);
-        if size == 0 || !known {
-            return Err(ProtocolViolation::Gso { size, kind: segments.kind });
-        }
+        let segments =
+            GsoInfo::of(&extra).map_err(|GsoInfo { size, kind }| ProtocolViolation::Gso { size, kind })?;
         if self.segments.replace(segments).is_some() {
             return Err(ProtocolViolation::ExtraTwice);
         }

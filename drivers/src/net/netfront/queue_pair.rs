@@ -11,6 +11,7 @@ use super::packet::Packet;
 use super::receive::Receiver;
 use super::transmit::{BLANK, Transmitter};
 use crate::hal::Platform;
+use crate::net::channels::Events;
 use crate::net::checksum::{Transport, verify_checksum};
 use crate::net::error::Error;
 use crate::net::frame::ETHERNET_HEADER;
@@ -61,16 +62,6 @@ impl RingPages {
         let divisor = count.max(1).next_power_of_two();
         Self { receive: self.receive / divisor as usize, transmit: self.transmit / divisor as u16 }
     }
-}
-
-/// The events that a backend wants, for what it was shown.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[must_use = "a backend that waits for an event does nothing without"]
-pub struct Events {
-    /// For packets to transmit.
-    pub transmit: bool,
-    /// For pages to receive into.
-    pub receive: bool,
 }
 
 /// A pair of rings to a backend.

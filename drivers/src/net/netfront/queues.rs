@@ -4,9 +4,9 @@
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 
-use super::channels::Channels;
 use super::queue_pair::QueuePair;
 use crate::hal::Platform;
+use crate::net::channels::Channels;
 use crate::net::checksum::Transport;
 use crate::net::device::NetDevice;
 use crate::net::error::Error;

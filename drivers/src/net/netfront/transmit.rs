@@ -11,9 +11,9 @@ use xen::ring::{Ring, Violation};
 use xen_sys::io::netif::*;
 
 use super::gso::GsoPacket;
-use super::packet::GsoInfo;
 use crate::hal::{Platform, nanoseconds};
 use crate::net::error::Error;
+use crate::net::gso::GsoInfo;
 use crate::net::multicast::Group;
 use crate::net::segment::Segment;
 
@@ -174,11 +174,7 @@ impl<'p, P: Platform> Transmitter<'p, P> {
                 // The headers are shorter than a page.
                 packet.put_headers(|headers| page.write(0, headers).unwrap_or_default());
             }
-            let extra = packet.segments().map(|GsoInfo { size, kind }| netif_extra_info {
-                r#type: XEN_NETIF_EXTRA_TYPE_GSO,
-                flags: 0,
-                u: [size, kind.into(), 0],
-            });
+            let extra = packet.segments().map(GsoInfo::extra);
             self.push(&pages, packet.length(), BLANK, extra);
         }
         // Its memory is used again.

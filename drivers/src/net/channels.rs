@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Event channels to a backend: one for each direction if the backend can, else one for both.
+//! Event channels between frontend and backend: one for each direction if both can, else one for both.
 //!
 //! Two are better even for a single queue. Linux's backend takes an event of a shared channel to be spurious
 //! if one direction has nothing to do, and unmasks the channel later and later
@@ -11,11 +11,20 @@ use alloc::string::String;
 use embassy_futures::select::select;
 use xen::DomainId;
 
-use super::queue_pair::Events;
+use super::error::Error;
 use crate::hal::{Channel, Platform};
-use crate::net::error::Error;
 
-/// Event channels to a backend.
+/// The events that a backend wants, for what it was shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use = "a backend that waits for an event does nothing without"]
+pub struct Events {
+    /// For packets to transmit.
+    pub transmit: bool,
+    /// For pages to receive into.
+    pub receive: bool,
+}
+
+/// Event channels to the other end.
 pub(super) enum Channels<C> {
     Shared(C),
     Split { transmit: C, receive: C },
