@@ -30,4 +30,9 @@ impl GsoInfo {
     pub(super) fn extra(self) -> netif_extra_info {
         netif_extra_info { r#type: XEN_NETIF_EXTRA_TYPE_GSO, flags: 0, u: [self.size, self.kind.into(), 0] }
     }
+
+    /// Whether the segments are in an IPv4 packet, and not in one of IPv6.
+    pub(super) fn is_ipv4(self) -> bool {
+        self.kind == XEN_NETIF_GSO_TYPE_TCPV4
+    }
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Network interfaces: paravirtual ones ([`netfront`]), and NICs ([`e1000`], [`rtl8139`], and
-//! [`virtio`](crate::virtio::network)).
+//! [`virtio`](crate::virtio::network)); and a [`bridge`].
 //!
 //! ```text
 //!   network stack --- StackPort --- Interface --- NetFront --- xenbus, event channel
@@ -27,6 +27,7 @@
 //! is disconnected, and connected anew; a NIC that does is disabled. All that they can do to us is to lose
 //! packets.
 
+pub mod bridge;
 mod channels;
 mod checksum;
 mod config;

@@ -110,7 +110,7 @@ pub(super) fn divide(frame: &mut [u8], segment: Option<&Segment>, mtu: usize, se
 }
 
 /// Calls `send` with each segment of `frame`, where the long `segment` was found.
-fn cut(frame: &[u8], segment: &Segment, mut send: impl FnMut(&mut [u8])) {
+pub(super) fn cut(frame: &[u8], segment: &Segment, mut send: impl FnMut(&mut [u8])) {
     let mut piece = vec![0; segment.start + segment.size];
     let payload = frame.get(segment.start..).unwrap_or_default();
     let mut sequence = segment.sequence;

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A bridge (a switch) between guests and a network.
+//!
+//! ```text
+//!   netback --- Port ---+
+//!   netback --- Port ---+--- Bridge: Forwarding decides, each port has a queue
+//!   network --- Port ---+
+//! ```
+//!
+//! [`Packet`]s are sent to the [`Bridge`] through a [`Port`], and lie in the queues of others until they are
+//! taken there. A port of a guest has the guest's address, and takes nothing from others; the addresses of a
+//! network behind a port are learned ([`Forwarding`]). A queue has a bound: whoever does not take what it is
+//! sent loses what comes after, and nobody else does.
+//!
+//! | a guest | the bridge |
+//! |---|---|
+//! | sends from another address than its own | drops that |
+//! | sends what is longer than its MTU, and is not TCP segments | drops that |
+//! | sends wrong checksums, or TCP segments that are none | drops that ([`Packet::new`]) |
+//! | takes nothing | keeps no more for it than fits the queue |
+//! | sends to addresses that nobody has | sends that to the network only |
+
+mod forwarding;
+mod packet;
+mod ports;
+
+pub use forwarding::{Forwarding, Mac, Reason, Source, Verdict};
+pub use packet::{Checksum, Invalid, Packet};
+pub use ports::{Bridge, Port, Traffic};
