@@ -26,6 +26,7 @@ mod targets {
     pub(crate) mod frames;
     pub(crate) mod grants;
     pub(crate) mod http;
+    pub(crate) mod netback;
     pub(crate) mod netfront;
     pub(crate) mod network_boundary;
     pub(crate) mod partitions;
@@ -54,6 +55,7 @@ const TARGETS: &[(&str, Run)] = &[
     ("frames", targets::frames::fuzz),
     ("grants", targets::grants::fuzz),
     ("http", targets::http::fuzz),
+    ("netback", targets::netback::fuzz),
     ("netfront", targets::netfront::fuzz),
     ("network_boundary", targets::network_boundary::fuzz),
     ("partitions", targets::partitions::fuzz),

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Network interfaces: paravirtual ones ([`netfront`]), and NICs ([`e1000`], [`rtl8139`], and
-//! [`virtio`](crate::virtio::network)); and a [`bridge`].
+//! [`virtio`](crate::virtio::network)); and those of other domains ([`netback`]), with a [`bridge`] between.
 //!
 //! ```text
 //!   network stack --- StackPort --- Interface --- NetFront --- xenbus, event channel
@@ -39,6 +39,7 @@ mod frame;
 mod gso;
 mod interface;
 mod multicast;
+pub mod netback;
 pub mod netfront;
 mod nic;
 mod properties;

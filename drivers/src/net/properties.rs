@@ -3,7 +3,8 @@
 
 use embassy_futures::join::join;
 use xen::xenbus::Device;
-use xen::xenstore;
+use xen::xenstore::value::Unreadable;
+use xen::xenstore::{self, Value};
 
 use super::error::Error;
 use super::frame::{ETHERNET_HEADER, MAX_FRAME};
@@ -50,10 +51,16 @@ impl Properties {
         let (own, backend) = join(device.read_own_all(["mac", "mtu"]), device.read("mtu")).await;
         let [mac, mtu] = own?;
         let mac = mac.ok_or(Error::NoMac)?;
-        let mtu = match mtu.or(backend?) {
-            Some(mtu) => mtu.integer(MIN_MTU..=MAX_MTU as u64).map_err(xenstore::Error::from)? as usize,
-            None => USUAL_MTU,
-        };
+        let mtu = mtu_of(mtu.or(backend?)).map_err(xenstore::Error::from)?;
         Ok(Self { mac: mac.mac().map_err(xenstore::Error::from)?, mtu, segments: SEGMENTS })
     }
+}
+
+/// The MTU that the toolstack's key `mtu` tells, if there is one.
+///
+/// # Errors
+///
+/// [`Unreadable`] if it is none.
+pub(super) fn mtu_of(key: Option<Value>) -> Result<usize, Unreadable> {
+    key.map_or(Ok(USUAL_MTU), |mtu| Ok(mtu.integer(MIN_MTU..=MAX_MTU as u64)? as usize))
 }

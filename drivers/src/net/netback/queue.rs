@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! The loop that works on the rings of an interface.
+
+use core::convert::Infallible;
+use core::future::pending;
+use core::time::Duration;
+
+use embassy_futures::select::{Either3, select3};
+use embassy_futures::yield_now;
+use xen::DomainId;
+use xen::ring::{BackendRing, Violation};
+
+use super::Error;
+use super::keys::{FrontendFeatures, Ports};
+use super::receive::Receiver;
+use super::staging::Staging;
+use super::transmit::Transmitter;
+use crate::hal::BackendPlatform;
+use crate::net::bridge::{Port, Traffic};
+use crate::net::channels::{Channels, Events};
+
+/// Pages of ours that Xen copies to and from: for a round of packets, or one of the longest.
+const STAGING_PAGES: usize = 40;
+
+/// When to look for pages of a frontend that raises no events for them.
+const LOOK: Duration = Duration::from_millis(30);
+
+/// The rings of an interface, and its port of the bridge.
+pub(super) struct Queue<'p, P: BackendPlatform> {
+    platform: &'p P,
+    frontend: DomainId,
+    transmit: Transmitter<P::Mapped<'p>>,
+    receive: Receiver<P::Mapped<'p>>,
+    channels: Channels<P::Channel>,
+    port: Port<'p>,
+    staging: Staging<P::Page>,
+    /// Whether the frontend raises events when it has pages again.
+    notifies: bool,
+}
+
+/// The two rings of a frontend: that through which it transmits, and that through which it receives.
+pub(super) type Rings<M> = [BackendRing<M>; 2];
+
+impl<'p, P: BackendPlatform> Queue<'p, P> {
+    /// A queue between `port` and domain `frontend`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NoMemory`].
+    pub(super) fn new(
+        platform: &'p P,
+        frontend: DomainId,
+        [transmit, receive]: Rings<P::Mapped<'p>>,
+        channels: Channels<P::Channel>,
+        features: FrontendFeatures,
+        port: Port<'p>,
+    ) -> Result<Self, Error> {
+        Ok(Self {
+            platform,
+            frontend,
+            transmit: Transmitter::new(transmit),
+            receive: Receiver::new(receive, features),
+            channels,
+            port,
+            staging: Staging::new(platform, STAGING_PAGES).ok_or(Error::NoMemory)?,
+            notifies: features.notifies,
+        })
+    }
+
+    /// What has gone through it.
+    pub(super) fn traffic(&self) -> Traffic {
+        let traffic = self.port.traffic();
+        Traffic { lost: traffic.lost + self.receive.lost(), ..traffic }
+    }
+
+    /// Serves the frontend until it breaks the protocol. The future can be dropped at any point where it
+    /// waits, and made again.
+    pub(super) async fn run(&mut self) -> Result<Infallible, Violation> {
+        loop {
+            self.turn().await?;
+        }
+    }
+
+    /// Does what there is to do, and waits until there is more.
+    async fn turn(&mut self) -> Result<(), Violation> {
+        let (platform, frontend, port) = (self.platform, self.frontend, &self.port);
+        let now = platform.now();
+        let send = |packet| port.send(packet, now);
+        let taken = self.transmit.take(platform, frontend, &mut self.staging, send)?;
+        let sent = self.receive.send(platform, frontend, &mut self.staging, port)?;
+        let events = Events { transmit: self.transmit.publish(), receive: self.receive.publish() };
+        self.channels.notify(events);
+        if taken + sent > 0 {
+            self.channels.note_event(true);
+        }
+        if taken + sent > 0 || self.transmit.request_event()? || self.receive.request_event()? {
+            // Others have their turn.
+            yield_now().await;
+            return Ok(());
+        }
+        self.wait().await
+    }
+
+    /// Waits until something happens.
+    async fn wait(&mut self) -> Result<(), Violation> {
+        let is_starved = self.receive.is_starved();
+        let looks = is_starved && !self.notifies;
+        let (platform, port) = (self.platform, &self.port);
+        // What comes meanwhile waits at the port.
+        let arrival = async { if is_starved { pending().await } else { port.arrival().await } };
+        let look = async { if looks { platform.delay(LOOK).await } else { pending().await } };
+        let woken = select3(self.channels.wait(), arrival, look).await;
+        if let Either3::First(()) = woken
+            && !self.transmit.is_ready()?
+            && !self.receive.is_ready()?
+        {
+            self.channels.note_event(false);
+        }
+        Ok(())
+    }
+}
+
+/// Connects to the event channels of domain `frontend`.
+///
+/// # Errors
+///
+/// [`Error::Channel`].
+pub(super) fn connect<P: BackendPlatform>(
+    platform: &P,
+    frontend: DomainId,
+    ports: Ports,
+) -> Result<Channels<P::Channel>, Error> {
+    let connect = |port| platform.connect(frontend, port).map_err(Error::Channel);
+    Ok(match ports {
+        Ports::Shared(port) => Channels::Shared(connect(port)?),
+        Ports::Split { transmit, receive } => {
+            Channels::Split { transmit: connect(transmit)?, receive: connect(receive)? }
+        }
+    })
+}

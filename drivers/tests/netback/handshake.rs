@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+use prism_drivers::net::bridge::Traffic;
+use prism_drivers::sim::{Clock, SimPlatform};
+use xen::xenbus::State;
+use xen_sys::io::netif::NETIF_RSP_OKAY;
+
+use super::frontend::{ALL, Front, GUEST, Host, OTHER, a_while, arrives, deliver, frame};
+
+#[test]
+fn what_the_backend_can_do_is_told_before_it_is_connected_to() {
+    let host = Host::new();
+    host.serve(async {
+        host.until(State::InitWait).await;
+        let keys = ["feature-sg", "feature-rx-copy", "feature-gso-tcpv4", "feature-split-event-channels"];
+        assert_eq!(keys.map(|key| host.key(key).unwrap()), ["1"; 4]);
+        assert_eq!(
+            (host.key("feature-rx-flip").as_deref(), host.key("hotplug-status")),
+            (Some("0"), Some("".into()))
+        );
+        assert_eq!(host.key("multi-queue-max-queues"), None);
+        Front::connect(&host, ALL).await;
+        assert_eq!(host.key("hotplug-status").as_deref(), Some("connected"));
+        host.detach();
+        host.be(State::Closed);
+    });
+}
+
+#[test]
+fn an_interface_without_an_address_of_its_own_is_told_of_and_offered_when_it_has_one() {
+    for wrong in ["", "ff:ff:ff:ff:ff:ff", "00:00:00:00:00:00", "01:16:3e:00:00:01", "\x1b[2J"] {
+        let host = Host::new();
+        host.set("mac", wrong);
+        host.serve(async {
+            host.until(State::Closed).await;
+            host.set("mac", "00:16:3e:00:00:01");
+            Front::connect(&host, ALL).await;
+            host.detach();
+            host.be(State::Closed);
+        });
+        let failures = host.failures.lock().unwrap();
+        assert!(failures.len() == 1 && failures[0].contains("mac"), "{failures:?}");
+        assert!(!failures[0].contains('\x1b'));
+    }
+}
+
+#[test]
+fn one_event_channel_for_both_rings_is_enough() {
+    let host = Host::new();
+    let network = host.network();
+    host.serve(async {
+        host.until(State::InitWait).await;
+        let front = Front::make(&host, ALL);
+        let port = String::from_utf8(host.xenstored.read(&front_key("event-channel-tx")).unwrap()).unwrap();
+        for key in ["event-channel-tx", "event-channel-rx"] {
+            host.xenstored.remove(&front_key(key));
+        }
+        host.front("event-channel", port);
+        host.be(State::Connected);
+        host.until(State::Connected).await;
+        front.send(&frame(OTHER, GUEST, 60), 4096, 0, None);
+        assert_eq!(front.answers(1).await, [(0, NETIF_RSP_OKAY)]);
+        arrives(&network).await;
+        host.be(State::Closed);
+        host.detach();
+    });
+}
+
+fn front_key(key: &str) -> String {
+    format!("{}/{key}", super::frontend::FRONTEND)
+}
+
+#[test]
+fn a_frontend_that_is_gone_is_not_sent_what_came_before_when_it_is_back() {
+    let host = Host::new();
+    let network = host.network();
+    host.serve(async {
+        let front = Front::connect(&host, ALL).await;
+        front.send(&frame(OTHER, GUEST, 60), 4096, 0, None);
+        arrives(&network).await;
+        deliver(&network, 60);
+        a_while().await;
+        host.be(State::Closed);
+        host.until(State::Closed).await;
+        deliver(&network, 70);
+        let front = Front::connect(&host, ALL).await;
+        front.offer(4);
+        let bytes = deliver(&network, 80);
+        assert_eq!(front.receive().await.bytes, bytes);
+        host.be(State::Closed);
+        host.detach();
+    });
+    assert_eq!(*host.traffic.lock().unwrap(), Traffic { sent: 1, refused: 0, taken: 2, lost: 0 });
+}
+
+#[test]
+fn two_hundred_connections_leave_nothing_behind() {
+    // Rests come to last ten seconds.
+    let host = Host { platform: SimPlatform::new(Clock::ExpiresAtOnce), ..Host::new() };
+    let network = host.network();
+    host.serve(async {
+        for round in 0..200 {
+            let front = Front::connect(&host, ALL).await;
+            if round % 100 == 0 {
+                front.send(&frame(OTHER, GUEST, 60), 4096, 0, None);
+                arrives(&network).await;
+            }
+            host.be(if round % 2 == 0 { State::Closed } else { State::Initialising });
+            host.until(if round % 2 == 0 { State::Closed } else { State::InitWait }).await;
+            for ring in [&front.transmit, &front.receive] {
+                assert!(ring.references().iter().all(|page| front.peer.withdraw(*page)));
+            }
+        }
+        host.detach();
+    });
+    assert!(host.failures.lock().unwrap().is_empty());
+}
