@@ -56,7 +56,7 @@ impl<P: Processor> Pool<P> {
             requests_left: 0,
             last: None,
         };
-        pool.mix(personal);
+        pool.seed(personal, true);
         pool
     }
 
@@ -88,15 +88,23 @@ impl<P: Processor> Pool<P> {
         self.forget();
     }
 
-    /// Mixes fresh material from every source and `extra` in. To be called when the machine may
-    /// have been copied or put back to an earlier state: both copies would go on alike.
+    /// Mixes fresh material and `extra` in. To be called when the machine may have been copied or put
+    /// back to an earlier state: both copies would go on alike. Where RDSEED works, that alone parts
+    /// them, and what jitter gave when the pool was made stays in its key: a time-stamp may be an exit
+    /// to the hypervisor, and all vCPUs wait for a restored domain's.
     pub fn mix(&mut self, extra: &[u8]) {
+        self.seed(extra, false);
+    }
+
+    fn seed(&mut self, extra: &[u8], is_first: bool) {
         let mut hash = Sha256::new();
         let mut own = [0; 32];
         self.generator.fill_bytes(&mut own);
         hash.update(own);
         self.feed_from_instructions(&mut hash);
-        self.feed_from_jitter(&mut hash);
+        if is_first || self.sources.rdseed != Randomness::Good {
+            self.feed_from_jitter(&mut hash);
+        }
         hash.update(extra);
         self.generator = ChaCha20Rng::from_seed(hash.finalize().into());
         self.bytes_left = BYTES_PER_SEED;

@@ -157,6 +157,26 @@ fn copies_of_a_machine_part_when_something_is_mixed_in() {
 }
 
 #[test]
+fn a_copy_looks_at_the_counter_only_where_rdseed_does_not_work() {
+    let looks = |rdseed| {
+        let cpu = Cpu::new(rdseed, Does::Nothing).regular();
+        let sources = examine(&cpu);
+        let since = |before| (cpu.time.get() - before) / 40;
+        let before = cpu.time.get();
+        let mut pool = Pool::new(&cpu, sources, &[]);
+        let (first, before) = (since(before), cpu.time.get());
+        pool.mix(&[]);
+        (first, since(before))
+    };
+    let (first, again) = looks(Does::Count);
+    assert!(first > 96 && again == 0, "{first}, then {again}");
+    for broken in [Does::Nothing, Does::Repeat(7)] {
+        let (first, again) = looks(broken);
+        assert!(first > 1024 && again > 1024, "{first}, then {again}");
+    }
+}
+
+#[test]
 fn fresh_material_is_mixed_in_after_64_kib_and_after_1024_requests() {
     let calls_after = |requests: usize, bytes: usize| {
         let cpu = Cpu::new(Does::Count, Does::Nothing);
