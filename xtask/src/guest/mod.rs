@@ -288,7 +288,9 @@ impl Outcome {
             .as_ref()
             .map(|why| format!("its machine was lost, {}", why.replace('\n', " ").trim_end()));
         let faults = self.lab_faults;
-        lost.or_else(|| (faults > 0).then(|| format!("the emulated processor failed {faults} times")))
+        lost.or_else(|| {
+            (faults > 0).then(|| format!("the lab's emulated processor failed it {faults} times"))
+        })
     }
 
     /// Why there is no verdict, in a few words; empty if there is one.

@@ -340,7 +340,7 @@ mod tests {
         let outcome = || Outcome::not_started(String::new());
         assert_eq!(outcome().second_try(), None);
         let failed = Outcome { lab_faults: 2, ..outcome() };
-        assert_eq!(failed.second_try().as_deref(), Some("the emulated processor failed 2 times"));
+        assert_eq!(failed.second_try().as_deref(), Some("the lab's emulated processor failed it 2 times"));
         let lost = Outcome { lost_machine: Some("no answer\nqemu: gone\n".to_owned()), ..failed };
         assert_eq!(lost.second_try().as_deref(), Some("its machine was lost, no answer qemu: gone"));
     }
