@@ -2,6 +2,7 @@
 //! The device below an interface: what carries its frames.
 
 use super::error::Error;
+use super::gso::GsoInfo;
 use super::multicast::Group;
 
 /// A network device: rings that are shared with a backend, or with a NIC.
@@ -24,6 +25,12 @@ pub trait NetDevice: Send {
     ///
     /// What was wrong.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error>;
+
+    /// What there is to tell of the frame that was [received](Self::receive) last, if it is several TCP
+    /// segments in one.
+    fn gso(&self) -> Option<GsoInfo> {
+        None
+    }
 
     /// Asks for an event at the next frame, or after several, if it [coalesces](Self::coalesces) events; true
     /// if there are as many already.

@@ -16,6 +16,7 @@ use super::config::{self, Due, HostConfig};
 use super::device::NetDevice;
 use super::error::Error;
 use super::frame::ETHERNET_HEADER;
+use super::gso::GsoInfo;
 use super::multicast::Groups;
 use super::properties::Properties;
 use super::segment::Segment;
@@ -163,6 +164,65 @@ impl<'k> Interface<'k> {
         drop(state);
         wakers.into_iter().flatten().for_each(Waker::wake);
         due
+    }
+
+    /// Puts the next frame into `buffer`, of [`MAX_FRAME`](super::frame::MAX_FRAME) bytes, and returns its
+    /// length - 0 if it was dropped - and what there is to tell of it if it is several TCP segments; or else
+    /// has `waker` woken when there is one. For who has no stack on the interface.
+    pub(super) fn take(&self, buffer: &mut [u8], waker: &Waker) -> Option<(usize, Option<GsoInfo>)> {
+        let mut state = self.state();
+        state.stack = Some(waker.clone());
+        state.is_full = false;
+        let polls = state.polls;
+        let wake = loop {
+            let device = state.device.as_mut()?;
+            match device.receive(buffer) {
+                Ok(Some(length)) => {
+                    let gso = device.gso();
+                    let count = match length {
+                        0 => &mut state.counters.damaged,
+                        _ => &mut state.counters.received,
+                    };
+                    *count += 1;
+                    // The other side gets back what it was in.
+                    let driver = state.call_driver();
+                    drop(state);
+                    driver.into_iter().for_each(Waker::wake);
+                    return Some((length, gso));
+                }
+                Ok(None) if polls => break state.call_driver(),
+                Ok(None) => match device.request_event() {
+                    Ok(true) => {}
+                    // The driver looks now and then.
+                    Ok(false) if device.coalesces() => break state.call_driver(),
+                    Ok(false) => break None,
+                    Err(error) => break state.fail(error),
+                },
+                Err(error) => break state.fail(error),
+            }
+        };
+        let wake = wake.or_else(|| state.call_driver_if_needed());
+        drop(state);
+        wake.into_iter().for_each(Waker::wake);
+        None
+    }
+
+    /// Sends `frame`, as [`NetDevice::send_within`] does, or loses it if there is no device; false if there
+    /// is no room, and `waker` will be woken when there is. For who has no stack on the interface.
+    pub(super) fn put(&self, frame: &mut [u8], mtu: usize, waker: &Waker) -> bool {
+        let mut state = self.state();
+        state.stack = Some(waker.clone());
+        let room = state.has_room(frame.len());
+        state.is_full = room == Ok(false);
+        let is_full = state.is_full;
+        let driver = match room {
+            Ok(true) => state.transmit(frame, mtu),
+            Ok(false) => state.call_driver(),
+            Err(error) => state.fail(error),
+        };
+        drop(state);
+        driver.into_iter().for_each(Waker::wake);
+        !is_full
     }
 
     /// Waits until [`configure`](Self::configure) has something to do that it did not know of. One task waits
@@ -344,6 +404,11 @@ impl State<'_> {
     /// path; what it returns is to be woken, the driver's task among them.
     pub(super) fn send(&mut self, frame: &mut [u8], mtu: usize) -> Wakers {
         let config = self.config.egress(frame);
+        [config, self.transmit(frame, mtu)]
+    }
+
+    /// The same with a frame that is not to be looked at for what configures the interface.
+    fn transmit(&mut self, frame: &mut [u8], mtu: usize) -> Option<Waker> {
         let device = &mut self.device;
         self.groups.snoop(frame, |group| {
             if let Some(device) = device {
@@ -352,7 +417,7 @@ impl State<'_> {
         });
         let Some(device) = device else {
             self.counters.lost += 1;
-            return [config, None];
+            return None;
         };
         let is_long = frame.len().saturating_sub(ETHERNET_HEADER) > mtu;
         // Room was asked for TCP segments. What is longer takes more, whatever the ring has.
@@ -363,7 +428,7 @@ impl State<'_> {
             device.send_within(frame, mtu);
         }
         self.counters.sent += 1;
-        [config, self.call_driver()]
+        self.call_driver()
     }
 
     /// Whether a frame of `length` bytes can be sent now, see [`NetDevice::can_send`]; or lost, if there is

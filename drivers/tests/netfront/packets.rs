@@ -38,6 +38,9 @@ fn a_packet_of_many_parts_comes_as_one() {
     }
     assert!(backend.publish());
     assert!(receive(&mut pair).unwrap() == Some(bytes));
+    assert_eq!(pair.gso().map(|info| (info.size, info.kind)), Some((1448, XEN_NETIF_GSO_TYPE_TCPV4)));
+    backend.deliver(&frame(&[7]));
+    assert!(receive(&mut pair).unwrap().is_some() && pair.gso().is_none());
 }
 
 #[test]

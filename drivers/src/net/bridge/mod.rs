@@ -23,7 +23,9 @@
 mod forwarding;
 mod packet;
 mod ports;
+mod uplink;
 
 pub use forwarding::{Forwarding, Mac, Reason, Source, Verdict};
 pub use packet::{Checksum, Invalid, Packet};
 pub use ports::{Bridge, Port, Traffic};
+pub use uplink::uplink;

@@ -59,6 +59,8 @@ pub struct Packet {
     /// Whether the backend vouches for the checksums of TCP and UDP: they are right, or blank as
     /// the packet never was on a wire.
     pub vouched: bool,
+    /// What there is to tell of it, if it is several TCP segments in one.
+    pub gso: Option<GsoInfo>,
 }
 
 impl Assembly {
@@ -147,7 +149,7 @@ impl Assembly {
     pub fn finish(&mut self) -> Option<Packet> {
         let Self { length, first_flags, segments, failed, .. } = core::mem::take(self);
         let vouched = first_flags & (NETRXF_csum_blank | NETRXF_data_validated) != 0 || segments.is_some();
-        (!failed && length >= ETHERNET_HEADER).then_some(Packet { length, vouched })
+        (!failed && length >= ETHERNET_HEADER).then_some(Packet { length, vouched, gso: segments })
     }
 }
 
@@ -170,7 +172,7 @@ mod tests {
         assert_eq!(part, Some(Part { offset: 100, length: 60, position: 0 }));
         assert_eq!(assembly.next(), Next::Packet);
         let packet = assembly.finish().unwrap();
-        assert_eq!(packet, Packet { length: 60, vouched: false });
+        assert_eq!(packet, Packet { length: 60, vouched: false, gso: None });
         assert_eq!(assembly.next(), Next::Data);
     }
 
@@ -187,7 +189,8 @@ mod tests {
         assert_eq!(part, Some(Part { offset: 0, length: 4096, position: 200 }));
         assert_eq!(assembly.next(), Next::Data);
         assembly.data(data(3, 0, 1), 3).unwrap();
-        assert_eq!(assembly.finish(), Some(Packet { length: 4297, vouched: true }));
+        let gso = Some(GsoInfo { size: 1448, kind: XEN_NETIF_GSO_TYPE_TCPV4 });
+        assert_eq!(assembly.finish(), Some(Packet { length: 4297, vouched: true, gso }));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use crate::net::channels::Events;
 use crate::net::checksum::{Transport, verify_checksum};
 use crate::net::error::Error;
 use crate::net::frame::ETHERNET_HEADER;
+use crate::net::gso::GsoInfo;
 use crate::net::multicast::Group;
 use crate::net::segment::Segment;
 use crate::net::segmentation;
@@ -71,6 +72,8 @@ pub struct QueuePair<'p, P: Platform> {
     features: BackendFeatures,
     mtu: usize,
     narrowest: Narrowest,
+    /// Of the frame that was received last.
+    gso: Option<GsoInfo>,
 }
 
 /// How long the smallest MTU counts: as long again if nothing was sent within it meanwhile.
@@ -118,6 +121,7 @@ impl<'p, P: Platform> QueuePair<'p, P> {
             features,
             mtu,
             narrowest: Narrowest { mtu, recent: mtu, since: 0 },
+            gso: None,
         })
     }
 
@@ -187,10 +191,17 @@ impl<'p, P: Platform> QueuePair<'p, P> {
     ///
     /// [`Error`] if the backend broke the protocol.
     pub fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
-        let Some(Packet { length, vouched }) = self.receiver.next(buffer)? else { return Ok(None) };
+        let Some(Packet { length, vouched, gso }) = self.receiver.next(buffer)? else { return Ok(None) };
+        self.gso = gso;
         let frame = buffer.get(..length).unwrap_or_default();
         let good = vouched || verify_checksum(frame);
         Ok(Some(if good { length } else { 0 }))
+    }
+
+    /// What there is to tell of the frame that was [received](Self::receive) last, if it is several TCP
+    /// segments in one.
+    pub fn gso(&self) -> Option<GsoInfo> {
+        self.gso
     }
 
     /// Sends `frame`, in which checksums of TCP and UDP have yet to be filled in. What is too long for the

@@ -10,6 +10,7 @@ use crate::net::channels::Channels;
 use crate::net::checksum::Transport;
 use crate::net::device::NetDevice;
 use crate::net::error::Error;
+use crate::net::gso::GsoInfo;
 use crate::net::multicast::Group;
 
 /// A pair of rings, and how their backend is told.
@@ -32,11 +33,13 @@ pub(super) struct Queues<'p, P: Platform> {
     queues: Vec<Queue<'p, P>>,
     /// The one to receive from next.
     next: usize,
+    /// Of the frame that was received last.
+    gso: Option<GsoInfo>,
 }
 
 impl<'p, P: Platform> Queues<'p, P> {
     pub(super) fn new(queues: Vec<Queue<'p, P>>) -> Self {
-        Self { queues, next: 0 }
+        Self { queues, next: 0, gso: None }
     }
 
     /// The one whose packet is in the buffer in part: all others have to wait until it is whole.
@@ -78,10 +81,15 @@ impl<P: Platform> NetDevice for Queues<'_, P> {
             // Each has its turn.
             self.next = (self.next + 1) % count;
             if received.is_some() {
+                self.gso = pair.gso();
                 return Ok(received);
             }
         }
         Ok(None)
+    }
+
+    fn gso(&self) -> Option<GsoInfo> {
+        self.gso
     }
 
     fn request_event(&mut self) -> Result<bool, Error> {
