@@ -284,6 +284,20 @@ impl Context {
         devices::blkback::serve(self).await
     }
 
+    /// Connects other domains, whose configurations name this one as the backend of an interface
+    /// (`backend=NAME`), to the network of this domain's interface `uplink`, which has no stack then: this
+    /// domain is a bridge, and has no address there. This domain's own configuration has `driver_domain=1`.
+    /// It is to be called once. While a guest is connected, this domain is not suspended.
+    ///
+    /// A guest sends from the address only that the toolstack gave it (`mac`).
+    ///
+    /// Returns only when that is not possible, or not any more; at once if the interface's stack was [handed
+    /// out](Self::network). If the future is dropped, interfaces that are served already go on being served,
+    /// and no new ones are.
+    pub async fn serve_network(&self, uplink: usize) -> ServeError {
+        devices::netback::serve(uplink, self).await
+    }
+
     /// Time since early in boot. It is monotonic; [`task::Instant`](crate::task::Instant) reads the same
     /// clock.
     pub fn uptime(&self) -> Duration {

@@ -15,6 +15,7 @@ use xen::xenbus::backend::{Bus, Device, Ended, Id};
 use xen::xenstore::{self, Client};
 
 use crate::hypervisor::xenstore::persist;
+use crate::network::NetworkError;
 use crate::task::executor;
 
 /// Devices of a class that are served at most.
@@ -39,6 +40,8 @@ pub enum ServeError {
     NoXen,
     /// xenstored refused something.
     Xenstore(xenstore::Error),
+    /// There is no network to serve.
+    Network(NetworkError),
 }
 
 impl fmt::Display for ServeError {
@@ -46,6 +49,7 @@ impl fmt::Display for ServeError {
         match self {
             Self::NoXen => f.write_str("devices are served to guests of Xen only, and there is no xenstore"),
             Self::Xenstore(error) => error.fmt(f),
+            Self::Network(error) => error.fmt(f),
         }
     }
 }

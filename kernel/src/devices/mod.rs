@@ -25,6 +25,7 @@ mod blkfront;
 pub mod disks;
 pub(crate) mod emulated;
 mod ide;
+pub(crate) mod netback;
 mod netfront;
 mod nic;
 mod nvme;

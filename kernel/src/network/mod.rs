@@ -22,6 +22,7 @@ pub use embassy_net;
 pub use error::NetworkError;
 pub use prism_boot::command_line::INTERFACES;
 pub use prism_drivers::net::Counters;
+use prism_drivers::net::Properties;
 pub use prism_listener::{Buffers, Listener, Slot, Usage};
 
 use crate::app::Context;
@@ -46,21 +47,12 @@ static BEGUN: AtomicBool = AtomicBool::new(false);
 /// The stack on interface `index`, once it has an address.
 pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'static>, NetworkError> {
     let addressing = context.command_line().addressing(index).map_err(NetworkError::CommandLine)?;
-    let bus = context.environment.services.network.chosen;
-    if !BEGUN.swap(true, Ordering::AcqRel) {
-        devices::spawn_network(bus, context.command_line())
-            .inspect_err(|_| BEGUN.store(false, Ordering::Release))?;
-    }
-    let interface = interfaces::interface(index).await.ok_or(NetworkError::Absent)?;
+    let interface = find(index, context).await?;
     let mut claim = Claim::on(index)?;
     let stack = match claim.stack() {
         Some(stack) => stack,
         None => {
-            let properties = with_timeout(CONNECTION, interface.connected());
-            let properties = properties.await.map_err(|_| NetworkError::NoConnection)?;
-            if bus == DeviceBus::Xenbus {
-                devices::emulated::unplug_nics();
-            }
+            let properties = connected(&interface, context).await?;
             claim.keep(stack::start(Arc::clone(&interface), properties, &addressing).await?)
         }
     };
@@ -78,6 +70,45 @@ pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'stati
     log::info!("network {index}: {}", stack::summary(&interface, &stack));
     claim.hand_out();
     Ok(stack)
+}
+
+/// An interface for a bridge in place of a stack.
+pub(crate) struct Uplink {
+    pub(crate) interface: Arc<Interface>,
+    /// What its network takes, in bytes.
+    pub(crate) mtu: usize,
+}
+
+/// Interface `index` for a bridge, for good. No stack is started on it.
+pub(crate) async fn uplink(index: usize, context: &Context) -> Result<Uplink, NetworkError> {
+    let interface = find(index, context).await?;
+    let claim = Claim::on(index)?;
+    if claim.stack().is_some() {
+        return Err(NetworkError::Taken);
+    }
+    let mtu = connected(&interface, context).await?.mtu;
+    claim.hand_out();
+    log::info!("network {index}: bridged, MTU {mtu}");
+    Ok(Uplink { interface, mtu })
+}
+
+/// Interface `index`. Starts the drivers of all, at the first call.
+async fn find(index: usize, context: &Context) -> Result<Arc<Interface>, NetworkError> {
+    if !BEGUN.swap(true, Ordering::AcqRel) {
+        devices::spawn_network(context.environment.services.network.chosen, context.command_line())
+            .inspect_err(|_| BEGUN.store(false, Ordering::Release))?;
+    }
+    interfaces::interface(index).await.ok_or(NetworkError::Absent)
+}
+
+/// Waits until an interface works, and returns what is known of it.
+async fn connected(interface: &Interface, context: &Context) -> Result<Properties, NetworkError> {
+    let properties = with_timeout(CONNECTION, interface.connected());
+    let properties = properties.await.map_err(|_| NetworkError::NoConnection)?;
+    if context.environment.services.network.chosen == DeviceBus::Xenbus {
+        devices::emulated::unplug_nics();
+    }
+    Ok(properties)
 }
 
 /// The stack on interface `index`, for those who did not open it: once the application has [opened
