@@ -421,6 +421,14 @@ const PARTS: &[(&str, &[Row])] = &[
         "Network",
         &[
             row("curl and wrk are served", &["web_clients_are_served"]).never(DOM0),
+            row(
+                "netback: another guest's interface bridged to a network, attached and detached",
+                &[
+                    "a_guest_has_its_network_from_a_driver_domain",
+                    "what_is_sent_through_a_driver_domain_comes_back",
+                ],
+            )
+            .never(NO_LINUX),
             row("TCP and UDP echo, several interfaces", &["what_is_sent_comes_back"]).never(DOM0),
             row("ping of 0 to 65507 bytes, IPv4 and IPv6, DHCP", &["pings_of_all_sizes_are_answered"])
                 .never(DOM0),

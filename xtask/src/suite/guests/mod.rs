@@ -279,6 +279,11 @@ impl GuestTest {
         Self { network: true, beside: Some(beside), ..self }
     }
 
+    /// The same with a network interface.
+    pub const fn with_network(self) -> Self {
+        Self { network: true, ..self }
+    }
+
     /// The same; `script` is run once it is ready, and ends it. It may start guests with the image of
     /// `other`.
     pub const fn serving(self, other: &'static str, script: &'static str) -> Self {

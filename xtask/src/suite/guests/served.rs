@@ -12,9 +12,40 @@ const STORAGE: GuestTest = GuestTest::new("", "storage")
     .settings(&["driver_domain = 1"])
     .seconds(300);
 
+/// A driver domain with one network.
+const ROUTER: GuestTest = GuestTest::new("", "router")
+    .memory(16)
+    .with_network()
+    .settings(&["driver_domain = 1"])
+    .seconds(300)
+    .telling(&["router: ready", "bridged, MTU 1500", "0 of them refused", "attached and detached 3 times"]);
+
 /// The topic's tests.
-pub(super) const TESTS: &[GuestTest] = &[STORAGE
-    .named("a_guest_has_its_disk_from_a_driver_domain")
-    .envs(&[Env::Pv, Env::Pvh])
-    .serving("disk", concat!(include_str!("served/common.sh"), include_str!("served/disk.sh")))
-    .telling(&["storage: ready", "64 MiB, all checked", "verified 16777216 bytes", "detached 3 times"])];
+pub(super) const TESTS: &[GuestTest] = &[
+    STORAGE
+        .named("a_guest_has_its_disk_from_a_driver_domain")
+        .envs(&[Env::Pv, Env::Pvh])
+        .serving("disk", concat!(include_str!("served/common.sh"), include_str!("served/disk.sh")))
+        .telling(&["storage: ready", "64 MiB, all checked", "verified 16777216 bytes", "detached 3 times"]),
+    ROUTER.named("a_guest_has_its_network_from_a_driver_domain").envs(&[Env::Pv, Env::Pvh]).serving(
+        "httpd",
+        concat!(
+            include_str!("served/common.sh"),
+            include_str!("served/site.sh"),
+            include_str!("served/plug.sh")
+        ),
+    ),
+    ROUTER
+        .named("what_is_sent_through_a_driver_domain_comes_back")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh])
+        .serving(
+            "echo",
+            concat!(
+                include_str!("served/common.sh"),
+                include_str!("served/echo.sh"),
+                include_str!("network/echo.sh"),
+                include_str!("served/plug.sh")
+            ),
+        ),
+];

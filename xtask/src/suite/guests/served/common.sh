@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# A guest that has its disks from the one under test: `front`, of the same kind.
+# A guest that has its disks, or interfaces, from the one under test: `front`, of the same kind.
 log=/var/log/xen/guest-front.log
-served=/local/domain/$DOMID/backend/vbd
+served=/local/domain/$DOMID/backend
 
-# Starts it with these words for its kernel, and these disks.
+# Starts it with these words for its kernel, these disks and interfaces.
 front() {
     write_front "$@"
     xl create -q /tmp/front.cfg
@@ -21,6 +21,7 @@ write_front() {
         echo "kernel = '$OTHER'"
         echo "cmdline = '$1'"
         echo "disk = [ $2 ]"
+        echo "vif = [ $3 ]"
         echo "on_poweroff = 'preserve'"
         echo "on_crash = 'preserve'"
     } >/tmp/front.cfg
