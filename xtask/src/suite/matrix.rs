@@ -361,6 +361,7 @@ const PARTS: &[(&str, &[Row])] = &[
                 &["a_guest_has_its_disk_from_a_driver_domain"],
             )
             .never(NO_LINUX),
+            row("blkback: Linux has its root there", &["a_linux_has_its_root_from_a_driver_domain"]).never(NO_LINUX),
             row(
                 "4 KiB sectors; a disk that grows; discard",
                 &[

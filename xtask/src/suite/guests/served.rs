@@ -27,6 +27,25 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Pv, Env::Pvh])
         .serving("disk", concat!(include_str!("served/common.sh"), include_str!("served/disk.sh")))
         .telling(&["storage: ready", "64 MiB, all checked", "verified 16777216 bytes", "detached 3 times"]),
+    STORAGE
+        .named("a_linux_has_its_root_from_a_driver_domain")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh])
+        .serving("disk", concat!(include_str!("served/common.sh"), include_str!("served/linux.sh")))
+        .seconds(900)
+        .telling(&[
+            "storage: ready",
+            "round 5: whole",
+            "four at a time: whole",
+            "past the cache: whole",
+            "behind the cache: whole",
+            "after fstrim: whole",
+            "discards and flushes were sent",
+            "xvdb cannot be written",
+            "the disk for reading: whole",
+            "dom0 finds the same",
+            "fsck finds nothing",
+        ]),
     ROUTER.named("a_guest_has_its_network_from_a_driver_domain").envs(&[Env::Pv, Env::Pvh]).serving(
         "httpd",
         concat!(

@@ -27,10 +27,10 @@ write_front() {
     } >/tmp/front.cfg
 }
 
-# Waits until it has written this, for 240 s at most.
+# Waits until it has written this, for 240 s at most, or for as many as are named.
 said() {
     until grep -qs "$1" $log; do
-        [ $(($(cut -d. -f1 /proc/uptime) - ${begun%.*})) -lt 240 ] || { echo "it never said: $1"; tail -n 30 $log; return 1; }
+        [ $(($(cut -d. -f1 /proc/uptime) - ${begun%.*})) -lt ${2:-240} ] || { echo "it never said: $1"; tail -n 30 $log; return 1; }
         sleep 0.2
     done
 }
