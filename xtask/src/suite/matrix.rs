@@ -427,6 +427,7 @@ const PARTS: &[(&str, &[Row])] = &[
                 &[
                     "a_guest_has_its_network_from_a_driver_domain",
                     "what_is_sent_through_a_driver_domain_comes_back",
+                    "a_linux_has_its_network_from_a_driver_domain",
                 ],
             )
             .never(NO_LINUX),

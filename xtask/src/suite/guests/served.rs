@@ -67,4 +67,13 @@ pub(super) const TESTS: &[GuestTest] = &[
                 include_str!("served/plug.sh")
             ),
         ),
+    ROUTER
+        .named("a_linux_has_its_network_from_a_driver_domain")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh])
+        .visited_by(concat!(
+            include_str!("served/common.sh"),
+            include_str!("served/linux_network.sh"),
+            include_str!("served/plug.sh")
+        )),
 ];

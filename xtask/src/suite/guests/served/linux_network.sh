@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# Dom0's Linux as a guest, with busybox, whose interface is the driver domain's to serve: files are fetched from it, and
+# what is sent to it comes back.
+root=/tmp/linux
+rm -rf $root && mkdir -p $root/bin $root/proc $root/sys $root/dev
+cp /bin/busybox $root/bin/
+for library in $(ldd /bin/busybox | grep -o '/[^ ]*'); do
+    mkdir -p $root/$(dirname $library)
+    cp $library $root/$library
+done
+number=0
+for module in $(modprobe -D xen-netfront | sed -n 's/^insmod //p'); do
+    python3 -c 'import lzma, sys; sys.stdout.buffer.write(lzma.open(sys.argv[1]).read())' $module >$root/$number.ko || exit 1
+    number=$((number + 1))
+done
+cat >$root/init <<'INIT'
+#!/bin/busybox sh
+/bin/busybox --install -s /bin
+export PATH=/bin
+mount -t proc proc /proc
+mount -t sysfs sys /sys
+mount -t devtmpfs dev /dev
+for module in /?.ko; do insmod $module; done
+until [ -e /sys/class/net/eth0 ]; do sleep 0.1; done
+ip link set eth0 up
+ip addr add 192.0.2.60/24 dev eth0
+mkdir /www
+dd if=/dev/urandom of=/www/large bs=100k count=40 2>/dev/null
+sha256sum /www/large | cut -c-64 >/www/sum
+(while :; do nc -l -p 7 -e cat; done) &
+echo "linux: ready"
+httpd -f -h /www
+INIT
+chmod +x $root/init
+(cd $root && find . | cpio -o -H newc 2>/dev/null | gzip -1 >/tmp/linux.gz)
+write_front 'console=hvc0 quiet' '' "'mac=00:16:3e:00:00:07,backend=$GUEST'"
+sed -i "s|^memory.*|memory = 192|; s|^kernel.*|kernel = '$(ls /boot/vmlinuz-* | head -1)'|" /tmp/front.cfg
+echo "ramdisk = '/tmp/linux.gz'" >>/tmp/front.cfg
+xl create -q /tmp/front.cfg || exit 2
+said 'linux: ready' || exit 3
+fetch() { curl -sS -m 100 --retry 5 --retry-all-errors "$@"; }
+for time in 1 2; do
+    fetch -o /tmp/fetched http://192.0.2.60/large || exit 4
+    [ "$(sha256sum /tmp/fetched | cut -c-64)" = "$(fetch http://192.0.2.60/sum)" ] || exit 5
+done
+head -c 3000000 /dev/urandom >/tmp/sent
+timeout 100 busybox nc 192.0.2.60 7 </tmp/sent | cmp - /tmp/sent || exit 6
+ping -c 3 -W 10 -s 8000 192.0.2.60 || exit 7
+echo "linux has sent and received"
