@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Two hosts, each a lab machine: a network and the guests' disks are common to both, and guests migrate
-//! from one to the other while they work.
+//! Guests that work - they serve, have a disk checked, store - while they are saved, restored and migrated:
+//! on one host, or between two, each a lab machine, to which a network and the guests' disks are common.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,18 +22,43 @@ use crate::lab::stage::hex;
 use crate::project::Project;
 use crate::scratch::Scratch;
 
-/// A test of guests that migrate.
+/// A test of guests that are moved.
 #[derive(Clone, Copy, Debug)]
 pub struct HostsTest {
     /// A sentence.
     name: &'static str,
     env: Env,
+    moves: Moves,
 }
 
-/// All of them.
-pub const TESTS: [HostsTest; 2] = [
-    HostsTest { name: "three_guests_migrate_five_times_between_two_hosts/pvh", env: Env::Pvh },
-    HostsTest { name: "three_guests_migrate_five_times_between_two_hosts/pvhvm", env: Env::Pvhvm },
+/// How guests are moved.
+#[derive(Clone, Copy, Debug)]
+enum Moves {
+    /// To another host, and back.
+    Between,
+    /// They stay, and are moved so often by a function of the script's.
+    Within { how: &'static str, times: u32 },
+}
+
+const RESTORES: Moves = Moves::Within { how: "save_and_restore", times: 20 };
+
+/// All of them. PV guests cannot migrate while they run.
+pub const TESTS: [HostsTest; 3] = [
+    HostsTest {
+        name: "three_guests_migrate_five_times_between_two_hosts/pvh",
+        env: Env::Pvh,
+        moves: Moves::Between,
+    },
+    HostsTest {
+        name: "three_guests_migrate_five_times_between_two_hosts/pvhvm",
+        env: Env::Pvhvm,
+        moves: Moves::Between,
+    },
+    HostsTest {
+        name: "three_guests_are_restored_twenty_times_and_nothing_leaks/pv",
+        env: Env::Pv,
+        moves: RESTORES,
+    },
 ];
 
 /// What each guest does, with which words and disk: it serves a file, has its disk checked, stores, and looks
@@ -48,42 +73,57 @@ const GUESTS: [(&str, &str, usize); 4] = [
 /// Bytes of the disks that guests write to.
 const DISK: usize = 16 << 20;
 
-/// How long the migrations and the checks may take.
-const LIMIT: Duration = Duration::from_secs(1800);
+/// How long all moves and the checks may take.
+const LIMIT: Duration = Duration::from_secs(3600);
 
 /// How a command is run on the other host, its input and output here, as `xl migrate -s` wants it.
 const WIRE: &str = include_str!("hosts/wire.py");
 
-/// What is done on the first host.
-const SCRIPT: &str = include_str!("hosts/migrate.sh");
+/// What is done on the first host: what all have in common, and then their own.
+const WORK: &str = include_str!("hosts/work.sh");
+const BETWEEN: &str = include_str!("hosts/migrate.sh");
+const WITHIN: &str = include_str!("hosts/stay.sh");
 
 impl LabTest for HostsTest {
     fn name(&self) -> &str {
         self.name
     }
 
-    /// It loads two machines.
+    /// It takes many minutes.
     fn is_long(&self) -> bool {
         true
     }
 
     fn run(&self, shared: &mut Shared<'_>) -> Result<()> {
-        self.migrate(shared.project)
+        let project = shared.project;
+        let scratch = Scratch::new()?;
+        let disks = make_disks(scratch.path())?;
+        match self.moves {
+            Moves::Between => self.move_between(project, scratch.path(), &disks),
+            Moves::Within { how, times } => {
+                let mut host = open(project, Lent { disks: &disks, cable: None })?;
+                let names = self.bring(project, &mut host, &disks)?;
+                work(&mut host, &names, &format!("how={how} times={times}\n{WITHIN}"))
+            }
+        }
     }
 }
 
 impl HostsTest {
-    fn migrate(&self, project: &Project) -> Result<()> {
-        let scratch = Scratch::new()?;
-        let disks = make_disks(scratch.path())?;
-        let lab = project.lab();
-        let snapshot = lab.ensure(Role::Xen)?;
-        let [one, other] = ["first", "second"].map(|end| scratch.path().join(end));
-        let lent = |ends| Lent { disks: &disks, cable: Some(Cable { ends }) };
-        let mut first = Session::open_lent(&lab, &snapshot, lent([&one, &other]))?;
-        let mut second = Session::open_lent(&lab, &snapshot, lent([&other, &one]))?;
-        let mut names = Vec::new();
-        for (app, words, disk) in GUESTS {
+    fn move_between(&self, project: &Project, dir: &Path, disks: &[PathBuf]) -> Result<()> {
+        let [one, other] = ["first", "second"].map(|end| dir.join(end));
+        let lent = |ends| Lent { disks, cable: Some(Cable { ends }) };
+        let mut first = open(project, lent([&one, &other]))?;
+        let mut second = open(project, lent([&other, &one]))?;
+        let names = self.bring(project, &mut first, disks)?;
+        connect(&mut first, 1)?;
+        connect(&mut second, 2)?;
+        work(&mut first, &names, BETWEEN)
+    }
+
+    /// Brings the guests to the host, and gives their names.
+    fn bring(&self, project: &Project, host: &mut Session, disks: &[PathBuf]) -> Result<Vec<String>> {
+        let bring = |(app, words, disk): (&str, &str, usize)| {
             let job = Job {
                 command_line: words.to_owned(),
                 disks: vec![disks[disk].clone()],
@@ -91,17 +131,26 @@ impl HostsTest {
                 hotplug: Hotplug::Lab,
                 ..Job::new(self.env, build::build_by_name(project, app)?)
             };
-            names.push(xl::bring(&mut first, &job)?);
-        }
-        connect(&mut first, 1)?;
-        connect(&mut second, 2)?;
-        let agent = first.agent();
-        agent.put("/tmp/migrate.sh", SCRIPT.as_bytes())?;
-        let sum = hex(&Sha256::digest(site_file()));
-        let output = agent.sh(&format!("sh /tmp/migrate.sh {} {sum} 2>&1", names.join(" ")), LIMIT)?;
-        ensure!(output.status == 0, "{}", output.text());
-        Ok(())
+            xl::bring(host, &job)
+        };
+        GUESTS.into_iter().map(bring).collect()
     }
+}
+
+/// A host.
+fn open(project: &Project, lent: Lent<'_>) -> Result<Session> {
+    let lab = project.lab();
+    Session::open_lent(&lab, &lab.ensure(Role::Xen)?, lent)
+}
+
+/// Has the guests of these names work, and runs this script on their host.
+fn work(host: &mut Session, names: &[String], script: &str) -> Result<()> {
+    let agent = host.agent();
+    agent.put("/tmp/moves.sh", format!("{WORK}\n{script}").as_bytes())?;
+    let sum = hex(&Sha256::digest(site_file()));
+    let output = agent.sh(&format!("sh /tmp/moves.sh {} {sum} 2>&1", names.join(" ")), LIMIT)?;
+    ensure!(output.status == 0, "{}", output.text());
+    Ok(())
 }
 
 /// The guests' disks.

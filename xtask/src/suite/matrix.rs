@@ -277,6 +277,11 @@ const PARTS: &[(&str, &[Row])] = &[
             )
             .never(NO_TOOLSTACK),
             row(
+                "a server, a disk and a store under load: restored twenty times, and nothing leaks",
+                &["three_guests_are_restored_twenty_times_and_nothing_leaks"],
+            )
+            .never(NO_TOOLSTACK),
+            row(
                 "xenstored and xenconsoled are replaced, xenstored is killed; `xl destroy` in the middle of a handshake",
                 &[
                     "a_guest_goes_on_when_xenstored_and_xenconsoled_are_replaced",
