@@ -5,5 +5,5 @@ ip route add 10.1.2.3/32 dev plain
 site
 connect
 begin http://10.1.2.3
-check 'a file of 8 MiB arrives whole' arrives 1 "$eight" curl -sS -m 60 http://10.1.2.3/eight.bin
+check 'a file of 8 MiB arrives whole' arrives 1 "$eight" curl -sS -m 300 http://10.1.2.3/eight.bin
 end

@@ -189,7 +189,7 @@ entries_during() {
 is_idle() {
     idled=$(entries_during sleep 10)
     case $1 in *:*) host="[$1]" ;; *) host=$1 ;; esac
-    served=$(entries_during curl -gsS -m 10 -o /dev/null "http://$host/one.bin")
+    served=$(entries_during curl -gsS -m 60 -o /dev/null "http://$host/one.bin")
     echo "$idled entries in ten seconds, $served for a file"
     [ "$served" -gt 0 ] && [ "$idled" -le $((${2:-12} * stretch / 100)) ]
 }

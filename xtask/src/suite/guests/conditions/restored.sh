@@ -4,7 +4,7 @@
 meet_dom0_only
 xl save $DOMID /tmp/$GUEST.save && xl restore /tmp/$GUEST.save && rm /tmp/$GUEST.save || exit 1
 DOMID=$(xl domid $GUEST)
-check 'after a restore a file arrives whole' arrives 1 "$eight" curl -gsS -m 60 "$url/eight.bin"
+check 'after a restore a file arrives whole' arrives 1 "$eight" curl -gsS -m 300 "$url/eight.bin"
 sleep 30 # in which it looks for routers, as when it booted
 bears_idleness $guest
 end

@@ -46,7 +46,7 @@ case $behind in 10.0.0.*) sysctl -qw net.ipv4.conf.plain.proxy_arp=1 ;; esac
 fetched_by_far() {
     packets=$(cat /sys/class/net/narrow/statistics/tx_packets)
     begun=$(date +%s%N)
-    arrives 1 "$one" ip netns exec far curl -gsS -m 100 --interface "$1" "$url/one.bin" || return 1
+    arrives 1 "$one" ip netns exec far curl -gsS -m 300 --interface "$1" "$url/one.bin" || return 1
     time=$((($(date +%s%N) - begun) / 1000000))
     packets=$(($(cat /sys/class/net/narrow/statistics/tx_packets) - packets))
 }
@@ -71,7 +71,7 @@ is_served_soon() {
 }
 
 round() {
-    check "$2: $1 files of 8 MiB arrive whole" arrives "$1" "$eight" curl -gsS -m 60 "$url/eight.bin"
+    check "$2: $1 files of 8 MiB arrive whole" arrives "$1" "$eight" curl -gsS -m 300 "$url/eight.bin"
     bears_silence "$guest" "$2"
     [ -z "$blind" ] || [ "$2" = busy ] || bears_idleness "$guest"
     check "$2: a file goes through a narrow path at its speed" goes_at_the_speed_of_its_path "$3"
@@ -86,7 +86,7 @@ if [ -n "$busy" ]; then
 fi
 
 if [ -n "$comes_and_goes" ]; then
-    curl -gsS -m 100 --limit-rate 2M "$url/eight.bin" 2>/tmp/interrupted | sha256sum >/tmp/sum &
+    curl -gsS -m 300 --limit-rate 2M "$url/eight.bin" 2>/tmp/interrupted | sha256sum >/tmp/sum &
     download=$!
     sleep 1
     echo vif-$DOMID-0 >/sys/bus/xen-backend/drivers/vif/unbind
@@ -101,7 +101,7 @@ fi
 
 # At 2 MB/s the file is on its way for four seconds, of which these take the first.
 while_it_is_on_its_way() {
-    curl -gsS -m 100 --limit-rate 2M "$url/eight.bin" 2>/tmp/slow | sha256sum >/tmp/sum &
+    curl -gsS -m 300 --limit-rate 2M "$url/eight.bin" 2>/tmp/slow | sha256sum >/tmp/sum &
     download=$!
     sleep 1
     "$@"
@@ -113,17 +113,17 @@ if [ -n "$blind" ]; then
     # Nothing is told to the guest any more, and it knows nothing of the path to this client yet.
     ip rule add to $guest ipproto icmp priority 10 blackhole
     check 'a file arrives whole through a narrow path that tells nothing' \
-        arrives 1 "$one" ip netns exec far curl -sS -m 100 --interface $hidden "$url/one.bin"
+        arrives 1 "$one" ip netns exec far curl -sS -m 300 --interface $hidden "$url/one.bin"
     ip rule delete priority 10
     bad='delay 10ms 5ms loss 1% duplicate 2% reorder 20% 50%'
     tc qdisc add dev narrow root netem $bad && tc -n far qdisc add dev wide root netem $bad || exit 1
     check 'a file arrives whole through loss, delay, duplicates and another order' \
-        arrives 1 "$one" ip netns exec far curl -sS -m 100 "$url/one.bin"
+        arrives 1 "$one" ip netns exec far curl -sS -m 300 "$url/one.bin"
     check 'a file arrives whole though the guest is paused' while_it_is_on_its_way rests
     check 'a file arrives whole though the date is set' while_it_is_on_its_way changes_the_date
     xl sched-credit2 -d $DOMID -c 20 -w 16
     check 'a file arrives whole though the guest may take a fifth of a processor' \
-        arrives 1 "$eight" curl -sS -m 100 "$url/eight.bin"
+        arrives 1 "$eight" curl -sS -m 300 "$url/eight.bin"
 fi
 ip netns delete middle
 ip netns delete far

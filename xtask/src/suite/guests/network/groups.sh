@@ -9,7 +9,7 @@ ip -n apart link set eth0 up
 ip -n apart address add 192.0.2.77/24 dev eth0
 neighbour() { ip netns exec apart "$@"; }
 received() {
-    curl -sS -m 10 http://192.0.2.2/metrics | sed -n 's/^prism_network_received_packets //p'
+    curl -sS -m 120 http://192.0.2.2/metrics | sed -n 's/^prism_network_received_packets //p'
 }
 # The guest is found by a packet to its group.
 is_found() {

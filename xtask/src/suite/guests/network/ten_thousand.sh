@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # Connections of one request each, sixteen at a time, until there were ten thousand; none is left open.
 set -e
-metric() { curl -sS -m 30 http://192.0.2.2/metrics | sed -n "s/^$1 \([0-9]*\)$/\1/p"; }
+metric() { curl -sS -m 120 http://192.0.2.2/metrics | sed -n "s/^$1 \([0-9]*\)$/\1/p"; }
 count=0
 while [ "$count" -lt 10000 ]; do
     wrk -t 1 -c 16 -d 30 -H 'Connection: close' http://192.0.2.2/ >/tmp/wrk

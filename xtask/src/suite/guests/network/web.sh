@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # curl and wrk agree with the web server.
 set -e
-fetch() { curl -sS -m 30 "$@"; }
+fetch() { curl -sS -m 120 "$@"; }
 is() { [ "$1" = "$2" ] || { echo "it is '$1', not '$2'"; exit 1; }; }
 
 is "$(fetch http://192.0.2.2/ | head -1)" '<!doctype html>'

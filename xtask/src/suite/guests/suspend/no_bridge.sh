@@ -2,7 +2,7 @@
 # On a host without the bridge `xl` says so, and the file is as good as before; where the guest has no interface at all,
 # it lives without, and takes one that comes.
 serves() {
-    curl -sS -m 60 -o /dev/null http://192.0.2.2/
+    curl -sS -m 120 -o /dev/null http://192.0.2.2/
 }
 serves && xl save $GUEST $image || fail 'not saved'
 ! restore_poorly vif 'vif = [ "mac=00:16:3e:00:00:02,bridge=nowhere" ]' >/tmp/refused 2>&1 ||

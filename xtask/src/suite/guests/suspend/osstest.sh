@@ -9,7 +9,7 @@ step() {
     "$@" >/tmp/step 2>&1 || { cat /tmp/step; exit 1; }
 }
 answers() {
-    curl -sS -m 60 -o /dev/null http://192.0.2.2/
+    curl -sS -m 120 -o /dev/null http://192.0.2.2/
 }
 again_and_again() {
     count=$1

@@ -67,6 +67,6 @@ kill $neighbours
 wait $client || exit 1
 wait $download || { echo "the download broke off"; exit 1; }
 echo slow $(sha256sum </tmp/$GUEST.slow)
-echo new $(curl -sS -m 60 http://$address/file.bin | sha256sum)
+echo new $(curl -sS -m 120 http://$address/file.bin | sha256sum)
 truncate -s 1M /tmp/$GUEST.late
 xl block-attach $GUEST format=raw,vdev=xvdb,access=r,target=/tmp/$GUEST.late && said "disk xvdb: "
