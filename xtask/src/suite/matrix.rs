@@ -363,7 +363,7 @@ const PARTS: &[(&str, &[Row])] = &[
             .never(NO_LINUX),
             row(
                 "blkback: a disk served to another guest, attached and detached",
-                &["a_guest_has_its_disk_from_a_driver_domain"],
+                &["a_guest_has_its_disk_from_a_driver_domain", "a_disk_is_served_again_and_again"],
             )
             .never(NO_LINUX),
             row("blkback: Linux has its root there", &["a_linux_has_its_root_from_a_driver_domain"]).never(NO_LINUX),

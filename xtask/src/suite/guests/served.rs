@@ -46,6 +46,15 @@ pub(super) const TESTS: &[GuestTest] = &[
             "dom0 finds the same",
             "fsck finds nothing",
         ]),
+    STORAGE
+        .named("a_disk_is_served_again_and_again")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh])
+        .serving(
+            "disk",
+            concat!("times=20\n", include_str!("served/common.sh"), include_str!("served/again.sh")),
+        )
+        .telling(&["nothing is left of 20 times"]),
     ROUTER.named("a_guest_has_its_network_from_a_driver_domain").envs(&[Env::Pv, Env::Pvh]).serving(
         "httpd",
         concat!(
