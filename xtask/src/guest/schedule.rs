@@ -22,10 +22,13 @@ use crate::lab::Lab;
 use crate::lab::machine::{LOANS, Role};
 use crate::lab::snapshot::Snapshot;
 
-/// Shares that are worked on at the same time. A lab machine waits for half of its time - for a timer, a
-/// silent client, a slow path - so that three keep two processors busy. Only one is worked on if they are
-/// lent the same disk, which two machines must not write to.
-const WORKERS: usize = 3;
+/// Shares that are worked on at the same time, where there is memory. A lab machine waits for more than half
+/// of its time - for a timer, a silent client, a slow path: three left two processors idle for a third of
+/// theirs. Only one is worked on if they are lent the same disk, which two machines must not write to.
+const MOST_WORKERS: u64 = 4;
+
+/// The same on a host with little memory, which may have to swap.
+const LEAST_WORKERS: u64 = 2;
 
 /// Memory in MiB of the host that a worker's machine takes.
 const MEMORY: u64 = 4 << 10;
@@ -100,7 +103,7 @@ pub fn run(
 
 /// How many work at the same time on a host with so many MiB to spare.
 fn workers(memory: u64) -> usize {
-    if memory >= MEMORY * WORKERS as u64 { WORKERS } else { WORKERS - 1 }
+    (memory / MEMORY).clamp(LEAST_WORKERS, MOST_WORKERS) as usize
 }
 
 /// Puts outcomes back into the order of their jobs.
