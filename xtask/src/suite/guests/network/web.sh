@@ -5,6 +5,12 @@ fetch() { curl -sS -m 120 "$@"; }
 is() { [ "$1" = "$2" ] || { echo "it is '$1', not '$2'"; exit 1; }; }
 
 is "$(fetch http://192.0.2.2/ | head -1)" '<!doctype html>'
+# The guest may have to ask for routers a second time, after four seconds (RFC 4861, 6.3.7).
+i=0
+until ping -q -c 1 -W 1 2001:db8::216:3eff:fe00:2 >/dev/null; do
+    i=$((i + 1))
+    [ $i -lt 90 ] || { echo 'no address of IPv6'; exit 1; }
+done
 is "$(fetch -g 'http://[2001:db8::216:3eff:fe00:2]/' | head -1)" '<!doctype html>'
 is "$(fetch -r 2-8 http://192.0.2.2/)" doctype
 is "$(fetch -o /dev/null -w '%{http_code}' http://192.0.2.2/missing)" 404
