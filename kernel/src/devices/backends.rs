@@ -3,15 +3,17 @@
 
 use alloc::collections::BTreeSet;
 use alloc::format;
+use alloc::string::{String, ToString};
 use alloc::sync::Arc;
 use core::convert::Infallible;
 use core::fmt;
 use core::future::Future;
+use core::mem;
 use core::time::Duration;
 
-use log::{info, warn};
+use log::{Level, info, log, warn};
 use spin::Mutex;
-use xen::xenbus::backend::{Bus, Device, Ended, Id};
+use xen::xenbus::backend::{Bus, Device, Ended, Failure, Id};
 use xen::xenstore::{self, Client};
 
 use crate::hypervisor::xenstore::persist;
@@ -31,6 +33,18 @@ pub(crate) trait BackendDriver: Sync {
 
     /// Serves a device until it is removed.
     fn serve(&self, device: &Device) -> impl Future<Output = Ended>;
+}
+
+/// Logs why a frontend was not served. What was said last is not said again, but for those who debug: a
+/// frontend that tries again and again fails again and again.
+pub(super) fn report<E: fmt::Display>(device: &Device) -> impl Fn(&Failure<E>) + Send {
+    let last = Mutex::new(String::new());
+    move |failure| {
+        let failure = failure.to_string();
+        let before = mem::replace(&mut *last.lock(), failure.clone());
+        let level = if before == failure { Level::Debug } else { Level::Warn };
+        log!(level, "{}: {failure}", device.backend());
+    }
 }
 
 /// Why this domain serves nothing.

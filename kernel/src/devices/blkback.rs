@@ -1,16 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Disks for other domains: the kernel's side of `prism_drivers`' blkback.
 
-use alloc::string::{String, ToString};
-use core::mem;
-
-use log::{Level, log};
-use prism_drivers::block::blkback::{BlkBack, Budget, Error, Export, Exports};
-use spin::{Mutex, Once};
-use xen::xenbus::backend::{Device, Ended, Failure, run};
+use prism_drivers::block::blkback::{BlkBack, Budget, Export, Exports};
+use spin::Once;
+use xen::xenbus::backend::{Device, Ended, run};
 
 use super::XenPlatform;
-use super::backends::{BackendDriver, STEP_LIMIT, ServeError, serve_class};
+use super::backends::{BackendDriver, STEP_LIMIT, ServeError, report, serve_class};
 use crate::app::Context;
 use crate::devices::{disks, start_disks};
 use crate::hypervisor::grant::OwnPage;
@@ -49,15 +45,7 @@ impl BackendDriver for BlkbackDriver {
     const CLASS: &'static str = "vbd";
 
     async fn serve(&self, device: &Device) -> Ended {
-        let last = Mutex::new(String::new());
-        let report = |failure: &Failure<Error>| {
-            // A frontend that tries again and again fails again and again.
-            let failure = failure.to_string();
-            let before = mem::replace(&mut *last.lock(), failure.clone());
-            let level = if before == failure { Level::Debug } else { Level::Warn };
-            log!(level, "{}: {failure}", device.backend());
-        };
-        let mut backend = BlkBack::new(self.platform, &LocalDisks, &self.budget, QUEUES, report);
+        let mut backend = BlkBack::new(self.platform, &LocalDisks, &self.budget, QUEUES, report(device));
         run(device, &mut backend, self.platform, STEP_LIMIT).await
     }
 }

@@ -1,17 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Network interfaces for other domains: the kernel's side of `prism_drivers`' netback, and a bridge.
 
-use alloc::string::{String, ToString};
-use core::mem;
-
-use log::{Level, info, log};
+use log::info;
 use prism_drivers::net::bridge::{Bridge, Port, Source, uplink};
-use prism_drivers::net::netback::{Error, NetBack};
-use spin::{Mutex, Once};
-use xen::xenbus::backend::{Device, Ended, Failure, run};
+use prism_drivers::net::netback::NetBack;
+use spin::Once;
+use xen::xenbus::backend::{Device, Ended, run};
 
 use super::XenPlatform;
-use super::backends::{BackendDriver, STEP_LIMIT, ServeError, serve_class};
+use super::backends::{BackendDriver, STEP_LIMIT, ServeError, report, serve_class};
 use crate::app::Context;
 use crate::hypervisor::xenstore;
 use crate::network::{self, NetworkError, Uplink};
@@ -53,15 +50,7 @@ impl BackendDriver for NetbackDriver {
     const CLASS: &'static str = "vif";
 
     async fn serve(&self, device: &Device) -> Ended {
-        let last = Mutex::new(String::new());
-        let report = |failure: &Failure<Error>| {
-            // A frontend that tries again and again fails again and again.
-            let failure = failure.to_string();
-            let before = mem::replace(&mut *last.lock(), failure.clone());
-            let level = if before == failure { Level::Debug } else { Level::Warn };
-            log!(level, "{}: {failure}", device.backend());
-        };
-        let mut backend = NetBack::new(self.platform, &self.bridge, report);
+        let mut backend = NetBack::new(self.platform, &self.bridge, report(device));
         let ended = run(device, &mut backend, self.platform, STEP_LIMIT).await;
         let traffic = backend.traffic();
         info!(
