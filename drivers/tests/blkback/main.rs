@@ -4,5 +4,7 @@
 mod frontend;
 mod handshake;
 mod moves;
+#[path = "../random/mod.rs"]
+mod random;
 mod transfers;
 mod violations;

@@ -12,42 +12,10 @@ use xen::xenbus::State;
 use xen_sys::io::blkif::*;
 
 use super::frontend::{Front, Host, a_while, direct, indirect, request, yield_now};
+use super::random::Random;
 
 /// Moves of each frontend.
 const MOVES: usize = 60;
-
-/// Numbers that follow from a seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    /// Whether something happens that happens once in so many times.
-    fn once_in(&mut self, times: u64) -> bool {
-        self.below(times) == 0
-    }
-
-    /// A number that is small, large or close to a limit.
-    fn number(&mut self) -> u64 {
-        let number = self.next();
-        match self.below(6) {
-            0 => number,
-            1 => u64::MAX - number % 3,
-            2 => number % (1 << 33),
-            _ => number % 2100,
-        }
-    }
-}
 
 struct Player<'h> {
     host: &'h Host,
@@ -182,7 +150,8 @@ fn a_frontend_that_does_anything_harms_neither_us_nor_the_next_one() {
             host.be(State::Initialised);
             host.until(State::Connected).await;
             let pages = front.pages(&[seed as u8; 6 * 4096]);
-            let random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+            let random =
+                Random { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, high: 1 << 33, low: 2100 };
             let mut player = Player { host: &host, random, front, pages };
             player.play().await;
             // Now it goes, somehow, and an honest one comes.

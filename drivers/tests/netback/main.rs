@@ -5,4 +5,6 @@ mod frontend;
 mod handshake;
 mod moves;
 mod packets;
+#[path = "../random/mod.rs"]
+mod random;
 mod violations;

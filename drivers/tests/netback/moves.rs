@@ -16,44 +16,12 @@ use super::frontend::{
     ALL, FRONTEND, Front, GUEST, Host, OTHER, a_while, arrives, deliver, frame, of_extra, request, tcp,
     yield_now,
 };
+use super::random::Random;
 
 /// Moves of each frontend.
 const MOVES: usize = 60;
 
 const NEIGHBOR: [u8; 6] = [0, 0x16, 0x3e, 0, 0, 3];
-
-/// Numbers that follow from a seed.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        // xorshift64*
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
-    /// Whether something happens that happens once in so many times.
-    fn once_in(&mut self, times: u64) -> bool {
-        self.below(times) == 0
-    }
-
-    /// A number that is small, large or close to a limit.
-    fn number(&mut self) -> u64 {
-        let number = self.next();
-        match self.below(6) {
-            0 => number,
-            1 => u64::MAX - number % 3,
-            2 => number % (1 << 17),
-            _ => number % 4200,
-        }
-    }
-}
 
 struct Player<'h> {
     host: &'h Host,
@@ -184,7 +152,8 @@ fn a_frontend_that_does_anything_harms_neither_us_nor_its_neighbors_nor_the_next
             host.be(State::Connected);
             host.until(State::Connected).await;
             let pages = [(); 6].map(|()| front.peer.offer_to_write(&frame(OTHER, GUEST, 4096))).into();
-            let random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+            let random =
+                Random { state: seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1, high: 1 << 17, low: 4200 };
             let mut player = Player { host: &host, network: &network, random, front, pages };
             player.play().await;
             // Its neighbors talk as if nothing had happened, and hear of it by its own address only.
