@@ -19,7 +19,10 @@ use prism_runner::verdict::Verdict;
 
 /// Time after which a guest counts as hung. Firmware is done by then, also where several machines share the
 /// host.
-const HANG: Duration = Duration::from_secs(15);
+const HANG: Duration = Duration::from_secs(30);
+
+/// Time that whoever starts a guest may take to refuse it.
+const REFUSED: Duration = Duration::from_secs(120);
 
 fn machine(role: Role, disks: &[PathBuf]) -> Result<Machine> {
     let lab = Project::find()?.lab();
@@ -47,7 +50,7 @@ fn a_file_travels_unchanged_to_each_machine_and_back() -> Result<()> {
 #[ignore = "needs the lab"]
 fn a_command_reports_its_output_and_status() -> Result<()> {
     let mut machine = machine(Role::Xen, &[])?;
-    let output = machine.agent.sh("echo out; echo err >&2; exit 7", Duration::from_secs(10))?;
+    let output = machine.agent.sh("echo out; echo err >&2; exit 7", REFUSED)?;
     assert_eq!((output.text().as_str(), output.status), ("out\nerr\n", 7));
     assert!(machine.agent.sh("sleep 30", Duration::from_secs(1)).is_err());
     Ok(())
@@ -106,7 +109,7 @@ fn a_file_that_is_no_image_is_refused_with_a_reason() -> Result<()> {
     let scratch = Scratch::new()?;
     let image = scratch.path().join("nothing.elf");
     fs::write(&image, "nothing")?;
-    for outcome in boot(&image, &[Env::Pv, Env::Kvm, Env::Fv], Duration::from_secs(6))? {
+    for outcome in boot(&image, &[Env::Pv, Env::Kvm, Env::Fv], REFUSED)? {
         assert!(matches!(&outcome.ending, Ending::NotStarted(reason) if !reason.is_empty()), "{outcome:?}");
     }
     Ok(())

@@ -85,7 +85,7 @@ impl Companion {
 }
 
 /// Time that a command has beyond the end of its guest.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE: Duration = Duration::from_secs(30);
 
 /// The machine's files about a guest.
 pub(super) struct Files<'a> {

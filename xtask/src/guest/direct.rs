@@ -33,11 +33,12 @@ const POLL: Duration = Duration::from_millis(50);
 /// Keys that make Xen listen to its console, and then dump the registers of dom0.
 const DUMP_DOM0: &[u8] = b"\x01\x01\x010";
 
-/// Time that the dump takes to come through the serial port.
-const DUMP_TIME: Duration = Duration::from_secs(1);
+/// What the dump ends with, and how long it may take to come through the serial port.
+const DUMPED: &str = "cs: ";
+const DUMP_LIMIT: Duration = Duration::from_secs(20);
 
 /// How long QEMU may take to open its sockets.
-const CONSOLE_LIMIT: Duration = Duration::from_secs(10);
+const CONSOLE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Name under which the image is seen by QEMU: its own path may hold blanks and commas.
 const IMAGE: &str = "image";
@@ -197,8 +198,13 @@ impl Process {
             let dump = self.control()?.registers()?;
             return Ok(registers::concise(&dump));
         }
+        let before = self.serial().len();
         self.type_text(DUMP_DOM0)?;
-        thread::sleep(DUMP_TIME);
+        let begun = Instant::now();
+        let is_here = |serial: &[u8]| String::from_utf8_lossy(&serial[before..]).contains(DUMPED);
+        while !is_here(&self.serial()) && begun.elapsed() < DUMP_LIMIT {
+            thread::sleep(POLL);
+        }
         Ok(String::new())
     }
 

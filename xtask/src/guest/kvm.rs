@@ -19,7 +19,7 @@ use crate::lab::qemu;
 use crate::terminal::AtEnd;
 
 /// Time beyond a guest's own that the machine has to report its end.
-const GRACE: Duration = Duration::from_secs(30);
+const GRACE: Duration = Duration::from_secs(60);
 
 /// Where the machine keeps what a guest writes to its console.
 const CONSOLE: &str = "/tmp/console";

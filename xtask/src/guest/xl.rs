@@ -71,7 +71,7 @@ pub fn interact(session: &mut Session, job: &Job) -> Result<Outcome> {
     if closed.escaped {
         return Ok(Outcome::new(Ending::Left, text(&closed.bytes), String::new()));
     }
-    let consoles = guest.consoles(agent, &Ending::Poweroff)?;
+    let consoles = guest.consoles(agent, job, &Ending::Poweroff)?;
     let (console, xen) = told_apart(consoles, &guest.destroy(agent)?);
     let console = best_console([console, text(&closed.bytes), String::new()]);
     Ok(Outcome::new(Ending::Poweroff, console, xen))
@@ -115,7 +115,7 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
         Ending::Hang => guest.registers(agent)?,
         _ => String::new(),
     };
-    let consoles = guest.consoles(agent, &ending)?;
+    let consoles = guest.consoles(agent, job, &ending)?;
     let companion = launch.map(|launch| launch.collect(agent)).transpose()?;
     let (console, xen) = told_apart(consoles, &guest.destroy(agent)?);
     spent.until_now(Part::Clear, begun);
@@ -274,12 +274,16 @@ impl Guest {
     }
 
     /// The guest's console and its serial port, as soon as one of them holds a verdict or a report of a
-    /// crash, or time has passed: the daemon that drains the ring may lag behind the guest's end.
-    fn consoles(&self, agent: &mut Agent, ending: &Ending) -> Result<[String; 2]> {
+    /// crash, or time has passed: the daemon that drains the ring may lag behind the guest's end. Who is
+    /// not ended from outside has written one of them, mostly.
+    fn consoles(&self, agent: &mut Agent, job: &Job, ending: &Ending) -> Result<[String; 2]> {
         let last = if *ending == Ending::Crash { CRASHED } else { JUDGED };
+        let is_judged = matches!(ending, Ending::Crash | Ending::Poweroff | Ending::Reboot)
+            && !job.beside.is_some_and(|beside| beside.ends_guest);
+        let looks = if is_judged { 100 } else { 10 };
         agent.check(&format!(
             "i=0; until grep -qs '{last}' /var/log/xen/guest-{0}.log /tmp/{0}.serial || \
-             [ $i -ge 10 ]; do sleep 0.03; i=$((i + 1)); done",
+             [ $i -ge {looks} ]; do sleep 0.03; i=$((i + 1)); done",
             self.name
         ))?;
         let ring = text(&agent.get(&format!("/var/log/xen/guest-{}.log", self.name))?);
@@ -294,9 +298,10 @@ impl Guest {
         // While it is saved its reason is 2, and in between it is not there, until the command has ended; a
         // migrated one's console begins anew.
         let wait = format!(
-            "i=0; while [ $i -lt {0}0 ]; do set -- $(xl list -v {name} 2>/dev/null | tail -n 1); \
+            "now() {{ cut -d. -f1 /proc/uptime; }}; end=$(($(now) + {0})); \
+             while [ $(now) -lt $end ]; do set -- $(xl list -v {name} 2>/dev/null | tail -n 1); \
              case $8 in 0|1|3|4|5) echo $8; break;; '') [ -e /tmp/{name}.beside.status ] && break;; esac; \
-             sleep 0.1; i=$((i + 1)); done; \
+             sleep 0.1; done; \
              cd /var/log/xen; mv guest-{name}--incoming.log /tmp/{name}.in 2>/dev/null && \
              cat /tmp/{name}.in >>guest-{name}.log",
             job.limit.as_secs(),

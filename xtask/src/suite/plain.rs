@@ -97,7 +97,7 @@ const OVMF: &str = "usr/share/ovmf/OVMF.fd";
 /// Time for firmware, GRUB and the guest until it serves; for its answer; and until the machine is off.
 const BOOT_LIMIT: Duration = Duration::from_secs(180);
 const FETCH_LIMIT: Duration = Duration::from_secs(60);
-const OFF_LIMIT: Duration = Duration::from_secs(30);
+const OFF_LIMIT: Duration = Duration::from_secs(120);
 
 /// How often the machine is looked at.
 const POLL: Duration = Duration::from_millis(50);
