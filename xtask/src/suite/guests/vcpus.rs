@@ -44,8 +44,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .settings(&["maxvcpus = 4", "hdtype = \"ahci\""])
         .telling(&["entered by Multiboot2", "prism::boot: vcpus: 2\n"])
         .booting_from(Boot::Disk),
-    // Two vCPUs of four are on at first, and each is used that is. In `pvhvm` the lab's machine stopped;
-    // those that were on at boot come and go there, too, as the next one shows.
+    // Two vCPUs of four are on at first, and each is used that is.
     GuestTest::new("vcpus_come_and_go_with_xl_vcpu_set", "vcpus")
         .vcpus(2)
         .settings(&["maxvcpus = 4"])
@@ -53,6 +52,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .memory(32)
         .seconds(300)
         .envs(&[Env::Pv, Env::Pvh])
+        .long_envs(&[Env::Pvhvm])
         .beside("2 vCPUs work", hotplug!("vcpus/come_and_go.sh"))
         .telling(&[
             "prism::boot: vcpus: 2\n",

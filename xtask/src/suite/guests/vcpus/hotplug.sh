@@ -7,8 +7,8 @@ told() {
     cat /var/log/xen/guest-$GUEST.log 2>/dev/null | grep -c "$1"
 }
 
-# Does something, and waits until the guest has said `$1` once more.
-says() {
+# Does something, which may say more, and waits until the guest has said `$1` once more.
+says() (
     text=$1
     shift
     before=$(told "$text")
@@ -19,7 +19,7 @@ says() {
         sleep 0.1
         i=$((i + 1))
     done
-}
+)
 
 # `xl` wants to be told that there may be more vCPUs than processors.
 vcpus() {
