@@ -149,7 +149,7 @@ pub(crate) async fn carry_out(store: &Client) -> Result<Option<Resumed>> {
     let resumed = match grant::foreign_pages() {
         0 => acknowledged(store).await,
         count => {
-            warn!("suspend: not possible now, {count} pages of other domains are mapped");
+            warn!("suspend: not possible while other domains are served: {count} of their pages are mapped");
             Ok(None)
         }
     };

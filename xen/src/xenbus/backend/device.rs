@@ -10,7 +10,7 @@ use super::super::state::State;
 use super::handshake::Event;
 use crate::DomainId;
 use crate::time::Delay;
-use crate::xenstore::{Client, Error, Result, Value, Watch};
+use crate::xenstore::{Client, Error, Result, Transaction, Value, Watch};
 
 /// Names of nodes below the backend's directory, and their values.
 pub type Nodes = Vec<(&'static str, String)>;
@@ -130,17 +130,14 @@ impl Device {
     /// Removes our directory, and the one above for the frontend's domain if nothing else is in it, unless
     /// the toolstack has done that, or made the device anew.
     pub(super) async fn remove(&self, delay: &impl Delay) -> Result<()> {
-        let (backend, above) = (&self.backend, above(&self.backend));
+        let backend = &self.backend;
         let online = format!("{backend}/online");
         let removed = self.client.transaction(delay, async |transaction| {
             if transaction.value(&online).await?.flag() != Ok(false) {
                 return Ok(());
             }
             transaction.rm(backend).await?;
-            if transaction.directory(above).await.is_ok_and(|others| others.is_empty()) {
-                // It is the toolstack's, and may not be ours to remove.
-                let _ = transaction.rm(above).await;
-            }
+            remove_if_empty(transaction, above(backend)).await;
             Ok::<(), Error>(())
         });
         removed.await
@@ -148,7 +145,32 @@ impl Device {
 
     /// Leaves a message where the toolstack looks for it; whether it arrives does not matter.
     pub(super) async fn report(&self, message: &str) {
-        let _ = self.client.write(&format!("error/{}/error", self.backend), message).await;
+        let _ = self.client.write(&format!("{}/error", self.messages()), message).await;
+    }
+
+    /// Removes the message: who serves guests that come and go would come to have one of each, and xenstored
+    /// lets a domain have so many nodes.
+    pub(super) async fn retract(&self, delay: &impl Delay) {
+        let messages = self.messages();
+        let removed = self.client.transaction(delay, async |transaction| {
+            transaction.rm(&messages).await?;
+            remove_if_empty(transaction, above(&messages)).await;
+            Ok::<(), Error>(())
+        });
+        // Mostly there is none.
+        let _ = removed.await;
+    }
+
+    /// Where messages are left.
+    fn messages(&self) -> String {
+        format!("error/{}", self.backend)
+    }
+}
+
+/// Removes a directory if nothing is in it. It may be the toolstack's, and not ours to remove.
+async fn remove_if_empty(transaction: &Transaction, directory: &str) {
+    if transaction.directory(directory).await.is_ok_and(|others| others.is_empty()) {
+        let _ = transaction.rm(directory).await;
     }
 }
 

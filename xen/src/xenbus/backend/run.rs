@@ -118,7 +118,7 @@ impl<E: fmt::Display> fmt::Display for Failure<E> {
 ///
 /// The driver's work at either step, and a frontend's farewell that the toolstack waits for, last no longer
 /// than `limit`. `libxl` waits for ten seconds. A failure leaves a message in xenstore, at
-/// `error/<backend>/error`, and disturbs nobody else.
+/// `error/<backend>/error`, for as long as the device is there, and disturbs nobody else.
 pub async fn run<B: Backend>(device: &Device, driver: &mut B, delay: &impl Delay, limit: Duration) -> Ended {
     let mut life = Life {
         device,
@@ -139,6 +139,9 @@ pub async fn run<B: Backend>(device: &Device, driver: &mut B, delay: &impl Delay
     };
     life.stop();
     life.release().await;
+    if ended == Ended::Removed {
+        device.retract(delay).await;
+    }
     ended
 }
 

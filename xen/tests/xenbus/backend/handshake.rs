@@ -436,6 +436,7 @@ fn garbage_from_the_frontend_is_no_state() {
 fn garbage_in_a_key_fails_the_connection_with_a_message_and_nothing_else() {
     let guest = device();
     let xenstored = &guest.0;
+    let message = || xenstored.read(&format!("/local/domain/1/error/{OWN}/error"));
     xenstored.write(&format!("{FRONTEND}/ring-ref"), [b'9'; 2048]);
     let played = play(&guest, WORKS, never_expires, async {
         until(xenstored, State::InitWait).await;
@@ -446,13 +447,33 @@ fn garbage_in_a_key_fails_the_connection_with_a_message_and_nothing_else() {
         xenstored.write(&format!("{FRONTEND}/ring-ref"), "8");
         frontend(xenstored, State::Initialising);
         connect(xenstored).await;
+        assert!(String::from_utf8(message().unwrap()).unwrap().contains("ring-ref"));
         remove(xenstored);
         frontend(xenstored, State::Closed);
     });
     assert_eq!(played.ended, Ended::Removed);
     assert_eq!(played.failures.len(), 1);
-    let message = xenstored.read(&format!("/local/domain/1/error/{OWN}/error")).unwrap();
-    assert!(String::from_utf8(message).unwrap().contains("ring-ref"));
+    assert_eq!(message(), None);
+}
+
+#[test]
+fn messages_go_with_their_devices_and_leave_no_directory() {
+    let own = "/local/domain/1/error/backend/vbd/7";
+    for (other, vanishes) in [(false, false), (true, false), (false, true)] {
+        let guest = device();
+        let xenstored = &guest.0;
+        if other {
+            xenstored.write(&format!("{own}/51728/error"), "what another device has failed of");
+        }
+        let played = play(&guest, [Step::Fails, Step::Fine, Step::Hangs], never_expires, async {
+            until(xenstored, State::Closed).await;
+            assert!(xenstored.read(&format!("{own}/51712/error")).is_some());
+            if vanishes { xenstored.remove(BACKEND) } else { remove(xenstored) }
+        });
+        assert_eq!(played.ended, Ended::Removed);
+        assert_eq!(xenstored.read(&format!("{own}/51712")), None);
+        assert_eq!(xenstored.read(own).is_some(), other);
+    }
 }
 
 #[test]
