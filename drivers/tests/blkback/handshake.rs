@@ -2,10 +2,11 @@
 use std::sync::atomic::Ordering;
 
 use prism_drivers::sim::{Clock, SimPlatform};
+use xen::fake::PeerPage;
 use xen::xenbus::State;
 use xen_sys::io::blkif::*;
 
-use super::frontend::{Front, Host, a_while, direct};
+use super::frontend::{BACKEND, FRONTEND, Front, Host, a_while, direct, yield_now};
 
 #[test]
 fn the_disk_is_described_before_it_is_connected_to() {
@@ -101,4 +102,55 @@ fn two_hundred_connections_leave_nothing_behind() {
         host.detach();
     });
     assert!(host.failures.lock().unwrap().is_empty());
+}
+
+/// How a frontend goes.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Closes,
+    Vanishes,
+    IsDetached,
+    /// With its domain: the toolstack does not wait for us.
+    IsDestroyed,
+}
+
+#[test]
+fn a_frontend_that_goes_at_any_moment_leaves_nothing_behind() {
+    for way in [Way::Closes, Way::Vanishes, Way::IsDetached, Way::IsDestroyed] {
+        for turns in (0..100).step_by(5) {
+            let host = Host { platform: SimPlatform::new(Clock::ExpiresAtOnce), ..Host::new() };
+            host.serve(async {
+                host.until(State::InitWait).await;
+                let front = Front::make(&host, "", 1);
+                let page = front.pages(&[5; 4096]);
+                front.push(blkif_request { id: 1, ..direct(BLKIF_OP_WRITE, 0, &page) });
+                host.be(State::Initialised);
+                for _ in 0..turns {
+                    yield_now().await;
+                }
+                match way {
+                    Way::Closes => host.be(State::Closed),
+                    Way::Vanishes => host.xenstored.remove(FRONTEND),
+                    Way::IsDetached => host.detach(),
+                    Way::IsDestroyed => {
+                        [FRONTEND, BACKEND].iter().for_each(|path| host.xenstored.remove(path))
+                    }
+                }
+                let mut granted = front.ring.references();
+                granted.extend(page.iter().map(PeerPage::reference));
+                // As long as a frontend that does not let go may take.
+                for _ in 0..2000 {
+                    if granted.is_empty() {
+                        break;
+                    }
+                    granted.retain(|page| !front.peer.withdraw(*page));
+                    yield_now().await;
+                }
+                assert!(granted.is_empty(), "{way:?} after {turns} turns");
+                if !matches!(way, Way::IsDestroyed) {
+                    host.detach();
+                }
+            });
+        }
+    }
 }

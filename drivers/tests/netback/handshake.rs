@@ -4,7 +4,9 @@ use prism_drivers::sim::{Clock, SimPlatform};
 use xen::xenbus::State;
 use xen_sys::io::netif::NETIF_RSP_OKAY;
 
-use super::frontend::{ALL, Front, GUEST, Host, OTHER, a_while, arrives, deliver, frame};
+use super::frontend::{
+    ALL, BACKEND, FRONTEND, Front, GUEST, Host, OTHER, a_while, arrives, deliver, frame, yield_now,
+};
 
 #[test]
 fn what_the_backend_can_do_is_told_before_it_is_connected_to() {
@@ -113,4 +115,56 @@ fn two_hundred_connections_leave_nothing_behind() {
         host.detach();
     });
     assert!(host.failures.lock().unwrap().is_empty());
+}
+
+/// How a frontend goes.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Closes,
+    Vanishes,
+    IsDetached,
+    /// With its domain: the toolstack does not wait for us.
+    IsDestroyed,
+}
+
+#[test]
+fn a_frontend_that_goes_at_any_moment_leaves_nothing_behind() {
+    for way in [Way::Closes, Way::Vanishes, Way::IsDetached, Way::IsDestroyed] {
+        for turns in (0..100).step_by(5) {
+            let host = Host { platform: SimPlatform::new(Clock::ExpiresAtOnce), ..Host::new() };
+            let network = host.network();
+            host.serve(async {
+                host.until(State::InitWait).await;
+                let front = Front::make(&host, ALL);
+                front.offer(4);
+                front.send(&frame(OTHER, GUEST, 60), 4096, 0, None);
+                host.be(State::Connected);
+                for _ in 0..turns {
+                    yield_now().await;
+                }
+                deliver(&network, 60);
+                match way {
+                    Way::Closes => host.be(State::Closed),
+                    Way::Vanishes => host.xenstored.remove(FRONTEND),
+                    Way::IsDetached => host.detach(),
+                    Way::IsDestroyed => {
+                        [FRONTEND, BACKEND].iter().for_each(|path| host.xenstored.remove(path))
+                    }
+                }
+                let mut granted = [front.transmit.references(), front.receive.references()].concat();
+                // As long as a frontend that does not let go may take.
+                for _ in 0..2000 {
+                    if granted.is_empty() {
+                        break;
+                    }
+                    granted.retain(|page| !front.peer.withdraw(*page));
+                    yield_now().await;
+                }
+                assert!(granted.is_empty(), "{way:?} after {turns} turns");
+                if !matches!(way, Way::IsDestroyed) {
+                    host.detach();
+                }
+            });
+        }
+    }
 }
