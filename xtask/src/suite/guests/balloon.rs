@@ -8,7 +8,7 @@ use crate::env::Env;
 const READY: &str = "ready for a balloon";
 
 /// A guest that works with its memory.
-const WORKING: GuestTest = GuestTest::new("", "balloon").seconds(240);
+const WORKING: GuestTest = GuestTest::new("", "balloon");
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[

@@ -9,7 +9,7 @@ use crate::suite::traced::NATIVE_TSC;
 
 /// A server of files off a disk, which gets its disk and its interface before it runs. Its scripts count what
 /// it asks of Xen.
-const SERVER: GuestTest = GuestTest::new("", "httpd").seconds(400).settings(NATIVE_TSC);
+const SERVER: GuestTest = GuestTest::new("", "httpd").settings(NATIVE_TSC);
 
 /// What the scripts below have in common; put in front of each.
 macro_rules! with_common {

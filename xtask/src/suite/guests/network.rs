@@ -12,12 +12,12 @@ const FAST: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::QemuXen, Env::Kvm];
 const LARGE_FILE: GuestTest = GuestTest::new("", "httpd")
     .words("root=disk1 log")
     .disk_with_large_file()
-    .visited_by("curl -sS -m 300 http://192.0.2.2/file.bin | sha256sum")
-    .seconds(400)
+    .visited_by("curl -sS -m 900 http://192.0.2.2/file.bin | sha256sum")
+    .seconds(960)
     .telling(&["91c81aa370873c16989a3bb3cf5d16f4d3a10b91eb085639f4439c8faa37719e  -"]);
 
 /// Says what a guest serves by the name of the file that is on its disk.
-pub(super) const FETCH: &str = "curl -sS -m 100 http://192.0.2.2/file.bin | sha256sum";
+pub(super) const FETCH: &str = "curl -sS -m 300 http://192.0.2.2/file.bin | sha256sum";
 
 /// What that says, if it is what is on the disk.
 pub(super) const FETCHED: &[&str] = &["7d678feb37599c41e33aaa0df0222259fd04ecc71a81491b4575e8e7cd73649a  -"];

@@ -83,8 +83,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[])
         .long_envs(&[Env::Pv, Env::Pvh])
         .disk_with_files()
-        .hosted_by(include_str!("power/destroyed.sh"))
-        .seconds(400),
+        .hosted_by(include_str!("power/destroyed.sh")),
     WAITING.named("the_memory_of_a_guest_is_dumped").in_pv().memory(16).beside("about to: wait", DUMP),
     WAITING
         .named("a_guest_tells_what_it_does_and_goes_on")

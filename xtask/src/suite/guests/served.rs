@@ -6,18 +6,14 @@ use crate::env::Env;
 use crate::guest::Backend;
 
 /// A driver domain with one disk.
-const STORAGE: GuestTest = GuestTest::new("", "storage")
-    .memory(16)
-    .disk(Backend::Kernel)
-    .settings(&["driver_domain = 1"])
-    .seconds(300);
+const STORAGE: GuestTest =
+    GuestTest::new("", "storage").memory(16).disk(Backend::Kernel).settings(&["driver_domain = 1"]);
 
 /// A driver domain with one network.
 const ROUTER: GuestTest = GuestTest::new("", "router")
     .memory(16)
     .with_network()
     .settings(&["driver_domain = 1"])
-    .seconds(300)
     .telling(&["router: ready", "bridged, MTU 1500", "0 of them refused", "attached and detached 3 times"]);
 
 /// The topic's tests.

@@ -10,7 +10,7 @@ use crate::guest::Backend;
 const READY: &str = "ready to be suspended, time 1";
 
 /// A guest that looks whether everything works after it was suspended.
-const SUSPENDED: GuestTest = GuestTest::new("", "suspend").memory(32).seconds(240);
+const SUSPENDED: GuestTest = GuestTest::new("", "suspend").memory(32);
 
 /// The same, which is checkpointed and then restored.
 const BOTH_WAYS: GuestTest = SUSPENDED
@@ -37,7 +37,7 @@ const SUSPENDABLE: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
 const MIGRATABLE: &[Env] = &[Env::Pvh, Env::Pvhvm];
 
 /// What Xen's own test system does with a guest.
-const OSSTEST: GuestTest = GuestTest::new("", "httpd").seconds(300).telling(&["all steps are done"]);
+const OSSTEST: GuestTest = GuestTest::new("", "httpd").telling(&["all steps are done"]);
 
 /// Its script, as often as this says.
 macro_rules! osstest {
@@ -94,7 +94,6 @@ pub(super) const TESTS: &[GuestTest] = &[
             "about to: wait",
             concat!(include_str!("suspend/common.sh"), "! checkpoint && xl shutdown $DOMID"),
         )
-        .seconds(240)
         .telling(&[
             "suspend: not offered: clock or timers are not Xen's",
             "unsupported request \"suspend\" ignored",
@@ -131,13 +130,11 @@ pub(super) const TESTS: &[GuestTest] = &[
             include_str!("suspend/common.sh"),
             include_str!("suspend/early.sh")
         ))
-        .seconds(400)
         .telling(&["served after a restore in a handshake, and without xenstored"]),
     GuestTest::new("a_guest_is_restored_without_its_bridge_and_its_interface", "httpd")
         .envs(&[])
         .long_envs(&[Env::Pv, Env::Pvh])
         .visited_by(suspend!("suspend/poor.sh", "suspend/no_bridge.sh"))
-        .seconds(240)
         .telling(&["served by a new interface"]),
     GuestTest::new("a_guest_is_restored_without_its_disk", "disk")
         .envs(&[])
@@ -145,7 +142,6 @@ pub(super) const TESTS: &[GuestTest] = &[
         .disk(Backend::Kernel)
         .words("hammer=xvda await=xvda sha256=xvda")
         .beside("hammering", suspend!("suspend/poor.sh", "suspend/no_disk.sh"))
-        .seconds(240)
         .telling(&["the disk was taken away", "sha256 xvda"]),
     SUSPENDED
         .named("a_guest_that_may_have_fewer_event_channels_says_so")
@@ -160,13 +156,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .disk(Backend::Kernel)
         .words("mix=xvda,9,256")
         .beside("mixing", suspend!("suspend/poor.sh", "suspend/few_grants.sh"))
-        .seconds(240)
         .telling(&["256 MiB, all checked", "resume: the domain was restored"]),
     GuestTest::new("a_server_with_connections_and_a_disk_is_saved_and_restored", "httpd")
         .in_pv_and_pvh()
         .disk_with_files()
         .visited_by(concat!(include_str!("suspend/common.sh"), include_str!("suspend/served.sh")))
-        .seconds(240)
         .telling(SERVED),
     GuestTest::new("a_server_with_a_fixed_address_and_connections_is_saved_and_restored", "httpd")
         .envs(&[])
@@ -178,7 +172,6 @@ pub(super) const TESTS: &[GuestTest] = &[
             include_str!("suspend/common.sh"),
             include_str!("suspend/served.sh")
         ))
-        .seconds(240)
         .telling(SERVED),
     GuestTest::new("a_server_with_connections_and_a_disk_migrates", "httpd")
         .envs(&[])
@@ -189,14 +182,12 @@ pub(super) const TESTS: &[GuestTest] = &[
             include_str!("suspend/common.sh"),
             include_str!("suspend/served.sh")
         ))
-        .seconds(400)
         .telling(SERVED),
     GuestTest::new("io_survives_being_saved_and_restored", "disk")
         .in_pvh()
         .disk(Backend::Kernel)
         .words("mix=xvda,9,256")
         .beside("mixing", concat!(include_str!("suspend/common.sh"), "checkpoint && save_and_restore"))
-        .seconds(240)
         .telling(&[
             "256 MiB, all checked",
             "resume: the same domain goes on",

@@ -50,7 +50,6 @@ pub(super) const TESTS: &[GuestTest] = &[
         .settings(&["maxvcpus = 4"])
         .words("hotplug bind=1")
         .memory(32)
-        .seconds(300)
         .envs(&[Env::Pv, Env::Pvh])
         .long_envs(&[Env::Pvhvm])
         .beside("2 vCPUs work", hotplug!("vcpus/come_and_go.sh"))
@@ -67,7 +66,6 @@ pub(super) const TESTS: &[GuestTest] = &[
         .disk(Backend::Kernel)
         .words("mix=xvda,9,256")
         .beside("mixing", hotplug!("vcpus/with_io.sh"))
-        .seconds(240)
         .telling(&["256 MiB, all checked", "vCPU 3: offline", "vCPU 3: online"]),
     GuestTest::new("four_vcpus_exchange_a_million_messages", "vcpus")
         .envs(&[Env::Pv])
@@ -95,7 +93,6 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[])
         .long_envs(&[Env::Pv, Env::Pvh])
         .vcpus(64)
-        .seconds(300)
         .settings(&["max_event_channels = 255"])
         .telling(&["64 of 64 tasks ran where they were started", "timers on 64 vCPUs, 0 early"]),
     GuestTest::new("a_vcpu_that_overflows_its_stack_is_a_crash", "vcpus")
