@@ -198,6 +198,9 @@ pub struct Bench {
     /// Only one short run of each, in pv by default; prints the table, and writes nothing.
     #[arg(long)]
     pub quick: bool,
+    /// Measure nothing: draw the picture of spectrum anew, from the table in docs/.
+    #[arg(long, conflicts_with_all = ["envs", "quick"])]
+    pub draw: bool,
 }
 
 impl Bench {

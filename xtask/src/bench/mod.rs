@@ -15,7 +15,7 @@ mod ratio;
 mod spectrum;
 mod suspend;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use crate::cli::{Bench, Benchmark};
 use crate::env::Env;
@@ -103,6 +103,7 @@ pub fn run(project: &Project, options: &Bench) -> Result<u8> {
         Benchmark::Net => (network::TITLE, |project, session, _| network::contenders(project, session)),
         Benchmark::Suspend => (suspend::TITLE, |project, session, _| suspend::contenders(project, session)),
     };
+    ensure!(!options.draw, "--draw is for spectrum: the others' pictures show what is not in their tables");
     let all = if options.what == Benchmark::Suspend { &suspend::ENVS[..] } else { &ENVS[..] };
     let (envs, rounds) = chosen(options, all)?;
     let lab = project.lab();

@@ -2,6 +2,7 @@
 //! The results for people to read.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
@@ -35,25 +36,63 @@ pub(super) fn table(comparisons: &[Comparison]) -> String {
 /// # Errors
 /// If the page has no place for it, or a file cannot be written.
 pub(super) fn publish(project: &Project, name: &str, table: &str, picture: &str) -> Result<()> {
-    let docs = project.root().join("docs");
-    let (text, drawing) = (docs.join("benchmarks.md"), docs.join(format!("{name}.svg")));
-    let old = fs::read_to_string(&text).with_context(|| format!("cannot read {}", text.display()))?;
-    let new = with_table(&old, name, table)?;
-    fs::write(&text, new).with_context(|| format!("cannot write {}", text.display()))?;
+    let text = path(project);
+    fs::write(&text, with_table(&read(&text)?, name, table)?)
+        .with_context(|| format!("cannot write {}", text.display()))?;
+    println!("written to docs/benchmarks.md");
+    draw(project, name, picture)
+}
+
+/// Writes a benchmark's picture.
+///
+/// # Errors
+/// If it cannot be written.
+pub(super) fn draw(project: &Project, name: &str, picture: &str) -> Result<()> {
+    let drawing = project.root().join("docs").join(format!("{name}.svg"));
     fs::write(&drawing, picture).with_context(|| format!("cannot write {}", drawing.display()))?;
-    println!("written to docs/benchmarks.md and docs/{name}.svg");
+    println!("drawn: docs/{name}.svg");
     Ok(())
+}
+
+/// The table of a benchmark that the page has.
+///
+/// # Errors
+/// If it has none.
+pub(super) fn table_of(project: &Project, name: &str) -> Result<String> {
+    let page = read(&path(project))?;
+    let (_, table, _) = parts(&page, name)?;
+    Ok(table.trim_start().to_owned())
+}
+
+fn path(project: &Project) -> PathBuf {
+    project.root().join("docs/benchmarks.md")
+}
+
+fn read(text: &Path) -> Result<String> {
+    fs::read_to_string(text).with_context(|| format!("cannot read {}", text.display()))
 }
 
 /// The page `page` with this table in the place that it has for the benchmark `name`.
 pub(super) fn with_table(page: &str, name: &str, table: &str) -> Result<String> {
-    let begin = format!("<!-- scripts/bench {name} -->\n");
-    let place = page.split_once(&begin).and_then(|(above, rest)| {
-        let (_, below) = rest.split_once("<!-- end -->")?;
-        Some((above, below))
+    let (above, _, below) = parts(page, name)?;
+    Ok(format!("{above}{}\n{table}\n{END}{below}", begin(name)))
+}
+
+/// What ends the place of a table.
+const END: &str = "<!-- end -->";
+
+/// What begins the place of a benchmark's table.
+fn begin(name: &str) -> String {
+    format!("<!-- scripts/bench {name} -->\n")
+}
+
+/// What is above the table of a benchmark, the table, and what is below it.
+fn parts<'a>(page: &'a str, name: &str) -> Result<(&'a str, &'a str, &'a str)> {
+    let place = page.split_once(&begin(name)).and_then(|(above, rest)| {
+        let (table, below) = rest.split_once(END)?;
+        Some((above, table, below))
     });
-    let (above, below) = place.with_context(|| format!("the page has no place for {begin}"))?;
-    Ok(format!("{above}{begin}\n{table}\n<!-- end -->{below}"))
+    place.with_context(|| format!("the page has no place for the table of scripts/bench {name}"))
 }
 
 #[cfg(test)]

@@ -54,6 +54,11 @@ struct Row {
 /// # Errors
 /// If the lab fails, or a guest.
 pub(super) fn run(project: &Project, options: &Bench) -> Result<u8> {
+    if options.draw {
+        let table = page::table_of(project, options.what.name())?;
+        page::draw(project, options.what.name(), &chart::svg(&table)?)?;
+        return Ok(0);
+    }
     let (envs, rounds) = super::chosen(options, &ENVS)?;
     let mut bench = Bencher::new(project)?;
     let mut rows = envs.into_iter().map(|env| bench.row(env, rounds)).collect::<Result<Vec<Row>>>()?;
@@ -61,7 +66,7 @@ pub(super) fn run(project: &Project, options: &Bench) -> Result<u8> {
     let table = table(&rows);
     println!("{table}");
     if options.is_whole() {
-        page::publish(project, options.what.name(), &table, &chart::svg(&rows))?;
+        page::publish(project, options.what.name(), &table, &chart::svg(&table)?)?;
     }
     Ok(0)
 }
