@@ -24,8 +24,8 @@ use crate::task::executor;
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 
-/// Time for each step of the handshake with a backend.
-pub(super) static STEP_LIMIT: StepLimit = StepLimit::new(Duration::from_secs(10));
+/// Time for each step of the handshake with a backend: a host that is busy needs some for a hotplug script.
+pub(super) static STEP_LIMIT: StepLimit = StepLimit::new(Duration::from_secs(30));
 
 /// A driver for a class of devices.
 pub(crate) trait XenbusDriver: Sync {

@@ -6,14 +6,14 @@ use core::time::Duration;
 
 use crate::time::Delay;
 
-/// Times that a limit begins anew at most: with ten seconds each as long as Linux waits for its devices at
+/// Times that a limit begins anew at most: with thirty seconds each as long as Linux waits for its devices at
 /// boot (`drivers/xen/xenbus/xenbus_probe_frontend.c`, `wait_for_devices`).
-const ROUNDS: u32 = 30;
+const ROUNDS: u32 = 10;
 
 /// The time that a backend has for a step of the handshake.
 ///
 /// A host makes its backends one after the other, and a guest may have dozens: as long as any of the devices
-/// that share a limit gets on, it begins anew, up to thirty times.
+/// that share a limit gets on, it begins anew, up to ten times.
 #[derive(Debug)]
 pub struct StepLimit {
     time: Duration,

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Guests that the lab's processors failed, which are emulated: now and then one is resumed with registers of
 //! the hypervisor beneath it in place of its own, mostly one whose vCPU moves between processors. Or they are
-//! so slow, where this machine has other things to do, that `xl` waits in vain for a device model.
+//! so slow, where this machine has other things to do, that `xl` waits in vain for a device model or a
+//! script.
 
 use anyhow::Result;
 
@@ -24,7 +25,7 @@ pub fn outlast(mut run: impl FnMut() -> Result<Outcome>) -> Result<Outcome> {
     loop {
         let outcome = run()?;
         spent += outcome.spent;
-        let is_the_labs = ran_as_the_hypervisor(&outcome.machine) || had_no_device_model(&outcome.ending);
+        let is_the_labs = ran_as_the_hypervisor(&outcome.machine) || toolstack_gave_up(&outcome.ending);
         if lab_faults == MOST_FAULTS || !is_the_labs {
             return Ok(Outcome { lab_faults, spent, ..outcome });
         }
@@ -32,9 +33,12 @@ pub fn outlast(mut run: impl FnMut() -> Result<Outcome>) -> Result<Outcome> {
     }
 }
 
-/// Whether libxl ended a guest before it ran, as QEMU had not answered in time (`ERROR_TIMEDOUT`, libxl.h).
-fn had_no_device_model(ending: &Ending) -> bool {
-    matches!(ending, Ending::NotStarted(reason) if reason.contains("device_model") && reason.contains("rc=-9"))
+/// Whether libxl ended a guest before it ran, as QEMU had not answered in time (`ERROR_TIMEDOUT`, libxl.h),
+/// or a hotplug script was not done in time (`LIBXL_HOTPLUG_TIMEOUT`, libxl_internal.h).
+fn toolstack_gave_up(ending: &Ending) -> bool {
+    let Ending::NotStarted(reason) = ending else { return false };
+    let has_all = |words: [&str; 2]| words.iter().all(|word| reason.contains(word));
+    has_all(["device_model", "rc=-9"]) || has_all(["killing execution of", "because of timeout"])
 }
 
 /// Whether what the machine beneath tells of a guest are the hypervisor's registers.
@@ -73,11 +77,13 @@ mod tests {
 
     #[test]
     fn a_guest_that_xl_did_not_wait_for_is_not_to_blame() {
-        let told = |words: &str| had_no_device_model(&Ending::NotStarted(words.to_owned()));
+        let told = |words: &str| toolstack_gave_up(&Ending::NotStarted(words.to_owned()));
         assert!(told("device_model_postconfig_done: Domain 4:Post DM startup configs failed, rc=-9"));
         assert!(!told("device_model_postconfig_done: Domain 4:Post DM startup configs failed, rc=-3"));
         assert!(!told("libxl__xs_transaction_start: rc=-9"));
-        assert!(!had_no_device_model(&Ending::Crash));
+        let script = "libxl_aoutils.c:539:async_exec_timeout: killing execution of /etc/xen/scripts/block";
+        assert!(told(&format!("{script} add because of timeout")));
+        assert!(!told(script) && !toolstack_gave_up(&Ending::Crash));
     }
 
     #[test]
