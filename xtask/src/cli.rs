@@ -136,6 +136,10 @@ pub struct Run {
     /// Connect this terminal to the guest's console; needs one --env.
     #[arg(long)]
     pub interactive: bool,
+    /// Write what came of it into this folder, too, which is made if need be: report.md, report.json, each
+    /// console, and the picture of the spectrum of guests that print their grid.
+    #[arg(long, value_name = "DIR", conflicts_with = "interactive")]
+    pub report: Option<PathBuf>,
     /// Seconds after which a guest counts as hung: 120 by default, without end with --publish.
     #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=FOREVER))]
     pub timeout: Option<u64>,

@@ -23,6 +23,7 @@
 pub mod bench;
 pub mod cli;
 pub mod env;
+pub mod figure;
 pub mod grid;
 pub mod guest;
 pub mod host;

@@ -24,6 +24,14 @@ const TAKEN: u64 = 1536;
 /// Bytes of a disk's sector.
 const SECTOR: u64 = 512;
 
+/// Makes the folder that a report is written into.
+///
+/// # Errors
+/// If it cannot be made, or is a file.
+pub fn folder(path: &Path) -> Result<()> {
+    fs::create_dir_all(path).with_context(|| format!("cannot make the folder {} of --report", path.display()))
+}
+
 /// The disks that a guest is to be lent, by absolute paths.
 ///
 /// # Errors

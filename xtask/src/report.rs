@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a person sees of guests: each one's console or grid as it ends, and a table at the end.
 
+mod files;
+
+use std::path::Path;
+
+use anyhow::Result;
+
 use crate::env::Env;
 use crate::grid::{self, Level, ROWS, Row};
 use crate::guest::beside::{Companion, READY};
@@ -10,6 +16,7 @@ use crate::image::{Image, lines};
 use crate::lab::snapshot::tail;
 use crate::style::Style;
 use crate::verdict::Verdict;
+use files::Files;
 
 /// Lines of the hypervisor's console that are shown for a crash.
 const MACHINE_LINES: usize = 60;
@@ -38,7 +45,10 @@ pub struct Report {
 struct Line {
     env: Env,
     levels: Option<[Level; 4]>,
+    /// What it printed of them.
+    rows: Option<[Row; 4]>,
     environment: String,
+    console: String,
     verdict: Verdict,
     reason: String,
 }
@@ -58,12 +68,12 @@ impl Report {
     /// Prints an outcome, and the heading in front if it was not watched.
     pub fn add(&mut self, job: &Job, outcome: &Outcome) {
         let rows = grid::parse(&outcome.console);
-        let line = self.judge(job.env, outcome, rows.as_ref());
+        let line = self.judge(job.env, outcome, rows);
         if !job.watched {
             self.head(job.env);
         }
-        match (rows, self.detail) {
-            (Some(rows), Detail::Grid) if line.verdict == Verdict::Success => self.print_grid(&line, &rows),
+        match (&line.rows, self.detail) {
+            (Some(rows), Detail::Grid) if line.verdict == Verdict::Success => self.print_grid(&line, rows),
             _ => print!("{}", terminated(outcome.shown.rest_of(&outcome.console))),
         }
         if let Some(companion) = outcome.companion.as_ref().filter(|_| !job.watched) {
@@ -82,6 +92,16 @@ impl Report {
         self.lines.push(line);
     }
 
+    /// Writes what came of all into files in `folder`.
+    ///
+    /// # Errors
+    /// If one cannot be written.
+    pub fn write(&self, folder: &Path, image: &Image) -> Result<()> {
+        Files { image: [&image.name, &image.sha256()?], lines: &self.lines }.write(folder)?;
+        println!("written to {}: report.md, report.json and more", folder.display());
+        Ok(())
+    }
+
     /// Prints the table if it has more than one line, and gives the worst verdict.
     pub fn finish(self) -> Verdict {
         if self.lines.len() > 1 {
@@ -90,18 +110,24 @@ impl Report {
         self.lines.iter().map(|line| line.verdict).max().unwrap_or(Verdict::Success)
     }
 
-    fn judge(&self, env: Env, outcome: &Outcome, rows: Option<&[Row; 4]>) -> Line {
+    fn judge(&self, env: Env, outcome: &Outcome, rows: Option<[Row; 4]>) -> Line {
         let (verdict, reason) = judged(outcome);
         let mut line = Line {
             env,
-            levels: rows.map(grid::levels).or_else(|| grid::reported(&outcome.console)).map(|grid| grid.0),
+            levels: rows
+                .as_ref()
+                .map(grid::levels)
+                .or_else(|| grid::reported(&outcome.console))
+                .map(|grid| grid.0),
+            rows,
             environment: environment(&outcome.console).to_owned(),
+            console: outcome.console.clone(),
             verdict,
             reason,
         };
         if self.judged_by_grid && line.verdict == Verdict::Success && line.levels != Some(env.grid().0) {
             line.verdict = Verdict::Failure;
-            line.reason = match rows {
+            line.reason = match &line.rows {
                 Some(rows) => format!("the grid is {}, but should be {}", grid::levels(rows), env.grid()),
                 None => "no grid was printed".to_owned(),
             };
@@ -220,7 +246,15 @@ mod tests {
     use super::*;
 
     fn line(env: Env, levels: Option<[Level; 4]>) -> Line {
-        Line { env, levels, environment: "E".to_owned(), verdict: Verdict::Success, reason: String::new() }
+        Line {
+            env,
+            levels,
+            rows: None,
+            environment: "E".to_owned(),
+            console: String::new(),
+            verdict: Verdict::Success,
+            reason: String::new(),
+        }
     }
 
     #[test]

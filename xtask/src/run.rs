@@ -59,6 +59,7 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
     preflight::ports(&options.publish)?;
     let disks = preflight::disks(&options.disks)?;
     preflight::memory(options.memory, &envs)?;
+    options.report.as_deref().map(preflight::folder).transpose()?;
     project.lab().require_makeable(&roles(&envs))?;
     let image = find_image(project, name)?;
     preflight::fits(&image, options.memory)?;
@@ -96,6 +97,9 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
     schedule::run(&project.lab(), &jobs, Vec::new(), |index, outcome| {
         order.add(index, outcome, |index, outcome| report.add(&jobs[index], &outcome));
     })?;
+    if let Some(folder) = &options.report {
+        report.write(folder, &image)?;
+    }
     Ok(report.finish().exit_status())
 }
 
