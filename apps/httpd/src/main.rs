@@ -83,6 +83,12 @@ async fn offer(context: prism::Context, site: impl Site + 'static, extra: u64) -
     for _ in 0..listener.tasks() {
         context.spawn(listener.serve(async |socket, slot| server.serve(socket, slot).await))?;
     }
+    context.spawn(async move {
+        loop {
+            context.resumed().await;
+            server.note_resume();
+        }
+    })?;
     prism::println!("httpd: ready on port {PORT} for {most} connections");
     context.shutdown_requested().await;
     server.stop();

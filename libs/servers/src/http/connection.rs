@@ -25,6 +25,10 @@ pub const PIECE: usize = 8192;
 pub const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Time that a connection may be open without a request.
 pub const IDLE_TIME: Duration = Duration::from_secs(15);
+/// Time that a client has to go on which was waited for when the domain was suspended. What it sent meanwhile is
+/// lost, and its TCP sends that again as much later as the domain was away for, but no later than this (Linux's
+/// `TCP_RTO_MAX`, include/net/tcp.h).
+pub const RESUMED_TIME: Duration = Duration::from_secs(120);
 /// Time that the site may take to open a file, or to read a [`PIECE`] of it.
 pub const SITE_TIME: Duration = Duration::from_secs(30);
 
@@ -97,12 +101,12 @@ impl<S: Site, C: Clock, T: Read + Write> Exchange<'_, S, C, T> {
     async fn request(&mut self) -> Result<Option<Request>, Status> {
         let slot = self.slot;
         if self.received.is_empty() {
-            let begun = slot.yielding(Usage::Idle, self.within(IDLE_TIME, Self::receive)).await;
+            let begun = slot.yielding(Usage::Idle, self.patiently(IDLE_TIME, Self::receive)).await;
             if !matches!(begun, Some(Some(Ok(1..)))) {
                 return Ok(None);
             }
         }
-        match slot.yielding(Usage::Slow, self.within(HEAD_TIME, Self::head)).await {
+        match slot.yielding(Usage::Slow, self.patiently(HEAD_TIME, Self::head)).await {
             Some(Some(request)) => request,
             Some(None) | None => Err(Status::RequestTimeout),
         }
@@ -137,10 +141,16 @@ impl<S: Site, C: Clock, T: Read + Write> Exchange<'_, S, C, T> {
         Ok(length)
     }
 
-    /// What `work` makes; `None` if it takes too long.
-    async fn within<R>(&mut self, limit: Duration, work: impl AsyncFnOnce(&mut Self) -> R) -> Option<R> {
-        let clock = &self.server.clock;
-        within(clock, limit, work(self)).await
+    /// What `work`, which waits for the client, makes; `None` if that takes too long.
+    async fn patiently<R>(&mut self, mut limit: Duration, work: impl AsyncFn(&mut Self) -> R) -> Option<R> {
+        let server = self.server;
+        loop {
+            let resumes = server.resumes();
+            match within(&server.clock, limit, work(self)).await {
+                None if server.resumes() != resumes => limit = RESUMED_TIME,
+                done => return done,
+            }
+        }
     }
 
     async fn find(&self, request: &Request) -> Result<Answer<S::File>, ReadError> {

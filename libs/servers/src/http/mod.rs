@@ -19,7 +19,7 @@ mod server;
 mod site;
 mod target;
 
-pub use connection::{HEAD_LIMIT, HEAD_TIME, IDLE_TIME, PIECE, SITE_TIME};
+pub use connection::{HEAD_LIMIT, HEAD_TIME, IDLE_TIME, PIECE, RESUMED_TIME, SITE_TIME};
 pub use metrics::Metrics;
 pub use path::decode;
 pub use range::{Range, Satisfied};

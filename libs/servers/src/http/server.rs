@@ -2,7 +2,7 @@
 //! A server: what its connections share.
 
 use alloc::string::String;
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use core::time::Duration;
 
 use super::date::Date;
@@ -24,6 +24,7 @@ pub struct Server<S, C> {
     /// More metrics, in the same format.
     pub more_metrics: fn(&mut String),
     stopping: AtomicBool,
+    resumes: AtomicU32,
 }
 
 impl<S, C> Server<S, C> {
@@ -37,12 +38,23 @@ impl<S, C> Server<S, C> {
             wall_clock: || None,
             more_metrics: |_| (),
             stopping: AtomicBool::new(false),
+            resumes: AtomicU32::new(0),
         }
     }
 
     /// Has each connection end after the answer that it is at.
     pub fn stop(&self) {
         self.stopping.store(true, Ordering::Release);
+    }
+
+    /// To be called when the domain goes on after it was suspended: clients that are waited for then have
+    /// [`RESUMED_TIME`](super::RESUMED_TIME).
+    pub fn note_resume(&self) {
+        self.resumes.fetch_add(1, Ordering::Release);
+    }
+
+    pub(super) fn resumes(&self) -> u32 {
+        self.resumes.load(Ordering::Acquire)
     }
 
     pub(super) fn date(&self) -> Option<Date> {

@@ -3,7 +3,9 @@ use std::time::Duration;
 
 use futures::executor::block_on;
 use futures::future::join;
-use prism_servers::http::{GRACE, HEAD_LIMIT, HEAD_TIME, IDLE_TIME, MIN_RATE, PIECE, SITE_TIME, Server};
+use prism_servers::http::{
+    GRACE, HEAD_LIMIT, HEAD_TIME, IDLE_TIME, MIN_RATE, PIECE, RESUMED_TIME, SITE_TIME, Server,
+};
 
 use prism_listener::Slots;
 
@@ -31,6 +33,19 @@ fn a_client_that_says_nothing_is_left() {
     let mut client = Client::new([Act::IsSilent]);
     assert_eq!(serve(&mut client), "");
     assert_eq!(passed(), [IDLE_TIME]);
+}
+
+#[test]
+fn a_client_that_is_waited_for_while_the_domain_is_suspended_has_longer() {
+    for (said, limit, answer) in [("", IDLE_TIME, 0), ("GET /ten.txt HTTP/1.1\r\nHo", HEAD_TIME, 408)] {
+        let server = Server::new(site(), Turns);
+        let said = (!said.is_empty()).then(|| Act::Says(said.into()));
+        let mut client = Client::new(said.into_iter().chain([Act::IsSilent]));
+        let (slots, resume) = (Slots::new(1), async { server.note_resume() });
+        block_on(join(server.serve(&mut client, &slots.take()), resume));
+        assert_eq!(status(&String::from_utf8_lossy(&client.heard)), answer);
+        assert_eq!(passed(), [limit, RESUMED_TIME], "and not for ever");
+    }
 }
 
 #[test]
