@@ -25,9 +25,9 @@ pub const PIECE: usize = 8192;
 pub const HEAD_TIME: Duration = Duration::from_secs(10);
 /// Time that a connection may be open without a request.
 pub const IDLE_TIME: Duration = Duration::from_secs(15);
-/// Time that a client has to go on which was waited for when the domain was suspended. What it sent meanwhile is
-/// lost, and its TCP sends that again as much later as the domain was away for, but no later than this (Linux's
-/// `TCP_RTO_MAX`, include/net/tcp.h).
+/// Time that a client has to go on which was waited for when the domain was suspended. What it sent meanwhile
+/// is lost, and its TCP sends that again as much later as the domain was away for, but no later than this
+/// (Linux's `TCP_RTO_MAX`, include/net/tcp.h).
 pub const RESUMED_TIME: Duration = Duration::from_secs(120);
 /// Time that the site may take to open a file, or to read a [`PIECE`] of it.
 pub const SITE_TIME: Duration = Duration::from_secs(30);
