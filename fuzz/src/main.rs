@@ -31,6 +31,7 @@ mod targets {
     pub(crate) mod network_boundary;
     pub(crate) mod partitions;
     pub(crate) mod ring;
+    pub(crate) mod router;
     pub(crate) mod symbols;
     pub(crate) mod terminal;
     pub(crate) mod virtio;
@@ -60,6 +61,7 @@ const TARGETS: &[(&str, Run)] = &[
     ("network_boundary", targets::network_boundary::fuzz),
     ("partitions", targets::partitions::fuzz),
     ("ring", targets::ring::fuzz),
+    ("router", targets::router::fuzz),
     ("symbols", targets::symbols::fuzz),
     ("terminal", targets::terminal::fuzz),
     ("virtio", targets::virtio::fuzz),
