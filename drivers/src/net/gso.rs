@@ -14,6 +14,12 @@ pub struct GsoInfo {
 }
 
 impl GsoInfo {
+    /// Segments of `size` bytes in an IPv4 packet, or in one of IPv6.
+    pub(super) fn new(size: u16, is_ipv4: bool) -> Self {
+        let kind = if is_ipv4 { XEN_NETIF_GSO_TYPE_TCPV4 } else { XEN_NETIF_GSO_TYPE_TCPV6 };
+        Self { size, kind }
+    }
+
     /// What extra information of this type says.
     ///
     /// # Errors

@@ -3,6 +3,7 @@
 
 use alloc::boxed::Box;
 use alloc::collections::VecDeque;
+use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::net::{IpAddr, Ipv4Addr};
@@ -17,6 +18,7 @@ use super::device::NetDevice;
 use super::error::Error;
 use super::frame::ETHERNET_HEADER;
 use super::gso::GsoInfo;
+use super::hook::Hook;
 use super::multicast::Groups;
 use super::properties::Properties;
 use super::segment::Segment;
@@ -69,6 +71,9 @@ pub(super) struct State<'k> {
     /// The driver asks to be told of frames, once it has looked for them: the stack leaves that to it.
     pub(super) polls: bool,
     pub(super) stack: Option<Waker>,
+    /// Who sends beside the stack, and found no room.
+    forwarder: Option<Waker>,
+    pub(super) hook: Option<Arc<dyn Hook + 'k>>,
     driver: Option<Waker>,
     arrival: Option<Waker>,
 }
@@ -89,6 +94,8 @@ impl<'k> Interface<'k> {
             is_full: false,
             polls: false,
             stack: None,
+            forwarder: None,
+            hook: None,
             driver: None,
             arrival: None,
         };
@@ -124,6 +131,11 @@ impl<'k> Interface<'k> {
                 }
             }
         })
+    }
+
+    /// What is known of it, if it was connected before.
+    pub fn properties(&self) -> Option<Properties> {
+        self.state().properties
     }
 
     /// Has [`configure`](Self::configure) configure IPv6 by what routers advertise, too; `seed` is random.
@@ -225,6 +237,34 @@ impl<'k> Interface<'k> {
         !is_full
     }
 
+    /// Has `hook` see what comes before the stack does, from now on.
+    pub fn set_hook(&self, hook: Arc<dyn Hook + 'k>) {
+        let before = self.state().hook.replace(hook);
+        drop(before);
+    }
+
+    /// Sends `frame` beside the stack, as [`NetDevice::send_within`] does, or loses it if there is no device.
+    /// Waits for room. One task sends at a time.
+    pub async fn forward(&self, frame: &mut [u8], mtu: usize) {
+        poll_fn(|context| {
+            let mut state = self.state();
+            state.forwarder = None;
+            let driver = match state.has_room(frame.len()) {
+                Ok(true) => state.transmit(frame, mtu),
+                Ok(false) => {
+                    state.forwarder = Some(context.waker().clone());
+                    state.call_driver_if_needed()
+                }
+                Err(error) => state.fail(error),
+            };
+            let is_waiting = state.forwarder.is_some();
+            drop(state);
+            driver.into_iter().for_each(Waker::wake);
+            if is_waiting { Poll::Pending } else { Poll::Ready(()) }
+        })
+        .await;
+    }
+
     /// Waits until [`configure`](Self::configure) has something to do that it did not know of. One task waits
     /// at a time.
     pub fn configuration_news(&self) -> impl Future<Output = ()> + Send + '_ {
@@ -275,7 +315,8 @@ impl<'k> Interface<'k> {
         state.error = None;
         // Pages to receive into have been put into the ring.
         state.unpublished = true;
-        let wakers = [state.stack.take(), state.arrival.take(), state.config.connected()];
+        let (stack, forwarder) = (state.stack.take(), state.forwarder.take());
+        let wakers = [stack, forwarder, state.arrival.take(), state.config.connected()];
         drop(state);
         wakers.into_iter().flatten().for_each(Waker::wake);
     }
@@ -287,9 +328,9 @@ impl<'k> Interface<'k> {
         state.pieces.clear();
         state.counters = state.counters.with(device.as_deref());
         state.is_full = false;
-        let stack = state.stack.take();
+        let wakers = [state.stack.take(), state.forwarder.take()];
         drop(state);
-        stack.into_iter().for_each(Waker::wake);
+        wakers.into_iter().flatten().for_each(Waker::wake);
         device
     }
 
@@ -312,9 +353,10 @@ impl<'k> Interface<'k> {
         let Some(device) = &mut state.device else { return Ok(false) };
         device.publish(now);
         let news = device.needs_poll(is_full)? || is_next;
-        let stack = if news { state.stack.take() } else { None };
+        // There may be room now. If there is not, it asks for an event again.
+        let wakers = [if news { state.stack.take() } else { None }, state.forwarder.take()];
         drop(state);
-        stack.into_iter().for_each(Waker::wake);
+        wakers.into_iter().flatten().for_each(Waker::wake);
         Ok(news)
     }
 
@@ -525,6 +567,8 @@ mod tests {
         divides: AtomicBool,
         sent: AtomicUsize,
         damaged: AtomicUsize,
+        /// Frames of these lengths are received after those.
+        frames: Mutex<VecDeque<usize>>,
     }
 
     impl Nic {
@@ -539,7 +583,7 @@ mod tests {
         }
 
         fn receive(&mut self, _buffer: &mut [u8]) -> Result<Option<usize>, Error> {
-            Ok(self.takes(&self.damaged).then_some(0))
+            if self.takes(&self.damaged) { Ok(Some(0)) } else { Ok(self.frames.lock().pop_front()) }
         }
 
         fn request_event(&mut self) -> Result<bool, Error> {
@@ -721,6 +765,66 @@ mod tests {
         let waker = Waker::from(Arc::clone(&stack));
         assert!(port(&interface).receive(&mut Context::from_waker(&waker)).is_none());
         assert_eq!(stack.woken(), 1);
+    }
+
+    /// Takes frames of up to 100 bytes.
+    struct Short(Arc<Interface<'static>>);
+
+    impl Hook for Short {
+        fn takes(&self, frame: &[u8], _gso: Option<GsoInfo>) -> bool {
+            assert!(self.0.state.try_lock().is_some(), "it is called with the lock held");
+            frame.len() <= 100
+        }
+    }
+
+    #[test]
+    fn what_a_hook_takes_does_not_reach_the_stack_and_the_rest_does() {
+        let (interface, nic) = connected();
+        nic.room.store(10, Ordering::Relaxed);
+        nic.frames.lock().extend([60, 200, 61, 62, 300]);
+        interface.set_hook(Arc::new(Short(Arc::clone(&interface))));
+        let mut port = port(&interface);
+        let mut lengths = Vec::new();
+        while let Some((received, _)) = port.receive(&mut Context::from_waker(Waker::noop())) {
+            lengths.push(embassy_net_driver::RxToken::consume(received, |frame| frame.len()));
+        }
+        assert_eq!(lengths, [200, 300]);
+        assert_eq!(interface.counters().received, 5);
+    }
+
+    #[test]
+    fn a_hook_that_takes_all_lets_others_have_their_turn() {
+        let (interface, nic) = connected();
+        nic.room.store(10, Ordering::Relaxed);
+        nic.frames.lock().extend([60; 1000]);
+        interface.set_hook(Arc::new(Short(Arc::clone(&interface))));
+        let stack = Flag::on(&interface);
+        let waker = Waker::from(Arc::clone(&stack));
+        assert!(port(&interface).receive(&mut Context::from_waker(&waker)).is_none());
+        assert_eq!(stack.woken(), 1);
+        assert!(nic.frames.lock().len() >= 900);
+    }
+
+    #[test]
+    fn who_sends_beside_the_stack_waits_for_room_and_is_told_of_it() {
+        let (interface, nic) = connected();
+        let task = Flag::on(&interface);
+        let waker = Waker::from(Arc::clone(&task));
+        let mut frame = vec![0; 60];
+        {
+            let mut sent = pin!(interface.forward(&mut frame, usize::MAX));
+            assert!(sent.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            assert_eq!(task.woken(), 0);
+            nic.room.store(1, Ordering::Relaxed);
+            interface.exchange(0).unwrap();
+            assert_eq!(task.woken(), 1);
+            assert!(sent.as_mut().poll(&mut Context::from_waker(&waker)).is_ready());
+        }
+        assert_eq!(nic.sent.load(Ordering::Relaxed), 1);
+        let mut sent = pin!(interface.forward(&mut frame, usize::MAX));
+        assert!(sent.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(interface.disconnect());
+        assert!(sent.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(), "it is lost");
     }
 
     #[test]

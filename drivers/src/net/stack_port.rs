@@ -86,6 +86,20 @@ impl<'k> StackPort<'k> {
                 }
                 Ok(Some(length)) => {
                     state.counters.received += 1;
+                    if let Some(hook) = state.hook.clone() {
+                        let gso = state.device.as_ref().and_then(|device| device.gso());
+                        state.unpublished = true;
+                        drop(state);
+                        let is_taken = hook.takes(self.received.get(..length)?, gso);
+                        state = self.interface.state();
+                        if is_taken {
+                            self.budget = self.budget.saturating_sub(1);
+                            if self.budget == 0 {
+                                break None;
+                            }
+                            continue;
+                        }
+                    }
                     let config = state.config.ingress(self.received.get_mut(..length)?);
                     let wakers = [state.call_driver(), config];
                     drop(state);

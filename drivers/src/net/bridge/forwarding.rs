@@ -44,6 +44,8 @@ pub enum Verdict {
 pub enum Reason {
     /// Its source is not the sender's address, or is a guest's behind another port, or nobody's.
     Spoofed,
+    /// Its destination is another guest, and guests are isolated.
+    Isolated,
     /// It is for bridges themselves (IEEE 802.1D, table 7-10), and not forwarded.
     Reserved,
     /// Its destination is behind the port that it came from.
@@ -61,6 +63,8 @@ pub struct Forwarding {
     fixed: Vec<(Mac, usize)>,
     learned: BTreeMap<Mac, Learned>,
     swept: u64,
+    /// Ports of a guest do not reach each other.
+    is_isolated: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -73,7 +77,14 @@ struct Learned {
 impl Forwarding {
     /// Without ports.
     pub const fn new() -> Self {
-        Self { ports: Vec::new(), fixed: Vec::new(), learned: BTreeMap::new(), swept: 0 }
+        Self { ports: Vec::new(), fixed: Vec::new(), learned: BTreeMap::new(), swept: 0, is_isolated: false }
+    }
+
+    /// Without ports; those of guests will not reach each other (`isolated on` of Linux's `bridge link set`).
+    pub const fn isolated() -> Self {
+        let mut bridge = Self::new();
+        bridge.is_isolated = true;
+        bridge
     }
 
     /// Adds a port; its number is the lowest that is free. If several have the same address, the latest one
@@ -133,11 +144,14 @@ impl Forwarding {
         if source == Source::Any {
             self.learn(sender, from, now);
         }
+        let is_isolated = self.is_isolated && source != Source::Any;
         match destination {
             [0x01, 0x80, 0xc2, 0, 0, 0..=0x0f] => Verdict::Drop(Reason::Reserved),
+            group if is_group(group) && is_isolated => Verdict::FloodUnknown,
             group if is_group(group) => Verdict::Flood,
             single => match self.find(single, now) {
                 Some(port) if port == from => Verdict::Drop(Reason::Local),
+                Some(_) if is_isolated && self.fixed(single).is_some() => Verdict::Drop(Reason::Isolated),
                 Some(port) => Verdict::To(port),
                 None => Verdict::FloodUnknown,
             },
@@ -219,6 +233,19 @@ mod tests {
             assert_eq!(verdict, Verdict::Drop(Reason::Spoofed), "{port}");
         }
         assert_eq!(bridge.learned(), 0);
+    }
+
+    #[test]
+    fn isolated_guests_reach_the_network_only() {
+        let mut bridge = Forwarding::isolated();
+        let [one, _] = GUESTS.map(|mac| bridge.attach(Source::Only(mac)));
+        let network = bridge.attach(Source::Any);
+        bridge.decide(network, &frame(GUESTS[0], OTHER), 0);
+        let isolated = Verdict::Drop(Reason::Isolated);
+        assert_eq!(bridge.decide(one, &frame(GUESTS[1], GUESTS[0]), 0), isolated);
+        assert_eq!(bridge.decide(one, &frame(OTHER, GUESTS[0]), 0), Verdict::To(network));
+        assert_eq!(bridge.decide(one, &frame(BROADCAST, GUESTS[0]), 0), Verdict::FloodUnknown);
+        assert_eq!(bridge.decide(network, &frame(BROADCAST, OTHER), 0), Verdict::Flood);
     }
 
     #[test]

@@ -27,5 +27,5 @@ mod uplink;
 
 pub use forwarding::{Forwarding, Mac, Reason, Source, Verdict};
 pub use packet::{Checksum, Invalid, Packet};
-pub use ports::{Bridge, Port, Traffic};
+pub use ports::{Bridge, Guest, Port, Traffic};
 pub use uplink::uplink;

@@ -88,9 +88,25 @@ impl Packet {
         Self::new(bytes, if is_found { Checksum::Blank } else { Checksum::Right }, gso)
     }
 
+    /// A packet that a router has changed: its checksum has yet to be filled in. It is TCP segments of so
+    /// many bytes each, if `segment` says so.
+    ///
+    /// # Errors
+    ///
+    /// [`Invalid`].
+    pub fn changed(bytes: Vec<u8>, segment: Option<u16>) -> Result<Self, Invalid> {
+        let is_ipv4 = bytes.get(12..ETHERNET_HEADER) == Some(&[0x08, 0x00]);
+        Self::checked(bytes, segment.map(|size| GsoInfo::new(size, is_ipv4)))
+    }
+
     /// All of it, with a checksum that may be [blank](Self::is_blank).
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
+    }
+
+    /// All of it, without a copy.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.bytes
     }
 
     /// Whether its checksum has yet to be filled in.

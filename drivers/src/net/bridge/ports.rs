@@ -5,11 +5,12 @@ use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
+use core::net::IpAddr;
 use core::task::{Context, Poll, Waker};
 
 use spin::Mutex;
 
-use super::forwarding::{Forwarding, Source, Verdict};
+use super::forwarding::{Forwarding, Mac, Source, Verdict};
 use super::packet::Packet;
 use crate::net::frame::ETHERNET_HEADER;
 
@@ -34,6 +35,17 @@ pub struct Port<'b> {
     number: usize,
 }
 
+/// A guest's interface, as the toolstack has configured it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Guest {
+    /// Its Ethernet address.
+    pub mac: Mac,
+    /// The longest IP packet that it takes, in bytes.
+    pub mtu: usize,
+    /// Its IP addresses, if the toolstack gave it any.
+    pub addresses: Vec<IpAddr>,
+}
+
 /// Packets that have gone through a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Traffic {
@@ -52,12 +64,17 @@ struct State {
     forwarding: Forwarding,
     /// By number.
     queues: Vec<Option<Queue>>,
+    /// Guests have come or gone since somebody asked.
+    is_changed: bool,
+    watcher: Option<Waker>,
 }
 
 /// What waits at a port.
 #[derive(Default)]
 struct Queue {
     mtu: usize,
+    /// If it is a guest's.
+    guest: Option<Guest>,
     packets: VecDeque<Arc<Packet>>,
     /// What they take, in bytes.
     size: usize,
@@ -68,7 +85,12 @@ struct Queue {
 impl Bridge {
     /// Without ports.
     pub const fn new() -> Self {
-        Self { state: Mutex::new(State { forwarding: Forwarding::new(), queues: Vec::new() }) }
+        Self { state: Mutex::new(State::new(Forwarding::new())) }
+    }
+
+    /// The same, whose guests will not reach each other.
+    pub const fn isolated() -> Self {
+        Self { state: Mutex::new(State::new(Forwarding::isolated())) }
     }
 
     /// A new port for `source`, to a network of `mtu`; `None` if there are too many.
@@ -85,6 +107,47 @@ impl Bridge {
             *queue = Some(Queue { mtu, ..Queue::default() });
         }
         Some(Port { bridge: self, number })
+    }
+
+    /// A new port for a guest; `None` if there are too many.
+    pub fn attach_guest(&self, guest: Guest) -> Option<Port<'_>> {
+        let port = self.attach(Source::Only(guest.mac), guest.mtu)?;
+        port.with_queue(|queue| queue.guest = Some(guest));
+        self.note_change();
+        Some(port)
+    }
+
+    /// The guests that have a port.
+    pub fn guests(&self) -> Vec<Guest> {
+        let state = self.state.lock();
+        state.queues.iter().flatten().filter_map(|queue| queue.guest.clone()).collect()
+    }
+
+    /// Waits until guests have come or gone since it was awaited last. One task waits at a time.
+    pub async fn guests_changed(&self) {
+        poll_fn(|context| {
+            let mut state = self.state.lock();
+            if core::mem::take(&mut state.is_changed) {
+                return Poll::Ready(());
+            }
+            state.watcher = Some(context.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn note_change(&self) {
+        let mut state = self.state.lock();
+        state.is_changed = true;
+        let watcher = state.watcher.take();
+        drop(state);
+        watcher.into_iter().for_each(Waker::wake);
+    }
+}
+
+impl State {
+    const fn new(forwarding: Forwarding) -> Self {
+        Self { forwarding, queues: Vec::new(), is_changed: false, watcher: None }
     }
 }
 
@@ -166,7 +229,9 @@ impl Drop for Port<'_> {
         state.forwarding.detach(self.number);
         let queue = state.queues.get_mut(self.number).and_then(Option::take);
         drop(state);
-        drop(queue);
+        if queue.is_some_and(|queue| queue.guest.is_some()) {
+            self.bridge.note_change();
+        }
     }
 }
 
@@ -195,6 +260,7 @@ fn cost(packet: &Packet) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::task::Wake;
 
@@ -263,6 +329,23 @@ mod tests {
         bytes.resize(1518, 0);
         one.send(Packet::new(bytes, Checksum::Unverified, None).unwrap(), 0);
         assert!(two.take().is_some(), "with the tag of a VLAN");
+    }
+
+    #[test]
+    fn who_watches_guests_is_told_when_they_come_and_go() {
+        let bridge = Bridge::isolated();
+        let context = &mut Context::from_waker(Waker::noop());
+        let guest = Guest { mac: GUESTS[0], mtu: 1500, addresses: vec![[10, 0, 0, 1].into()] };
+        assert!(pin!(bridge.guests_changed()).poll(context).is_pending());
+        let port = bridge.attach_guest(guest.clone()).unwrap();
+        let network = bridge.attach(Source::Any, 1500).unwrap();
+        assert!(pin!(bridge.guests_changed()).poll(context).is_ready());
+        assert_eq!(bridge.guests(), [guest]);
+        drop(network);
+        assert!(pin!(bridge.guests_changed()).poll(context).is_pending());
+        drop(port);
+        assert!(pin!(bridge.guests_changed()).poll(context).is_ready());
+        assert!(bridge.guests().is_empty());
     }
 
     #[derive(Default)]

@@ -2,6 +2,8 @@
 //! The handshake with a frontend.
 
 use alloc::vec;
+use alloc::vec::Vec;
+use core::net::IpAddr;
 
 use xen::ring::BackendRing;
 use xen::xenbus::State;
@@ -12,7 +14,7 @@ use super::Error;
 use super::keys::{self, RingKeys};
 use super::queue::{Queue, connect};
 use crate::hal::BackendPlatform;
-use crate::net::bridge::{Bridge, Mac, Port, Source, Traffic};
+use crate::net::bridge::{Bridge, Guest, Port, Traffic};
 use crate::net::properties::mtu_of;
 
 /// The driver that serves an interface to one frontend: [`xen::xenbus::backend::run`] connects it.
@@ -20,8 +22,8 @@ pub struct NetBack<'p, P: BackendPlatform, R> {
     platform: &'p P,
     bridge: &'p Bridge,
     report: R,
-    /// What the toolstack has configured: the guest's address and MTU.
-    configured: Option<(Mac, usize)>,
+    /// What the toolstack has configured.
+    configured: Option<Guest>,
     queue: Option<Queue<'p, P>>,
     /// Of connections that are over.
     traffic: Traffic,
@@ -63,15 +65,22 @@ where
     }
 }
 
-/// The address and MTU that the toolstack has configured.
-async fn configured(device: &Device) -> Result<(Mac, usize), Error> {
+/// Addresses of a guest that are looked at.
+const ADDRESSES: usize = 16;
+
+/// What the toolstack has configured.
+async fn configured(device: &Device) -> Result<Guest, Error> {
     let mac = device.read_own("mac").await?.ok_or(Error::NoMac)?.mac()?;
     let [first, ..] = mac;
     // Neither an address of many, nor none.
     if first & 1 != 0 || mac == [0; 6] {
         return Err(Error::NoMac);
     }
-    Ok((mac, mtu_of(device.read_own("mtu").await?)?))
+    // Only a router asks for them: what is none is not the bridge's business.
+    let ip = device.read_own("ip").await?;
+    let words = ip.as_ref().and_then(|ip| ip.text().ok()).unwrap_or_default().split_ascii_whitespace();
+    let addresses: Vec<IpAddr> = words.filter_map(|word| word.parse().ok()).take(ADDRESSES).collect();
+    Ok(Guest { mac, mtu: mtu_of(device.read_own("mtu").await?)?, addresses })
 }
 
 impl<P, R> Backend for NetBack<'_, P, R>
@@ -88,9 +97,9 @@ where
     }
 
     async fn connect(&mut self, device: &Device) -> Result<Nodes, Error> {
-        let (mac, mtu) = self.configured.ok_or(Error::NoMac)?;
+        let guest = self.configured.clone().ok_or(Error::NoMac)?;
         let keys = keys::read(device).await?;
-        let port = self.bridge.attach(Source::Only(mac), mtu).ok_or(Error::NoPort)?;
+        let port = self.bridge.attach_guest(guest).ok_or(Error::NoPort)?;
         self.queue = Some(self.queue(&keys, device, port)?);
         // No hotplug script runs in this domain, and none is needed.
         Ok(Nodes::from([("hotplug-status", "connected".into())]))
