@@ -18,6 +18,7 @@ pub use xen::sched::Resumed;
 use crate::boot::environment::Environment;
 use crate::devices;
 use crate::devices::disks::{self, Disk, ServeError};
+use crate::devices::netback::RoutedNetwork;
 pub use crate::hypervisor::lifecycle::ShutdownAction;
 use crate::hypervisor::{lifecycle, suspend, xenstore};
 use crate::task::executor::{self, SpawnError};
@@ -296,6 +297,19 @@ impl Context {
     /// and no new ones are.
     pub async fn serve_network(&self, uplink: usize) -> ServeError {
         devices::netback::serve(uplink, self).await
+    }
+
+    /// Interfaces for other domains, whose configurations name this one as the backend (`backend=NAME`), and
+    /// the network of this domain's interface `uplink`, for an application that is a router between them: its
+    /// stack was [opened](Self::network) on the calling vCPU, and goes on. Guests reach the router only, and
+    /// send from the Ethernet address only that the toolstack gave them. This domain's own configuration has
+    /// `driver_domain=1`. It is to be called once, and not beside [`serve_network`](Self::serve_network).
+    ///
+    /// # Errors
+    ///
+    /// Without Xen, or if the stack was not opened here.
+    pub fn route_network(&self, uplink: usize) -> Result<RoutedNetwork, ServeError> {
+        RoutedNetwork::open(uplink)
     }
 
     /// Time since early in boot. It is monotonic; [`task::Instant`](crate::task::Instant) reads the same

@@ -18,11 +18,13 @@ use embassy_time::{Duration, Timer, with_timeout};
 use prism_boot::command_line::Addressing;
 use prism_boot::services::DeviceBus;
 
+pub use crate::devices::netback::RoutedNetwork;
 pub use embassy_net;
 pub use error::NetworkError;
 pub use prism_boot::command_line::INTERFACES;
-pub use prism_drivers::net::Counters;
 use prism_drivers::net::Properties;
+pub use prism_drivers::net::bridge::{Guest, Packet};
+pub use prism_drivers::net::{Counters, GsoInfo, Hook};
 pub use prism_listener::{Buffers, Listener, Slot, Usage};
 
 use crate::app::Context;
@@ -72,7 +74,7 @@ pub(crate) async fn open(index: usize, context: &Context) -> Result<Stack<'stati
     Ok(stack)
 }
 
-/// An interface for a bridge in place of a stack.
+/// An interface for a bridge in place of a stack, or for a router beside one.
 pub(crate) struct Uplink {
     pub(crate) interface: Arc<Interface>,
     /// What its network takes, in bytes.
@@ -89,6 +91,16 @@ pub(crate) async fn uplink(index: usize, context: &Context) -> Result<Uplink, Ne
     let mtu = connected(&interface, context).await?.mtu;
     claim.hand_out();
     log::info!("network {index}: bridged, MTU {mtu}");
+    Ok(Uplink { interface, mtu })
+}
+
+/// Interface `index` beside its stack, which was handed out.
+pub(crate) fn uplink_of_stack(index: usize) -> Result<Uplink, NetworkError> {
+    let (Some(_), Some(interface)) = (opened(index), interfaces::get(index)) else {
+        return Err(NetworkError::Absent);
+    };
+    let mtu = interface.properties().ok_or(NetworkError::NoConnection)?.mtu;
+    log::info!("network {index}: routed, MTU {mtu}");
     Ok(Uplink { interface, mtu })
 }
 
