@@ -436,6 +436,11 @@ const PARTS: &[(&str, &[Row])] = &[
                 ],
             )
             .never(NO_LINUX),
+            row(
+                "a router between other guests and a network: NAT, rules, DHCP, IPv6",
+                &["a_guest_behind_a_router_reaches_the_network_and_is_not_reached"],
+            )
+            .never(NO_LINUX),
             row("TCP and UDP echo, several interfaces", &["what_is_sent_comes_back"]).never(DOM0),
             row("ping of 0 to 65507 bytes, IPv4 and IPv6, DHCP", &["pings_of_all_sizes_are_answered"])
                 .never(DOM0),

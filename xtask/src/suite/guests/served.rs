@@ -51,14 +51,19 @@ pub(super) const TESTS: &[GuestTest] = &[
             concat!("times=20\n", include_str!("served/common.sh"), include_str!("served/again.sh")),
         )
         .telling(&["nothing is left of 20 times"]),
-    ROUTER.named("a_guest_has_its_network_from_a_driver_domain").envs(&[Env::Pv, Env::Pvh]).serving(
-        "httpd",
-        concat!(
-            include_str!("served/common.sh"),
-            include_str!("served/site.sh"),
-            include_str!("served/plug.sh")
+    // The other environment has its interface served by the router below.
+    ROUTER
+        .named("a_guest_has_its_network_from_a_driver_domain")
+        .envs(&[Env::Pv])
+        .long_envs(&[Env::Pvh])
+        .serving(
+            "httpd",
+            concat!(
+                include_str!("served/common.sh"),
+                include_str!("served/site.sh"),
+                include_str!("served/plug.sh")
+            ),
         ),
-    ),
     ROUTER
         .named("what_is_sent_through_a_driver_domain_comes_back")
         .envs(&[])
@@ -72,6 +77,25 @@ pub(super) const TESTS: &[GuestTest] = &[
                 include_str!("served/plug.sh")
             ),
         ),
+    GuestTest::new("a_guest_behind_a_router_reaches_the_network_and_is_not_reached", "router")
+        .memory(16)
+        .with_network()
+        .words(concat!(
+            "mode=route net6=2001:db8:1::1/64 redirect=tcp,7007,10.137.0.9,7 ",
+            "accept=in,icmp,to,2001:db8:1::/64 metrics=9100"
+        ))
+        .settings(&["driver_domain = 1"])
+        .seconds(300)
+        .envs(&[Env::Pvh])
+        .long_envs(&[Env::Pv])
+        .serving("echo", concat!(include_str!("served/common.sh"), include_str!("served/route.sh")))
+        .telling(&[
+            "router: ready",
+            "routed, MTU 1500",
+            "a guest has reached the network",
+            "what a rule lets in comes in",
+            "nothing else does",
+        ]),
     ROUTER
         .named("a_linux_has_its_network_from_a_driver_domain")
         .envs(&[])
