@@ -2,7 +2,7 @@
 //! Finding functions: on the first bus, and behind the bridges that firmware has set up (PCI-to-PCI Bridge
 //! Architecture Specification 1.2, chapter 3; PCI Express Base Specification 4.0, 7.5.3).
 
-use super::{Configuration, Function, PciAddress};
+use super::{ADDRESS, Configuration, ENABLE, Function, PciAddress};
 use crate::hal::Ports;
 
 /// Devices of a bus.
@@ -71,7 +71,7 @@ impl<'a, P: Ports + ?Sized> Walk<'a, P> {
             ports,
             found,
             single: Buses::default(),
-            next: Some(PciAddress { bus: 0, device: 0, function: 0 }),
+            next: is_there(ports).then_some(PciAddress { bus: 0, device: 0, function: 0 }),
             has_more: false,
         }
     }
@@ -123,6 +123,13 @@ impl<'a, P: Ports + ?Sized> Walk<'a, P> {
             self.single.add(secondary);
         }
     }
+}
+
+/// Whether somebody answers at the address register, which keeps what is written to it. In a PVH domain nobody
+/// does, and each access is an exit.
+fn is_there<P: Ports + ?Sized>(ports: &P) -> bool {
+    ports.write_u32(ADDRESS, ENABLE);
+    ports.read_u32(ADDRESS) == ENABLE
 }
 
 fn function<P: Ports + ?Sized>(ports: &P, address: PciAddress) -> Option<Function> {

@@ -226,7 +226,7 @@ impl<'a, P: Ports + ?Sized> Configuration<'a, P> {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::cell::RefCell;
+    use std::cell::{Cell, RefCell};
     use std::collections::HashMap;
 
     use super::*;
@@ -234,6 +234,9 @@ pub(crate) mod tests {
     /// A machine with some configuration registers, and a log of what was written elsewhere.
     #[derive(Default)]
     pub(crate) struct FakePorts {
+        /// Nobody answers.
+        is_absent: bool,
+        reads: Cell<u32>,
         address: RefCell<u32>,
         pub(crate) registers: RefCell<HashMap<u32, u32>>,
         pub(crate) written: RefCell<Vec<(u16, u32)>>,
@@ -266,8 +269,13 @@ pub(crate) mod tests {
             0xffff
         }
         fn read_u32(&self, port: u16) -> u32 {
+            self.reads.set(self.reads.get() + 1);
             let address = *self.address.borrow();
-            if port == DATA { self.registers.borrow().get(&address).copied().unwrap_or(!0) } else { !0 }
+            match port {
+                ADDRESS if !self.is_absent => address,
+                DATA => self.registers.borrow().get(&address).copied().unwrap_or(!0),
+                _ => !0,
+            }
         }
         fn write_u8(&self, port: u16, value: u8) {
             self.written.borrow_mut().push((port, value.into()));
@@ -295,7 +303,10 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn a_machine_without_pci_has_no_functions() {
+    fn a_machine_without_pci_has_no_functions_and_is_asked_once() {
+        let ports = FakePorts { is_absent: true, ..FakePorts::default() };
+        ports.plug(address(1, 0), 0, 0x7000_8086);
+        assert_eq!((functions(&ports).count(), ports.reads.get()), (0, 1));
         assert_eq!(functions(&FakePorts::default()).count(), 0);
     }
 
