@@ -4,9 +4,9 @@
 //! A hypervisor that emulates another one's interface moves its own leaves up, in steps of 0x100
 //! (`xen/include/public/arch-x86/cpuid.h`). So all places are searched.
 
-use core::arch::{asm, x86_64::__cpuid_count};
+use core::arch::asm;
+use core::arch::x86_64::{__cpuid_count, CpuidResult};
 
-use raw_cpuid::{CpuId, CpuIdReader, CpuIdResult};
 use xen_sys::arch_x86::cpuid::XEN_HVM_CPUID_UPCALL_VECTOR;
 
 use crate::entry::EntryProtocol;
@@ -34,24 +34,22 @@ impl Reader {
     pub fn of_protocol(protocol: EntryProtocol) -> Self {
         if protocol == EntryProtocol::Pv { Self::Emulated } else { Self::Native }
     }
-}
 
-impl CpuIdReader for Reader {
-    fn cpuid2(&self, leaf: u32, subleaf: u32) -> CpuIdResult {
+    /// What a leaf says, or the first part of it. With hardware virtualization each is an exit.
+    fn leaf(self, leaf: u32) -> CpuidResult {
         match self {
-            Self::Native => native(leaf, subleaf),
-            Self::Emulated => emulated(leaf, subleaf),
+            Self::Native => native(leaf),
+            Self::Emulated => emulated(leaf),
         }
     }
 }
 
-fn native(leaf: u32, subleaf: u32) -> CpuIdResult {
-    let result = __cpuid_count(leaf, subleaf);
-    CpuIdResult { eax: result.eax, ebx: result.ebx, ecx: result.ecx, edx: result.edx }
+fn native(leaf: u32) -> CpuidResult {
+    __cpuid_count(leaf, 0)
 }
 
 /// Only in a PV domain: elsewhere the prefix is an invalid instruction.
-fn emulated(leaf: u32, subleaf: u32) -> CpuIdResult {
+fn emulated(leaf: u32) -> CpuidResult {
     let (eax, ecx, edx): (u32, u32, u32);
     let ebx: u64;
     // SAFETY: Xen takes the prefixed instruction as CPUID, which changes these registers only.
@@ -65,11 +63,11 @@ fn emulated(leaf: u32, subleaf: u32) -> CpuIdResult {
             "xchg {kept}, rbx",
             kept = out(reg) ebx,
             inlateout("eax") leaf => eax,
-            inlateout("ecx") subleaf => ecx,
+            inlateout("ecx") 0 => ecx,
             lateout("edx") edx,
         );
     }
-    CpuIdResult { eax, ebx: ebx as u32, ecx, edx }
+    CpuidResult { eax, ebx: ebx as u32, ecx, edx }
 }
 
 /// What CPUID says of the hypervisors beneath.
@@ -90,11 +88,11 @@ pub struct Hypervisors {
 impl Hypervisors {
     /// Searches every place where leaves may begin.
     pub fn detect(reader: Reader) -> Self {
-        let mut found = Self { present: reader.cpuid2(1, 0).ecx & 1 << 31 != 0, ..Self::default() };
+        let mut found = Self { present: reader.leaf(1).ecx & 1 << 31 != 0, ..Self::default() };
         let mut any = false;
         for place in 0..PLACES {
             let leaf = HYPERVISOR_LEAF + place * STEP;
-            let answer = reader.cpuid2(leaf, 0);
+            let answer = reader.leaf(leaf);
             match &signature(answer) {
                 // The leaf says how many follow; Xen has had at least two from its first day.
                 b"XenVMMXenVMM" if answer.eax >= leaf + 2 => found.xen = found.xen.or(Some(leaf)),
@@ -128,11 +126,11 @@ pub struct XenLeaves {
 impl XenLeaves {
     /// The leaves from `base` on, where [`Hypervisors::detect`] found Xen's signature.
     pub fn read(reader: Reader, base: u32) -> Self {
-        let msr = reader.cpuid2(base + 2, 0);
-        let last = reader.cpuid2(base, 0).eax;
-        let hvm = if last >= base + 4 { reader.cpuid2(base + 4, 0).eax } else { 0 };
+        let msr = reader.leaf(base + 2);
+        let last = reader.leaf(base).eax;
+        let hvm = if last >= base + 4 { reader.leaf(base + 4).eax } else { 0 };
         Self {
-            version: reader.cpuid2(base + 1, 0).eax,
+            version: reader.leaf(base + 1).eax,
             hypercall_msr: msr.ebx,
             hypercall_pages: msr.eax,
             upcall_vectors: hvm & XEN_HVM_CPUID_UPCALL_VECTOR != 0,
@@ -143,14 +141,13 @@ impl XenLeaves {
 /// Whether KVM, whose leaves begin at `base`, offers its clock at the MSRs made for it
 /// (`KVM_FEATURE_CLOCKSOURCE2`, bit 3).
 pub(crate) fn kvm_has_clock(base: u32) -> bool {
-    native(base + 1, 0).eax & 1 << 3 != 0
+    native(base + 1).eax & 1 << 3 != 0
 }
 
 /// Whether hypercalls take AMD's instruction.
 pub fn is_amd() -> bool {
-    CpuId::with_cpuid_reader(Reader::Native)
-        .get_vendor_info()
-        .is_some_and(|vendor| matches!(vendor.as_str(), "AuthenticAMD" | "HygonGenuine"))
+    let CpuidResult { ebx, ecx, edx, .. } = native(0);
+    matches!(&text([ebx, edx, ecx]), b"AuthenticAMD" | b"HygonGenuine")
 }
 
 /// How many bits a physical address has (leaf 0x80000008, EAX bits 0 to 7): an entry of a page table with a
@@ -171,27 +168,27 @@ pub fn has_no_execute() -> bool {
 
 /// Whether there is RDRAND (leaf 1, ECX bit 30).
 pub(crate) fn has_rdrand(reader: Reader) -> bool {
-    reader.cpuid2(1, 0).ecx & 1 << 30 != 0
+    reader.leaf(1).ecx & 1 << 30 != 0
 }
 
 /// Whether there is RDSEED (leaf 7, EBX bit 18).
 pub(crate) fn has_rdseed(reader: Reader) -> bool {
-    reader.cpuid2(0, 0).eax >= 7 && reader.cpuid2(7, 0).ebx & 1 << 18 != 0
+    reader.leaf(0).eax >= 7 && reader.leaf(7).ebx & 1 << 18 != 0
 }
 
 /// Whether there is a local APIC (leaf 1, EDX bit 9).
 pub fn has_local_apic() -> bool {
-    native(1, 0).edx & 1 << 9 != 0
+    native(1).edx & 1 << 9 != 0
 }
 
 /// Whether the local APIC's registers are model-specific ones too (leaf 1, ECX bit 21).
 pub fn has_x2apic() -> bool {
-    native(1, 0).ecx & 1 << 21 != 0
+    native(1).ecx & 1 << 21 != 0
 }
 
 /// Whether the local APIC's timer takes a time-stamp (leaf 1, ECX bit 24).
 pub fn has_tsc_deadline() -> bool {
-    native(1, 0).ecx & 1 << 24 != 0
+    native(1).ecx & 1 << 24 != 0
 }
 
 fn has_extended_feature(bit: u32) -> bool {
@@ -199,13 +196,18 @@ fn has_extended_feature(bit: u32) -> bool {
 }
 
 /// One of the leaves from 0x80000001 on, if the CPU has it: the one before them says which is the last.
-fn extended(leaf: u32) -> Option<CpuIdResult> {
-    (native(0x8000_0000, 0).eax >= leaf).then(|| native(leaf, 0))
+fn extended(leaf: u32) -> Option<CpuidResult> {
+    (native(0x8000_0000).eax >= leaf).then(|| native(leaf))
 }
 
-fn signature(leaf: CpuIdResult) -> [u8; 12] {
+/// A hypervisor's name.
+fn signature(leaf: CpuidResult) -> [u8; 12] {
+    text([leaf.ebx, leaf.ecx, leaf.edx])
+}
+
+fn text(registers: [u32; 3]) -> [u8; 12] {
     let mut text = [0; 12];
-    for (part, register) in text.chunks_exact_mut(4).zip([leaf.ebx, leaf.ecx, leaf.edx]) {
+    for (part, register) in text.chunks_exact_mut(4).zip(registers) {
         part.copy_from_slice(&register.to_le_bytes());
     }
     text
@@ -215,14 +217,14 @@ fn signature(leaf: CpuIdResult) -> [u8; 12] {
 /// (Intel SDM volume 3, 20.7.3), or by the timing leaf 0x40000010 that KVM shows.
 pub fn timestamp_khz() -> Option<u64> {
     let by_crystal = || {
-        let leaf = (native(0, 0).eax >= 0x15).then(|| native(0x15, 0))?;
+        let leaf = (native(0).eax >= 0x15).then(|| native(0x15))?;
         let hertz = u64::from(leaf.ecx) * u64::from(leaf.ebx);
         hertz.checked_div(u64::from(leaf.eax)).map(|hertz| hertz / 1000)
     };
     let by_hypervisor = || {
-        let last = native(HYPERVISOR_LEAF, 0).eax;
+        let last = native(HYPERVISOR_LEAF).eax;
         let timing = HYPERVISOR_LEAF + 0x10;
-        (timing..timing + 0xf0).contains(&last).then(|| u64::from(native(timing, 0).eax))
+        (timing..timing + 0xf0).contains(&last).then(|| u64::from(native(timing).eax))
     };
     by_crystal().filter(|khz| *khz != 0).or_else(by_hypervisor).filter(|khz| *khz != 0)
 }
