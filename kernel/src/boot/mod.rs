@@ -44,7 +44,7 @@ fn prism_start_kernel(entry: Entry) -> ! {
     let (machine, info, environment) = (booted.machine, booted.info, booted.environment);
     let vcpus = booted.vcpus;
     let application = prism_application();
-    report::report(info, environment, &application);
+    console::write_at_once(|| report::report(info, environment, &application));
     start_tasks(machine, application, Context { info, environment }, vcpus);
     executor::run(machine, environment.services.timer.chosen, environment.services.upcall.chosen)
 }

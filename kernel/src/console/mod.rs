@@ -202,6 +202,7 @@ impl Console {
         self.budget = Budget::new(FLUSH_TIMEOUT);
         let mut budget = Budget::new(FLUSH_TIMEOUT);
         if let Some(ring) = &mut self.ring {
+            ring.sink().is_quiet = false;
             ring.make_way(&mut budget, now);
         }
         if let Some(serial) = &mut self.serial {
@@ -336,6 +337,20 @@ pub(crate) fn resume(port: Port) {
     if let Some(ring) = &mut CONSOLE.lock().ring {
         ring.sink().restart(port);
     }
+}
+
+/// Does `work`, which writes several lines, and tells whoever reads the ring of all of them at once: each time is
+/// a hypercall.
+pub(crate) fn write_at_once(work: impl FnOnce()) {
+    let be_quiet = |is_quiet| {
+        if let Some(ring) = &mut CONSOLE.lock().ring {
+            ring.sink().is_quiet = is_quiet;
+            ring.sink().notify();
+        }
+    };
+    be_quiet(true);
+    work();
+    be_quiet(false);
 }
 
 /// Whether somebody has read all text, or nobody ever will. Text that is still in the ring when the domain is

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The PV console ring and the event channel that belongs to it.
 
+use core::mem;
 use core::time::Duration;
 
 use prism_arch::hypercall::Hypervisor;
@@ -21,12 +22,14 @@ pub(crate) struct RingEnd {
     ring: Ring,
     /// Raised after either side moved something.
     pub(super) port: Port,
+    /// It is to be raised once for all that is written, later.
+    pub(super) is_quiet: bool,
 }
 
 impl RingEnd {
     /// The ring in `page` and its event channel.
     pub(crate) fn new(page: Shared<xencons_interface>, port: Port) -> Self {
-        Self { page, ring: Ring::new(page), port }
+        Self { page, ring: Ring::new(page), port, is_quiet: false }
     }
 
     /// Goes on with what is in the page now, after the domain was restored.
@@ -51,7 +54,9 @@ impl Sink for RingEnd {
     }
 
     fn notify(&mut self) {
-        let _ = xen::event::send(&Hypervisor, self.port);
+        if !self.is_quiet {
+            let _ = xen::event::send(&Hypervisor, self.port);
+        }
     }
 
     fn is_read(&mut self) -> bool {
@@ -59,6 +64,10 @@ impl Sink for RingEnd {
     }
 
     fn wait_for_space(&mut self) {
+        // Who is waited for has to know.
+        if mem::take(&mut self.is_quiet) {
+            self.notify();
+        }
         // Only at boot, where input has been told of anyway, and at the end, where nobody waits for it.
         event::poll_port_quietly(self.port, POLL_INTERVAL);
     }
