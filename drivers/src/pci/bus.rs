@@ -125,8 +125,8 @@ impl<'a, P: Ports + ?Sized> Walk<'a, P> {
     }
 }
 
-/// Whether somebody answers at the address register, which keeps what is written to it. In a PVH domain nobody
-/// does, and each access is an exit.
+/// Whether somebody answers at the address register, which keeps what is written to it. In a PVH domain
+/// nobody does, and each access is an exit.
 fn is_there<P: Ports + ?Sized>(ports: &P) -> bool {
     ports.write_u32(ADDRESS, ENABLE);
     ports.read_u32(ADDRESS) == ENABLE

@@ -339,8 +339,8 @@ pub(crate) fn resume(port: Port) {
     }
 }
 
-/// Does `work`, which writes several lines, and tells whoever reads the ring of all of them at once: each time is
-/// a hypercall.
+/// Does `work`, which writes several lines, and tells whoever reads the ring of all of them at once: each
+/// time is a hypercall.
 pub(crate) fn write_at_once(work: impl FnOnce()) {
     let be_quiet = |is_quiet| {
         if let Some(ring) = &mut CONSOLE.lock().ring {
