@@ -13,6 +13,7 @@ extern crate alloc;
 
 mod metrics;
 mod route;
+mod rules;
 mod settings;
 
 use prism::futures::select::{Either, select};

@@ -24,12 +24,12 @@ use prism::network::embassy_net::{EthernetAddress, HardwareAddress, Stack};
 use prism::network::{GsoInfo, Hook, NetworkError, Packet, RoutedNetwork};
 use prism::sync::Lock;
 use prism::sync::signal::Signal;
-use prism::task::{Either, Either3, Instant, Timer, select, select3, select4, yield_now};
+use prism::task::{Either, Either4, Instant, Timer, select, select4, yield_now};
 use prism::{Context, entropy, log, println};
 use prism_router::{Guest, Network, Router, Side, Uplink};
 use spin::{Mutex, Once};
 
-use crate::{metrics, settings};
+use crate::{metrics, rules, settings};
 
 /// The only router.
 pub(crate) static ROUTER: Once<Routing> = Once::new();
@@ -56,6 +56,7 @@ pub(crate) async fn route(context: Context) -> prism::Result {
     };
     let network = context.route_network(0)?;
     println!("router: guests have addresses of {}, {} rules", config.network, config.rules.count());
+    let given = config.rules.clone();
     let router = Mutex::new(Router::new(config, Box::new(random)));
     let routing = ROUTER.call_once(|| Routing { router, network, to_network: Signal::new() });
     routing.network.set_hook(Arc::new(FromNetwork(routing)));
@@ -63,10 +64,11 @@ pub(crate) async fn route(context: Context) -> prism::Result {
         metrics::serve(&context, stack, port)?;
     }
     println!("router: ready");
-    match select3(shutdown, routing.network.serve(), routing.run(stack)).await {
-        Either3::First(()) => Ok(()),
-        Either3::Second(error) => Err(error.into()),
-        Either3::Third(never) => match never {},
+    let others = rules::follow(&context, given, |rules| routing.router.lock().set_rules(rules));
+    match select4(shutdown, routing.network.serve(), routing.run(stack), others).await {
+        Either4::First(()) => Ok(()),
+        Either4::Second(error) => Err(error.into()),
+        Either4::Third(never) | Either4::Fourth(never) => match never {},
     }
 }
 

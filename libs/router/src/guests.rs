@@ -59,11 +59,13 @@ impl Guests {
         self.by_address.retain(|_, mac| is_there(mac));
         let mut refused = Vec::new();
         // What the toolstack gave goes before the pool.
-        for guest in
-            guests.iter().filter(|guest| !self.by_mac.contains_key(&guest.mac)).cloned().collect::<Vec<_>>()
-        {
+        for guest in guests {
+            // One that migrates to the same host is there twice for a while.
+            if self.by_mac.contains_key(&guest.mac) {
+                continue;
+            }
             let mut own = Addresses { mtu: guest.mtu, ..Addresses::default() };
-            for address in guest.addresses {
+            for address in guest.addresses.iter().copied() {
                 let is_usable = self.may_have(address) && !self.by_address.contains_key(&address);
                 match address {
                     IpAddr::V4(address) if is_usable && own.ipv4.is_none() => own.ipv4 = Some(address),

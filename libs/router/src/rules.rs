@@ -19,6 +19,10 @@ use crate::tuple::{End, Protocol, Tuple};
 
 /// Rules at most.
 const MOST: usize = 128;
+/// What rules begin with.
+const NAMES: [&str; 4] = ["accept", "drop", "reject", "redirect"];
+/// Characters of a rule that an error shows at most.
+const SHOWN: usize = 100;
 
 /// Which way a connection is opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +88,8 @@ pub struct RuleError {
 
 impl fmt::Display for RuleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "rule {:?}: {} expected", self.rule, self.expected)
+        let shown: String = self.rule.chars().take(SHOWN).collect();
+        write!(f, "rule {shown:?}: {} expected", self.expected)
     }
 }
 
@@ -158,6 +163,20 @@ impl Rules {
             rules.rules.push(Rule::parse(action, value).map_err(error)?);
         }
         Ok(rules)
+    }
+
+    /// The same where nothing but rules may stand.
+    ///
+    /// # Errors
+    ///
+    /// [`RuleError`], for another word, too.
+    pub fn parse_all<'a>(words: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> Result<Self, RuleError> {
+        match words.clone().find(|(name, _)| !NAMES.contains(name)) {
+            Some((name, _)) => {
+                Err(RuleError { rule: name.into(), expected: "accept, drop, reject or redirect" })
+            }
+            None => Self::parse(words),
+        }
     }
 
     /// What becomes of a connection. `is_redirected` if the network was told of another address.
@@ -348,6 +367,10 @@ mod tests {
             assert!(error.to_string().contains(&[name, "=", value].concat()), "{error}");
         }
         assert!(Rules::parse([("drop", "out"); MOST + 1]).is_err());
+        assert!(Rules::parse_all([("drop", "out"), ("mode", "route")].into_iter()).is_err());
+        assert_eq!(Rules::parse_all([("drop", "out")].into_iter()), Rules::parse([("drop", "out")]));
+        let long = "x".repeat(5000);
+        assert!(Rules::parse_all([(&long[..], "")].into_iter()).unwrap_err().to_string().len() < 200);
     }
 
     #[test]

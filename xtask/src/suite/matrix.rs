@@ -438,7 +438,10 @@ const PARTS: &[(&str, &[Row])] = &[
             .never(NO_LINUX),
             row(
                 "a router between other guests and a network: NAT, rules, DHCP, IPv6",
-                &["a_guest_behind_a_router_reaches_the_network_and_is_not_reached"],
+                &[
+                    "a_guest_behind_a_router_reaches_the_network_and_is_not_reached",
+                    "a_linux_finds_its_way_through_a_router",
+                ],
             )
             .never(NO_LINUX),
             row("TCP and UDP echo, several interfaces", &["what_is_sent_comes_back"]).never(DOM0),

@@ -95,13 +95,29 @@ pub(super) const TESTS: &[GuestTest] = &[
             "a guest has reached the network",
             "what a rule lets in comes in",
             "nothing else does",
+            "other rules are in force",
         ]),
+    GuestTest::new("a_linux_finds_its_way_through_a_router", "router")
+        .memory(16)
+        .with_network()
+        .words("mode=route net6=2001:db8:1::1/64 reject=out,tcp,port,25")
+        .settings(&["driver_domain = 1"])
+        .seconds(600)
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh])
+        .visited_by(concat!(
+            include_str!("served/common.sh"),
+            include_str!("served/linux_root.sh"),
+            include_str!("served/linux_routed.sh")
+        ))
+        .telling(&["router: ready", "linux has found its way"]),
     ROUTER
         .named("a_linux_has_its_network_from_a_driver_domain")
         .envs(&[])
         .long_envs(&[Env::Pv, Env::Pvh])
         .visited_by(concat!(
             include_str!("served/common.sh"),
+            include_str!("served/linux_root.sh"),
             include_str!("served/linux_network.sh"),
             include_str!("served/plug.sh")
         )),

@@ -1,18 +1,5 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# Dom0's Linux as a guest, with busybox, whose interface is the driver domain's to serve: files are fetched from it, and
-# what is sent to it comes back.
-root=/tmp/linux
-rm -rf $root && mkdir -p $root/bin $root/proc $root/sys $root/dev
-cp /bin/busybox $root/bin/
-for library in $(ldd /bin/busybox | grep -o '/[^ ]*'); do
-    mkdir -p $root/$(dirname $library)
-    cp $library $root/$library
-done
-number=0
-for module in $(modprobe -D xen-netfront | sed -n 's/^insmod //p'); do
-    python3 -c 'import lzma, sys; sys.stdout.buffer.write(lzma.open(sys.argv[1]).read())' $module >$root/$number.ko || exit 1
-    number=$((number + 1))
-done
+# Files are fetched from a Linux whose interface is the driver domain's to serve, and what is sent to it comes back.
 cat >$root/init <<'INIT'
 #!/bin/busybox sh
 /bin/busybox --install -s /bin

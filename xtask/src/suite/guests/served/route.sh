@@ -63,5 +63,19 @@ curl -sS -m 60 http://192.0.2.2:9100/metrics >/tmp/metrics || exit 16
 grep ^prism_router /tmp/metrics
 [ "$(sed -n 's/^prism_router_dropped_forbidden_packets_total //p' /tmp/metrics)" -ge 3 ] || exit 17
 grep -q '^prism_router_guests 1$' /tmp/metrics || exit 18
+
+# Other rules end what they forbid, and what was let in before them.
+(echo hello; sleep 300) | timeout 300 busybox nc 192.0.2.2 7007 >/tmp/held &
+until grep -q hello /tmp/held; do kill -0 $! || exit 19; sleep 0.1; done
+xenstore-write /local/domain/$DOMID/data/rules 'drop=out,udp accept=in,icmp,to,2001:db8:1::/64'
+i=0
+until grep -qE 'data/rules: 2 rules in force, [1-9]' /var/log/xen/guest-$GUEST.log; do
+    i=$((i + 1))
+    [ $i -lt 600 ] || exit 20
+    sleep 0.2
+done
+! echoes 192.0.2.2 7007 2 || exit 21
+ping -c 1 -W 60 2001:db8:1:0:216:3eff:fe00:7 || exit 22
+echo "other rules are in force"
 xl destroy front
-nothing_is_served || exit 19
+nothing_is_served || exit 23
