@@ -6,15 +6,19 @@ b=/bin/busybox
 $b mount -t devtmpfs dev /dev
 $b mount -t proc proc /proc
 $b mount -t sysfs sys /sys
-for driver in /*.ko; do
-    $b insmod $driver
-done
 line=$($b cat /proc/cmdline)
 device=/dev/xvda
-case "$line" in *serve*) device=/sys/class/net/eth0 ;; esac
+case "$line" in *serve* | *backend=network*) device=/sys/class/net/eth0 ;; esac
+# A bridge hands on pages of other guests, which the interface cannot grant: those that it does not trust its backend
+# with it copies.
+parameters=
+case "$line" in *backend=network*) parameters=trusted=0 ;; esac
+$b insmod /xen-blkfront.ko
+$b insmod /xen-netfront.ko $parameters
 i=0
 until [ -e $device ] || [ $i -ge 100 ]; do $b sleep 0.1; i=$((i + 1)); done
 case "$line" in
+*backend=*) . /backend.sh ;;
 *serve*)
     $b ip link set lo up
     $b ip address add 192.0.2.2/24 dev eth0

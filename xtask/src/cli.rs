@@ -45,7 +45,7 @@ pub enum Command {
     },
     /// Measure Prism against Linux, as guests of the same Xen, or what each environment costs, and write the
     /// result into docs/.
-    #[command(override_usage = "scripts/bench blk|net|spectrum|suspend [--quick]")]
+    #[command(override_usage = "scripts/bench blk|net|spectrum|suspend|backends [--quick]")]
     Bench(Bench),
     /// Run the tests: `quick` = those of this machine alone; `long` = those that take very long; `list`; or
     /// those whose name contains one of the words, or ends with it if it has a slash; all but the long ones
@@ -225,6 +225,8 @@ pub enum Benchmark {
     Spectrum,
     /// Being saved and restored, in pv and pvh.
     Suspend,
+    /// Driver domains, in pv and pvh.
+    Backends,
 }
 
 impl Benchmark {
@@ -236,6 +238,7 @@ impl Benchmark {
             Self::Net => "net",
             Self::Spectrum => "spectrum",
             Self::Suspend => "suspend",
+            Self::Backends => "backends",
         }
     }
 }
@@ -283,7 +286,7 @@ mod tests {
             ("run hello --publish 80", "give a port of this machine and one of the guest, as in 8080:80"),
             ("run hello --publish 1:2 --visit true", "'--publish <HOST:GUEST>' cannot be used with"),
             ("lab", "a word is missing that says what to do"),
-            ("bench disk", "[possible values: blk, net, spectrum, suspend]"),
+            ("bench disk", "[possible values: blk, net, spectrum, suspend, backends]"),
         ] {
             let words = std::iter::once("scripts").chain(words.split(' '));
             let text = refusal(&Cli::try_parse_from(words).unwrap_err());

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reads disks under Linux, for comparison with the application `disk`: `prism-linux-baseline WORD...`.
+//! Reads and writes disks under Linux, for comparison with the application `disk`:
+//! `prism-linux-baseline WORD...`.
 
-mod reads;
+mod transfers;
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -9,7 +10,7 @@ use std::{env, io::Write};
 
 use anyhow::{Context, Result, bail};
 
-use reads::{Order, Reads};
+use transfers::{Direction, Order, Transfers};
 
 fn main() -> ExitCode {
     let result = env::args().skip(1).try_for_each(|word| run(&word));
@@ -28,26 +29,28 @@ fn run(word: &str) -> Result<()> {
             // Who traces says when that has begun, or ended.
             std::io::stdin().read_line(&mut String::new())?;
         }
-        Some(("bench", value)) => {
+        Some((kind @ ("bench" | "write"), value)) => {
+            let direction = if kind == "write" { Direction::Write } else { Direction::Read };
             let arguments: Vec<&str> = value.split(',').collect();
             let [disk, order, depth, size, count] = arguments[..] else { bail!("{word} makes no sense") };
-            bench(disk, order, depth, size, count).with_context(|| word.to_owned())?;
+            bench(direction, disk, [order, depth, size, count]).with_context(|| word.to_owned())?;
         }
         _ => {}
     }
     Ok(())
 }
 
-fn bench(disk: &str, order: &str, depth: &str, size: &str, count: &str) -> Result<()> {
+fn bench(direction: Direction, disk: &str, [order, depth, size, count]: [&str; 4]) -> Result<()> {
     let order = match order {
         "random" => Order::Random,
         "sequential" => Order::Sequential,
         _ => bail!("{order} is no order"),
     };
-    let reads = Reads { order, depth: depth.parse()?, size: size.parse()?, count: count.parse()? };
-    let mut reader = reads.prepare(&format!("/dev/{disk}"))?;
+    let (depth, size, count) = (depth.parse()?, size.parse()?, count.parse()?);
+    let mut transfers =
+        Transfers { direction, order, depth, size, count }.prepare(&format!("/dev/{disk}"))?;
     let start = Instant::now();
-    reader.run()?;
+    transfers.run()?;
     say(&format!("bench: {count} requests, {} ns", start.elapsed().as_nanos()));
     Ok(())
 }

@@ -20,8 +20,9 @@ pub(super) struct Baseline {
 const RAMDISK: &str = "/tmp/linux-baseline.img";
 
 /// What goes into it, and what makes it.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 6] = [
     ("init.sh", include_str!("../../../tests/linux-baseline/init.sh")),
+    ("backend.sh", include_str!("../../../tests/linux-baseline/backend.sh")),
     ("end.sh", include_str!("../../../tests/linux-baseline/end.sh")),
     ("nginx.conf", include_str!("../../../tests/linux-baseline/nginx.conf")),
     ("index.html", include_str!("../../../apps/httpd/site/index.html")),

@@ -5,6 +5,7 @@
 //! The machine beneath is shared and emulated: what is kept are counts, which Xen's trace gives, and
 //! ratios of runs that follow one another.
 
+mod backends;
 mod baseline;
 mod chart;
 mod cost;
@@ -101,10 +102,17 @@ pub fn run(project: &Project, options: &Bench) -> Result<u8> {
             (disks::TITLE, |project, session, options| disks::contenders(project, session, options.quick))
         }
         Benchmark::Net => (network::TITLE, |project, session, _| network::contenders(project, session)),
+        Benchmark::Backends => {
+            (backends::TITLE, |project, session, _| backends::contenders(project, session))
+        }
         Benchmark::Suspend => (suspend::TITLE, |project, session, _| suspend::contenders(project, session)),
     };
     ensure!(!options.draw, "--draw is for spectrum: the others' pictures show what is not in their tables");
-    let all = if options.what == Benchmark::Suspend { &suspend::ENVS[..] } else { &ENVS[..] };
+    let all = match options.what {
+        Benchmark::Suspend => &suspend::ENVS[..],
+        Benchmark::Backends => &backends::ENVS[..],
+        _ => &ENVS[..],
+    };
     let (envs, rounds) = chosen(options, all)?;
     let lab = project.lab();
     let mut session = Session::open(&lab, &lab.ensure(Role::Xen)?, &[])?;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Reads of a disk.
 
+mod runs;
 mod workload;
 
 use std::time::Duration;
@@ -17,6 +18,8 @@ use crate::guest::{Job, xl};
 use crate::image::{Image, build};
 use crate::project::Project;
 use crate::verdict::Verdict;
+
+pub(super) use runs::runs;
 
 /// What the picture shows.
 pub(super) const TITLE: &str = "Reads of a paravirtual disk";
@@ -78,23 +81,26 @@ impl Contender for Reader {
             outcome.console,
             outcome.machine
         );
-        let durations = workload::durations(&outcome.console)
-            .with_context(|| format!("a duration is missing:\n{}", outcome.console))?;
-        let costs = costs(&said).with_context(|| format!("a trace is missing:\n{said}"))?;
-        let all = workload::ALL.iter().zip(durations).zip(costs);
-        let measured = all.map(|((workload, duration), cost)| {
-            let units = workload.requests(self.divisor) as f64;
-            Measured { name: workload.name, rate: units * 1e9 / duration as f64, units, cost }
+        let runs: [_; workload::ALL.len()] =
+            runs(&outcome.console).with_context(|| format!("a run is missing:\n{}", outcome.console))?;
+        let costs: [_; workload::ALL.len()] =
+            costs(&said).with_context(|| format!("a trace is missing:\n{said}"))?;
+        let all = workload::ALL.iter().zip(runs).zip(costs);
+        let measured = all.map(|((workload, (units, took)), cost)| Measured {
+            name: workload.name,
+            rate: units * 1e9 / took,
+            units,
+            cost,
         });
         Ok(measured.collect())
     }
 }
 
 /// What each workload cost, beyond the first trace, in which nothing was done.
-fn costs(traces: &str) -> Option<[Cost; workload::ALL.len()]> {
+pub(super) fn costs<const N: usize>(traces: &str) -> Option<[Cost; N]> {
     let mut summaries = traces.split("=== trace").skip(1);
     let nothing = Cost::of_summary(summaries.next()?)?;
-    let mut costs = [Cost::default(); workload::ALL.len()];
+    let mut costs = [Cost::default(); N];
     for cost in &mut costs {
         *cost = Cost::of_summary(summaries.next()?)?.beyond(nothing);
     }
@@ -112,6 +118,6 @@ mod tests {
         };
         let traces = [5, 7, 5, 9].map(trace).concat();
         assert_eq!(costs(&traces).map(|costs| costs.map(|cost| cost.entries)), Some([2, 0, 4]));
-        assert_eq!(costs(&trace(5)), None);
+        assert_eq!(costs::<3>(&trace(5)), None);
     }
 }

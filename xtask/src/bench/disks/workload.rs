@@ -53,30 +53,9 @@ pub(super) fn words(divisor: u64) -> String {
     plain.chain(traced).collect::<Vec<_>>().join(" ")
 }
 
-/// Nanoseconds of each workload, from a guest's console; `None` if one is missing.
-pub(super) fn durations(console: &str) -> Option<[u64; ALL.len()]> {
-    let mut times = console.lines().filter_map(|line| {
-        let (_, time) = line.split_once("bench: ")?.1.split_once(" requests, ")?;
-        time.trim_end().strip_suffix(" ns")?.parse().ok()
-    });
-    let mut found = [0; ALL.len()];
-    for duration in &mut found {
-        *duration = times.next()?;
-    }
-    Some(found)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_first_durations_are_those_without_a_trace() {
-        let console = "bench: 10 requests, 7 ns\r\nbench: 4 requests, 8 ns\nnoise\nbench: 5 requests, 9 ns\n\
-                       mark begin\nbench: 0 requests, 1 ns\n";
-        assert_eq!(durations(console), Some([7, 8, 9]));
-        assert_eq!(durations("bench: 10 requests, 7 ns\n"), None);
-    }
 
     #[test]
     fn a_guest_is_told_of_each_workload_twice_and_of_nothing_once() {

@@ -137,7 +137,7 @@ impl Contender for Server {
 
 impl Workload {
     /// From what all clients of a stage said.
-    fn measured(&self, said: &str) -> Option<Measured> {
+    pub(super) fn measured(&self, said: &str) -> Option<Measured> {
         let key = format!("=== {}\n", self.key);
         let (_, section) = said.split_once(&key)?;
         let section = section.split("=== ").next()?;
@@ -150,7 +150,7 @@ impl Workload {
 }
 
 /// `ping -q`: packets that were answered, and how long each was on its way.
-fn of_ping(said: &str) -> Option<(f64, f64)> {
+pub(super) fn of_ping(said: &str) -> Option<(f64, f64)> {
     let (_, counts) = said.split_once("packets transmitted, ")?;
     let packets: f64 = counts.split(' ').next()?.parse().ok()?;
     let (_, times) = said.split_once("min/avg/max/mdev = ")?;
@@ -159,7 +159,7 @@ fn of_ping(said: &str) -> Option<(f64, f64)> {
 }
 
 /// `iperf3 -J`: MiB that arrived.
-fn of_iperf3(said: &str) -> Option<(f64, f64)> {
+pub(super) fn of_iperf3(said: &str) -> Option<(f64, f64)> {
     let report: Value = serde_json::from_str(said).ok()?;
     let received = &report["end"]["sum_received"];
     let units = received["bytes"].as_f64()? / f64::from(1 << 20);
@@ -167,7 +167,7 @@ fn of_iperf3(said: &str) -> Option<(f64, f64)> {
 }
 
 /// `iperf3 -u -J`: packets that left, and those that arrived.
-fn of_datagrams(said: &str) -> Option<(f64, f64)> {
+pub(super) fn of_datagrams(said: &str) -> Option<(f64, f64)> {
     let report: Value = serde_json::from_str(said).ok()?;
     let end = &report["end"];
     let packets = |way: &str| Some(end[way]["bytes"].as_f64()? / f64::from(DATAGRAM));

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Reads on their way, by `io_uring`.
+//! Reads and writes on their way, by `io_uring`.
 
 use std::fs::File;
 use std::os::fd::AsRawFd;
@@ -15,16 +15,24 @@ struct Page {
     _bytes: [u8; 4096],
 }
 
-/// In which order a disk is read.
+/// Whether a disk is read or written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Direction {
+    Read,
+    Write,
+}
+
+/// In which order a disk is gone through.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Order {
     Random,
     Sequential,
 }
 
-/// Which blocks are read, and how many at once.
+/// Which blocks are read or written, and how many at once.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reads {
+pub(crate) struct Transfers {
+    pub(crate) direction: Direction,
     pub(crate) order: Order,
     pub(crate) depth: usize,
     /// Bytes of a block.
@@ -32,37 +40,41 @@ pub(crate) struct Reads {
     pub(crate) count: u64,
 }
 
-/// All that the reads need.
-pub(crate) struct Reader {
-    reads: Reads,
+/// All that the transfers need.
+pub(crate) struct Running {
+    transfers: Transfers,
     disk: File,
     blocks: u64,
-    /// Dropped before the memory that it writes to.
+    /// Dropped before the memory that it uses.
     ring: IoUring,
-    /// Memory for each read that is on its way.
+    /// Memory for each transfer that is on its way.
     memory: Vec<Vec<Page>>,
 }
 
-impl Reads {
+impl Transfers {
     /// Opens the disk, and makes what is not to be measured.
-    pub(crate) fn prepare(self, path: &str) -> Result<Reader> {
-        ensure!(self.depth > 0 && self.size > 0, "there is nothing to read");
-        let disk = open(path, OFlags::RDONLY | OFlags::DIRECT, Mode::empty())?;
+    pub(crate) fn prepare(self, path: &str) -> Result<Running> {
+        ensure!(self.depth > 0 && self.size > 0, "there is nothing to do");
+        let access = match self.direction {
+            Direction::Read => OFlags::RDONLY,
+            Direction::Write => OFlags::RDWR,
+        };
+        let disk = open(path, access | OFlags::DIRECT, Mode::empty())?;
         let blocks = seek(&disk, SeekFrom::End(0))? / self.size as u64;
         ensure!(blocks > 0, "the disk is too small");
         let pages = vec![Page { _bytes: [0; 4096] }; self.size.div_ceil(4096)];
         let ring = IoUring::new(self.depth as u32)?;
-        Ok(Reader { reads: self, disk: disk.into(), blocks, ring, memory: vec![pages; self.depth] })
+        Ok(Running { transfers: self, disk: disk.into(), blocks, ring, memory: vec![pages; self.depth] })
     }
 }
 
-impl Reader {
-    /// Reads all blocks.
+impl Running {
+    /// Reads or writes all blocks.
     pub(crate) fn run(&mut self) -> Result<()> {
         let mut idle: Vec<usize> = (0..self.memory.len()).collect();
         let (mut begun, mut done) = (0, 0);
-        while done < self.reads.count {
-            while begun < self.reads.count
+        while done < self.transfers.count {
+            while begun < self.transfers.count
                 && let Some(slot) = idle.pop()
             {
                 self.begin(begun, slot)?;
@@ -71,8 +83,8 @@ impl Reader {
             self.ring.submit_and_wait(1)?;
             for completion in self.ring.completion() {
                 ensure!(
-                    completion.result() == self.reads.size as i32,
-                    "a read ended with {}",
+                    completion.result() == self.transfers.size as i32,
+                    "a transfer ended with {}",
                     completion.result()
                 );
                 idle.push(completion.user_data() as usize);
@@ -83,19 +95,22 @@ impl Reader {
     }
 
     fn begin(&mut self, number: u64, slot: usize) -> Result<()> {
-        let block = match self.reads.order {
+        let block = match self.transfers.order {
             Order::Random => mixed(number),
             Order::Sequential => number,
         };
+        let offset = block % self.blocks * self.transfers.size as u64;
+        let (file, length) = (types::Fd(self.disk.as_raw_fd()), self.transfers.size as u32);
         let address = self.memory[slot].as_mut_ptr().cast();
-        let read = opcode::Read::new(types::Fd(self.disk.as_raw_fd()), address, self.reads.size as u32)
-            .offset(block % self.blocks * self.reads.size as u64)
-            .build()
-            .user_data(slot as u64);
+        let entry = match self.transfers.direction {
+            Direction::Read => opcode::Read::new(file, address, length).offset(offset).build(),
+            Direction::Write => opcode::Write::new(file, address, length).offset(offset).build(),
+        };
+        let entry = entry.user_data(slot as u64);
         // SAFETY: the slot's memory has at least `size` bytes, and is left alone until the slot is
         // idle again; it and the file outlive the ring, which `run` leaves early only to end the
         // program.
-        unsafe { self.ring.submission().push(&read) }?;
+        unsafe { self.ring.submission().push(&entry) }?;
         Ok(())
     }
 }

@@ -1,0 +1,58 @@
+# SPDX-License-Identifier: MIT OR Apache-2.0
+# A Linux that has its disk, or its interface, from the guest under test, which is all that is counted.
+driver=$DOMID
+served=/local/domain/$driver/backend
+log=/var/log/xen/guest-front.log
+
+# Starts it with these words for its kernel, this disk and this interface.
+front() {
+    xl destroy front 2>/dev/null
+    rm -f $log
+    {
+        grep -E '^(type|tsc_mode) ' "/tmp/$GUEST.cfg"
+        echo "name = 'front'"
+        echo "memory = 256"
+        echo "kernel = '/vmlinuz'"
+        echo "ramdisk = '/tmp/linux-baseline.img'"
+        echo "cmdline = 'console=hvc0 quiet $1'"
+        echo "disk = [ $2 ]"
+        echo "vif = [ $3 ]"
+        echo "on_poweroff = 'preserve'"
+        echo "on_crash = 'preserve'"
+    } >/tmp/front.cfg
+    xl create -q /tmp/front.cfg || exit 1
+    # What hotplug scripts would tell Linux's drivers, which find the disk by its number.
+    for device in $(xenstore-list $served/vbd/$(xl domid front) 2>/dev/null); do
+        xenstore-write $served/vbd/$(xl domid front)/$device/physical-device ca:0
+    done
+    for device in $(xenstore-list $served/vif/$(xl domid front) 2>/dev/null); do
+        is_bridged
+        xenstore-write $served/vif/$(xl domid front)/$device/hotplug-status connected
+    done
+}
+
+# Waits until it has written this, for 120 s at most.
+said() {
+    i=0
+    until grep -qs "$1" $log; do
+        [ $i -lt 1200 ] || { echo "it never said: $1"; tail -n 30 $log; xenstore-ls $served; exit 2; }
+        sleep 0.1
+        i=$((i + 1))
+    done
+}
+
+# Waits until a Linux has put the interface into its bridge, for 120 s at most.
+is_bridged() {
+    own=/var/log/xen/guest-$GUEST.log
+    i=0
+    while grep -q 'linux-baseline: ready' "$own" && ! grep -q 'linux-baseline: bridged' "$own" && [ $i -lt 1200 ]; do
+        sleep 0.1
+        i=$((i + 1))
+    done
+}
+
+# Of a trace, only what the guest under test did.
+summarize() {
+    xenalyze -s "$1" 2>/dev/null | awk -v domain=$driver '/^\|-- Domain /{keep = $3 == 0 || $3 == domain} keep'
+    rm "$1"
+}
