@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the driver of a paravirtual device needs of its kernel.
 
+use alloc::vec::Vec;
 use core::future::Future;
 
 use xen::DomainId;
 use xen::error::Result;
 use xen::event::Port;
-use xen::grant::copy::Request;
+use xen::grant::copy::bytes::Span;
+use xen::grant::copy::{Foreign, Request};
 use xen::grant::{self, Page, Reference, Table};
 use xen::ring::RingPage;
 use xen::time::Delay;
@@ -76,6 +78,13 @@ pub trait BackendPlatform: Platform {
     ///
     /// What Xen answers to the whole.
     fn copy(&self, requests: &mut [Request<'_>]) -> grant::Result<()>;
+
+    /// Has Xen copy lists of granted bytes, each to a vector of its own, see
+    /// [`gather`](xen::grant::copy::bytes::gather).
+    fn gather(&self, lists: &[&[Span]]) -> Vec<Option<Vec<u8>>>;
+
+    /// Has Xen copy bytes to granted ones, see [`spread`](xen::grant::copy::bytes::spread).
+    fn spread(&self, pieces: &[(&[u8], Foreign)]) -> Vec<bool>;
 
     /// The event channel that `domain` has opened as its `port`. It has an event at once.
     ///

@@ -2,6 +2,7 @@
 //! The simulated platform.
 
 use alloc::boxed::Box;
+use alloc::vec::Vec;
 use core::future::{Future, pending};
 use core::pin::Pin;
 use core::sync::atomic::{AtomicU32, AtomicU64, Ordering};
@@ -11,7 +12,8 @@ use embassy_futures::yield_now;
 use xen::error::Result;
 use xen::event::Port;
 use xen::fake::{Config, FakeMapSlot, FakePage, FakeXen, Peer};
-use xen::grant::copy::{Request, copy};
+use xen::grant::copy::bytes::{Span, gather, spread};
+use xen::grant::copy::{Foreign, Request, copy};
 use xen::grant::foreign::{Mapping, map};
 use xen::grant::{self, ReadWrite, Reference, Table};
 use xen::time::Delay;
@@ -162,6 +164,14 @@ impl BackendPlatform for SimPlatform {
 
     fn copy(&self, requests: &mut [Request<'_>]) -> grant::Result<()> {
         copy(&self.xen, requests)
+    }
+
+    fn gather(&self, lists: &[&[Span]]) -> Vec<Option<Vec<u8>>> {
+        gather(&self.xen, &self.xen, lists)
+    }
+
+    fn spread(&self, pieces: &[(&[u8], Foreign)]) -> Vec<bool> {
+        spread(&self.xen, &self.xen, pieces)
     }
 
     fn connect(&self, domain: DomainId, port: Port) -> Result<SimChannel> {

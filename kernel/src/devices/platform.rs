@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The kernel's implementation of `prism_drivers`' platform for paravirtual devices.
 
+use alloc::vec::Vec;
 use core::future::Future;
 use core::time::Duration;
 
@@ -10,7 +11,8 @@ use spin::Once;
 use xen::DomainId;
 use xen::error::Result;
 use xen::event::Port;
-use xen::grant::copy::Request;
+use xen::grant::copy::bytes::Span;
+use xen::grant::copy::{Foreign as ForeignBytes, Request};
 use xen::grant::{ReadWrite, Reference, Table};
 use xen::time::Delay;
 
@@ -86,6 +88,14 @@ impl BackendPlatform for XenPlatform {
 
     fn copy(&self, requests: &mut [Request<'_>]) -> xen::grant::Result<()> {
         grant::copy(requests)
+    }
+
+    fn gather(&self, lists: &[&[Span]]) -> Vec<Option<Vec<u8>>> {
+        grant::gather(lists)
+    }
+
+    fn spread(&self, pieces: &[(&[u8], ForeignBytes)]) -> Vec<bool> {
+        grant::spread(pieces)
     }
 
     fn connect(&self, domain: DomainId, port: Port) -> Result<EventChannel> {

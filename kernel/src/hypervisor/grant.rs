@@ -11,7 +11,8 @@ use prism_arch::machine::{Machine, MapError};
 use prism_boot::{MemoryMap, PAGE_SIZE};
 use spin::{Mutex, Once};
 use xen::DomainId;
-use xen::grant::copy::Request;
+use xen::grant::copy::bytes::{OwnMemory, Span};
+use xen::grant::copy::{self, Foreign as ForeignBytes, Request};
 use xen::grant::foreign::{self, Mapping};
 use xen::grant::setup::{self, FrameMapper, TableFrame};
 use xen::grant::{Access, Error, Frame, Memory, Page, Reference, Table};
@@ -108,7 +109,29 @@ pub fn map<A: Access>(domain: DomainId, reference: Reference) -> xen::grant::Res
 ///
 /// What Xen answers to the whole; where copying is not offered, [`Error::is_unsupported`].
 pub fn copy(requests: &mut [Request<'_>]) -> xen::grant::Result<()> {
-    xen::grant::copy::copy(&Hypervisor, requests)
+    copy::copy(&Hypervisor, requests)
+}
+
+/// Has Xen copy lists of granted bytes, each to a vector of its own; see
+/// [`gather`](copy::bytes::gather).
+pub fn gather(lists: &[&[Span]]) -> Vec<Option<Vec<u8>>> {
+    copy::bytes::gather(&Hypervisor, &Heap, lists)
+}
+
+/// Has Xen copy bytes to granted ones; see [`spread`](copy::bytes::spread).
+pub fn spread(pieces: &[(&[u8], ForeignBytes)]) -> Vec<bool> {
+    copy::bytes::spread(&Hypervisor, &Heap, pieces)
+}
+
+/// All memory of ours.
+struct Heap;
+
+// SAFETY: all that the program allocates lies in frames of its own, each mapped at its own address.
+unsafe impl OwnMemory for Heap {
+    fn frame_of(&self, address: u64) -> Option<Frame> {
+        // Asked for each time, as for pages.
+        MACHINE.get()?.pfn_to_mfn(address / PAGE_SIZE).map(Frame)
+    }
 }
 
 /// Goes on with the empty table of the domain that this one was restored into.

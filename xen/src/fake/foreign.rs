@@ -7,8 +7,10 @@ use xen_sys::grant_table::*;
 use xen_sys::xen::DOMID_SELF;
 
 use super::memory::Store;
-use super::{Call, Machine, State};
-use crate::grant::{Memory, PAGE_SIZE};
+use super::{Call, FakeXen, Machine, State};
+use crate::grant::copy::bytes::OwnMemory;
+use crate::grant::{Frame, Memory, PAGE_SIZE};
+use crate::shared::Shared;
 
 /// Other domains, their grants to this one, and what it maps of them.
 #[derive(Default)]
@@ -20,7 +22,12 @@ pub(super) struct Foreign {
     next_handle: u32,
     /// Grants that there were.
     granted: u32,
+    /// Pages of the test's own heap that were asked for as frames.
+    heap: BTreeSet<u64>,
 }
+
+/// Pages of the test's own heap are frames numbered from here.
+const HEAP: u64 = 1 << 52;
 
 /// A grant of another domain's.
 pub(super) struct ForeignGrant {
@@ -110,6 +117,7 @@ impl State {
     fn end(&self, end: &gnttab_copy_ptr, is_grant: bool, write: bool) -> Result<Memory, i16> {
         let frame = match (is_grant, end.domid) {
             (true, domain) => self.foreign.permitted((domain, end.u as u32), write)?.frame,
+            (false, DOMID_SELF) if end.u >= HEAP => return self.foreign.heap(end.u),
             (false, DOMID_SELF) => end.u,
             (false, _) => return Err(GNTST_permission_denied),
         };
@@ -117,7 +125,25 @@ impl State {
     }
 }
 
+// SAFETY: only the frames that are named here are those of the heap, and each is found where it was.
+unsafe impl OwnMemory for FakeXen {
+    fn frame_of(&self, address: u64) -> Option<Frame> {
+        let frame = HEAP + address / PAGE;
+        self.state().foreign.heap.insert(frame);
+        Some(Frame(frame))
+    }
+}
+
 impl Foreign {
+    /// A page of the heap, if it is known.
+    fn heap(&self, frame: u64) -> Result<Memory, i16> {
+        if !self.heap.contains(&frame) {
+            return Err(GNTST_bad_page);
+        }
+        // SAFETY: whoever named it has the bytes that are copied, and does not look meanwhile.
+        Ok(unsafe { Shared::at((frame - HEAP) * PAGE) })
+    }
+
     fn permitted(&self, key: (u16, u32), write: bool) -> Result<&ForeignGrant, i16> {
         if !self.domains.contains(&key.0) {
             return Err(GNTST_bad_domain);

@@ -2,6 +2,8 @@
 //! Having Xen copy to and from granted pages (`GNTTABOP_copy`): for backends, cheaper than mapping
 //! when the data is looked at once.
 
+pub mod bytes;
+
 use alloc::vec::Vec;
 use core::marker::PhantomData;
 

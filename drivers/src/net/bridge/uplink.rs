@@ -21,7 +21,7 @@ const BATCH: usize = 64;
 /// Passes packets between `port` and the network of `interface`, for ever; `now` is the time in nanoseconds.
 /// While the interface is not connected, what is sent there is lost.
 pub async fn uplink(interface: &Interface<'_>, port: &Port<'_>, now: impl Fn() -> u64) -> Infallible {
-    let mut uplink = Uplink { interface, port, buffer: vec![0; MAX_FRAME], sent: Vec::new(), waiting: None };
+    let mut uplink = Uplink { interface, port, buffer: vec![0; MAX_FRAME], waiting: None };
     loop {
         poll_fn(|context| uplink.poll(context, now())).await;
         // Others have their turn.
@@ -34,10 +34,25 @@ struct Uplink<'a, 'k> {
     port: &'a Port<'a>,
     /// What the interface receives into.
     buffer: Vec<u8>,
-    /// What it sends from.
-    sent: Vec<u8>,
     /// A packet that there was no room for.
-    waiting: Option<Arc<Packet>>,
+    waiting: Option<Departing>,
+}
+
+/// A packet that leaves, in memory of its own: drivers fill in checksums.
+struct Departing {
+    bytes: Vec<u8>,
+    /// What is longer is divided.
+    mtu: usize,
+}
+
+impl Departing {
+    fn new(packet: Arc<Packet>) -> Self {
+        // Segments are divided as the guest that sends them says, and not as the network would allow.
+        let mtu = packet.gso().map_or(usize::MAX, |_| packet.longest() - ETHERNET_HEADER);
+        // Only what goes to others, too, is copied.
+        let bytes = Arc::try_unwrap(packet).map_or_else(|packet| packet.bytes().to_vec(), Packet::into_bytes);
+        Self { bytes, mtu }
+    }
 }
 
 impl Uplink<'_, '_> {
@@ -64,12 +79,9 @@ impl Uplink<'_, '_> {
 
     /// Passes a packet on to the network, if there is one, and room for it.
     fn send(&mut self, context: &mut Context<'_>) -> bool {
-        let Some(packet) = self.waiting.take().or_else(|| self.port.take()) else { return false };
-        self.sent.clear();
-        self.sent.extend_from_slice(packet.bytes());
-        // Segments are divided as the guest that sends them says, and not as the network would allow.
-        let mtu = packet.gso().map_or(usize::MAX, |_| packet.longest() - ETHERNET_HEADER);
-        let is_sent = self.interface.put(&mut self.sent, mtu, context.waker());
+        let next = self.waiting.take().or_else(|| self.port.take().map(Departing::new));
+        let Some(mut packet) = next else { return false };
+        let is_sent = self.interface.put(&mut packet.bytes, packet.mtu, context.waker());
         if !is_sent {
             self.waiting = Some(packet);
         }
@@ -175,7 +187,7 @@ mod tests {
     }
 
     fn uplink<'a>(interface: &'a Interface<'static>, port: &'a Port<'a>) -> Uplink<'a, 'static> {
-        Uplink { interface, port, buffer: vec![0; MAX_FRAME], sent: Vec::new(), waiting: None }
+        Uplink { interface, port, buffer: vec![0; MAX_FRAME], waiting: None }
     }
 
     #[test]
@@ -217,6 +229,16 @@ mod tests {
     }
 
     #[test]
+    fn what_leaves_is_copied_only_if_somebody_else_has_it_too() {
+        let packet = || Arc::new(Packet::new(frame(false, 60), Checksum::Right, None).unwrap());
+        let (alone, shared) = (packet(), packet());
+        let (place, other) = (alone.bytes().as_ptr(), Arc::clone(&shared));
+        assert_eq!(Departing::new(alone).bytes.as_ptr(), place);
+        let departing = Departing::new(shared);
+        assert!(departing.bytes == other.bytes() && departing.bytes.as_ptr() != other.bytes().as_ptr());
+    }
+
+    #[test]
     fn segments_leave_as_long_as_the_guest_says() {
         let (cable, bridge) = (Arc::<Cable>::default(), Bridge::new());
         *cable.room.lock().unwrap() = 9;
@@ -237,13 +259,8 @@ mod tests {
         let bridge = Bridge::new();
         let (interface, port) = (Interface::new(), bridge.attach(Source::Any, 1500).unwrap());
         let guest = bridge.attach(Source::Only(GUEST), 1500).unwrap();
-        let mut uplink = Uplink {
-            interface: &interface,
-            port: &port,
-            buffer: vec![0; MAX_FRAME],
-            sent: Vec::new(),
-            waiting: None,
-        };
+        let mut uplink =
+            Uplink { interface: &interface, port: &port, buffer: vec![0; MAX_FRAME], waiting: None };
         for _ in 0..1000 {
             guest.send(Packet::new(frame(false, 60), Checksum::Right, None).unwrap(), 0);
             pass(&mut uplink);

@@ -61,7 +61,7 @@ where
             ring(keys.receive, size_of::<netif_rx_request>())?,
         ];
         let channels = connect(self.platform, frontend, keys.ports)?;
-        Queue::new(self.platform, frontend, rings, channels, keys.features, port)
+        Ok(Queue::new(self.platform, frontend, rings, channels, keys.features, port))
     }
 }
 

@@ -9,8 +9,6 @@ use xen::{grant, xenstore};
 /// Why an interface is not served to a frontend.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Error {
-    /// There is no memory for the interface.
-    NoMemory,
     /// The bridge has no port left.
     NoPort,
     /// The toolstack gave the interface no address (`mac`), or one that no interface can have.
@@ -35,7 +33,6 @@ pub enum Error {
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NoMemory => f.write_str("out of memory for the interface; give this domain more memory"),
             Self::NoPort => f.write_str("the bridge has no port left"),
             Self::NoMac => f.write_str("the guest's configuration gives the interface no valid mac="),
             Self::Xenstore(error) => error.fmt(f),

@@ -13,10 +13,13 @@
 //! and again. What the frontend sends goes to a [`Bridge`](super::bridge::Bridge), and what is for it comes
 //! from there.
 //!
-//! Packets are copied by Xen (`GNTTABOP_copy`), all of a round by one hypercall each way: no page of a
-//! frontend's is mapped but those of its rings. Inside of this domain a packet lies in memory that nobody
-//! else has, and its checksum is right or blank ([`Packet`](super::bridge::Packet)). A frontend that takes no
-//! blank checksums, or no packets of several TCP segments, gets them filled in, and divided.
+//! Packets are copied by Xen (`GNTTABOP_copy`), all of a round by one hypercall each way, to where they stay
+//! and from there: between two frontends nobody else copies them. No page of a frontend's is mapped but those
+//! of its rings.
+//!
+//! Inside of this domain a packet lies in memory that nobody else has, and its checksum is right or blank
+//! ([`Packet`](super::bridge::Packet)). A frontend that takes no blank checksums, or no packets of several
+//! TCP segments, gets them filled in, and divided.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -25,7 +28,6 @@
 //! | `parse` | requests to transmit, as they lie in the ring |
 //! | `transmit`, `receive` | the two rings, named as the frontend sees them |
 //! | `queue` | the loop that works on both |
-//! | `staging` | pages that Xen copies to and from |
 //!
 //! # A frontend that lies
 //!
@@ -49,7 +51,6 @@ mod keys;
 mod parse;
 mod queue;
 mod receive;
-mod staging;
 mod transmit;
 
 pub use backend::NetBack;

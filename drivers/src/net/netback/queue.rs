@@ -13,14 +13,10 @@ use xen::ring::{BackendRing, Violation};
 use super::Error;
 use super::keys::{FrontendFeatures, Ports};
 use super::receive::Receiver;
-use super::staging::Staging;
 use super::transmit::Transmitter;
 use crate::hal::BackendPlatform;
 use crate::net::bridge::{Port, Traffic};
 use crate::net::channels::{Channels, Events};
-
-/// Pages of ours that Xen copies to and from: for a round of packets, or one of the longest.
-const STAGING_PAGES: usize = 40;
 
 /// When to look for pages of a frontend that raises no events for them.
 const LOOK: Duration = Duration::from_millis(30);
@@ -33,7 +29,6 @@ pub(super) struct Queue<'p, P: BackendPlatform> {
     receive: Receiver<P::Mapped<'p>>,
     channels: Channels<P::Channel>,
     port: Port<'p>,
-    staging: Staging<P::Page>,
     /// Whether the frontend raises events when it has pages again.
     notifies: bool,
 }
@@ -43,10 +38,6 @@ pub(super) type Rings<M> = [BackendRing<M>; 2];
 
 impl<'p, P: BackendPlatform> Queue<'p, P> {
     /// A queue between `port` and domain `frontend`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::NoMemory`].
     pub(super) fn new(
         platform: &'p P,
         frontend: DomainId,
@@ -54,17 +45,16 @@ impl<'p, P: BackendPlatform> Queue<'p, P> {
         channels: Channels<P::Channel>,
         features: FrontendFeatures,
         port: Port<'p>,
-    ) -> Result<Self, Error> {
-        Ok(Self {
+    ) -> Self {
+        Self {
             platform,
             frontend,
             transmit: Transmitter::new(transmit),
             receive: Receiver::new(receive, features),
             channels,
             port,
-            staging: Staging::new(platform, STAGING_PAGES).ok_or(Error::NoMemory)?,
             notifies: features.notifies,
-        })
+        }
     }
 
     /// What has gone through it.
@@ -86,8 +76,8 @@ impl<'p, P: BackendPlatform> Queue<'p, P> {
         let (platform, frontend, port) = (self.platform, self.frontend, &self.port);
         let now = platform.now();
         let send = |packet| port.send(packet, now);
-        let taken = self.transmit.take(platform, frontend, &mut self.staging, send)?;
-        let sent = self.receive.send(platform, frontend, &mut self.staging, port)?;
+        let taken = self.transmit.take(platform, frontend, send)?;
+        let sent = self.receive.send(platform, frontend, port)?;
         let events = Events { transmit: self.transmit.publish(), receive: self.receive.publish() };
         self.channels.notify(events);
         if taken + sent > 0 {

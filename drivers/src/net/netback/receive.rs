@@ -4,20 +4,23 @@
 use alloc::collections::VecDeque;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use xen::DomainId;
-use xen::grant::copy::{Foreign, to_grants};
+use xen::grant::copy::Foreign;
 use xen::grant::{PAGE_SIZE, Reference};
 use xen::ring::{BackendRing, RingPage, Violation};
 use xen_sys::io::netif::*;
 
 use super::keys::FrontendFeatures;
-use super::staging::Staging;
-use super::transmit::is_done;
 use crate::hal::BackendPlatform;
 use crate::net::bridge::{Packet, Port};
 use crate::net::checksum::Transport;
 use crate::net::gso::GsoInfo;
+
+/// No more packets are sent in one go when they have so many bytes, or fill so many entries of the ring.
+const ENOUGH: usize = 128 << 10;
+const BATCH: usize = 128;
 
 /// The ring through which the frontend receives, and packets that wait for its pages.
 pub(super) struct Receiver<M: RingPage> {
@@ -29,18 +32,29 @@ pub(super) struct Receiver<M: RingPage> {
     lost: u64,
 }
 
+/// A packet whose entries were taken.
+struct Outgoing {
+    packet: Arc<Packet>,
+    /// The same with its checksum, if the frontend wants that.
+    filled: Option<Vec<u8>>,
+    /// Its responses among all.
+    responses: Range<usize>,
+}
+
+impl Outgoing {
+    fn bytes(&self) -> &[u8] {
+        self.filled.as_deref().unwrap_or(self.packet.bytes())
+    }
+}
+
 /// What becomes of an entry of the ring.
 enum Response {
-    /// Data, of so many bytes, that a copy brings.
+    /// Data, of so many bytes, that a copy brings to a page; `None` if that cannot be one.
     Data {
         id: u16,
         flags: u16,
         length: i16,
-    },
-    /// A page that cannot be one.
-    Failed {
-        id: u16,
-        flags: u16,
+        page: Option<Reference>,
     },
     Extra(GsoInfo),
 }
@@ -50,8 +64,8 @@ impl<M: RingPage> Receiver<M> {
         Self { ring, features, waiting: VecDeque::new(), lost: 0 }
     }
 
-    /// Sends what waits at `port`, as much as the frontend has pages for, and `staging` room, by one
-    /// hypercall. Returns how many packets that were.
+    /// Sends what waits at `port`, as much as the frontend has pages for, by one hypercall. Returns how many
+    /// packets that were.
     ///
     /// # Errors
     ///
@@ -60,57 +74,67 @@ impl<M: RingPage> Receiver<M> {
         &mut self,
         platform: &P,
         frontend: DomainId,
-        staging: &mut Staging<P::Page>,
         port: &Port<'_>,
     ) -> Result<usize, Violation> {
-        staging.clear();
-        let (mut responses, mut pieces, mut sent) = (Vec::new(), Vec::new(), 0);
-        while let Some(packet) = self.front(port) {
+        let (mut outgoing, mut responses, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while bytes < ENOUGH
+            && responses.len() < BATCH
+            && let Some(packet) = self.front(port)
+        {
             let entries = entries(&packet);
-            // The rest of the page that is in use may be too little.
-            let room = packet.bytes().len().next_multiple_of(PAGE_SIZE) + PAGE_SIZE;
-            if staging.room() < room || self.ring.ready_for(entries)? < entries {
+            if self.ring.ready_for(entries)? < entries {
                 break;
             }
             self.waiting.pop_front();
-            sent += 1;
-            let filled = self.must_fill(&packet).then(|| packet.filled());
-            let bytes = filled.as_deref().unwrap_or(packet.bytes());
-            let mut flags = self.flags(&packet);
-            let mut extra = packet.gso();
-            let mut chunks = bytes.chunks(PAGE_SIZE).peekable();
-            while let Some(chunk) = chunks.next() {
-                let Some(netif_rx_request { id, gref, .. }) = self.ring.pop()? else { break };
-                flags |= if chunks.peek().is_some() { NETRXF_more_data } else { 0 };
-                flags |= if extra.is_some() { NETRXF_extra_info } else { 0 };
-                let piece = Reference::new(gref).and_then(|reference| {
-                    staging.put(chunk, Foreign { domain: frontend, reference, offset: 0 })
-                });
-                let length = chunk.len() as i16; // of a page at most
-                responses.push(match piece {
-                    Some(_) => Response::Data { id, flags, length },
-                    None => Response::Failed { id, flags },
-                });
-                pieces.extend(piece);
-                if let Some(info) = extra.take() {
-                    // The page of this entry stays unused.
-                    let _ = self.ring.pop::<netif_rx_request>()?;
-                    responses.push(Response::Extra(info));
-                }
-                flags = 0;
+            bytes += packet.bytes().len();
+            let first = responses.len();
+            let must_fill = self.must_fill(&packet);
+            self.take_entries(&packet, flags(&packet, must_fill), &mut responses)?;
+            let filled = must_fill.then(|| packet.filled());
+            outgoing.push(Outgoing { packet, filled, responses: first..responses.len() });
+        }
+        if outgoing.is_empty() {
+            return Ok(0);
+        }
+        let mut pieces = Vec::new();
+        for one in &outgoing {
+            let mut chunks = one.bytes().chunks(PAGE_SIZE);
+            for response in responses.get(one.responses.clone()).unwrap_or_default() {
+                let Response::Data { page, .. } = response else { continue };
+                let foreign = page.map(|reference| Foreign { domain: frontend, reference, offset: 0 });
+                pieces.extend(chunks.next().zip(foreign));
             }
         }
-        let copied = match pieces.is_empty() {
-            true => Vec::new(),
-            false => to_grants(&staging.pages, &pieces)
-                .and_then(|mut copies| {
-                    platform.copy(&mut copies)?;
-                    Ok(copies.iter().map(is_done).collect())
-                })
-                .unwrap_or_default(),
-        };
+        let copied = platform.spread(&pieces);
         self.answer(responses, copied);
-        Ok(sent)
+        Ok(outgoing.len())
+    }
+
+    /// Takes the entries of the ring for a packet: `responses` are to be made to them.
+    fn take_entries(
+        &mut self,
+        packet: &Packet,
+        mut flags: u16,
+        responses: &mut Vec<Response>,
+    ) -> Result<(), Violation> {
+        let mut extra = packet.gso();
+        let mut rest = packet.bytes().len();
+        while rest > 0 {
+            let Some(netif_rx_request { id, gref, .. }) = self.ring.pop()? else { break };
+            let length = rest.min(PAGE_SIZE);
+            rest -= length;
+            flags |= if rest > 0 { NETRXF_more_data } else { 0 };
+            flags |= if extra.is_some() { NETRXF_extra_info } else { 0 };
+            let length = length as i16; // of a page at most
+            responses.push(Response::Data { id, flags, length, page: Reference::new(gref) });
+            if let Some(info) = extra.take() {
+                // The page of this entry stays unused.
+                let _ = self.ring.pop::<netif_rx_request>()?;
+                responses.push(Response::Extra(info));
+            }
+            flags = 0;
+        }
+        Ok(())
     }
 
     /// The next packet, as the frontend takes it.
@@ -128,21 +152,16 @@ impl<M: RingPage> Receiver<M> {
         self.waiting.front().map(Arc::clone)
     }
 
-    /// Whether the frontend takes no packets of this kind whose checksum is blank.
+    /// Whether the checksum is blank, and the frontend takes no such packets of this kind.
     fn must_fill(&self, packet: &Packet) -> bool {
+        if !packet.is_blank() {
+            return false;
+        }
         let takes_blank = match Transport::find(packet.bytes()) {
             Some(transport) if transport.is_ipv4() => self.features.checksum_ipv4,
             _ => self.features.checksum_ipv6,
         };
-        packet.is_blank() && !takes_blank
-    }
-
-    /// What the frontend is told of the checksum: that it is right, as it is, or as it never was on a wire.
-    fn flags(&self, packet: &Packet) -> u16 {
-        match packet.is_blank() && !self.must_fill(packet) {
-            true => NETRXF_csum_blank | NETRXF_data_validated,
-            false => NETRXF_data_validated,
-        }
+        !takes_blank
     }
 
     fn answer(&mut self, responses: Vec<Response>, copied: Vec<bool>) {
@@ -150,12 +169,10 @@ impl<M: RingPage> Receiver<M> {
         for response in responses {
             // Each entry is answered once: there is room, unless the frontend has broken the protocol.
             let _ = match response {
-                Response::Data { id, flags, length } => {
-                    let status = if copied.next() == Some(true) { length } else { NETIF_RSP_ERROR };
+                Response::Data { id, flags, length, page } => {
+                    let is_copied = page.is_some() && copied.next() == Some(true);
+                    let status = if is_copied { length } else { NETIF_RSP_ERROR };
                     self.ring.push(netif_rx_response { id, offset: 0, flags, status })
-                }
-                Response::Failed { id, flags } => {
-                    self.ring.push(netif_rx_response { id, offset: 0, flags, status: NETIF_RSP_ERROR })
                 }
                 Response::Extra(info) => self.ring.push(info.extra()),
             };
@@ -187,6 +204,15 @@ impl<M: RingPage> Receiver<M> {
     pub(super) fn request_event(&mut self) -> Result<bool, Violation> {
         let Some(entries) = self.waiting.front().map(|packet| entries(packet)) else { return Ok(false) };
         Ok(self.ring.request_event(entries)? >= entries)
+    }
+}
+
+/// What the frontend is told of the checksum: that it is right, once it is filled in, or as it never was on a
+/// wire.
+fn flags(packet: &Packet, must_fill: bool) -> u16 {
+    match packet.is_blank() && !must_fill {
+        true => NETRXF_csum_blank | NETRXF_data_validated,
+        false => NETRXF_data_validated,
     }
 }
 

@@ -2,20 +2,24 @@
 //! The ring through which the frontend transmits.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use xen::DomainId;
-use xen::grant::copy::{self, Foreign, Piece, from_grants};
+use xen::grant::copy::Foreign;
+use xen::grant::copy::bytes::Span;
 use xen::ring::{BackendRing, RingPage, Violation};
 use xen_sys::io::netif::*;
 
 use super::parse::{Assembly, Next, Parsed, Reply, Work};
-use super::staging::Staging;
 use crate::hal::BackendPlatform;
 use crate::net::bridge::{Checksum, Packet};
 use crate::net::gso::GsoInfo;
 
 /// Packets that are taken in one go, at most; others then have their turn.
 const BATCH: usize = 64;
+
+/// No more packets are taken in one go when they have so many bytes.
+const ENOUGH: usize = 128 << 10;
 
 /// The ring through which the frontend transmits.
 pub(super) struct Transmitter<M: RingPage> {
@@ -29,13 +33,10 @@ struct Taken {
     copy: Option<Copy>,
 }
 
-/// Where a packet is copied to.
+/// What a packet is made of.
 struct Copy {
-    /// Its first byte in the staging pages.
-    start: usize,
-    length: usize,
-    /// How many pieces copy it.
-    pieces: usize,
+    /// Where its spans are among all.
+    spans: Range<usize>,
     checksum: Checksum,
     gso: Option<GsoInfo>,
 }
@@ -45,8 +46,8 @@ impl<M: RingPage> Transmitter<M> {
         Self { ring }
     }
 
-    /// Takes packets from the ring, as many as there is room for in `staging`, copies them by one hypercall,
-    /// answers them, and has those that make sense sent. Returns how many there were.
+    /// Takes packets from the ring, copies them by one hypercall, answers them, and has those that make sense
+    /// sent. Returns how many there were.
     ///
     /// # Errors
     ///
@@ -55,24 +56,33 @@ impl<M: RingPage> Transmitter<M> {
         &mut self,
         platform: &P,
         frontend: DomainId,
-        staging: &mut Staging<P::Page>,
         mut send: impl FnMut(Packet),
     ) -> Result<usize, Violation> {
-        staging.clear();
-        let (mut taken, mut pieces) = (Vec::new(), Vec::new());
-        while taken.len() < BATCH && staging.room() >= XEN_NETIF_MAX_TX_SIZE {
+        let (mut taken, mut spans, mut bytes) = (Vec::new(), Vec::new(), 0);
+        while taken.len() < BATCH && bytes < ENOUGH {
             let Some(Parsed { replies, work }) = self.next()? else { break };
-            let copy = work.map(|work| stage(staging, frontend, work, &mut pieces));
+            let copy = work.map(|Work { slots, length, checksum, gso }| {
+                bytes += length;
+                let first = spans.len();
+                spans.extend(slots.iter().map(|slot| Span {
+                    foreign: Foreign { domain: frontend, reference: slot.page, offset: slot.offset },
+                    length: slot.length,
+                }));
+                Copy { spans: first..spans.len(), checksum, gso }
+            });
             taken.push(Taken { replies, copy });
         }
-        let outcomes = copy_all(platform, staging, &pieces);
-        let mut outcomes = outcomes.into_iter();
+        if taken.is_empty() {
+            return Ok(0);
+        }
+        let copies = taken.iter().filter_map(|one| one.copy.as_ref());
+        let lists: Vec<&[Span]> =
+            copies.map(|copy| spans.get(copy.spans.clone()).unwrap_or_default()).collect();
+        let mut copied = platform.gather(&lists).into_iter();
         let count = taken.len();
         for Taken { replies, copy } in taken {
-            let packet = copy.and_then(|Copy { start, length, pieces, checksum, gso }| {
-                let is_copied = outcomes.by_ref().take(pieces).fold(true, |all, one| all & one);
-                let bytes = if is_copied { staging.read(start, length)? } else { return None };
-                Packet::new(bytes, checksum, gso).ok()
+            let packet = copy.and_then(|Copy { checksum, gso, .. }| {
+                Packet::new(copied.next().flatten()?, checksum, gso).ok()
             });
             self.answer(&replies, packet.is_some());
             packet.into_iter().for_each(&mut send);
@@ -125,37 +135,4 @@ impl<M: RingPage> Transmitter<M> {
     pub(super) fn request_event(&mut self) -> Result<bool, Violation> {
         Ok(self.ring.request_event(1)? != 0)
     }
-}
-
-/// Finds room for a packet, and adds what copies it there.
-fn stage<P: xen::grant::Page>(
-    staging: &mut Staging<P>,
-    domain: DomainId,
-    work: Work,
-    pieces: &mut Vec<Piece>,
-) -> Copy {
-    let Work { slots, length, checksum, gso } = work;
-    let (start, before) = (staging.position(), pieces.len());
-    for slot in slots {
-        let foreign = Foreign { domain, reference: slot.page, offset: slot.offset };
-        staging.append(foreign, slot.length, pieces);
-    }
-    Copy { start, length, pieces: pieces.len() - before, checksum, gso }
-}
-
-/// Has Xen do all copies by one hypercall; whether each was done.
-fn copy_all<P: BackendPlatform>(platform: &P, staging: &mut Staging<P::Page>, pieces: &[Piece]) -> Vec<bool> {
-    if pieces.is_empty() {
-        return Vec::new();
-    }
-    let none = || pieces.iter().map(|_| false).collect();
-    let copied = from_grants(&mut staging.pages, pieces).and_then(|mut copies| {
-        platform.copy(&mut copies)?;
-        Ok(copies.iter().map(is_done).collect())
-    });
-    copied.unwrap_or_else(|_| none())
-}
-
-pub(super) fn is_done(copy: &copy::Request<'_>) -> bool {
-    copy.outcome() == Some(Ok(()))
 }

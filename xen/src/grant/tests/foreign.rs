@@ -7,6 +7,7 @@ use xen_sys::sched::SCHEDOP_yield;
 use super::*;
 use crate::Errno;
 use crate::fake::Call;
+use crate::grant::copy::bytes::{Span, gather, spread};
 use crate::grant::copy::{Foreign, Piece, Request, copy, from_grants, to_grants};
 use crate::grant::foreign::{MapSlot, map};
 
@@ -204,4 +205,57 @@ fn pieces_of_pages_that_are_not_there_or_past_their_end_are_refused() {
     }
     let past = [Piece { foreign: at(offered, 4090), page: 0, offset: 0, length: 7 }];
     assert_eq!(to_grants(&pages, &past).err(), Some(Error::OutsidePage));
+}
+
+#[test]
+fn lists_of_spans_are_gathered_by_one_hypercall_and_a_bad_one_spoils_only_its_list() {
+    let xen = FakeXen::new();
+    let peer = xen.peer(PEER);
+    let contents: Vec<u8> = (0..4096).map(|index| (index % 251) as u8).collect();
+    let (whole, words) = (peer.offer_to_read(&contents), peer.offer_to_read(b"some words"));
+    let unknown = Reference::new(4000).unwrap();
+    let span = |reference, offset, length| Span { foreign: at(reference, offset), length };
+    // More than a page: somewhere in it our bytes go on in another one.
+    let long = [span(words, 5, 5), span(whole, 0, 4096), span(words, 0, 0), span(whole, 4095, 1)];
+    let lists: [&[Span]; 6] = [
+        &long,
+        &[span(words, 0, 4), span(unknown, 0, 4)],
+        &[span(words, 0, 4), span(words, 4090, 7)],
+        &[],
+        &[span(words, 0, usize::MAX), span(words, 0, 1)],
+        &[span(words, 0, 4)],
+    ];
+    let gathered = gather(&xen, &xen, &lists);
+    let expected = [b"words", &contents[..], &contents[4095..]].concat();
+    assert_eq!(gathered, [Some(expected), None, None, Some(Vec::new()), None, Some(b"some".to_vec())]);
+    assert_eq!(xen.count(COPY), 1);
+}
+
+#[test]
+fn bytes_are_spread_by_one_hypercall_from_wherever_they_lie() {
+    let xen = FakeXen::new();
+    let peer = xen.peer(PEER);
+    let (target, read_only) = (peer.offer_to_write(b""), peer.offer_to_read(b""));
+    let bytes: Vec<u8> = (0..9000).map(|index| (index % 251) as u8).collect();
+    let pieces = [
+        (&bytes[..1000], at(target, 3096)),
+        (&bytes[1000..5000], at(read_only, 0)),
+        (&bytes[5000..8000], at(target, 50)),
+        (&bytes[..2], at(target, 4095)),
+        (&bytes[..0], at(target, 0)),
+    ];
+    assert_eq!(spread(&xen, &xen, &pieces), [true, false, true, false, true]);
+    assert_eq!(peer.offered::<1000>(target, 3096)[..], bytes[..1000]);
+    assert_eq!(peer.offered::<3000>(target, 50)[..], bytes[5000..8000]);
+    assert_eq!(xen.count(COPY), 1);
+}
+
+#[test]
+fn what_xen_refuses_as_a_whole_is_neither_gathered_nor_spread() {
+    let xen = FakeXen::new();
+    let target = xen.peer(PEER).offer_to_write(b"");
+    xen.remove(COPY, Errno::OPNOTSUPP);
+    let spans = [Span { foreign: at(target, 0), length: 4 }];
+    assert_eq!(gather(&xen, &xen, &[&spans]), [None]);
+    assert_eq!(spread(&xen, &xen, &[(b"some", at(target, 0))]), [false]);
 }
