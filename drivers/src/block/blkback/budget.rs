@@ -6,18 +6,24 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 /// Pages that there are for the data of requests, of all devices together.
 #[derive(Debug)]
 pub struct Budget {
+    all: usize,
     free: AtomicUsize,
 }
 
 impl Budget {
     /// So many pages.
     pub const fn new(pages: usize) -> Self {
-        Self { free: AtomicUsize::new(pages) }
+        Self { all: pages, free: AtomicUsize::new(pages) }
     }
 
     /// Pages that nobody has.
     pub fn free(&self) -> usize {
         self.free.load(Ordering::Relaxed)
+    }
+
+    /// Whether somebody may keep pages that it does not use at the moment: at least half of all are free.
+    pub(super) fn is_ample(&self) -> bool {
+        self.free() >= self.all / 2
     }
 
     /// Takes pages, to be given back when the lease is dropped; `None` if there are not as many.
@@ -33,6 +39,13 @@ impl Budget {
 pub(super) struct Lease<'b> {
     budget: &'b Budget,
     pages: usize,
+}
+
+impl Lease<'_> {
+    /// How many that are.
+    pub(super) fn pages(&self) -> usize {
+        self.pages
+    }
 }
 
 impl Drop for Lease<'_> {
@@ -52,7 +65,9 @@ mod tests {
         assert!(budget.take(4).is_none());
         let rest = budget.take(3);
         assert_eq!(budget.free(), 0);
+        assert!(!budget.is_ample());
         drop((lease, rest));
+        assert!(budget.is_ample());
         assert_eq!(budget.free(), 10);
     }
 }

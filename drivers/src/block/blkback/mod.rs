@@ -25,6 +25,7 @@
 //! | `queue` | the loop that works on one ring |
 //! | `transfer` | segments, and copies of them |
 //! | `export` | what is served |
+//! | `spare` | pages of requests that are over, for those to come |
 //! | `budget` | how much memory all frontends together may take |
 //!
 //! # A frontend that lies
@@ -50,6 +51,7 @@ mod export;
 mod keys;
 mod parse;
 mod queue;
+mod spare;
 mod transfer;
 
 pub use backend::BlkBack;

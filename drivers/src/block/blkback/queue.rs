@@ -22,8 +22,9 @@ use super::Error;
 use super::budget::{Budget, Lease};
 use super::export::Export;
 use super::parse::*;
+use super::spare::{Leased, Spare};
 use super::transfer::Transfer;
-use crate::block::{self, Buffer, Content, Discard, Disk, Failed, Request};
+use crate::block::{self, Buffer, Discard, Disk, Failed, Request};
 use crate::hal::{BackendPlatform, Channel, PAGE_SIZE, Page};
 
 /// Requests of a queue that are not answered, at most.
@@ -42,7 +43,8 @@ const PAUSE: Duration = Duration::from_millis(5);
 /// A ring, and the requests that were taken from it.
 pub(super) struct Queue<'p, P: BackendPlatform> {
     platform: &'p P,
-    budget: &'p Budget,
+    /// Pages for requests to come.
+    spare: Spare<'p, P::Page>,
     export: Export<P::Page>,
     /// Bytes of it that the frontend was told of.
     told: u64,
@@ -89,8 +91,7 @@ struct Finished<'b, P: Page> {
     reply: Reply,
     pieces: Vec<Piece>,
     outcome: Result<Vec<P>, Refusal>,
-    /// Given back with the pages.
-    _lease: Option<Lease<'b>>,
+    lease: Option<Lease<'b>>,
 }
 
 /// A read or write with pages for its data.
@@ -98,8 +99,7 @@ struct Prepared<'b, P: Page> {
     reply: Reply,
     transfer: Transfer,
     pieces: Vec<Piece>,
-    pages: Vec<P>,
-    lease: Lease<'b>,
+    pages: Leased<'b, P>,
 }
 
 /// A read or write whose segments lie in a page of the frontend's.
@@ -131,7 +131,7 @@ where
         let lists = (0..LIST_PAGES).map(|_| platform.page()).collect::<Option<_>>().ok_or(Error::NoMemory)?;
         Ok(Self {
             platform,
-            budget,
+            spare: Spare::new(budget),
             told: export.geometry().bytes,
             export,
             frontend,
@@ -167,6 +167,7 @@ where
             completion(&mut self.in_flight, &mut self.finished).await;
             self.finished.clear();
         }
+        self.spare.clear();
     }
 
     /// Does what there is to do, and waits until there is more.
@@ -206,6 +207,9 @@ where
     /// Waits until something happens.
     async fn wait(&mut self) -> Result<(), Violation> {
         let open = self.is_open();
+        if self.in_flight.is_empty() {
+            self.spare.clear();
+        }
         let starved = !self.waiting.is_empty() && self.in_flight.is_empty();
         let (platform, channel) = (self.platform, &self.channel);
         let event = async { if open { channel.wait().await } else { pending().await } };
@@ -300,9 +304,7 @@ where
         let mut prepared = Vec::new();
         while let Some((reply, transfer)) = self.waiting.pop_front() {
             match self.prepare(&transfer) {
-                Some((lease, pages, pieces)) => {
-                    prepared.push(Prepared { reply, transfer, pieces, pages, lease });
-                }
+                Some((pages, pieces)) => prepared.push(Prepared { reply, transfer, pieces, pages }),
                 None => {
                     self.waiting.push_front((reply, transfer));
                     break;
@@ -311,7 +313,7 @@ where
         }
         let copies = prepared.iter_mut().map(|one| match one.transfer.direction {
             Direction::Read => Ok(Vec::new()),
-            Direction::Write | Direction::FlushedWrite => from_grants(&mut one.pages, &one.pieces),
+            Direction::Write | Direction::FlushedWrite => from_grants(&mut one.pages.pages, &one.pieces),
         });
         let copied = copy_all(self.platform, copies);
         for (one, copied) in prepared.into_iter().zip(copied) {
@@ -324,28 +326,20 @@ where
     }
 
     /// Pages for a read or write, and what is to be copied there or from there.
-    fn prepare(&self, transfer: &Transfer) -> Option<(Lease<'p>, Vec<P::Page>, Vec<Piece>)> {
-        let lease = self.budget.take(transfer.pages())?;
-        let mut pages = Vec::new();
-        pages.try_reserve_exact(transfer.pages()).ok()?;
-        for _ in 0..transfer.pages() {
-            pages.push(self.platform.page()?);
-        }
-        Some((lease, pages, transfer.pieces(self.frontend)?))
+    fn prepare(&mut self, transfer: &Transfer) -> Option<(Leased<'p, P::Page>, Vec<Piece>)> {
+        let pieces = transfer.pieces(self.frontend)?;
+        let pages = self.spare.take(transfer.pages(), || self.platform.page())?;
+        Some((pages, pieces))
     }
 
     /// Hands a read or write to the disk.
     fn begin(&mut self, prepared: Prepared<'p, P::Page>) {
-        let Prepared { reply, transfer, pieces, pages, lease } = prepared;
-        let buffer = Buffer::from_pages(pages, transfer.length);
-        let (request, pieces) = match transfer.direction {
-            Direction::Read => {
-                (Request::Read { offset: transfer.offset, buffer: buffer.holding(Content::Zero) }, pieces)
-            }
-            Direction::Write | Direction::FlushedWrite => {
-                let buffer = buffer.holding(Content::Own);
-                (Request::Write { offset: transfer.offset, buffer }, Vec::new())
-            }
+        let Prepared { reply, transfer, pieces, pages } = prepared;
+        let is_read = transfer.direction == Direction::Read;
+        let (buffer, lease) = pages.into_buffer(transfer.length, !is_read);
+        let (request, pieces) = match is_read {
+            true => (Request::Read { offset: transfer.offset, buffer }, pieces),
+            false => (Request::Write { offset: transfer.offset, buffer }, Vec::new()),
         };
         let request = self.export.request(request);
         let disk = Arc::clone(self.export.disk());
@@ -372,15 +366,18 @@ where
             Err(_) => Ok(Vec::new()),
         });
         let copied = copy_all(self.platform, copies);
-        for (one, copied) in finished.iter().zip(copied) {
-            let outcome = match &one.outcome {
-                Ok(_) if !copied => Err(Refusal::Failed),
-                Ok(_) => Ok(()),
-                Err(refusal) => Err(*refusal),
+        let count = finished.len();
+        for (one, copied) in finished.into_iter().zip(copied) {
+            let (pages, outcome) = match one.outcome {
+                Ok(pages) => (pages, if copied { Ok(()) } else { Err(Refusal::Failed) }),
+                Err(refusal) => (Vec::new(), Err(refusal)),
             };
             self.answer(one.reply, outcome);
+            if let Some(lease) = one.lease {
+                self.spare.keep(pages, lease);
+            }
         }
-        finished.len()
+        count
     }
 
     fn answer(&mut self, reply: Reply, outcome: Result<(), Refusal>) {
@@ -420,7 +417,7 @@ fn collect<'b, P: Page>(
         };
         let InFlight { reply, pieces, lease, .. } = in_flight.swap_remove(index);
         let outcome = outcome.map(|buffer| buffer.into_pages().0).map_err(|failed| refusal(failed.error));
-        finished.push(Finished { reply, pieces, outcome, _lease: lease });
+        finished.push(Finished { reply, pieces, outcome, lease });
     }
 }
 
