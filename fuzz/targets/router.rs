@@ -51,8 +51,23 @@ enum Step {
 enum Kind {
     Raw,
     Arp,
-    Ipv4 { protocol: u8, from: u8, to: u8 },
-    Ipv6 { protocol: u8, from: u8, to: u8 },
+    Ipv4 {
+        protocol: u8,
+        from: u8,
+        to: u8,
+    },
+    /// A part of a packet.
+    Fragment {
+        protocol: u8,
+        from: u8,
+        to: u8,
+        place: [u8; 2],
+    },
+    Ipv6 {
+        protocol: u8,
+        from: u8,
+        to: u8,
+    },
 }
 
 // Whatever comes: what goes to the network has an address of the router's or one of the guests' in IPv6, what
@@ -149,22 +164,38 @@ fn frame(destination: Mac, source: Mac, kind: Kind, payload: &[u8]) -> Vec<u8> {
     match kind {
         Kind::Raw => {}
         Kind::Arp => frame.extend([8, 6, 0, 1, 8, 0, 6, 4, 0]),
-        Kind::Ipv4 { protocol, from, to } => {
-            frame.extend([8, 0, 0x45, 0]);
-            frame.extend((20 + payload.len() as u16).to_be_bytes());
-            frame.extend([0, 0, 0, 0, 64, protocol, 0, 0]);
-            frame.extend([place4(from), place4(to)].concat());
-            sum(&mut frame);
+        Kind::Ipv4 { protocol, from, to } => ipv4(&mut frame, protocol, [from, to], [0, 0], payload),
+        Kind::Fragment { protocol, from, to, place } => {
+            ipv4(&mut frame, protocol, [from, to], place, payload);
         }
         Kind::Ipv6 { protocol, from, to } => {
             frame.extend([0x86, 0xdd, 0x60, 0, 0, 0]);
             frame.extend((payload.len() as u16).to_be_bytes());
-            frame.extend([protocol, 255]);
+            frame.extend([known(protocol), 255]);
             frame.extend([place6(from), place6(to)].concat());
         }
     }
     frame.extend(payload);
     frame
+}
+
+fn ipv4(frame: &mut Vec<u8>, protocol: u8, [from, to]: [u8; 2], [flags, offset]: [u8; 2], payload: &[u8]) {
+    frame.extend([8, 0, 0x45, 0]);
+    frame.extend((20 + payload.len() as u16).to_be_bytes());
+    frame.extend([0, 7, flags, offset, 64, known(protocol), 0, 0]);
+    frame.extend([place4(from), place4(to)].concat());
+    sum(frame);
+}
+
+/// Mostly a protocol that is looked into.
+fn known(choice: u8) -> u8 {
+    match choice % 5 {
+        0 => 1,
+        1 => 6,
+        2 => 17,
+        3 => 58,
+        _ => choice,
+    }
 }
 
 fn place4(choice: u8) -> [u8; 4] {
