@@ -40,6 +40,8 @@ const BATCH: usize = 64;
 /// A router, and what it routes between.
 pub(crate) struct Routing {
     router: Mutex<Router>,
+    /// The guests'.
+    net: Network,
     network: RoutedNetwork,
     /// Something is to be sent to the network that no guest has sent just now.
     to_network: Signal<Lock, ()>,
@@ -56,9 +58,9 @@ pub(crate) async fn route(context: Context) -> prism::Result {
     };
     let network = context.route_network(0)?;
     println!("router: guests have addresses of {}, {} rules", config.network, config.rules.count());
-    let given = config.rules.clone();
+    let (net, given) = (config.network, config.rules.clone());
     let router = Mutex::new(Router::new(config, Box::new(random)));
-    let routing = ROUTER.call_once(|| Routing { router, network, to_network: Signal::new() });
+    let routing = ROUTER.call_once(|| Routing { router, net, network, to_network: Signal::new() });
     routing.network.set_hook(Arc::new(FromNetwork(routing)));
     if let Some(port) = port {
         metrics::serve(&context, stack, port)?;
@@ -119,6 +121,13 @@ impl Routing {
     fn follow(&self, stack: Stack<'static>, known: &mut Option<Uplink>) {
         let uplink = self.uplink(stack);
         if known.as_ref() != Some(&uplink) {
+            if uplink.ipv4.is_some_and(|own| own.contains(self.net.address) || self.net.contains(own.address))
+            {
+                log::error!(
+                    "router: the network has addresses of {}, too: net= gives guests others",
+                    self.net
+                );
+            }
             self.router.lock().set_uplink(uplink.clone());
             *known = Some(uplink);
         }
