@@ -363,10 +363,29 @@ const PARTS: &[(&str, &[Row])] = &[
             .never(NO_LINUX),
             row(
                 "blkback: a disk served to another guest, attached and detached",
-                &["a_guest_has_its_disk_from_a_driver_domain", "a_disk_is_served_again_and_again"],
+                &[
+                    "a_guest_has_its_disk_from_a_driver_domain",
+                    "a_disk_is_served_again_and_again",
+                    "a_thousand_disks_leave_nothing_behind",
+                ],
             )
             .never(NO_LINUX),
             row("blkback: Linux has its root there", &["a_linux_has_its_root_from_a_driver_domain"]).never(NO_LINUX),
+            row(
+                "blkback: guests saved, restored, destroyed; disks that fail and grow; too many of them",
+                &[
+                    "guests_on_a_driver_domains_disk_are_saved_and_restored",
+                    "a_guest_that_is_destroyed_under_io_disturbs_no_other",
+                    "a_driver_domains_disks_fail_and_grow_and_their_frontends_are_told",
+                    "more_disks_than_a_driver_domain_can_serve_are_refused",
+                ],
+            )
+            .never(NO_LINUX),
+            row(
+                "a driver domain for disks is destroyed, and another one serves in its place",
+                &["a_disk_comes_back_when_its_driver_domain_is_restarted"],
+            )
+            .never(NO_LINUX),
             row(
                 "4 KiB sectors; a disk that grows; discard",
                 &[
@@ -433,7 +452,22 @@ const PARTS: &[(&str, &[Row])] = &[
                     "a_guest_has_its_network_from_a_driver_domain",
                     "what_is_sent_through_a_driver_domain_comes_back",
                     "a_linux_has_its_network_from_a_driver_domain",
+                    "an_interface_is_served_again_and_again",
                 ],
+            )
+            .never(NO_LINUX),
+            row(
+                "netback: guests saved, restored, flooded, destroyed; the uplink goes and comes back",
+                &[
+                    "guests_on_a_driver_domains_network_are_saved_and_restored",
+                    "a_guest_that_is_flooded_and_destroyed_disturbs_no_other",
+                    "a_driver_domains_own_interface_goes_and_comes_back",
+                ],
+            )
+            .never(NO_LINUX),
+            row(
+                "a driver domain for networks is destroyed, and another one serves in its place",
+                &["an_interface_comes_back_when_its_driver_domain_is_restarted"],
             )
             .never(NO_LINUX),
             row(

@@ -291,6 +291,11 @@ impl GuestTest {
         Self { other: Some(other), beside: Some(beside), ..self }
     }
 
+    /// The same; what is done beside it may start guests with the image of `other`.
+    pub const fn with_other(self, other: &'static str) -> Self {
+        Self { other: Some(other), ..self }
+    }
+
     /// The same with a network interface; `script` is run by a neighbour on its network once it has an
     /// address.
     pub const fn met_by(self, script: &'static str) -> Self {

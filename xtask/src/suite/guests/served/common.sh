@@ -1,22 +1,28 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
-# A guest that has its disks, or interfaces, from the one under test: `front`, of the same kind.
-log=/var/log/xen/guest-front.log
+# Guests that have their disks, or interfaces, from the one under test, and are of the same kind.
 served=/local/domain/$DOMID/backend
+
+# Which of them is meant from now on.
+called() {
+    name=$1
+    log=/var/log/xen/guest-$1.log
+}
+called front
 
 # Starts it with these words for its kernel, these disks and interfaces.
 front() {
     write_front "$@"
-    xl create -q /tmp/front.cfg
+    xl create -q /tmp/$name.cfg
 }
 
 # Its configuration.
 write_front() {
-    xl destroy front 2>/dev/null
+    xl destroy $name 2>/dev/null
     read begun rest </proc/uptime
     rm -f $log
     {
         grep -E '^(type|cpus|vcpus) ' /tmp/$GUEST.cfg
-        echo "name = 'front'"
+        echo "name = '$name'"
         echo "memory = 64"
         echo "kernel = '$OTHER'"
         echo "cmdline = '$1'"
@@ -24,7 +30,7 @@ write_front() {
         echo "vif = [ $3 ]"
         echo "on_poweroff = 'preserve'"
         echo "on_crash = 'preserve'"
-    } >/tmp/front.cfg
+    } >/tmp/$name.cfg
 }
 
 # Waits until it has written this, for 240 s at most, or for as many as are named.

@@ -1,13 +1,6 @@
 # SPDX-License-Identifier: MIT OR Apache-2.0
 # A Linux behind a router asks it for its address and for names, fetches a file from dom0, and finds its way.
-cat >$root/init <<'INIT'
-#!/bin/busybox sh
-/bin/busybox --install -s /bin
-export PATH=/bin
-mount -t proc proc /proc
-mount -t sysfs sys /sys
-mount -t devtmpfs dev /dev
-for module in /?.ko; do insmod $module; done
+initramfs xen-netfront <<'INIT' || exit 1
 until [ -e /sys/class/net/eth0 ]; do sleep 0.1; done
 ip link set lo up
 ip link set eth0 up
@@ -34,8 +27,6 @@ wget -q -O - 'http://192.0.2.1:25/' 2>&1 | grep -q . && echo "linux: port 25 is 
 echo "linux: done"
 sleep 1000
 INIT
-chmod +x $root/init
-(cd $root && find . | cpio -o -H newc 2>/dev/null | gzip -1 >/tmp/linux.gz)
 rm -rf /tmp/site && mkdir /tmp/site && head -c 8000000 /dev/urandom >/tmp/site/large
 python3 -m http.server -b 192.0.2.1 -d /tmp/site 8000 >/tmp/http.log 2>&1 &
 server=$!
@@ -45,10 +36,7 @@ restore() {
     ip -6 route del 2001:db8:1::/64
 }
 trap restore EXIT
-write_front 'console=hvc0 quiet' '' "'mac=00:16:3e:00:00:07,backend=$GUEST'"
-sed -i "s|^memory.*|memory = 192|; s|^kernel.*|kernel = '$(ls /boot/vmlinuz-* | head -1)'|" /tmp/front.cfg
-echo "ramdisk = '/tmp/linux.gz'" >>/tmp/front.cfg
-xl create -q /tmp/front.cfg || exit 2
+linux '' "'mac=00:16:3e:00:00:07,backend=$GUEST'" || exit 2
 said 'linux: done'
 cat $log
 for line in '10.137.0.2/24 by 10.137.0.1, names by 10.137.0.1' 'a name is known' 'long pings are answered' 'two hops' \
