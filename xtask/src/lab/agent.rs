@@ -216,7 +216,12 @@ impl Agent {
         match self.stream.read(&mut chunk) {
             Ok(0) => bail!("the lab machine ended"),
             Ok(count) => bytes.extend_from_slice(&chunk[..count]),
-            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {}
+            // With a time limit, a signal that was caught ends the call, too.
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted
+                ) => {}
             Err(error) => return Err(error).context("cannot read the lab machine's console"),
         }
         Ok(())
