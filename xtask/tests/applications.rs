@@ -20,7 +20,7 @@ const REACHED: Duration = Duration::from_secs(600);
 const RETRY: Duration = Duration::from_millis(500);
 
 /// Seconds that a server is given: it is ready long before, on a host with little time for it too.
-const SERVES: &str = "120";
+const SERVES: &str = "60";
 
 /// A place outside of the project where applications are made.
 struct Outside {
