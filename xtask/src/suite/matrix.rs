@@ -277,8 +277,11 @@ const PARTS: &[(&str, &[Row])] = &[
             )
             .never(NO_TOOLSTACK),
             row(
-                "a server, a disk and a store under load: restored twenty times, and nothing leaks",
-                &["three_guests_are_restored_twenty_times_and_nothing_leaks"],
+                "a server, a disk and a store under load: restored twenty times, migrated ten times; nothing leaks",
+                &[
+                    "three_guests_are_restored_twenty_times_and_nothing_leaks",
+                    "three_guests_migrate_ten_times_to_their_own_host_and_nothing_leaks",
+                ],
             )
             .never(NO_TOOLSTACK),
             row(

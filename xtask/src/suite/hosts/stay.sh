@@ -15,6 +15,9 @@ save_and_restore() {
 checkpoint() {
     xl save -c $1 /tmp/$1.save && rm /tmp/$1.save
 }
+migrate() {
+    xl migrate -s '' $1 'xl migrate-receive'
+}
 # Has each guest moved in this way, which may be a function with its name as the argument.
 move() {
     for guest in $server $mixer $store; do

@@ -4,6 +4,10 @@
 # command is run where they are in the end (`elsewhere`).
 server=$1 mixer=$2 store=$3 looker=$4 sum=$5
 
+# The load would have the toolstack wait, several times as long.
+xl() {
+    nice -n -10 xl "$@"
+}
 fail() {
     echo "$*"
     for guest in $server $mixer $store; do console $guest | tail -n 15; done
@@ -27,11 +31,11 @@ begin() {
     said $store 'acknowledged'
 }
 
-# Clients of this host's begin: four whose connections are many, and one whose connection lives as long as they do.
-# Waits until that one was answered.
+# Clients of this host's begin: four that ask again and again, and one whose connection lives as long as they do. Waits
+# until that one was answered.
 begin_clients() {
     rm -f /tmp/clients_end /tmp/answered
-    wrk -t 1 -c 4 -d 3600 --timeout 100s http://192.0.2.2/file.bin >/tmp/wrk 2>&1 &
+    wrk -t 1 -c 4 -d 7200 --timeout 60s http://192.0.2.2/file.bin >/tmp/wrk 2>&1 &
     clients=$!
     python3 - >/tmp/kept 2>&1 <<'END' &
 import hashlib, os, socket, time
@@ -68,7 +72,8 @@ end_clients() {
     wait $clients
     cat /tmp/wrk
     grep -q 'requests in' /tmp/wrk || fail 'no client was served'
-    ! grep -E 'Socket errors|Non-2xx' /tmp/wrk || fail 'clients were refused'
+    # An answer may be late (the last of the four numbers); none may be missing.
+    ! grep -E 'Socket errors|Non-2xx' /tmp/wrk | grep -v 'connect 0, read 0, write 0,' || fail 'clients were refused'
 }
 
 # All three end, and what the third one has stored is looked at.
