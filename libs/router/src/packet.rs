@@ -143,13 +143,9 @@ impl Packet {
             payload_len: payload.len(),
             hop_limit,
         };
-        let mut bytes = vec![0; ETHERNET + repr.buffer_len()];
-        EthernetFrame::new_unchecked(&mut bytes).set_ethertype(EthernetProtocol::Ipv4);
-        if let Some(header) = bytes.get_mut(ETHERNET..) {
+        Self::of_parts(EthernetProtocol::Ipv4, repr.buffer_len(), payload, |header| {
             repr.emit(&mut Ipv4Packet::new_unchecked(header), &ChecksumCapabilities::default());
-        }
-        bytes.extend_from_slice(payload);
-        Self::new(bytes)
+        })
     }
 
     fn of_ipv6(src_addr: Ipv6Addr, dst_addr: Ipv6Addr, protocol: u8, hop_limit: u8, payload: &[u8]) -> Self {
@@ -160,10 +156,17 @@ impl Packet {
             payload_len: payload.len(),
             hop_limit,
         };
-        let mut bytes = vec![0; ETHERNET + repr.buffer_len()];
-        EthernetFrame::new_unchecked(&mut bytes).set_ethertype(EthernetProtocol::Ipv6);
-        if let Some(header) = bytes.get_mut(ETHERNET..) {
+        Self::of_parts(EthernetProtocol::Ipv6, repr.buffer_len(), payload, |header| {
             repr.emit(&mut Ipv6Packet::new_unchecked(header));
+        })
+    }
+
+    /// A header of `length` bytes, which `emit` writes, and what follows it.
+    fn of_parts(kind: EthernetProtocol, length: usize, payload: &[u8], emit: impl FnOnce(&mut [u8])) -> Self {
+        let mut bytes = vec![0; ETHERNET + length];
+        EthernetFrame::new_unchecked(&mut bytes).set_ethertype(kind);
+        if let Some(header) = bytes.get_mut(ETHERNET..) {
+            emit(header);
         }
         bytes.extend_from_slice(payload);
         Self::new(bytes)
