@@ -28,3 +28,26 @@ nothing_is_left() {
     cat /tmp/after
     diff /tmp/before /tmp/after
 }
+
+fail() {
+    echo "$1"
+    xenstore-ls $served
+    xenstore-ls /local/domain/0/device
+    cat $console
+    exit 4
+}
+
+# Has devices come and go, eight at a `once`, until $times have; nothing may be left that was not after the first two, in
+# which as much is in flight as there may be.
+nothing_is_left_of_all_times() {
+    rm -f /tmp/not-detached
+    once all
+    once all
+    left >/tmp/before
+    time=0
+    while [ $time -lt $times ]; do
+        once
+        time=$((time + 8))
+    done
+    nothing_is_left && echo "nothing is left of $time times"
+}
