@@ -2,6 +2,7 @@
 //! Plays the other side of a guest, in dom0: `prism-peer COMMAND DOMID ...`. The guest's part is in
 //! `tests/guest/peer`.
 
+mod adversary;
 mod channel;
 mod device;
 mod events;
@@ -20,7 +21,8 @@ use anyhow::{Result, bail};
 
 use guest::Guest;
 
-const USAGE: &str = "usage: prism-peer echo DOMID COUNT | storm DOMID | grants DOMID | add DOMID COUNT | flood DOMID COUNT | lie DOMID";
+const USAGE: &str = "usage: prism-peer echo DOMID COUNT | storm DOMID | grants DOMID | add DOMID COUNT | flood DOMID COUNT | \
+    lie DOMID | play DOMID SEED MOVES | moves SEED | replay DOMID FILE | hoard DOMID | shorten FILE COMMAND...";
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -43,6 +45,11 @@ fn run(words: &[&str]) -> Result<()> {
         ["add", domain, count] => writers::add(&mut guest(domain)?, count.parse()?),
         ["flood", domain, count] => writers::flood(&mut guest(domain)?, count.parse()?),
         ["lie", domain] => liar::serve(&mut guest(domain)?),
+        ["play", domain, seed, moves] => adversary::play(&mut guest(domain)?, seed.parse()?, moves.parse()?),
+        ["moves", seed] => seed.parse().map(adversary::list).map_err(Into::into),
+        ["replay", domain, file] => adversary::replay(&mut guest(domain)?, file),
+        ["hoard", domain] => adversary::hoard(&mut guest(domain)?),
+        ["shorten", file, ref command @ ..] => adversary::shorten(file, command),
         _ => bail!(USAGE),
     }
 }

@@ -115,6 +115,7 @@ pub const TESTS: &[HostTest] = &[
         .with(&[("RUSTDOCFLAGS", "-D warnings")]),
     HostTest::new("no_order_of_accesses_breaks_a_promise", IMAGES, MODEL).with(MODEL_CHECKED),
     HostTest::new("the_runner_passes_its_unit_tests", RUNNER, TEST),
+    HostTest::new("the_peer_passes_its_unit_tests", PEER, TEST),
     HostTest::new("xens_headers_agree_with_the_bindings", ABI, TEST).needing_file(XEN_HEADER, "libxen-dev"),
     HostTest::new("the_lab_keeps_its_promises", RUNNER, TEST_LAB).needing_lab(),
     HostTest::new("the_benchmarks_of_the_documents_work", RUNNER, TEST_BENCHMARKS).needing_lab().long(),

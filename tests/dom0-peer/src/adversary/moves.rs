@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What a backend can do, well or badly: a move, as data and as a line of text.
+
+use std::fmt;
+use std::str::FromStr;
+
+use anyhow::{Context, Error, Result, bail};
+
+/// A step of a backend's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Move {
+    /// The device is taken away, and another one is made.
+    Renew,
+    /// Offers the device, as a backend does: `InitWait`.
+    Offer,
+    /// Connects to the rings that the frontend has published.
+    Connect,
+    /// Closes the device and lets go of its rings.
+    Close,
+    /// Offers the device again, without closing it: the rings stay mapped, and so does all that was kept.
+    Restart,
+    /// Claims to be in this state.
+    State(u32),
+    /// Writes a key.
+    Key(String, String),
+    /// Writes 2 KiB of all bytes to a key.
+    Binary(String),
+    /// Removes a key.
+    Remove(String),
+    /// Removes the backend's directory.
+    Vanish,
+    /// Does so many requests well.
+    Serve(u32),
+    /// Does the next request, but another number is in this field of the response.
+    Answer(Field, u64),
+    /// Answers with the id of an earlier response.
+    Stale,
+    /// Gives the same response twice.
+    Twice,
+    /// Takes the next request, and never answers it.
+    Swallow,
+    /// Answers with an entry full of random bytes, of this seed.
+    Garbage(u64),
+    /// Overwrites the response so many times after it was published.
+    Rewrite(u32),
+    /// Claims so many responses more than there are.
+    Index(u32),
+    /// Adds to a word of the ring's head.
+    Word(Word, u32),
+    /// Answers, and keeps the pages mapped for good.
+    Keep,
+    /// Answers, then writes so often to the pages, and only then lets go of them.
+    Late(u32),
+    /// So many events for nothing.
+    Storm(u32),
+    /// Does nothing for so many milliseconds.
+    Silence(u32),
+}
+
+/// Declares an enumeration whose values have names.
+macro_rules! named {
+    ($(#[$doc:meta])* $name:ident { $($(#[$line:meta])* $value:ident = $text:literal),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum $name { $($(#[$line])* $value),* }
+
+        impl $name {
+            /// All of them.
+            pub(crate) const ALL: &[Self] = &[$(Self::$value),*];
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(match self { $(Self::$value => $text),* })
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Error;
+
+            fn from_str(text: &str) -> Result<Self> {
+                let found = Self::ALL.iter().find(|value| value.to_string() == text);
+                found.copied().with_context(|| format!("there is no {:?} named {text:?}", stringify!($name)))
+            }
+        }
+    };
+}
+
+named! {
+    /// A field of a response.
+    Field {
+        /// Which request it answers.
+        Id = "id",
+        /// What was asked for.
+        Operation = "operation",
+        /// How it went.
+        Status = "status",
+    }
+}
+
+named! {
+    /// A word in a ring's head.
+    Word {
+        /// Requests made: the frontend's.
+        RequestsMade = "req_prod",
+        /// Where the backend wants an event.
+        RequestEvent = "req_event",
+        /// Responses made.
+        ResponsesMade = "rsp_prod",
+        /// Where the frontend wants an event: the frontend's.
+        ResponseEvent = "rsp_event",
+    }
+}
+
+impl fmt::Display for Move {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Renew => f.write_str("renew"),
+            Self::Offer => f.write_str("offer"),
+            Self::Connect => f.write_str("connect"),
+            Self::Close => f.write_str("close"),
+            Self::Restart => f.write_str("restart"),
+            Self::State(state) => write!(f, "state {state}"),
+            // As Rust has it, with quotes: values may be empty, and have spaces.
+            Self::Key(name, value) => write!(f, "key {name} {value:?}"),
+            Self::Binary(name) => write!(f, "binary {name}"),
+            Self::Remove(name) => write!(f, "remove {name}"),
+            Self::Vanish => f.write_str("vanish"),
+            Self::Serve(count) => write!(f, "serve {count}"),
+            Self::Answer(field, value) => write!(f, "answer {field} {value}"),
+            Self::Stale => f.write_str("stale"),
+            Self::Twice => f.write_str("twice"),
+            Self::Swallow => f.write_str("swallow"),
+            Self::Garbage(seed) => write!(f, "garbage {seed}"),
+            Self::Rewrite(times) => write!(f, "rewrite {times}"),
+            Self::Index(distance) => write!(f, "index {distance}"),
+            Self::Word(word, value) => write!(f, "word {word} {value}"),
+            Self::Keep => f.write_str("keep"),
+            Self::Late(times) => write!(f, "late {times}"),
+            Self::Storm(count) => write!(f, "storm {count}"),
+            Self::Silence(milliseconds) => write!(f, "silence {milliseconds}"),
+        }
+    }
+}
+
+impl FromStr for Move {
+    type Err = Error;
+
+    fn from_str(line: &str) -> Result<Self> {
+        let (name, rest) = line.trim().split_once(' ').unwrap_or((line.trim(), ""));
+        let number = || rest.parse().with_context(|| format!("{line:?} has no number of 32 bits"));
+        let two = || rest.split_once(' ').with_context(|| format!("{line:?} has not two words"));
+        Ok(match name {
+            "renew" => Self::Renew,
+            "offer" => Self::Offer,
+            "connect" => Self::Connect,
+            "close" => Self::Close,
+            "restart" => Self::Restart,
+            "state" => Self::State(number()?),
+            "key" => {
+                let (key, value) = two()?;
+                let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
+                Self::Key(key.into(), value.with_context(|| format!("{line:?} has no quotes"))?.into())
+            }
+            "binary" => Self::Binary(rest.into()),
+            "remove" => Self::Remove(rest.into()),
+            "vanish" => Self::Vanish,
+            "serve" => Self::Serve(number()?),
+            "answer" => {
+                let (field, value) = two()?;
+                Self::Answer(field.parse()?, value.parse()?)
+            }
+            "stale" => Self::Stale,
+            "twice" => Self::Twice,
+            "swallow" => Self::Swallow,
+            "garbage" => Self::Garbage(rest.parse()?),
+            "rewrite" => Self::Rewrite(number()?),
+            "index" => Self::Index(number()?),
+            "word" => {
+                let (word, value) = two()?;
+                Self::Word(word.parse()?, value.parse()?)
+            }
+            "keep" => Self::Keep,
+            "late" => Self::Late(number()?),
+            "storm" => Self::Storm(number()?),
+            "silence" => Self::Silence(number()?),
+            _ => bail!("{line:?} is no move"),
+        })
+    }
+}
+
+/// The moves of a text: one a line. Empty lines and those that begin with `#` are none.
+pub(crate) fn parse(text: &str) -> Result<Vec<Move>> {
+    let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(str::parse).collect()
+}
+
+/// The text of moves.
+pub(crate) fn text(moves: &[Move]) -> String {
+    moves.iter().map(|play| format!("{play}\n")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::adversary::game::game;
+
+    #[test]
+    fn a_list_is_the_same_after_it_was_written_and_read() {
+        for seed in 0..500 {
+            let moves = game(seed, 40);
+            assert_eq!(parse(&text(&moves)).unwrap(), moves, "seed {seed}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_move_is_an_error() {
+        for line in
+            ["jump", "state", "state x", "state 4294967296", "answer size 4", "key sectors", "key a b"]
+        {
+            assert!(parse(line).is_err(), "{line}");
+        }
+        assert_eq!(parse("# nothing\n\n  renew \n").unwrap(), [Move::Renew]);
+    }
+}

@@ -1,0 +1,313 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! A disk in memory, served over a ring (`xen/include/public/io/blkif.h`).
+
+use std::mem::offset_of;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use xen_sys::io::blkif::*;
+
+use super::bus::Device;
+use super::moves::{Field, Move, Word};
+use super::random::Random;
+use super::ring::Ring;
+use crate::channel::{Channels, Port};
+use crate::guest::Guest;
+use crate::page::{Access, Grants, Page, SIZE};
+
+/// Bytes of a sector on the ring.
+const SECTOR: usize = 512;
+/// Bytes of the disk.
+const DISK: usize = 1 << 20;
+
+/// Time for a frontend to have a request.
+const PATIENCE: Duration = Duration::from_millis(400);
+/// How often the ring is looked at when no event comes: somebody may have overwritten what asks for it.
+const LOOK: Duration = Duration::from_millis(20);
+
+/// Answered ids that are remembered.
+const REMEMBERED: usize = 64;
+
+/// What the toolstack says of the disk to the guest.
+pub(crate) const OWN_KEYS: &[(&str, &str)] = &[("device-type", "disk")];
+
+/// What a backend says before there is a ring.
+pub(crate) const OFFER: &[(&str, &str)] = &[("max-ring-page-order", "2")];
+
+/// What it says before it is connected.
+pub(crate) const PROPERTIES: &[(&str, &str)] = &[
+    ("sectors", "2048"),
+    ("sector-size", "512"),
+    ("info", "0"),
+    ("feature-flush-cache", "1"),
+    ("feature-barrier", "1"),
+    ("feature-max-indirect-segments", "64"),
+];
+
+/// The connection to a frontend.
+pub(crate) struct Link {
+    ring: Ring,
+    grants: Grants,
+    channels: Channels,
+    port: Port,
+    disk: Vec<u8>,
+    /// Ids that were answered, the last one at the end.
+    ids: Vec<u64>,
+}
+
+/// A request, taken apart.
+struct Request {
+    id: u64,
+    operation: u8,
+    /// What it does, also if it is indirect.
+    action: u8,
+    sector: u64,
+    segments: Vec<(u32, usize, usize)>,
+}
+
+/// How pages were dealt with, and the response.
+struct Done {
+    response: blkif_response,
+    pages: Vec<Page>,
+}
+
+impl Link {
+    /// Connects to what the frontend has published; `None` if that makes no sense.
+    pub(crate) fn open(guest: &mut Guest, device: &Device) -> Result<Option<Self>> {
+        let order = device.number(guest, "ring-page-order")?;
+        let names = match order {
+            None | Some(0) => vec!["ring-ref".to_owned()],
+            Some(order) => (0..1_u32 << order.min(4)).map(|page| format!("ring-ref{page}")).collect(),
+        };
+        let grants = Grants::of(guest.domain)?;
+        let mut pages = Vec::new();
+        for name in names {
+            let Some(reference) = device.number(guest, &name)? else { return Ok(None) };
+            let Ok(page) = grants.map(reference, Access::ReadWrite) else { return Ok(None) };
+            pages.push(page);
+        }
+        let Some(port) = device.number(guest, "event-channel")? else { return Ok(None) };
+        let mut channels = Channels::new()?;
+        let Ok(port) = channels.connect(guest.domain, port) else { return Ok(None) };
+        let ring = Ring::new(pages, size_of::<blkif_request>());
+        Ok(Some(Self { ring, grants, channels, port, disk: vec![0; DISK], ids: Vec::new() }))
+    }
+
+    /// Makes a move on the ring; false if the frontend has nothing to do it with. What is kept goes to
+    /// `kept`.
+    pub(crate) fn play(&mut self, play: &Move, kept: &mut Vec<Page>) -> Result<bool> {
+        match *play {
+            Move::Serve(count) => {
+                for _ in 0..count {
+                    let Some(response) = self.response()? else { return Ok(false) };
+                    self.answer(&response)?;
+                }
+            }
+            Move::Answer(field, value) => {
+                let Some(mut response) = self.response()? else { return Ok(false) };
+                match field {
+                    Field::Id => response.id = value,
+                    Field::Operation => response.operation = value as u8,
+                    Field::Status => response.status = value as i16,
+                }
+                self.answer(&response)?;
+            }
+            Move::Stale => {
+                let Some(mut response) = self.response()? else { return Ok(false) };
+                let Some(id) = self.ids.first() else { return Ok(false) };
+                response.id = *id;
+                self.answer(&response)?;
+            }
+            Move::Twice => {
+                let Some(response) = self.response()? else { return Ok(false) };
+                self.answer(&response)?;
+                self.answer(&response)?;
+            }
+            Move::Swallow => return Ok(self.take()?.is_some()),
+            Move::Garbage(seed) => {
+                if self.response()?.is_none() {
+                    return Ok(false);
+                }
+                self.ring.answer(&noise(seed));
+                self.notify()?;
+            }
+            Move::Rewrite(times) => {
+                let Some(response) = self.response()? else { return Ok(false) };
+                let place = self.answer(&response)?;
+                for time in 0..times {
+                    self.ring.overwrite(place, &noise(time.into()));
+                }
+            }
+            Move::Keep => {
+                let Some(done) = self.next()? else { return Ok(false) };
+                kept.extend(done.pages);
+                self.answer(&done.response)?;
+            }
+            Move::Late(times) => {
+                let Some(done) = self.next()? else { return Ok(false) };
+                self.answer(&done.response)?;
+                if done.response.operation == BLKIF_OP_READ {
+                    for time in 0..times {
+                        done.pages.iter().for_each(|page| page.write(0, &noise(time.into())));
+                    }
+                }
+            }
+            Move::Index(distance) => {
+                let made = self.ring.word(Word::ResponsesMade);
+                self.ring.set(Word::ResponsesMade, made.wrapping_add(distance));
+                self.notify()?;
+            }
+            Move::Word(word, distance) => {
+                self.ring.set(word, self.ring.word(word).wrapping_add(distance));
+                self.notify()?;
+            }
+            Move::Storm(count) => (0..count).try_for_each(|_| self.notify())?,
+            Move::Silence(milliseconds) => thread::sleep(Duration::from_millis(milliseconds.into())),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    /// The ring's pages, for those who keep them.
+    pub(crate) fn into_pages(self) -> Vec<Page> {
+        self.ring.into_pages()
+    }
+
+    /// Does the next request, if one comes, and lets go of its pages; what is to be answered.
+    fn response(&mut self) -> Result<Option<blkif_response>> {
+        Ok(self.next()?.map(|done| done.response))
+    }
+
+    /// Does the next request, if one comes, whose pages stay mapped.
+    fn next(&mut self) -> Result<Option<Done>> {
+        let Some(request) = self.take()? else { return Ok(None) };
+        self.serve(&request).map(Some)
+    }
+
+    /// Takes the next request, if one comes. A frontend whose ring makes no sense has none.
+    fn take(&mut self) -> Result<Option<Request>> {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            match self.ring.next() {
+                Ok(Some(entry)) => return Ok(self.parse(&entry).ok()),
+                Err(_) => return Ok(None),
+                Ok(None) if Instant::now() >= end => return Ok(None),
+                Ok(None) => {
+                    self.ring.await_request();
+                    self.channels.wait(LOOK)?;
+                }
+            }
+        }
+    }
+
+    fn parse(&self, entry: &[u8]) -> Result<Request> {
+        let operation = entry[offset_of!(blkif_request, operation)];
+        let id = u64_at(entry, offset_of!(blkif_request, id));
+        let sector = u64_at(entry, offset_of!(blkif_request, sector_number));
+        if operation == BLKIF_OP_INDIRECT {
+            let action = entry[offset_of!(blkif_request_indirect, indirect_op)];
+            let count = usize::from(u16_at(entry, offset_of!(blkif_request_indirect, nr_segments)));
+            ensure!(count <= SIZE / size_of::<blkif_request_segment>(), "{count} segments");
+            let reference = u32_at(entry, offset_of!(blkif_request_indirect, indirect_grefs));
+            let page = self.grants.map(reference, Access::Read)?;
+            let mut list = vec![0; count * size_of::<blkif_request_segment>()];
+            page.read(0, &mut list);
+            return Ok(Request { id, operation, action, sector, segments: segments(&list) });
+        }
+        let has_data = matches!(operation, BLKIF_OP_READ | BLKIF_OP_WRITE | BLKIF_OP_WRITE_BARRIER);
+        let count = usize::from(entry[offset_of!(blkif_request, nr_segments)]) * usize::from(has_data);
+        ensure!(count <= BLKIF_MAX_SEGMENTS_PER_REQUEST, "{count} segments");
+        let start = offset_of!(blkif_request, seg);
+        let list = &entry[start..start + count * size_of::<blkif_request_segment>()];
+        Ok(Request { id, operation, action: operation, sector, segments: segments(list) })
+    }
+
+    /// Does a request. The pages are still mapped then.
+    fn serve(&mut self, request: &Request) -> Result<Done> {
+        let mut at = usize::try_from(request.sector)?.saturating_mul(SECTOR);
+        let (mut pages, mut status) = (Vec::new(), BLKIF_RSP_OKAY);
+        let is_read = request.action == BLKIF_OP_READ;
+        for (reference, first, last) in &request.segments {
+            let access = if is_read { Access::ReadWrite } else { Access::Read };
+            let mapped = self.grants.map(*reference, access).ok();
+            let (start, end) = (first * SECTOR, (last + 1) * SECTOR);
+            let fits = first <= last && end <= SIZE;
+            let Some((page, part)) = mapped.zip(
+                self.disk.get_mut(at..).and_then(|rest| fits.then(|| rest.get_mut(..end - start)).flatten()),
+            ) else {
+                status = BLKIF_RSP_ERROR;
+                break;
+            };
+            if is_read {
+                page.write(start, part);
+            } else {
+                page.read(start, part);
+            }
+            pages.push(page);
+            at += end - start;
+        }
+        let response =
+            blkif_response { id: request.id, operation: request.operation, status, ..Default::default() };
+        Ok(Done { response, pages })
+    }
+
+    /// Publishes a response, with an event; the place that it is in.
+    fn answer(&mut self, response: &blkif_response) -> Result<u32> {
+        if self.ids.len() == REMEMBERED {
+            self.ids.remove(0);
+        }
+        self.ids.push(response.id);
+        let place = self.ring.answer(&bytes(response));
+        self.notify()?;
+        Ok(place)
+    }
+
+    fn notify(&self) -> Result<()> {
+        self.channels.notify(self.port).context("the guest's event channel is gone")
+    }
+}
+
+/// Random bytes in place of a response.
+fn noise(seed: u64) -> [u8; size_of::<blkif_response>()] {
+    let mut random = Random::new(seed);
+    let halves = [random.next(), random.next()].map(u64::to_le_bytes);
+    halves.concat().try_into().unwrap_or_default()
+}
+
+fn bytes(response: &blkif_response) -> Vec<u8> {
+    let mut bytes = vec![0; size_of::<blkif_response>()];
+    bytes[..8].copy_from_slice(&response.id.to_le_bytes());
+    bytes[offset_of!(blkif_response, operation)] = response.operation;
+    let status = offset_of!(blkif_response, status);
+    bytes[status..status + 2].copy_from_slice(&response.status.to_le_bytes());
+    bytes
+}
+
+/// Each segment's reference, first and last sector.
+fn segments(list: &[u8]) -> Vec<(u32, usize, usize)> {
+    let entries = list.chunks_exact(size_of::<blkif_request_segment>());
+    let sector = |entry: &[u8], offset: usize| usize::from(entry[offset]);
+    entries
+        .map(|entry| {
+            let first = sector(entry, offset_of!(blkif_request_segment, first_sect));
+            (u32_at(entry, 0), first, sector(entry, offset_of!(blkif_request_segment, last_sect)))
+        })
+        .collect()
+}
+
+fn part<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
+    bytes[offset..].first_chunk().copied().unwrap_or([0; N])
+}
+
+fn u16_at(bytes: &[u8], offset: usize) -> u16 {
+    u16::from_le_bytes(part(bytes, offset))
+}
+
+fn u32_at(bytes: &[u8], offset: usize) -> u32 {
+    u32::from_le_bytes(part(bytes, offset))
+}
+
+fn u64_at(bytes: &[u8], offset: usize) -> u64 {
+    u64::from_le_bytes(part(bytes, offset))
+}
