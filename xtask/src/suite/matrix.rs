@@ -8,7 +8,7 @@ use crate::env::Env;
 /// Where the table is, from the project's root.
 pub(super) const FILE: &str = "docs/support-matrix.md";
 
-/// The command that writes it, and the table of faults.
+/// The command that writes it.
 pub(super) const COMMAND: &str = "matrix";
 
 /// A behaviour, and the tests that show it.
@@ -194,6 +194,11 @@ const PARTS: &[(&str, &[Row])] = &[
                     "a_domain_with_few_ports_lives",
                     "a_disk_and_an_interface_share_a_frame_of_grants_and_few_event_channels",
                 ],
+            )
+            .never(NO_LINUX),
+            row(
+                "a disk backend that makes any move, and one that hoards pages",
+                &["an_adversary_plays_moves", "a_backend_that_hoards_pages_is_given_up_and_others_go_on"],
             )
             .never(NO_LINUX),
             row(
@@ -629,8 +634,7 @@ impl Row {
     }
 }
 
-/// Whether a test of this name is among `names` in this environment.
-pub(super) fn has(names: &[String], test: &str, env: Env) -> bool {
+fn has(names: &[String], test: &str, env: Env) -> bool {
     names.iter().any(|name| name.split_once('/') == Some((test, env.name())))
 }
 

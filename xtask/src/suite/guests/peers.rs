@@ -3,9 +3,14 @@
 
 use super::{GuestTest, network};
 use crate::env::Env;
+use crate::guest::Backend;
 
 /// What the guests write when they are ready for the peer.
 const READY: &str = "ready for a peer";
+
+/// A guest with a disk of its own, beside which a peer plays a backend that may do anything. What it says at
+/// the end is what it has lost by that.
+const ADVERSARY: GuestTest = GuestTest::new("", "adversary").disk(Backend::Kernel);
 
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
@@ -14,9 +19,11 @@ pub(super) const TESTS: &[GuestTest] = &[
         .envs(&[Env::Pv, Env::QemuXen])
         .beside("Environment:", "echo beside $GUEST; [ -z \"$DOMID\" ] || xl domname $DOMID")
         .telling(&["beside prism"]),
+    // The lying xenstored needs it, too.
     GuestTest::new("what_runs_before_a_guest_lets_it_begin", "idle")
         .words("seconds=0")
-        .envs(&[Env::Pvh])
+        .envs(&[])
+        .long_envs(&[Env::Pvh])
         .after("xl list $DOMID; xl unpause $DOMID")
         .telling(&["--p---"]),
     GuestTest::new("ten_thousand_events_to_dom0_and_back_are_not_lost", "peer")
@@ -62,6 +69,24 @@ pub(super) const TESTS: &[GuestTest] = &[
         .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
         .beside(READY, include_str!("peers/daemons.sh"))
         .telling(&["xenstored was replaced", "rounds were told of"]),
+    ADVERSARY
+        .named("an_adversary_plays_moves")
+        .envs(&[Env::Pv])
+        .beside(READY, "$PEER play $DOMID 1 60")
+        .telling(&["moves made"]),
+    ADVERSARY
+        .named("an_adversary_plays_many_moves")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .beside(READY, "$PEER play $DOMID 1000000 5000")
+        .telling(&["moves made"])
+        .lasting(90),
+    ADVERSARY
+        .named("a_backend_that_hoards_pages_is_given_up_and_others_go_on")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .beside(READY, "$PEER hoard $DOMID")
+        .telling(&["pages kept, and then: the backend's domain keeps"]),
     GuestTest::new("limits_of_xenstore_are_errors", "peer")
         .words("peer=quotas")
         .in_pv()

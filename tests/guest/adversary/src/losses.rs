@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! What the guest has lost to a peer that keeps what it was granted.
+
+use prism::embassy_time::{Duration, Timer};
+use prism::grant::{OwnPage, table};
+use prism::xen::grant::Table;
+use prism::{memory, println};
+
+/// Pages that a backend's domain may keep at a time: those that a disk is still connected again with, as
+/// `drivers/src/block/blkfront/frontend.rs` says, and those of one more connection, with its requests.
+const MOST: u32 = 512 + 128;
+
+/// Grants that the own disk may have made more of.
+const MORE_GRANTS: u32 = 32;
+
+/// Bytes that may be gone: frames of the grant table and what the heap has grown by stay.
+const MOST_MEMORY: u64 = 4 << 20;
+
+/// How long drivers may take to notice that the peer has gone.
+const LIMIT: Duration = Duration::from_secs(120);
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// The grant table and the memory, before and now.
+pub(crate) struct Losses {
+    table: &'static Table<OwnPage>,
+    granted: u32,
+    free: u64,
+    most: u32,
+}
+
+impl Losses {
+    /// None yet.
+    pub(crate) fn new() -> prism::Result<Self> {
+        let table = table().ok_or("there is no grant table here")?;
+        Ok(Self { table, granted: table.report().granted, free: memory::usage().free, most: 0 })
+    }
+
+    /// Looks how much is kept now.
+    pub(crate) fn look(&mut self) {
+        self.most = self.most.max(self.table.report().quarantined);
+    }
+
+    /// Whether as good as nothing is missing, now that the peer keeps nothing.
+    pub(crate) async fn are_few(&self) -> bool {
+        let mut waited = Duration::from_ticks(0);
+        while !self.is_all_back() && waited < LIMIT {
+            Timer::after(PAUSE).await;
+            waited += PAUSE;
+        }
+        let lost = self.free.saturating_sub(memory::usage().free);
+        println!("{}; {} before", self.table.report(), self.granted);
+        println!("at most {} pages in quarantine, {} KiB of memory gone", self.most, lost >> 10);
+        self.is_all_back() && self.most <= MOST && lost <= MOST_MEMORY
+    }
+
+    fn is_all_back(&self) -> bool {
+        self.table.retry_quarantine();
+        let report = self.table.report();
+        report.quarantined == 0 && report.abandoned == 0 && report.granted <= self.granted + MORE_GRANTS
+    }
+}
