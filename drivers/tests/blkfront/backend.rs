@@ -52,6 +52,8 @@ pub(crate) struct Guest {
     pub(crate) client: Client,
     pub(crate) platform: SimPlatform,
     pub(crate) disk: RefCell<Vec<u8>>,
+    /// The first sector that it has the bytes of: a disk may be larger than the developer's memory.
+    pub(crate) first_sector: Cell<u64>,
     /// What it says in xenstore.
     pub(crate) keys: RefCell<Vec<(&'static str, String)>>,
     /// The request of this number, counted from 0 over all connections, is answered with a fault.
@@ -93,6 +95,7 @@ impl Guest {
             client,
             platform,
             disk: RefCell::new(vec![0; bytes]),
+            first_sector: Cell::new(0),
             keys: RefCell::new(all),
             fault: Cell::new(None),
             refused: Cell::new(None),
@@ -352,6 +355,7 @@ impl Guest {
 
     fn transfer(&self, operation: u8, segments: &[blkif_request_segment], sector: u64, keep: bool) -> i16 {
         let mut disk = self.disk.borrow_mut();
+        let Some(sector) = sector.checked_sub(self.first_sector.get()) else { return BLKIF_RSP_ERROR };
         let mut at = sector as usize * 512;
         let persistent = self.is_persistent();
         for segment in segments {

@@ -25,6 +25,21 @@ fn a_disk_of_no_sectors_is_empty() {
 }
 
 #[test]
+fn a_disk_of_more_than_2_tib_is_read_at_its_end() {
+    let end = 4 << 40;
+    let guest = Guest::new(4096, &[("sectors", "8589934592")]);
+    guest.first_sector.set((end - 4096) / 512);
+    guest.serve(async |disk| {
+        assert_eq!(disk.geometry().bytes, end);
+        disk.write(end - 4096, guest.buffer(4096, 7)).await.unwrap();
+        let read = disk.read(end - 4096, guest.buffer(4096, 0)).await.unwrap();
+        assert!(read.pieces().flatten().all(|&byte| byte == 7));
+        assert!(disk.read(end - 512, guest.buffer(4096, 0)).await.is_err());
+    });
+    assert_eq!(*guest.disk.borrow(), vec![7; 4096]);
+}
+
+#[test]
 fn half_a_sector_at_the_end_is_not_used() {
     let guest = Guest::new(4096 + 512, &[("sector-size", "4096")]);
     guest.serve(async |disk| assert_eq!(disk.geometry().bytes, 4096));

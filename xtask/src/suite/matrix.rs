@@ -8,7 +8,7 @@ use crate::env::Env;
 /// Where the table is, from the project's root.
 pub(super) const FILE: &str = "docs/support-matrix.md";
 
-/// The command that writes it.
+/// The command that writes it, and the table of faults.
 pub(super) const COMMAND: &str = "matrix";
 
 /// A behaviour, and the tests that show it.
@@ -634,7 +634,8 @@ impl Row {
     }
 }
 
-fn has(names: &[String], test: &str, env: Env) -> bool {
+/// Whether a test of this name is among `names` in this environment.
+pub(super) fn has(names: &[String], test: &str, env: Env) -> bool {
     names.iter().any(|name| name.split_once('/') == Some((test, env.name())))
 }
 

@@ -5,6 +5,7 @@ mod ahead;
 pub mod clock;
 pub mod daemons;
 pub mod disk_cost;
+mod faults;
 pub mod fuzz;
 pub mod grub;
 pub mod guests;
@@ -12,6 +13,8 @@ pub mod host;
 pub mod hosts;
 pub mod images;
 mod matrix;
+#[cfg(test)]
+mod named;
 pub mod network_cost;
 pub mod oxenstored;
 pub mod plain;
@@ -117,10 +120,7 @@ fn lab_tests() -> impl Iterator<Item = &'static dyn LabTest> {
 /// If no test is chosen, or the lab fails.
 pub fn run(project: &Project, words: &[String]) -> Result<u8> {
     if words == [matrix::COMMAND] {
-        let document = matrix::document(&guest_names(&Choice::All), &guest_names(&Choice::Long));
-        fs::write(project.root().join(matrix::FILE), document).context("cannot write the support matrix")?;
-        println!("{}", matrix::FILE);
-        return Ok(0);
+        return write_tables(project);
     }
     let Some(choice) = Choice::of_words(words) else {
         names(project)?.iter().for_each(|name| println!("{name}"));
@@ -152,6 +152,18 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
         run_more(project, &choice, &in_lab, &mut tally)?;
     }
     Ok(tally.finish())
+}
+
+/// Writes the documents that are made from the list of tests.
+fn write_tables(project: &Project) -> Result<u8> {
+    let (normal, long) = (guest_names(&Choice::All), guest_names(&Choice::Long));
+    let documents =
+        [(matrix::FILE, matrix::document(&normal, &long)), (faults::FILE, faults::document(&normal, &long))];
+    for (file, document) in documents {
+        fs::write(project.root().join(file), document).with_context(|| format!("cannot write {file}"))?;
+        println!("{file}");
+    }
+    Ok(0)
 }
 
 /// Runs the tests that take more than this machine's compiler.

@@ -14,16 +14,16 @@ const DOCUMENT_WIDTH: usize = 125;
 const CRATES: [&str; 7] =
     ["arch", "drivers", "kernel", "libs/fs", "libs/redb/backend", "libs/servers", "xen"];
 
-fn root() -> PathBuf {
+pub(super) fn root() -> PathBuf {
     Project::find().unwrap().root().to_owned()
 }
 
-fn text(path: &str) -> String {
+pub(super) fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).unwrap()
 }
 
 /// The files below `folder` whose names end so, by their paths in it, without what cargo built.
-fn files(folder: &Path, end: &str) -> Vec<String> {
+pub(super) fn files(folder: &Path, end: &str) -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
