@@ -17,9 +17,20 @@ use super::XenPlatform;
 use super::backends::{BackendDriver, STEP_LIMIT, ServeError, report, serve_class};
 use crate::app::Context;
 use crate::hypervisor::xenstore;
+use crate::memory;
 use crate::network::{self, NetworkError, Uplink};
 use crate::task::executor;
 use crate::time;
+
+/// Memory for all packets that wait: a part of what is free, in bytes and as a divisor.
+const LEAST: usize = 1 << 20;
+const MOST: usize = 8 << 20;
+const SHARE: usize = 4;
+
+/// Bytes of packets that may wait at once.
+fn room() -> usize {
+    (memory::usage().free as usize / SHARE).clamp(LEAST, MOST)
+}
 
 /// The driver that connects other domains to a network of this one.
 pub(crate) struct NetbackDriver {
@@ -37,7 +48,7 @@ pub(crate) async fn serve(index: usize, context: &Context) -> ServeError {
         Ok(uplink) => uplink,
         Err(error) => return ServeError::Network(error),
     };
-    let driver = DRIVER.call_once(|| NetbackDriver { platform, bridge: Bridge::new() });
+    let driver = DRIVER.call_once(|| NetbackDriver { platform, bridge: Bridge::new().with_room(room()) });
     let Some(port) = driver.bridge.attach(Source::Any, uplink.mtu) else {
         return ServeError::Network(NetworkError::Busy);
     };
@@ -70,7 +81,8 @@ impl RoutedNetwork {
         static DRIVER: Once<NetbackDriver> = Once::new();
         let platform = XenPlatform::get().ok_or(ServeError::NoXen)?;
         let uplink = network::uplink_of_stack(index).map_err(ServeError::Network)?;
-        let driver = DRIVER.call_once(|| NetbackDriver { platform, bridge: Bridge::isolated() });
+        let driver =
+            DRIVER.call_once(|| NetbackDriver { platform, bridge: Bridge::isolated().with_room(room()) });
         let port =
             driver.bridge.attach(Source::Any, ANY_MTU).ok_or(ServeError::Network(NetworkError::Busy))?;
         Ok(Self { driver, port, uplink, index })

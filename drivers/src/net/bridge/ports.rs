@@ -1,30 +1,38 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The ports of a bridge, and the packets that wait there.
 
-use alloc::collections::VecDeque;
+use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::net::IpAddr;
 use core::task::{Context, Poll, Waker};
+use core::time::Duration;
 
 use spin::Mutex;
 
 use super::forwarding::{Forwarding, Mac, Source, Verdict};
 use super::packet::Packet;
+use crate::hal::nanoseconds;
 use crate::net::frame::ETHERNET_HEADER;
 
 /// Ports at most.
 const MAX_PORTS: usize = 512;
-/// Bytes that wait at a port at most: some of the longest packets, or some tens of frames.
-const MAX_WAITING: usize = 256 << 10;
+/// Bytes that wait at all ports together at most, unless somebody says otherwise.
+const ROOM: usize = 2 << 20;
+/// Bytes that wait at a port at most: some of the longest packets, about as many as Linux's netback keeps
+/// (`rx_queue_max` of `drivers/net/xen-netback/interface.c`).
+const MAX_WAITING: usize = 1 << 20;
+/// A network at whose port so many bytes wait holds guests back that send there, until half of it is taken.
+const ENOUGH: usize = 256 << 10;
+/// A network that has taken nothing for so long holds nobody back any more.
+pub(in crate::net) const PATIENCE: Duration = Duration::from_secs(1);
 /// What a packet takes beside its bytes.
 const OVERHEAD: usize = 256;
 /// Bytes by which a VLAN's tag makes a frame longer.
 const VLAN_TAG: usize = 4;
 
 /// A bridge between ports.
-#[derive(Default)]
 pub struct Bridge {
     state: Mutex<State>,
 }
@@ -59,8 +67,10 @@ pub struct Traffic {
     pub lost: u64,
 }
 
-#[derive(Default)]
 struct State {
+    /// Bytes that may wait at all ports together, and those that do.
+    room: usize,
+    waiting: usize,
     forwarding: Forwarding,
     /// By number.
     queues: Vec<Option<Queue>>,
@@ -79,6 +89,12 @@ struct Queue {
     /// What they take, in bytes.
     size: usize,
     waker: Option<Waker>,
+    /// The network that holds it back, by the number of its port.
+    held_by: Option<usize>,
+    /// Ports of guests that it holds back, with who waits for that to end.
+    holds: BTreeMap<usize, Option<Waker>>,
+    /// Since when it holds others back and has taken nothing, in nanoseconds.
+    since: Option<u64>,
     traffic: Traffic,
 }
 
@@ -91,6 +107,14 @@ impl Bridge {
     /// The same, whose guests will not reach each other.
     pub const fn isolated() -> Self {
         Self { state: Mutex::new(State::new(Forwarding::isolated())) }
+    }
+
+    /// The same with packets of so many bytes at most, all ports together, that wait. A port has no more of
+    /// them than are still free, so that there are some for others while one takes nothing.
+    #[must_use]
+    pub fn with_room(mut self, bytes: usize) -> Self {
+        self.state.get_mut().room = bytes;
+        self
     }
 
     /// A new port for `source`, to a network of `mtu`; `None` if there are too many.
@@ -147,7 +171,7 @@ impl Bridge {
 
 impl State {
     const fn new(forwarding: Forwarding) -> Self {
-        Self { forwarding, queues: Vec::new(), is_changed: false, watcher: None }
+        Self { room: ROOM, waiting: 0, forwarding, queues: Vec::new(), is_changed: false, watcher: None }
     }
 }
 
@@ -177,24 +201,77 @@ impl Port<'_> {
             own.traffic.refused += 1;
             return;
         }
-        let mut wakers = Vec::new();
-        for (port, _) in state.forwarding.ports().filter(|(port, source)| is_for(*port, *source)) {
+        let is_guest = own.guest.is_some();
+        let (mut wakers, mut holder) = (Vec::new(), None);
+        for (port, source) in state.forwarding.ports().filter(|(port, source)| is_for(*port, *source)) {
             if let Some(Some(queue)) = state.queues.get_mut(port) {
-                queue.add(&packet);
+                state.waiting += queue.add(&packet, state.room.saturating_sub(state.waiting));
                 wakers.extend(queue.waker.take());
+                let holds = is_guest && source == Source::Any && matches!(verdict, Verdict::To(_));
+                if holds && queue.size > ENOUGH && !queue.is_stuck(now) {
+                    queue.holds.insert(self.number, None);
+                    holder = Some(port);
+                }
             }
+        }
+        if let (Some(Some(own)), Some(holder)) = (state.queues.get_mut(self.number), holder) {
+            own.held_by = Some(holder);
         }
         wakers.into_iter().for_each(Waker::wake);
     }
 
     /// The next packet that is for this port.
     pub fn take(&self) -> Option<Arc<Packet>> {
-        self.with_queue(|queue| {
-            let packet = queue.packets.pop_front()?;
-            queue.size = queue.size.saturating_sub(cost(&packet));
-            queue.traffic.taken += 1;
-            Some(packet)
-        })?
+        let mut state = self.bridge.state.lock();
+        let queue = state.queues.get_mut(self.number)?.as_mut()?;
+        let packet = queue.packets.pop_front()?;
+        let cost = cost(&packet);
+        queue.size = queue.size.saturating_sub(cost);
+        queue.traffic.taken += 1;
+        queue.since = None;
+        let is_over = queue.size <= ENOUGH / 2 && !queue.holds.is_empty();
+        let held = if is_over { core::mem::take(&mut queue.holds) } else { BTreeMap::new() };
+        state.waiting = state.waiting.saturating_sub(cost);
+        drop(state);
+        held.into_values().flatten().for_each(Waker::wake);
+        Some(packet)
+    }
+
+    /// Whether a network holds this guest back, at time `now` in nanoseconds: more waits at the network's
+    /// port than it takes for the moment. What the guest sends nevertheless may be lost.
+    pub fn is_held(&self, now: u64) -> bool {
+        let context = &mut Context::from_waker(Waker::noop());
+        self.poll_room(context, now).is_pending()
+    }
+
+    /// Waits until no network holds this guest back. It has to be asked again at a later time, as a network
+    /// that takes nothing holds nobody back for long. One task waits at a time.
+    pub fn room(&self, now: u64) -> impl Future<Output = ()> + Send + '_ {
+        poll_fn(move |context| self.poll_room(context, now))
+    }
+
+    fn poll_room(&self, context: &mut Context<'_>, now: u64) -> Poll<()> {
+        let mut state = self.bridge.state.lock();
+        let state = &mut *state;
+        let Some(Some(own)) = state.queues.get_mut(self.number) else { return Poll::Ready(()) };
+        let Some(holder) = own.held_by else { return Poll::Ready(()) };
+        if let Some(Some(network)) = state.queues.get_mut(holder)
+            && !network.is_stuck(now)
+            && let Some(waker) = network.holds.get_mut(&self.number)
+        {
+            *waker = Some(context.waker().clone());
+            return Poll::Pending;
+        }
+        self.release(state);
+        Poll::Ready(())
+    }
+
+    /// No network holds it back any more.
+    fn release(&self, state: &mut State) {
+        let own = state.queues.get_mut(self.number).and_then(Option::as_mut);
+        let holder = own.and_then(|own| own.held_by.take());
+        let network = holder.and_then(|holder| state.queues.get_mut(holder)).and_then(Option::as_mut);
+        network.into_iter().for_each(|network| drop(network.holds.remove(&self.number)));
     }
 
     /// Waits until there is a packet to [take](Self::take). One task waits at a time.
@@ -227,9 +304,12 @@ impl Drop for Port<'_> {
     fn drop(&mut self) {
         let mut state = self.bridge.state.lock();
         state.forwarding.detach(self.number);
-        let queue = state.queues.get_mut(self.number).and_then(Option::take);
+        self.release(&mut state);
+        let queue = state.queues.get_mut(self.number).and_then(Option::take).unwrap_or_default();
+        state.waiting = state.waiting.saturating_sub(queue.size);
         drop(state);
-        if queue.is_some_and(|queue| queue.guest.is_some()) {
+        queue.holds.into_values().flatten().for_each(Waker::wake);
+        if queue.guest.is_some() {
             self.bridge.note_change();
         }
     }
@@ -243,14 +323,29 @@ impl Queue {
         packet.longest() <= ETHERNET_HEADER + tag + self.mtu
     }
 
-    fn add(&mut self, packet: &Arc<Packet>) {
-        let size = self.size + cost(packet);
-        if !self.takes(packet) || size > MAX_WAITING {
+    /// Adds a packet, if it has a place among those that wait, for all of which there are `free` bytes more;
+    /// returns how many it takes.
+    fn add(&mut self, packet: &Arc<Packet>, free: usize) -> usize {
+        let cost = cost(packet);
+        let size = self.size + cost;
+        if !self.takes(packet) || size > free.min(MAX_WAITING) {
             self.traffic.lost += 1;
-            return;
+            return 0;
         }
         self.size = size;
         self.packets.push_back(Arc::clone(packet));
+        cost
+    }
+
+    /// Whether it has taken nothing for long, at time `now` in nanoseconds, while it holds others back.
+    fn is_stuck(&mut self, now: u64) -> bool {
+        now.saturating_sub(*self.since.get_or_insert(now)) >= nanoseconds(PATIENCE)
+    }
+}
+
+impl Default for Bridge {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -312,6 +407,113 @@ mod tests {
         assert_eq!(one.traffic().lost, 1000 - kept as u64);
         network.send(packet(BROADCAST, OTHER, 1514), 0);
         assert!(one.take().is_some());
+    }
+
+    /// A guest's port, as the toolstack would have it.
+    fn guest(bridge: &Bridge, mac: Mac) -> Port<'_> {
+        bridge.attach_guest(Guest { mac, mtu: 1500, addresses: Vec::new() }).unwrap()
+    }
+
+    /// A network, where `OTHER` is.
+    fn network(bridge: &Bridge) -> Port<'_> {
+        let network = bridge.attach(Source::Any, 1500).unwrap();
+        network.send(packet([8; 6], OTHER, 60), 0);
+        network
+    }
+
+    /// Has a guest send to the network until it is held back, at time `now`; how many packets that took.
+    fn fill(guest: &Port<'_>, mac: Mac, now: u64) -> usize {
+        let mut count = 0;
+        while !guest.is_held(now) {
+            guest.send(packet(OTHER, mac, 1514), now);
+            count += 1;
+        }
+        count
+    }
+
+    #[test]
+    fn who_takes_nothing_leaves_some_room_to_others() {
+        let bridge = Bridge::new().with_room(100 << 10);
+        let [one, two] = GUESTS.map(|mac| guest(&bridge, mac));
+        let network = network(&bridge);
+        for _ in 0..1000 {
+            network.send(packet(GUESTS[0], OTHER, 1514), 0);
+            network.send(packet(GUESTS[1], OTHER, 1514), 0);
+            assert!(two.take().is_some());
+        }
+        assert_eq!((two.traffic().lost, one.traffic().lost), (0, 1000 - (50 << 10) / (1514 + 256) - 1));
+        for _ in 0..100 {
+            network.send(packet(GUESTS[1], OTHER, 1514), 0);
+        }
+        let kept = |port: &Port<'_>| core::iter::from_fn(|| port.take()).count();
+        assert_eq!(kept(&two), (25 << 10) / (1514 + 256));
+        drop(one);
+        for _ in 0..100 {
+            network.send(packet(GUESTS[1], OTHER, 1514), 0);
+        }
+        assert_eq!(kept(&two), (50 << 10) / (1514 + 256) + 1, "what waited for a port that is gone");
+    }
+
+    #[test]
+    fn a_network_holds_back_guests_that_send_faster_than_it_takes_and_loses_nothing() {
+        let bridge = Bridge::new();
+        let [one, two] = GUESTS.map(|mac| guest(&bridge, mac));
+        let network = network(&bridge);
+        let sent = fill(&one, GUESTS[0], 0);
+        assert_eq!(sent, ENOUGH / (1514 + OVERHEAD) + 1);
+        assert!(!two.is_held(0), "it has sent nothing there");
+        two.send(packet(GUESTS[0], GUESTS[1], 1514), 0);
+        assert!(!two.is_held(0), "guests hold nobody back");
+        two.send(packet(OTHER, GUESTS[1], 60), 0);
+        let count = [(); 2].map(|()| Arc::new(Count::default()));
+        let wakers = [0, 1].map(|index| Waker::from(Arc::clone(&count[index])));
+        for (port, waker) in [&one, &two].into_iter().zip(&wakers) {
+            assert!(pin!(port.room(0)).poll(&mut Context::from_waker(waker)).is_pending());
+        }
+        let mut taken = 0;
+        while count[0].0.load(Ordering::Relaxed) == 0 {
+            assert!(network.take().is_some());
+            taken += 1;
+        }
+        assert!((sent / 2..sent / 2 + 3).contains(&taken), "{taken} of {sent}");
+        assert_eq!(count[1].0.load(Ordering::Relaxed), 1);
+        assert!(!one.is_held(0) && !two.is_held(0));
+        let rest = fill(&one, GUESTS[0], 0);
+        assert!(rest > sent / 3);
+        assert_eq!(network.traffic().lost, 0);
+    }
+
+    #[test]
+    fn a_network_that_takes_nothing_holds_nobody_back_for_long() {
+        let (bridge, second) = (Bridge::new(), nanoseconds(PATIENCE));
+        let (one, network) = (guest(&bridge, GUESTS[0]), network(&bridge));
+        fill(&one, GUESTS[0], 5);
+        assert!(one.is_held(4 + second) && !one.is_held(5 + second));
+        for _ in 0..1000 {
+            one.send(packet(OTHER, GUESTS[0], 1514), 5 + second);
+            assert!(!one.is_held(5 + second));
+        }
+        assert!(network.traffic().lost > 0);
+        network.take();
+        one.send(packet(OTHER, GUESTS[0], 60), 6 + second);
+        assert!(one.is_held(6 + second), "it takes again");
+    }
+
+    #[test]
+    fn a_port_that_goes_holds_nobody_back_and_one_that_comes_is_not_held() {
+        let bridge = Bridge::new();
+        let (one, network) = (guest(&bridge, GUESTS[0]), network(&bridge));
+        fill(&one, GUESTS[0], 0);
+        drop(one);
+        let one = guest(&bridge, GUESTS[0]);
+        assert!(!one.is_held(0));
+        assert!(fill(&one, GUESTS[0], 0) > 0);
+        let count = Arc::new(Count::default());
+        let waker = Waker::from(Arc::clone(&count));
+        assert!(pin!(one.room(0)).poll(&mut Context::from_waker(&waker)).is_pending());
+        drop(network);
+        assert_eq!(count.0.load(Ordering::Relaxed), 1);
+        assert!(!one.is_held(0));
     }
 
     #[test]

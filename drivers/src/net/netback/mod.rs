@@ -41,6 +41,7 @@
 //! | sends from another address than the toolstack gave it | drops that ([`bridge`](super::bridge)) |
 //! | writes keys that make no sense | does not connect, and says why in xenstore |
 //! | posts no pages to receive into | keeps no more for it than fits its queue |
+//! | sends faster than the network takes | leaves its requests in the ring, until the network has taken some |
 //! | takes no responses | the ring fills, and nothing happens any more |
 //! | sends events without requests | waits longer and longer before it takes the next one |
 //! | vanishes | unmaps the rings |

@@ -5,7 +5,7 @@ use core::convert::Infallible;
 use core::future::pending;
 use core::time::Duration;
 
-use embassy_futures::select::{Either3, select3};
+use embassy_futures::select::{Either4, select, select4};
 use embassy_futures::yield_now;
 use xen::DomainId;
 use xen::ring::{BackendRing, Violation};
@@ -15,7 +15,7 @@ use super::keys::{FrontendFeatures, Ports};
 use super::receive::Receiver;
 use super::transmit::Transmitter;
 use crate::hal::BackendPlatform;
-use crate::net::bridge::{Port, Traffic};
+use crate::net::bridge::{PATIENCE, Port, Traffic};
 use crate::net::channels::{Channels, Events};
 
 /// When to look for pages of a frontend that raises no events for them.
@@ -76,31 +76,40 @@ impl<'p, P: BackendPlatform> Queue<'p, P> {
         let (platform, frontend, port) = (self.platform, self.frontend, &self.port);
         let now = platform.now();
         let send = |packet| port.send(packet, now);
-        let taken = self.transmit.take(platform, frontend, send)?;
+        let is_held = port.is_held(now);
+        let taken = if is_held { 0 } else { self.transmit.take(platform, frontend, send)? };
         let sent = self.receive.send(platform, frontend, port)?;
         let events = Events { transmit: self.transmit.publish(), receive: self.receive.publish() };
         self.channels.notify(events);
         if taken + sent > 0 {
             self.channels.note_event(true);
         }
-        if taken + sent > 0 || self.transmit.request_event()? || self.receive.request_event()? {
+        let is_more = (!is_held && self.transmit.request_event()?) || self.receive.request_event()?;
+        if taken + sent > 0 || is_more {
             // Others have their turn.
             yield_now().await;
             return Ok(());
         }
-        self.wait().await
+        self.wait(is_held).await
     }
 
-    /// Waits until something happens.
-    async fn wait(&mut self) -> Result<(), Violation> {
+    /// Waits until something happens. If the network holds the guest back, its requests are none.
+    async fn wait(&mut self, is_held: bool) -> Result<(), Violation> {
         let is_starved = self.receive.is_starved();
         let looks = is_starved && !self.notifies;
         let (platform, port) = (self.platform, &self.port);
         // What comes meanwhile waits at the port.
         let arrival = async { if is_starved { pending().await } else { port.arrival().await } };
         let look = async { if looks { platform.delay(LOOK).await } else { pending().await } };
-        let woken = select3(self.channels.wait(), arrival, look).await;
-        if let Either3::First(()) = woken
+        let room = async {
+            if is_held {
+                select(port.room(platform.now()), platform.delay(PATIENCE)).await;
+            } else {
+                pending().await
+            }
+        };
+        let woken = select4(self.channels.wait(), arrival, look, room).await;
+        if let Either4::First(()) = woken
             && !self.transmit.is_ready()?
             && !self.receive.is_ready()?
         {
