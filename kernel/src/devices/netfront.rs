@@ -58,10 +58,11 @@ impl XenbusDriver for NetfrontDriver {
 /// Maximum number of queues of an interface. The backend has a thread for each.
 const MAX_QUEUES: u32 = 4;
 
-/// Pages for an interface: 2 MiB where there is enough memory.
+/// Pages for an interface: 2 MiB where there is enough memory. A few of the longest packets have to fit, or
+/// each waits until the backend has had its turn.
 fn pages() -> RingPages {
     match memory::usage().free {
-        0..0x100_0000 => RingPages { receive: 64, transmit: 32 },
+        0..0xc0_0000 => RingPages { receive: 64, transmit: 32 },
         0x200_0000.. => RingPages { receive: 256, transmit: 256 },
         _ => RingPages { receive: 256, transmit: 128 },
     }
