@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::Comparison;
+use super::{Comparison, Pair};
 use crate::project::Project;
 
 /// The table.
@@ -20,15 +20,33 @@ pub(super) fn table(comparisons: &[Comparison]) -> String {
     for comparison in comparisons {
         for (name, result) in comparison.results() {
             let ([a, b], [c, d]) = (result.entries, result.notifications);
+            let mark = if result.is_quiet { "" } else { "?" };
             lines.push(format!(
-                "| {} | {name} | {:.2} | {:.2} | {a:.2} | {b:.2} | {c:.2} | {d:.2} |",
+                "| {} | {name} | {:.2}{mark} | {:.2}{mark} | {a:.2} | {b:.2} | {c:.2} | {d:.2} |",
                 comparison.env.name(),
                 result.speed,
                 result.cpu
             ));
         }
     }
-    lines.join("\n") + "\n"
+    lines.join("\n") + "\n" + &disturbed(comparisons)
+}
+
+/// What is to be said below a table whose times mean nothing.
+fn disturbed(comparisons: &[Comparison]) -> String {
+    let busy = comparisons.iter().filter(|comparison| !comparison.pairs.iter().any(Pair::is_quiet));
+    let least = |comparison: &Comparison| {
+        comparison.pairs.iter().map(|pair| pair.in_vain).min_by(f64::total_cmp).unwrap_or_default()
+    };
+    busy.map(|comparison| {
+        format!(
+            "\n?: in {}, others had the processors for {:.0} % of the time in which the lab machine wanted \
+             them: its times mean little.\n",
+            comparison.env.name(),
+            100.0 * least(comparison)
+        )
+    })
+    .collect()
 }
 
 /// Writes a benchmark's table into its place in `docs/benchmarks.md`, and its picture beside that.

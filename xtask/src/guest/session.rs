@@ -10,6 +10,7 @@ use anyhow::{Context, Result};
 use super::{Job, Outcome, hotplug, kvm, publish, xl};
 use crate::lab::Lab;
 use crate::lab::agent::Agent;
+use crate::lab::contention::ProcessorTime;
 use crate::lab::machine::{Lent, Machine, Role};
 use crate::lab::qmp::Qmp;
 use crate::lab::snapshot::Snapshot;
@@ -83,6 +84,11 @@ impl Session {
             Role::Xen | Role::Oxenstored => xl::interact(self, job),
             Role::Kvm => kvm::interact(self, job),
         }
+    }
+
+    /// What the machine had of the processors since it was started.
+    pub fn processor_time(&self) -> ProcessorTime {
+        self.machine.processor_time()
     }
 
     /// What the machine's QEMU said of its own accord, such as why it ended.

@@ -14,6 +14,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use super::agent::Agent;
+use super::contention::ProcessorTime;
 use super::qmp::Qmp;
 use super::snapshot::Snapshot;
 use super::{Lab, disk, qemu};
@@ -158,6 +159,11 @@ impl Machine {
     /// If QEMU is gone.
     pub fn qmp(&self) -> Result<Qmp> {
         Qmp::connect(&self.scratch.path().join("control"))
+    }
+
+    /// What it had of the processors since it was started.
+    pub fn processor_time(&self) -> ProcessorTime {
+        ProcessorTime::of(self.child.id())
     }
 
     /// What QEMU said of its own accord.

@@ -6,6 +6,7 @@
 //! a changed recipe or an interrupted build is never mistaken for a finished one.
 
 pub mod agent;
+pub mod contention;
 pub mod disk;
 pub mod machine;
 pub mod qemu;
