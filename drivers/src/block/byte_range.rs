@@ -62,7 +62,9 @@ impl<P: Page> ByteRange<P> {
         while !rest.is_empty() {
             let window = self.window(at, rest.len() as u64);
             let buffer = self.disk.read(window.start, self.buffer(window.length)?).await?;
-            let (now, later) = rest.split_at_mut(window.used as usize);
+            let Some((now, later)) = rest.split_at_mut_checked(window.used as usize) else {
+                return Err(Error::OutOfRange { bytes: self.length });
+            };
             buffer.read_at(window.skipped as usize, now);
             at += window.used;
             rest = later;
@@ -85,7 +87,9 @@ impl<P: Page> ByteRange<P> {
             if window.used != window.length {
                 buffer = self.disk.read(window.start, buffer).await?;
             }
-            let (now, later) = rest.split_at(window.used as usize);
+            let Some((now, later)) = rest.split_at_checked(window.used as usize) else {
+                return Err(Error::OutOfRange { bytes: self.length });
+            };
             buffer.write_at(window.skipped as usize, now);
             self.disk.write(window.start, buffer).await?;
             at += window.used;

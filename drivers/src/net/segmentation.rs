@@ -115,7 +115,7 @@ pub(super) fn cut(frame: &[u8], segment: &Segment, mut send: impl FnMut(&mut [u8
     let payload = frame.get(segment.start..).unwrap_or_default();
     let mut sequence = segment.sequence;
     let mut left = payload.len();
-    for part in payload.chunks(segment.size) {
+    for part in payload.chunks(segment.size.max(1)) {
         let Some(piece) = piece.get_mut(..segment.start + part.len()) else { return };
         left -= part.len();
         let ends = if left == 0 { segment.ends } else { 0 };
@@ -185,12 +185,13 @@ fn fragment(frame: &mut [u8], mtu: usize, mut send: impl FnMut(&mut [u8])) {
     };
     // Counted in eights.
     let size = mtu.saturating_sub(20) / 8;
+    let bytes = (size * 8).max(8);
     let Some(payload) = frame.get(START..end).filter(|_| size != 0) else { return };
-    let mut piece = vec![0; START + size * 8];
-    let count = payload.len().div_ceil(size * 8);
-    for (index, part) in payload.chunks(size * 8).enumerate() {
+    let mut piece = vec![0; START + bytes];
+    let count = payload.chunks(bytes).len();
+    for (index, part) in payload.chunks(bytes).enumerate() {
         let Some(piece) = piece.get_mut(..START + part.len()) else { return };
-        let (first, rest) = piece.split_at_mut(START);
+        let Some((first, rest)) = piece.split_at_mut_checked(START) else { return };
         first.copy_from_slice(header);
         rest.copy_from_slice(part);
         let more = if index + 1 < count { MORE } else { more };

@@ -35,7 +35,7 @@ pub fn measure_khz(timer: &impl Registers, clock: impl Fn() -> u64) -> Option<u6
         .find(|counted| *counted >= wanted)?;
     let elapsed = clock().checked_sub(start)?;
     let femtoseconds = u128::from(counted) * u128::from(period);
-    let khz = u128::from(elapsed) * 1_000_000_000_000 / femtoseconds;
+    let khz = (u128::from(elapsed) * 1_000_000_000_000).checked_div(femtoseconds)?;
     u64::try_from(khz).ok().filter(|khz| *khz != 0)
 }
 

@@ -336,7 +336,7 @@ fn geometry(transport: &Registers, features: u64) -> Result<Geometry, Error> {
     let sector_size: u32 = if [1024, 2048, 4096].contains(&size) { size } else { 512 };
     let bytes = sectors.min(u64::MAX / UNIT) * UNIT;
     Ok(Geometry {
-        bytes: bytes - bytes % u64::from(sector_size),
+        bytes: bytes - bytes.checked_rem(u64::from(sector_size)).unwrap_or(bytes),
         sector_size,
         read_only: features & READ_ONLY != 0,
         removable: false,

@@ -117,7 +117,7 @@ impl Connection {
                 self.state = State::Closed;
             }
         }
-        self.expires = now + self.timeout();
+        self.expires = now.saturating_add(self.timeout());
     }
 
     /// How long it is kept while nothing is heard: RFC 5382, section 5, RFC 4787, section 4.3, and RFC 5508,

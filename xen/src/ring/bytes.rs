@@ -24,6 +24,13 @@ pub(crate) struct Layout {
     pub(crate) consumed: usize,
 }
 
+impl Layout {
+    /// Where the byte of this index is. A remainder would be the same, but for a size of zero.
+    const fn place(self, index: u32) -> u32 {
+        index & self.size.wrapping_sub(1)
+    }
+}
+
 /// The other side wrote indices that are impossible: more bytes in the ring than it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadIndices;
@@ -66,7 +73,7 @@ impl<T: Copy> Writer<T> {
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, BadIndices> {
         let mut written = 0;
         for byte in bytes.iter().take(self.room()? as usize) {
-            let position = self.produced.wrapping_add(written) % self.layout.size; // a free-running index
+            let position = self.layout.place(self.produced.wrapping_add(written)); // a free-running index
             if let Some(slot) = self.page.field::<u8>(self.layout.bytes + position as usize) {
                 slot.write(*byte);
             }
@@ -129,7 +136,7 @@ impl<T: Copy> Reader<T> {
         }
         let mut count = 0;
         for byte in buffer.iter_mut().take(ready as usize) {
-            let position = self.consumed.wrapping_add(count) % self.layout.size; // a free-running index
+            let position = self.layout.place(self.consumed.wrapping_add(count)); // a free-running index
             if let Some(slot) = self.page.field::<u8>(self.layout.bytes + position as usize) {
                 *byte = slot.read();
             }

@@ -90,7 +90,7 @@ impl<'v, 'p, P: Platform> BlkFront<'v, 'p, P> {
         let mut pause = FIRST_PAUSE;
         while pause <= LAST_PAUSE && self.vbd.state().is_in_use() {
             self.vbd.platform().delay(pause).await;
-            pause *= 2;
+            pause = pause.saturating_mul(2);
         }
     }
 
@@ -150,7 +150,7 @@ async fn resize<P: Platform>(vbd: &Vbd<'_, P>, device: &Device) -> Result<(), Er
     let mut state = vbd.state();
     if let Some(properties) = &mut state.properties {
         let sector_size = u64::from(properties.geometry.sector_size);
-        properties.geometry.bytes = bytes - bytes % sector_size;
+        properties.geometry.bytes = bytes - bytes.checked_rem(sector_size).unwrap_or(bytes);
     }
     Ok(())
 }

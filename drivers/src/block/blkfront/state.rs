@@ -376,8 +376,8 @@ impl<'p, P: Platform> State<'p, P> {
     /// others.
     pub(super) fn attach(&mut self, connections: Vec<RingConnection<'p, P>>) {
         (self.down, self.fail_reason, self.violation) = (None, None, None);
-        self.active = connections.len().clamp(1, self.queues.len());
-        let (active, idle) = self.queues.split_at_mut(self.active);
+        self.active = connections.len().max(1).min(self.queues.len());
+        let (active, idle) = self.queues.split_at_mut_checked(self.active).unwrap_or_default();
         for (queue, other) in idle.iter_mut().zip((0..active.len()).cycle()) {
             if let Some(other) = active.get_mut(other) {
                 other.waiting.append(&mut queue.waiting);

@@ -109,8 +109,13 @@ impl QueuePair {
         self.id = self.id.wrapping_add(1) & LAST_ID;
         let place = self.commands() + usize::from(self.tail) * command::BYTES;
         memory.write(place, &command.bytes(self.id));
-        self.tail = (self.tail + 1) % self.entries;
+        self.tail = self.wrap(self.tail + 1);
         Ok(())
+    }
+
+    /// A place that is counted on over the end.
+    fn wrap(&self, place: u16) -> u16 {
+        place.checked_rem(self.entries).unwrap_or_default()
     }
 
     /// The status of the last command once it is completed, 0 if all is well. The controller is to be told
@@ -134,12 +139,12 @@ impl QueuePair {
         // It may tell late what it has read: nobody waits for that, as the place of a completed command is
         // free. It cannot have read what it was not given.
         let next = memory.load(place + NEXT);
-        let unread = (self.tail + self.entries).wrapping_sub(next) % self.entries;
+        let unread = self.wrap((self.tail + self.entries).wrapping_sub(next));
         if next >= self.entries || unread > self.unread.saturating_add(1) {
             return Err(Violation::Head);
         }
         self.unread = unread;
-        self.head = (self.head + 1) % self.entries;
+        self.head = self.wrap(self.head + 1);
         self.phase ^= self.head == 0;
         Ok(Some(status >> 1 & MEANING))
     }

@@ -73,13 +73,14 @@ impl<R: Registers, I: Interrupt, M: RingMemory> Controller<R, I, M> {
         buffer: Buffer<G>,
     ) -> Outcome<G> {
         let (pages, length) = buffer.into_pages();
-        let size = namespace.geometry.sector_size as usize;
-        for (index, part) in pages.chunks(self.most_pages).enumerate() {
-            let start = index * self.most_pages * PAGE_SIZE;
+        let size = namespace.geometry.sector_size.max(1) as usize;
+        let most_pages = self.most_pages.max(1);
+        for (index, part) in pages.chunks(most_pages).enumerate() {
+            let start = index * most_pages * PAGE_SIZE;
             let bytes = length.saturating_sub(start).min(part.len() * PAGE_SIZE);
-            let first = offset.saturating_add(start as u64) / size as u64;
+            let first = offset.saturating_add(start as u64).checked_div(size as u64).unwrap_or(u64::MAX);
             // Counted from 0.
-            let count = (bytes / size).saturating_sub(1);
+            let count = bytes.checked_div(size).unwrap_or_default().saturating_sub(1);
             let words = [first as u32, (first >> 32) as u32, count as u32];
             let command = Command { data: self.list(part), words, ..command };
             let Err(failure) = self.device.carry_out(&mut self.io, &command).await else { continue };

@@ -36,7 +36,7 @@ async fn copy<P: Page>(table: &Table<'_, P>, place: u64) -> Result<Option<Vec<Pa
     if crc32_in_turns(&entries).await != header.sum {
         return Ok(None);
     }
-    let entries = (1..MAX).zip(entries.chunks_exact(header.entry));
+    let entries = (1..MAX).zip(entries.chunks_exact(header.entry.max(1)));
     Ok(Some(entries.filter_map(|(number, entry)| partition(table, number, entry)).collect()))
 }
 

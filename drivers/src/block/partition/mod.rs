@@ -105,14 +105,14 @@ impl<P: Page> Table<'_, P> {
 
     /// The last sector.
     fn last(&self) -> u64 {
-        (self.disk.length() / self.sector).saturating_sub(1)
+        self.disk.length().checked_div(self.sector).unwrap_or_default().saturating_sub(1)
     }
 
     /// A partition as far as it lies inside of the disk; `None` if none of it does.
     fn partition(&self, number: u32, sector: u64, sectors: u64) -> Option<Partition> {
         let start = sector.checked_mul(self.sector)?;
         let rest = self.disk.length().checked_sub(start)?;
-        let length = sectors.saturating_mul(self.sector).min(rest - rest % self.sector);
+        let length = sectors.saturating_mul(self.sector).min(rest - rest.checked_rem(self.sector)?);
         (length > 0).then_some(Partition { number, start, length })
     }
 }

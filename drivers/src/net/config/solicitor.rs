@@ -51,7 +51,7 @@ impl Solicitor {
         let is_due = self.next.is_some_and(|next| next <= now);
         if is_due {
             self.next = Some(now.saturating_add(self.jittered()));
-            self.interval = (self.interval * 2).min(LAST);
+            self.interval = self.interval.saturating_mul(2).min(LAST);
         }
         is_due
     }
@@ -62,7 +62,7 @@ impl Solicitor {
         self.random ^= self.random << 13;
         self.random ^= self.random >> 7;
         self.random ^= self.random << 17;
-        self.interval * (900 + (self.random % 201) as u32) / 1000
+        self.interval.saturating_mul(900 + (self.random % 201) as u32) / 1000
     }
 }
 

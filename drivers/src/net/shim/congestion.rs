@@ -53,7 +53,7 @@ impl Congestion {
 
     /// The window in bytes: an even number of segments, as peers acknowledge every second one at once.
     pub(super) fn window(&self) -> u32 {
-        (self.window / self.segment / 2 * 2).max(MIN) * self.segment
+        (self.window / self.segment.max(1) / 2 * 2).max(MIN) * self.segment
     }
 
     /// Whether it is in slow start.
@@ -74,7 +74,7 @@ impl Congestion {
         } else {
             self.avoid(bytes, now)
         };
-        self.window = grown.clamp(self.least(), MAX);
+        self.window = grown.max(self.least()).min(MAX);
     }
 
     /// Segments got lost: the window is three tenths smaller.
@@ -113,7 +113,7 @@ impl Congestion {
     }
 
     fn start(&mut self) {
-        let less = self.before_loss.saturating_sub(self.window) / self.segment;
+        let less = self.before_loss.saturating_sub(self.window) / self.segment.max(1);
         // The cube root of (segments / 0.4), of seconds.
         self.period = cube_root(u64::from(less) * 2_500_000_000) as i64;
         self.before_loss = self.before_loss.max(self.window);

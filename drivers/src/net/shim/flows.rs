@@ -42,7 +42,9 @@ impl Flows {
         }
         if set.len() == IN_SET {
             let least = (0..IN_SET).min_by_key(|index| set.get(*index).map(Flow::worth))?;
-            set.swap_remove(least);
+            if least < set.len() {
+                set.swap_remove(least);
+            }
         }
         set.push(Flow::new(*tuple, sequence, now));
         set.last_mut()

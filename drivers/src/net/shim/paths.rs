@@ -101,6 +101,7 @@ impl Paths {
         self.paths.retain(|path| path.host != *host && now < path.end);
         if self.paths.len() == MAX
             && let Some(first) = (0..MAX).min_by_key(|index| self.paths.get(*index).map(|path| path.end))
+            && first < self.paths.len()
         {
             self.paths.swap_remove(first);
         }

@@ -91,12 +91,13 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
         buffer: Buffer<P>,
     ) -> Outcome<P> {
         let (pages, length) = buffer.into_pages();
-        let size = disk.geometry.sector_size as usize;
+        let size = disk.geometry.sector_size.max(1) as usize;
         let access = if number == READ { Access::Write } else { Access::Read };
-        for (index, part) in pages.chunks(self.most_pages).enumerate() {
-            let start = index * self.most_pages * PAGE_SIZE;
+        let most_pages = self.most_pages.max(1);
+        for (index, part) in pages.chunks(most_pages).enumerate() {
+            let start = index * most_pages * PAGE_SIZE;
             let bytes = length.saturating_sub(start).min(part.len() * PAGE_SIZE);
-            let first = offset.saturating_add(start as u64) / size as u64;
+            let first = offset.saturating_add(start as u64).checked_div(size as u64).unwrap_or(u64::MAX);
             let starts = (0..bytes).step_by(PAGE_SIZE);
             let descriptors = part.iter().zip(starts).map(|(page, start)| Descriptor {
                 // Frames are the controller's own addresses: nothing translates.
@@ -104,7 +105,7 @@ impl<M: RingMemory, I: Interrupt> Controller<M, I> {
                 length: (bytes - start).min(PAGE_SIZE) as u32,
                 access,
             });
-            let command = transfer(number, first, (bytes / size) as u32);
+            let command = transfer(number, first, bytes.checked_div(size).unwrap_or_default() as u32);
             let failure = match self.perform(disk.address, command, descriptors).await {
                 Ok(0) => continue,
                 Ok(_) => Failure::Short,

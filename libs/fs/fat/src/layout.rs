@@ -40,7 +40,7 @@ impl Layout {
 
     /// Clusters that a file of so many bytes has; `None` if no file system has as many.
     pub fn clusters(&self, bytes: u64) -> Option<u32> {
-        bytes.div_ceil(self.cluster).try_into().ok()
+        bytes.div_ceil(self.cluster.max(1)).try_into().ok()
     }
 }
 

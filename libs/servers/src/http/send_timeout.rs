@@ -26,13 +26,13 @@ impl SendTimeout {
 
     /// The time that the client may take for so many bytes.
     pub(super) fn limit(&self, bytes: usize) -> Duration {
-        self.credit + time_of(bytes as u64, MIN_RATE)
+        self.credit.saturating_add(time_of(bytes as u64, MIN_RATE))
     }
 
     /// It has taken so many bytes in this time, which was within the limit.
     pub(super) fn sent(&mut self, bytes: usize, took: Duration) {
         self.credit = self.limit(bytes).saturating_sub(took).min(GRACE);
-        self.waited += took;
+        self.waited = self.waited.saturating_add(took);
         self.sent += bytes as u64;
     }
 

@@ -265,7 +265,7 @@ impl<B: Backend, D: Delay> Life<'_, B, D> {
             Ok(Err(failure)) => self.note(failure).await,
         };
         if event == Event::Rested {
-            self.rest = (self.rest * 2).min(LONGEST_REST);
+            self.rest = self.rest.saturating_mul(2).min(LONGEST_REST);
         }
         Ok(handshake.step(event))
     }
