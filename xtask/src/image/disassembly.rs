@@ -28,6 +28,14 @@ pub fn after_sleeps(image: &Path) -> Result<Vec<String>> {
     Ok(followers(&disassemble(image)?))
 }
 
+/// The direct calls and jumps of a program: from where, and where to.
+///
+/// # Errors
+/// If it cannot be disassembled.
+pub fn direct_calls(program: &Path) -> Result<Vec<(u64, u64)>> {
+    Ok(disassemble(program)?.lines().filter_map(direct_call).collect())
+}
+
 fn disassemble(image: &Path) -> Result<String> {
     let objdump = host::require(Tool::Objdump)?;
     let output = Command::new(objdump)
@@ -40,6 +48,15 @@ fn disassemble(image: &Path) -> Result<String> {
         bail!("objdump cannot disassemble {}", image.display());
     }
     Ok(text.into_owned())
+}
+
+/// The place and the target of an instruction that goes on at an address that stands in it.
+fn direct_call(line: &str) -> Option<(u64, u64)> {
+    let (place, instruction) = line.split_once(":\t")?;
+    let mut words = instruction.split_whitespace();
+    let goes = words.next().is_some_and(|name| name.starts_with("call") || name.starts_with('j'));
+    let target = words.next().filter(|_| goes)?;
+    Some((u64::from_str_radix(place.trim(), 16).ok()?, u64::from_str_radix(target, 16).ok()?))
 }
 
 /// What follows each `sti` and `hlt` of a disassembly.
@@ -80,6 +97,14 @@ mod tests {
     fn what_follows_a_sleep_is_found() {
         let text = "  10a000:\tsti\n  10a001:\thlt\n  10a002:\tret\n  10a003:\tcli\n  10a004:\thlt\n";
         assert_eq!(followers(text), ["ret"]);
+    }
+
+    #[test]
+    fn calls_and_jumps_to_addresses_are_found() {
+        assert_eq!(direct_call("  10a000:\tcall   1184e0 <f>"), Some((0x10_a000, 0x11_84e0)));
+        assert_eq!(direct_call("  10a000:\tjmp    1184e0 <f+0x10>"), Some((0x10_a000, 0x11_84e0)));
+        assert_eq!(direct_call("  10a000:\tcall   *0x10(%rax)"), None);
+        assert_eq!(direct_call("  10a000:\tadd    11,%rax"), None);
     }
 
     #[test]

@@ -13,6 +13,7 @@ pub mod finish;
 pub mod lines;
 pub mod multiboot;
 pub mod notes;
+pub mod panics;
 pub mod symbols;
 
 use std::fs;

@@ -116,6 +116,17 @@ impl Symbols {
         self.functions.iter().map(|(_, name)| name.as_str())
     }
 
+    /// The address and the name of each function.
+    pub fn functions(&self) -> impl Iterator<Item = (u64, &str)> {
+        self.functions.iter().map(|(address, name)| (*address, name.as_str()))
+    }
+
+    /// Where the function at `address` starts.
+    pub fn start(&self, address: u64) -> Option<u64> {
+        let next = self.functions.partition_point(|(start, _)| *start <= address);
+        self.functions.get(next.checked_sub(1)?).map(|(start, _)| *start)
+    }
+
     /// The address of a function whose name ends so.
     #[cfg(test)]
     pub(super) fn address(&self, name: &str) -> Option<u64> {
