@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+use prism_drivers::net::bridge::{Checksum, Packet};
 use proptest::prelude::*;
 use xen::xenbus::State;
 use xen_sys::io::netif::*;
@@ -209,6 +210,31 @@ fn events_without_requests_are_noted() {
         assert!(front.far.in_vain() >= 4);
         front.send(&frame(OTHER, GUEST, 60), 4096, 0, None);
         arrives(&network).await;
+        assert_eq!(front.far.in_vain(), 0);
+    });
+}
+
+#[test]
+fn events_of_a_guest_that_is_held_back_are_noted_too() {
+    let host = Host::new();
+    let network = host.network();
+    // So that the bridge knows where it is.
+    network.send(Packet::new(frame([8; 6], OTHER, 60), Checksum::Right, None).unwrap(), 0);
+    host.serve_one(async |front| {
+        let page = front.page(&frame(OTHER, GUEST, 1500));
+        let many: Vec<_> = (0..250).map(|id| request(page, 0, NETTXF_data_validated, id, 1500)).collect();
+        front.push(&many);
+        let answered = front.answers(150).await.len();
+        a_while().await;
+        assert!(answered + front.responses().len() < 250, "it is held back");
+        for _ in 0..5 {
+            front.far.notify();
+            a_while().await;
+        }
+        assert!(front.far.in_vain() >= 4);
+        for _ in 0..250 {
+            arrives(&network).await;
+        }
         assert_eq!(front.far.in_vain(), 0);
     });
 }

@@ -110,7 +110,7 @@ impl<'p, P: BackendPlatform> Queue<'p, P> {
         };
         let woken = select4(self.channels.wait(), arrival, look, room).await;
         if let Either4::First(()) = woken
-            && !self.transmit.is_ready()?
+            && (is_held || !self.transmit.is_ready()?)
             && !self.receive.is_ready()?
         {
             self.channels.note_event(false);
