@@ -22,7 +22,7 @@ use anyhow::{Result, bail};
 use guest::Guest;
 
 const USAGE: &str = "usage: prism-peer echo DOMID COUNT | storm DOMID | grants DOMID | add DOMID COUNT | flood DOMID COUNT | \
-    lie DOMID | play DOMID SEED MOVES | moves SEED | replay DOMID FILE | hoard DOMID | shorten FILE COMMAND...";
+    lie DOMID | play KIND DOMID SEED MOVES | moves KIND SEED | replay KIND DOMID FILE | hoard KIND DOMID | shorten FILE COMMAND...";
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -45,10 +45,15 @@ fn run(words: &[&str]) -> Result<()> {
         ["add", domain, count] => writers::add(&mut guest(domain)?, count.parse()?),
         ["flood", domain, count] => writers::flood(&mut guest(domain)?, count.parse()?),
         ["lie", domain] => liar::serve(&mut guest(domain)?),
-        ["play", domain, seed, moves] => adversary::play(&mut guest(domain)?, seed.parse()?, moves.parse()?),
-        ["moves", seed] => seed.parse().map(adversary::list).map_err(Into::into),
-        ["replay", domain, file] => adversary::replay(&mut guest(domain)?, file),
-        ["hoard", domain] => adversary::hoard(&mut guest(domain)?),
+        ["play", kind, domain, seed, moves] => {
+            adversary::play(&mut guest(domain)?, kind.parse()?, seed.parse()?, moves.parse()?)
+        }
+        ["moves", kind, seed] => {
+            adversary::list(kind.parse()?, seed.parse()?);
+            Ok(())
+        }
+        ["replay", kind, domain, file] => adversary::replay(&mut guest(domain)?, kind.parse()?, file),
+        ["hoard", kind, domain] => adversary::hoard(&mut guest(domain)?, kind.parse()?),
         ["shorten", file, ref command @ ..] => adversary::shorten(file, command),
         _ => bail!(USAGE),
     }

@@ -295,6 +295,7 @@ const FAULTS: &[Fault] = &[
         &[
             "pages_are_shared_with_dom0_both_ways",
             "an_adversary_plays_moves",
+            "an_adversary_plays_moves_in_a_network",
             "a_backend_that_hoards_pages_is_given_up_and_others_go_on",
         ],
         &[

@@ -201,6 +201,8 @@ const PARTS: &[(&str, &[Row])] = &[
                 &["an_adversary_plays_moves", "a_backend_that_hoards_pages_is_given_up_and_others_go_on"],
             )
             .never(NO_LINUX),
+            row("a network backend that makes any move", &["an_adversary_plays_moves_in_a_network"])
+                .never(NO_LINUX),
             row(
                 "events, pages, transactions shared with dom0",
                 &[

@@ -7,12 +7,14 @@
 
 mod bus;
 mod game;
+mod link;
 mod moves;
 mod player;
 mod random;
 mod ring;
 mod shorten;
 mod vbd;
+mod vif;
 
 use std::fs;
 use std::process::Command;
@@ -21,6 +23,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::guest::Guest;
+pub(crate) use game::Kind;
 use game::game;
 use moves::{Move, parse, text};
 use player::Player;
@@ -35,36 +38,36 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const HOARD: usize = 3000;
 
 /// Plays games of the seeds from `seed` on, until there were so many moves.
-pub(crate) fn play(guest: &mut Guest, seed: u64, moves: u64) -> Result<()> {
-    let mut player = Player::new();
+pub(crate) fn play(guest: &mut Guest, kind: Kind, seed: u64, moves: u64) -> Result<()> {
+    let mut player = Player::new(kind);
     let mut next = seed;
     let mut played = Ok(());
     while player.tally.made < moves && played.is_ok() {
         // Progress, for who watches.
         println!("game {next}, after {} moves", player.tally.made);
-        played = one_game(guest, &mut player, &game(next, LENGTH)).with_context(|| {
+        played = one_game(guest, &mut player, &game(kind, next, LENGTH)).with_context(|| {
             format!(
-                "game {next} went wrong: `prism-peer moves {next}` has its moves, `replay` plays them again"
+                "game {next} went wrong: `prism-peer moves {kind} {next}` has its moves, `replay` plays them again"
             )
         });
         next += 1;
     }
-    finish(guest, &mut player, &format!("seeds {seed} to {}", next - 1))?;
+    finish(guest, &mut player, &format!("{kind}, seeds {seed} to {}", next - 1))?;
     played
 }
 
 /// Plays the moves of a file.
-pub(crate) fn replay(guest: &mut Guest, file: &str) -> Result<()> {
+pub(crate) fn replay(guest: &mut Guest, kind: Kind, file: &str) -> Result<()> {
     let moves = read(file)?;
-    let mut player = Player::new();
+    let mut player = Player::new(kind);
     let played = one_game(guest, &mut player, &moves);
     finish(guest, &mut player, file)?;
     played
 }
 
 /// Keeps pages of connection after connection.
-pub(crate) fn hoard(guest: &mut Guest) -> Result<()> {
-    let mut player = Player::new();
+pub(crate) fn hoard(guest: &mut Guest, kind: Kind) -> Result<()> {
+    let mut player = Player::new(kind);
     let before = pulse(guest)?;
     let told = player.hoard(guest, HOARD)?;
     println!("{told}");
@@ -73,8 +76,8 @@ pub(crate) fn hoard(guest: &mut Guest) -> Result<()> {
 }
 
 /// Writes the moves of a seed.
-pub(crate) fn list(seed: u64) {
-    print!("{}", text(&game(seed, LENGTH)));
+pub(crate) fn list(kind: Kind, seed: u64) {
+    print!("{}", text(&game(kind, seed, LENGTH)));
 }
 
 /// Shortens the list in `file` as long as `command`, which gets the path of a list as its last word, ends

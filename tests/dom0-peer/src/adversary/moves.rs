@@ -39,6 +39,17 @@ pub(crate) enum Move {
     Twice,
     /// Takes the next request, and never answers it.
     Swallow,
+    /// Answers a packet of the guest's, but another number is in this field of the response.
+    Sent(Field, u64),
+    /// Receives a packet of random content, of this seed.
+    Frame(u64),
+    /// Receives a packet in so many parts.
+    Parts(u32),
+    /// Receives a part that says that more follow; none do.
+    Unfinished,
+    /// Receives a packet with extra information: its type, its flags, and what it says of segments: their
+    /// size and kind.
+    Extra(u8, u8, u16, u8),
     /// Answers with an entry full of random bytes, of this seed.
     Garbage(u64),
     /// Overwrites the response so many times after it was published.
@@ -69,18 +80,18 @@ macro_rules! named {
             pub(crate) const ALL: &[Self] = &[$(Self::$value),*];
         }
 
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(match self { $(Self::$value => $text),* })
             }
         }
 
-        impl FromStr for $name {
-            type Err = Error;
+        impl std::str::FromStr for $name {
+            type Err = anyhow::Error;
 
-            fn from_str(text: &str) -> Result<Self> {
+            fn from_str(text: &str) -> anyhow::Result<Self> {
                 let found = Self::ALL.iter().find(|value| value.to_string() == text);
-                found.copied().with_context(|| format!("there is no {:?} named {text:?}", stringify!($name)))
+                found.copied().ok_or_else(|| anyhow::anyhow!("{text:?} is no {}", stringify!($name)))
             }
         }
     };
@@ -93,8 +104,12 @@ named! {
         Id = "id",
         /// What was asked for.
         Operation = "operation",
-        /// How it went.
+        /// How it went; of a packet that is received, its length.
         Status = "status",
+        /// Where a packet begins in its page.
+        Offset = "offset",
+        /// What is said of a packet.
+        Flags = "flags",
     }
 }
 
@@ -131,6 +146,11 @@ impl fmt::Display for Move {
             Self::Stale => f.write_str("stale"),
             Self::Twice => f.write_str("twice"),
             Self::Swallow => f.write_str("swallow"),
+            Self::Sent(field, value) => write!(f, "sent {field} {value}"),
+            Self::Frame(seed) => write!(f, "frame {seed}"),
+            Self::Parts(count) => write!(f, "parts {count}"),
+            Self::Unfinished => f.write_str("unfinished"),
+            Self::Extra(kind, flags, size, protocol) => write!(f, "extra {kind} {flags} {size} {protocol}"),
             Self::Garbage(seed) => write!(f, "garbage {seed}"),
             Self::Rewrite(times) => write!(f, "rewrite {times}"),
             Self::Index(distance) => write!(f, "index {distance}"),
@@ -170,6 +190,20 @@ impl FromStr for Move {
                 let (field, value) = two()?;
                 Self::Answer(field.parse()?, value.parse()?)
             }
+            "sent" => {
+                let (field, value) = two()?;
+                Self::Sent(field.parse()?, value.parse()?)
+            }
+            "frame" => Self::Frame(rest.parse()?),
+            "parts" => Self::Parts(number()?),
+            "unfinished" => Self::Unfinished,
+            "extra" => {
+                let words: Vec<&str> = rest.split(' ').collect();
+                let &[kind, flags, size, protocol] = &words[..] else {
+                    bail!("{line:?} has not four numbers")
+                };
+                Self::Extra(kind.parse()?, flags.parse()?, size.parse()?, protocol.parse()?)
+            }
             "stale" => Self::Stale,
             "twice" => Self::Twice,
             "swallow" => Self::Swallow,
@@ -189,6 +223,8 @@ impl FromStr for Move {
     }
 }
 
+pub(crate) use named;
+
 /// The moves of a text: one a line. Empty lines and those that begin with `#` are none.
 pub(crate) fn parse(text: &str) -> Result<Vec<Move>> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
@@ -203,13 +239,13 @@ pub(crate) fn text(moves: &[Move]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::adversary::game::game;
+    use crate::adversary::game::{Kind, game};
 
     #[test]
     fn a_list_is_the_same_after_it_was_written_and_read() {
-        for seed in 0..500 {
-            let moves = game(seed, 40);
-            assert_eq!(parse(&text(&moves)).unwrap(), moves, "seed {seed}");
+        for (kind, seed) in Kind::ALL.iter().flat_map(|kind| (0..500).map(move |seed| (*kind, seed))) {
+            let moves = game(kind, seed, 40);
+            assert_eq!(parse(&text(&moves)).unwrap(), moves, "{kind} {seed}");
         }
     }
 

@@ -6,15 +6,11 @@ use std::time::Duration;
 use anyhow::Result;
 
 use super::bus::{Device, state};
+use super::game::Kind;
+use super::link::{Class, Link};
 use super::moves::Move;
-use super::vbd::{self, Link};
 use crate::guest::Guest;
 use crate::page::Page;
-
-/// Disks that are made, one after another, beside those that the guest has: `xvdb` and so on.
-const FIRST: u32 = 51728;
-const STEP: u32 = 16;
-const DISKS: u32 = 14;
 
 /// How long a step of a frontend's that is at work may take.
 const SOON: Duration = Duration::from_millis(400);
@@ -36,17 +32,18 @@ pub(crate) struct Tally {
 
 /// A player.
 pub(crate) struct Player {
+    class: &'static Class,
     device: Option<Device>,
-    link: Option<Link>,
+    link: Option<Box<dyn Link>>,
     kept: Vec<Page>,
     /// What came of the moves until now.
     pub(crate) tally: Tally,
 }
 
 impl Player {
-    /// A player without a device.
-    pub(crate) fn new() -> Self {
-        Self { device: None, link: None, kept: Vec::new(), tally: Tally::default() }
+    /// A player without a device, of which it will make some of this kind.
+    pub(crate) fn new(kind: Kind) -> Self {
+        Self { class: Class::of(kind), device: None, link: None, kept: Vec::new(), tally: Tally::default() }
     }
 
     /// Makes a move.
@@ -112,10 +109,11 @@ impl Player {
             device.remove(guest)?;
         }
         self.link = None;
-        let number = FIRST + STEP * (self.tally.devices % u64::from(DISKS)) as u32;
+        let Class { name, numbers: (first, step), count, own, .. } = *self.class;
+        let number = first + step * (self.tally.devices % u64::from(count)) as u32;
         let number_text = number.to_string();
-        let own = [&[("virtual-device", &*number_text)], vbd::OWN_KEYS].concat();
-        self.device = Some(Device::make(guest, "vbd", number, &own)?);
+        let own = [&[("virtual-device", &*number_text), ("handle", &number_text)], own].concat();
+        self.device = Some(Device::make(guest, name, number, &own)?);
         self.tally.devices += 1;
         Ok(())
     }
@@ -133,8 +131,9 @@ impl Player {
     }
 
     fn offer(&mut self, guest: &mut Guest) -> Result<()> {
+        let offer = self.class.offer;
         let device = self.device(guest)?;
-        for (key, value) in vbd::OFFER {
+        for (key, value) in offer {
             device.say(guest, key, value.as_bytes())?;
         }
         device.be(guest, state::INIT_WAIT)
@@ -145,12 +144,13 @@ impl Player {
         if self.link.is_some() {
             return Ok(false);
         }
+        let Class { properties, open, .. } = *self.class;
         let device = self.device(guest)?;
         if !device.until(guest, &[state::INITIALISED, state::CONNECTED], limit)? {
             return Ok(false);
         }
-        let Some(link) = Link::open(guest, device)? else { return Ok(false) };
-        for (key, value) in vbd::PROPERTIES {
+        let Some(link) = open(guest, device)? else { return Ok(false) };
+        for (key, value) in properties {
             device.say(guest, key, value.as_bytes())?;
         }
         device.be(guest, state::CONNECTED)?;
@@ -170,7 +170,7 @@ impl Player {
 
     /// Keeps what is mapped of the ring.
     fn keep_link(&mut self) {
-        self.kept.extend(self.link.take().map(Link::into_pages).unwrap_or_default());
+        self.kept.extend(self.link.take().map(|link| link.into_pages()).unwrap_or_default());
     }
 
     /// Makes a move on the ring; there is a connection first, if the frontend takes part.

@@ -106,6 +106,26 @@ impl Ring {
     }
 }
 
+/// Bytes of an entry, from `offset` on; zeros beyond its end.
+pub(crate) fn part<const N: usize>(entry: &[u8], offset: usize) -> [u8; N] {
+    entry.get(offset..).and_then(|rest| rest.first_chunk()).copied().unwrap_or([0; N])
+}
+
+/// A number of 16 bits in an entry.
+pub(crate) fn u16_at(entry: &[u8], offset: usize) -> u16 {
+    u16::from_le_bytes(part(entry, offset))
+}
+
+/// A number of 32 bits in an entry.
+pub(crate) fn u32_at(entry: &[u8], offset: usize) -> u32 {
+    u32::from_le_bytes(part(entry, offset))
+}
+
+/// A number of 64 bits in an entry.
+pub(crate) fn u64_at(entry: &[u8], offset: usize) -> u64 {
+    u64::from_le_bytes(part(entry, offset))
+}
+
 const fn offset(word: Word) -> usize {
     match word {
         Word::RequestsMade => offset_of!(sring, req_prod),

@@ -9,9 +9,10 @@ use anyhow::{Context, Result, ensure};
 use xen_sys::io::blkif::*;
 
 use super::bus::Device;
+use super::link::{Class, LOOK, Link, PATIENCE, REMEMBERED};
 use super::moves::{Field, Move, Word};
 use super::random::Random;
-use super::ring::Ring;
+use super::ring::{Ring, u16_at, u32_at, u64_at};
 use crate::channel::{Channels, Port};
 use crate::guest::Guest;
 use crate::page::{Access, Grants, Page, SIZE};
@@ -21,32 +22,26 @@ const SECTOR: usize = 512;
 /// Bytes of the disk.
 const DISK: usize = 1 << 20;
 
-/// Time for a frontend to have a request.
-const PATIENCE: Duration = Duration::from_millis(400);
-/// How often the ring is looked at when no event comes: somebody may have overwritten what asks for it.
-const LOOK: Duration = Duration::from_millis(20);
-
-/// Answered ids that are remembered.
-const REMEMBERED: usize = 64;
-
-/// What the toolstack says of the disk to the guest.
-pub(crate) const OWN_KEYS: &[(&str, &str)] = &[("device-type", "disk")];
-
-/// What a backend says before there is a ring.
-pub(crate) const OFFER: &[(&str, &str)] = &[("max-ring-page-order", "2")];
-
-/// What it says before it is connected.
-pub(crate) const PROPERTIES: &[(&str, &str)] = &[
-    ("sectors", "2048"),
-    ("sector-size", "512"),
-    ("info", "0"),
-    ("feature-flush-cache", "1"),
-    ("feature-barrier", "1"),
-    ("feature-max-indirect-segments", "64"),
-];
+/// Disks: `xvdb` and so on.
+pub(crate) const CLASS: Class = Class {
+    name: "vbd",
+    numbers: (51728, 16),
+    count: 14,
+    own: &[("device-type", "disk")],
+    offer: &[("max-ring-page-order", "2")],
+    properties: &[
+        ("sectors", "2048"),
+        ("sector-size", "512"),
+        ("info", "0"),
+        ("feature-flush-cache", "1"),
+        ("feature-barrier", "1"),
+        ("feature-max-indirect-segments", "64"),
+    ],
+    open: VbdLink::open,
+};
 
 /// The connection to a frontend.
-pub(crate) struct Link {
+struct VbdLink {
     ring: Ring,
     grants: Grants,
     channels: Channels,
@@ -72,9 +67,8 @@ struct Done {
     pages: Vec<Page>,
 }
 
-impl Link {
-    /// Connects to what the frontend has published; `None` if that makes no sense.
-    pub(crate) fn open(guest: &mut Guest, device: &Device) -> Result<Option<Self>> {
+impl VbdLink {
+    fn open(guest: &mut Guest, device: &Device) -> Result<Option<Box<dyn Link>>> {
         let order = device.number(guest, "ring-page-order")?;
         let names = match order {
             None | Some(0) => vec!["ring-ref".to_owned()],
@@ -91,87 +85,7 @@ impl Link {
         let mut channels = Channels::new()?;
         let Ok(port) = channels.connect(guest.domain, port) else { return Ok(None) };
         let ring = Ring::new(pages, size_of::<blkif_request>());
-        Ok(Some(Self { ring, grants, channels, port, disk: vec![0; DISK], ids: Vec::new() }))
-    }
-
-    /// Makes a move on the ring; false if the frontend has nothing to do it with. What is kept goes to
-    /// `kept`.
-    pub(crate) fn play(&mut self, play: &Move, kept: &mut Vec<Page>) -> Result<bool> {
-        match *play {
-            Move::Serve(count) => {
-                for _ in 0..count {
-                    let Some(response) = self.response()? else { return Ok(false) };
-                    self.answer(&response)?;
-                }
-            }
-            Move::Answer(field, value) => {
-                let Some(mut response) = self.response()? else { return Ok(false) };
-                match field {
-                    Field::Id => response.id = value,
-                    Field::Operation => response.operation = value as u8,
-                    Field::Status => response.status = value as i16,
-                }
-                self.answer(&response)?;
-            }
-            Move::Stale => {
-                let Some(mut response) = self.response()? else { return Ok(false) };
-                let Some(id) = self.ids.first() else { return Ok(false) };
-                response.id = *id;
-                self.answer(&response)?;
-            }
-            Move::Twice => {
-                let Some(response) = self.response()? else { return Ok(false) };
-                self.answer(&response)?;
-                self.answer(&response)?;
-            }
-            Move::Swallow => return Ok(self.take()?.is_some()),
-            Move::Garbage(seed) => {
-                if self.response()?.is_none() {
-                    return Ok(false);
-                }
-                self.ring.answer(&noise(seed));
-                self.notify()?;
-            }
-            Move::Rewrite(times) => {
-                let Some(response) = self.response()? else { return Ok(false) };
-                let place = self.answer(&response)?;
-                for time in 0..times {
-                    self.ring.overwrite(place, &noise(time.into()));
-                }
-            }
-            Move::Keep => {
-                let Some(done) = self.next()? else { return Ok(false) };
-                kept.extend(done.pages);
-                self.answer(&done.response)?;
-            }
-            Move::Late(times) => {
-                let Some(done) = self.next()? else { return Ok(false) };
-                self.answer(&done.response)?;
-                if done.response.operation == BLKIF_OP_READ {
-                    for time in 0..times {
-                        done.pages.iter().for_each(|page| page.write(0, &noise(time.into())));
-                    }
-                }
-            }
-            Move::Index(distance) => {
-                let made = self.ring.word(Word::ResponsesMade);
-                self.ring.set(Word::ResponsesMade, made.wrapping_add(distance));
-                self.notify()?;
-            }
-            Move::Word(word, distance) => {
-                self.ring.set(word, self.ring.word(word).wrapping_add(distance));
-                self.notify()?;
-            }
-            Move::Storm(count) => (0..count).try_for_each(|_| self.notify())?,
-            Move::Silence(milliseconds) => thread::sleep(Duration::from_millis(milliseconds.into())),
-            _ => return Ok(false),
-        }
-        Ok(true)
-    }
-
-    /// The ring's pages, for those who keep them.
-    pub(crate) fn into_pages(self) -> Vec<Page> {
-        self.ring.into_pages()
+        Ok(Some(Box::new(Self { ring, grants, channels, port, disk: vec![0; DISK], ids: Vec::new() })))
     }
 
     /// Does the next request, if one comes, and lets go of its pages; what is to be answered.
@@ -268,6 +182,86 @@ impl Link {
     }
 }
 
+impl Link for VbdLink {
+    fn play(&mut self, play: &Move, kept: &mut Vec<Page>) -> Result<bool> {
+        match *play {
+            Move::Serve(count) => {
+                for _ in 0..count {
+                    let Some(response) = self.response()? else { return Ok(false) };
+                    self.answer(&response)?;
+                }
+            }
+            Move::Answer(field, value) => {
+                let Some(mut response) = self.response()? else { return Ok(false) };
+                match field {
+                    Field::Id => response.id = value,
+                    Field::Operation => response.operation = value as u8,
+                    Field::Status => response.status = value as i16,
+                    Field::Offset | Field::Flags => return Ok(false),
+                }
+                self.answer(&response)?;
+            }
+            Move::Stale => {
+                let Some(mut response) = self.response()? else { return Ok(false) };
+                let Some(id) = self.ids.first() else { return Ok(false) };
+                response.id = *id;
+                self.answer(&response)?;
+            }
+            Move::Twice => {
+                let Some(response) = self.response()? else { return Ok(false) };
+                self.answer(&response)?;
+                self.answer(&response)?;
+            }
+            Move::Swallow => return Ok(self.take()?.is_some()),
+            Move::Garbage(seed) => {
+                if self.response()?.is_none() {
+                    return Ok(false);
+                }
+                self.ring.answer(&noise(seed));
+                self.notify()?;
+            }
+            Move::Rewrite(times) => {
+                let Some(response) = self.response()? else { return Ok(false) };
+                let place = self.answer(&response)?;
+                for time in 0..times {
+                    self.ring.overwrite(place, &noise(time.into()));
+                }
+            }
+            Move::Keep => {
+                let Some(done) = self.next()? else { return Ok(false) };
+                kept.extend(done.pages);
+                self.answer(&done.response)?;
+            }
+            Move::Late(times) => {
+                let Some(done) = self.next()? else { return Ok(false) };
+                self.answer(&done.response)?;
+                if done.response.operation == BLKIF_OP_READ {
+                    for time in 0..times {
+                        done.pages.iter().for_each(|page| page.write(0, &noise(time.into())));
+                    }
+                }
+            }
+            Move::Index(distance) => {
+                let made = self.ring.word(Word::ResponsesMade);
+                self.ring.set(Word::ResponsesMade, made.wrapping_add(distance));
+                self.notify()?;
+            }
+            Move::Word(word, distance) => {
+                self.ring.set(word, self.ring.word(word).wrapping_add(distance));
+                self.notify()?;
+            }
+            Move::Storm(count) => (0..count).try_for_each(|_| self.notify())?,
+            Move::Silence(milliseconds) => thread::sleep(Duration::from_millis(milliseconds.into())),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+
+    fn into_pages(self: Box<Self>) -> Vec<Page> {
+        self.ring.into_pages()
+    }
+}
+
 /// Random bytes in place of a response.
 fn noise(seed: u64) -> [u8; size_of::<blkif_response>()] {
     let mut random = Random::new(seed);
@@ -294,20 +288,4 @@ fn segments(list: &[u8]) -> Vec<(u32, usize, usize)> {
             (u32_at(entry, 0), first, sector(entry, offset_of!(blkif_request_segment, last_sect)))
         })
         .collect()
-}
-
-fn part<const N: usize>(bytes: &[u8], offset: usize) -> [u8; N] {
-    bytes[offset..].first_chunk().copied().unwrap_or([0; N])
-}
-
-fn u16_at(bytes: &[u8], offset: usize) -> u16 {
-    u16::from_le_bytes(part(bytes, offset))
-}
-
-fn u32_at(bytes: &[u8], offset: usize) -> u32 {
-    u32::from_le_bytes(part(bytes, offset))
-}
-
-fn u64_at(bytes: &[u8], offset: usize) -> u64 {
-    u64::from_le_bytes(part(bytes, offset))
 }

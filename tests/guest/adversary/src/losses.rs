@@ -8,7 +8,9 @@ use prism::{memory, println};
 
 /// Pages that a backend's domain may keep at a time: those that a disk is still connected again with, as
 /// `drivers/src/block/blkfront/frontend.rs` says, and those of one more connection, with its requests.
-const MOST: u32 = 512 + 128;
+pub(crate) const OF_DISKS: u32 = 512 + 128;
+/// The same of an interface (`drivers/src/net/netfront/frontend.rs`).
+pub(crate) const OF_INTERFACES: u32 = 1024 + 512;
 
 /// Grants that the own disk may have made more of.
 const MORE_GRANTS: u32 = 32;
@@ -26,13 +28,14 @@ pub(crate) struct Losses {
     granted: u32,
     free: u64,
     most: u32,
+    allowed: u32,
 }
 
 impl Losses {
-    /// None yet.
-    pub(crate) fn new() -> prism::Result<Self> {
+    /// None yet; so many pages may be in quarantine at a time.
+    pub(crate) fn new(allowed: u32) -> prism::Result<Self> {
         let table = table().ok_or("there is no grant table here")?;
-        Ok(Self { table, granted: table.report().granted, free: memory::usage().free, most: 0 })
+        Ok(Self { table, granted: table.report().granted, free: memory::usage().free, most: 0, allowed })
     }
 
     /// Looks how much is kept now.
@@ -50,7 +53,7 @@ impl Losses {
         let lost = self.free.saturating_sub(memory::usage().free);
         println!("{}; {} before", self.table.report(), self.granted);
         println!("at most {} pages in quarantine, {} KiB of memory gone", self.most, lost >> 10);
-        self.is_all_back() && self.most <= MOST && lost <= MOST_MEMORY
+        self.is_all_back() && self.most <= self.allowed && lost <= MOST_MEMORY
     }
 
     fn is_all_back(&self) -> bool {

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Goes on with its work while a backend in dom0 plays an adversary: `tests/dom0-peer`. It uses whatever disk
-//! comes; what it counts in `data/pulse` are rounds with its own disk, and of a task that has none.
+//! comes, and interfaces with `use=vif`. What it counts in `data/pulse` are rounds with its own disk, and of
+//! a task that has none.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
 
 mod disks;
+mod interfaces;
 mod losses;
 
 use alloc::format;
@@ -20,7 +22,7 @@ use prism::{Context, Verdict, println};
 
 use losses::Losses;
 
-prism::app!(main);
+prism::app!(main, params: ["use"]);
 
 /// How often the guest says how far it is.
 const BEAT: Duration = Duration::from_millis(50);
@@ -38,7 +40,11 @@ async fn main(context: Context) -> prism::Result<Verdict> {
     while rounds.count() < 10 {
         Timer::after(BEAT).await;
     }
-    let mut losses = Losses::new()?;
+    let with_interfaces = context.command_line().get("use") == Some("vif");
+    if with_interfaces {
+        interfaces::use_all(context)?;
+    }
+    let mut losses = Losses::new(if with_interfaces { losses::OF_INTERFACES } else { losses::OF_DISKS })?;
     println!("ready for a peer");
     beat(&context, store, &own, [&rounds, &turns], &mut losses).await?;
     let good = losses.are_few().await;

@@ -72,20 +72,29 @@ pub(super) const TESTS: &[GuestTest] = &[
     ADVERSARY
         .named("an_adversary_plays_moves")
         .envs(&[Env::Pv])
-        .beside(READY, "$PEER play $DOMID 1 60")
+        .beside(READY, "$PEER play vbd $DOMID 1 60")
         .telling(&["moves made"]),
     ADVERSARY
         .named("an_adversary_plays_many_moves")
         .envs(&[])
         .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
-        .beside(READY, "$PEER play $DOMID 1000000 5000")
+        .beside(READY, "$PEER play vbd $DOMID 1000000 5000")
+        .telling(&["moves made"])
+        .lasting(90),
+    ADVERSARY
+        .named("an_adversary_plays_moves_in_a_network")
+        .words("use=vif")
+        .memory(128)
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .beside(READY, "$PEER play vif $DOMID 1 1500")
         .telling(&["moves made"])
         .lasting(90),
     ADVERSARY
         .named("a_backend_that_hoards_pages_is_given_up_and_others_go_on")
         .envs(&[])
         .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
-        .beside(READY, "$PEER hoard $DOMID")
+        .beside(READY, "$PEER hoard vbd $DOMID")
         .telling(&["pages kept, and then: the backend's domain keeps"]),
     GuestTest::new("limits_of_xenstore_are_errors", "peer")
         .words("peer=quotas")
