@@ -21,8 +21,9 @@ use anyhow::{Result, bail};
 
 use guest::Guest;
 
-const USAGE: &str = "usage: prism-peer echo DOMID COUNT | storm DOMID | grants DOMID | add DOMID COUNT | flood DOMID COUNT | \
-    lie DOMID | play KIND DOMID SEED MOVES | moves KIND SEED | replay KIND DOMID FILE | hoard KIND DOMID | shorten FILE COMMAND...";
+const USAGE: &str = "usage: prism-peer echo DOMID COUNT | storm DOMID | grants DOMID | add DOMID COUNT | \
+    flood DOMID COUNT | lie DOMID | play KIND DOMID SEED MOVES | moves KIND SEED | replay KIND DOMID FILE | \
+    hoard KIND DOMID | enough DOMID | shorten FILE COMMAND...";
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -54,6 +55,7 @@ fn run(words: &[&str]) -> Result<()> {
         }
         ["replay", kind, domain, file] => adversary::replay(&mut guest(domain)?, kind.parse()?, file),
         ["hoard", kind, domain] => adversary::hoard(&mut guest(domain)?, kind.parse()?),
+        ["enough", domain] => guest(domain)?.tell("enough", "1"),
         ["shorten", file, ref command @ ..] => adversary::shorten(file, command),
         _ => bail!(USAGE),
     }

@@ -111,7 +111,7 @@ fn one_game(guest: &mut Guest, player: &mut Player, moves: &[Move]) -> Result<()
     go_on(guest, &before)
 }
 
-/// Leaves the guest, tells it so, and says what was done.
+/// Leaves the guest, and says what was done.
 fn finish(guest: &mut Guest, player: &mut Player, what: &str) -> Result<()> {
     let tally = player.tally;
     println!(
@@ -122,8 +122,7 @@ fn finish(guest: &mut Guest, player: &mut Player, what: &str) -> Result<()> {
         tally.connections,
         player.kept()
     );
-    player.leave(guest)?;
-    guest.tell("enough", "1")
+    player.leave(guest)
 }
 
 /// The guest's numbers.

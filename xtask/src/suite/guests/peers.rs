@@ -12,6 +12,17 @@ const READY: &str = "ready for a peer";
 /// the end is what it has lost by that.
 const ADVERSARY: GuestTest = GuestTest::new("", "adversary").disk(Backend::Kernel);
 
+/// What plays so many moves with devices of these kinds, from these seeds on, until one goes wrong.
+macro_rules! play {
+    ($($game:literal),*) => {
+        concat!(
+            "play() { $PEER play $1 $DOMID $2 $3; }\ntrue ",
+            $("&& play ", $game, " ",)*
+            "\nstatus=$?; $PEER enough $DOMID; exit $status"
+        )
+    };
+}
+
 /// The topic's tests.
 pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("what_runs_beside_a_guest_knows_its_name_and_number", "idle")
@@ -72,13 +83,14 @@ pub(super) const TESTS: &[GuestTest] = &[
     ADVERSARY
         .named("an_adversary_plays_moves")
         .envs(&[Env::Pv])
-        .beside(READY, "$PEER play vbd $DOMID 1 60")
-        .telling(&["moves made"]),
+        .words("use=vif")
+        .beside(READY, play!("vbd 1 60", "vif 1 60"))
+        .telling(&["vbd, seeds 1 to", "vif, seeds 1 to"]),
     ADVERSARY
         .named("an_adversary_plays_many_moves")
         .envs(&[])
         .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
-        .beside(READY, "$PEER play vbd $DOMID 1000000 5000")
+        .beside(READY, play!("vbd 1000000 5000"))
         .telling(&["moves made"])
         .lasting(90),
     ADVERSARY
@@ -87,14 +99,14 @@ pub(super) const TESTS: &[GuestTest] = &[
         .memory(128)
         .envs(&[])
         .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
-        .beside(READY, "$PEER play vif $DOMID 1 1500")
+        .beside(READY, play!("vif 1 5000"))
         .telling(&["moves made"])
         .lasting(90),
     ADVERSARY
         .named("a_backend_that_hoards_pages_is_given_up_and_others_go_on")
         .envs(&[])
         .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
-        .beside(READY, "$PEER hoard vbd $DOMID")
+        .beside(READY, "$PEER hoard vbd $DOMID; status=$?; $PEER enough $DOMID; exit $status")
         .telling(&["pages kept, and then: the backend's domain keeps"]),
     GuestTest::new("limits_of_xenstore_are_errors", "peer")
         .words("peer=quotas")
