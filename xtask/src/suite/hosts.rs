@@ -44,7 +44,7 @@ const RESTORES: Moves = Moves::Within { how: "save_and_restore", times: 20 };
 const MIGRATIONS: Moves = Moves::Within { how: "migrate", times: 10 };
 
 /// All of them. PV guests cannot migrate while they run.
-pub const TESTS: [HostsTest; 5] = [
+pub const TESTS: [HostsTest; 7] = [
     HostsTest {
         name: "three_guests_migrate_five_times_between_two_hosts/pvh",
         env: Env::Pvh,
@@ -66,8 +66,18 @@ pub const TESTS: [HostsTest; 5] = [
         moves: RESTORES,
     },
     HostsTest {
+        name: "three_guests_are_restored_twenty_times_and_nothing_leaks/pvhvm",
+        env: Env::Pvhvm,
+        moves: RESTORES,
+    },
+    HostsTest {
         name: "three_guests_migrate_ten_times_to_their_own_host_and_nothing_leaks/pvh",
         env: Env::Pvh,
+        moves: MIGRATIONS,
+    },
+    HostsTest {
+        name: "three_guests_migrate_ten_times_to_their_own_host_and_nothing_leaks/pvhvm",
+        env: Env::Pvhvm,
         moves: MIGRATIONS,
     },
 ];

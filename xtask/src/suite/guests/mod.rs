@@ -567,7 +567,7 @@ pub fn run(project: &Project, cases: &[GuestCase], firsts: Vec<First<'_>>, tally
     let mut images = HashMap::new();
     let mut started = Vec::new();
     let mut jobs = Vec::new();
-    for case in cases {
+    for (number, case) in cases.iter().enumerate() {
         let mut image = |app| {
             let built = images.entry(app).or_insert_with(|| build::build_by_name(project, app));
             built.as_ref().map(Image::clone).map_err(|error| format!("{error:#}"))
@@ -577,7 +577,7 @@ pub fn run(project: &Project, cases: &[GuestCase], firsts: Vec<First<'_>>, tally
             (Err(error), _) => tally.fail(&case.name(), &error, Duration::ZERO),
             (Ok(_), Some(obstacle)) => tally.skip(&case.name(), &obstacle),
             (Ok((image, other)), None) => {
-                let dir = scratch.path().join(jobs.len().to_string());
+                let dir = scratch.path().join(number.to_string());
                 fs::create_dir(&dir).context("cannot make a directory for a boot disk")?;
                 match case.job(&image, other.as_ref(), peer.as_ref(), &dir, disks.path()) {
                     Err(error) => tally.fail(&case.name(), &format!("{error:#}"), Duration::ZERO),
