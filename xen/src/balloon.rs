@@ -22,6 +22,7 @@
 
 use core::time::Duration;
 
+use crate::time::both;
 use crate::xenstore::value::Unreadable;
 use crate::xenstore::{Error, Result, Store};
 
@@ -104,7 +105,8 @@ impl Full {
     ///
     /// [`Error::Disconnected`] when the connection breaks.
     pub async fn told(store: &Store, pages: u64, absent: u64, target: u64) -> Result<Self> {
-        let (most, of_card) = (number(store, STATIC_MAX).await?, number(store, VIDEORAM).await?);
+        let (most, of_card) = both(number(store, STATIC_MAX), number(store, VIDEORAM)).await;
+        let (most, of_card) = (most?, of_card?);
         let map = pages.saturating_mul(KIB_PER_PAGE);
         let fits = |kib: &u64| kib.abs_diff(map) <= LEEWAY_KIB;
         let told = most.and_then(|most| most.checked_sub(of_card.unwrap_or(0))).filter(fits);

@@ -14,7 +14,7 @@ use embassy_time::{Instant, Timer};
 use log::{debug, info, warn};
 use prism_drivers::backoff::Backoff;
 use spin::Mutex;
-use xen::xenbus::{self, Device, Ended, Failure, StepLimit};
+use xen::xenbus::{self, Bus, Device, Ended, Failure, StepLimit};
 use xen::xenstore::{self, Client, Refusal};
 
 use crate::hypervisor::xenstore::persist;
@@ -86,11 +86,9 @@ async fn scan_bus<C: XenbusDriver>(
     bound: &Bound,
     scan: &mut Scan,
 ) -> xenstore::Result<Infallible> {
-    let directory = format!("device/{}", C::DIRECTORY);
-    let mut changes = store.watch(&directory).await?;
+    let mut bus = Bus::watch(store, C::DIRECTORY).await?;
     loop {
-        changes.next().await?;
-        let devices = xenbus::list(store, &directory).await?;
+        let devices = bus.next().await?;
         driver.scanned(&devices, *scan);
         *scan = Scan::Later;
         for number in devices {
@@ -113,7 +111,7 @@ async fn scan_bus<C: XenbusDriver>(
             };
             if let Err(error) = executor::spawn(task) {
                 warn!("device/{}/{number} not used: {error}", C::DIRECTORY);
-                // The next change of the directory retries it.
+                // It is tried again when a device comes or goes.
                 bound.lock().remove(&number);
                 driver.removed(number);
             }

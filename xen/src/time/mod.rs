@@ -45,7 +45,7 @@ mod wall;
 
 pub use clock::Clock;
 pub use delay::Delay;
-pub(crate) use delay::{First, all, first};
+pub(crate) use delay::{First, all, both, first};
 pub use monotonic::Monotonic;
 pub use wall::WallClock;
 

@@ -6,7 +6,7 @@
 //! of the comments in `io/netif.h`.
 //!
 //! - [`Handshake`] is the frontend's half as a pure state machine: events in, actions out.
-//! - [`Device`] is one device's pair of directories; [`list`] tells which there are of a class.
+//! - [`Device`] is one device's pair of directories; [`Bus`] tells which there are of a class.
 //! - [`run`] puts them together with a [`Client`](crate::xenstore::Client): a driver implements
 //!   [`Frontend`], four steps and an I/O loop, and knows nothing of states.
 //! - [`wait_for_restart`] waits until a device that was left begins again.
@@ -93,18 +93,18 @@
 //! ```
 
 pub mod backend;
+mod bus;
 mod device;
 mod handshake;
 mod limit;
-mod list;
 mod restart;
 mod run;
 mod state;
 
+pub use bus::Bus;
 pub use device::Device;
 pub use handshake::{Action, Event, Handshake, Phase};
 pub use limit::StepLimit;
-pub use list::list;
 pub use restart::wait_for_restart;
 pub use run::{Ended, Failure, Frontend, run};
 pub use state::State;

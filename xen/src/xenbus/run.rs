@@ -12,7 +12,7 @@ use super::device::Device;
 use super::handshake::{Action, Event, Handshake, Phase};
 use super::limit::StepLimit;
 use super::state::State;
-use crate::time::{Delay, First, first};
+use crate::time::{Delay, First, both, first};
 use crate::xenstore::{self, Watch};
 
 /// How often a connection is tried until it works.
@@ -126,6 +126,7 @@ pub async fn run<F: Frontend>(
         serving: false,
         shared: false,
         reached: Vec::new(),
+        written: State::Unknown,
     };
     let ended = match life.run().await {
         _ if device.is_of_former_life() => {
@@ -159,6 +160,8 @@ struct Life<'a, F: Frontend, D> {
     shared: bool,
     /// The phases that the backend has brought us to.
     reached: Vec<Phase>,
+    /// Our state as it stands in xenstore.
+    written: State,
 }
 
 impl<F: Frontend, D: Delay> Life<'_, F, D> {
@@ -171,8 +174,14 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
     }
 
     async fn live(&mut self) -> xenstore::Result<Ended<F::Error>> {
-        let mut backend = Backend::watch(self.device).await?;
-        let mut handshake = Handshake::new(self.device.own_state().await?, backend.next_state().await?);
+        let device = self.device;
+        // xenstored does these in this order: the watch tells what the backend does after its state was read.
+        let (watch, states) =
+            both(device.watch_backend(), both(device.own_state(), device.backend_state())).await;
+        let (found, state) = (states.0?, states.1?);
+        self.written = found;
+        let mut backend = Backend { device, watch: watch?, changed: false };
+        let mut handshake = Handshake::new(found, state);
         let mut actions = handshake.step(Event::Start);
         loop {
             let phase = handshake.phase();
@@ -217,13 +226,19 @@ impl<F: Frontend, D: Delay> Life<'_, F, D> {
         }
     }
 
-    async fn write(&self, state: State) -> xenstore::Result<()> {
-        self.device.write("state", format!("{}", state.number())).await
+    /// Writes our state, unless it stands there.
+    async fn write(&mut self, state: State) -> xenstore::Result<()> {
+        if self.written != state {
+            self.device.write("state", format!("{}", state.number())).await?;
+            self.written = state;
+        }
+        Ok(())
     }
 
     /// Writes our state unless the toolstack has removed the device: that must not bring its
     /// directory back.
-    async fn write_if_there(&self, state: State) -> xenstore::Result<()> {
+    async fn write_if_there(&mut self, state: State) -> xenstore::Result<()> {
+        self.written = state;
         let path = format!("{}/state", self.device.frontend());
         let written = self.device.client().transaction(self.delay, async |transaction| {
             transaction.read(&path).await?;
@@ -368,12 +383,8 @@ struct Backend<'a> {
     changed: bool,
 }
 
-impl<'a> Backend<'a> {
-    async fn watch(device: &'a Device) -> xenstore::Result<Self> {
-        Ok(Self { device, watch: device.watch_backend().await?, changed: true })
-    }
-
-    /// The state after the next change; the first time at once. Dropping the future loses none.
+impl Backend<'_> {
+    /// The state after the next change. Dropping the future loses none.
     async fn next_state(&mut self) -> xenstore::Result<State> {
         if !self.changed {
             self.watch.next().await?;

@@ -52,15 +52,24 @@ struct Lane {
     queue: VecDeque<u32>,
     in_flight: usize,
     limit: usize,
+    /// Whether xenstored had as many as it may, and has answered less than half of them since.
+    full: bool,
 }
 
 impl Lane {
     const fn new(limit: usize) -> Self {
-        Self { queue: VecDeque::new(), in_flight: 0, limit }
+        Self { queue: VecDeque::new(), in_flight: 0, limit, full: false }
     }
 
+    /// The request that may be sent next. Each time that some are sent costs a notification, and answers come
+    /// one by one: when there is room for half of the limit again, that many go at once.
     fn next(&mut self) -> Option<u32> {
-        if self.in_flight < self.limit { self.queue.pop_front() } else { None }
+        if self.in_flight >= self.limit {
+            self.full = true;
+        } else if self.in_flight <= self.limit / 2 {
+            self.full = false;
+        }
+        if self.full { None } else { self.queue.pop_front() }
     }
 }
 
@@ -265,5 +274,37 @@ fn result(asked: Kind, header: &Header, payload: Vec<u8>) -> Result<Vec<u8>> {
         Err(Error::Refused(reply::refusal(&payload)))
     } else {
         Err(Error::Protocol(asked))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers of the requests that may be sent now.
+    fn sent(calls: &mut Calls) -> Vec<u32> {
+        let messages = core::iter::from_fn(|| calls.next_message());
+        messages.map(|message| Header::decode(*message.first_chunk().unwrap()).unwrap().request).collect()
+    }
+
+    fn answer(calls: &mut Calls, request: u32) {
+        let header = Header { kind: Kind::Read.number(), request, transaction: 0, length: 0 };
+        assert!(matches!(calls.answer(&header, Vec::new()), Answer::Taken(None)));
+    }
+
+    #[test]
+    fn what_does_not_fit_follows_when_half_was_answered() {
+        let mut calls = Calls::new();
+        for _ in 0..20 {
+            calls.add(Owner::Task(None), Kind::Read, 0, b"a\0").unwrap();
+        }
+        assert_eq!(sent(&mut calls), (1..=12).collect::<Vec<_>>());
+        for request in 1..=5 {
+            answer(&mut calls, request);
+            assert_eq!(sent(&mut calls), [], "{request}");
+        }
+        // Its asker has lost interest.
+        let _ = calls.remove(6);
+        assert_eq!(sent(&mut calls), (13..=18).collect::<Vec<_>>());
     }
 }

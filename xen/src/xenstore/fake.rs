@@ -186,6 +186,11 @@ impl Xenstored {
         self.server.lock().most_outstanding()
     }
 
+    /// Events that it was given.
+    pub fn notifications(&self) -> usize {
+        self.server.lock().notifications()
+    }
+
     /// Runs `future`, with the client's pump and this xenstored, each only when it was woken or
     /// got an event.
     ///

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::task::{Context, Waker};
 use std::time::Duration;
 
-use xen::xenbus::{State, list, wait_for_restart};
+use xen::xenbus::{Bus, State, wait_for_restart};
 use xen::xenstore::fake::{Fault, Xenstored, page};
 use xen::xenstore::{Client, Error};
 
@@ -52,15 +52,54 @@ fn devices_are_listed_by_number_and_what_is_no_number_is_none() {
     for name in ["51728", "768", "0", "9", "x", "0768", "-1", "4294967296", "4294967295"] {
         xenstored.write(&format!("{CLASS}/{name}/state"), "1");
     }
-    assert_eq!(xenstored.run(&client, list(&client, CLASS)), Ok(vec![0, 9, 768, 51728, u32::MAX]));
+    let mut bus = xenstored.run(&client, Bus::watch(&client, "vbd")).unwrap();
+    assert_eq!(next(&xenstored, &client, &mut bus), Some(Ok(vec![0, 9, 768, 51728, u32::MAX])));
+}
+
+/// The next list of devices; `None` if there is no change.
+fn next(xenstored: &Xenstored, client: &Client, bus: &mut Bus) -> Option<Result<Vec<u32>, Error>> {
+    xenstored.run_until_idle(client, &mut Box::pin(bus.next()))
 }
 
 #[test]
 fn a_class_without_a_directory_has_no_devices_and_one_that_cannot_be_read_is_an_error() {
     let (xenstored, client) = connected();
-    assert_eq!(xenstored.run(&client, list(&client, CLASS)), Ok(vec![]));
+    let mut bus = xenstored.run(&client, Bus::watch(&client, "vbd")).unwrap();
+    assert_eq!(next(&xenstored, &client, &mut bus), Some(Ok(vec![])));
+    xenstored.write(&format!("{FRONTEND}/state"), "1");
     xenstored.inject(Fault::Refuse("EACCES"));
-    assert!(xenstored.run(&client, list(&client, CLASS)).is_err());
+    assert!(next(&xenstored, &client, &mut bus).unwrap().is_err());
+}
+
+#[test]
+fn devices_that_come_and_go_are_told_of_and_what_drivers_write_is_not() {
+    let (xenstored, client) = connected();
+    let mut bus = xenstored.run(&client, Bus::watch(&client, "vbd")).unwrap();
+    let mut all = || {
+        let mut last = None;
+        while let Some(devices) = next(&xenstored, &client, &mut bus) {
+            last = Some(devices.unwrap());
+        }
+        last
+    };
+    assert_eq!(all(), Some(vec![]));
+    set(&xenstored, FRONTEND, State::Initialising);
+    assert_eq!(all(), Some(vec![51712]), "made by the first node in it");
+    for key in ["ring-ref", "state", "deep/er", "backend"] {
+        xenstored.write(&format!("{FRONTEND}/{key}"), "8");
+    }
+    assert_eq!(all(), None);
+    xenstored.write(&format!("{CLASS}/51728"), "");
+    assert_eq!(all(), Some(vec![51712, 51728]));
+    xenstored.remove(FRONTEND);
+    assert_eq!(all(), Some(vec![51728]));
+    set(&xenstored, FRONTEND, State::Initialising);
+    assert_eq!(all(), Some(vec![51712, 51728]), "the same number again");
+    for key in 0..40 {
+        xenstored.write(&format!("{FRONTEND}/{key}"), "0");
+    }
+    xenstored.write(&format!("{CLASS}/768/state"), "1");
+    assert_eq!(all(), Some(vec![768, 51712, 51728]), "in a flood");
 }
 
 #[test]

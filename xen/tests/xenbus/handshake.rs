@@ -177,6 +177,23 @@ fn a_device_connects_works_and_is_detached() {
 }
 
 #[test]
+fn a_handshake_takes_few_round_trips() {
+    let guest = device();
+    let xenstored = &guest.0;
+    backend(xenstored, State::InitWait);
+    let begun = xenstored.notifications();
+    play(&guest, (Step::Fine, Step::Hangs), never_expires, async {
+        until(xenstored, State::Initialised).await;
+        backend(xenstored, State::Connected);
+        until(xenstored, State::Connected).await;
+        // Where the backend is; the watch and both states; ring-ref; our state; the backend's state; sectors;
+        // our state.
+        assert_eq!(xenstored.notifications() - begun, 7);
+        xenstored.remove(BACKEND);
+    });
+}
+
+#[test]
 fn a_driver_that_wants_to_stop_is_let_go() {
     let guest = device();
     let xenstored = &guest.0;

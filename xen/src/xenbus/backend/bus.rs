@@ -8,7 +8,7 @@ use core::fmt;
 
 use xen_sys::xen::DOMID_FIRST_RESERVED;
 
-use super::super::list::number;
+use super::super::bus::number;
 use crate::DomainId;
 use crate::xenstore::{Client, Error, Event, Result, Watch};
 

@@ -32,6 +32,7 @@ pub(super) struct Server {
     /// Numbers of requests whose answers are not in the page yet.
     outstanding: BTreeSet<u32>,
     most_outstanding: usize,
+    notifications: usize,
     fault: VecDeque<Fault>,
     reverse: bool,
     hold: bool,
@@ -52,6 +53,7 @@ impl Server {
             held: Vec::new(),
             outstanding: BTreeSet::new(),
             most_outstanding: 0,
+            notifications: 0,
             fault: VecDeque::new(),
             reverse: false,
             hold: false,
@@ -70,6 +72,7 @@ impl Server {
 
     /// Looks at the page, and does all there is to do.
     pub(super) fn serve(&mut self) {
+        self.notifications += 1;
         if self.page.read().connection == XENSTORE_RECONNECT {
             if !self.ignore_reconnect {
                 self.reset();
@@ -270,6 +273,10 @@ impl Server {
 
     pub(super) fn most_outstanding(&self) -> usize {
         self.most_outstanding
+    }
+
+    pub(super) fn notifications(&self) -> usize {
+        self.notifications
     }
 }
 
