@@ -85,6 +85,11 @@ impl Lab {
         Ok(snapshot)
     }
 
+    /// Whether a part of it was made here before.
+    pub fn is_begun(&self) -> bool {
+        root::is_done(self)
+    }
+
     /// Whether what these roles lack can be made here, to be found out before anything that takes long.
     ///
     /// # Errors

@@ -41,6 +41,9 @@ use host::HostTest;
 use shared::Shared;
 use tally::Tally;
 
+/// Disk space for a run on a machine where nothing was built yet: crates, images, the lab, the guests' disks.
+const SPACE_NEEDED: u64 = 7 << 30;
+
 /// Which tests to run.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Choice {
@@ -130,6 +133,9 @@ pub fn run(project: &Project, words: &[String]) -> Result<u8> {
     let mut tally = Tally::new();
     let needs_lab = matches!(choice, Choice::All | Choice::Long);
     if needs_lab {
+        if !project.lab().is_begun() {
+            crate::host::require_space(project.root(), SPACE_NEEDED, "the first run of all tests")?;
+        }
         project.lab().require_makeable(&Role::ALL)?;
     }
     let lab = needs_lab.then(|| Ahead::begin(project.lab()));
