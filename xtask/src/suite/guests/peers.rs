@@ -82,7 +82,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["xenstored was replaced", "rounds were told of"]),
     ADVERSARY
         .named("an_adversary_plays_moves")
-        .envs(&[Env::Pv])
+        .in_pv()
         .words("use=vif")
         .beside(READY, play!("vbd 1 60", "vif 1 60"))
         .telling(&["vbd, seeds 1 to", "vif, seeds 1 to"]),
