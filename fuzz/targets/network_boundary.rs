@@ -76,7 +76,7 @@ fuzz_target!(|input: (bool, Vec<Step>)| {
     drive(&mut driver);
     let now = Arc::clone(&clock);
     let shim = StackShim::new([7; 16], move || now.load(Ordering::Relaxed));
-    let mut port = StackPort::new(Arc::clone(&interface), PROPERTIES, shim);
+    let mut port = StackPort::new(Arc::clone(&interface), PROPERTIES, shim).unwrap();
     interface.autoconfigure_ipv6(7);
     if has_prefixes {
         let content = Content::Advertisement { lifetime: 255, prefixes: vec![(1, 255), (2, 255), (3, 255)] };

@@ -648,7 +648,7 @@ mod tests {
     }
 
     fn port(interface: &Arc<Interface<'static>>) -> StackPort<'static> {
-        StackPort::new(Arc::clone(interface), PROPERTIES, StackShim::new([7; 16], || 0))
+        StackPort::new(Arc::clone(interface), PROPERTIES, StackShim::new([7; 16], || 0)).unwrap()
     }
 
     /// A datagram over IPv4 of 1400 bytes: three pieces of 600.

@@ -2,7 +2,6 @@
 //! A port: the end of an interface that the network stack uses.
 
 use alloc::sync::Arc;
-use alloc::vec;
 use alloc::vec::Vec;
 use core::task::{Context, Waker};
 
@@ -36,22 +35,36 @@ pub struct StackPort<'k> {
     was_up: bool,
 }
 
+/// Room for a frame of the greatest length, if there is memory for it.
+fn longest_frame() -> Option<Vec<u8>> {
+    let mut frame = Vec::new();
+    frame.try_reserve_exact(MAX_FRAME).ok()?;
+    frame.resize(MAX_FRAME, 0);
+    Some(frame)
+}
+
 impl<'k> StackPort<'k> {
     /// The end of `interface`, whose properties are known. Its MTU is fixed from here on; what is too long
     /// for the next device's leaves in pieces, as [`QueuePair::send`](super::netfront::QueuePair::send) says.
     /// All packets pass `shim`.
-    pub fn new(interface: Arc<Interface<'k>>, properties: Properties, mut shim: StackShim<'k>) -> Self {
+    ///
+    /// `None` if there is no memory for two frames of the greatest length, 64 KiB each.
+    pub fn new(
+        interface: Arc<Interface<'k>>,
+        properties: Properties,
+        mut shim: StackShim<'k>,
+    ) -> Option<Self> {
         shim.allow_segments(properties.segments);
-        Self {
+        Some(Self {
             interface,
             properties,
             shim,
-            received: vec![0; MAX_FRAME],
-            sent: vec![0; MAX_FRAME],
+            received: longest_frame()?,
+            sent: longest_frame()?,
             budget: BUDGET,
             again: (0, 0),
             was_up: false,
-        }
+        })
     }
 
     /// Puts the next packet into the buffer, and returns its length; or else has `waker` woken

@@ -40,6 +40,8 @@ pub struct SimPlatform {
     clock: Clock,
     now: AtomicU64,
     pages: AtomicU64,
+    /// Pages until the one that there is no memory for.
+    refused: AtomicU64,
     vcpu: AtomicU32,
 }
 
@@ -59,6 +61,7 @@ impl SimPlatform {
             clock,
             now: AtomicU64::new(0),
             pages: AtomicU64::new(u64::MAX),
+            refused: AtomicU64::new(u64::MAX),
             vcpu: AtomicU32::new(0),
         }
     }
@@ -111,6 +114,17 @@ impl SimPlatform {
     pub fn limit_pages(&self, pages: u64) {
         self.pages.store(pages, Ordering::Relaxed);
     }
+
+    /// There is no memory for the page that is asked for after this many others from now on, and for the next
+    /// one there is.
+    pub fn refuse_page_after(&self, others: u64) {
+        self.refused.store(others, Ordering::Relaxed);
+    }
+
+    /// Whether the page was asked for that there was [no memory for](Self::refuse_page_after).
+    pub fn has_refused(&self) -> bool {
+        self.refused.load(Ordering::Relaxed) == u64::MAX
+    }
 }
 
 impl Delay for SimPlatform {
@@ -139,6 +153,11 @@ impl Platform for SimPlatform {
     fn page(&self) -> Option<FakePage> {
         let take = |pages: u64| pages.checked_sub(1);
         self.pages.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).ok()?;
+        // Behind none the count wraps around to the greatest number, and stays there.
+        let next = |others: u64| (others != u64::MAX).then(|| others.wrapping_sub(1));
+        if self.refused.fetch_update(Ordering::Relaxed, Ordering::Relaxed, next) == Ok(0) {
+            return None;
+        }
         Some(self.xen.page())
     }
 

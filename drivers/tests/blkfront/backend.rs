@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::future::Future;
 
+use crate::failing;
 /// Lets everybody else go on.
 pub(crate) use embassy_futures::yield_now;
 use futures::future::{Either, join, select};
@@ -169,7 +170,8 @@ impl Guest {
         let driver = async {
             let device = Device::open(&self.client, FRONTEND).await.unwrap();
             let mut front = BlkFront::new(&vbd, std::time::Duration::ZERO);
-            let ended = xenbus::run(&device, &mut front, &self.platform, &StepLimit::new(LIMIT)).await;
+            let limit = StepLimit::new(LIMIT);
+            let ended = failing::driver(xenbus::run(&device, &mut front, &self.platform, &limit)).await;
             vbd.fail(prism_drivers::block::Error::Gone);
             ended
         };

@@ -19,6 +19,7 @@ use xen::xenstore::fake::{Xenstored, page};
 use xen_sys::io::netif::{NETIF_RSP_OKAY, NETRXF_more_data, XEN_NETIF_EXTRA_TYPE_MCAST_ADD};
 
 use crate::backend::{Backend, DOMAIN, PAGES, frame, platform};
+use crate::failing;
 use crate::segments::datagram;
 
 const FRONTEND: &str = "/local/domain/1/device/vif/0";
@@ -89,7 +90,7 @@ impl Guest {
     /// Has the backend connect, and returns the stack's end.
     async fn connect<'k>(&self, interface: &Arc<Interface<'k>>) -> StackPort<'k> {
         self.be(State::Connected);
-        let port = StackPort::new(Arc::clone(interface), interface.connected().await, shim());
+        let port = StackPort::new(Arc::clone(interface), interface.connected().await, shim()).unwrap();
         a_while().await;
         port
     }
@@ -160,7 +161,8 @@ impl Guest {
             loop {
                 let device = Device::open(&self.client, FRONTEND).await.unwrap();
                 let mut front = configure(NetFront::new(&self.platform, Arc::clone(&interface), pages));
-                let ended = xenbus::run(&device, &mut front, &self.platform, &limit).await;
+                let run = xenbus::run(&device, &mut front, &self.platform, &limit);
+                let ended = failing::driver(run).await;
                 if ended != Ended::Restored {
                     break ended;
                 }
@@ -250,7 +252,7 @@ fn an_interface_is_connected_and_packets_go_both_ways() {
         guest.be(State::Connected);
         let properties = interface.connected().await;
         assert_eq!(properties, Properties { mac: MAC, mtu: 9000, segments: 8 });
-        let mut port = StackPort::new(Arc::clone(interface), properties, shim());
+        let mut port = StackPort::new(Arc::clone(interface), properties, shim()).unwrap();
         assert_eq!(port.capabilities().max_transmission_unit, 14 + 65535, "the stack divides nothing");
         assert!(port.link_state(&mut context()) == LinkState::Up);
 
@@ -647,7 +649,8 @@ fn what_is_sent_while_nobody_is_connected_is_lost_and_counted() {
     let guest = Guest::new();
     guest.play(async |interface| {
         let mut port =
-            StackPort::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 }, shim());
+            StackPort::new(Arc::clone(interface), Properties { mac: MAC, mtu: 1500, segments: 8 }, shim())
+                .unwrap();
         send(&mut port, b"lost");
         assert_eq!(interface.counters().lost, 1);
         assert_eq!(received(&mut port), None);
@@ -681,7 +684,8 @@ fn a_backend_that_breaks_the_protocol_is_left_and_connected_anew() {
                 Arc::clone(interface),
                 Properties { mac: MAC, mtu: 1500, segments: 8 },
                 shim(),
-            );
+            )
+            .unwrap();
             backend.deliver(&frame(b"good"));
             assert_eq!(received(&mut port), Some(frame(b"good")));
             backend.part(0, &frame(b"bad"), |response| response.id ^= 1);
@@ -815,4 +819,52 @@ fn a_backend_with_multicast_control_is_asked_for_the_groups_at_each_connection()
         guest.until(State::Connected).await;
         assert_eq!(guest.read("request-multicast-control"), None);
     });
+}
+
+#[test]
+fn any_page_that_there_is_no_memory_for_costs_an_attempt_at_most() {
+    for others in 0.. {
+        let guest = Guest::new();
+        guest.platform.refuse_page_after(others);
+        connect_and_use(&guest);
+        if !guest.platform.has_refused() {
+            return assert_ne!(others, 0);
+        }
+    }
+}
+
+#[test]
+fn any_large_allocation_of_an_interface_that_fails_costs_an_attempt_at_most() {
+    for others in 0.. {
+        failing::fail_after(others);
+        connect_and_use(&Guest::new());
+        if !failing::has_failed() {
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_stack_that_there_is_no_memory_for_is_none() {
+    let interface = Arc::new(Interface::new());
+    let properties = Properties { mac: MAC, mtu: 1500, segments: 1 };
+    for others in 0..3 {
+        failing::fail_after(others);
+        let port = failing::at_once(|| StackPort::new(Arc::clone(&interface), properties, shim()));
+        // It has a buffer for each direction.
+        assert_eq!((port.is_none(), failing::has_failed()), (others < 2, others < 2), "{others}");
+    }
+}
+
+/// Packets go both ways, whatever it took.
+fn connect_and_use(guest: &Guest) {
+    let ended = guest.play(async |interface| {
+        let (backend, mut port) = guest.connected(interface).await;
+        backend.deliver(&frame(b"in"));
+        assert_eq!(received(&mut port), Some(frame(b"in")));
+        send(&mut port, b"out");
+        a_while().await;
+        assert!(backend.take().unwrap().bytes.ends_with(b"out"));
+    });
+    assert_eq!(ended, None);
 }

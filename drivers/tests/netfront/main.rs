@@ -3,6 +3,8 @@
 
 mod backend;
 mod connection;
+#[path = "../failing/mod.rs"]
+mod failing;
 mod packets;
 mod segments;
 mod violations;

@@ -194,7 +194,7 @@ impl World {
         let clock = Arc::new(AtomicU64::new(0));
         let (now, cable) = (Arc::clone(&clock), Cable(Arc::clone(&network)));
         let shim = StackShim::new([7; 16], move || now.load(Ordering::Relaxed));
-        let port = StackPort::new(Arc::clone(&interface), PROPERTIES, shim);
+        let port = StackPort::new(Arc::clone(&interface), PROPERTIES, shim).unwrap();
         let driver = Box::pin(async move { serve(&interface, cable, PROPERTIES, &Looks).await });
         let (ours, theirs) = (Host::new(Ours(port), 1), Host::new(Theirs(Arc::clone(&network)), 2));
         Self { network, ours, theirs, driver, clock, connections: 0 }

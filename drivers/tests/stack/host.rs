@@ -62,7 +62,7 @@ impl Host {
         let interface = Arc::new(Interface::new());
         let resources = Box::leak(Box::new(StackResources::<4>::new()));
         let shim = StackShim::new([7; 16], clock::now);
-        let port = StackPort::new(Arc::clone(&interface), PROPERTIES, shim);
+        let port = StackPort::new(Arc::clone(&interface), PROPERTIES, shim).unwrap();
         let (stack, runner) = embassy_net::new(port, config, resources, 7);
         let runner = Box::leak(Box::new(runner));
         let cable =

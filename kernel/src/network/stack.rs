@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The TCP/IP stack on an interface.
 
-use alloc::boxed::Box;
 use alloc::sync::Arc;
+use alloc::vec::Vec;
 use core::fmt;
 use core::future::{Future, poll_fn};
 use core::mem::replace;
@@ -38,18 +38,23 @@ pub(super) async fn start(
         log::warn!("network: MTU {} is too small for IPv6, using IPv4 only", properties.mtu);
     }
     let config = configure::initial(&interface, properties, addressing);
-    let port = StackPort::new(Arc::clone(&interface), properties, shim());
-    let made = blocking::run(move || {
-        let resources = Box::leak(Box::new(StackResources::<SOCKETS>::new()));
-        embassy_net::new(port, config, resources, seed())
-    });
-    let (stack, runner) = made.await.map_err(|_| NetworkError::NoMemory)?;
+    let port = StackPort::new(Arc::clone(&interface), properties, shim()).ok_or(NetworkError::NoMemory)?;
+    let made = blocking::run(move || Some(embassy_net::new(port, config, resources()?, seed())));
+    let (stack, runner) = made.await.ok().flatten().ok_or(NetworkError::NoMemory)?;
     if configure::asks_routers(addressing) && properties.takes_ipv6() {
         interface.autoconfigure_ipv6(u64::from_ne_bytes(random()));
     }
     executor::spawn(run(runner, Arc::clone(&interface))).map_err(|_| NetworkError::Busy)?;
     executor::spawn(configure::keep(interface, stack)).map_err(|_| NetworkError::Busy)?;
     Ok(stack)
+}
+
+/// Tables of sockets, which stay for good: `Box::new` would end the domain where there is no memory for them.
+fn resources() -> Option<&'static mut StackResources<SOCKETS>> {
+    let mut room = Vec::new();
+    room.try_reserve_exact(1).ok()?;
+    room.push(StackResources::new());
+    room.leak().first_mut()
 }
 
 /// How often the stack is polled while it has no room to send, so that connections end in time nevertheless.

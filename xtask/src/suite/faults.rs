@@ -276,6 +276,11 @@ const FAULTS: &[Fault] = &[
         "no memory",
         &["all_of_8_mib_is_used", "a_guest_without_pages_goes_on", "eight_mib_are_enough_for_a_web_server"],
         &[
+            "any_page_that_there_is_no_memory_for_costs_an_attempt_or_a_request",
+            "any_large_allocation_that_fails_costs_an_attempt_or_a_request",
+            "any_page_that_there_is_no_memory_for_costs_an_attempt_at_most",
+            "any_large_allocation_of_an_interface_that_fails_costs_an_attempt_at_most",
+            "a_stack_that_there_is_no_memory_for_is_none",
             "without_memory_for_the_copy_a_request_fails",
             "with_little_memory_for_copies_a_request_is_done_in_small_pieces",
             "a_port_without_memory_is_not_left_behind",

@@ -173,7 +173,7 @@ fn an_interface_is_driven_until_its_nic_fails_and_then_what_is_sent_is_lost() {
     let fake = FakeNic::new();
     let (nic, properties) = open(&fake).unwrap();
     let interface = Arc::new(Interface::new());
-    let mut port = StackPort::new(Arc::clone(&interface), properties, StackShim::new([7; 16], || 0));
+    let mut port = StackPort::new(Arc::clone(&interface), properties, StackShim::new([7; 16], || 0)).unwrap();
     let mut context = Context::from_waker(Waker::noop());
     let mut driver = pin!(serve(&interface, nic, properties, &Looks));
 
