@@ -112,7 +112,8 @@ impl fmt::Display for Kind {
 }
 
 /// What is blamed for a panic, and which lines those are: a file of the project's, by its path; a crate that
-/// it depends on; or `std`. Who cannot allocate is a folder of the project's.
+/// it depends on; or `std`. Who cannot allocate, or uses a collection, is a folder of the project's: almost
+/// every file does.
 pub type Panics = BTreeMap<(String, Kind), BTreeSet<String>>;
 
 /// The panics in an image with symbols and lines, which was built from the sources in `root`.
@@ -222,7 +223,7 @@ fn place(frame: &str, root: &Path) -> (String, String) {
 
 fn blamed(place: &str, kind: Kind) -> String {
     match place.split_once('/') {
-        Some((folder, _)) if kind == Kind::Memory => folder.to_owned(),
+        Some((folder, _)) if matches!(kind, Kind::Memory | Kind::Collection) => folder.to_owned(),
         _ => place.to_owned(),
     }
 }
