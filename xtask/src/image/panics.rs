@@ -30,7 +30,7 @@ pub enum Kind {
     Assertion,
     /// No memory, where an allocation cannot fail.
     Memory,
-    /// A collection or an order of the library's that is not what it must be.
+    /// A collection, an order or a search of the library's that is not what it must be.
     Collection,
 }
 
@@ -203,7 +203,9 @@ fn is_std(frame: &str) -> bool {
 }
 
 fn is_collection(frame: &str) -> bool {
-    frame.contains("/alloc/src/collections/") || frame.contains("/core/src/slice/sort/")
+    ["/alloc/src/collections/", "/core/src/slice/sort/", "/core/src/str/pattern.rs"]
+        .into_iter()
+        .any(|inside| frame.contains(inside))
 }
 
 /// The file of a line, by its path in the project or the name of its crate; and the line as text.
