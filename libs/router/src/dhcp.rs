@@ -2,7 +2,7 @@
 //! The DHCP server (RFC 2131): it tells each guest the one address that it has.
 
 use alloc::vec;
-use core::net::Ipv4Addr;
+use core::net::{IpAddr, Ipv4Addr};
 
 use smoltcp::wire::{
     DHCP_CLIENT_PORT, DHCP_MAX_DNS_SERVER_COUNT, DHCP_SERVER_PORT, DhcpMessageType, DhcpPacket, DhcpRepr,
@@ -26,10 +26,11 @@ pub(crate) struct Lease {
     pub(crate) mask: Ipv4Addr,
 }
 
-/// Whether the packet is for a DHCP server.
-pub(crate) fn is_for_server(ip: &[u8], header: &Header) -> bool {
+/// Whether the packet is for the DHCP server at `address`, or for any.
+pub(crate) fn is_for_server(ip: &[u8], header: &Header, address: IpAddr) -> bool {
     let ports = ip.get(header.start..header.end).and_then(|payload| UdpPacket::new_checked(payload).ok());
-    header.protocol == UDP && ports.is_some_and(|udp| udp.dst_port() == DHCP_SERVER_PORT)
+    let is_here = header.destination == address || header.destination == IpAddr::V4(Ipv4Addr::BROADCAST);
+    header.protocol == UDP && is_here && ports.is_some_and(|udp| udp.dst_port() == DHCP_SERVER_PORT)
 }
 
 /// The answer to the packet of the guest that has `lease`, and whether that gives it the address; `None` if

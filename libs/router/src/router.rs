@@ -274,7 +274,7 @@ impl Router {
 
     fn ipv4_from_guest(&mut self, transit: Transit, guest: Mac) {
         let (ip, header) = (transit.packet.ip(), transit.header);
-        if dhcp::is_for_server(ip, &header) {
+        if dhcp::is_for_server(ip, &header, self.config.network.address) {
             return self.answer_dhcp(&transit, guest);
         }
         if !self.guests.owns(guest, header.source) {

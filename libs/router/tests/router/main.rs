@@ -488,6 +488,16 @@ fn guests_are_told_of_the_prefix_when_they_ask_and_now_and_then() {
 }
 
 #[test]
+fn servers_elsewhere_are_reached_whatever_their_port_is() {
+    let mut world = World::new(&[]);
+    let own = world.address(0);
+    for port in [53, 67, 68, 80] {
+        let sent = world.one(0, udp(&own, FAR, 5000, port, b"x"));
+        assert_eq!((sent.destination, sent.ports.1), (ip(FAR), port));
+    }
+}
+
+#[test]
 fn what_the_router_has_done_is_told_to_prometheus() {
     let mut world = World::new(&[]);
     let guest = world.address(0);
