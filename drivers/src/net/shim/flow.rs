@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What of our data is on its way in a TCP connection, and how much may be.
 
+use core::time::Duration;
+
 use super::congestion::Congestion;
 use super::headers::{ACK, Headers, RST, SYN, Tuple};
 use super::peer::Peer;
@@ -11,6 +13,9 @@ const SUSPECT: u32 = 2;
 
 /// Acknowledgements of the same data that mean a loss: RFC 5681, section 3.2.
 pub(super) const DUPLICATES: u32 = 3;
+
+/// Time in which the stack sends its answer to a SYN again, if that is not acknowledged.
+const ANSWERED: Duration = Duration::from_secs(3);
 
 /// A TCP connection.
 #[derive(Clone, Copy, Debug)]
@@ -142,6 +147,12 @@ impl Flow {
             self.recovery = Some(self.next);
         }
         self.time_outs = self.time_outs.saturating_add(1);
+    }
+
+    /// Whether our answer to the peer's SYN with `sequence` left a moment ago, and was not acknowledged yet.
+    pub(super) fn has_answered(&self, sequence: u32, now: u64) -> bool {
+        let is_fresh = Duration::from_nanos(now.saturating_sub(self.used)) < ANSWERED;
+        self.begin.is_some() && !self.is_alive && self.received == sequence.wrapping_add(1) && is_fresh
     }
 
     /// We acknowledge the peer's numbers before `sequence`.

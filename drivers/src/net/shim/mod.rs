@@ -153,10 +153,10 @@ impl<'k> StackShim<'k> {
         }
         let (sequence, now) = (headers.sequence(frame), (self.now)());
         let Some(flow) = self.flows.get_or_add(&wire, place, sequence, now) else { return wire };
-        flow.note_received(headers.acknowledgement(frame));
         if flags & SYN != 0 {
             flow.open(sequence, flags & ACK != 0, now);
         }
+        flow.note_received(headers.acknowledgement(frame));
         if flow.send(sequence, numbers, now) {
             let host = &wire.remote.address;
             let most = self.paths.limit(host, now).map_or(mtu, |limit| limit.mtu);
@@ -189,6 +189,10 @@ impl<'k> StackShim<'k> {
         let wire = headers.tuple(Direction::In);
         let mut repeats = 0;
         if headers.protocol == TCP {
+            if self.is_answered(frame, &headers, &wire) {
+                discard(frame);
+                return 0;
+            }
             repeats = self.receive_segment(frame, &headers, &wire, mtu);
         } else {
             self.transactions.reveal(frame, &headers, &wire, &self.random);
@@ -198,6 +202,19 @@ impl<'k> StackShim<'k> {
             None => discard(frame),
         }
         repeats
+    }
+
+    /// Whether a SYN is one that the stack has answered a moment ago, and sends its answer to again by
+    /// itself. The stack gives a segment to the first socket that takes it: to another one that listens, if
+    /// that stands before the one that has answered. Then both would answer, and the wrong one reset the
+    /// connection.
+    fn is_answered(&mut self, frame: &[u8], headers: &Headers, wire: &Tuple) -> bool {
+        if headers.flags(frame) & (SYN | ACK) != SYN {
+            return false;
+        }
+        let place = self.random.of_connection(wire).place;
+        let now = (self.now)();
+        self.flows.get(wire, place).is_some_and(|flow| flow.has_answered(headers.sequence(frame), now))
     }
 
     fn receive_segment(&mut self, frame: &mut [u8], headers: &Headers, wire: &Tuple, mtu: usize) -> u8 {

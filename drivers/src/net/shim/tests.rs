@@ -111,6 +111,29 @@ fn each_connection_has_sequence_numbers_of_its_own_and_the_stack_does_not_see_th
 }
 
 #[test]
+fn a_syn_that_comes_again_while_its_answer_is_on_its_way_is_not_shown_to_the_stack() {
+    let ends = Ends { ours: 80, theirs: 5000, ..ENDS };
+    let (mut shim, clock) = shim();
+    let is_shown = |shim: &mut StackShim<'_>, sequence: u32| {
+        let syn = into(shim, segment(ends, Direction::In, SYN, [sequence, 0], &[]));
+        Headers::find(&syn).is_some()
+    };
+    let answer = |shim: &mut StackShim<'_>, sequence: u32| {
+        numbers(&out(shim, segment(ends, Direction::Out, SYN | ACK, [1000, sequence], &[])))[0]
+    };
+    assert!(is_shown(&mut shim, 700) && is_shown(&mut shim, 700), "it is not answered yet");
+    let begin = answer(&mut shim, 701);
+    assert!(!is_shown(&mut shim, 700));
+    assert!(is_shown(&mut shim, 7000), "another connection between these ends");
+    clock.store(2_000_000_000, Ordering::Relaxed);
+    assert_eq!(answer(&mut shim, 701), begin);
+    clock.store(4_000_000_000, Ordering::Relaxed);
+    assert!(!is_shown(&mut shim, 700), "the answer was sent again");
+    clock.store(6_000_000_000, Ordering::Relaxed);
+    assert!(is_shown(&mut shim, 700), "nobody answers any more");
+}
+
+#[test]
 fn two_boots_begin_a_connection_with_different_numbers() {
     let begin = |key| {
         let mut shim = StackShim::new([key; 16], || 0);
