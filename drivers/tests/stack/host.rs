@@ -60,7 +60,7 @@ impl Host {
     /// A host whose stack begins with `config`, and asks routers, in `network`.
     pub(crate) fn new(config: Config, network: Network) -> Self {
         let interface = Arc::new(Interface::new());
-        let resources = Box::leak(Box::new(StackResources::<4>::new()));
+        let resources = Box::leak(Box::new(StackResources::<8>::new()));
         let shim = StackShim::new([7; 16], clock::now);
         let port = StackPort::new(Arc::clone(&interface), PROPERTIES, shim).unwrap();
         let (stack, runner) = embassy_net::new(port, config, resources, 7);
@@ -118,7 +118,7 @@ impl Host {
         });
     }
 
-    fn spawn(&mut self, future: impl Future<Output = ()> + 'static) {
+    pub(crate) fn spawn(&mut self, future: impl Future<Output = ()> + 'static) {
         self.tasks.push(task(future));
     }
 

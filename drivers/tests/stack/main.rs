@@ -3,6 +3,7 @@
 //! only when nobody has anything to do: how it is configured, and what that costs.
 
 mod clock;
+mod connections;
 mod host;
 mod network;
 

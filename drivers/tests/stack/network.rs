@@ -49,6 +49,59 @@ pub(crate) struct Network {
     /// Datagrams that went to the gateway.
     pub(crate) datagrams: usize,
     pub(crate) seen: Vec<Kind>,
+    /// Segments from the host.
+    pub(crate) segments: VecDeque<Segment>,
+}
+
+/// A segment between a client, which is the gateway, and the host's port 80.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Segment {
+    /// The client's.
+    pub(crate) port: u16,
+    pub(crate) flags: u8,
+    pub(crate) sequence: u32,
+    pub(crate) acknowledged: u32,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl Segment {
+    /// A frame of the client's.
+    pub(crate) fn frame(&self, client: Ipv4Addr, host: Ipv4Addr) -> Vec<u8> {
+        let mut tcp = [self.port.to_be_bytes(), [0, 80]].concat();
+        tcp.extend([self.sequence.to_be_bytes(), self.acknowledged.to_be_bytes()].concat());
+        tcp.extend([5 << 4, self.flags, 0x20, 0, 0, 0, 0, 0]);
+        tcp.extend(&self.payload);
+        [ipv4(6, client, host, tcp.len()), tcp].concat()
+    }
+
+    /// What is in a frame of the host's.
+    fn parse(frame: &[u8]) -> Option<Self> {
+        if frame[12..14] != IPV4 || frame[23] != 6 {
+            return None;
+        }
+        let end = 14 + usize::from(u16::from_be_bytes([frame[16], frame[17]]));
+        let tcp = &frame[34..end];
+        let word = |place: usize| u32::from_be_bytes(tcp[place..place + 4].try_into().unwrap());
+        Some(Self {
+            port: u16::from_be_bytes([tcp[2], tcp[3]]),
+            flags: tcp[13],
+            sequence: word(4),
+            acknowledged: word(8),
+            payload: tcp[usize::from(tcp[12] >> 4) * 4..].to_vec(),
+        })
+    }
+}
+
+/// The headers of a packet of IPv4 to the host.
+fn ipv4(protocol: u8, source: Ipv4Addr, destination: Ipv4Addr, length: usize) -> Vec<u8> {
+    let mut header = vec![0x45, 0];
+    header.extend((20 + length as u16).to_be_bytes());
+    header.extend([0, 0, 0, 0, 64, protocol, 0, 0]);
+    header.extend(source.octets());
+    header.extend(destination.octets());
+    let checksum = header_sum(&header);
+    header[10..12].copy_from_slice(&checksum.to_be_bytes());
+    [ethernet(MAC, IPV4), header].concat()
 }
 
 impl Network {
@@ -72,6 +125,7 @@ impl Network {
     pub(crate) fn take(&mut self, frame: &[u8]) {
         let kind = kind(frame);
         self.seen.push(kind);
+        self.segments.extend(Segment::parse(frame));
         match kind {
             Kind::Arp { target, sender } if Some(target) == self.gateway && sender != target => {
                 self.inbox.push_back(arp_answer(target, sender));
@@ -154,15 +208,7 @@ fn dhcp(transaction: &[u8], address: Ipv4Addr, options: &[u8]) -> Vec<u8> {
     message.extend(MAC);
     message.resize(236, 0);
     message.extend(options);
-    let mut frame = ethernet(MAC, IPV4);
-    let mut header = vec![0x45, 0];
-    header.extend((28 + message.len() as u16).to_be_bytes());
-    header.extend([0, 0, 0, 0, 64, 17, 0, 0]);
-    header.extend(SERVER.octets());
-    header.extend(address.octets());
-    let checksum = !sum(&header);
-    header[10..12].copy_from_slice(&checksum.to_be_bytes());
-    frame.extend(header);
+    let mut frame = ipv4(17, SERVER, address, 8 + message.len());
     frame.extend([0, 67, 0, 68]);
     frame.extend((8 + message.len() as u16).to_be_bytes());
     frame.extend([0, 0]);
@@ -220,6 +266,11 @@ fn icmpv6(source: Ipv6Addr, destination: Ipv6Addr, mut message: Vec<u8>) -> Vec<
     frame.extend(addresses);
     frame.extend(message);
     frame
+}
+
+/// The checksum of a header of IPv4 in which it is zero.
+pub(crate) fn header_sum(header: &[u8]) -> u16 {
+    !sum(header)
 }
 
 /// The sum of RFC 1071.

@@ -4,7 +4,7 @@
 use core::time::Duration;
 
 use super::congestion::Congestion;
-use super::headers::{ACK, Headers, RST, SYN, Tuple};
+use super::headers::{ACK, FIN, Headers, RST, SYN, Tuple};
 use super::peer::Peer;
 use super::prompt::Prompt;
 
@@ -27,8 +27,12 @@ pub(super) struct Flow {
     first: u32,
     /// The one behind the last that was sent.
     next: u32,
-    /// The peer has acknowledged something.
+    /// Our SYN answers the peer's.
+    is_answer: bool,
+    /// The peer has acknowledged something, and the connection is not over.
     is_alive: bool,
+    /// The numbers behind the end of what we send, and of what the peer does, once that was told.
+    ends: [Option<u32>; 2],
     /// Times that what begins at `first` was sent again.
     times: u32,
     /// Of those, when it was not known why.
@@ -68,7 +72,9 @@ impl Flow {
             begin: None,
             first: sequence,
             next: sequence,
+            is_answer: false,
             is_alive: false,
+            ends: [None; 2],
             times: 0,
             time_outs: 0,
             is_expected: false,
@@ -99,6 +105,7 @@ impl Flow {
             let peer = self.next_peer.or(self.peer);
             *self = Self { begin: Some(sequence), peer, ..Self::new(self.tuple, sequence, now) };
         }
+        self.is_answer = is_answer;
         if is_answer {
             self.begin_control();
         }
@@ -149,23 +156,55 @@ impl Flow {
         self.time_outs = self.time_outs.saturating_add(1);
     }
 
-    /// Whether our answer to the peer's SYN with `sequence` left a moment ago, and was not acknowledged yet.
-    pub(super) fn has_answered(&self, sequence: u32, now: u64) -> bool {
+    /// Whether our answer to the peer's SYN left a moment ago, and was not acknowledged yet.
+    pub(super) fn has_answered(&self, now: u64) -> bool {
         let is_fresh = Duration::from_nanos(now.saturating_sub(self.used)) < ANSWERED;
-        self.begin.is_some() && !self.is_alive && self.received == sequence.wrapping_add(1) && is_fresh
+        self.is_answer && !self.is_alive && is_fresh
     }
 
     /// We acknowledge the peer's numbers before `sequence`.
     pub(super) fn note_received(&mut self, sequence: u32) {
         self.received = sequence;
+        self.end_if_both_did();
     }
 
-    /// What has a `stack` send again at once, whose numbers are moved by `offset`; `None` before there is a
+    /// We send the last of our numbers, the one before `sequence`.
+    pub(super) fn note_end(&mut self, sequence: u32) {
+        self.ends[0] = Some(sequence);
+    }
+
+    /// We reset the connection. A segment that has nothing to do with a half-open one is answered so, too.
+    pub(super) fn note_reset(&mut self) {
+        if self.is_alive {
+            self.end();
+        }
+    }
+
+    /// Both sides have sent all, and know it of each other.
+    fn end_if_both_did(&mut self) {
+        if self.ends == [Some(self.first), Some(self.received)] {
+            self.end();
+        }
+    }
+
+    /// The connection is over: what comes is of the next one.
+    fn end(&mut self) {
+        (self.is_alive, self.is_answer, self.begin, self.ends) = (false, false, None, [None; 2]);
+    }
+
+    /// What has a `stack` send again at once, whose numbers are moved by `offset`; `None` if there is no
     /// connection.
     pub(super) fn prompt(&self, stack: Tuple, offset: u32) -> Option<Prompt> {
         let (_, window) = self.windows.filter(|_| self.is_alive)?;
         let acknowledged = self.first.wrapping_sub(offset);
         Some(Prompt { stack, sequence: self.received, acknowledged, window })
+    }
+
+    /// What has a `stack` tell the peer where its connection is, or that there is none any more: what peers
+    /// ask who have been silent (RFC 9293, section 3.8.4). The stack tells it once a second at most.
+    pub(super) fn challenge(&self, stack: Tuple, offset: u32) -> Option<Prompt> {
+        let prompt = self.prompt(stack, offset)?;
+        Some(Prompt { sequence: prompt.sequence.wrapping_sub(1), ..prompt })
     }
 
     /// A router has said why the stack will send what is on its way again: it is no congestion, and there is
@@ -179,6 +218,13 @@ impl Flow {
     pub(super) fn receive(&mut self, frame: &[u8], headers: &Headers, now: impl FnOnce() -> u64) -> Told {
         let raw = headers.window(frame);
         let flags = headers.flags(frame);
+        // Resets with other numbers may be from anybody: RFC 5961, section 3.2.
+        if flags & RST != 0 && headers.sequence(frame) == self.received {
+            self.end();
+        }
+        if flags & FIN != 0 {
+            self.ends[1] = Some(headers.sequence(frame).wrapping_add(headers.numbers(frame)));
+        }
         if flags & (ACK | RST) != ACK {
             return Told { window: raw, repeats: 0 };
         }
@@ -197,6 +243,7 @@ impl Flow {
             told = self.receive_duplicate(raw, before);
         }
         self.windows = Some((raw, told.window));
+        self.end_if_both_did();
         told
     }
 

@@ -21,6 +21,12 @@ impl Flows {
         Self { sets: Vec::new() }
     }
 
+    /// How many are known.
+    #[cfg(test)]
+    pub(super) fn count(&self) -> usize {
+        self.sets.iter().map(Vec::len).sum()
+    }
+
     /// The connection of `tuple`, whose `place` says where it is.
     pub(super) fn get(&mut self, tuple: &Tuple, place: usize) -> Option<&mut Flow> {
         let set = self.sets.get_mut(place % SETS)?;

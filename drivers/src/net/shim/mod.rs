@@ -15,7 +15,8 @@
 //! It also discovers the MTU of paths, from routers and from what gets lost (`paths`, `errors`, `flow`): the
 //! stack knows one MTU only, and frames are divided behind it. And it controls congestion (`congestion`,
 //! `flow`): the stack is told a smaller window than the peer's. A client for which no socket is free is not
-//! refused, and tries again (`listened`).
+//! refused, and tries again (`listened`). A SYN between the ends of a connection that there is begins no other
+//! one, and what the stack would see of a packet and the shim does not is dropped (`hidden`).
 //!
 //! Checksums need no care: they are verified before packets get here, and filled in after they have left.
 
@@ -25,6 +26,7 @@ mod errors;
 mod flow;
 mod flows;
 mod headers;
+mod hidden;
 mod listened;
 mod paths;
 mod peer;
@@ -47,7 +49,8 @@ use datagrams::Datagrams;
 use errors::{TooBig, refused};
 use flow::DUPLICATES;
 use flows::Flows;
-use headers::{ACK, Direction, Headers, RST, SYN, TCP, Tuple, destination};
+use headers::{ACK, Direction, FIN, Headers, RST, SYN, TCP, Tuple, destination};
+use hidden::is_hidden;
 use listened::Listened;
 use paths::{Limit, Paths};
 use peer::Peer;
@@ -147,8 +150,13 @@ impl<'k> StackShim<'k> {
         wire.local.port = self.ports.of_segment(&wire, flags, begin, &self.now, &mut self.random);
         let Secret { offset, place } = self.random.of_connection(&wire);
         sequence::hide(frame, headers, offset);
-        let numbers = headers.numbers(frame);
+        let (numbers, acknowledged) = (headers.numbers(frame), headers.acknowledgement(frame));
         if numbers == 0 || headers.is_reset(frame) {
+            match self.flows.get(&wire, place) {
+                Some(flow) if headers.is_reset(frame) => flow.note_reset(),
+                Some(flow) => flow.note_received(acknowledged),
+                None => {}
+            }
             return wire;
         }
         let (sequence, now) = (headers.sequence(frame), (self.now)());
@@ -156,7 +164,10 @@ impl<'k> StackShim<'k> {
         if flags & SYN != 0 {
             flow.open(sequence, flags & ACK != 0, now);
         }
-        flow.note_received(headers.acknowledgement(frame));
+        if flags & FIN != 0 {
+            flow.note_end(sequence.wrapping_add(numbers));
+        }
+        flow.note_received(acknowledged);
         if flow.send(sequence, numbers, now) {
             let host = &wire.remote.address;
             let most = self.paths.limit(host, now).map_or(mtu, |limit| limit.mtu);
@@ -180,6 +191,10 @@ impl<'k> StackShim<'k> {
     /// Changes a frame that came from the network, which takes packets of `mtu` bytes, into what the stack
     /// knows; one that it must not see is discarded. Returns how often the stack is to get it again.
     pub(super) fn incoming(&mut self, frame: &mut [u8], mtu: usize) -> u8 {
+        if is_hidden(frame) {
+            discard(frame);
+            return 0;
+        }
         let Some(headers) = Headers::find(frame) else {
             if let Some(message) = TooBig::find(frame) {
                 return self.apply_too_big(&message, frame, mtu);
@@ -189,8 +204,12 @@ impl<'k> StackShim<'k> {
         let wire = headers.tuple(Direction::In);
         let mut repeats = 0;
         if headers.protocol == TCP {
-            if self.is_answered(frame, &headers, &wire) {
+            // Nobody connects to a group: RFC 9293, section 3.9.2.3.
+            if is_group(&wire.local.address) {
                 discard(frame);
+                return 0;
+            }
+            if self.takes_syn(frame, &headers, &wire) {
                 return 0;
             }
             repeats = self.receive_segment(frame, &headers, &wire, mtu);
@@ -204,17 +223,28 @@ impl<'k> StackShim<'k> {
         repeats
     }
 
-    /// Whether a SYN is one that the stack has answered a moment ago, and sends its answer to again by
-    /// itself. The stack gives a segment to the first socket that takes it: to another one that listens, if
-    /// that stands before the one that has answered. Then both would answer, and the wrong one reset the
-    /// connection.
-    fn is_answered(&mut self, frame: &[u8], headers: &Headers, wire: &Tuple) -> bool {
+    /// Takes a SYN between the ends of a connection that there is, which must not begin another one: the stack
+    /// gives a segment to the first socket that takes it, and that is one that listens, if it stands before
+    /// the one with the connection.
+    ///
+    /// If the connection is half open, the SYN is dropped: the stack sends its answer again by itself. If it is
+    /// open, the stack is asked instead where it is, and tells the peer (RFC 5961, section 4.2). One that has
+    /// begun anew answers by a reset; one who only knows of the connection learns nothing.
+    fn takes_syn(&mut self, frame: &mut [u8], headers: &Headers, wire: &Tuple) -> bool {
         if headers.flags(frame) & (SYN | ACK) != SYN {
             return false;
         }
-        let place = self.random.of_connection(wire).place;
-        let now = (self.now)();
-        self.flows.get(wire, place).is_some_and(|flow| flow.has_answered(headers.sequence(frame), now))
+        let Secret { offset, place } = self.random.of_connection(wire);
+        let Some(flow) = self.flows.get(wire, place) else { return false };
+        if flow.has_answered((self.now)()) {
+            discard(frame);
+            return true;
+        }
+        let challenge = flow.challenge(self.ports.of_stack(wire), offset);
+        if let Some(challenge) = &challenge {
+            challenge.write(frame);
+        }
+        challenge.is_some()
     }
 
     fn receive_segment(&mut self, frame: &mut [u8], headers: &Headers, wire: &Tuple, mtu: usize) -> u8 {

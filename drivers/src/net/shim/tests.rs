@@ -3,7 +3,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use super::headers::{RST, SYN, UDP, get};
+use super::headers::{FIN, RST, SYN, UDP, get};
 use super::too_big::too_big;
 use super::*;
 
@@ -110,27 +110,173 @@ fn each_connection_has_sequence_numbers_of_its_own_and_the_stack_does_not_see_th
     }
 }
 
+/// Whether the stack sees a SYN with this number as one.
+fn shows(shim: &mut StackShim<'_>, ends: Ends, sequence: u32) -> bool {
+    let syn = into(shim, segment(ends, Direction::In, SYN, [sequence, 0], &[]));
+    Headers::find(&syn).is_some_and(|headers| headers.flags(&syn) & (SYN | ACK) == SYN)
+}
+
+/// Ends at which we serve.
+const SERVED: Ends = Ends { ours: 80, theirs: 5000, ..ENDS };
+
 #[test]
 fn a_syn_that_comes_again_while_its_answer_is_on_its_way_is_not_shown_to_the_stack() {
-    let ends = Ends { ours: 80, theirs: 5000, ..ENDS };
     let (mut shim, clock) = shim();
-    let is_shown = |shim: &mut StackShim<'_>, sequence: u32| {
-        let syn = into(shim, segment(ends, Direction::In, SYN, [sequence, 0], &[]));
-        Headers::find(&syn).is_some()
-    };
     let answer = |shim: &mut StackShim<'_>, sequence: u32| {
-        numbers(&out(shim, segment(ends, Direction::Out, SYN | ACK, [1000, sequence], &[])))[0]
+        numbers(&out(shim, segment(SERVED, Direction::Out, SYN | ACK, [1000, sequence], &[])))[0]
     };
-    assert!(is_shown(&mut shim, 700) && is_shown(&mut shim, 700), "it is not answered yet");
+    assert!(shows(&mut shim, SERVED, 700) && shows(&mut shim, SERVED, 700), "it is not answered yet");
     let begin = answer(&mut shim, 701);
-    assert!(!is_shown(&mut shim, 700));
-    assert!(is_shown(&mut shim, 7000), "another connection between these ends");
+    assert!(!shows(&mut shim, SERVED, 700));
+    assert!(!shows(&mut shim, SERVED, 7000), "somebody else's, or an old one");
     clock.store(2_000_000_000, Ordering::Relaxed);
     assert_eq!(answer(&mut shim, 701), begin);
     clock.store(4_000_000_000, Ordering::Relaxed);
-    assert!(!is_shown(&mut shim, 700), "the answer was sent again");
+    assert!(!shows(&mut shim, SERVED, 700), "the answer was sent again");
     clock.store(6_000_000_000, Ordering::Relaxed);
-    assert!(is_shown(&mut shim, 700), "nobody answers any more");
+    assert!(shows(&mut shim, SERVED, 700), "nobody answers any more");
+}
+
+#[test]
+fn a_client_that_refuses_our_answer_may_begin_again_at_once() {
+    let (mut shim, _) = shim();
+    shows(&mut shim, SERVED, 700);
+    out(&mut shim, segment(SERVED, Direction::Out, SYN | ACK, [1000, 701], &[]));
+    into(&mut shim, segment(SERVED, Direction::In, RST, [5, 0], &[]));
+    assert!(!shows(&mut shim, SERVED, 7000), "the reset is somebody else's");
+    into(&mut shim, segment(SERVED, Direction::In, RST, [701, 0], &[]));
+    assert!(shows(&mut shim, SERVED, 7000));
+}
+
+/// Has a connection opened by the peer; the number that we begin with on the network.
+fn accept(shim: &mut StackShim<'_>, ends: Ends) -> u32 {
+    assert!(shows(shim, ends, 700));
+    let begin = numbers(&out(shim, segment(ends, Direction::Out, SYN | ACK, [1000, 701], &[])))[0];
+    into(shim, segment(ends, Direction::In, ACK, [701, begin.wrapping_add(1)], &[]));
+    begin
+}
+
+#[test]
+fn a_syn_on_an_open_connection_has_the_stack_tell_the_peer_where_it_is() {
+    for is_ipv4 in [true, false] {
+        let (ends, (mut shim, clock)) = (Ends { is_ipv4, ..SERVED }, shim());
+        accept(&mut shim, ends);
+        out(&mut shim, segment(ends, Direction::Out, ACK, [1001, 801], &[]));
+        clock.store(MINUTE, Ordering::Relaxed);
+        for (sequence, options) in [(700, &[][..]), (9_000_000, &[2, 4, 5, 180])] {
+            let syn = into(&mut shim, segment(ends, Direction::In, SYN, [sequence, 0], options));
+            let headers = Headers::find(&syn).unwrap();
+            assert_eq!(
+                tuple(&syn, Direction::In),
+                tuple(&segment(ends, Direction::In, 0, [0; 2], &[]), Direction::In)
+            );
+            assert_eq!((headers.flags(&syn), headers.numbers(&syn)), (ACK, 0));
+            assert_eq!(numbers(&syn), [800, 1001], "as who asks whether we are there");
+        }
+    }
+}
+
+#[test]
+fn a_connection_that_is_over_keeps_no_syn_out() {
+    let both = |shim: &mut StackShim<'_>, begin: u32| {
+        out(shim, segment(SERVED, Direction::Out, FIN | ACK, [1001, 701], &[]));
+        into(shim, segment(SERVED, Direction::In, FIN | ACK, [701, begin.wrapping_add(2)], &[]));
+        assert!(!shows(shim, SERVED, 9000), "we have not heard its end");
+        out(shim, segment(SERVED, Direction::Out, ACK, [1002, 702], &[]));
+    };
+    let peer_first = |shim: &mut StackShim<'_>, begin: u32| {
+        into(shim, segment(SERVED, Direction::In, FIN | ACK, [701, begin.wrapping_add(1)], &[]));
+        out(shim, segment(SERVED, Direction::Out, ACK, [1001, 702], &[]));
+        out(shim, segment(SERVED, Direction::Out, FIN | ACK, [1001, 702], &[]));
+        assert!(!shows(shim, SERVED, 9000), "the peer has not heard ours");
+        into(shim, segment(SERVED, Direction::In, ACK, [702, begin.wrapping_add(2)], &[]));
+    };
+    let we_reset =
+        |shim: &mut StackShim<'_>, _| drop(out(shim, segment(SERVED, Direction::Out, RST, [1001, 0], &[])));
+    let peer_resets = |shim: &mut StackShim<'_>, _| {
+        into(shim, segment(SERVED, Direction::In, RST, [750, 0], &[]));
+        assert!(!shows(shim, SERVED, 9000), "that reset is a guess");
+        into(shim, segment(SERVED, Direction::In, RST, [701, 0], &[]));
+    };
+    for end in [&both as &dyn Fn(&mut StackShim<'_>, u32), &peer_first, &we_reset, &peer_resets] {
+        let (mut shim, _) = shim();
+        for _ in 0..3 {
+            let begin = accept(&mut shim, SERVED);
+            assert!(!shows(&mut shim, SERVED, 9000));
+            end(&mut shim, begin);
+        }
+    }
+}
+
+#[test]
+fn ten_thousand_connections_take_the_room_of_some() {
+    let (mut shim, _) = shim();
+    for number in 0..10_000 {
+        let begin = accept(&mut shim, Ends { theirs: 10_000 + number, ..SERVED });
+        if number % 2 == 0 {
+            into(
+                &mut shim,
+                segment(Ends { theirs: 10_000 + number, ..SERVED }, Direction::In, ACK, [701, begin], &[]),
+            );
+        }
+    }
+    assert!(shim.flows.count() <= 512);
+    // Those that are half open or over make room for one that lives.
+    let begin = accept(&mut shim, SERVED);
+    assert_ne!(begin, 1000);
+    for number in 0..10_000 {
+        shows(&mut shim, Ends { theirs: 20_000 + number, ..SERVED }, 1);
+    }
+    assert!(!shows(&mut shim, SERVED, 9000));
+}
+
+#[test]
+fn a_connection_to_a_group_is_not_shown_to_the_stack() {
+    let (mut shim, _) = shim();
+    for group in [[224, 0, 0, 1], [255; 4]] {
+        let mut syn = segment(SERVED, Direction::In, SYN, [1, 0], &[]);
+        syn[30..34].copy_from_slice(&group);
+        assert_eq!(Headers::find(&into(&mut shim, syn)), None);
+    }
+}
+
+#[test]
+fn headers_that_only_the_stack_would_find_are_not_shown_to_it() {
+    let is_shown = |frame: &[u8]| {
+        let (mut shim, _) = shim();
+        let kind = frame[12..14].to_vec();
+        into(&mut shim, frame.to_vec())[12..14] == kind
+    };
+    for protocol in [TCP, UDP] {
+        // Of IPv4: length of the payload, the place in eights, whether there are more.
+        for (length, place, is_last, expected) in [
+            (8, 0, false, false),
+            (16, 0, false, false),
+            (24, 0, false, true),
+            (8, 1, true, false),
+            (100, 2, false, false),
+            (100, 3, false, true),
+            (4, 185, true, true),
+        ] {
+            let mut frame = packet(SERVED, Direction::In, protocol, &vec![0; length - 4]);
+            let flags = u16::from(!is_last) << 13 | place;
+            frame[20..22].copy_from_slice(&flags.to_be_bytes());
+            assert_eq!(is_shown(&frame), expected, "{length} bytes at {place}");
+        }
+        // Behind another header of IPv6: options for routers, of no meaning.
+        let plain = packet(Ends { is_ipv4: false, ..SERVED }, Direction::In, protocol, &[0; 16]);
+        assert!(is_shown(&plain));
+        let mut behind = plain.clone();
+        behind[20] = 0;
+        behind.splice(54..54, [protocol, 0, 1, 4, 0, 0, 0, 0]);
+        behind[19] += 8;
+        assert!(!is_shown(&behind));
+        behind[54] = 58;
+        assert!(is_shown(&behind), "who tells of groups does so");
+    }
+    let mut ping = packet(SERVED, Direction::In, 1, &[0; 4]);
+    ping[20] = 0x20;
+    assert!(is_shown(&ping), "nobody looks for anything there");
 }
 
 #[test]
