@@ -34,18 +34,18 @@ impl Image {
     }
 }
 
-/// The symbol table's own header: magic, number of entries, bytes of strings.
+/// The symbol table's own header: magic, number of blocks, bytes behind them.
 #[repr(C)]
 struct SymbolHeader {
     magic: [u8; 8],
-    count: u32,
-    strings: u32,
+    blocks: u32,
+    rest: u32,
 }
 
 /// An empty table; whoever finishes the image replaces the segment that it lies in.
 #[used]
 #[unsafe(link_section = ".ksyms")]
-static EMPTY_SYMBOLS: SymbolHeader = SymbolHeader { magic: *b"PRSMSYM1", count: 0, strings: 0 };
+static EMPTY_SYMBOLS: SymbolHeader = SymbolHeader { magic: *b"PRSMSYM2", blocks: 0, rest: 0 };
 
 /// The image that is running.
 pub fn image() -> Image {
@@ -64,7 +64,7 @@ pub fn symbols() -> &'static [u8] {
     let start = &raw const __ksyms_start;
     // SAFETY: the linker script puts EMPTY_SYMBOLS, or the table that replaced it, at this symbol.
     let header = unsafe { start.cast::<SymbolHeader>().read_volatile() };
-    let bytes = size_of::<SymbolHeader>() + header.count as usize * 8 + header.strings as usize;
+    let bytes = size_of::<SymbolHeader>() + header.blocks as usize * 8 + header.rest as usize;
     // SAFETY: the segment holds the whole table; nothing writes to it (it is mapped read-only).
     unsafe { core::slice::from_raw_parts(start, bytes) }
 }

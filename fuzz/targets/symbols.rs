@@ -2,25 +2,23 @@
 
 use arbitrary::Arbitrary;
 use prism_boot::SymbolTable;
-use prism_boot::symbols::MAGIC;
+use prism_boot::symbols::{LONGEST, MAGIC};
 use prism_fuzz::fuzz_target;
 
 /// Either any bytes behind the magic, or a table whose header is right.
 #[derive(Arbitrary, Debug)]
 enum Blob<'a> {
     Bytes(&'a [u8]),
-    Table { entries: Vec<(u32, u8)>, strings: &'a [u8] },
+    Table { blocks: Vec<(u32, u8)>, rules: Vec<(u8, u8)>, records: &'a [u8] },
 }
 
 fuzz_target!(|input: (u64, Blob<'_>)| {
     let (address, blob) = input;
     let blob = bytes(blob);
     let Some(table) = SymbolTable::parse(&blob) else { return };
-    assert!(table.len() <= blob.len() / 8);
     for address in [address, address & 0xffff_ffff, 0, u64::MAX] {
         if let Some((name, offset)) = table.lookup(address) {
-            assert!(offset <= address && !name.is_empty());
-            assert!(blob.windows(name.len()).any(|window| window == name.as_bytes()));
+            assert!(offset <= address && name.to_string().chars().count() <= LONGEST);
         }
     }
 });
@@ -29,12 +27,16 @@ fn bytes(blob: Blob<'_>) -> Vec<u8> {
     let mut bytes = MAGIC.to_vec();
     match blob {
         Blob::Bytes(rest) => bytes.extend(rest),
-        Blob::Table { entries, strings } => {
-            bytes.extend((entries.len() as u32).to_le_bytes());
-            bytes.extend((strings.len() as u32).to_le_bytes());
-            let words = entries.iter().flat_map(|(address, name)| [*address, u32::from(*name)]);
+        Blob::Table { blocks, rules, records } => {
+            let mut body = (rules.len() as u16).to_le_bytes().to_vec();
+            let symbols = rules.iter().flat_map(|(first, second)| [u16::from(*first), u16::from(*second)]);
+            body.extend(symbols.flat_map(u16::to_le_bytes));
+            body.extend(records);
+            bytes.extend((blocks.len() as u32).to_le_bytes());
+            bytes.extend((body.len() as u32).to_le_bytes());
+            let words = blocks.iter().flat_map(|(address, place)| [*address, u32::from(*place)]);
             bytes.extend(words.flat_map(u32::to_le_bytes));
-            bytes.extend(strings);
+            bytes.extend(body);
         }
     }
     bytes

@@ -10,6 +10,7 @@ pub mod disassembly;
 pub mod disk;
 pub mod elf;
 pub mod finish;
+mod grammar;
 pub mod lines;
 pub mod multiboot;
 pub mod notes;

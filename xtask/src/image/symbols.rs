@@ -2,20 +2,25 @@
 //! The functions of an image: as the table that the kernel's crash reports use, and for reading
 //! the register dumps of a hypervisor.
 //!
-//! The table, little endian: 8 bytes `PRSMSYM1`, u32 count, u32 length of the strings; count
-//! entries of u32 address and u32 offset into the strings, sorted by address; the strings,
-//! NUL-terminated UTF-8. The last entry has no name and marks the end of the code.
+//! The kernel's reader, `kernel/boot/src/symbols.rs`, describes the table.
 
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, anyhow};
 
 use super::Image;
 use super::elf::{Elf, Segment};
+use super::grammar::{FIRST_RULE, Grammar, Symbol};
 
 /// First bytes of a table.
-pub const MAGIC: &[u8; 8] = b"PRSMSYM1";
+pub const MAGIC: &[u8; 8] = b"PRSMSYM2";
+
+/// How many functions share an address that is written out.
+const BLOCK: usize = 16;
+
+/// How many rules are one byte in a name.
+const SHORT_RULES: Symbol = 64;
 
 /// The symbol table of a linked file, as bytes.
 ///
@@ -26,51 +31,125 @@ pub fn table(elf: &Elf<'_>) -> Result<Vec<u8>> {
 }
 
 fn encode(symbols: &Symbols) -> Result<Vec<u8>> {
-    let mut entries = Vec::new();
-    let mut strings = Vec::new();
-    let end = [(symbols.end, String::new())];
-    for (address, name) in symbols.functions.iter().chain(&end) {
-        let address = u32::try_from(*address).context("a function lies above 4 GiB")?;
-        entries.extend_from_slice(&address.to_le_bytes());
-        entries.extend_from_slice(&u32::try_from(strings.len())?.to_le_bytes());
-        strings.extend_from_slice(name.as_bytes());
-        strings.push(0);
+    let grammar = Grammar::of(symbols.names());
+    let starts: Vec<u64> =
+        symbols.functions.iter().map(|(address, _)| *address).chain([symbols.end]).collect();
+    let (mut blocks, mut records) = (Vec::new(), Vec::new());
+    for (index, (name, extent)) in grammar.texts.iter().zip(starts.array_windows()).enumerate() {
+        let [start, next] = *extent;
+        if index % BLOCK == 0 {
+            let address = u32::try_from(start).context("a function lies above 4 GiB")?;
+            blocks.extend_from_slice(&address.to_le_bytes());
+            blocks.extend_from_slice(&u32::try_from(records.len())?.to_le_bytes());
+        }
+        put_number(&mut records, u32::try_from(next.saturating_sub(start))?);
+        name.iter().for_each(|symbol| put_symbol(&mut records, *symbol));
+        records.push(0);
     }
+    let rules = grammar.rules.as_flattened().iter().flat_map(|symbol| symbol.to_le_bytes());
+    let rules: Vec<u8> = u16::try_from(grammar.rules.len())?.to_le_bytes().into_iter().chain(rules).collect();
     let mut table = MAGIC.to_vec();
-    table.extend_from_slice(&u32::try_from(entries.len() / 8)?.to_le_bytes());
-    table.extend_from_slice(&u32::try_from(strings.len())?.to_le_bytes());
-    table.extend_from_slice(&entries);
-    table.extend_from_slice(&strings);
-    Ok(table)
+    table.extend_from_slice(&u32::try_from(blocks.len() / 8)?.to_le_bytes());
+    table.extend_from_slice(&u32::try_from(rules.len() + records.len())?.to_le_bytes());
+    Ok([table, blocks, rules, records].concat())
 }
 
-/// The entries of a table: address and name.
+/// Appends a number, seven bits in each byte, the lowest first.
+fn put_number(bytes: &mut Vec<u8>, mut number: u32) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+/// Appends a symbol of a name: a character and one of the first rules are a byte, other rules are two, neither
+/// of which is zero.
+fn put_symbol(bytes: &mut Vec<u8>, symbol: Symbol) {
+    match symbol.checked_sub(FIRST_RULE + SHORT_RULES) {
+        None => bytes.push(symbol as u8),
+        Some(rule) => bytes.extend([0xc0 | (rule / 255) as u8, (rule % 255) as u8 + 1]),
+    }
+}
+
+/// The functions of a table: address and name, and the end of the code, which has no name.
 ///
 /// # Errors
 /// If it is not as [`table`] makes it.
 pub fn read_table(table: &[u8]) -> Result<Vec<(u32, String)>> {
-    let (magic, rest) = table.split_at_checked(MAGIC.len()).context("the symbol table is cut short")?;
-    ensure!(magic == MAGIC, "there is no symbol table");
-    let count = number(rest, 0)? as usize;
-    let length = number(rest, 4)? as usize;
-    let entries = rest.get(8..8 + count * 8).context("the symbol table is cut short")?;
-    let strings = rest.get(8 + count * 8..).context("the symbol table is cut short")?;
-    ensure!(strings.len() == length, "the symbol table's length is wrong");
-    entries
-        .chunks_exact(8)
-        .map(|entry| Ok((number(entry, 0)?, string(strings, number(entry, 4)? as usize)?)))
-        .collect()
+    read(table).context("the symbol table is cut short")?
 }
 
-fn number(bytes: &[u8], offset: usize) -> Result<u32> {
-    let field = bytes.get(offset..offset + 4).context("the symbol table is cut short")?;
-    Ok(u32::from_le_bytes(field.try_into()?))
+/// The same; `None` if something is missing at the end.
+fn read(table: &[u8]) -> Option<Result<Vec<(u32, String)>>> {
+    let (magic, rest) = table.split_at_checked(MAGIC.len())?;
+    if magic != MAGIC {
+        return Some(Err(anyhow!("there is no symbol table")));
+    }
+    let (count, length) = (number(rest, 0)? as usize, number(rest, 4)? as usize);
+    let (blocks, body) = rest.get(8..)?.split_at_checked(count * 8)?;
+    if body.len() != length {
+        return (body.len() > length).then(|| Err(anyhow!("the symbol table's length is wrong")));
+    }
+    let (count, rest) = body.split_first_chunk()?;
+    let (rules, records) = rest.split_at_checked(usize::from(u16::from_le_bytes(*count)) * 4)?;
+    let rules: Vec<[Symbol; 2]> = rules
+        .as_chunks()
+        .0
+        .iter()
+        .map(|[a, b, c, d]| [u16::from_le_bytes([*a, *b]), u16::from_le_bytes([*c, *d])])
+        .collect();
+    let mut functions = Vec::new();
+    let mut end = 0;
+    for block in blocks.as_chunks::<8>().0 {
+        let mut start = number(block, 0)?;
+        let mut rest = records.get(number(block, 4)? as usize..)?;
+        for _ in 0..BLOCK {
+            if rest.is_empty() {
+                break;
+            }
+            let length = take_number(&mut rest)?;
+            let ends = rest.iter().position(|byte| *byte == 0)?;
+            functions.push((start, name(&rest[..ends], &rules)?));
+            (start, rest) = (start + length, &rest[ends + 1..]);
+        }
+        end = start;
+    }
+    functions.push((end, String::new()));
+    Some(Ok(functions))
 }
 
-fn string(strings: &[u8], offset: usize) -> Result<String> {
-    let rest = strings.get(offset..).context("a symbol's name lies outside the table")?;
-    let end = rest.iter().position(|&byte| byte == 0).context("a symbol's name has no end")?;
-    Ok(std::str::from_utf8(&rest[..end])?.to_owned())
+fn number(bytes: &[u8], offset: usize) -> Option<u32> {
+    bytes.get(offset..)?.first_chunk().copied().map(u32::from_le_bytes)
+}
+
+fn take_number(bytes: &mut &[u8]) -> Option<u32> {
+    let mut value = 0;
+    for shift in [0, 7, 14, 21, 28] {
+        let first = *bytes.split_off_first()?;
+        value |= u32::from(first & 0x7f) << shift;
+        if first & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+/// A name that is written by rules.
+fn name(codes: &[u8], rules: &[[Symbol; 2]]) -> Option<String> {
+    let mut text = String::new();
+    let mut codes = codes.iter().map(|code| Symbol::from(*code));
+    while let Some(code) = codes.next() {
+        let symbol = if code < 0xc0 { code } else { 0xc0 + (code & 0x3f) * 255 + codes.next()? - 1 };
+        let mut pending = vec![symbol];
+        while let Some(symbol) = pending.pop() {
+            match symbol.checked_sub(FIRST_RULE) {
+                None => text.push(char::from(symbol as u8)),
+                Some(rule) => pending.extend(rules.get(usize::from(rule))?.iter().rev()),
+            }
+        }
+    }
+    Some(text)
 }
 
 /// The functions of an image by address.
@@ -193,11 +272,17 @@ mod tests {
 
     #[test]
     fn a_table_is_read_as_it_was_written() {
-        let table = encode(&symbols()).unwrap();
-        let expected =
-            [(0x1000, "start".to_owned()), (0x1100, "fault::go".to_owned()), (0x1200, String::new())];
+        let name = |number: u32| format!("<a::b::Number<{number}> as c::Display>::fmt");
+        let functions = (0..999).map(|number| (u64::from(0x1000 + number * number), name(number))).collect();
+        let table = encode(&Symbols { functions, end: 0x1234_5678 }).unwrap();
+        let end = (0x1234_5678, String::new());
+        let expected: Vec<_> =
+            (0..999).map(|number| (0x1000 + number * number, name(number))).chain([end]).collect();
         assert_eq!(read_table(&table).unwrap(), expected);
         assert!(read_table(&table[..table.len() - 1]).is_err());
+        assert!(read_table(b"PRSMSYM1").is_err());
+        // What names have in common is written once.
+        assert!(table.len() < 999 * 10, "{} bytes", table.len());
     }
 
     #[test]
