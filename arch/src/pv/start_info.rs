@@ -2,9 +2,14 @@
 //! The page in which the toolstack tells a PV domain of itself, at boot and after each restore
 //! (`struct start_info` of `xen/include/public/xen.h`).
 
-use core::mem::offset_of;
+use core::mem::{MaybeUninit, offset_of};
 
 use xen_sys::xen::start_info;
+
+/// How many words the structure has.
+const WORDS: usize = size_of::<start_info>() / size_of::<u64>();
+const _: () = assert!(size_of::<start_info>().is_multiple_of(size_of::<u64>()));
+const _: () = assert!(align_of::<start_info>() == align_of::<u64>());
 
 /// The page.
 #[derive(Clone, Copy)]
@@ -44,11 +49,21 @@ impl StartInfo {
         self.0
     }
 
-    /// What it says now.
+    /// What it says now. Word by word, and in one place: of a volatile read of the whole structure the compiler
+    /// makes an instruction for each byte of the command line.
+    #[inline(never)]
     pub(super) fn read(&self) -> start_info {
-        let pointer = core::ptr::with_exposed_provenance::<start_info>(self.0 as usize);
-        // SAFETY: `at` promises that it is there; the toolstack writes only while the domain does not run.
-        unsafe { pointer.read_volatile() }
+        let words = core::ptr::with_exposed_provenance::<u64>(self.0 as usize);
+        let mut copy = MaybeUninit::<start_info>::uninit();
+        let target = copy.as_mut_ptr().cast::<u64>();
+        for index in 0..WORDS {
+            // SAFETY: `at` promises that it is there; the toolstack writes only while the domain does not run.
+            let word = unsafe { words.wrapping_add(index).read_volatile() };
+            // SAFETY: inside of the copy, which is as large and as aligned.
+            unsafe { target.wrapping_add(index).write(word) };
+        }
+        // SAFETY: all of it has been written, and a `start_info` consists of numbers, which may be any.
+        unsafe { copy.assume_init() }
     }
 
     /// Names these frames.
