@@ -43,9 +43,9 @@ pub enum Command {
         #[command(subcommand)]
         action: Lab,
     },
-    /// Measure Prism against Linux, as guests of the same Xen, or what each environment costs, and write the
-    /// result into docs/.
-    #[command(override_usage = "scripts/bench blk|net|spectrum|suspend|backends [--quick]")]
+    /// Measure Prism against Linux, as guests of the same Xen, or what each environment costs, or how large
+    /// images are, and write the result into docs/; or check that what is there still holds.
+    #[command(override_usage = "scripts/bench blk|net|spectrum|suspend|backends|size|check [--quick]")]
     Bench(Bench),
     /// Run the tests: `quick` = those of this machine alone; `long` = those that take very long; `list`; or
     /// those whose name contains one of the words, or ends with it if it has a slash; all but the long ones
@@ -227,6 +227,10 @@ pub enum Benchmark {
     Suspend,
     /// Driver domains, in pv and pvh.
     Backends,
+    /// What is in images, by bytes.
+    Size,
+    /// Nothing new: whether sizes, and what pv and pvh cost, are still as the documents have them.
+    Check,
 }
 
 impl Benchmark {
@@ -239,6 +243,8 @@ impl Benchmark {
             Self::Spectrum => "spectrum",
             Self::Suspend => "suspend",
             Self::Backends => "backends",
+            Self::Size => "size",
+            Self::Check => "check",
         }
     }
 }
@@ -286,7 +292,7 @@ mod tests {
             ("run hello --publish 80", "give a port of this machine and one of the guest, as in 8080:80"),
             ("run hello --publish 1:2 --visit true", "'--publish <HOST:GUEST>' cannot be used with"),
             ("lab", "a word is missing that says what to do"),
-            ("bench disk", "[possible values: blk, net, spectrum, suspend, backends]"),
+            ("bench disk", "[possible values: blk, net, spectrum, suspend, backends, size, check]"),
         ] {
             let words = std::iter::once("scripts").chain(words.split(' '));
             let text = refusal(&Cli::try_parse_from(words).unwrap_err());

@@ -102,8 +102,8 @@ static EMBEDDED: EmbeddedCommandLine = EmbeddedCommandLine { magic: *b"PRISM-CMD
 /// The text in the image's own command-line area, NUL-padded; all NUL if nobody filled it in.
 pub fn embedded_command_line() -> [u8; 496] {
     let start = (&raw const EMBEDDED.text).cast::<u8>();
-    // Volatile because the file may have been changed after the compiler had seen the zeroes; byte by byte, as it
-    // would make an instruction for each of them otherwise.
+    // Volatile because the file may have been changed after the compiler had seen the zeroes; byte by byte,
+    // as it would make an instruction for each of them otherwise.
     core::array::from_fn(|index| {
         // SAFETY: inside of our own static.
         unsafe { start.wrapping_add(index).read_volatile() }

@@ -49,15 +49,16 @@ impl StartInfo {
         self.0
     }
 
-    /// What it says now. Word by word, and in one place: of a volatile read of the whole structure the compiler
-    /// makes an instruction for each byte of the command line.
+    /// What it says now. Word by word, and in one place: of a volatile read of the whole structure the
+    /// compiler makes an instruction for each byte of the command line.
     #[inline(never)]
     pub(super) fn read(&self) -> start_info {
         let words = core::ptr::with_exposed_provenance::<u64>(self.0 as usize);
         let mut copy = MaybeUninit::<start_info>::uninit();
         let target = copy.as_mut_ptr().cast::<u64>();
         for index in 0..WORDS {
-            // SAFETY: `at` promises that it is there; the toolstack writes only while the domain does not run.
+            // SAFETY: `at` promises that it is there; the toolstack writes only while the domain does not
+            // run.
             let word = unsafe { words.wrapping_add(index).read_volatile() };
             // SAFETY: inside of the copy, which is as large and as aligned.
             unsafe { target.wrapping_add(index).write(word) };

@@ -105,7 +105,7 @@ impl<'a> SymbolTable<'a> {
 
     /// Writes what a symbol stands for, as long as `left` is not zero.
     fn expand(&self, symbol: u16, left: &mut usize, out: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // What is still to be written, the last one first. A rule consists of those before it, so that this ends.
+        // What is still to be written, the last one first. A rule consists of those before it: this ends.
         let mut pending = [0; DEPTH];
         let mut next = Some(symbol);
         let mut depth = 0_usize;

@@ -8,11 +8,13 @@
 mod backends;
 mod baseline;
 mod chart;
+pub mod check;
 mod cost;
 mod disks;
 mod network;
 mod page;
 mod ratio;
+mod size;
 mod spectrum;
 mod suspend;
 
@@ -112,6 +114,8 @@ pub fn run(project: &Project, options: &Bench) -> Result<u8> {
     type Contenders = fn(&Project, &mut Session, &Bench) -> Result<[Box<dyn Contender>; 2]>;
     let (title, contenders): (_, Contenders) = match options.what {
         Benchmark::Spectrum => return spectrum::run(project, options),
+        Benchmark::Size => return size::run(project, options),
+        Benchmark::Check => return check::run(project, options),
         Benchmark::Blk => {
             (disks::TITLE, |project, session, options| disks::contenders(project, session, options.quick))
         }

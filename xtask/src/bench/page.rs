@@ -54,11 +54,20 @@ fn disturbed(comparisons: &[Comparison]) -> String {
 /// # Errors
 /// If the page has no place for it, or a file cannot be written.
 pub(super) fn publish(project: &Project, name: &str, table: &str, picture: &str) -> Result<()> {
+    write(project, name, table)?;
+    draw(project, name, picture)
+}
+
+/// Writes a benchmark's table into its place in `docs/benchmarks.md`.
+///
+/// # Errors
+/// If the page has no place for it, or cannot be written.
+pub(super) fn write(project: &Project, name: &str, table: &str) -> Result<()> {
     let text = path(project);
     fs::write(&text, with_table(&read(&text)?, name, table)?)
         .with_context(|| format!("cannot write {}", text.display()))?;
     println!("written to docs/benchmarks.md");
-    draw(project, name, picture)
+    Ok(())
 }
 
 /// Writes a benchmark's picture.

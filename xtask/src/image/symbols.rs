@@ -63,8 +63,8 @@ fn put_number(bytes: &mut Vec<u8>, mut number: u32) {
     bytes.push(number as u8);
 }
 
-/// Appends a symbol of a name: a character and one of the first rules are a byte, other rules are two, neither
-/// of which is zero.
+/// Appends a symbol of a name: a character and one of the first rules are a byte, other rules are two,
+/// neither of which is zero.
 fn put_symbol(bytes: &mut Vec<u8>, symbol: Symbol) {
     match symbol.checked_sub(FIRST_RULE + SHORT_RULES) {
         None => bytes.push(symbol as u8),
@@ -198,6 +198,13 @@ impl Symbols {
     /// The address and the name of each function.
     pub fn functions(&self) -> impl Iterator<Item = (u64, &str)> {
         self.functions.iter().map(|(address, name)| (*address, name.as_str()))
+    }
+
+    /// The name of each function, and how many bytes there are to the next one.
+    pub fn sizes(&self) -> impl Iterator<Item = (&str, u64)> {
+        let ends = self.functions.iter().skip(1).map(|(address, _)| *address).chain([self.end]);
+        let functions = self.functions.iter().zip(ends);
+        functions.map(|((address, name), end)| (name.as_str(), end.saturating_sub(*address)))
     }
 
     /// Where the function at `address` starts.

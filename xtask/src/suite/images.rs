@@ -11,6 +11,7 @@ use anyhow::{Context, Result, bail};
 
 use super::Choice;
 use super::tally::Tally;
+use crate::bench::check;
 use crate::image::build;
 use crate::image::checks::{CHECKS, Subject};
 use crate::image::panics::{self, Kind, Panics};
@@ -24,13 +25,16 @@ const IMAGES: [&str; 2] = ["hello", "smoke"];
 const PANICS: &str = "image_every_panic_that_is_left_has_a_reason";
 const IMAGES_WITH_PANICS: [&str; 4] = ["hello", "httpd", "storage", "router"];
 
+/// The test of how large images are.
+const SIZES: &str = "image_sizes_are_no_more_than_the_documents_say";
+
 /// Where the reasons are, from the project's root.
 const LEDGER: &str = "docs/panics.md";
 
 /// The names of all checks.
 pub fn names() -> Vec<String> {
     let checks = IMAGES.iter().flat_map(|image| CHECKS.iter().map(move |(check, _)| name(image, check)));
-    checks.chain([PANICS.to_owned()]).collect()
+    checks.chain([PANICS, SIZES].map(str::to_owned)).collect()
 }
 
 fn name(image: &str, check: &str) -> String {
@@ -63,11 +67,16 @@ pub fn run(project: &Project, choice: &Choice, tally: &mut Tally) {
         }
     }
     // Most of these images are built for no other quick test.
-    if *choice != Choice::Quick && choice.has(PANICS) {
+    type Check = fn(&Project) -> Result<()>;
+    let of_several: [(_, Check); 2] = [(PANICS, check_panics), (SIZES, check::sizes)];
+    for (name, test) in of_several {
+        if *choice == Choice::Quick || !choice.has(name) {
+            continue;
+        }
         let begun = Instant::now();
-        match check_panics(project) {
-            Ok(()) => tally.pass(PANICS, 1, begun.elapsed()),
-            Err(error) => tally.fail(PANICS, &format!("{error:#}"), begun.elapsed()),
+        match test(project) {
+            Ok(()) => tally.pass(name, 1, begun.elapsed()),
+            Err(error) => tally.fail(name, &format!("{error:#}"), begun.elapsed()),
         }
     }
 }

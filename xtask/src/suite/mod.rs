@@ -3,6 +3,7 @@
 
 mod ahead;
 pub mod clock;
+pub mod committed;
 pub mod daemons;
 pub mod disk_cost;
 mod faults;
@@ -112,6 +113,7 @@ fn lab_tests() -> impl Iterator<Item = &'static dyn LabTest> {
         .chain(each(&traced::TESTS))
         .chain(each(&disk_cost::TESTS))
         .chain(each(&network_cost::TESTS))
+        .chain(each(&committed::TESTS))
         .chain(each(&oxenstored::TESTS))
         .chain(each(&hosts::TESTS))
         .chain(each(&daemons::TESTS))

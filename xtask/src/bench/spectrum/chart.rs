@@ -26,6 +26,17 @@ pub(super) fn svg(table: &str) -> Result<String> {
     Ok(figure::svg("The paravirtualization spectrum, and what each cell costs", "and what is counted", rows))
 }
 
+/// What each column of an environment's row costs, by a table.
+///
+/// # Errors
+/// If it has no such row.
+pub(super) fn costs(table: &str, env: Env) -> Result<[Option<f64>; COLUMNS.len()]> {
+    let lines = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+    let found = lines.filter_map(|line| row(line).ok()).find(|row| row.env == env);
+    let found = found.with_context(|| format!("the table has no row of {}", env.name()))?;
+    Ok(found.cells.map(|cell| cell.and_then(|(cost, _)| cost.parse().ok())))
+}
+
 /// A row as it is shown.
 fn shown(row: &Row<'_>) -> figure::Row {
     let [boot, interrupt, timer, read, packet] = row.cells;

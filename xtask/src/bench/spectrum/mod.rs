@@ -7,12 +7,12 @@ mod counter;
 mod paths;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-use super::page;
 use super::ratio::median;
+use super::{check, page};
 use crate::cli::Bench;
 use crate::env::{Env, Place};
 use crate::guest::Job;
@@ -24,6 +24,9 @@ use crate::project::Project;
 use crate::scratch::Scratch;
 use counter::Counted;
 use paths::Mechanism;
+
+/// The benchmark's name.
+const NAME: &str = "spectrum";
 
 /// What is counted, as the table's columns have it.
 const COLUMNS: [&str; 5] = ["boot", "interrupt", "timer", "disk read", "packet"];
@@ -69,6 +72,62 @@ pub(super) fn run(project: &Project, options: &Bench) -> Result<u8> {
         page::publish(project, options.what.name(), &table, &chart::svg(&table)?)?;
     }
     Ok(0)
+}
+
+/// What is worse now than in the documents' table, in these environments, or in those that were asked for.
+///
+/// # Errors
+/// If it cannot be counted, or the documents have no such row.
+pub(super) fn worse(project: &Project, options: &Bench, usual: &[Env]) -> Result<Vec<String>> {
+    let envs = if options.envs.is_empty() { usual.to_vec() } else { super::chosen(options, &ENVS)?.0 };
+    let rounds = if options.quick { 1 } else { options.rounds };
+    let table = page::table_of(project, NAME)?;
+    let mut bench = Bencher::new(project)?;
+    let mut found = Vec::new();
+    for env in envs {
+        let row = bench.row(env, rounds)?;
+        let now: [_; COLUMNS.len()] = std::array::from_fn(|column| row.cost(column));
+        found.extend(compared(&table, env, now)?);
+    }
+    Ok(found)
+}
+
+/// The same for a boot and a disk read, with one run of each.
+///
+/// # Errors
+/// Those of [`worse`].
+pub(super) fn worse_boot_or_read(
+    project: &Project,
+    session: &mut Session,
+    disk: &Path,
+    env: Env,
+) -> Result<Vec<String>> {
+    let image = build::build_by_name(project, "cost")?;
+    let mut count = |words: String| {
+        let command_line = env.command_line(&words);
+        let disks = vec![disk.to_owned()];
+        let job = Job { command_line, disks, limit: counter::LIMIT, ..Job::new(env, image.clone()) };
+        super::again(|| counter::count(session, &job))
+    };
+    let (boot, reads) = (count(String::new())?, count(format!("reads={}", often(env)))?);
+    let now = [Some(boot.entries as f64), None, None, Some(each(env, &boot, &reads)), None];
+    compared(&page::table_of(project, NAME)?, env, now)
+}
+
+/// What is worse than in the table's row, of what was counted.
+fn compared(table: &str, env: Env, now: [Option<f64>; COLUMNS.len()]) -> Result<Vec<String>> {
+    let before = chart::costs(table, env)?;
+    let mut found = Vec::new();
+    for (column, (before, now)) in COLUMNS.into_iter().zip(before.into_iter().zip(now)) {
+        let (Some(before), Some(now)) = (before, now) else { continue };
+        let line =
+            format!("{}, {column}: {now:.2} {}, {before} in the documents", env.name(), counter::unit(env));
+        println!("{line}");
+        if check::is_worse(before, now) {
+            found.push(line);
+        }
+    }
+    Ok(found)
 }
 
 /// Runs guests in the lab's machines, one after the other.
@@ -246,6 +305,19 @@ fn table(rows: &[Row]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_what_was_counted_is_compared_and_only_what_is_worse_is_told() {
+        let table = "| a |\n|---|\n| pv | hypercalls | 200 (PV) | - | 2.00 (t) | 2.00 (b) | 2.00 (n) |\n";
+        let now = |boot, read| [Some(boot), Some(9.0), None, Some(read), None];
+        assert_eq!(compared(table, Env::Pv, now(205.0, 2.1)).unwrap(), [""; 0]);
+        let worse = compared(table, Env::Pv, now(290.0, 3.0)).unwrap();
+        assert!(
+            worse.len() == 2 && worse[1].starts_with("pv, disk read: 3.00 hypercalls, 2 in"),
+            "{worse:?}"
+        );
+        assert!(compared(table, Env::Pvh, now(1.0, 1.0)).is_err());
+    }
 
     #[test]
     fn a_row_shows_medians_and_what_there_is_not() {
