@@ -18,9 +18,8 @@ use prism_fat::{BOOT_SECTOR, Layout, Runs};
 
 use crate::cached::Cached;
 use crate::cursor::Cursor;
-use prism_volume::{FileSystem, OpenFile};
+use prism_volume::{FileSystem, OpenFile, tag_of};
 
-use crate::tag::tag_of;
 use crate::turns::Turns;
 
 /// Mounts it.

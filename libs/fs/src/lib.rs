@@ -25,7 +25,6 @@ mod cursor;
 mod ext4;
 mod fat;
 mod partition;
-mod tag;
 mod turns;
 mod volume;
 

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Headers of TCP and UDP that the stack would find where nobody has looked at them.
 //!
-//! The boundary looks at packets, and the stack puts fragments together. A first one may be so small that what
-//! the boundary looks for is in the next one, or a later one may be put over it (RFC 1858, section 3). And the
-//! stack skips one extension header of IPv6. Nobody sends TCP or UDP so.
+//! The boundary looks at packets, and the stack puts fragments together. A first one may be so small that
+//! what the boundary looks for is in the next one, or a later one may be put over it (RFC 1858, section 3).
+//! And the stack skips one extension header of IPv6. Nobody sends TCP or UDP so.
 
 use super::super::frame::ETHERNET_HEADER;
 use super::headers::{TCP, UDP, get};
 
-/// Bytes that a first fragment has at least, and that no later one may begin below: all of TCP but its options,
-/// and the ids of DNS and of DHCP. Links take more (RFC 791, section 3.2).
+/// Bytes that a first fragment has at least, and that no later one may begin below: all of TCP but its
+/// options, and the ids of DNS and of DHCP. Links take more (RFC 791, section 3.2).
 const FIRST: usize = 20;
 
 /// IPv6's header of options for each router, which the stack skips.

@@ -15,8 +15,8 @@
 //! It also discovers the MTU of paths, from routers and from what gets lost (`paths`, `errors`, `flow`): the
 //! stack knows one MTU only, and frames are divided behind it. And it controls congestion (`congestion`,
 //! `flow`): the stack is told a smaller window than the peer's. A client for which no socket is free is not
-//! refused, and tries again (`listened`). A SYN between the ends of a connection that there is begins no other
-//! one, and what the stack would see of a packet and the shim does not is dropped (`hidden`).
+//! refused, and tries again (`listened`). A SYN between the ends of a connection that there is begins no
+//! other one, and what the stack would see of a packet and the shim does not is dropped (`hidden`).
 //!
 //! Checksums need no care: they are verified before packets get here, and filled in after they have left.
 
@@ -223,13 +223,13 @@ impl<'k> StackShim<'k> {
         repeats
     }
 
-    /// Takes a SYN between the ends of a connection that there is, which must not begin another one: the stack
-    /// gives a segment to the first socket that takes it, and that is one that listens, if it stands before
-    /// the one with the connection.
+    /// Takes a SYN between the ends of a connection that there is, which must not begin another one: the
+    /// stack gives a segment to the first socket that takes it, and that is one that listens, if it stands
+    /// before the one with the connection.
     ///
-    /// If the connection is half open, the SYN is dropped: the stack sends its answer again by itself. If it is
-    /// open, the stack is asked instead where it is, and tells the peer (RFC 5961, section 4.2). One that has
-    /// begun anew answers by a reset; one who only knows of the connection learns nothing.
+    /// If the connection is half open, the SYN is dropped: the stack sends its answer again by itself. If it
+    /// is open, the stack is asked instead where it is, and tells the peer (RFC 5961, section 4.2). One that
+    /// has begun anew answers by a reset; one who only knows of the connection learns nothing.
     fn takes_syn(&mut self, frame: &mut [u8], headers: &Headers, wire: &Tuple) -> bool {
         if headers.flags(frame) & (SYN | ACK) != SYN {
             return false;

@@ -7,10 +7,12 @@ extern crate alloc;
 
 mod file_system;
 mod server;
+mod tag;
 mod volume;
 
 pub use file_system::{FileSystem, OpenFile};
 pub use server::{Request, Requests, Server};
+pub use tag::tag_of;
 pub use volume::{File, ReadError, Volume, WINDOW};
 
 /// What a file system says that fails.

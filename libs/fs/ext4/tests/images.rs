@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: MIT OR Apache-2.0
+//! File systems that were made right and then damaged, where their structure is: what a mount, a walk and
+//! reads say of them is files or errors, in bounded memory and time.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::fs;
+use std::panic::{self, AssertUnwindSafe};
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+
+use prism_ext4::{Ext4Read, mount};
+
+/// Bytes that a damaged file system may take at once: its cache, and a directory.
+const MEMORY: usize = 24 << 20;
+
+/// Bytes that are read of each, the cache's excluded.
+const READS: u64 = 1 << 30;
+
+static TAKEN: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+// SAFETY: all is done by the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        let taken = TAKEN.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
+        MOST.fetch_max(taken, Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
+        TAKEN.fetch_sub(layout.size(), Ordering::Relaxed);
+        // SAFETY: as the caller promises.
+        unsafe { System.dealloc(place, layout) }
+    }
+}
+
+#[global_allocator]
+static HEAP: Counting = Counting;
+
+/// A disk in memory.
+struct Disk(Arc<Vec<u8>>, Arc<Mutex<u64>>);
+
+impl Ext4Read for Disk {
+    fn read(&mut self, start: u64, into: &mut [u8]) -> Result<(), Box<dyn Error + Send + Sync>> {
+        let mut count = self.1.lock().unwrap();
+        *count += into.len() as u64;
+        let place = usize::try_from(start)?;
+        let from = place.checked_add(into.len()).and_then(|end| self.0.get(place..end));
+        into.copy_from_slice(from.ok_or("beyond the end")?);
+        Ok(())
+    }
+}
+
+/// Makes a file system by `mke2fs` with these arguments.
+fn make(name: &str, arguments: &[&str]) -> Vec<u8> {
+    let folder = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = fs::remove_dir_all(&folder);
+    let tree = folder.join("tree");
+    fs::create_dir_all(tree.join("some/where")).unwrap();
+    fs::create_dir_all(tree.join("many")).unwrap();
+    for number in 0..120 {
+        fs::write(tree.join(format!("many/a file of a rather long name, {number}")), b"x").unwrap();
+    }
+    fs::write(tree.join("some/where/file"), vec![7; 70_000]).unwrap();
+    fs::write(tree.join("small"), b"small").unwrap();
+    std::os::unix::fs::symlink("some/where/file", tree.join("link")).unwrap();
+    std::os::unix::fs::symlink(format!("/some/{}where/file", "./".repeat(60)), tree.join("long")).unwrap();
+    let image = folder.join("image");
+    let path = ["/usr/sbin/mke2fs", "/sbin/mke2fs"].into_iter().find(|path| fs::exists(path).unwrap());
+    let output = Command::new(path.unwrap_or("mke2fs"))
+        .args(["-q", "-N", "256", "-E", "hash_seed=00000000-0000-0000-0000-000000000001"])
+        .args(["-U", "00000000-0000-0000-0000-000000000001"])
+        .args(arguments)
+        .arg("-d")
+        .args([&tree, &image])
+        .arg("4M")
+        .env("E2FSPROGS_FAKE_TIME", "1700000000")
+        .output()
+        .expect("mke2fs of the package e2fsprogs");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    fs::read(image).unwrap()
+}
+
+/// Uses all that there is, and returns what was read of files.
+fn use_all(
+    image: &Arc<Vec<u8>>,
+    reads: &Arc<Mutex<u64>>,
+) -> Result<BTreeMap<String, Vec<u8>>, Box<dyn Error>> {
+    let files = mount(Box::new(Disk(Arc::clone(image), Arc::clone(reads))), image.len() as u64)?;
+    let mut found = BTreeMap::new();
+    for path in ["", "some", "some/where", "many", "link", "nothing"] {
+        let _ = files.list(path);
+    }
+    let many = files.list("many").unwrap_or_default();
+    let paths =
+        ["small", "link", "long", "some/where/file", "some/../some/where/./file", "nothing", "small/x"];
+    for path in paths
+        .into_iter()
+        .map(str::to_owned)
+        .chain(many.iter().filter(|name| !name.ends_with('/')).take(3).map(|name| format!("many/{name}")))
+    {
+        let Ok(Some(mut file)) = files.open(&path) else { continue };
+        let _ = file.tag();
+        let mut buffer = [0; 5000];
+        for offset in [0, 5000, 5000, file.length().saturating_sub(1), 1 << 40, 12] {
+            if offset <= file.length() {
+                let _ = file.read(offset, &mut buffer);
+                // What has failed is tried again.
+                let _ = file.read(offset, &mut buffer);
+            }
+        }
+        drop(file);
+        if let Ok(bytes) = files.read(&path) {
+            found.insert(path, bytes);
+        }
+    }
+    Ok(found)
+}
+
+/// xorshift64*, by Marsaglia and Vigna.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, end: usize) -> usize {
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
+    }
+}
+
+/// Places of bytes that say something: not those of empty blocks and of files.
+fn structure(image: &[u8]) -> Vec<usize> {
+    let (words, _) = image.as_chunks::<4>();
+    let is_file = |word: &[u8; 4]| matches!(word, [0, 0, 0, 0] | [7, 7, 7, 7] | [255, 255, 255, 255]);
+    let said = words.iter().enumerate().filter(|(_, word)| !is_file(word)).map(|(index, _)| index * 4);
+    // Fields that are zero beside ones that are not are among them.
+    said.flat_map(|place| [place, place + 1, place + 2, place + 3, (place + 4).min(image.len() - 1)])
+        .collect()
+}
+
+/// Changes some fields, as somebody does who knows what they mean.
+fn damage(image: &mut [u8], places: &[usize], random: &mut Random) {
+    for _ in 0..=random.below(4) {
+        // The superblock is small, and all depends on it.
+        let place =
+            if random.below(4) == 0 { 1024 + random.below(400) } else { places[random.below(places.len())] };
+        let number: u32 = [0, 1, 2, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, u32::MAX, 1 << 31, 12, 0xf30a]
+            [random.below(12)];
+        let length = [1, 2, 4][random.below(3)];
+        let Some(field) = image.get_mut(place..place + length) else { continue };
+        field.copy_from_slice(&number.to_le_bytes()[..length]);
+    }
+}
+
+/// Whether a panic is one that is known, and cannot be kept away from here.
+fn is_known(at: &str) -> bool {
+    KNOWN.iter().any(|known| at.contains(known))
+}
+
+/// A hashed directory's count of entries is believed before its checksum is; a place behind a block that
+/// cannot be found is looked for as if it could.
+const KNOWN: [&str; 2] = ["ext4-view-1.0.0/src/dir_block.rs", "ext4-view-1.0.0/src/file.rs"];
+
+fn play(name: &str, arguments: &[&str], rounds: usize) {
+    let image = make(name, arguments);
+    let reads = Arc::new(Mutex::new(0));
+    let found = use_all(&Arc::new(image.clone()), &reads).unwrap();
+    assert_eq!(found.len(), 8, "{:?}", found.keys());
+    assert!(["link", "long", "some/where/file"].iter().all(|path| found[*path] == vec![7; 70_000]));
+    let places = structure(&image);
+    static LAST: Mutex<String> = Mutex::new(String::new());
+    panic::set_hook(Box::new(|told| *LAST.lock().unwrap() = told.to_string()));
+    let mut news = Vec::new();
+    for seed in 1..=rounds {
+        let mut damaged = image.clone();
+        if seed % 4 == 0 {
+            // It was not unmounted: its journal is to be read, if it has one.
+            damaged[1024 + 0x60] |= 4;
+        }
+        damage(&mut damaged, &places, &mut Random(seed as u64 * 0x9e37_79b9));
+        let damaged = Arc::new(damaged);
+        let before = TAKEN.load(Ordering::Relaxed);
+        MOST.store(before, Ordering::Relaxed);
+        *reads.lock().unwrap() = 0;
+        let ended = panic::catch_unwind(AssertUnwindSafe(|| drop(use_all(&damaged, &reads))));
+        let taken = MOST.load(Ordering::Relaxed) - before;
+        if ended.is_err() && !is_known(&LAST.lock().unwrap()) {
+            news.push(format!("seed {seed}: {}", LAST.lock().unwrap()));
+        }
+        if taken > MEMORY || *reads.lock().unwrap() > READS {
+            news.push(format!("seed {seed}: {taken} bytes taken, {} read", reads.lock().unwrap()));
+        }
+    }
+    let _ = panic::take_hook();
+    assert!(news.is_empty(), "{name}: {news:#?}");
+}
+
+/// One after the other: they share what counts memory.
+#[test]
+fn damaged_file_systems_are_errors_in_bounded_memory() {
+    let rounds = std::env::var("ROUNDS").map_or(250, |rounds| rounds.parse().unwrap());
+    play("ext2", &["-t", "ext2", "-b", "1024", "-O", "dir_index"], rounds);
+    play("ext3", &["-t", "ext3", "-b", "1024", "-J", "size=1"], rounds);
+    play("ext4", &["-t", "ext4", "-b", "1024", "-O", "^metadata_csum"], rounds);
+    play("ext4-4k", &["-t", "ext4", "-b", "4096", "-O", "^metadata_csum,^has_journal"], rounds);
+    play("ext4-sums", &["-t", "ext4", "-b", "1024"], rounds);
+}
