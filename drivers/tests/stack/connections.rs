@@ -12,7 +12,7 @@ use super::host::Host;
 use super::network::{Network, Segment};
 use super::{OWN, SECOND, by_hand};
 
-const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 1, 2, 9);
+pub(crate) const CLIENT: Ipv4Addr = Ipv4Addr::new(10, 1, 2, 9);
 
 const FIN: u8 = 1;
 const SYN: u8 = 2;
@@ -22,7 +22,7 @@ const ACK: u8 = 0x10;
 
 /// A server with so many sockets, which sends back what comes; where nothing comes for a minute, it forgets
 /// the connection without a word.
-fn server(sockets: usize) -> Host {
+pub(crate) fn server(sockets: usize) -> Host {
     let network = Network { gateway: Some(CLIENT), ..Network::default() };
     let mut host = Host::new(by_hand(OWN, 24, None), network);
     let stack = host.stack;
@@ -55,7 +55,7 @@ fn server(sockets: usize) -> Host {
 }
 
 /// A client's end of a connection.
-struct Client {
+pub(crate) struct Client {
     port: u16,
     next: u32,
     received: u32,
@@ -84,7 +84,7 @@ impl Client {
         self.received = answer.sequence.wrapping_add(1);
     }
 
-    fn connect(host: &mut Host, port: u16) -> Self {
+    pub(crate) fn connect(host: &mut Host, port: u16) -> Self {
         let mut client = Self::new(port);
         let answers = client.send(host, SYN, &[]);
         client.take_answer(&answers);
@@ -92,8 +92,21 @@ impl Client {
         client
     }
 
+    /// Ends the connection, as both sides agree.
+    pub(crate) fn close(&mut self, host: &mut Host) {
+        let ends = self.send(host, FIN | ACK, &[]);
+        assert!(ends.iter().any(|segment| segment.flags & FIN != 0), "{ends:?}");
+        self.received = self.received.wrapping_add(1);
+        assert_eq!(self.send(host, ACK, &[]), []);
+    }
+
+    /// Ends the connection at once.
+    pub(crate) fn reset(&mut self, host: &mut Host) {
+        assert_eq!(self.send(host, RST, &[]), []);
+    }
+
     /// Whether the server sends back what it is told, and nothing else.
-    fn talk(&mut self, host: &mut Host) {
+    pub(crate) fn talk(&mut self, host: &mut Host) {
         let answers = self.send(host, PUSH_ACK, b"hello");
         let spoken: Vec<u8> = answers.iter().flat_map(|answer| answer.payload.clone()).collect();
         assert_eq!(spoken, b"hello", "{answers:?}");
@@ -191,10 +204,7 @@ fn ports_of_connections_that_are_over_are_used_again_at_once() {
     for _ in 0..20 {
         let mut client = Client::connect(&mut host, 2000);
         client.talk(&mut host);
-        let ends = client.send(&mut host, FIN | ACK, &[]);
-        assert!(ends.iter().any(|segment| segment.flags & FIN != 0), "{ends:?}");
-        client.received = client.received.wrapping_add(1);
-        assert_eq!(client.send(&mut host, ACK, &[]), []);
+        client.close(&mut host);
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod clock;
 mod connections;
+mod floods;
 mod host;
 mod network;
 

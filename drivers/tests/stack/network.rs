@@ -195,6 +195,56 @@ fn arp_answer(address: Ipv4Addr, asker: Ipv4Addr) -> Vec<u8> {
     frame
 }
 
+/// A fragment of UDP, whose place is counted in eights.
+pub(crate) fn fragment(
+    source: Ipv4Addr,
+    destination: Ipv4Addr,
+    number: u16,
+    place: u16,
+    has_more: bool,
+    length: usize,
+) -> Vec<u8> {
+    let mut frame = ipv4(17, source, destination, length);
+    frame[18..20].copy_from_slice(&number.to_be_bytes());
+    frame[20..22].copy_from_slice(&(place | u16::from(has_more) << 13).to_be_bytes());
+    frame[24..26].fill(0);
+    let checksum = header_sum(&frame[14..34]);
+    frame[24..26].copy_from_slice(&checksum.to_be_bytes());
+    frame.resize(frame.len() + length, 1);
+    frame
+}
+
+/// A packet of any protocol.
+pub(crate) fn packet(protocol: u8, source: Ipv4Addr, destination: Ipv4Addr, payload: &[u8]) -> Vec<u8> {
+    [ipv4(protocol, source, destination, payload.len()), payload.to_vec()].concat()
+}
+
+/// Somebody asks for the host, or tells it who has the address.
+pub(crate) fn arp(sender: Ipv4Addr, host: Ipv4Addr, is_question: bool) -> Vec<u8> {
+    let mut frame = arp_answer(sender, host);
+    frame[21] = if is_question { 1 } else { 2 };
+    let [.., low] = sender.octets();
+    frame[22..28].copy_from_slice(&[2, 6, 6, 6, 6, low]);
+    frame
+}
+
+/// One of many neighbors of IPv6 tells of itself unasked.
+pub(crate) fn neighbor(number: u32) -> Vec<u8> {
+    let [a, b, c, d] = number.to_be_bytes().map(u16::from);
+    let address = Ipv6Addr::new(0xfe80, 0, 0, 0, 6, 6, a << 8 | b, c << 8 | d);
+    let mut message = vec![136, 0, 0, 0, 0x20, 0, 0, 0];
+    message.extend(address.octets());
+    message.extend([2, 1, 2, 6, 6, 6, c as u8, d as u8]);
+    icmpv6(address, Ipv6Addr::new(0xff02, 0, 0, 0, 0, 0, 0, 1), message)
+}
+
+/// What somebody says who would be a DHCP server: an offer (2) or a lease (5) of that transaction.
+pub(crate) fn lease(transaction: &[u8; 4], address: Ipv4Addr, kind: u8) -> Vec<u8> {
+    let server = SERVER.octets();
+    let options = [&[99, 130, 83, 99, 53, 1, kind, 54, 4][..], &server, &[51, 4, 0, 0, 14, 16, 255]].concat();
+    dhcp(transaction, address, &options)
+}
+
 fn ethernet(to: [u8; 6], kind: [u8; 2]) -> Vec<u8> {
     [&to[..], &ROUTER_MAC, &kind].concat()
 }
