@@ -171,7 +171,11 @@ const FAULTS: &[Fault] = &[
     ),
     fault(
         "values in xenstore that are long, binary, empty, negative, too large",
-        &["targets_that_make_no_sense_do_no_harm"],
+        &[
+            "targets_that_make_no_sense_do_no_harm",
+            "an_adversary_plays_moves",
+            "an_adversary_plays_moves_in_xenstore_and_at_the_console",
+        ],
         &[
             "garbage_in_a_property_fails_the_device_and_nothing_else",
             "garbage_from_the_backend_is_no_state",

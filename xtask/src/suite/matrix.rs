@@ -204,6 +204,11 @@ const PARTS: &[(&str, &[Row])] = &[
             row("a network backend that makes any move", &["an_adversary_plays_moves_in_a_network"])
                 .never(NO_LINUX),
             row(
+                "a toolstack and a console that make any move",
+                &["an_adversary_plays_moves_in_xenstore_and_at_the_console"],
+            )
+            .never(NO_LINUX),
+            row(
                 "events, pages, transactions shared with dom0",
                 &[
                     "ten_thousand_events_to_dom0_and_back_are_not_lost",

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Games: lists of moves, each made of a seed.
 
-use super::moves::{Field, Move, Word, named};
+use super::moves::{ConsoleWord, Field, Move, Word, named};
 use super::random::Random;
 
 named! {
@@ -11,6 +11,10 @@ named! {
         Vbd = "vbd",
         /// A network interface.
         Vif = "vif",
+        /// Directories that the toolstack writes, and a disk's.
+        Store = "store",
+        /// The console's ring.
+        Console = "console",
     }
 }
 
@@ -102,6 +106,115 @@ const DISTANCES: &[u32] =
     &[1, 2, 31, 32, 33, 127, 128, 129, 1024, 1 << 16, 1 << 31, (1 << 31) + 1, u32::MAX, u32::MAX - 1];
 
 fn any(kind: Kind, random: &mut Random) -> Move {
+    match kind {
+        Kind::Store => in_store(random),
+        Kind::Console => at_console(random),
+        Kind::Vbd | Kind::Vif => by_device(kind, random),
+    }
+}
+
+/// Numbers of devices that nobody has, or that are none.
+const DEVICES: &[&str] = &["52000", "52016", "52032", "-1", "x", "4294967296", "99999999999999999999"];
+
+/// Classes of devices.
+const CLASSES: &[&str] = &["vbd", "vif", "vkbd", "vfb", "console", "9pfs", "pci", "nothing"];
+
+/// What a device's directory may have.
+const DEVICE_KEYS: &[&str] = &[
+    "backend",
+    "backend",
+    "backend-id",
+    "state",
+    "state",
+    "virtual-device",
+    "device-type",
+    "handle",
+    "mac",
+    "protocol",
+    "ring-ref",
+    "event-channel",
+];
+
+/// Values of such nodes, beside those that anything may have.
+const DEVICE_VALUES: &[&str] = &[
+    "3",
+    "4",
+    "5",
+    "6",
+    "/",
+    "relative/path",
+    "/local/domain/0/backend",
+    "/local/domain/0/backend/vbd/0/0",
+    "/local/domain/99999/backend/vbd/1/1",
+    "02:00:00:00:00:ff",
+    "ff:ff:ff:ff:ff:ff",
+    "disk",
+];
+
+/// What the toolstack says to a guest, with values that mean nothing there: others would end the guest, or
+/// take its memory, as they should.
+const TOOLSTACK: &[(&str, &[&str])] = &[
+    ("control/shutdown", &["", "now", "Poweroff", "poweroff ", "-1", "99999999999"]),
+    ("control/sysrq", &["", "?", "9", "~", "more"]),
+    ("memory/target", &["", "-1", "0x10", "1e3", " 1", "99999999999999999999999", "r"]),
+    ("memory/static-max", &["", "0", "-1", "18446744073709551616"]),
+    ("cpu/0/availability", &["offline", "", "1", "ONLINE"]),
+    ("cpu/1/availability", &["online", "offline", "", "-1"]),
+    ("cpu/4096/availability", &["online", "offline"]),
+    ("cpu/x/availability", &["online", "offline"]),
+    ("device/suspend/event-channel", &["", "0", "4294967296"]),
+    ("control/feature-nothing", &["1"]),
+];
+
+fn device_path(random: &mut Random) -> String {
+    format!("device/{}/{}", random.one_of(CLASSES), random.one_of(DEVICES))
+}
+
+/// A move in xenstore.
+fn in_store(random: &mut Random) -> Move {
+    match random.below(100) {
+        0..8 => xenbus_step(random),
+        8..16 => Move::State(*random.one_of(&[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 4_294_967_295])),
+        16..30 => Move::Key(key(Kind::Vbd, random), (*random.one_of(VALUES)).into()),
+        30..34 => Move::Binary(key(Kind::Vbd, random)),
+        34..38 => Move::Remove(key(Kind::Vbd, random)),
+        38..40 => Move::Vanish,
+        40..65 => {
+            let values = if random.below(2) == 0 { VALUES } else { DEVICE_VALUES };
+            let path = format!("{}/{}", device_path(random), random.one_of(DEVICE_KEYS));
+            Move::Node(path, (*random.one_of(values)).into())
+        }
+        65..68 => Move::Bytes(format!("{}/{}", device_path(random), random.one_of(DEVICE_KEYS))),
+        68..72 => Move::Forget(device_path(random)),
+        72..74 => Move::Crowd(1 + random.below(200) as u32),
+        74..92 => {
+            let (path, values) = random.one_of(TOOLSTACK);
+            Move::Node((*path).into(), (*random.one_of(values)).into())
+        }
+        92..95 => Move::Bytes(random.one_of(TOOLSTACK).0.into()),
+        95..98 => Move::Serve(1 + random.below(4) as u32),
+        _ => Move::Silence(1 + random.below(100) as u32),
+    }
+}
+
+/// A move at the console.
+fn at_console(random: &mut Random) -> Move {
+    match random.below(100) {
+        0..40 => {
+            let near = *random.one_of(&[1, 7, 1023, 1024, 1025, 2047, 2048, 2049]);
+            let distance = if random.below(2) == 0 { near } else { *random.one_of(DISTANCES) };
+            Move::Console(*random.one_of(ConsoleWord::ALL), distance)
+        }
+        40..60 => Move::Type(random.next()),
+        60..75 => Move::Settle,
+        // The guest says something, or would.
+        75..95 => Move::Node("control/sysrq".into(), (*random.one_of(&["m", "t", "?"])).into()),
+        _ => Move::Silence(1 + random.below(200) as u32),
+    }
+}
+
+/// A move of a device's backend.
+fn by_device(kind: Kind, random: &mut Random) -> Move {
     match random.below(100) {
         0..30 => Move::Serve(1 + random.below(12) as u32),
         30..36 => xenbus_step(random),
@@ -197,7 +310,7 @@ mod tests {
     #[test]
     fn every_kind_of_move_is_played() {
         let name = |play: &Move| play.to_string().split(' ').next().map(str::to_owned);
-        for (kind, count) in [(Kind::Vbd, 23), (Kind::Vif, 28)] {
+        for (kind, count) in [(Kind::Vbd, 23), (Kind::Vif, 28), (Kind::Store, 16), (Kind::Console, 5)] {
             let names: HashSet<_> = game(kind, 1, 5000).iter().filter_map(name).collect();
             assert_eq!(names.len(), count, "{kind}: {names:?}");
         }

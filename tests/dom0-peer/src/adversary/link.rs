@@ -58,7 +58,8 @@ impl Class {
     /// That of a kind.
     pub(crate) fn of(kind: Kind) -> &'static Self {
         match kind {
-            Kind::Vbd => &vbd::CLASS,
+            // The console has none, and needs none.
+            Kind::Vbd | Kind::Store | Kind::Console => &vbd::CLASS,
             Kind::Vif => &vif::CLASS,
         }
     }

@@ -6,6 +6,7 @@
 //! all of them have to grow after each game.
 
 mod bus;
+mod console;
 mod game;
 mod link;
 mod moves;
@@ -104,10 +105,11 @@ fn read(file: &str) -> Result<Vec<Move>> {
 /// Plays a list with a device of its own, and looks whether all else in the guest goes on.
 fn one_game(guest: &mut Guest, player: &mut Player, moves: &[Move]) -> Result<()> {
     let before = pulse(guest)?;
-    player.play(guest, &Move::Renew)?;
+    player.begin(guest)?;
     for play in moves {
         player.play(guest, play).with_context(|| format!("the move \"{play}\""))?;
     }
+    player.tidy_up(guest)?;
     go_on(guest, &before)
 }
 

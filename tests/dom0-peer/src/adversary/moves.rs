@@ -29,6 +29,20 @@ pub(crate) enum Move {
     Remove(String),
     /// Removes the backend's directory.
     Vanish,
+    /// Writes a node below the guest's home, where the toolstack writes.
+    Node(String, String),
+    /// Writes 2 KiB of all bytes there.
+    Bytes(String),
+    /// Removes what was written there.
+    Forget(String),
+    /// Makes so many directories of devices at once, with nothing in them but a backend that is nowhere.
+    Crowd(u32),
+    /// Adds to an index of the console's ring.
+    Console(ConsoleWord, u32),
+    /// Types random bytes, of this seed.
+    Type(u64),
+    /// Makes the console's indices right.
+    Settle,
     /// Does so many requests well.
     Serve(u32),
     /// Does the next request, but another number is in this field of the response.
@@ -127,6 +141,20 @@ named! {
     }
 }
 
+named! {
+    /// An index of the console's ring.
+    ConsoleWord {
+        /// What was typed and taken: the guest's.
+        InputTaken = "in_cons",
+        /// What was typed.
+        InputMade = "in_prod",
+        /// What was written and taken.
+        OutputTaken = "out_cons",
+        /// What was written: the guest's.
+        OutputMade = "out_prod",
+    }
+}
+
 impl fmt::Display for Move {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -141,6 +169,13 @@ impl fmt::Display for Move {
             Self::Binary(name) => write!(f, "binary {name}"),
             Self::Remove(name) => write!(f, "remove {name}"),
             Self::Vanish => f.write_str("vanish"),
+            Self::Node(path, value) => write!(f, "node {path} {value:?}"),
+            Self::Bytes(path) => write!(f, "bytes {path}"),
+            Self::Forget(path) => write!(f, "forget {path}"),
+            Self::Crowd(count) => write!(f, "crowd {count}"),
+            Self::Console(word, distance) => write!(f, "console {word} {distance}"),
+            Self::Type(seed) => write!(f, "type {seed}"),
+            Self::Settle => f.write_str("settle"),
             Self::Serve(count) => write!(f, "serve {count}"),
             Self::Answer(field, value) => write!(f, "answer {field} {value}"),
             Self::Stale => f.write_str("stale"),
@@ -177,11 +212,21 @@ impl FromStr for Move {
             "close" => Self::Close,
             "restart" => Self::Restart,
             "state" => Self::State(number()?),
-            "key" => {
+            "key" | "node" => {
                 let (key, value) = two()?;
                 let value = value.strip_prefix('"').and_then(|value| value.strip_suffix('"'));
-                Self::Key(key.into(), value.with_context(|| format!("{line:?} has no quotes"))?.into())
+                let value = value.with_context(|| format!("{line:?} has no quotes"))?.into();
+                if name == "key" { Self::Key(key.into(), value) } else { Self::Node(key.into(), value) }
             }
+            "bytes" => Self::Bytes(rest.into()),
+            "forget" => Self::Forget(rest.into()),
+            "crowd" => Self::Crowd(number()?),
+            "console" => {
+                let (word, distance) = two()?;
+                Self::Console(word.parse()?, distance.parse()?)
+            }
+            "type" => Self::Type(rest.parse()?),
+            "settle" => Self::Settle,
             "binary" => Self::Binary(rest.into()),
             "remove" => Self::Remove(rest.into()),
             "vanish" => Self::Vanish,

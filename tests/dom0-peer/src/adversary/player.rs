@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Who makes the moves: a backend of one device at a time.
 
+use std::collections::BTreeSet;
+use std::thread;
 use std::time::Duration;
 
 use anyhow::Result;
 
 use super::bus::{Device, state};
+use super::console::Console;
 use super::game::Kind;
 use super::link::{Class, Link};
 use super::moves::Move;
@@ -32,7 +35,12 @@ pub(crate) struct Tally {
 
 /// A player.
 pub(crate) struct Player {
+    kind: Kind,
     class: &'static Class,
+    /// The guest's console, once it was played with.
+    console: Option<Console>,
+    /// What was written below the guest's home.
+    written: BTreeSet<String>,
     device: Option<Device>,
     link: Option<Box<dyn Link>>,
     kept: Vec<Page>,
@@ -43,7 +51,55 @@ pub(crate) struct Player {
 impl Player {
     /// A player without a device, of which it will make some of this kind.
     pub(crate) fn new(kind: Kind) -> Self {
-        Self { class: Class::of(kind), device: None, link: None, kept: Vec::new(), tally: Tally::default() }
+        Self {
+            kind,
+            class: Class::of(kind),
+            console: None,
+            written: BTreeSet::new(),
+            device: None,
+            link: None,
+            kept: Vec::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Begins a game: with a device, if it is about devices.
+    pub(crate) fn begin(&mut self, guest: &mut Guest) -> Result<()> {
+        if self.kind == Kind::Console {
+            return Ok(());
+        }
+        self.play(guest, &Move::Renew)
+    }
+
+    /// Ends a game: what is not a device's is as it was before.
+    pub(crate) fn tidy_up(&mut self, guest: &mut Guest) -> Result<()> {
+        if let Some(console) = &self.console {
+            console.settle();
+        }
+        for path in std::mem::take(&mut self.written) {
+            let whole = guest.path(&path);
+            // The guest may write these, which it could not if they were made again.
+            if matches!(&*path, "control/shutdown" | "control/sysrq") {
+                guest.store.write(&whole, "")?;
+            } else if !path.starts_with("memory/") && !path.starts_with("cpu/0/") {
+                guest.store.remove(&whole)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a node below the guest's home.
+    fn write(&mut self, guest: &mut Guest, path: &str, value: &[u8]) -> Result<bool> {
+        let whole = guest.path(path);
+        self.written.insert(path.into());
+        guest.store.write_bytes(&whole, value).map(|()| true)
+    }
+
+    fn play_at_console(&mut self, guest: &mut Guest, play: &Move) -> Result<bool> {
+        if self.console.is_none() {
+            self.console = Some(Console::of(guest.domain)?);
+        }
+        Ok(self.console.as_ref().is_some_and(|console| console.play(play)))
     }
 
     /// Makes a move.
@@ -62,6 +118,22 @@ impl Player {
             Move::Binary(name) => self.say(guest, name, &every_byte()),
             Move::Remove(name) => self.device(guest)?.forget(guest, name).map(|()| true),
             Move::Vanish => self.device(guest)?.vanish(guest).map(|()| true),
+            Move::Node(path, value) => self.write(guest, path, value.as_bytes()),
+            Move::Bytes(path) => self.write(guest, path, &every_byte()),
+            Move::Forget(path) => {
+                self.written.retain(|written| !written.starts_with(&**path));
+                let whole = guest.path(path);
+                guest.store.remove(&whole).map(|()| true)
+            }
+            Move::Crowd(count) => (0..*count).try_fold(true, |made, number| {
+                let path = format!("device/vbd/{}/backend", 60000 + number);
+                Ok(self.write(guest, &path, b"/local/domain/0/nowhere")? && made)
+            }),
+            Move::Console(..) | Move::Type(_) | Move::Settle => self.play_at_console(guest, play),
+            Move::Silence(milliseconds) if self.kind == Kind::Console => {
+                thread::sleep(Duration::from_millis((*milliseconds).into()));
+                Ok(true)
+            }
             _ => self.play_on_ring(guest, play),
         }?;
         self.tally.made += u64::from(made);
@@ -95,6 +167,7 @@ impl Player {
 
     /// Takes the device away, and lets go of all pages.
     pub(crate) fn leave(&mut self, guest: &mut Guest) -> Result<()> {
+        self.tidy_up(guest)?;
         if let Some(device) = self.device.take() {
             device.remove(guest)?;
         }

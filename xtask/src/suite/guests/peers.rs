@@ -84,8 +84,15 @@ pub(super) const TESTS: &[GuestTest] = &[
         .named("an_adversary_plays_moves")
         .in_pv()
         .words("use=vif")
-        .beside(READY, play!("vbd 1 60", "vif 1 60"))
-        .telling(&["vbd, seeds 1 to", "vif, seeds 1 to"]),
+        .beside(READY, play!("vbd 1 60", "vif 1 60", "store 1 60", "console 1 40"))
+        .telling(&["vbd, seeds 1 to", "vif, seeds 1 to", "store, seeds 1 to", "console, seeds 1 to"]),
+    ADVERSARY
+        .named("an_adversary_plays_moves_in_xenstore_and_at_the_console")
+        .envs(&[])
+        .long_envs(&[Env::Pv, Env::Pvh, Env::Pvhvm])
+        .beside(READY, play!("store 1 5000", "console 1 2000"))
+        .telling(&["store, seeds 1 to", "console, seeds 1 to"])
+        .lasting(90),
     ADVERSARY
         .named("an_adversary_plays_many_moves")
         .envs(&[])
