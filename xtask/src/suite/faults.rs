@@ -50,7 +50,6 @@ const FAULTS: &[Fault] = &[
         &[
             "a_checkpoint_changes_nothing",
             "an_application_may_refuse_to_be_suspended",
-            "a_guest_that_cannot_be_suspended_says_so_and_goes_on",
             "requests_to_suspend_that_come_on_top_of_each_other_are_one",
         ],
         &["a_suspend_that_was_withdrawn_or_replaced_is_not_acknowledged"],

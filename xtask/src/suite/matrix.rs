@@ -262,6 +262,7 @@ const PARTS: &[(&str, &[Row])] = &[
                     "a_restored_guest_sleeps_without_an_exit",
                     "a_guest_is_suspended_twenty_times",
                     "a_guest_with_vectors_of_its_own_is_restored",
+                    "a_guest_that_polls_for_events_is_restored",
                     "a_guest_of_the_2_level_abi_is_restored",
                 ],
             )

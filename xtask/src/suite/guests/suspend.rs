@@ -30,7 +30,7 @@ const SERVED: &[&str] = &[
 ];
 
 /// Where guests can be saved.
-const SUSPENDABLE: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm];
+const SUSPENDABLE: &[Env] = &[Env::Pv, Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers];
 
 /// Where guests can migrate while they run: without shadow page tables Xen does not tell what a PV guest
 /// writes meanwhile.
@@ -87,22 +87,23 @@ pub(super) const TESTS: &[GuestTest] = &[
             .telling(&["two of a kind drew"])]),
     BOTH_WAYS.named("a_guest_with_vectors_of_its_own_is_restored").words("times=2 upcall=percpu"),
     GuestTest::new("a_guest_that_cannot_be_suspended_says_so_and_goes_on", "power")
-        .words("power=wait upcall=poll")
+        .words("power=wait")
         .envs(&[])
-        .long_envs(&[Env::Pvh, Env::Pvhvm])
+        .long_envs(&[Env::PvShim])
         .beside(
             "about to: wait",
             concat!(include_str!("suspend/common.sh"), "! checkpoint && xl shutdown $DOMID"),
         )
         .telling(&[
-            "suspend: not offered: clock or timers are not Xen's",
+            "suspend: not offered: the domain is in a PV shim",
             "unsupported request \"suspend\" ignored",
         ]),
+    BOTH_WAYS.named("a_guest_that_polls_for_events_is_restored").words("times=2 upcall=poll"),
     BOTH_WAYS.named("a_guest_of_the_2_level_abi_is_restored").words("times=2 events=2l"),
     SUSPENDED
         .named("a_guest_migrates")
         .envs(&[])
-        .long_envs(MIGRATABLE)
+        .long_envs(&[Env::Pvh, Env::Pvhvm, Env::HvmPvDrivers])
         .beside(READY, concat!(include_str!("suspend/common.sh"), "migrate && finish"))
         .telling(&["time 1: Restored", "resume: the domain was restored"]),
     SUSPENDED
@@ -164,7 +165,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(SERVED),
     GuestTest::new("a_server_with_a_fixed_address_and_connections_is_saved_and_restored", "httpd")
         .envs(&[])
-        .long_envs(&[Env::Pv, Env::Pvh])
+        .long_envs(&[Env::Pv, Env::Pvh, Env::HvmPvDrivers])
         .words("ip=192.0.2.2/24,192.0.2.1")
         .disk_with_files()
         .visited_by(concat!(
