@@ -9,6 +9,7 @@ use xen::error::Result;
 use xen::event::Port;
 use xen::grant::copy::bytes::Span;
 use xen::grant::copy::{Foreign, Request};
+use xen::grant::foreign::ForeignPage;
 use xen::grant::{self, Page, Reference, Table};
 use xen::ring::RingPage;
 use xen::time::Delay;
@@ -61,7 +62,7 @@ pub trait Platform: Delay + Send + Sync {
 /// What the driver of a backend needs of its kernel besides: to get at what frontends granted.
 pub trait BackendPlatform: Platform {
     /// A page of another domain's, mapped here until it is dropped.
-    type Mapped<'p>: RingPage + Send
+    type Mapped<'p>: RingPage + ForeignPage + Send
     where
         Self: 'p;
 

@@ -189,7 +189,7 @@ impl Host {
         };
         let (ended, ()) = self.xenstored.run(&self.client, join(serve, script));
         assert_eq!(ended, Ended::Removed);
-        assert_eq!((self.budget.free(), self.platform.channels()), (free, 0));
+        assert_eq!((self.budget.free(), self.budget.mapped(), self.platform.channels()), (free, 0, 0));
     }
 
     /// Serves one connected frontend while `script` runs.

@@ -15,7 +15,7 @@ fn the_disk_is_described_before_it_is_connected_to() {
         let keys = ["sectors", "sector-size", "info", "feature-flush-cache", "feature-max-indirect-segments"];
         let values = keys.map(|key| host.key(key).unwrap());
         assert_eq!(values, ["2048", "512", "0", "1", "64"]);
-        assert_eq!(host.key("feature-persistent").as_deref(), Some("0"));
+        assert_eq!(host.key("feature-persistent").as_deref(), Some("1"));
     });
 }
 

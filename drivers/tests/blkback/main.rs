@@ -4,6 +4,7 @@
 mod frontend;
 mod handshake;
 mod moves;
+mod persistent;
 #[path = "../random/mod.rs"]
 mod random;
 mod transfers;

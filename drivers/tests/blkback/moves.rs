@@ -112,8 +112,9 @@ impl Player<'_> {
                         "ring-page-order",
                         "protocol",
                         "multi-queue-num-queues",
+                        "feature-persistent",
                     ];
-                    let key = keys[self.random.below(5) as usize];
+                    let key = keys[self.random.below(6) as usize];
                     let value = self.random.number().to_string();
                     self.host.front(key, value);
                 }
@@ -145,6 +146,7 @@ fn a_frontend_that_does_anything_harms_neither_us_nor_the_next_one() {
         host.set("params", "gate");
         host.serve(async {
             host.until(State::InitWait).await;
+            host.front("feature-persistent", (seed % 2).to_string());
             let pages = if seed % 3 == 0 { 4 } else { 1 };
             let front = Front::make(&host, "", pages);
             host.be(State::Initialised);

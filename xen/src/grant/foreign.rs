@@ -163,6 +163,33 @@ impl<H: Hypercall + ?Sized, S: MapSlot> Mapping<'_, H, S, ReadWrite> {
     }
 }
 
+/// A page of another domain's that is mapped for reading and writing, whatever the machine.
+pub trait ForeignPage {
+    /// Copies from byte `offset` of the page.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutsidePage`].
+    fn read(&self, offset: usize, into: &mut [u8]) -> Result<()>;
+
+    /// Copies to byte `offset` of the page.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutsidePage`].
+    fn write(&self, offset: usize, from: &[u8]) -> Result<()>;
+}
+
+impl<H: Hypercall + ?Sized, S: MapSlot> ForeignPage for Mapping<'_, H, S, ReadWrite> {
+    fn read(&self, offset: usize, into: &mut [u8]) -> Result<()> {
+        Mapping::read(self, offset, into)
+    }
+
+    fn write(&self, offset: usize, from: &[u8]) -> Result<()> {
+        Mapping::write(self, offset, from)
+    }
+}
+
 fn unmap_once(hypercalls: &(impl Hypercall + ?Sized), handle: grant_handle_t, host_addr: u64) -> Result<()> {
     let mut argument = [gnttab_unmap_grant_ref { host_addr, handle, ..Default::default() }];
     // SAFETY: takes a gnttab_unmap_grant_ref; nobody uses the mapping any more.

@@ -61,6 +61,7 @@ where
     fn queue(
         &self,
         keys: RingKeys,
+        is_persistent: bool,
         export: &Export<P::Page>,
         frontend: DomainId,
     ) -> Result<Queue<'p, P>, Error> {
@@ -70,7 +71,7 @@ where
         }
         let ring = BackendRing::attach(pages, ENTRY)?;
         let channel = self.platform.connect(frontend, keys.port).map_err(Error::Channel)?;
-        Queue::new(self.platform, self.budget, export.clone(), frontend, ring, channel)
+        Queue::new(self.platform, self.budget, export.clone(), frontend, is_persistent, ring, channel)
     }
 
     fn properties(&self, disk: &Geometry) -> Nodes {
@@ -124,7 +125,7 @@ where
             ("max-ring-page-order", MOST_ORDER.to_string()),
             ("feature-max-indirect-segments", MOST_SEGMENTS.to_string()),
             ("feature-flush-cache", "1".into()),
-            ("feature-persistent", "0".into()),
+            ("feature-persistent", "1".into()),
             ("feature-discard", u32::from(disk.discards).to_string()),
         ]);
         if disk.discards {
@@ -139,8 +140,9 @@ where
 
     async fn connect(&mut self, device: &Device) -> Result<Nodes, Error> {
         let export = self.export.clone().ok_or(Error::Unnamed)?;
-        for keys in keys::read(device, self.most_queues).await? {
-            let queue = self.queue(keys, &export, device.frontend_id())?;
+        let keys = keys::read(device, self.most_queues).await?;
+        for ring in keys.rings {
+            let queue = self.queue(ring, keys.is_persistent, &export, device.frontend_id())?;
             self.queues.push(queue);
         }
         Ok(self.properties(&export.geometry()))

@@ -3,21 +3,47 @@
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
-/// Pages that there are for the data of requests, of all devices together.
+/// Pages that there are for all devices together.
 #[derive(Debug)]
 pub struct Budget {
+    /// For the data of requests.
+    pub(super) data: Pages,
+    /// Of frontends', to stay mapped: in a PV domain each takes the place of a page of ours.
+    pub(super) mapped: Pages,
+}
+
+impl Budget {
+    /// So many pages for data, and as many of frontends' that stay mapped.
+    pub const fn new(pages: usize) -> Self {
+        Self { data: Pages::new(pages), mapped: Pages::new(pages) }
+    }
+
+    /// Pages for data that nobody has.
+    pub fn free(&self) -> usize {
+        self.data.free()
+    }
+
+    /// Pages of frontends' that stay mapped.
+    pub fn mapped(&self) -> usize {
+        self.mapped.all - self.mapped.free()
+    }
+}
+
+/// Pages that there are for one purpose.
+#[derive(Debug)]
+pub(super) struct Pages {
     all: usize,
     free: AtomicUsize,
 }
 
-impl Budget {
+impl Pages {
     /// So many pages.
-    pub const fn new(pages: usize) -> Self {
+    pub(super) const fn new(pages: usize) -> Self {
         Self { all: pages, free: AtomicUsize::new(pages) }
     }
 
     /// Pages that nobody has.
-    pub fn free(&self) -> usize {
+    pub(super) fn free(&self) -> usize {
         self.free.load(Ordering::Relaxed)
     }
 
@@ -30,14 +56,14 @@ impl Budget {
     pub(super) fn take(&self, pages: usize) -> Option<Lease<'_>> {
         let less = |free: usize| free.checked_sub(pages);
         self.free.fetch_update(Ordering::Relaxed, Ordering::Relaxed, less).ok()?;
-        Some(Lease { budget: self, pages })
+        Some(Lease { from: self, pages })
     }
 }
 
-/// Pages of a budget that are taken.
+/// Pages that are taken.
 #[derive(Debug)]
 pub(super) struct Lease<'b> {
-    budget: &'b Budget,
+    from: &'b Pages,
     pages: usize,
 }
 
@@ -50,7 +76,7 @@ impl Lease<'_> {
 
 impl Drop for Lease<'_> {
     fn drop(&mut self) {
-        self.budget.free.fetch_add(self.pages, Ordering::Relaxed);
+        self.from.free.fetch_add(self.pages, Ordering::Relaxed);
     }
 }
 
@@ -60,7 +86,7 @@ mod tests {
 
     #[test]
     fn pages_come_back_and_there_are_no_more_than_there_were() {
-        let budget = Budget::new(10);
+        let budget = Pages::new(10);
         let lease = budget.take(7).unwrap();
         assert!(budget.take(4).is_none());
         let rest = budget.take(3);

@@ -22,8 +22,16 @@ pub(super) struct RingKeys {
     pub(super) port: Port,
 }
 
-/// Reads where the frontend's rings are, of which there may be `most`.
-pub(super) async fn read(device: &Device, most: u32) -> Result<Vec<RingKeys>, Error> {
+/// What a frontend says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FrontendKeys {
+    pub(super) rings: Vec<RingKeys>,
+    /// Its pages stay granted.
+    pub(super) is_persistent: bool,
+}
+
+/// Reads where the frontend's rings are, of which there may be `most`, and what it can do.
+pub(super) async fn read(device: &Device, most: u32) -> Result<FrontendKeys, Error> {
     if let Some(protocol) = device.read("protocol").await?
         && protocol.bytes() != XEN_IO_PROTO_ABI_X86_64.as_bytes()
     {
@@ -37,7 +45,9 @@ pub(super) async fn read(device: &Device, most: u32) -> Result<Vec<RingKeys>, Er
         let prefix = if queues == 1 { "".into() } else { format!("queue-{queue}/") };
         rings.push(ring(device, &prefix, order).await?);
     }
-    Ok(rings)
+    let persistent = device.read("feature-persistent").await?;
+    let is_persistent = persistent.is_some_and(|persistent| persistent.flag() == Ok(true));
+    Ok(FrontendKeys { rings, is_persistent })
 }
 
 async fn ring(device: &Device, prefix: &str, order: u64) -> Result<RingKeys, Error> {

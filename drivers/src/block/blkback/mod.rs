@@ -13,9 +13,10 @@
 //! and again. What it serves is an [`Export`], a [`Disk`](crate::block::Disk) of any kind or a part of one,
 //! which [`Exports`] finds by the name in the toolstack's configuration.
 //!
-//! Data is copied by Xen (`GNTTABOP_copy`), all of a round's requests by one hypercall each way: no page of a
-//! frontend's is mapped but those of its rings, so that it can take any of them back at any time, and what is
-//! written is what was copied, whatever it does to its pages meanwhile.
+//! What is written is what was copied, whatever the frontend does to its pages meanwhile. Pages of a frontend
+//! that keeps them granted (persistent grants) are mapped from their first use on, as far as there is room
+//! for them, and data is copied from and to them here. All else is copied by Xen (`GNTTABOP_copy`), all of a
+//! round's requests by one hypercall each way: the frontend can take such pages back at any time.
 //!
 //! | file | what is in it |
 //! |---|---|
@@ -23,6 +24,7 @@
 //! | `keys` | what the frontend says of its rings |
 //! | `parse` | requests, as they lie in the ring |
 //! | `queue` | the loop that works on one ring |
+//! | `persistent` | pages of the frontend's that stay mapped |
 //! | `transfer` | segments, and copies of them |
 //! | `export` | what is served |
 //! | `spare` | pages of requests that are over, for those to come |
@@ -42,7 +44,8 @@
 //! | sends more than is served | has to wait; a device takes so many requests at a time, and no more memory than the budget of all |
 //! | takes no responses | the ring fills, and nothing happens any more |
 //! | sends events without requests | waits longer and longer before it takes the next one |
-//! | vanishes | lets what the disk has end, and unmaps the rings |
+//! | takes back a page that it said it would keep granted | goes on with that page, which Xen keeps as long as it is mapped |
+//! | vanishes | lets what the disk has end, and unmaps its pages |
 
 mod backend;
 mod budget;
@@ -50,6 +53,7 @@ mod error;
 mod export;
 mod keys;
 mod parse;
+mod persistent;
 mod queue;
 mod spare;
 mod transfer;

@@ -22,6 +22,7 @@ use super::Error;
 use super::budget::{Budget, Lease};
 use super::export::Export;
 use super::parse::*;
+use super::persistent::MappedPages;
 use super::spare::{Leased, Spare};
 use super::transfer::Transfer;
 use crate::block::{self, Buffer, Discard, Disk, Failed, Request};
@@ -45,6 +46,8 @@ pub(super) struct Queue<'p, P: BackendPlatform> {
     platform: &'p P,
     /// Pages for requests to come.
     spare: Spare<'p, P::Page>,
+    /// Pages of the frontend's.
+    mapped: MappedPages<'p, P>,
     export: Export<P::Page>,
     /// Bytes of it that the frontend was told of.
     told: u64,
@@ -115,7 +118,8 @@ impl<'p, P: BackendPlatform> Queue<'p, P>
 where
     P::Page: 'static,
 {
-    /// A queue that serves `export` to domain `frontend`.
+    /// A queue that serves `export` to domain `frontend`, which keeps its pages granted if it
+    /// `is_persistent`.
     ///
     /// # Errors
     ///
@@ -125,13 +129,15 @@ where
         budget: &'p Budget,
         export: Export<P::Page>,
         frontend: DomainId,
+        is_persistent: bool,
         ring: BackendRing<P::Mapped<'p>>,
         channel: P::Channel,
     ) -> Result<Self, Error> {
         let lists = (0..LIST_PAGES).map(|_| platform.page()).collect::<Option<_>>().ok_or(Error::NoMemory)?;
         Ok(Self {
             platform,
-            spare: Spare::new(budget),
+            spare: Spare::new(&budget.data),
+            mapped: MappedPages::new(platform, budget, frontend, is_persistent),
             told: export.geometry().bytes,
             export,
             frontend,
@@ -263,11 +269,18 @@ where
             Piece { foreign, page, offset, length: request.count * SEGMENT }
         });
         let pieces: Vec<Piece> = pieces.collect();
-        let copied = from_grants(&mut self.lists, &pieces).and_then(|mut copies| {
-            self.platform.copy(&mut copies)?;
-            Ok(copies.iter().map(is_done).collect::<Vec<_>>())
-        });
-        let copied = copied.unwrap_or_default();
+        let mut copied: Vec<bool> =
+            pieces.iter().map(|piece| self.mapped.read(piece, &mut self.lists)).collect();
+        let rest: Vec<Piece> =
+            pieces.into_iter().zip(&copied).filter(|(_, copied)| !**copied).map(|(piece, _)| piece).collect();
+        if !rest.is_empty() {
+            let outcomes = from_grants(&mut self.lists, &rest).and_then(|mut copies| {
+                self.platform.copy(&mut copies)?;
+                Ok(copies.iter().map(is_done).collect::<Vec<_>>())
+            });
+            let missing = copied.iter_mut().filter(|copied| !**copied);
+            missing.zip(outcomes.unwrap_or_default()).for_each(|(copied, outcome)| *copied = outcome);
+        }
         for (index, request) in requests.into_iter().enumerate() {
             let (page, offset) = place(index);
             let list = self.lists.get(page).and_then(|page| page.bytes().get(offset..offset + LIST));
@@ -299,7 +312,8 @@ where
         }
     }
 
-    /// Begins the reads and writes that there is memory for. The data of writes is copied by one hypercall.
+    /// Begins the reads and writes that there is memory for. The data of writes that lies in no page that is
+    /// mapped is copied by one hypercall.
     fn start(&mut self) {
         let mut prepared = Vec::new();
         while let Some((reply, transfer)) = self.waiting.pop_front() {
@@ -311,9 +325,13 @@ where
                 }
             }
         }
+        let mapped = &mut self.mapped;
         let copies = prepared.iter_mut().map(|one| match one.transfer.direction {
             Direction::Read => Ok(Vec::new()),
-            Direction::Write | Direction::FlushedWrite => from_grants(&mut one.pages.pages, &one.pieces),
+            Direction::Write | Direction::FlushedWrite => {
+                one.pieces.retain(|piece| !mapped.read(piece, &mut one.pages.pages));
+                from_grants(&mut one.pages.pages, &one.pieces)
+            }
         });
         let copied = copy_all(self.platform, copies);
         for (one, copied) in prepared.into_iter().zip(copied) {
@@ -357,12 +375,16 @@ where
         self.in_flight.push(InFlight { reply, pieces: Vec::new(), work, lease: None });
     }
 
-    /// Answers what the disk has done, and returns how many that are. What was read is copied by one
-    /// hypercall.
+    /// Answers what the disk has done, and returns how many that are. What was read, and belongs into no page
+    /// that is mapped, is copied by one hypercall.
     fn finish(&mut self) -> usize {
-        let finished = mem::take(&mut self.finished);
-        let copies = finished.iter().map(|one| match &one.outcome {
-            Ok(pages) => to_grants(pages, &one.pieces),
+        let mut finished = mem::take(&mut self.finished);
+        let mapped = &mut self.mapped;
+        let copies = finished.iter_mut().map(|one| match &one.outcome {
+            Ok(pages) => {
+                one.pieces.retain(|piece| !mapped.write(piece, pages));
+                to_grants(pages, &one.pieces)
+            }
             Err(_) => Ok(Vec::new()),
         });
         let copied = copy_all(self.platform, copies);

@@ -3,7 +3,7 @@
 
 use alloc::vec::Vec;
 
-use super::budget::{Budget, Lease};
+use super::budget::{self, Lease};
 use crate::block::{Buffer, Content};
 use crate::hal::Page;
 
@@ -16,7 +16,7 @@ const MOST: usize = 64;
 /// They count as taken from the budget, and so are kept only while there is much of it, and while the disk
 /// works for the frontend.
 pub(super) struct Spare<'b, P: Page> {
-    budget: &'b Budget,
+    budget: &'b budget::Pages,
     lists: Vec<Leased<'b, P>>,
     /// Pages of all lists.
     pages: usize,
@@ -44,7 +44,7 @@ impl<'b, P: Page> Leased<'b, P> {
 
 impl<'b, P: Page> Spare<'b, P> {
     /// No pages.
-    pub(super) fn new(budget: &'b Budget) -> Self {
+    pub(super) fn new(budget: &'b budget::Pages) -> Self {
         Self { budget, lists: Vec::new(), pages: 0 }
     }
 
@@ -98,14 +98,14 @@ mod tests {
 
     use super::*;
 
-    fn keep<'b>(spare: &mut Spare<'b, FakePage>, budget: &'b Budget, xen: &FakeXen, count: usize) {
+    fn keep<'b>(spare: &mut Spare<'b, FakePage>, budget: &'b budget::Pages, xen: &FakeXen, count: usize) {
         let pages = (0..count).map(|_| xen.page()).collect();
         spare.keep(pages, budget.take(count).unwrap());
     }
 
     #[test]
     fn pages_that_are_kept_are_taken_first_and_known_to_be_dirty() {
-        let (xen, budget) = (FakeXen::new(), Budget::new(100));
+        let (xen, budget) = (FakeXen::new(), budget::Pages::new(100));
         let mut spare = Spare::new(&budget);
         keep(&mut spare, &budget, &xen, 2);
         assert_eq!(budget.free(), 98);
@@ -122,7 +122,7 @@ mod tests {
 
     #[test]
     fn no_more_are_kept_than_a_few_and_none_when_memory_is_scarce() {
-        let (xen, budget) = (FakeXen::new(), Budget::new(1000));
+        let (xen, budget) = (FakeXen::new(), budget::Pages::new(1000));
         let mut spare = Spare::new(&budget);
         for _ in 0..10 {
             keep(&mut spare, &budget, &xen, 16);
@@ -138,7 +138,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_makes_way_for_a_request_that_needs_more() {
-        let (xen, budget) = (FakeXen::new(), Budget::new(8));
+        let (xen, budget) = (FakeXen::new(), budget::Pages::new(8));
         let mut spare = Spare::new(&budget);
         for _ in 0..3 {
             keep(&mut spare, &budget, &xen, 1);
