@@ -37,8 +37,10 @@ const NAMES: u32 = 150;
 const WIDTH: u32 = NAMES + 190 + 226 + 130 + 170;
 /// Where the first row begins, how high each is, and how far its lines are apart.
 const HEAD: u32 = 76;
-const ROW: u32 = 54;
+const ROW: u32 = 69;
 const LINE: u32 = 15;
+/// How many lines a row has room for.
+const LINES: usize = 4;
 /// How wide a letter is, about, and space between cells.
 const LETTER: u32 = 6;
 const GAP: u32 = 3;
@@ -66,7 +68,7 @@ pub struct Row {
 pub struct Cell {
     /// How it is provided.
     pub level: Level,
-    /// Up to three lines. What does not fit in one goes on in the next.
+    /// Up to four lines. What does not fit in one goes on in the next.
     pub lines: Vec<String>,
 }
 
@@ -115,7 +117,7 @@ fn draw(picture: &mut String, row: &Row, y: u32) {
     for (cell, (_, width)) in row.cells.iter().zip(GROUPS) {
         rect(picture, [x, y, width - GAP, ROW - GAP], cell.level);
         let most = ((width - 30) / LETTER) as usize;
-        let lines = cell.lines.iter().flat_map(|line| wrapped(line, most)).take(3);
+        let lines = cell.lines.iter().flat_map(|line| wrapped(line, most)).take(LINES);
         for (words, y) in lines.zip((y + LINE..).step_by(LINE as usize)) {
             text(picture, [x + 6, y], "", &words);
         }

@@ -3,10 +3,12 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{Comparison, Pair};
+use crate::image::build;
 use crate::project::Project;
 
 /// The table.
@@ -70,14 +72,19 @@ pub(super) fn write(project: &Project, name: &str, table: &str) -> Result<()> {
     Ok(())
 }
 
-/// Writes a benchmark's picture.
+/// Writes a benchmark's picture, and the same as PNG, which is no source, into the folder of what is built.
 ///
 /// # Errors
-/// If it cannot be written.
+/// If it cannot be written, or there is no font to write with.
 pub(super) fn draw(project: &Project, name: &str, picture: &str) -> Result<()> {
     let drawing = project.root().join("docs").join(format!("{name}.svg"));
     fs::write(&drawing, picture).with_context(|| format!("cannot write {}", drawing.display()))?;
     println!("drawn: docs/{name}.svg");
+    let (program, bitmap) =
+        (build::build_png(project)?, project.root().join("target").join(format!("{name}.png")));
+    let status = Command::new(program).args([&drawing, &bitmap]).status().context("cannot run prism-png")?;
+    ensure!(status.success(), "the picture could not be drawn as a PNG one");
+    println!("drawn: {}", bitmap.display());
     Ok(())
 }
 

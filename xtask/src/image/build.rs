@@ -106,6 +106,14 @@ pub fn build_linux_baseline(project: &Project) -> Result<PathBuf> {
     host_program(project, "tests/linux-baseline", "prism-linux-baseline")
 }
 
+/// Builds the program that draws pictures as PNG, and gives its executable.
+///
+/// # Errors
+/// If it cannot be built.
+pub fn build_png(project: &Project) -> Result<PathBuf> {
+    host_program(project, "xtask/png", "prism-png")
+}
+
 /// Builds a program of Linux's, which has a workspace of its own.
 fn host_program(project: &Project, folder: &str, package: &str) -> Result<PathBuf> {
     let folder = project.root().join(folder);

@@ -18,6 +18,7 @@ const RUNNER: &str = "xtask";
 const ABI: &str = "tests/abi";
 const PEER: &str = "tests/dom0-peer";
 const LINUX_BASELINE: &str = "tests/linux-baseline";
+const PNG: &str = "xtask/png";
 const FUZZ: &str = "fuzz";
 
 /// A test that is a run of cargo.
@@ -102,6 +103,7 @@ pub const TESTS: &[HostTest] = &[
     HostTest::new("the_abi_tests_sources_are_formatted", ABI, FORMAT),
     HostTest::new("the_peers_sources_are_formatted", PEER, FORMAT),
     HostTest::new("the_linux_baselines_sources_are_formatted", LINUX_BASELINE, FORMAT),
+    HostTest::new("the_sources_of_pictures_are_formatted", PNG, FORMAT),
     HostTest::new("the_fuzz_targets_sources_are_formatted", FUZZ, FORMAT),
     HostTest::new("the_kernels_sources_have_no_lints", IMAGES, LINT_IMAGES),
     HostTest::new("the_kernels_tests_have_no_lints", IMAGES, LINT).without_images(),
