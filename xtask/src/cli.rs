@@ -45,7 +45,7 @@ pub enum Command {
     },
     /// Measure Prism against Linux, as guests of the same Xen, or what each environment costs, or how large
     /// images are, and write the result into docs/; or check that what is there still holds.
-    #[command(override_usage = "scripts/bench blk|net|spectrum|suspend|backends|size|check [--quick]")]
+    #[command(override_usage = "scripts/bench blk|net|spectrum|boot|suspend|backends|size|check [--quick]")]
     Bench(Bench),
     /// Run the tests: `quick` = those of this machine alone; `long` = those that take very long; `list`; or
     /// those whose name contains one of the words, or ends with it if it has a slash; all but the long ones
@@ -227,6 +227,8 @@ pub enum Benchmark {
     Suspend,
     /// Driver domains, in pv and pvh.
     Backends,
+    /// What a boot is made of, until a disk and an interface work.
+    Boot,
     /// What is in images, by bytes.
     Size,
     /// Nothing new: whether sizes, and what pv and pvh cost, are still as the documents have them.
@@ -243,6 +245,7 @@ impl Benchmark {
             Self::Spectrum => "spectrum",
             Self::Suspend => "suspend",
             Self::Backends => "backends",
+            Self::Boot => "boot",
             Self::Size => "size",
             Self::Check => "check",
         }
@@ -292,7 +295,7 @@ mod tests {
             ("run hello --publish 80", "give a port of this machine and one of the guest, as in 8080:80"),
             ("run hello --publish 1:2 --visit true", "'--publish <HOST:GUEST>' cannot be used with"),
             ("lab", "a word is missing that says what to do"),
-            ("bench disk", "[possible values: blk, net, spectrum, suspend, backends, size, check]"),
+            ("bench disk", "[possible values: blk, net, spectrum, suspend, backends, boot, size, check]"),
         ] {
             let words = std::iter::once("scripts").chain(words.split(' '));
             let text = refusal(&Cli::try_parse_from(words).unwrap_err());

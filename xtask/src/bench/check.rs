@@ -11,8 +11,9 @@ use crate::env::Env;
 use crate::guest::session::Session;
 use crate::project::Project;
 
-/// So much larger an image may be, in hundredths: a new compiler has to be told from a new driver.
-const SIZE_BAND: u64 = 1;
+/// So much larger an image may be, in hundredths: what a new feature takes, but not a driver that nobody
+/// asked for.
+const SIZE_BAND: u64 = 3;
 
 /// So much more each column of the spectrum's table may cost: a part of it, and beside that so many entries.
 /// Boots differ by when others are done, and what is done often by how often two things come at once.

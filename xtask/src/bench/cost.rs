@@ -25,10 +25,9 @@ impl Cost {
     /// From `xenalyze`'s summary: the block of the one domain that is neither dom0 nor Xen's idle
     /// domain. One that slept all the time has none.
     pub(super) fn of_summary(summary: &str) -> Option<Self> {
-        let guest = summary
-            .split("|-- Domain ")
-            .find(|block| !block.starts_with("0 ") && !block.starts_with("32767 ") && block.contains(" --|"));
-        let Some(block) = guest else { return summary.contains("|-- Domain 0 --|").then(Self::default) };
+        let Some(block) = guest(summary) else {
+            return summary.contains("|-- Domain 0 --|").then(Self::default);
+        };
         let mut cost = Self::default();
         for line in block.lines() {
             let line = line.trim_start().trim_start_matches('[').replace(']', " ");
@@ -46,6 +45,36 @@ impl Cost {
             }
         }
         Some(cost)
+    }
+
+    /// The kinds of entries, and how many there were of each: hypercalls by their names, and exits that are
+    /// not for a hypercall.
+    pub(super) fn kinds(summary: &str) -> Vec<(&str, u64)> {
+        guest(summary).unwrap_or_default().lines().filter_map(kind).collect()
+    }
+}
+
+/// The guest's block of a summary.
+fn guest(summary: &str) -> Option<&str> {
+    let mut blocks = summary.split("|-- Domain ");
+    blocks.find(|block| !block.starts_with("0 ") && !block.starts_with("32767 ") && block.contains(" --|"))
+}
+
+/// The kind that a line of a guest's block tells of, and how many there were.
+fn kind(line: &str) -> Option<(&str, u64)> {
+    let line = line.trim_start();
+    if let Some((name, rest)) = line.strip_prefix('[').and_then(|line| line.split_once(']')) {
+        return Some((name.trim(), rest.split_whitespace().next()?.parse().ok()?));
+    }
+    let mut words = line.split_whitespace();
+    let name = words.next()?;
+    let second = words.next()?;
+    match name {
+        "VMEXIT_INTR" | "VMEXIT_VMMCALL" | "VMEXIT_VMCALL" => None,
+        // A PV guest's hypercall, with its number in brackets.
+        _ if second.starts_with('[') => Some((name, words.next_back()?.parse().ok()?)),
+        _ if name.starts_with("VMEXIT_") => Some((name, second.parse().ok()?)),
+        _ => None,
     }
 }
 
@@ -66,6 +95,13 @@ mod tests {
         assert_eq!(Cost::of_summary(PV), Some(cost));
         let cost = Cost { entries: 34, notifications: 30, cycles: 500 };
         assert_eq!(Cost::of_summary(PVH), Some(cost));
+    }
+
+    #[test]
+    fn kinds_are_told_by_their_names() {
+        assert_eq!(Cost::kinds(PV), [("evtchn_op", 4)]);
+        assert_eq!(Cost::kinds(PVH), [("VMEXIT_HLT", 2), ("evtchn_op", 30)]);
+        assert_eq!(Cost::kinds("no trace"), []);
     }
 
     #[test]

@@ -7,6 +7,7 @@
 
 mod backends;
 mod baseline;
+mod boot;
 mod chart;
 pub mod check;
 mod cost;
@@ -114,6 +115,7 @@ pub fn run(project: &Project, options: &Bench) -> Result<u8> {
     type Contenders = fn(&Project, &mut Session, &Bench) -> Result<[Box<dyn Contender>; 2]>;
     let (title, contenders): (_, Contenders) = match options.what {
         Benchmark::Spectrum => return spectrum::run(project, options),
+        Benchmark::Boot => return boot::run(project, options),
         Benchmark::Size => return size::run(project, options),
         Benchmark::Check => return check::run(project, options),
         Benchmark::Blk => {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! Repeats one operation, so that its cost can be counted outside.
 //!
+//! `serve`: has its first disk and its first interface work, says so, and waits until it is to end;
 //! `sleeps=N`: sleeps of a millisecond; `reads=N`: 4 KiB of the first disk, one read after the other;
 //! `wakes=N`: wakes a task of another vCPU, and sleeps for a millisecond, in which that one sleeps again.
 #![no_std]
@@ -14,7 +15,7 @@ use prism::sync::signal::Signal;
 use prism::task::{Duration, sleep};
 use prism::{Context, disks, println};
 
-prism::app!(main, params: ["sleeps", "reads", "wakes"]);
+prism::app!(main, params: ["serve", "sleeps", "reads", "wakes"]);
 
 /// Bytes of a read.
 const BLOCK: u64 = 4096;
@@ -23,11 +24,22 @@ const STRIDE: u64 = 37;
 
 async fn main(context: Context) -> prism::Result {
     let words = context.command_line();
+    if words.flag("serve")? {
+        return serve(&context).await;
+    }
     for _ in 0..words.number("sleeps")?.unwrap_or(0) {
         sleep(Duration::from_millis(1)).await;
     }
     read(&context, words.number("reads")?.unwrap_or(0)).await?;
     wake(&context, words.number("wakes")?.unwrap_or(0)).await
+}
+
+async fn serve(context: &Context) -> prism::Result {
+    context.disks().await.first().ok_or("there is no disk")?;
+    context.network(0).await?;
+    println!("cost: ready");
+    context.shutdown_requested().await;
+    Ok(())
 }
 
 async fn read(context: &Context, count: u64) -> prism::Result {
