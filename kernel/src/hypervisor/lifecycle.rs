@@ -14,7 +14,7 @@ use prism_drivers::power::{Button, take_over};
 use prism_executor::request::Request as Pending;
 use xen::control::{self, Features, Request, SHUTDOWN, Shutdown};
 use xen::sched::Resumed;
-use xen::xenstore::{Client, Result};
+use xen::xenstore::{Client, Excerpt, Result};
 
 use crate::hypervisor::{suspend, xenstore};
 use crate::irq::Irq;
@@ -102,7 +102,8 @@ async fn shut_down_when_pressed(button: Button, irq: Irq, limit: core::time::Dur
 }
 
 fn ignore(request: &str) {
-    warn!("{SHUTDOWN}: unsupported request {request:?} ignored; use poweroff or reboot");
+    let request = Excerpt::of(request.as_bytes());
+    warn!("{SHUTDOWN}: unsupported request {request} ignored; use poweroff or reboot");
 }
 
 /// Tells the toolstack what it may ask for.

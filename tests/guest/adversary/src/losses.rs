@@ -15,7 +15,7 @@ pub(crate) const OF_INTERFACES: u32 = 1024 + 512;
 /// Grants that the own disk may have made more of.
 const MORE_GRANTS: u32 = 32;
 
-/// Bytes that may be gone: frames of the grant table and what the heap has grown by stay.
+/// Bytes that may be gone: frames of the grant table stay, and what the heap is in pieces by.
 const MOST_MEMORY: u64 = 4 << 20;
 
 /// How long drivers may take to notice that the peer has gone.
@@ -35,7 +35,7 @@ impl Losses {
     /// None yet; so many pages may be in quarantine at a time.
     pub(crate) fn new(allowed: u32) -> prism::Result<Self> {
         let table = table().ok_or("there is no grant table here")?;
-        Ok(Self { table, granted: table.report().granted, free: memory::usage().free, most: 0, allowed })
+        Ok(Self { table, granted: table.report().granted, free: free(), most: 0, allowed })
     }
 
     /// Looks how much is kept now.
@@ -50,7 +50,7 @@ impl Losses {
             Timer::after(PAUSE).await;
             waited += PAUSE;
         }
-        let lost = self.free.saturating_sub(memory::usage().free);
+        let lost = self.free.saturating_sub(free());
         println!("{}; {} before", self.table.report(), self.granted);
         println!("at most {} pages in quarantine, {} KiB of memory gone", self.most, lost >> 10);
         self.is_all_back() && self.most <= self.allowed && lost <= MOST_MEMORY
@@ -61,4 +61,9 @@ impl Losses {
         let report = self.table.report();
         report.quarantined == 0 && report.abandoned == 0 && report.granted <= self.granted + MORE_GRANTS
     }
+}
+
+/// Bytes that are free, those that the heap has grown by at the worst of times and has no use for among them.
+fn free() -> u64 {
+    memory::usage().free + memory::heap_usage().free
 }
