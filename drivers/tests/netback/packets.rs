@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-use prism_drivers::net::bridge::{Checksum, Packet, Source, Traffic};
+use prism_drivers::net::bridge::{Checksum, Mac, Packet, Source, Traffic};
 use prism_drivers::net::{GsoInfo, fill_checksum, verify_checksum};
 use proptest::prelude::*;
 use xen_sys::io::netif::*;
 
-use super::frontend::{ALL, GUEST, Host, NONE, OTHER, a_while, arrives, deliver, frame, gso, tcp};
+use super::frontend::{
+    ALL, Front, GUEST, Host, NONE, OTHER, a_while, arrives, deliver, frame, gso, of_extra, request, tcp,
+};
 
 const OKAY: i16 = NETIF_RSP_OKAY;
 const TCPV4: u8 = XEN_NETIF_GSO_TYPE_TCPV4;
@@ -286,4 +288,83 @@ proptest! {
         });
         assert_eq!(host.traffic.lock().unwrap().lost, 0);
     }
+}
+
+/// Names a group in a request without data; returns how that is answered.
+async fn name_group(front: &Front, kind: u8, [a, b, c, d, e, f]: Mac) -> i16 {
+    let u = [[a, b], [c, d], [e, f]].map(u16::from_ne_bytes);
+    let extra = netif_extra_info { r#type: kind, flags: 0, u };
+    front.push(&[request(0, 0, NETTXF_extra_info, 5, 0), of_extra(extra)]);
+    let answers = front.answers(2).await;
+    assert_eq!((answers[0].0, answers[1]), (5, (0, NETIF_RSP_NULL)));
+    answers[0].1
+}
+
+const JOIN: u8 = XEN_NETIF_EXTRA_TYPE_MCAST_ADD;
+const LEAVE: u8 = XEN_NETIF_EXTRA_TYPE_MCAST_DEL;
+
+/// A group's address.
+fn group(number: u8) -> Mac {
+    [0x33, 0x33, 0, 0, 0, number]
+}
+
+#[test]
+fn a_frontend_that_names_its_groups_gets_no_others() {
+    let host = Host::new();
+    let network = host.network();
+    host.serve_with(&["request-rx-copy", "request-multicast-control"], async |front| {
+        assert_eq!(host.key("feature-multicast-control").as_deref(), Some("1"));
+        front.offer(16);
+        let send =
+            |to| network.send(Packet::new(frame(to, OTHER, 60), Checksum::Unverified, None).unwrap(), 0);
+        // Whether what is sent to group 9 comes: what is sent to all behind that comes in any case.
+        let sent_to_9 = async || {
+            send(group(9));
+            send([0xff; 6]);
+            let first = front.receive().await.bytes;
+            let is_there = first == frame(group(9), OTHER, 60);
+            let last = if is_there { front.receive().await.bytes } else { first };
+            assert_eq!(last, frame([0xff; 6], OTHER, 60));
+            is_there
+        };
+        assert!(!sent_to_9().await, "it has joined none");
+        assert_eq!(name_group(&front, JOIN, group(9)).await, OKAY);
+        assert_eq!(name_group(&front, JOIN, group(9)).await, OKAY);
+        assert!(sent_to_9().await);
+        send(group(8));
+        let own = deliver(&network, 60);
+        assert_eq!(front.receive().await.bytes, own);
+        assert_eq!(name_group(&front, LEAVE, group(8)).await, OKAY);
+        assert_eq!(name_group(&front, LEAVE, group(9)).await, OKAY);
+        assert!(!sent_to_9().await);
+    });
+}
+
+#[test]
+fn a_frontend_is_in_no_more_groups_than_are_kept_and_joins_no_single_address() {
+    let host = Host::new();
+    host.serve_with(&["request-rx-copy", "request-multicast-control"], async |front| {
+        assert_eq!(name_group(&front, JOIN, OTHER).await, NETIF_RSP_ERROR);
+        for number in 0..64 {
+            assert_eq!(name_group(&front, JOIN, group(number)).await, OKAY);
+        }
+        assert_eq!(name_group(&front, JOIN, group(64)).await, NETIF_RSP_ERROR);
+        assert_eq!(name_group(&front, JOIN, group(63)).await, OKAY, "it is in that one");
+        assert_eq!(name_group(&front, LEAVE, group(0)).await, OKAY);
+        assert_eq!(name_group(&front, JOIN, group(64)).await, OKAY);
+    });
+}
+
+#[test]
+fn a_frontend_that_names_no_groups_gets_all() {
+    let host = Host::new();
+    let network = host.network();
+    host.serve_with(ALL, async |front| {
+        front.offer(16);
+        assert_eq!(name_group(&front, JOIN, group(1)).await, OKAY);
+        assert_eq!(name_group(&front, LEAVE, group(2)).await, OKAY);
+        let bytes = frame(group(2), OTHER, 60);
+        network.send(Packet::new(bytes.clone(), Checksum::Unverified, None).unwrap(), 0);
+        assert_eq!(front.receive().await.bytes, bytes);
+    });
 }

@@ -186,7 +186,8 @@ impl Learned {
     }
 }
 
-fn is_group(mac: Mac) -> bool {
+/// Whether it is the address of many.
+pub(super) fn is_group(mac: Mac) -> bool {
     let [first, ..] = mac;
     first & 1 != 0
 }

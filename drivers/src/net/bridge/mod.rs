@@ -20,6 +20,7 @@
 //! | sends what is longer than its MTU, and is not TCP segments | drops that |
 //! | sends wrong checksums, or TCP segments that are none | drops that ([`Packet::new`]) |
 //! | takes nothing | keeps no more for it than fits the queue |
+//! | joins more multicast groups than 64 | refuses those |
 //! | sends to addresses that nobody has | sends that to the network only |
 
 mod forwarding;

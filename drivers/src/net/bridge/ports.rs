@@ -11,7 +11,7 @@ use core::time::Duration;
 
 use spin::Mutex;
 
-use super::forwarding::{Forwarding, Mac, Source, Verdict};
+use super::forwarding::{Forwarding, Mac, Source, Verdict, is_group};
 use super::packet::Packet;
 use crate::hal::nanoseconds;
 use crate::net::frame::ETHERNET_HEADER;
@@ -31,6 +31,11 @@ pub(in crate::net) const PATIENCE: Duration = Duration::from_secs(1);
 const OVERHEAD: usize = 256;
 /// Bytes by which a VLAN's tag makes a frame longer.
 const VLAN_TAG: usize = 4;
+/// Groups that a guest is in at most, if it would have no others (`XEN_NETBK_MCAST_MAX` of Linux's
+/// `drivers/net/xen-netback/common.h`).
+const MAX_GROUPS: usize = 64;
+/// The address of all, which is no group that a guest could leave.
+const BROADCAST: Mac = [0xff; 6];
 
 /// A bridge between ports.
 pub struct Bridge {
@@ -85,6 +90,8 @@ struct Queue {
     mtu: usize,
     /// If it is a guest's.
     guest: Option<Guest>,
+    /// The multicast groups that it takes packets of, if not all.
+    groups: Option<Vec<Mac>>,
     packets: VecDeque<Arc<Packet>>,
     /// What they take, in bytes.
     size: usize,
@@ -191,6 +198,7 @@ impl Port<'_> {
             }
         };
         let packet = Arc::new(packet);
+        let destination = packet.bytes().first_chunk().copied().unwrap_or(BROADCAST);
         let is_for = |port: usize, source: Source| match verdict {
             Verdict::To(to) => port == to,
             Verdict::Flood => port != self.number,
@@ -204,7 +212,9 @@ impl Port<'_> {
         let is_guest = own.guest.is_some();
         let (mut wakers, mut holder) = (Vec::new(), None);
         for (port, source) in state.forwarding.ports().filter(|(port, source)| is_for(*port, *source)) {
-            if let Some(Some(queue)) = state.queues.get_mut(port) {
+            if let Some(Some(queue)) = state.queues.get_mut(port)
+                && queue.wants(destination)
+            {
                 state.waiting += queue.add(&packet, state.room.saturating_sub(state.waiting));
                 wakers.extend(queue.waker.take());
                 let holds = is_guest && source == Source::Any && matches!(verdict, Verdict::To(_));
@@ -218,6 +228,33 @@ impl Port<'_> {
             own.held_by = Some(holder);
         }
         wakers.into_iter().for_each(Waker::wake);
+    }
+
+    /// Has it take no packets of multicast groups from now on but of those that it [joins](Self::join).
+    pub fn leave_all_groups(&self) {
+        self.with_queue(|queue| queue.groups = Some(Vec::new()));
+    }
+
+    /// Has it take the packets of a multicast group, too; false if it is in too many, or that is no group.
+    pub fn join(&self, group: Mac) -> bool {
+        let join = |queue: &mut Queue| match &mut queue.groups {
+            _ if !is_group(group) => false,
+            Some(groups) if groups.contains(&group) => true,
+            Some(groups) if groups.len() >= MAX_GROUPS => false,
+            Some(groups) => {
+                groups.push(group);
+                true
+            }
+            None => true,
+        };
+        self.with_queue(join) == Some(true)
+    }
+
+    /// Has it take the packets of a multicast group no more, unless it takes those of all.
+    pub fn leave(&self, group: Mac) {
+        self.with_queue(|queue| {
+            queue.groups.iter_mut().for_each(|groups| groups.retain(|joined| *joined != group));
+        });
     }
 
     /// The next packet that is for this port.
@@ -316,6 +353,12 @@ impl Drop for Port<'_> {
 }
 
 impl Queue {
+    /// Whether it takes what is sent to this address.
+    fn wants(&self, destination: Mac) -> bool {
+        let is_filtered = is_group(destination) && destination != BROADCAST;
+        !is_filtered || self.groups.as_ref().is_none_or(|groups| groups.contains(&destination))
+    }
+
     /// Whether a packet fits the port's network.
     fn takes(&self, packet: &Packet) -> bool {
         let is_tagged = packet.bytes().get(12..ETHERNET_HEADER) == Some(&[0x81, 0x00]);

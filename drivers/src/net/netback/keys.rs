@@ -42,6 +42,8 @@ pub(super) struct FrontendFeatures {
     pub(super) gso_ipv6: bool,
     /// It raises events when it has pages again (`feature-rx-notify`).
     pub(super) notifies: bool,
+    /// It names the multicast groups whose packets it takes (`request-multicast-control`).
+    pub(super) names_groups: bool,
 }
 
 impl FrontendFeatures {
@@ -60,6 +62,7 @@ pub(super) fn offered() -> Nodes {
         "feature-ipv6-csum-offload",
         "feature-rx-copy",
         "feature-split-event-channels",
+        "feature-multicast-control",
     ];
     let mut nodes: Nodes = on.map(|key| (key, "1".into())).into();
     nodes.push(("feature-rx-flip", "0".into()));
@@ -93,6 +96,7 @@ pub(super) async fn read(device: &Device) -> Result<RingKeys, Error> {
             gso_ipv4: flag(device, "feature-gso-tcpv4").await?,
             gso_ipv6: flag(device, "feature-gso-tcpv6").await?,
             notifies: flag(device, "feature-rx-notify").await?,
+            names_groups: flag(device, "request-multicast-control").await?,
         },
     })
 }

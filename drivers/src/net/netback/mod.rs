@@ -37,6 +37,7 @@
 //! | sends parts beyond their pages, more or less than it tells, too many, or unknown extra information | answers `NETIF_RSP_ERROR` to all of them |
 //! | names a page that is not granted, only for reading, or not any more | answers `NETIF_RSP_ERROR` |
 //! | sends wrong checksums, or TCP segments that are none | answers `NETIF_RSP_ERROR` |
+//! | joins more than 64 multicast groups, or an address that is none; names two groups at once, or beside a packet | answers `NETIF_RSP_ERROR` |
 //! | changes requests or data while they are served | sends what was copied |
 //! | sends from another address than the toolstack gave it | drops that ([`bridge`](super::bridge)) |
 //! | writes keys that make no sense | does not connect, and says why in xenstore |

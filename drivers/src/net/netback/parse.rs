@@ -10,7 +10,7 @@ use alloc::vec::Vec;
 use xen::grant::{PAGE_SIZE, Reference};
 use xen_sys::io::netif::*;
 
-use crate::net::bridge::Checksum;
+use crate::net::bridge::{Checksum, Mac};
 use crate::net::frame::ETHERNET_HEADER;
 use crate::net::gso::GsoInfo;
 
@@ -31,7 +31,17 @@ pub(super) struct Assembly {
     /// Whether the request that was taken last says that another one follows.
     more: bool,
     gso: Option<GsoInfo>,
+    membership: Option<Membership>,
+    /// Of the requests with data.
     is_bad: bool,
+    has_bad_extra: bool,
+}
+
+/// A multicast group whose packets the frontend takes from now on, or does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Membership {
+    Join(Mac),
+    Leave(Mac),
 }
 
 /// What the next entry in the ring is.
@@ -76,8 +86,10 @@ pub(super) struct Work {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Parsed {
     pub(super) replies: Vec<Reply>,
-    /// `None` if they make no sense.
+    /// `None` if they make no sense, or are about a group.
     pub(super) work: Option<Work>,
+    /// What they say of a group, instead of a packet.
+    pub(super) membership: Option<Membership>,
 }
 
 impl Assembly {
@@ -91,7 +103,9 @@ impl Assembly {
             flags: 0,
             more: false,
             gso: None,
+            membership: None,
             is_bad: false,
+            has_bad_extra: false,
         }
     }
 
@@ -134,18 +148,25 @@ impl Assembly {
         self.replies.push(Reply::Extra);
         match extra.r#type {
             XEN_NETIF_EXTRA_TYPE_GSO => match GsoInfo::of(&extra) {
-                Ok(info) => self.is_bad |= self.gso.replace(info).is_some(),
-                Err(_) => self.is_bad = true,
+                Ok(info) => self.has_bad_extra |= self.gso.replace(info).is_some(),
+                Err(_) => self.has_bad_extra = true,
             },
             // Which queue the frontend would have it in: there is only one.
             XEN_NETIF_EXTRA_TYPE_HASH => {}
-            // Multicast groups are not asked for, as all are passed on; others are unknown.
-            _ => self.is_bad = true,
+            XEN_NETIF_EXTRA_TYPE_MCAST_ADD => self.group(Membership::Join(address(&extra))),
+            XEN_NETIF_EXTRA_TYPE_MCAST_DEL => self.group(Membership::Leave(address(&extra))),
+            // Others are unknown.
+            _ => self.has_bad_extra = true,
         }
         self.next = match extra.flags & XEN_NETIF_EXTRA_FLAG_MORE {
             0 => self.after_extras(),
             _ => Next::Extra,
         };
+    }
+
+    /// Only one group at a time is named.
+    fn group(&mut self, membership: Membership) {
+        self.has_bad_extra |= self.membership.replace(membership).is_some();
     }
 
     fn after_extras(&self) -> Next {
@@ -159,14 +180,27 @@ impl Assembly {
             flags if flags & NETTXF_data_validated != 0 => Checksum::Right,
             _ => Checksum::Unverified,
         };
-        let Self { mut slots, length, later, gso, .. } = self;
+        let Self { mut slots, length, later, gso, membership, .. } = self;
+        if membership.is_some() {
+            // The request has no data: its page and its size mean nothing.
+            let requests = self.replies.iter().filter(|reply| matches!(reply, Reply::Data(_)));
+            let is_good = requests.count() == 1 && gso.is_none() && !self.has_bad_extra;
+            return Parsed { replies: self.replies, work: None, membership: membership.filter(|_| is_good) };
+        }
         let first = length.checked_sub(later).zip(slots.first_mut());
         let is_whole = first.map(|(length, slot)| slot.length = length).is_some();
         let fits = slots.iter().all(|slot| slot.offset + slot.length <= PAGE_SIZE);
-        let is_good = is_whole && fits && !self.is_bad && length >= ETHERNET_HEADER;
+        let is_bad = self.is_bad || self.has_bad_extra;
+        let is_good = is_whole && fits && !is_bad && length >= ETHERNET_HEADER;
         let work = is_good.then_some(Work { slots, length, checksum, gso });
-        Parsed { replies: self.replies, work }
+        Parsed { replies: self.replies, work, membership: None }
     }
+}
+
+/// The address of a group (`u.mcast.addr`).
+fn address(extra: &netif_extra_info) -> Mac {
+    let [[a, b], [c, d], [e, f]] = extra.u.map(u16::to_ne_bytes);
+    [a, b, c, d, e, f]
 }
 
 #[cfg(test)]
@@ -274,16 +308,45 @@ mod tests {
     #[test]
     fn extra_information_that_makes_no_sense_spoils_the_packet() {
         assert!(with_extras(&[gso(1448, 0)]).work.is_some());
-        let bad: [&[netif_extra_info]; 5] = [
+        let bad: [&[netif_extra_info]; 4] = [
             &[gso(0, 0)],
             &[gso(1448, XEN_NETIF_EXTRA_FLAG_MORE), gso(1448, 0)],
             &[of_kind(XEN_NETIF_EXTRA_TYPE_NONE)],
-            &[of_kind(XEN_NETIF_EXTRA_TYPE_MCAST_ADD)],
             &[of_kind(XEN_NETIF_EXTRA_TYPE_MAX)],
         ];
         for extras in bad {
             let parsed = with_extras(extras);
             assert_eq!((parsed.work, parsed.replies.len()), (None, 1 + extras.len()), "{extras:?}");
         }
+    }
+
+    fn of_group(kind: u8, flags: u8) -> netif_extra_info {
+        let u = [[0x33, 0x33], [0, 0], [0, 9]].map(u16::from_ne_bytes);
+        netif_extra_info { r#type: kind, flags, u }
+    }
+
+    /// What a request without a page says with these, and how many responses there are.
+    fn membership(flags: u16, extras: &[netif_extra_info]) -> (Option<Membership>, usize) {
+        let mut assembly = Assembly::new();
+        assembly.data(netif_tx_request { gref: 0, ..request(0, 0, flags | NETTXF_extra_info) });
+        extras.iter().for_each(|extra| assembly.extra(*extra));
+        if assembly.next() == Next::Data {
+            assembly.data(request(1, 60, 0));
+        }
+        let Parsed { replies, work, membership } = assembly.finish();
+        assert_eq!(work, None);
+        (membership, replies.len())
+    }
+
+    #[test]
+    fn a_request_without_data_names_a_group() {
+        let (add, del) = (XEN_NETIF_EXTRA_TYPE_MCAST_ADD, XEN_NETIF_EXTRA_TYPE_MCAST_DEL);
+        let (group, more) = ([0x33, 0x33, 0, 0, 0, 9], XEN_NETIF_EXTRA_FLAG_MORE);
+        assert_eq!(membership(0, &[of_group(add, 0)]), (Some(Membership::Join(group)), 2));
+        assert_eq!(membership(0, &[of_group(del, 0)]), (Some(Membership::Leave(group)), 2));
+        assert_eq!(membership(0, &[of_group(add, more), of_group(del, 0)]), (None, 3));
+        assert_eq!(membership(0, &[of_group(add, more), gso(1448, 0)]), (None, 3));
+        assert_eq!(membership(0, &[of_group(add, more), of_kind(XEN_NETIF_EXTRA_TYPE_MAX)]), (None, 3));
+        assert_eq!(membership(NETTXF_more_data, &[of_group(add, 0)]), (None, 3));
     }
 }

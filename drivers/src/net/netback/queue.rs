@@ -12,6 +12,7 @@ use xen::ring::{BackendRing, Violation};
 
 use super::Error;
 use super::keys::{FrontendFeatures, Ports};
+use super::parse::Membership;
 use super::receive::Receiver;
 use super::transmit::Transmitter;
 use crate::hal::BackendPlatform;
@@ -46,6 +47,9 @@ impl<'p, P: BackendPlatform> Queue<'p, P> {
         features: FrontendFeatures,
         port: Port<'p>,
     ) -> Self {
+        if features.names_groups {
+            port.leave_all_groups();
+        }
         Self {
             platform,
             frontend,
@@ -76,8 +80,15 @@ impl<'p, P: BackendPlatform> Queue<'p, P> {
         let (platform, frontend, port) = (self.platform, self.frontend, &self.port);
         let now = platform.now();
         let send = |packet| port.send(packet, now);
+        let change = |membership| match membership {
+            Membership::Join(group) => port.join(group),
+            Membership::Leave(group) => {
+                port.leave(group);
+                true
+            }
+        };
         let is_held = port.is_held(now);
-        let taken = if is_held { 0 } else { self.transmit.take(platform, frontend, send)? };
+        let taken = if is_held { 0 } else { self.transmit.take(platform, frontend, send, change)? };
         let sent = self.receive.send(platform, frontend, port)?;
         let events = Events { transmit: self.transmit.publish(), receive: self.receive.publish() };
         self.channels.notify(events);

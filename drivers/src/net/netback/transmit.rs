@@ -10,7 +10,7 @@ use xen::grant::copy::bytes::Span;
 use xen::ring::{BackendRing, RingPage, Violation};
 use xen_sys::io::netif::*;
 
-use super::parse::{Assembly, Next, Parsed, Reply, Work};
+use super::parse::{Assembly, Membership, Next, Parsed, Reply, Work};
 use crate::hal::BackendPlatform;
 use crate::net::bridge::{Checksum, Packet};
 use crate::net::gso::GsoInfo;
@@ -29,8 +29,9 @@ pub(super) struct Transmitter<M: RingPage> {
 /// A packet that has been taken from the ring, and is yet to be copied.
 struct Taken {
     replies: Vec<Reply>,
-    /// `None` if it made no sense.
+    /// `None` if it made no sense, or is about a group.
     copy: Option<Copy>,
+    membership: Option<Membership>,
 }
 
 /// What a packet is made of.
@@ -47,7 +48,8 @@ impl<M: RingPage> Transmitter<M> {
     }
 
     /// Takes packets from the ring, copies them by one hypercall, answers them, and has those that make sense
-    /// sent. Returns how many there were.
+    /// sent. What is said of groups is done by `change`, which tells whether it could be. Returns how many
+    /// packets there were.
     ///
     /// # Errors
     ///
@@ -57,10 +59,11 @@ impl<M: RingPage> Transmitter<M> {
         platform: &P,
         frontend: DomainId,
         mut send: impl FnMut(Packet),
+        mut change: impl FnMut(Membership) -> bool,
     ) -> Result<usize, Violation> {
         let (mut taken, mut spans, mut bytes) = (Vec::new(), Vec::new(), 0);
         while taken.len() < BATCH && bytes < ENOUGH {
-            let Some(Parsed { replies, work }) = self.next()? else { break };
+            let Some(Parsed { replies, work, membership }) = self.next()? else { break };
             let copy = work.map(|Work { slots, length, checksum, gso }| {
                 bytes += length;
                 let first = spans.len();
@@ -70,7 +73,7 @@ impl<M: RingPage> Transmitter<M> {
                 }));
                 Copy { spans: first..spans.len(), checksum, gso }
             });
-            taken.push(Taken { replies, copy });
+            taken.push(Taken { replies, copy, membership });
         }
         if taken.is_empty() {
             return Ok(0);
@@ -80,11 +83,11 @@ impl<M: RingPage> Transmitter<M> {
             copies.map(|copy| spans.get(copy.spans.clone()).unwrap_or_default()).collect();
         let mut copied = platform.gather(&lists).into_iter();
         let count = taken.len();
-        for Taken { replies, copy } in taken {
+        for Taken { replies, copy, membership } in taken {
             let packet = copy.and_then(|Copy { checksum, gso, .. }| {
                 Packet::new(copied.next().flatten()?, checksum, gso).ok()
             });
-            self.answer(&replies, packet.is_some());
+            self.answer(&replies, packet.is_some() || membership.is_some_and(&mut change));
             packet.into_iter().for_each(&mut send);
         }
         Ok(count)
