@@ -97,6 +97,8 @@ pub(super) struct Files<'a> {
     pub made: &'a str,
     /// The shell command that has it end.
     pub end: &'a str,
+    /// What stands before the job's command.
+    pub prelude: &'a str,
 }
 
 /// A command that is ready to be started in the machine.
@@ -177,7 +179,7 @@ fn script(
     files: &Files<'_>,
     limit: Duration,
 ) -> String {
-    let Files { name, consoles, made, end } = files;
+    let Files { name, consoles, made, end, prelude } = files;
     let moment = match beside.when {
         When::Said(text) => format!("grep -qs '{text}' {consoles}"),
         When::Paused => format!("grep -qs '{MADE}' {made}"),
@@ -187,7 +189,7 @@ fn script(
          i=0; until {moment}; do [ $i -lt {}0 ] || exit 1; sleep 0.1; i=$((i + 1)); done\n\
          export GUEST={name} PEER={peer} OTHER={other} DOMID=$(xl domid {name} 2>/dev/null)\n\
          read begun rest </proc/uptime\n\
-         (\n{}\n) >{stem}.out 2>&1\n\
+         (\n{prelude}{}\n) >{stem}.out 2>&1\n\
          status=$?; read ended rest </proc/uptime; echo $status $begun $ended >{stem}.status\n\
          {}\n",
         limit.as_secs(),
@@ -233,11 +235,12 @@ mod tests {
 
     #[test]
     fn a_command_waits_for_what_its_moment_is_made_of() {
-        let files = Files { name: "g", consoles: "/a /b", made: "/c", end: "end it" };
+        let files = Files { name: "g", consoles: "/a /b", made: "/c", end: "end it", prelude: "before\n" };
         let script = |when, ends_guest| {
             script(&Beside { when, command: "true", ends_guest }, "/s", ["", ""], &files, GRACE)
         };
         assert!(script(When::Said("ready"), false).contains("grep -qs 'ready' /a /b"));
+        assert!(script(When::Paused, false).contains("\nbefore\ntrue\n"));
         let paused = script(When::Paused, false);
         assert!(paused.contains("grep -qs 'Waiting for domain' /c") && !paused.contains("end it"));
         assert!(script(When::Paused, true).ends_with("\nend it\n"));

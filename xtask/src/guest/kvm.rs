@@ -54,8 +54,11 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     let qemu = command(job, &image, &session.disk_names(job));
     prepare_network(session, job)?;
     let name = session.guest_name();
-    let launch =
-        Launch::prepare(session, job, &Files { name: &name, consoles: CONSOLE, made: "", end: QUIT })?;
+    let launch = Launch::prepare(
+        session,
+        job,
+        &Files { name: &name, consoles: CONSOLE, made: "", end: QUIT, prelude: "" },
+    )?;
     // What is done beside the guest must not wait for what the one before it said.
     session.agent().check(&format!("rm -f {CONSOLE} {MONITOR} {ENDED}"))?;
     let start = launch.as_ref().map(Launch::prefix).unwrap_or_default() + &with_limit(&qemu, job.limit);

@@ -4,6 +4,7 @@
 pub mod beside;
 pub mod board;
 pub mod direct;
+pub mod driver_domains;
 pub mod emulation;
 pub mod hotplug;
 pub mod kvm;
@@ -164,7 +165,8 @@ impl Job {
     }
 }
 
-/// Who serves a guest's disks in dom0.
+/// Who serves a guest's disks in dom0, unless [driver domains](driver_domains) serve all guests of the
+/// machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Backend {
     /// Linux's driver `xen-blkback`.

@@ -7,7 +7,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-use super::{Job, Outcome, hotplug, kvm, publish, xl};
+use super::{Job, Outcome, driver_domains, hotplug, kvm, neighbour, publish, xl};
+use crate::env::Env;
+use crate::image::Image;
 use crate::lab::Lab;
 use crate::lab::agent::Agent;
 use crate::lab::contention::ProcessorTime;
@@ -26,6 +28,8 @@ pub struct Session {
     guests: u32,
     /// Whether ports of this machine lead to its guest's already.
     is_published: bool,
+    /// Whether guests have their disks and interfaces from driver domains.
+    has_driver_domains: bool,
 }
 
 impl Session {
@@ -56,7 +60,38 @@ impl Session {
             programs: HashMap::new(),
             guests: 0,
             is_published: false,
+            has_driver_domains: false,
         })
+    }
+
+    /// Has driver domains serve all guests from now on, which are of `env`'s kind: with the images of
+    /// `storage` and of `router`.
+    ///
+    /// # Errors
+    /// If the machine no longer answers, or one of them does not start.
+    pub fn start_driver_domains(&mut self, env: Env, images: [&Image; 2]) -> Result<()> {
+        neighbour::prepare(self.agent())?;
+        let [storage, router] = images.map(|image| self.push_program(&image.file));
+        let paths = [storage?, router?];
+        let [storage, router] = [(images[0], paths[0].as_str()), (images[1], paths[1].as_str())];
+        let disks = self.disks.len();
+        driver_domains::start(self.agent(), env, [storage, router], disks)?;
+        self.has_driver_domains = true;
+        Ok(())
+    }
+
+    /// Has the driver domains end, and gives what they have written.
+    ///
+    /// # Errors
+    /// If the machine no longer answers, or one of them does not end well.
+    pub fn end_driver_domains(&mut self) -> Result<String> {
+        self.has_driver_domains = false;
+        driver_domains::end(self.agent())
+    }
+
+    /// Whether guests have their disks and interfaces from driver domains.
+    pub(super) fn has_driver_domains(&self) -> bool {
+        self.has_driver_domains
     }
 
     /// Whether the machine was lent the job's disks.

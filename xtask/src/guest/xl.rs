@@ -11,7 +11,7 @@ use super::session::Session;
 use super::shared_console;
 use super::spent::{Part, Spent};
 use super::watching::Watching;
-use super::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, emulation, neighbour};
+use super::{Backend, Boot, Ending, Job, Outcome, Typed, Typing, driver_domains, emulation, neighbour};
 use crate::env::Env;
 use crate::image::command_line;
 use crate::lab::agent::{Agent, quoted};
@@ -118,6 +118,9 @@ fn run_once(session: &mut Session, job: &Job) -> Result<Outcome> {
     let consoles = guest.consoles(agent, job, &ending)?;
     let companion = launch.map(|launch| launch.collect(agent)).transpose()?;
     let (console, xen) = told_apart(consoles, &guest.destroy(agent)?);
+    if session.has_driver_domains() {
+        driver_domains::give_back(session.agent())?;
+    }
     spent.until_now(Part::Clear, begun);
     let beside = companion.as_ref().map_or(Duration::ZERO, |companion| companion.took);
     spent.add(Part::Create, life.made.min(lived));
@@ -246,7 +249,8 @@ impl Guest {
             neighbour::prepare(session.agent())?;
             session.publish(job)?;
         }
-        let config = config(job, &guest.name, &image, &session.disk_names(job), after);
+        let served = session.has_driver_domains();
+        let config = config(job, &guest.name, &image, &session.disk_names(job), after, served);
         session.agent().put(&format!("/tmp/{}.cfg", guest.name), config.as_bytes())?;
         Ok(guest)
     }
@@ -329,7 +333,8 @@ impl Guest {
         let name = &self.name;
         let consoles = format!("/var/log/xen/guest-{name}.log /tmp/{name}.serial");
         let (made, end) = (self.told(), self.end());
-        Launch::prepare(session, job, &Files { name, consoles: &consoles, made: &made, end: &end })
+        let prelude = if session.has_driver_domains() { driver_domains::ATTACHING } else { "" };
+        Launch::prepare(session, job, &Files { name, consoles: &consoles, made: &made, end: &end, prelude })
     }
 
     /// The file that has what `xl` says.
@@ -380,7 +385,7 @@ const fn is_hvm(env: Env) -> bool {
 }
 
 /// The `xl` configuration of a job.
-fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife) -> String {
+fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife, served: bool) -> String {
     let mut lines = vec![
         format!("name = \"{name}\""),
         format!("memory = {}", job.memory),
@@ -416,9 +421,12 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
             _ => "",
         };
         let script = job.hotplug.of_network();
-        lines.push(format!("vif = [ \"mac={mac},bridge={bridge}{kind}{script}\" ]"));
+        lines.push(match served {
+            true => format!("vif = [ \"mac={mac},backend={}\" ]", driver_domains::ROUTER),
+            false => format!("vif = [ \"mac={mac},bridge={bridge}{kind}{script}\" ]"),
+        });
     }
-    let disks = disk_words(job, disks);
+    let disks = if served { served_disks(disks) } else { disk_words(job, disks) };
     if !disks.is_empty() {
         lines.push(format!("disk = [ {} ]", disks.join(", ")));
     }
@@ -427,7 +435,7 @@ fn config(job: &Job, name: &str, image: &str, disks: &[String], after: AfterLife
 
 /// The line that keeps each vCPU on one of the machine's processors. An HVM or PVH guest's get the
 /// [quiet one](emulation). So it is PV guests whose vCPUs run at the same time.
-fn pinned(job: &Job) -> String {
+pub(super) fn pinned(job: &Job) -> String {
     let place = |vcpu| if job.env == Env::Pv && job.vcpus > 1 { vcpu % PROCESSORS } else { QUIET_PROCESSOR };
     let places: Vec<String> = (0..job.vcpus).map(|vcpu| format!("\"{}\"", place(vcpu))).collect();
     format!("cpus = [ {} ]", places.join(", "))
@@ -451,6 +459,16 @@ fn serial(env: Env, name: &str, after: AfterLife) -> String {
 /// Whether there is an empty disk on the emulated IDE bus, for want of another one.
 fn has_stand_in(job: &Job) -> bool {
     job.env == Env::Hvm && job.disks.is_empty() && job.stand_ins
+}
+
+/// The machine's disks, by the driver domain that has them.
+fn served_disks(disks: &[String]) -> Vec<String> {
+    let letters = 'a'..='d';
+    let names = disks.iter().map(|disk| disk.replace("/dev/", "x")).zip(letters);
+    let words = |(name, letter)| {
+        quoted(&format!("format=raw,vdev=xvd{letter},backend={},target={name}", driver_domains::STORAGE))
+    };
+    names.map(words).collect()
 }
 
 fn disk_words(job: &Job, disks: &[String]) -> Vec<String> {

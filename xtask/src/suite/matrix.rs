@@ -378,6 +378,15 @@ const PARTS: &[(&str, &[Row])] = &[
             )
             .never(NO_LINUX),
             row(
+                "Prism's frontends on Prism's backends: the tests of disks and networks",
+                &[
+                    "frontends_work_with_driver_domains",
+                    "disks_and_networks_of_driver_domains",
+                    "a_large_file_comes_through_driver_domains",
+                ],
+            )
+            .never(NO_LINUX),
+            row(
                 "blkback: a disk served to another guest, attached and detached",
                 &[
                     "a_guest_has_its_disk_from_a_driver_domain",

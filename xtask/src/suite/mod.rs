@@ -6,6 +6,7 @@ pub mod clock;
 pub mod committed;
 pub mod daemons;
 pub mod disk_cost;
+pub mod driver_domains;
 mod faults;
 pub mod fuzz;
 pub mod grub;
@@ -115,6 +116,7 @@ fn lab_tests() -> impl Iterator<Item = &'static dyn LabTest> {
         .chain(each(&network_cost::TESTS))
         .chain(each(&committed::TESTS))
         .chain(each(&oxenstored::TESTS))
+        .chain(each(&driver_domains::TESTS))
         .chain(each(&hosts::TESTS))
         .chain(each(&daemons::TESTS))
 }

@@ -38,6 +38,7 @@ use crate::env::{Env, Place};
 use crate::grid::{self, Grid};
 use crate::guest::beside::{Beside, Companion, READY, When};
 use crate::guest::board::Board;
+use crate::guest::driver_domains::{ROUTER, STORAGE};
 use crate::guest::hotplug::Hotplug;
 use crate::guest::schedule::First;
 use crate::guest::session::Session;
@@ -519,14 +520,46 @@ pub fn named(names: &[&str], env: Env) -> Result<Vec<GuestCase>> {
     names.iter().map(find).collect()
 }
 
+/// The test of this name in an environment where it may not be run otherwise, with those parts of it only.
+///
+/// # Errors
+/// If there is no such test, or part of it.
+pub fn with_parts(name: &str, parts: &[&str], env: Env) -> Result<GuestCase> {
+    let mut tests = TOPICS.iter().copied().flatten();
+    let test = tests.find(|test| test.name == name).with_context(|| format!("there is no test {name}"))?;
+    let find = |name: &&str| {
+        let part = test.parts.iter().find(|part| part.name == *name);
+        part.with_context(|| format!("{} does not show {name}", test.name))
+    };
+    let parts = parts.iter().map(find).collect::<Result<_>>()?;
+    Ok(GuestCase { test, env, long: false, parts })
+}
+
 /// Runs the cases one after another in a machine of their own, and gives all that they and the commands
 /// beside them have told.
 ///
 /// # Errors
 /// If the lab fails; and what was not as it must be, of all cases.
 pub fn run_on(project: &Project, role: Role, cases: &[GuestCase]) -> Result<String> {
+    run_in(project, role, cases, None)
+}
+
+/// The same, but their disks and interfaces are served by driver domains of Prism's, of this environment;
+/// what these have told is the last.
+///
+/// # Errors
+/// The same.
+pub fn run_on_driver_domains(project: &Project, env: Env, cases: &[GuestCase]) -> Result<String> {
+    run_in(project, Role::Xen, cases, Some(env))
+}
+
+/// Those that a guest's disks and its interface come from.
+const DRIVER_DOMAINS: [&str; 2] = [STORAGE, ROUTER];
+
+fn run_in(project: &Project, role: Role, cases: &[GuestCase], drivers: Option<Env>) -> Result<String> {
     let peer = cases.iter().any(GuestCase::needs_peer).then(|| build::build_peer(project)).transpose()?;
-    build::prepare(project, &cases.iter().flat_map(GuestCase::apps).collect())?;
+    let apps = cases.iter().flat_map(GuestCase::apps);
+    build::prepare(project, &apps.chain(drivers.iter().flat_map(|_| DRIVER_DOMAINS)).collect())?;
     let (scratch, disks) = (Scratch::new()?, Scratch::new()?);
     let job = |case: &GuestCase| {
         let image = build::build_by_name(project, case.test.app)?;
@@ -538,18 +571,26 @@ pub fn run_on(project: &Project, role: Role, cases: &[GuestCase]) -> Result<Stri
     let lent: Vec<PathBuf> = lent.into_iter().collect();
     let lab = project.lab();
     let mut session = Session::open(&lab, &lab.ensure(role)?, &lent)?;
+    if let Some(env) = drivers {
+        let [storage, router] = DRIVER_DOMAINS.map(|app| build::build_by_name(project, app));
+        session.start_driver_domains(env, [&storage?, &router?])?;
+    }
     let (mut told, mut wrong) = (String::new(), Vec::new());
     for (case, job) in cases.iter().zip(&jobs) {
         let outcome = session.run(job).with_context(|| case.name())?;
         let explanation = report::explanation(&outcome, &Symbols::of_image(&job.image));
-        let faults = faults(case, &outcome, &explanation);
+        let mut faults = faults(case, &outcome, &explanation);
+        faults.extend(case.parts.iter().flat_map(|part| part.faults(|text| self::told(&outcome, text))));
         told += &outcome.console;
         told += beside(&outcome);
         if !faults.is_empty() {
             wrong.push(format!("{}: {}", case.name(), reason(&faults, &outcome, &explanation)));
         }
     }
-    ensure!(wrong.is_empty(), "{}", wrong.join("\n"));
+    if drivers.is_some() {
+        told += &session.end_driver_domains()?;
+    }
+    ensure!(wrong.is_empty(), "{}\n{told}", wrong.join("\n"));
     Ok(told)
 }
 
