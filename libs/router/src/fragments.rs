@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Fragments of IPv4 (RFC 791): only the first of a packet has its ports, and what becomes of it becomes of
-//! the others. They are neither put together nor kept: those that come before the first one are lost.
+//! Fragments of IPv4 (RFC 791) and IPv6 (RFC 8200): only the first of a packet has its ports, and what
+//! becomes of it becomes of the others. They are neither put together nor kept: those that come before the
+//! first one are lost.
 
 use alloc::collections::BTreeMap;
 use core::net::IpAddr;
 use core::time::Duration;
 
 use crate::packet::{Header, Side};
-use crate::tuple::{ICMP, TCP, UDP};
+use crate::tuple::{ICMP, ICMPV6, TCP, UDP};
 
 /// Packets whose fragments are on their way, at most.
 const MOST: usize = 64;
@@ -16,7 +17,7 @@ const MOST: usize = 64;
 const LIFETIME: Duration = Duration::from_secs(30);
 
 /// What the fragments of a packet have in common: source, destination, identification and protocol.
-type Key = (IpAddr, IpAddr, u16, u8);
+type Key = (IpAddr, IpAddr, u32, u8);
 
 /// What becomes of a packet's fragments.
 #[derive(Clone, Copy, Debug)]
@@ -34,7 +35,7 @@ pub(crate) struct Fragments {
 
 impl Fragments {
     /// The first fragment of a packet goes this way.
-    pub(crate) fn pass(&mut self, header: &Header, id: u16, way: Way, now: Duration) {
+    pub(crate) fn pass(&mut self, header: &Header, id: u32, way: Way, now: Duration) {
         if self.passed.len() >= MOST {
             self.passed.retain(|_, (_, passed)| now.saturating_sub(*passed) < LIFETIME);
         }
@@ -46,13 +47,13 @@ impl Fragments {
     }
 
     /// The way that the first fragment of the same packet went.
-    pub(crate) fn way(&self, header: &Header, id: u16, now: Duration) -> Option<Way> {
+    pub(crate) fn way(&self, header: &Header, id: u32, now: Duration) -> Option<Way> {
         let (way, passed) = self.passed.get(&key(header, id))?;
         (now.saturating_sub(*passed) < LIFETIME).then_some(*way)
     }
 }
 
-fn key(header: &Header, id: u16) -> Key {
+fn key(header: &Header, id: u32) -> Key {
     (header.source, header.destination, id, header.protocol)
 }
 
@@ -84,7 +85,7 @@ fn field(protocol: u8) -> Option<usize> {
     match protocol {
         TCP => Some(16),
         UDP => Some(6),
-        ICMP => Some(2),
+        ICMP | ICMPV6 => Some(2),
         _ => None,
     }
 }
@@ -96,7 +97,11 @@ fn sum(ip: &[u8], header: &Header) -> u32 {
         let last = rest.first().map_or(0, |last| u32::from(*last) << 8);
         words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum::<u32>() + last
     };
-    let addresses = if header.protocol == ICMP { 0 } else { words(ip.get(12..20).unwrap_or_default()) };
+    let addresses = match header.source {
+        _ if header.protocol == ICMP => 0,
+        IpAddr::V4(_) => words(ip.get(12..20).unwrap_or_default()),
+        IpAddr::V6(_) => words(ip.get(8..40).unwrap_or_default()),
+    };
     let end = header.end.min(header.start + CHANGED);
     let changed = ip.get(header.start..end).unwrap_or_default();
     let checksum = field(header.protocol).and_then(|field| changed.get(field..field + 2)).map_or(0, words);

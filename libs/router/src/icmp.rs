@@ -5,7 +5,7 @@ use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
 
-use crate::packet::{Header, Packet};
+use crate::packet::{Header, Packet, Part};
 use crate::tuple::{Content, ICMP, ICMPV6, fill_icmp};
 
 /// What is wrong with a packet.
@@ -66,8 +66,11 @@ fn is_single(header: &Header) -> bool {
     })
 }
 
-/// The reply to an echo request for an address of the router's.
+/// The reply to an echo request for an address of the router's, unless that comes in fragments.
 pub(crate) fn echo_reply(ip: &[u8], header: &Header) -> Option<Packet> {
+    if header.part != Part::Whole {
+        return None;
+    }
     let mut message: Vec<u8> = ip.get(header.start..header.end)?.into();
     let kind = message.first_mut()?;
     *kind = match (header.protocol, *kind) {

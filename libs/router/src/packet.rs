@@ -39,8 +39,8 @@ pub struct Packet {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
     Whole,
-    First(u16),
-    Later(u16),
+    First(u32),
+    Later(u32),
 }
 
 /// What is said by the IPv4 or IPv6 header of a packet.
@@ -86,8 +86,8 @@ impl Header {
             dont_fragment: packet.dont_frag(),
             part: match (packet.frag_offset(), packet.more_frags()) {
                 (0, false) => Part::Whole,
-                (0, true) => Part::First(packet.ident()),
-                _ => Part::Later(packet.ident()),
+                (0, true) => Part::First(packet.ident().into()),
+                _ => Part::Later(packet.ident().into()),
             },
             start,
             end: usize::from(packet.total_len()),
@@ -97,17 +97,34 @@ impl Header {
     fn of_ipv6(bytes: &[u8]) -> Option<Self> {
         bytes.get(..40)?;
         let packet = Ipv6Packet::new_unchecked(bytes);
+        let next = packet.next_header().into();
+        let (protocol, part, start) = match next {
+            FRAGMENT => fragment(bytes.get(40..)?)?,
+            protocol => (protocol, Part::Whole, 40),
+        };
         Some(Self {
             source: packet.src_addr().into(),
             destination: packet.dst_addr().into(),
-            protocol: packet.next_header().into(),
+            protocol,
             hop_limit: packet.hop_limit(),
             dont_fragment: true,
-            part: Part::Whole,
-            start: 40,
+            part,
+            start,
             end: packet.total_len(),
         })
     }
+}
+
+/// The number of IPv6's fragment header (RFC 8200, section 4.5).
+const FRAGMENT: u8 = 44;
+
+/// What such a header right behind the IPv6 header says: the protocol within, which part it is, and where
+/// that begins. A fragment that is all of its packet (RFC 6946) is a first one.
+fn fragment(header: &[u8]) -> Option<(u8, Part, usize)> {
+    let [protocol, _, o0, o1, i0, i1, i2, i3, ..] = *header else { return None };
+    let offset = u16::from_be_bytes([o0, o1]) >> 3;
+    let id = u32::from_be_bytes([i0, i1, i2, i3]);
+    Some((protocol, if offset == 0 { Part::First(id) } else { Part::Later(id) }, 48))
 }
 
 impl Packet {

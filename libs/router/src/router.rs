@@ -295,7 +295,8 @@ impl Router {
         let (ip, header) = (transit.packet.ip(), transit.header);
         let (IpAddr::V6(source), Some(network6)) = (header.source, self.config.network6) else { return };
         let message = ip.get(header.start..header.end).unwrap_or_default();
-        if header.protocol == ICMPV6 {
+        // Nothing of neighbor discovery comes in fragments (RFC 6980).
+        if header.protocol == ICMPV6 && header.part == Part::Whole {
             if message.first() == Some(&133) && header.hop_limit == 255 {
                 return self.advertise(guest);
             }
@@ -387,7 +388,8 @@ impl Router {
 
     /// Learns from a neighbor's advertisement; whether it was of neighbor discovery.
     fn learn_by_discovery(&mut self, ip: &[u8], header: &Header, now: Duration) -> bool {
-        let message = ip.get(header.start..header.end).filter(|_| header.protocol == ICMPV6);
+        let is_whole = header.protocol == ICMPV6 && header.part == Part::Whole;
+        let message = ip.get(header.start..header.end).filter(|_| is_whole);
         let Some((kind, target, mac)) = message.and_then(|message| discovery(message, header.hop_limit))
         else {
             return false;
@@ -422,7 +424,7 @@ impl Router {
     }
 
     /// Passes a fragment on that is not the first of its packet.
-    fn forward_fragment(&mut self, mut transit: Transit, id: u16) {
+    fn forward_fragment(&mut self, mut transit: Transit, id: u32) {
         let way = self.fragments.way(&transit.header, id, transit.now);
         let Some(way) = way.filter(|way| transit.header.end <= self.mtu(way.to, way.destination)) else {
             self.counters.invalid += 1;

@@ -438,18 +438,96 @@ fn the_router_stands_for_all_others_where_a_guest_looks_for_neighbors() {
     assert_eq!(ask(&mut world, [10, 137, 0, 3].into(), "10.137.0.1"), [], "not its address");
 }
 
-#[test]
-fn ipv6_is_routed_as_it_is_with_the_same_rules() {
-    let mut world = World::new(&[]);
-    let asked = world.one(0, udp(GUEST6, FAR6, 5000, 7, b""));
-    assert_eq!((asked.mac, asked.destination), ([0x33, 0x33, 0xff, 0, 0, 9], ip("ff02::1:ff00:9")));
+/// What the gateway answers to who looks for it.
+fn gateway_advertisement() -> Vec<u8> {
     let mut answer = vec![136, 0, 0, 0, 0x60, 0, 0, 0];
     answer.extend("fe80::9".parse::<std::net::Ipv6Addr>().unwrap().octets());
     answer.extend([2, 1]);
     answer.extend(GATEWAY_MAC);
     let mut answer = packet("fe80::9", "2001:db8:2::1", 58, &answer);
     answer[14 + 7] = 255;
-    let (is_taken, waited) = world.network(answer);
+    answer
+}
+
+/// The packet of IPv6 as fragments, of so many bytes of payload each.
+fn fragments6(frame: &[u8], size: usize, id: u32) -> Vec<Vec<u8>> {
+    let (header, payload) = frame.split_at(54);
+    let pieces = payload.chunks(size).enumerate();
+    pieces
+        .map(|(number, piece)| {
+            let is_last = (number + 1) * size >= payload.len();
+            let place = (number * size) as u16 | u16::from(!is_last);
+            let mut frame =
+                [header, &[header[20], 0], &place.to_be_bytes(), &id.to_be_bytes(), piece].concat();
+            frame[18..20].copy_from_slice(&(8 + piece.len() as u16).to_be_bytes());
+            frame[20] = 44;
+            frame
+        })
+        .collect()
+}
+
+#[test]
+fn fragments_of_ipv6_go_where_their_first_one_went_as_they_are() {
+    let mut world = World::new(&[]);
+    world.one(0, udp(GUEST6, FAR6, 5000, 7, b""));
+    assert_eq!(world.network(gateway_advertisement()).1.len(), 1);
+    for whole in [udp(GUEST6, FAR6, 5000, 7, &[9; 3000]), echo(GUEST6, FAR6, true, 77)] {
+        let parts = fragments6(&whole, 8 * ((whole.len() - 54) / 24).max(1), 0x1234_5678);
+        assert!(parts.len() > 1);
+        for part in &parts {
+            let sent = world.one(0, part.clone());
+            assert_eq!((sent.mac, sent.source, sent.hop_limit), (GATEWAY_MAC, ip(GUEST6), 63));
+            assert_eq!(sent.bytes[54..], part[54..]);
+        }
+    }
+    let back = fragments6(&udp(FAR6, GUEST6, 7, 5000, &[8; 2000]), 1000, 7);
+    for part in &back {
+        assert_eq!(world.one_in(part.clone()).bytes[54..], part[54..]);
+    }
+    // The lower half of the identification is not enough, and neither is one of long ago.
+    let late = fragments6(&udp(FAR6, GUEST6, 7, 5000, &[8; 2000]), 1000, 0x1_0007);
+    assert_eq!(world.network(late[1].clone()), (true, vec![]));
+    world.pass(31);
+    assert_eq!(world.network(back[1].clone()), (true, vec![]));
+    let opening = fragments6(&udp(FAR6, GUEST6, 7, 22, &[8; 2000]), 1000, 8);
+    for part in opening {
+        assert_eq!(world.network(part), (true, vec![]), "no rule lets it in");
+    }
+    let too_long = fragments6(&udp(GUEST6, FAR6, 5000, 7, &[9; 3000]), 1504, 9);
+    assert_eq!(world.one(0, too_long[0].clone()).payload()[0], 2, "packet too big");
+    for length in 40..56 {
+        let mut cut = back[0][..14 + length].to_vec();
+        cut[18..20].copy_from_slice(&(length as u16 - 40).to_be_bytes());
+        assert_eq!(world.network(cut).1, [], "{length}");
+    }
+}
+
+#[test]
+fn neighbors_are_not_learned_from_fragments_and_the_router_answers_none() {
+    let mut world = World::new(&[]);
+    world.one(0, udp(GUEST6, FAR6, 5000, 7, b""));
+    for part in fragments6(&gateway_advertisement(), 1000, 1) {
+        assert_eq!(world.network(part).1, []);
+    }
+    assert_eq!(world.network(gateway_advertisement()).1.len(), 1);
+    let ping = echo(GUEST6, "2001:db8:1::1", true, 9);
+    assert_eq!(world.guest(0, ping.clone()).len(), 1);
+    for part in fragments6(&ping, 8, 2) {
+        assert_eq!(world.guest(0, part), []);
+    }
+    let ping = echo(&world.address(0), "10.137.0.1", true, 9);
+    assert_eq!(world.guest(0, ping.clone()).len(), 1);
+    for part in fragments(&ping, 8) {
+        assert_eq!(world.guest(0, part), []);
+    }
+}
+
+#[test]
+fn ipv6_is_routed_as_it_is_with_the_same_rules() {
+    let mut world = World::new(&[]);
+    let asked = world.one(0, udp(GUEST6, FAR6, 5000, 7, b""));
+    assert_eq!((asked.mac, asked.destination), ([0x33, 0x33, 0xff, 0, 0, 9], ip("ff02::1:ff00:9")));
+    let (is_taken, waited) = world.network(gateway_advertisement());
     assert!(!is_taken);
     assert_eq!((waited[0].mac, waited[0].source, waited[0].hop_limit), (GATEWAY_MAC, ip(GUEST6), 63));
     let back = world.one_in(udp(FAR6, GUEST6, 7, 5000, b""));

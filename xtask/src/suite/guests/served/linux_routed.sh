@@ -23,6 +23,7 @@ grep -q '^ *1 *10.137.0.1 ' /trace && grep -q '^ *2 *192.0.2.1 ' /trace && echo 
 i=0
 until ping -6 -c 1 -W 1 2001:db8::1 >/dev/null || [ $i -gt 60 ]; do i=$((i + 1)); done
 ping -6 -c 3 -W 10 2001:db8::1 | grep -q ' 3 packets received' && echo "linux: pings by IPv6"
+ping -6 -c 3 -W 10 -s 8000 2001:db8::1 | grep -q ' 3 packets received' && echo "linux: long ones by IPv6"
 wget -q -O - 'http://192.0.2.1:25/' 2>&1 | grep -q . && echo "linux: port 25 is refused"
 echo "linux: done"
 sleep 1000
@@ -40,7 +41,7 @@ linux '' "'mac=00:16:3e:00:00:07,backend=$GUEST'" || exit 2
 said 'linux: done'
 cat $log
 for line in '10.137.0.2/24 by 10.137.0.1, names by 10.137.0.1' 'a name is known' 'long pings are answered' 'two hops' \
-    'pings by IPv6' 'port 25 is refused' "$(sha256sum /tmp/site/large | cut -c-64)"; do
+    'pings by IPv6' 'long ones by IPv6' 'port 25 is refused' "$(sha256sum /tmp/site/large | cut -c-64)"; do
     grep -q "linux: .*$line" $log || { echo "not told: $line"; exit 3; }
 done
 echo "linux has found its way"
