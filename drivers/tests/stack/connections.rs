@@ -54,6 +54,33 @@ pub(crate) fn server(sockets: usize) -> Host {
     host
 }
 
+/// A server with so many sockets, which leaves half-open connections after four seconds, as images do.
+pub(crate) fn impatient_server(sockets: usize) -> Host {
+    let network = Network { gateway: Some(CLIENT), ..Network::default() };
+    let mut host = Host::new(by_hand(OWN, 24, None), network);
+    let stack = host.stack;
+    for _ in 0..sockets {
+        host.spawn(async move {
+            loop {
+                let (mut received, mut sent) = ([0; 512], [0; 512]);
+                let mut socket = TcpSocket::new(stack, &mut received, &mut sent);
+                let limit = embassy_time::Duration::from_secs(4);
+                if !matches!(with_timeout(limit, socket.accept(80)).await, Ok(Ok(()))) {
+                    continue;
+                }
+                let mut buffer = [0; 100];
+                while let Ok(length @ 1..) = socket.read(&mut buffer).await {
+                    let _ = socket.write(&buffer[..length]).await;
+                }
+                socket.close();
+                let _ = socket.flush().await;
+            }
+        });
+    }
+    host.run(SECOND);
+    host
+}
+
 /// A client's end of a connection.
 pub(crate) struct Client {
     port: u16,
@@ -62,7 +89,7 @@ pub(crate) struct Client {
 }
 
 impl Client {
-    fn new(port: u16) -> Self {
+    pub(crate) fn new(port: u16) -> Self {
         Self { port, next: 700, received: 0 }
     }
 
@@ -78,10 +105,21 @@ impl Client {
     }
 
     /// Takes the answer to the SYN, which is the only one.
-    fn take_answer(&mut self, answers: &[Segment]) {
+    pub(crate) fn take_answer(&mut self, answers: &[Segment]) {
         let [answer] = answers else { panic!("{answers:?}") };
         assert_eq!((answer.flags, answer.acknowledged), (SYN | ACK, self.next));
         self.received = answer.sequence.wrapping_add(1);
+    }
+
+    /// Sends a SYN, or sends it again.
+    pub(crate) fn begin(&mut self, host: &mut Host) -> Vec<Segment> {
+        self.next = 700;
+        self.send(host, SYN, &[])
+    }
+
+    /// Acknowledges the answer.
+    pub(crate) fn acknowledge(&mut self, host: &mut Host) {
+        assert_eq!(self.send(host, ACK, &[]), []);
     }
 
     pub(crate) fn connect(host: &mut Host, port: u16) -> Self {

@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 
 use embassy_net::Config;
 
-use super::connections::{CLIENT, Client, server};
+use super::connections::{CLIENT, Client, impatient_server, server};
 use super::host::Host;
 use super::network::{self, Network};
 use super::{GATEWAY, OWN, SECOND, by_hand};
@@ -33,6 +33,39 @@ fn ten_thousand_connections_are_served_one_after_another() {
         }
     }
     lasting.talk(&mut host);
+}
+
+#[test]
+fn hosts_that_are_not_there_keep_no_client_out() {
+    let mut host = impatient_server(5);
+    let mut served = 0;
+    for round in 0..40_u32 {
+        // Each asks again after one second, three and seven, as hosts do whom no answer reaches.
+        for number in 0..80_u32 {
+            if [0, 1, 3, 7].contains(&((round + number) % 16)) {
+                host.receive(network::syn(
+                    Ipv4Addr::from(0x0a01_0264 + number % 100),
+                    2000 + number as u16,
+                    number,
+                ));
+            }
+        }
+        let mut client = Client::new(3000 + round as u16);
+        let mut answers = Vec::new();
+        for _ in 0..20 {
+            answers = client.begin(&mut host);
+            if !answers.is_empty() {
+                break;
+            }
+            host.run(SECOND);
+        }
+        client.take_answer(&answers);
+        client.acknowledge(&mut host);
+        client.talk(&mut host);
+        client.close(&mut host);
+        served += 1;
+    }
+    assert_eq!(served, 40);
 }
 
 #[test]

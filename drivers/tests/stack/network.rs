@@ -195,6 +195,11 @@ fn arp_answer(address: Ipv4Addr, asker: Ipv4Addr) -> Vec<u8> {
     frame
 }
 
+/// The SYN of a host that hears no answer.
+pub(crate) fn syn(source: Ipv4Addr, port: u16, sequence: u32) -> Vec<u8> {
+    Segment { port, flags: 2, sequence, ..Segment::default() }.frame(source, super::OWN)
+}
+
 /// A fragment of UDP, whose place is counted in eights.
 pub(crate) fn fragment(
     source: Ipv4Addr,
