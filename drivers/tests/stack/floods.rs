@@ -93,7 +93,7 @@ fn neighbors_that_are_made_up_keep_no_client_out() {
     let mut host = server(2);
     let mut client = Client::connect(&mut host, 1000);
     for number in 0..10_000_u32 {
-        let made_up = Ipv4Addr::from(0x0a01_0200 | number % 253 + 2);
+        let made_up = Ipv4Addr::from(0x0a01_0200 | (number % 253 + 2));
         if made_up != OWN && made_up != CLIENT {
             host.receive(network::arp(made_up, OWN, number % 2 == 0));
         }
@@ -146,7 +146,7 @@ fn what_is_sent_to_nobody_is_ignored() {
     let mut host = Host::new(by_hand(OWN, 24, None), Network { gateway: Some(CLIENT), ..Network::default() });
     for number in 0..10_000_u32 {
         // Of no protocol that anybody has, and to addresses of others.
-        let to = if number % 2 == 0 { OWN } else { Ipv4Addr::from(0xc000_0200 | number % 256) };
+        let to = if number % 2 == 0 { OWN } else { Ipv4Addr::from(0xc000_0200 | (number % 256)) };
         host.receive(network::packet((number % 256) as u8, CLIENT, to, &number.to_be_bytes().repeat(9)));
         if number % 100 == 0 {
             host.run(SECOND / 10);
