@@ -11,7 +11,7 @@ use prism_drivers::timer::pit;
 use prism_drivers::{pci, power};
 use xen::vcpu;
 
-use crate::devices::virtio;
+use crate::devices::{pci_functions, virtio};
 use crate::ports::CpuPorts;
 
 /// The port of QEMU's debug-exit device. It reads as zero; without the device, as all ones.
@@ -27,7 +27,7 @@ pub(crate) fn platform() -> (Platform, Devices) {
         ..Platform::default()
     };
     let mut devices = Devices::default();
-    for function in pci::functions(&CpuPorts) {
+    for function in pci_functions::all() {
         platform.pci_host_bridge |= function.is_host_bridge();
         if function.is_xen_platform() {
             platform.xen_platform_device = true;

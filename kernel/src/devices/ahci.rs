@@ -7,10 +7,10 @@ use alloc::sync::Arc;
 use log::{info, warn};
 use prism_drivers::block::ahci::{self, Controller};
 use prism_drivers::block::{Queue, QueuedDisk};
+use prism_drivers::pci::Function;
 use prism_drivers::pci::intx;
-use prism_drivers::pci::{self, Function};
 
-use super::emulated;
+use super::{emulated, pci_functions};
 use crate::devices::disks;
 use crate::hypervisor::grant::OwnPage;
 use crate::irq::Irq;
@@ -21,7 +21,7 @@ use crate::task::executor;
 
 /// Finds all AHCI disks, and spawns their tasks. Not for PV domains, which have no ports.
 pub(crate) fn spawn_all() {
-    for function in pci::functions(&CpuPorts).filter(ahci::matches) {
+    for function in pci_functions::all().filter(ahci::matches) {
         disks::begin_scan();
         if executor::spawn(drive(function)).is_err() {
             disks::end_scan();

@@ -15,7 +15,7 @@ use prism_drivers::block::{Geometry, QueuedDisk};
 use prism_drivers::unplug::{Choice, Emulated, Undecided, unplug};
 use spin::Mutex;
 
-use super::{ahci, ide, nic, nvme};
+use super::{ahci, ide, nic, nvme, pci_functions};
 use crate::devices::disks;
 use crate::hypervisor::grant::OwnPage;
 use crate::ports::CpuPorts;
@@ -82,6 +82,7 @@ pub(crate) fn unplug_again() {
         // Who did it once is allowed to.
         let _ = unplug(&CpuPorts, *devices);
     }
+    pci_functions::forget();
 }
 
 /// What has been unplugged.
@@ -91,6 +92,7 @@ fn unplug_all(devices: Emulated, name: &str) {
     match unplug(&CpuPorts, devices) {
         Ok(()) => {
             UNPLUGGED.lock().push(devices);
+            pci_functions::forget();
             debug!("the emulated {name} are unplugged");
         }
         // They stay plugged in, but unused.

@@ -8,7 +8,7 @@ use prism_drivers::block::ide::{self, Channel, Resources};
 use prism_drivers::block::{Queue, QueuedDisk};
 use prism_drivers::pci;
 
-use super::emulated;
+use super::{emulated, pci_functions};
 use crate::devices::disks;
 use crate::hypervisor::grant::OwnPage;
 use crate::irq::Irq;
@@ -18,7 +18,7 @@ use crate::task::executor;
 /// Finds all IDE disks, and spawns their tasks. Not for PV domains, which have no ports.
 pub(crate) fn spawn_all() {
     // A PC's disks answer at the legacy ports. If there are several controllers, one of them has those.
-    let Some(controller) = pci::functions(&CpuPorts).find(pci::Function::is_ide) else { return };
+    let Some(controller) = pci_functions::all().find(pci::Function::is_ide) else { return };
     for (channel, resources) in (0..).zip(ide::resources(&CpuPorts, &controller)) {
         disks::begin_scan();
         if executor::spawn(drive(channel, resources)).is_err() {

@@ -29,6 +29,7 @@ pub(crate) mod netback;
 mod netfront;
 mod nic;
 mod nvme;
+pub(crate) mod pci_functions;
 mod platform;
 pub(crate) mod virtio;
 mod xenbus;

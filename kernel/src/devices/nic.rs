@@ -11,11 +11,11 @@ use prism_boot::services::DeviceBus;
 use prism_drivers::net::{self, Error, NetDevice, Properties};
 use prism_drivers::net::{e1000, rtl8139};
 use prism_drivers::pci::intx;
-use prism_drivers::pci::{self, Configuration, Function};
+use prism_drivers::pci::{Configuration, Function};
 use prism_drivers::supported::Known;
 use prism_drivers::virtio::Kind;
 
-use super::virtio;
+use super::{pci_functions, virtio};
 use crate::irq::Irq;
 use crate::memory::dma::Pages;
 use crate::memory::registers;
@@ -62,7 +62,7 @@ impl fmt::Display for Nic {
 
 /// Finds all NICs, and spawns their tasks. Not for PV domains, which have no ports.
 pub(crate) fn spawn_all(bus: DeviceBus) {
-    let on_pci = pci::functions(&CpuPorts).filter_map(Nic::of);
+    let on_pci = pci_functions::all().filter_map(Nic::of);
     let all = on_pci.chain(virtio::nics_in_memory().map(Nic::Virtio));
     for nic in all.filter(|nic| nic.is_for(bus)) {
         let address = nic.to_string();

@@ -8,9 +8,9 @@ use alloc::vec::Vec;
 use log::{info, warn};
 use prism_drivers::block::nvme::{self, Controller, Namespace};
 use prism_drivers::block::{Queue, QueuedDisk};
-use prism_drivers::pci::{self, Function, intx};
+use prism_drivers::pci::{Function, intx};
 
-use crate::devices::disks;
+use crate::devices::{disks, pci_functions};
 use crate::hypervisor::grant::OwnPage;
 use crate::irq::Irq;
 use crate::memory::dma::Pages;
@@ -20,7 +20,7 @@ use crate::task::executor;
 
 /// Finds all NVMe disks, and spawns their tasks. Not for PV domains, which have no ports.
 pub(crate) fn spawn_all() {
-    for (number, function) in (0..).zip(pci::functions(&CpuPorts).filter(nvme::matches)) {
+    for (number, function) in (0..).zip(pci_functions::all().filter(nvme::matches)) {
         if number == nvme::MAX_CONTROLLERS {
             warn!("NVMe controller at {} and those after it not used: too many", function.address);
             break;

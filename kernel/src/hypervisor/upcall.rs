@@ -5,6 +5,7 @@ use prism_arch::hypercall::Hypervisor;
 use prism_drivers::pci::{self, intx};
 use xen::{Errno, hvm};
 
+use crate::devices::pci_functions;
 use crate::ports::CpuPorts;
 
 /// Requests the callback vector: one interrupt vector for all vCPUs.
@@ -27,7 +28,7 @@ pub(crate) fn set_intx() -> Option<u8> {
     const LINE: u8 = 0x3c;
     /// Free on every PC.
     const FREE: u8 = 11;
-    let device = pci::functions(&CpuPorts).find(pci::Function::is_xen_platform)?;
+    let device = pci_functions::all().find(pci::Function::is_xen_platform)?;
     let given = pci::Configuration::new(&CpuPorts, device.address).read(LINE) as u8;
     let line = if (3..=15).contains(&given) { given } else { FREE };
     hvm::set_callback_line(&Hypervisor, line).ok()?;

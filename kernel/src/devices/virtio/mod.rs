@@ -19,12 +19,12 @@ use prism_boot::PAGE_SIZE;
 use prism_boot::capabilities::Devices;
 use prism_boot::firmware::virtio_mmio::Slot;
 use prism_drivers::pci::intx;
-use prism_drivers::pci::{ANSWER_MEMORY, Configuration, Function, NO_INTERRUPT, USE_MEMORY, functions};
+use prism_drivers::pci::{ANSWER_MEMORY, Configuration, Function, NO_INTERRUPT, USE_MEMORY};
 use prism_drivers::virtio::console;
 use prism_drivers::virtio::pci::{self, Layout, Missing, Region};
 use prism_drivers::virtio::{Kind, Registers, queue, transport};
 
-use crate::devices::disks;
+use crate::devices::{disks, pci_functions};
 use crate::irq::Irq;
 use crate::memory::dma::Pages;
 use crate::memory::registers::{self, MappedRegisters};
@@ -97,7 +97,7 @@ fn moments() -> impl FnMut() -> bool {
 
 /// All devices of a kind.
 fn devices(kind: Kind) -> impl Iterator<Item = Device> {
-    let on_pci = functions(&CpuPorts).filter(move |function| function.virtio_kind() == Some(kind));
+    let on_pci = pci_functions::all().filter(move |function| function.virtio_kind() == Some(kind));
     on_pci.map(Device::OnPci).chain(mmio::devices(kind).map(Device::InMemory))
 }
 
