@@ -17,6 +17,10 @@ use crate::superblock::{self, Refused};
 /// Bytes of a directory: as many as a lookup may read, as all of them may have to be looked at.
 const MAX_DIRECTORY: u64 = 64 << 20;
 
+/// Bytes that a file may be longer than its disk, as holes take no room: to find a place in a file each block
+/// before it is counted, which would take ages.
+const MAX_HOLES: u64 = 4 << 30;
+
 /// Bytes of a symbolic link's target, and links on a path: `PATH_MAX` and `MAXSYMLINKS` of Linux.
 const MAX_TARGET: u64 = 4096;
 const MAX_LINKS: usize = 40;
@@ -30,25 +34,19 @@ const MAX_LINKS: usize = 40;
 pub fn mount(mut disk: Box<dyn Ext4Read>, length: u64) -> Result<Box<dyn FileSystem>> {
     let mut found = [0; superblock::LENGTH];
     disk.read(superblock::PLACE, &mut found).map_err(|error| error.to_string())?;
-    let block = superblock::check(&found, length)?;
-    let budget = Rc::new(Cell::new(LOOKUP));
+    superblock::check(&found, length)?;
+    // A journal is read, which is a part of the disk.
+    let budget = Rc::new(Cell::new(LOOKUP.saturating_add(length)));
     let files = Ext4::load(Box::new(Reader::new(disk, &budget)))?;
-    Ok(Box::new(Mounted { files, budget, longest: longest(block).min(length) }))
-}
-
-/// The length of the longest file that is described by blocks of numbers of blocks.
-fn longest(block: u64) -> u64 {
-    let numbers = block / 4;
-    let blocks = 12 + numbers + numbers * numbers + numbers * numbers * numbers;
-    blocks.saturating_mul(block)
+    Ok(Box::new(Mounted { files, budget, length }))
 }
 
 struct Mounted {
     files: Ext4,
     /// What may be read until it is set anew.
     budget: Rc<Cell<u64>>,
-    /// Bytes of the longest file: one that claims more than the disk has would take ages to find a place in.
-    longest: u64,
+    /// Bytes of the disk.
+    length: u64,
 }
 
 /// Where a path leads.
@@ -104,7 +102,7 @@ impl Mounted {
     /// All of a directory may be looked at for a name, as often as its length says.
     fn check_directory(&self, path: &str) -> core::result::Result<(), Lookup> {
         let length = self.files.symlink_metadata(path)?.len();
-        if length > MAX_DIRECTORY.min(self.longest) {
+        if length > MAX_DIRECTORY.min(self.length) {
             return Err(Lookup::Refused(Refused("a directory is too long")));
         }
         Ok(())
@@ -169,6 +167,9 @@ impl FileSystem for Mounted {
 
     fn read(&self, path: &str) -> Result<Vec<u8>> {
         let mut file = self.open(path)?.ok_or("there is no such file")?;
+        if file.length() > self.length {
+            return Err(Refused("the file is longer than its disk").into());
+        }
         let length = usize::try_from(file.length())?;
         let mut bytes = Vec::new();
         bytes.try_reserve_exact(length).map_err(|_| "no memory is left for the file")?;
@@ -201,8 +202,8 @@ impl FileSystem for Mounted {
             )) => return Ok(None),
             Err(error) => return Err(error.into()),
         };
-        if file.metadata().len() > self.longest {
-            return Err(Refused("a file claims to be longer than there can be").into());
+        if file.metadata().len() > self.length.saturating_add(MAX_HOLES) {
+            return Err(Refused("a file claims to be much longer than its disk").into());
         }
         Ok(Some(Box::new(Open { mounted: self, file, has_failed: false })))
     }

@@ -9,7 +9,7 @@ use core::fmt;
 
 use ext4_view::Ext4Read;
 
-/// Bytes that are read at most to mount a file system, to find a file or to list a directory.
+/// Bytes that are read at most to find a file or to list a directory.
 pub const LOOKUP: u64 = 256 << 20;
 
 pub(crate) struct Reader {
@@ -37,7 +37,7 @@ struct TooMuch;
 
 impl fmt::Display for TooMuch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("too much was read from the directories: they may form a loop")
+        f.write_str("too much was read to find something: directories may form a loop")
     }
 }
 

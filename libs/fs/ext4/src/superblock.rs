@@ -37,8 +37,8 @@ impl fmt::Debug for Refused {
 
 impl core::error::Error for Refused {}
 
-/// Checks that what a superblock claims has room on a disk of `length` bytes; the bytes of a block.
-pub(crate) fn check(superblock: &[u8; LENGTH], length: u64) -> Result<u64, Refused> {
+/// Checks that what a superblock claims has room on a disk of `length` bytes.
+pub(crate) fn check(superblock: &[u8; LENGTH], length: u64) -> Result<(), Refused> {
     let number = |place: usize, bytes: usize| {
         let bytes = superblock.get(place..place + bytes).unwrap_or_default();
         bytes.iter().rev().fold(0, |number, byte| number << 8 | u64::from(*byte))
@@ -66,5 +66,5 @@ pub(crate) fn check(superblock: &[u8; LENGTH], length: u64) -> Result<u64, Refus
     if is_wide && (!descriptor.is_power_of_two() || !(64..=1024).contains(&descriptor)) {
         return Err(Refused("its group descriptors have no length that there is"));
     }
-    Ok(block)
+    Ok(())
 }

@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
+use std::os::unix::fs::FileExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::process::Command;
@@ -16,6 +17,9 @@ use prism_ext4::{Ext4Read, mount};
 
 /// Bytes that a damaged file system may take at once: its cache, and a directory.
 const MEMORY: usize = 24 << 20;
+
+/// Bytes of a file with holes.
+const SPARSE: u64 = 8 << 20;
 
 /// Bytes that are read of each, the cache's excluded.
 const READS: u64 = 1 << 30;
@@ -70,6 +74,9 @@ fn make(name: &str, arguments: &[&str]) -> Vec<u8> {
     }
     fs::write(tree.join("some/where/file"), vec![7; 70_000]).unwrap();
     fs::write(tree.join("small"), b"small").unwrap();
+    // Longer than the disk, of holes but for its end.
+    let sparse = fs::File::create(tree.join("sparse")).unwrap();
+    sparse.write_all_at(b"end", SPARSE - 3).unwrap();
     std::os::unix::fs::symlink("some/where/file", tree.join("link")).unwrap();
     std::os::unix::fs::symlink(format!("/some/{}where/file", "./".repeat(60)), tree.join("long")).unwrap();
     let image = folder.join("image");
@@ -169,12 +176,27 @@ fn is_known(at: &str) -> bool {
 /// cannot be found is looked for as if it could.
 const KNOWN: [&str; 2] = ["ext4-view-1.0.0/src/dir_block.rs", "ext4-view-1.0.0/src/file.rs"];
 
+/// A file that is longer than its disk is read where one asks. Not of ext2 and ext3: the crate takes a hole
+/// of many blocks there for a damaged file, and panics.
+fn holes_are_zeros(image: &[u8], reads: &Arc<Mutex<u64>>) {
+    let disk = Disk(Arc::new(image.to_vec()), Arc::clone(reads));
+    let files = mount(Box::new(disk), image.len() as u64).unwrap();
+    let mut sparse = files.open("sparse").unwrap().unwrap();
+    let mut end = [1; 5];
+    assert_eq!((sparse.length(), sparse.read(SPARSE - 5, &mut end).unwrap()), (SPARSE, 5));
+    assert_eq!(&end, b"\0\0end");
+    assert!(files.read("sparse").is_err(), "it would take memory");
+}
+
 fn play(name: &str, arguments: &[&str], rounds: usize) {
     let image = make(name, arguments);
     let reads = Arc::new(Mutex::new(0));
     let found = use_all(&Arc::new(image.clone()), &reads).unwrap();
     assert_eq!(found.len(), 8, "{:?}", found.keys());
     assert!(["link", "long", "some/where/file"].iter().all(|path| found[*path] == vec![7; 70_000]));
+    if name.starts_with("ext4") {
+        holes_are_zeros(&image, &reads);
+    }
     let places = structure(&image);
     static LAST: Mutex<String> = Mutex::new(String::new());
     panic::set_hook(Box::new(|told| *LAST.lock().unwrap() = told.to_string()));
