@@ -47,6 +47,11 @@ impl Pages {
         self.free.load(Ordering::Relaxed)
     }
 
+    /// How many one frontend may keep.
+    pub(super) fn share(&self) -> usize {
+        self.all / 2
+    }
+
     /// Whether somebody may keep pages that it does not use at the moment: at least half of all are free.
     pub(super) fn is_ample(&self) -> bool {
         self.free() >= self.all / 2

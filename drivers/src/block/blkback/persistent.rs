@@ -3,6 +3,7 @@
 
 use alloc::vec::Vec;
 
+use embassy_futures::yield_now;
 use xen::DomainId;
 use xen::grant::Reference;
 use xen::grant::copy::Piece;
@@ -15,6 +16,9 @@ use crate::hal::{BackendPlatform, Page};
 /// frontend has by default.
 const MOST: usize = 1024;
 
+/// Pages that are mapped in a turn, at most, as others are to be served, too. A page takes some hypercalls.
+const MOST_AT_ONCE: usize = 32;
+
 /// Pages that a frontend keeps granted, and that stay mapped here from their first use on: data is copied
 /// from and to them without a hypercall. What is not mapped Xen has to copy.
 ///
@@ -25,7 +29,9 @@ pub(super) struct MappedPages<'p, P: BackendPlatform> {
     frontend: DomainId,
     /// In the order of their references.
     pages: Vec<MappedPage<'p, P>>,
-    /// Whether others may be mapped.
+    /// How many others may be mapped in this turn.
+    at_once: usize,
+    /// Whether others may be mapped at all.
     is_open: bool,
 }
 
@@ -39,7 +45,7 @@ struct MappedPage<'p, P: BackendPlatform + 'p> {
 impl<'p, P: BackendPlatform> MappedPages<'p, P> {
     /// None yet, of a frontend that keeps them granted or not.
     pub(super) fn new(platform: &'p P, budget: &'p Budget, frontend: DomainId, is_persistent: bool) -> Self {
-        Self { platform, budget, frontend, pages: Vec::new(), is_open: is_persistent }
+        Self { platform, budget, frontend, pages: Vec::new(), at_once: MOST_AT_ONCE, is_open: is_persistent }
     }
 
     /// Copies from the frontend's page to `pages`; false if Xen has to.
@@ -64,13 +70,10 @@ impl<'p, P: BackendPlatform> MappedPages<'p, P> {
     fn find(&mut self, reference: Reference) -> Option<&P::Mapped<'p>> {
         let place = match self.pages.binary_search_by_key(&reference, |mapped| mapped.reference) {
             Ok(place) => place,
-            Err(_) if !self.is_open => return None,
+            Err(_) if !self.is_open || self.at_once == 0 => return None,
             Err(place) => {
-                // A frontend whose pages cannot be mapped, or for which there is no room, is served all the
-                // same.
-                let mapped = self.map(reference);
-                self.is_open = mapped.is_some();
-                self.pages.insert(place, mapped?);
+                let mapped = self.map(reference)?;
+                self.pages.insert(place, mapped);
                 place
             }
         };
@@ -78,12 +81,29 @@ impl<'p, P: BackendPlatform> MappedPages<'p, P> {
     }
 
     fn map(&mut self, reference: Reference) -> Option<MappedPage<'p, P>> {
-        if self.pages.len() >= MOST {
+        // A frontend for which there is no room is served all the same.
+        if self.pages.len() >= MOST.min(self.budget.mapped.share()) {
             return None;
         }
         self.pages.try_reserve(1).ok()?;
         let lease = self.budget.mapped.take(1)?;
-        let page = self.platform.map(self.frontend, reference).ok()?;
-        Some(MappedPage { reference, page, _lease: lease })
+        self.at_once -= 1;
+        let page = self.platform.map(self.frontend, reference);
+        // So is one whose pages cannot be mapped, but not tried with again.
+        self.is_open = page.is_ok();
+        Some(MappedPage { reference, page: page.ok()?, _lease: lease })
+    }
+
+    /// A turn begins, in which some may be mapped.
+    pub(super) fn begin_turn(&mut self) {
+        self.at_once = MOST_AT_ONCE;
+    }
+
+    /// Unmaps all of them; others are served meanwhile.
+    pub(super) async fn clear(&mut self) {
+        while !self.pages.is_empty() {
+            self.pages.truncate(self.pages.len().saturating_sub(MOST_AT_ONCE));
+            yield_now().await;
+        }
     }
 }

@@ -174,10 +174,12 @@ where
             self.finished.clear();
         }
         self.spare.clear();
+        self.mapped.clear().await;
     }
 
     /// Does what there is to do, and waits until there is more.
     async fn turn(&mut self) -> Result<(), Pause> {
+        self.mapped.begin_turn();
         let taken = self.take()?;
         if taken > 0 {
             self.channel.found_work();
