@@ -112,7 +112,7 @@ fn is_possible(xen: &XenInterface, environment: &Environment) -> core::result::R
     if features.is_some_and(|xen| xen.in_container) {
         return Err("the domain is in a PV shim");
     }
-    // Emulated timers are those of Xen itself, which saves them with the vCPUs.
+    // Emulated timers are Xen's, too, which saves them with the vCPUs; `Alarm::forget` does the rest.
     if environment.services.clock.chosen != Clock::Xen {
         return Err("the clock is not Xen's");
     }

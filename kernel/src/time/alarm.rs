@@ -65,8 +65,11 @@ impl Alarm {
 
     /// It may not be set any more, as the domain was suspended: it is set again for the next sleep.
     pub(crate) fn forget(&mut self) {
-        if let Self::Xen(alarm) = self {
-            alarm.forget();
+        match self {
+            Self::Xen(alarm) => alarm.forget(),
+            // Another host's counter may run at another frequency (`tsc_mode="native"`).
+            Self::Deadline { khz } => *khz = time::timestamp_khz().unwrap_or(*khz),
+            Self::Count { .. } | Self::IntervalTimer => {}
         }
     }
 
