@@ -30,6 +30,7 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, bytes: usize) -> *mut 
         "2:",
         "cmp rdx, {LONG}",
         "jae 8f",
+        "9:",
         "movups xmm3, [rsi + rdx - 32]",
         "lea rcx, [rdi + rdx - 32]",
         "3:",
@@ -75,7 +76,12 @@ unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, bytes: usize) -> *mut 
         "mov [rdi + rdx - 1], r10b",
         "7: ret",
         // The last 8 bytes are loaded before any is stored, as above.
+        // Not where they overlap closely, which is slow.
         "8:",
+        "mov rcx, rsi",
+        "sub rcx, rdi",
+        "cmp rcx, 64",
+        "jb 9b",
         "mov r8, [rsi + rdx - 8]",
         "mov rcx, rdx",
         "shr rcx, 3",
