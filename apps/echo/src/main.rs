@@ -47,6 +47,7 @@ async fn main(context: prism::Context) -> prism::Result {
             let _ = echo::stream(socket, slot).await;
         }))?;
     }
+    listener.listening().await;
     prism::println!("echo: ready on port {PORT}");
     context.shutdown_requested().await;
     Ok(())

@@ -89,6 +89,7 @@ async fn offer(context: prism::Context, site: impl Site + 'static, extra: u64) -
             server.note_resume();
         }
     })?;
+    listener.listening().await;
     prism::println!("httpd: ready on port {PORT} for {most} connections");
     context.shutdown_requested().await;
     server.stop();

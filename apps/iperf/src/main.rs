@@ -51,6 +51,7 @@ async fn main(context: prism::Context) -> prism::Result {
     for _ in 0..listener.tasks() {
         context.spawn(listener.serve(async |socket, _| meter.serve(socket).await))?;
     }
+    listener.listening().await;
     prism::println!("iperf: ready on port {PORT}");
     context.shutdown_requested().await;
     Ok(())

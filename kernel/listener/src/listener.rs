@@ -7,6 +7,7 @@ use core::pin::pin;
 use core::task::Poll;
 
 use embassy_futures::select::{Either, select};
+use embassy_futures::yield_now;
 use embassy_net::Stack;
 use embassy_net::tcp::{State, TcpReader, TcpSocket};
 use embassy_time::{Duration, Timer, with_timeout};
@@ -37,6 +38,8 @@ const RESET: Duration = Duration::from_secs(1);
 
 /// Sockets that a listener has at most.
 pub const MAX_SOCKETS: usize = 128;
+/// Turns of other tasks until one listens, at most.
+const MOST_TURNS: usize = 1000;
 /// Connections that wait at most while all slots are taken.
 const MAX_QUEUED: usize = 8;
 
@@ -84,6 +87,17 @@ impl Listener {
     /// Connections that are served, wait to be, or end.
     pub fn open(&self) -> usize {
         self.slots.open()
+    }
+
+    /// Waits until a task listens: a client that is told of the port before is refused. For so many turns of
+    /// the other tasks at most, as there are ports that cannot be listened to.
+    pub async fn listening(&self) {
+        for _ in 0..MOST_TURNS {
+            if self.slots.is_listening() {
+                break;
+            }
+            yield_now().await;
+        }
     }
 
     /// Serves one connection at a time, for ever.

@@ -108,6 +108,11 @@ impl Slots {
         Slot { slots: self, index }
     }
 
+    /// Whether a socket listens.
+    pub fn is_listening(&self) -> bool {
+        self.table.borrow().listening > 0
+    }
+
     /// Connections that are served, wait to be, or end.
     pub fn open(&self) -> usize {
         let is_open = |entry: &Entry| {
