@@ -21,7 +21,7 @@ pub struct Properties {
 }
 
 /// The MTU of a network of which nothing else is said.
-const USUAL_MTU: usize = 1500;
+pub(super) const USUAL_MTU: usize = 1500;
 /// The smallest that IPv4 works with: RFC 791, section 3.2.
 const MIN_MTU: u64 = 68;
 /// The smallest that IPv6 does: RFC 8200, section 5.

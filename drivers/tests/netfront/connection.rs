@@ -241,6 +241,7 @@ fn a_small_grant_table_is_left_to_others_by_half() {
 fn an_interface_is_connected_and_packets_go_both_ways() {
     let guest = Guest::new();
     guest.xenstored.write(&format!("{FRONTEND}/mtu"), "9000");
+    guest.xenstored.write(&format!("{BACKEND}/feature-sg"), "1");
     let ended = guest.play(async |interface| {
         guest.until(State::Connected).await;
         for key in
@@ -597,6 +598,20 @@ fn a_backend_with_several_queues_gets_as_many_as_there_are_pages_for() {
             assert!(guest.read("tx-ring-ref").is_some());
         },
     );
+}
+
+#[test]
+fn a_backend_that_takes_no_packets_in_several_pages_gets_none() {
+    let guest = Guest::new();
+    guest.xenstored.write(&format!("{FRONTEND}/mtu"), "9000");
+    guest.play(async |interface| {
+        let (backend, mut port) = guest.connected(interface).await;
+        assert_eq!(interface.connected().await.mtu, 1500);
+        send(&mut port, &[b'.'; 8000]);
+        a_while().await;
+        let sent: Vec<_> = core::iter::from_fn(|| backend.take()).collect();
+        assert!(sent.iter().all(|sent| sent.bytes.len() <= 1514), "a packet has more");
+    });
 }
 
 #[test]

@@ -25,7 +25,7 @@ use crate::net::channels::{Channels, Events};
 use crate::net::device::NetDevice;
 use crate::net::error::Error;
 use crate::net::interface::Interface;
-use crate::net::properties::Properties;
+use crate::net::properties::{Properties, USUAL_MTU};
 
 /// The frontend of a paravirtual network interface (`xen/include/public/io/netif.h`).
 pub struct NetFront<'p, P: Platform> {
@@ -125,7 +125,10 @@ impl<P: Platform> Frontend for NetFront<'_, P> {
         let pages = self.pages.within(grants.report().available());
         let count = self.queues.min(features.queues).min(pages.max_queues());
         let pages = pages.share(count);
-        let properties = Properties { mtu: self.interface.usable(properties.mtu), ..properties };
+        let usable = self.interface.usable(properties.mtu);
+        // A packet that is longer may lie in two pages, which such a backend does not take.
+        let mtu = if features.scatter_gather { usable } else { usable.min(USUAL_MTU) };
+        let properties = Properties { mtu, ..properties };
         let (mut queues, mut keys) = (Vec::new(), Vec::new());
         for number in 0..count {
             let prefix = if count == 1 { String::new() } else { format!("queue-{number}/") };
