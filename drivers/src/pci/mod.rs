@@ -54,9 +54,10 @@ impl Function {
     }
 
     /// Xen's platform device, the sign that paravirtual drivers are welcome in an HVM domain
-    /// (`xen/include/public/hvm/pvdrivers.h`; QEMU `xen-platform`).
+    /// (`xen/include/public/hvm/pvdrivers.h`; QEMU `xen-platform`). XenServer has a second number for it
+    /// (`PCI_DEVICE_ID_XEN_PLATFORM_XS61` in Linux's `platform-pci.c`).
     pub fn is_xen_platform(&self) -> bool {
-        self.vendor == 0x5853 && self.device == 0x0001
+        self.vendor == 0x5853 && matches!(self.device, 0x0001 | 0x0002)
     }
 
     /// The kind of a virtio device (Virtual I/O Device 1.2, 4.1.2), be it one of the time before version 1;
@@ -406,9 +407,12 @@ pub(crate) mod tests {
         ports.plug(address(0, 0), 8, 0x0600_0002);
         ports.plug(address(2, 0), 0, 0x0001_5853);
         ports.plug(address(2, 0), 8, 0xff80_0001);
+        ports.plug(address(3, 0), 0, 0x0002_5853);
+        ports.plug(address(4, 0), 0, 0x0003_5853);
         let found: Vec<_> = functions(&ports).collect();
         assert!(found[0].is_host_bridge());
-        assert!(found[1].is_xen_platform());
+        let is_platform = |function: &Function| function.is_xen_platform();
+        assert_eq!(found.iter().map(is_platform).collect::<Vec<_>>(), [false, true, true, false]);
         assert_eq!(found[1].virtio_kind(), None);
     }
 
