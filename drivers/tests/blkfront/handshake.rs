@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What a backend says of the disk, sense or nonsense.
 
-use prism_drivers::block::blkfront::Error;
+use prism_drivers::block::blkfront::{Error, is_empty_drive};
 use prism_drivers::sim::{Clock, SimPlatform};
-use xen::xenbus::{Ended, Failure, State};
+use xen::xenbus::{Device, Ended, Failure, State};
 
-use crate::backend::Guest;
+use crate::backend::{BACKEND, FRONTEND, Guest};
 
 #[test]
 fn the_disk_is_as_the_backend_describes_it() {
@@ -60,6 +60,28 @@ fn invalid_features_are_ignored() {
         disk.read(0, guest.buffer(1 << 20, 0)).await.unwrap();
     });
     assert_eq!(guest.read("ring-page-order"), None);
+}
+
+#[test]
+fn a_drive_without_a_medium_is_told_from_disks() {
+    for (kind, medium, is_empty) in [
+        (Some("cdrom"), None, true),
+        (Some("cdrom"), Some(""), true),
+        (Some("cdrom"), Some("aio:"), true),
+        (Some("cdrom"), Some("aio:/a.iso"), false),
+        (Some("cdrom"), Some("/a.iso"), false),
+        (Some("disk"), Some(""), false),
+        (None, None, false),
+    ] {
+        let guest = Guest::new(4096, &[]);
+        kind.inspect(|kind| guest.xenstored.write(&format!("{FRONTEND}/device-type"), kind));
+        medium.inspect(|medium| guest.xenstored.write(&format!("{BACKEND}/params"), medium));
+        let asked = async {
+            let device = Device::open(&guest.client, FRONTEND).await.unwrap();
+            is_empty_drive(&device).await
+        };
+        assert_eq!(guest.xenstored.run(&guest.client, asked), is_empty, "{kind:?}, {medium:?}");
+    }
 }
 
 #[test]

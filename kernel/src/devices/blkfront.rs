@@ -4,12 +4,13 @@
 use alloc::collections::BTreeMap;
 use alloc::sync::Arc;
 use alloc::vec::Vec;
+use core::future::pending;
 use core::sync::atomic::{AtomicBool, Ordering};
 use core::time::Duration;
 
-use embassy_futures::select::{Either, select};
+use embassy_futures::select::{Either, Either3, select, select3};
 use log::{info, warn};
-use prism_drivers::block::blkfront::{BlkFront, Error, Vbd, spread};
+use prism_drivers::block::blkfront::{BlkFront, Error, Vbd, is_empty_drive, spread};
 use prism_drivers::block::{self, Disk};
 use spin::Mutex;
 use xen::xenbus::{self, Device, Ended};
@@ -104,22 +105,29 @@ impl XenbusDriver for BlkfrontDriver {
         let (vbd, queues) = self.vbd(number);
         let mut front = BlkFront::new(&vbd, self.poll).with_queues(queues);
         let present = async {
-            match select(vbd.probed(), STEP_LIMIT.passed(self.platform)).await {
-                Either::First(()) => {
-                    info!("disk {}: {}", vbd.name(), vbd.geometry());
-                    disks::add(number, Arc::clone(&vbd) as Arc<disks::Disk>);
+            let empty = async {
+                if !is_empty_drive(&device).await {
+                    pending().await
                 }
-                Either::Second(()) => {
+            };
+            match select3(vbd.probed(), STEP_LIMIT.passed(self.platform), empty).await {
+                Either3::First(()) => info!("disk {}: {}", vbd.name(), vbd.geometry()),
+                Either3::Second(()) => {
                     warn!(
                         "disk {}: backend not connected, going on without; the disk appears when it connects",
                         vbd.name()
                     );
                     disks::remove(number);
                     vbd.probed().await;
-                    disks::add(number, Arc::clone(&vbd) as Arc<disks::Disk>);
+                }
+                Either3::Third(()) => {
+                    info!("disk {}: no medium; the disk appears when there is one", vbd.name());
+                    disks::remove(number);
+                    vbd.probed().await;
                 }
             }
-            core::future::pending().await
+            disks::add(number, Arc::clone(&vbd) as Arc<disks::Disk>);
+            pending().await
         };
         let run = xenbus::run(&device, &mut front, self.platform, &STEP_LIMIT);
         let ended = match select(run, present).await {

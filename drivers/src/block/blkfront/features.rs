@@ -110,6 +110,18 @@ impl Properties {
     }
 }
 
+/// Whether the device is a drive without a medium, as toolstacks give HVM guests one: a backend may connect
+/// it only once there is a medium. The toolstack tells its backend which file that is, behind a word for
+/// how to open it.
+pub async fn is_empty_drive(device: &Device) -> bool {
+    let is_drive = matches!(device.read_own("device-type").await, Ok(Some(kind)) if kind.bytes() == b"cdrom");
+    is_drive
+        && match device.read("params").await {
+            Ok(medium) => medium.is_none_or(|medium| matches!(medium.bytes().last(), None | Some(b':'))),
+            Err(_) => false,
+        }
+}
+
 /// Where the backend says what the disk is like.
 const PROPERTIES: [&str; 10] = [
     "sector-size",

@@ -60,5 +60,6 @@ mod wire;
 
 pub use disk::Vbd;
 pub use error::Error;
+pub use features::is_empty_drive;
 pub use frontend::BlkFront;
 pub use spread::spread;
