@@ -6,6 +6,7 @@ use prism_arch::cpuid::{self, Hypervisors, Reader, XenLeaves};
 use prism_arch::hypercall::{self, Hypervisor, Method};
 use prism_boot::capabilities::{self, CpuVendor};
 use prism_boot::command_line::HypercallMethod;
+use xen::grant;
 use xen::version::{self, Features, Text, Version};
 
 /// What CPUID and Xen tell of the hypervisor.
@@ -14,7 +15,7 @@ pub(crate) struct HypervisorInfo {
     pub(crate) leaves: Hypervisors,
     /// Xen, if it answers.
     pub(crate) xen: Option<XenInfo>,
-    /// Whether this is a PV domain inside a PV shim: native CPUID shows another Xen around its own.
+    /// Whether this is a PV domain inside a PV shim.
     pub(crate) in_container: bool,
     /// Whether Xen delivers events by a vector of each vCPU's own.
     pub(crate) upcall_vectors: bool,
@@ -57,7 +58,7 @@ pub(crate) fn find(protocol: EntryProtocol, wanted: HypercallMethod) -> Hypervis
         }
         (_, None) => {}
     }
-    let in_container = protocol == EntryProtocol::Pv && Hypervisors::detect(Reader::Native).xen.is_some();
+    let in_container = protocol == EntryProtocol::Pv && is_in_shim();
     HypervisorInfo { leaves, xen: ask_xen(), in_container, upcall_vectors }
 }
 
@@ -79,6 +80,12 @@ fn select_hvm(leaves: XenLeaves, wanted: HypercallMethod) {
     // SAFETY: Xen's leaves say that there is Xen; it takes the instruction of the CPU's maker,
     // and has filled the page in.
     unsafe { hypercall::select(method) };
+}
+
+/// Whether the Xen of a PV domain is a shim. Then native CPUID shows the Xen around it; but where a
+/// processor can fault on CPUID, as most can, it shows any PV domain its own Xen.
+fn is_in_shim() -> bool {
+    Hypervisors::detect(Reader::Native).xen.is_some() && !grant::setup::knows_versions(&Hypervisor)
 }
 
 fn ask_xen() -> Option<XenInfo> {

@@ -142,9 +142,22 @@ pub(super) unsafe fn settle_version(hypercalls: &(impl Hypercall + ?Sized), high
 
 /// The version in effect. Whoever ran in this domain before us may have changed it.
 fn version(hypercalls: &(impl Hypercall + ?Sized)) -> Version {
+    match told_version(hypercalls) {
+        Ok(version) if version == Version::V2 as u32 => Version::V2,
+        _ => Version::V1,
+    }
+}
+
+/// Whether tables have versions, as they have on every Xen since 4.0, but not in a PV shim, which passes on
+/// no operations but those that every guest needs (`pv_shim_grant_table_op` in `xen/arch/x86/pv/shim.c`).
+pub fn knows_versions(hypercalls: &(impl Hypercall + ?Sized)) -> bool {
+    told_version(hypercalls).is_ok()
+}
+
+fn told_version(hypercalls: &(impl Hypercall + ?Sized)) -> Result<u32> {
     let mut argument = [gnttab_get_version { dom: DOMID_SELF, ..Default::default() }];
     // SAFETY: takes a gnttab_get_version.
-    let asked = unsafe { operate(hypercalls, GNTTABOP_get_version, &mut argument) };
+    unsafe { operate(hypercalls, GNTTABOP_get_version, &mut argument)? };
     let [answer] = argument;
-    if asked.is_ok() && answer.version == Version::V2 as u32 { Version::V2 } else { Version::V1 }
+    Ok(answer.version)
 }
