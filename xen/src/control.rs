@@ -93,10 +93,12 @@ pub enum Request {
 }
 
 /// What a domain can do when it is asked to, beside ending: that can every one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Features {
     /// Suspend itself.
     pub suspend: bool,
+    /// Bring vCPUs up and down while it runs. XAPI asks no domain for that which does not say so.
+    pub vcpu_hotplug: bool,
 }
 
 /// Tells the toolstack what the domain can be asked for: `control/feature-*` is `1` or `0`. A node that the
@@ -114,12 +116,13 @@ pub struct Features {
 /// let path = "/local/domain/1/control/feature-suspend";
 /// xenstored.write(path, "");
 /// xenstored.give(path, 1);
-/// xenstored.run(&client, control::announce(&client, Features { suspend: false }));
+/// xenstored.run(&client, control::announce(&client, Features::default()));
 /// assert_eq!(xenstored.read(path).as_deref(), Some(&b"0"[..]));
 /// ```
 pub async fn announce(store: &Store, features: Features) {
-    let Features { suspend } = features;
-    let features = [("poweroff", true), ("reboot", true), ("suspend", suspend)];
+    let Features { suspend, vcpu_hotplug } = features;
+    let features =
+        [("poweroff", true), ("reboot", true), ("suspend", suspend), ("vcpu-hotplug", vcpu_hotplug)];
     all(features.map(|(name, is_there)| async move {
         let _ = store.write(&format!("control/feature-{name}"), if is_there { "1" } else { "0" }).await;
     }))

@@ -59,11 +59,12 @@ fn start_tasks(machine: &'static dyn Machine, application: Application, context:
     if let Some(ring) = context.info.store {
         start(xenstore::pump(ring));
         if let Some(store) = xenstore::client() {
-            start(lifecycle::serve(store));
+            // vCPUs of an initial domain are nobody else's business.
+            let vcpu_hotplug = vcpus.most > 1 && !context.environment.capabilities.is_initial_domain();
+            start(lifecycle::serve(store, vcpu_hotplug));
             start(sysrq::serve(store));
             start(balloon::serve(machine, store, context.environment));
-            // vCPUs of an initial domain are nobody else's business.
-            if vcpus.most > 1 && !context.environment.capabilities.is_initial_domain() {
+            if vcpu_hotplug {
                 start(hotplug::serve(store, &context.environment.acpi, vcpus));
             }
         }

@@ -59,9 +59,10 @@ pub(crate) async fn shut_down(action: ShutdownAction) {
     end(0)
 }
 
-/// Serves the toolstack's requests for ever, or until xenstored refuses.
-pub(crate) async fn serve(store: &'static Client) {
-    let Err(error) = xenstore::persist(store, async || watch(store).await).await;
+/// Serves the toolstack's requests for ever, or until xenstored refuses. Those for vCPUs are served
+/// elsewhere, or are not.
+pub(crate) async fn serve(store: &'static Client, vcpu_hotplug: bool) {
+    let Err(error) = xenstore::persist(store, async || watch(store, vcpu_hotplug).await).await;
     warn!("shutdown: cannot watch for requests of the toolstack, `xl shutdown` will not work: {error}");
 }
 
@@ -107,12 +108,12 @@ fn ignore(request: &str) {
 }
 
 /// Tells the toolstack what it may ask for.
-async fn announce(store: &Client) {
-    control::announce(store, Features { suspend: suspend::is_offered() }).await;
+async fn announce(store: &Client, vcpu_hotplug: bool) {
+    control::announce(store, Features { suspend: suspend::is_offered(), vcpu_hotplug }).await;
 }
 
-async fn watch(store: &Client) -> Result<Infallible> {
-    announce(store).await;
+async fn watch(store: &Client, vcpu_hotplug: bool) -> Result<Infallible> {
+    announce(store, vcpu_hotplug).await;
     let delay = |time: core::time::Duration| Timer::after(Duration::from_micros(time.as_micros() as u64));
     let mut requests = store.watch(SHUTDOWN).await?;
     loop {
@@ -131,7 +132,7 @@ async fn watch(store: &Client) -> Result<Infallible> {
             Request::Suspend if suspend::is_offered() => {
                 if suspend::carry_out(store).await? == Some(Resumed::Restored) {
                     // The toolstack has made the domain's directory anew.
-                    announce(store).await;
+                    announce(store, vcpu_hotplug).await;
                 }
             }
             Request::Suspend => ignore("suspend"),

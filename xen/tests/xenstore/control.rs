@@ -204,15 +204,17 @@ fn a_key_that_cannot_be_acknowledged_is_not_taken() {
 fn the_toolstack_is_told_what_can_be_asked_for_where_it_wants_to_know() {
     let (xenstored, client) = connected();
     let path = |name: &str| format!("/local/domain/1/control/feature-{name}");
-    for name in ["poweroff", "suspend"] {
+    for name in ["poweroff", "suspend", "vcpu-hotplug"] {
         xenstored.write(&path(name), "");
         xenstored.give(&path(name), 1);
     }
     // This one is not the domain's.
     xenstored.write(&path("reboot"), "");
-    for (suspend, value) in [(true, b"1"), (false, b"0")] {
-        xenstored.run(&client, announce(&client, Features { suspend }));
+    for (is_there, value) in [(true, b"1"), (false, b"0")] {
+        let features = Features { suspend: is_there, vcpu_hotplug: is_there };
+        xenstored.run(&client, announce(&client, features));
         assert_eq!(xenstored.read(&path("suspend")).as_deref(), Some(&value[..]));
+        assert_eq!(xenstored.read(&path("vcpu-hotplug")).as_deref(), Some(&value[..]));
         assert_eq!(xenstored.read(&path("poweroff")).as_deref(), Some(&b"1"[..]));
         assert_eq!(xenstored.read(&path("reboot")).as_deref(), Some(&b""[..]));
     }
