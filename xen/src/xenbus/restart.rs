@@ -42,7 +42,8 @@ pub async fn wait_for_restart(
             None => None,
         };
         match (own, theirs) {
-            (None, _) => return Ok(false),
+            // A toolstack that writes key by key makes the directory before the state.
+            (None, _) if !exists(client, frontend).await? => return Ok(false),
             (Some(State::Initialising), _) | (_, Some(State::InitWait)) => return Ok(true),
             _ => {}
         }
@@ -73,6 +74,15 @@ async fn change(watch: &mut Option<Watch>) -> Result<()> {
     match watch {
         Some(watch) => watch.next().await.map(drop),
         None => pending().await,
+    }
+}
+
+/// Whether there is a node at all.
+async fn exists(client: &Client, path: &str) -> Result<bool> {
+    match client.value(path).await {
+        Err(error) if error.is_not_found() => Ok(false),
+        Ok(_) | Err(Error::Refused(_)) => Ok(true),
+        Err(error) => Err(error),
     }
 }
 

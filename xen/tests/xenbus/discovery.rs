@@ -124,10 +124,18 @@ fn what_has_begun_already_is_not_waited_for() {
     set(&xenstored, BACKEND, State::InitWait);
     let anew = wait_for_restart(&client, FRONTEND, Some(BACKEND), &never, PAUSE, |_, _| ());
     assert_eq!(xenstored.run(&client, anew), Ok(true));
-    assert_eq!(
-        xenstored.run(&client, wait_for_restart(&client, CLASS, None, &never, PAUSE, |_, _| ())),
-        Ok(false)
-    );
+    let nowhere = wait_for_restart(&client, "device/nowhere", None, &never, PAUSE, |_, _| ());
+    assert_eq!(xenstored.run(&client, nowhere), Ok(false));
+}
+
+#[test]
+fn a_device_whose_keys_are_still_to_be_written_begins_when_they_are() {
+    let (xenstored, client) = left();
+    xenstored.remove(&format!("{FRONTEND}/state"));
+    let mut waits = Box::pin(wait_for_restart(&client, FRONTEND, None, &never, PAUSE, |_, _| ()));
+    assert!(xenstored.run_until_idle(&client, &mut waits).is_none(), "there is a directory");
+    set(&xenstored, FRONTEND, State::Initialising);
+    assert_eq!(xenstored.run(&client, waits), Ok(true));
 }
 
 #[test]
