@@ -85,7 +85,7 @@ impl XenCapabilities {
 pub struct Platform {
     /// A PCI host bridge.
     pub pci_host_bridge: bool,
-    /// Xen's platform device on PCI (vendor 0x5853, device 0x0001).
+    /// Xen's platform device on PCI (vendor 0x5853).
     pub xen_platform_device: bool,
     /// Its memory, at which Xen's pages may appear.
     pub xen_platform_memory: Option<PhysRange>,
@@ -282,7 +282,10 @@ impl Capabilities {
     /// Why it is not used.
     pub fn paravirtual(&self) -> Result<&XenCapabilities, NoParavirtualization> {
         let xen = self.xen.as_ref().ok_or(NoParavirtualization::NoXen)?;
-        if self.has_emulated_platform() && !self.platform.xen_platform_device {
+        // Xen's own PVH domains have no platform device, and nothing of a PC but what their memory map,
+        // ACPI and passed-through devices tell of: never the two old interrupt controllers.
+        let is_pvh_domain = self.protocol == BootProtocol::Pvh && !self.platform.pic;
+        if self.has_emulated_platform() && !self.platform.xen_platform_device && !is_pvh_domain {
             return Err(NoParavirtualization::NoPlatformDevice);
         }
         if self.is_pv_limited() {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the loader tells of the machine, and what Xen has to be asked where the loader is silent.
 
+use core::ops::Range;
+
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::{Entry, EntryProtocol, Machine, entry};
 use prism_boot::capabilities::Capabilities;
@@ -31,11 +33,15 @@ pub(super) fn ask_for_rings(info: &mut BootInfo) {
     info.store = ring(Parameter::StoreFrame, Parameter::StoreEvent);
 }
 
-/// The frame and the event channel of a ring; `None` if the toolstack set none up.
+/// The frame and the event channel of a ring; `None` if the toolstack set none up. All bits are set in the
+/// number of a frame that is to be told later, when there is a xenstored (`xenbus_init` of Linux's
+/// `xenbus_probe.c`).
 fn ring(frame: Parameter, event: Parameter) -> Option<SharedRing> {
+    /// What page tables can name: addresses have 52 bits.
+    const FRAMES: Range<u64> = 1..1 << 40;
     let mfn = hvm::parameter(&Hypervisor, frame).ok()?;
     let port = hvm::parameter(&Hypervisor, event).ok()?;
-    (mfn != 0 && port != 0).then_some(SharedRing { mfn, port: u32::try_from(port).ok()? })
+    (FRAMES.contains(&mfn) && port != 0).then_some(SharedRing { mfn, port: u32::try_from(port).ok()? })
 }
 
 /// Asks Xen for the memory map, where the loader gave none.

@@ -33,6 +33,7 @@ fn pc(protocol: BootProtocol, hypervisor: Hypervisor) -> Capabilities {
         platform: Platform {
             pci_host_bridge: true,
             local_apic: true,
+            pic: true,
             serial_port: true,
             ..Platform::default()
         },

@@ -54,11 +54,21 @@ fn a_xen_timer_is_of_no_use_without_events() {
 #[test]
 fn an_emulated_platform_without_the_platform_device_gets_nothing_from_xen() {
     let mut found = pvh_on_xen(XenCapabilities { pvclock: true, console_ring: true, ..Default::default() });
-    found.platform = Platform { pci_host_bridge: true, serial_port: true, ..Default::default() };
+    found.platform = Platform { pci_host_bridge: true, pic: true, serial_port: true, ..Default::default() };
     let services = Services::choose(&found);
     assert_eq!(services.console.chosen, Console::Serial);
     assert_eq!(services.clock.chosen, Clock::TscByPit);
     assert_ne!(services.shutdown.chosen, Shutdown::Xen);
+}
+
+#[test]
+fn a_pvh_domain_with_a_device_of_the_machines_is_still_one() {
+    let mut found = pvh_on_xen(XenCapabilities { pvclock: true, console_ring: true, ..Default::default() });
+    found.platform = Platform { pci_host_bridge: true, io_apic: true, ..Default::default() };
+    assert_eq!(Services::choose(&found).clock.chosen, Clock::Xen);
+    // A loader that firmware has started says nothing of domains.
+    found.protocol = BootProtocol::Multiboot2;
+    assert_eq!(Services::choose(&found).clock.chosen, Clock::TscByPit);
 }
 
 #[test]
