@@ -263,6 +263,7 @@ async fn main(context: prism::Context) -> prism::Result {
             let _ = greet(socket, name).await;
         }))?;
     }
+    listener.listening().await;
     // `--visit` waits for ": ready".
     prism::println!("{}: ready on port {PORT}", env!("CARGO_PKG_NAME"));
     context.shutdown_requested().await;

@@ -181,12 +181,12 @@ fn script(
 ) -> String {
     let Files { name, consoles, made, end, prelude } = files;
     let moment = match beside.when {
-        When::Said(text) => format!("grep -qs '{text}' {consoles}"),
-        When::Paused => format!("grep -qs '{MADE}' {made}"),
+        When::Said(text) => format!("'{text}' {consoles}"),
+        When::Paused => format!("'{MADE}' {made}"),
     };
     format!(
         "echo $$ >{stem}.pid\n\
-         i=0; until {moment}; do [ $i -lt {}0 ] || exit 1; sleep 0.1; i=$((i + 1)); done\n\
+         said -t {} {moment} || exit 1\n\
          export GUEST={name} PEER={peer} OTHER={other} DOMID=$(xl domid {name} 2>/dev/null)\n\
          read begun rest </proc/uptime\n\
          (\n{prelude}{}\n) >{stem}.out 2>&1\n\
@@ -239,10 +239,10 @@ mod tests {
         let script = |when, ends_guest| {
             script(&Beside { when, command: "true", ends_guest }, "/s", ["", ""], &files, GRACE)
         };
-        assert!(script(When::Said("ready"), false).contains("grep -qs 'ready' /a /b"));
+        assert!(script(When::Said("ready"), false).contains("said -t 30 'ready' /a /b || exit 1"));
         assert!(script(When::Paused, false).contains("\nbefore\ntrue\n"));
         let paused = script(When::Paused, false);
-        assert!(paused.contains("grep -qs 'Waiting for domain' /c") && !paused.contains("end it"));
+        assert!(paused.contains("said -t 30 'Waiting for domain' /c") && !paused.contains("end it"));
         assert!(script(When::Paused, true).ends_with("\nend it\n"));
     }
 }

@@ -42,7 +42,7 @@ impl ClockTest {
 
 /// All of them.
 pub const TESTS: [ClockTest; 9] = [
-    ClockTest::new("a_guests_date_is_its_hosts/pv", Env::Pv),
+    ClockTest::new("a_guests_date_is_its_hosts/pv", Env::Pv).long(),
     ClockTest::new("a_guests_date_is_its_hosts/pvh", Env::Pvh).long(),
     ClockTest::new("a_guests_date_is_its_hosts/pvhvm", Env::Pvhvm),
     ClockTest::new("a_guests_date_is_its_hosts/hvm", Env::Hvm).long(),
@@ -50,7 +50,7 @@ pub const TESTS: [ClockTest; 9] = [
     ClockTest::new("a_guests_date_is_its_hosts/kvm", Env::Kvm),
     ClockTest::setting("time_goes_on_when_the_date_is_set_back/pv", Env::Pv, -3600).long(),
     ClockTest::setting("time_goes_on_when_the_date_is_set_back/pvh", Env::Pvh, -3600),
-    ClockTest::setting("time_goes_on_when_the_date_is_set_far_ahead/pvhvm", Env::Pvhvm, 3_000_000_000),
+    ClockTest::setting("time_goes_on_when_the_date_is_set_far_ahead/pvhvm", Env::Pvhvm, 3_000_000_000).long(),
 ];
 
 /// Seconds by which guest and host may differ beyond the time that the guest took. This asks whether
@@ -119,8 +119,8 @@ fn date(session: &mut Session) -> Result<f64> {
 /// for it.
 fn set_clock(step: i64) -> String {
     format!(
-        "(i=0; until grep -q 'set the clock now' /var/log/xen/guest-prism1.log 2>/dev/null || [ $i -ge 600 ]; do \
-         sleep 0.1; i=$((i + 1)); done; date -s @$(($(date +%s) + {step}))) >/dev/null 2>&1 &"
+        "(said 'set the clock now' /var/log/xen/guest-prism1.log; date -s @$(($(date +%s) + {step}))) \
+         >/dev/null 2>&1 &"
     )
 }
 

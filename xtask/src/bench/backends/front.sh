@@ -33,22 +33,13 @@ front() {
 
 # Waits until it has written this, for 120 s at most.
 said() {
-    i=0
-    until grep -qs "$1" $log; do
-        [ $i -lt 1200 ] || { echo "it never said: $1"; tail -n 30 $log; xenstore-ls $served; exit 2; }
-        sleep 0.1
-        i=$((i + 1))
-    done
+    command said -t 120 "$1" $log || { xenstore-ls $served; exit 2; }
 }
 
 # Waits until a Linux has put the interface into its bridge, for 120 s at most.
 is_bridged() {
     own=/var/log/xen/guest-$GUEST.log
-    i=0
-    while grep -q 'linux-baseline: ready' "$own" && ! grep -q 'linux-baseline: bridged' "$own" && [ $i -lt 1200 ]; do
-        sleep 0.1
-        i=$((i + 1))
-    done
+    ! grep -q 'linux-baseline: ready' "$own" || command said -t 120 'linux-baseline: bridged' "$own"
 }
 
 # Of a trace, only what the guest under test did.

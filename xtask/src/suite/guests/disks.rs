@@ -16,7 +16,7 @@ const SAME_TO_LINUX: &str = "h=$(dd if=/dev/vda iflag=direct bs=1M 2>/dev/null |
 /// Fills the disk from dom0 before the guest runs, and compares when it is done.
 const FILL_BEFORE: &str = "dd if=/dev/urandom of=/dev/vda oflag=direct bs=1M count=16 2>/dev/null; \
      h=$(dd if=/dev/vda iflag=direct bs=1M 2>/dev/null | sha256sum | cut -c-64); xl unpause $DOMID; \
-     i=0; until grep -qs 'Test result' /var/log/xen/guest-$GUEST.log || [ $i -gt 600 ]; do sleep 0.2; i=$((i + 1)); done; \
+     said 'Test result'; \
      grep -qs \"sha256 xvda $h\" /var/log/xen/guest-$GUEST.log";
 
 /// Has Linux's driver let go of the disk while the guest writes, and take it again.
@@ -35,7 +35,7 @@ const FORCE: &str = "sleep 0.5; xl block-detach $DOMID xvda --force; echo detach
 const FAT: &str = "f=/tmp/fat.img; rm -f $f; truncate -s 16M $f; mkfs.fat $f >/dev/null; mkdir -p /tmp/fat; \
      mount -o loop $f /tmp/fat && cp /bin/busybox /tmp/fat/ && umount /tmp/fat || exit 1; \
      xl block-attach $DOMID format=raw,vdev=xvda,target=$f && xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
-     i=0; until grep -qs 'Test result' $l || [ $i -gt 600 ]; do sleep 0.2; i=$((i + 1)); done; \
+     said 'Test result'; \
      grep -q \"sha256 /busybox $(sha256sum </bin/busybox | cut -c-64)\" $l || exit 2; \
      fsck.fat -n $f || exit 3; mount -o loop,ro $f /tmp/fat || exit 4; h=$(sha256sum </tmp/fat/numbers.bin | cut -c-64); \
      cat '/tmp/fat/a long name.txt'; umount /tmp/fat; grep -q \"sha256 /numbers.bin $h\" $l";
@@ -47,7 +47,7 @@ const EXT4: &str = "f=/tmp/ext4.img; d=/tmp/ext4; rm -rf $f $d; mkdir -p $d/deep
      printf '\\0\\0\\0\\0\\203\\0\\0\\0\\0\\010\\0\\0\\0\\140\\0\\0' | dd of=$f bs=1 seek=446 conv=notrunc 2>/dev/null; \
      printf '\\125\\252' | dd of=$f bs=1 seek=510 conv=notrunc 2>/dev/null; \
      xl block-attach $DOMID format=raw,vdev=xvda,target=$f && xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
-     i=0; until grep -qs 'Test result' $l || [ $i -gt 600 ]; do sleep 0.2; i=$((i + 1)); done; \
+     said 'Test result'; \
      grep -q \"sha256 /deep/busybox $(sha256sum </bin/busybox | cut -c-64)\" $l";
 
 /// Gives a guest of four vCPUs a disk by a backend of four queues; afterwards each of them has
@@ -55,28 +55,28 @@ const EXT4: &str = "f=/tmp/ext4.img; d=/tmp/ext4; rm -rf $f $d; mkdir -p $d/deep
 const FOUR_QUEUES: &str = "m=/sys/module/xen_blkback/parameters/max_queues; old=$(cat $m); echo 4 >$m; \
      f=/tmp/queues.img; truncate -s 16M $f; xl block-attach $DOMID format=raw,vdev=xvda,target=$f || exit 1; \
      xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
-     i=0; until grep -qs 'vcpus read' $l || [ $i -gt 600 ]; do sleep 0.2; i=$((i + 1)); done; \
+     said 'vcpus read'; \
      echo $old >$m; echo \"queues: $(xenstore-read /local/domain/$DOMID/device/vbd/51712/multi-queue-num-queues)\"; \
      n=$(grep blkif-backend /proc/interrupts | awk '$2 > 10' | wc -l); echo \"busy channels: $n\"";
 
 /// A disk of 4 KiB sectors, the same to Linux when the guest is done with it.
 const LARGE_SECTORS: &str = "f=/tmp/large.img; rm -f $f; truncate -s 16M $f; d=$(losetup -f --show -b 4096 $f) || exit 1; \
      xl block-attach $DOMID format=raw,vdev=xvda,target=$d && xl unpause $DOMID; l=/var/log/xen/guest-$GUEST.log; \
-     i=0; until grep -qs 'sha256 xvda' $l || [ $i -gt 600 ]; do sleep 0.2; i=$((i + 1)); done; \
+     said 'sha256 xvda'; \
      h=$(dd if=$d iflag=direct bs=1M 2>/dev/null | sha256sum | cut -c-64); losetup -d $d; \
      grep -q \"sha256 xvda $h\" $l";
 
 /// Makes a disk larger while the guest reads it.
 const GROW: &str = "f=/tmp/grow.img; rm -f $f; truncate -s 8M $f; d=$(losetup -f --show $f) || exit 1; \
      xl block-attach $DOMID format=raw,vdev=xvdc,target=$d; l=/var/log/xen/guest-$GUEST.log; \
-     i=0; until grep -qs 'to grow' $l || [ $i -gt 600 ]; do sleep 0.2; i=$((i + 1)); done; \
+     said 'to grow'; \
      truncate -s 12M $f && losetup -c $d; \
-     i=0; until grep -qs 'xvdc grew' $l || [ $i -gt 600 ]; do sleep 0.2; i=$((i + 1)); done; losetup -d $d";
+     said 'xvdc grew'; losetup -d $d";
 
 /// Gives the guest a file full of data; after it has discarded all, the file takes no room.
 const DISCARD: &str = "f=/tmp/discard.img; dd if=/dev/urandom of=$f bs=1M count=8 2>/dev/null; \
      xl block-attach $DOMID format=raw,vdev=xvdb,target=$f; l=/var/log/xen/guest-$GUEST.log; \
-     i=0; until grep -qs 'mark discarded' $l || [ $i -gt 600 ]; do sleep 0.2; i=$((i + 1)); done; \
+     said 'mark discarded'; \
      echo \"KiB left: $(du -k $f | cut -f1)\"; echo >$(xenstore-read /local/domain/$DOMID/console/tty)";
 
 /// Status 0 if the guest has read what Linux has in the file that is its CD.
@@ -85,7 +85,7 @@ const SAME_CD: &str = "f=/bin/busybox; h=$(head -c $(($(stat -c %s $f) / 512 * 5
 
 /// The same for what the loader put into memory; in a PV domain that is whole pages.
 const SAME_RAMDISK: &str = "f=/bin/busybox; l=/var/log/xen/guest-$GUEST.log; \
-     i=0; until grep -qs 'sha256 ram0' $l || [ $i -gt 600 ]; do sleep 0.2; i=$((i + 1)); done; \
+     said 'sha256 ram0'; \
      n=$(sed -n 's/^ram0: \\([0-9]*\\) bytes.*/\\1/p' $l); [ $n -gt 500000 ] || exit 1; \
      h=$(cat $f /dev/zero | head -c $n | sha256sum | cut -c-64); grep -q \"sha256 ram0 $h\" $l";
 
@@ -192,7 +192,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .beside("sha256 ram0", SAME_RAMDISK)
         .telling(&["ram0", "read-only"]),
     GuestTest::new("a_store_that_is_destroyed_again_and_again_loses_nothing", "kv")
-        .in_pvh()
+        .envs(&[])
+        .long_envs(XL)
         .words("disk=xvda check")
         .after(include_str!("disks/cut_power.sh"))
         .telling(&["round 4", "batches are whole"]),

@@ -23,16 +23,6 @@ write_target() {
     xenstore-write /local/domain/$(xl domid $GUEST)/memory/target "$1"
 }
 
-# Waits until the guest has written something.
-said() {
-    i=0
-    until grep -qs "$1" /var/log/xen/guest-$GUEST.log; do
-        [ $i -lt 240 ] || { echo "it never said: $1"; return 1; }
-        sleep 0.5
-        i=$((i + 1))
-    done
-}
-
 # Makes the node in which a guest may say that it heeds its target, which not every toolstack does.
 ask_for_feature() {
     feature=/local/domain/$DOMID/control/feature-balloon

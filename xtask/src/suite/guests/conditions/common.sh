@@ -4,7 +4,7 @@
 failed=0
 burners=
 spins_since=
-said=/var/log/xen/guest-$GUEST.log
+log=/var/log/xen/guest-$GUEST.log
 # How much longer than it should something may take, in percent. A host that has other things to do, as one that runs
 # tests has, must not make a test fail: what waits for nothing takes much longer still. `strict` allows nothing more.
 stretch=${strict:+100}
@@ -78,7 +78,7 @@ begin() {
         curl -gsI -m 2 "$1/one.bin" >/dev/null && return
         sleep 1
     done
-    echo "it does not answer: $(tail -n 20 "$said")"
+    echo "it does not answer: $(tail -n 20 "$log")"
     xl destroy $DOMID
     exit 1
 }

@@ -52,7 +52,7 @@ python3 -c "$devices" $DOMID "$empty" || exit 1
 site xvdan
 connect
 begin http://10.0.0.2
-check 'all disks are told of' [ "$(grep -o 'xvd[a-z]*' "$said" | sort -u | wc -l)" -ge 40 ]
+check 'all disks are told of' [ "$(grep -o 'xvd[a-z]*' "$log" | sort -u | wc -l)" -ge 40 ]
 check 'all interfaces work' sh -c "xenstore-ls /local/domain/0/backend/vif/$DOMID | grep -c 'state = .4' | grep -qx 16"
 check 'a file off the fortieth disk arrives whole' arrives 1 "$eight" curl -sS -m 300 http://10.0.0.2/eight.bin
 end

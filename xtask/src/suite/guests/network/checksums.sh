@@ -3,8 +3,7 @@
 # tcpdump sees them, and without.
 capture() {
     timeout 60 tcpdump -i vif$DOMID.0 -n -vv -c 24 'src host 192.0.2.2 and (tcp or udp)' >/tmp/captured 2>/tmp/tcpdump &
-    i=0
-    until grep -q listening /tmp/tcpdump || [ $i -gt 1200 ]; do sleep 0.1; i=$((i + 1)); done
+    said listening /tmp/tcpdump || exit 1
     python3 -c 'import socket
 udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
 udp.settimeout(30)

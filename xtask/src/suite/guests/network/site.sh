@@ -6,6 +6,5 @@ is() { [ "$1" = "$2" ] || { echo "it is '$1', not '$2'"; xl shutdown $DOMID; exi
 start() {
     xl block-attach $DOMID format=raw,vdev=xvda,target=$1
     xl unpause $DOMID
-    i=0
-    until grep -qs 'httpd: ready' /var/log/xen/guest-$GUEST.log || [ $i -gt 1200 ]; do sleep 0.1; i=$((i + 1)); done
+    said 'httpd: ready'
 }

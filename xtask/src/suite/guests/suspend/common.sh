@@ -2,16 +2,6 @@
 # What suspends a guest: of its name, as a restored one has another number.
 image=/tmp/$GUEST.save
 
-# Waits until the guest has written something: a migrated one's console has another name.
-said() {
-    i=0
-    until grep -qs "$1" /var/log/xen/guest-$GUEST.log /var/log/xen/guest-$GUEST--incoming.log; do
-        [ $i -lt 1200 ] || { echo "it never said: $1"; return 1; }
-        sleep 0.1
-        i=$((i + 1))
-    done
-}
-
 # Gives up, and has nobody wait for the guest.
 fail() {
     echo "$*"
