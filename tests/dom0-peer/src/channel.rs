@@ -12,6 +12,7 @@ use crate::device;
 
 const GROUP: u8 = b'E';
 const BIND_INTERDOMAIN: u8 = 1;
+const BIND_UNBOUND: u8 = 2;
 const NOTIFY: u8 = 4;
 
 /// How long an event that Xen raises by itself may take to come.
@@ -49,6 +50,15 @@ impl Channels {
         let own = Port(u32::try_from(own)?);
         ensure!(self.wait(AT_ONCE)? == [own], "Xen raised no event with the connection");
         Ok(own)
+    }
+
+    /// A port that `domain` may connect to, and the number by which it does.
+    pub(crate) fn open(&mut self, domain: u16) -> Result<(Port, u32)> {
+        let mut domain = u32::from(domain);
+        // SAFETY: the command takes an ioctl_evtchn_bind_unbound_port, which is a domain.
+        let own = unsafe { device::command(&self.device, GROUP, BIND_UNBOUND, &mut domain) };
+        let own = u32::try_from(own.context("no port could be opened")?)?;
+        Ok((Port(own), own))
     }
 
     /// Raises an event at the guest's end.

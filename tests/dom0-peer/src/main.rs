@@ -6,6 +6,7 @@ mod adversary;
 mod channel;
 mod device;
 mod events;
+mod frontend;
 mod grants;
 mod guest;
 mod liar;
@@ -23,7 +24,7 @@ use guest::Guest;
 
 const USAGE: &str = "usage: prism-peer echo DOMID COUNT | storm DOMID | grants DOMID | add DOMID COUNT | \
     flood DOMID COUNT | lie DOMID | play KIND DOMID SEED MOVES | moves KIND SEED | replay KIND DOMID FILE | \
-    hoard KIND DOMID | enough DOMID | shorten FILE COMMAND...";
+    hoard KIND DOMID | front KIND DOMID SEED MOVES | enough DOMID | shorten FILE COMMAND...";
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();
@@ -55,6 +56,9 @@ fn run(words: &[&str]) -> Result<()> {
         }
         ["replay", kind, domain, file] => adversary::replay(&mut guest(domain)?, kind.parse()?, file),
         ["hoard", kind, domain] => adversary::hoard(&mut guest(domain)?, kind.parse()?),
+        ["front", kind, domain, seed, moves] => {
+            frontend::play(&mut guest(domain)?, kind.parse()?, seed.parse()?, moves.parse()?)
+        }
         ["enough", domain] => guest(domain)?.tell("enough", "1"),
         ["shorten", file, ref command @ ..] => adversary::shorten(file, command),
         _ => bail!(USAGE),

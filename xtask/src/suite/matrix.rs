@@ -392,6 +392,7 @@ const PARTS: &[(&str, &[Row])] = &[
                     "a_guest_has_its_disk_from_a_driver_domain",
                     "a_disk_is_served_again_and_again",
                     "a_thousand_disks_leave_nothing_behind",
+                    "a_frontend_of_a_disk_that_lies_leaves_nothing_behind",
                 ],
             )
             .never(NO_LINUX),
@@ -478,6 +479,7 @@ const PARTS: &[(&str, &[Row])] = &[
                     "what_is_sent_through_a_driver_domain_comes_back",
                     "a_linux_has_its_network_from_a_driver_domain",
                     "an_interface_is_served_again_and_again",
+                    "a_frontend_of_an_interface_that_lies_leaves_nothing_behind",
                 ],
             )
             .never(NO_LINUX),

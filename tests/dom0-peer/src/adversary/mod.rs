@@ -24,10 +24,14 @@ use std::time::Duration;
 use anyhow::{Context, Result, ensure};
 
 use crate::guest::Guest;
+pub(crate) use bus::state;
 pub(crate) use game::Kind;
 use game::game;
+pub(crate) use moves::Word;
 use moves::{Move, parse, text};
 use player::Player;
+pub(crate) use random::Random;
+pub(crate) use ring::{Ring, u64_at};
 
 /// Moves of a game.
 const LENGTH: usize = 40;

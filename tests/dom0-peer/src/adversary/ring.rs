@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The backend's end of a ring (`xen/sys/src/io/ring.rs`).
+//! The backend's end of a ring (`xen/sys/src/io/ring.rs`), and what a frontend's needs.
 
 use std::mem::offset_of;
 use std::sync::atomic::{Ordering, fence};
@@ -43,8 +43,7 @@ impl Ring {
         }
         ensure!(ready <= self.count, "{ready} requests in a ring of {}", self.count);
         fence(Ordering::Acquire);
-        let mut request = vec![0; self.entry];
-        self.copy_out(self.place(self.taken), &mut request);
+        let request = self.entry(self.taken);
         self.taken = self.taken.wrapping_add(1);
         Ok(Some(request))
     }
@@ -53,6 +52,19 @@ impl Ring {
     pub(crate) fn await_request(&self) {
         self.set(Word::RequestEvent, self.taken.wrapping_add(1));
         fence(Ordering::SeqCst);
+    }
+
+    /// Has the backend raise an event with its next response.
+    pub(crate) fn await_response(&self) {
+        self.set(Word::ResponseEvent, self.word(Word::ResponsesMade).wrapping_add(1));
+        fence(Ordering::SeqCst);
+    }
+
+    /// Copies an entry, whoever wrote it.
+    pub(crate) fn entry(&self, place: u32) -> Vec<u8> {
+        let mut entry = vec![0; self.entry];
+        self.copy_out(self.place(place), &mut entry);
+        entry
     }
 
     /// Writes the next response and shows it; the place that it is in.

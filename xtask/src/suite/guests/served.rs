@@ -47,7 +47,7 @@ macro_rules! again {
 pub(super) const TESTS: &[GuestTest] = &[
     STORAGE
         .named("a_guest_has_its_disk_from_a_driver_domain")
-        .envs(LONG)
+        .in_pv()
         .serving("disk", served!(include_str!("served/disk.sh")))
         .telling(&["storage: ready", "64 MiB, all checked", "verified 16777216 bytes", "detached 3 times"]),
     STORAGE
@@ -82,6 +82,13 @@ pub(super) const TESTS: &[GuestTest] = &[
         .serving("disk", again!("times=1000\n", "served/again.sh"))
         .telling(&["nothing is left of 1000 times"])
         .lasting(90),
+    STORAGE
+        .named("a_frontend_of_a_disk_that_lies_leaves_nothing_behind")
+        .envs(&[])
+        .long_envs(LONG)
+        .serving("disk", again!("kind=vbd moves=100000\n", "served/liar.sh"))
+        .seconds(3600)
+        .telling(&["nothing is left of 100000 moves"]),
     STORAGE
         .named("guests_on_a_driver_domains_disk_are_saved_and_restored")
         .envs(&[])
@@ -198,6 +205,13 @@ pub(super) const TESTS: &[GuestTest] = &[
             include_str!("served/plug.sh")
         ))
         .telling(PLUGGED),
+    ROUTER
+        .named("a_frontend_of_an_interface_that_lies_leaves_nothing_behind")
+        .envs(&[])
+        .long_envs(LONG)
+        .serving("httpd", again!("kind=vif moves=100000\n", "served/liar.sh"))
+        .seconds(3600)
+        .telling(&["nothing is left of 100000 moves"]),
     ROUTER
         .named("a_thousand_interfaces_leave_nothing_behind")
         .envs(&[Env::Pvh])
