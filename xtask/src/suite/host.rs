@@ -81,8 +81,11 @@ const LINT: &[&str] = &["clippy", "--quiet", "--workspace", "--all-targets", "--
 const LINT_IMAGES: &[&str] = &["clippy", "--quiet", "--workspace", "--", "-D", "warnings"];
 const TEST: &[&str] = &["test", "--quiet", "--workspace"];
 const TEST_LAB: &[&str] =
-    &["test", "--quiet", "--test", "lab", "--", "--ignored", "--test-threads=1", "--skip=every_benchmark"];
+    &["test", "--quiet", "--test", "lab", "--", "--ignored", "--test-threads=1", BENCHMARKS, HANGS];
+const BENCHMARKS: &str = "--skip=every_benchmark";
+const HANGS: &str = "--skip=every_environment";
 const TEST_BENCHMARKS: &[&str] = &["test", "--quiet", "--test", "lab", "--", "--ignored", "every_benchmark"];
+const TEST_HANGS: &[&str] = &["test", "--quiet", "--test", "lab", "--", "--ignored", "every_environment"];
 
 const TEST_APPLICATIONS: &[&str] =
     &["test", "--quiet", "--test", "applications", "--", "--ignored", "--test-threads=1"];
@@ -121,6 +124,9 @@ pub const TESTS: &[HostTest] = &[
     HostTest::new("xens_headers_agree_with_the_bindings", ABI, TEST).needing_file(XEN_HEADER, "libxen-dev"),
     HostTest::new("the_lab_keeps_its_promises", RUNNER, TEST_LAB).needing_lab(),
     HostTest::new("the_benchmarks_of_the_documents_work", RUNNER, TEST_BENCHMARKS).needing_lab().long(),
+    HostTest::new("a_guest_that_hangs_is_shown_in_every_environment", RUNNER, TEST_HANGS)
+        .needing_lab()
+        .long(),
     HostTest::new("applications_of_ones_own_work_and_fail_as_told", RUNNER, TEST_APPLICATIONS).needing_lab(),
 ];
 

@@ -21,13 +21,14 @@ pub struct NetworkCostTest {
     /// Entries into Xen for each 10 MiB, all but sleeps and the machine's own interrupts, that are
     /// allowed.
     limit: u64,
+    long: bool,
 }
 
 /// All of them. An entry is a notification of the backend or a timer, which is set before a sleep. Linux
 /// needs 7 to 9 notifications alone for a MiB.
 pub const TESTS: [NetworkCostTest; 2] = [
-    NetworkCostTest { name: "a_mib_sent_costs_few_entries/pv", env: Env::Pv, limit: 45 },
-    NetworkCostTest { name: "a_mib_sent_costs_few_entries/pvh", env: Env::Pvh, limit: 45 },
+    NetworkCostTest { name: "a_mib_sent_costs_few_entries/pv", env: Env::Pv, limit: 45, long: false },
+    NetworkCostTest { name: "a_mib_sent_costs_few_entries/pvh", env: Env::Pvh, limit: 45, long: true },
 ];
 
 /// Seconds of the shorter and of the longer run.
@@ -39,7 +40,7 @@ impl LabTest for NetworkCostTest {
     }
 
     fn is_long(&self) -> bool {
-        false
+        self.long
     }
 
     fn run(&self, shared: &mut Shared<'_>) -> Result<()> {

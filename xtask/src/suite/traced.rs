@@ -24,7 +24,7 @@ pub struct IdleTest {
 /// All of them.
 pub const TESTS: [IdleTest; 4] = [
     IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pv", env: Env::Pv, long: false },
-    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pvh", env: Env::Pvh, long: false },
+    IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pvh", env: Env::Pvh, long: true },
     IdleTest { name: "ten_seconds_of_sleep_cost_nothing/pvhvm", env: Env::Pvhvm, long: true },
     IdleTest { name: "ten_seconds_of_sleep_cost_nothing/hvm", env: Env::Hvm, long: true },
 ];

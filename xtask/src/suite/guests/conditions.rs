@@ -54,21 +54,21 @@ macro_rules! ipv6 {
 pub(super) const TESTS: &[GuestTest] = &[
     SERVER
         .named("nobody_else_speaks_on_the_network")
-        .in_pv_and_pvh()
+        .in_pv()
         .words("ip=10.0.0.2/24,10.0.0.1")
         .after(served!(ipv4!("7.0"), "quiet=20 busy=2 blind=yes\n")),
     SERVER
         .named("the_network_has_ipv6_only")
-        .in_pv_and_pvh()
+        .in_pvh()
         .words("ip=fd00::2/64,fd00::1")
         .after(served!(ipv6!(), "quiet=5\n")),
     SERVER
         .named("dhcp_tells_of_a_router_that_does_not_advertise_itself")
-        .in_pv_and_pvh()
+        .in_pvh()
         .after(served!(ipv4!("7.0"), "quiet=5 lease=option:router,10.0.0.1 comes_and_goes=yes\n")),
     SERVER
         .named("dhcp_tells_of_no_router")
-        .in_pv_and_pvh()
+        .in_pv()
         .after(served!(ipv4!("0.0"), "quiet=5 lease=option:router\n")),
     SERVER
         .named("a_restored_guest_sleeps_without_an_exit")
@@ -110,7 +110,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .lasting(30)
         .after(served!(ipv4!("0.0"), "strict=yes quiet=20 busy=20 lease=option:router\n")),
     GuestTest::new("disks_are_slow_or_without_a_cache_and_the_guest_is_held_up", "disk")
-        .in_pv_and_pvh()
+        .in_pvh()
         .seconds(600)
         .words("await=xvda await=xvdb await=xvdc mix=xvda,1,32 mix=xvdb,2,8 mix=xvdc,3,16")
         .after(with_common!(include_str!("conditions/disks.sh"))),

@@ -87,7 +87,7 @@ pub(super) const TESTS: &[GuestTest] = &[
     // The last words take ten seconds if need be; nobody reads for seven.
     GuestTest::new("the_verdict_of_one_vcpu_arrives_though_others_write_and_nobody_reads", "console")
         .words("unread")
-        .in_pv_and_pvh()
+        .in_pv()
         .vcpus(4)
         .beside("about to be unread", UNREAD)
         .telling(&["about to be unread"]),

@@ -23,5 +23,5 @@ pub(super) const TESTS: &[GuestTest] = &[
         .long_envs(&[Env::Pv, Env::Pvh, Env::HvmPvDrivers])
         .settings(&["maxmem = 256"])
         .words("share=95"),
-    GuestTest::new("all_of_4_gib_is_used", "memory").in_pv_and_pvh().memory(4096).words("share=95"),
+    GuestTest::new("all_of_4_gib_is_used", "memory").in_pv().memory(4096).words("share=95"),
 ];

@@ -110,7 +110,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .visited_by(FETCH)
         .telling(FETCHED)
         .with_grid(),
-    LARGE_FILE.named("a_file_of_256_mib_off_a_partition_arrives_whole").envs(&[Env::Pv]),
+    LARGE_FILE.named("a_file_of_256_mib_off_a_partition_arrives_whole").envs(&[]).long_envs(&[Env::Pv]),
     LARGE_FILE
         .named("a_file_of_256_mib_arrives_whole_elsewhere_too")
         .envs(&[Env::Pvh, Env::Pvhvm, Env::QemuXen])

@@ -39,7 +39,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["--p---"]),
     GuestTest::new("ten_thousand_events_to_dom0_and_back_are_not_lost", "peer")
         .words("peer=echo")
-        .in_pv_and_pvh()
+        .in_pvh()
         .beside(READY, "$PEER echo $DOMID 10000")
         .telling(&["10000 events answered, 0 lost", "10000 events came and were answered"]),
     GuestTest::new("work_goes_on_in_a_storm_of_events", "peer")

@@ -35,8 +35,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .ending_by(&Ending::Poweroff),
     GuestTest::new("starting_again_is_a_reboot", "power")
         .words("power=reboot")
-        .envs(&[Env::Pv, Env::Pvh, Env::Hvm])
-        .long_envs(&[Env::PvShim, Env::Pvhvm])
+        .envs(&[Env::Pvh, Env::Hvm])
+        .long_envs(&[Env::Pv, Env::PvShim, Env::Pvhvm])
         .ending_by(&Ending::Reboot),
     GuestTest::new("a_request_in_xenstore_is_obeyed", "power")
         .words("power=asked-to-reboot")

@@ -56,8 +56,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(&["verified 1048576 bytes of hda"]),
     GuestTest::new("smoke_finds_everything_in_order_on_an_ahci_disk", "smoke")
         .booting_from(Boot::Disk)
-        .envs(&[Env::Hvm])
-        .long_envs(&[Env::Pvhvm, Env::HvmPvDrivers])
+        .envs(&[])
+        .long_envs(&[Env::Hvm, Env::Pvhvm, Env::HvmPvDrivers])
         .settings(AHCI)
         .telling(&["entered by Multiboot2"]),
     // Not in guests of a lab machine: UEFI makes the machine's QEMU 10 end with an assertion of its own
@@ -70,7 +70,8 @@ pub(super) const TESTS: &[GuestTest] = &[
     GuestTest::new("events_come_by_a_line_of_the_io_apic_that_firmware_tells_of", "disk")
         .booting_from(Boot::Disk)
         .words("sha256=xvda irqchip=ioapic loglevel=debug")
-        .envs(&[Env::HvmPvDrivers])
+        .envs(&[])
+        .long_envs(&[Env::HvmPvDrivers])
         .settings(AHCI)
         .telling(&["irqchip: I/O APIC", "upcall: event channels by interrupt line", ": interrupt 1"]),
     GuestTest::new("a_virtio_disk_is_read", "disk")

@@ -159,7 +159,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .beside("mixing", suspend!("suspend/poor.sh", "suspend/few_grants.sh"))
         .telling(&["256 MiB, all checked", "resume: the domain was restored"]),
     GuestTest::new("a_server_with_connections_and_a_disk_is_saved_and_restored", "httpd")
-        .in_pv_and_pvh()
+        .in_pv()
         .disk_with_files()
         .visited_by(concat!(include_str!("suspend/common.sh"), include_str!("suspend/served.sh")))
         .telling(SERVED),

@@ -40,7 +40,8 @@ pub(super) const TESTS: &[GuestTest] = &[
         .long_envs(&[Env::Pv, Env::Pvh]),
     SWITCHED_OFF
         .named("vcpus_that_are_switched_off_stay_so_behind_a_bios")
-        .envs(&[Env::Pvhvm])
+        .envs(&[])
+        .long_envs(&[Env::Pvhvm])
         .settings(&["maxvcpus = 4", "hdtype = \"ahci\""])
         .telling(&["entered by Multiboot2", "prism::boot: vcpus: 2\n"])
         .booting_from(Boot::Disk),
@@ -86,7 +87,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .words("messages=1000 upcall=poll")
         .telling(&["upcall: event channels by polling", "400 events taken by 4 vCPUs"]),
     GuestTest::new("thirty_three_vcpus_boot", "vcpus")
-        .in_pv_and_pvh()
+        .in_pvh()
         .vcpus(33)
         .telling(&["33 of 33 tasks ran where they were started", "660 timers on 33 vCPUs, 0 early"]),
     GuestTest::new("sixty_four_vcpus_boot_with_few_event_channels", "vcpus")
@@ -96,7 +97,7 @@ pub(super) const TESTS: &[GuestTest] = &[
         .settings(&["max_event_channels = 255"])
         .telling(&["64 of 64 tasks ran where they were started", "timers on 64 vCPUs, 0 early"]),
     GuestTest::new("a_vcpu_that_overflows_its_stack_is_a_crash", "vcpus")
-        .in_pv_and_pvh()
+        .in_pvh()
         .vcpus(4)
         .words("crash=2")
         .crashing()
