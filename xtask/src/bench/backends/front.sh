@@ -42,8 +42,17 @@ is_bridged() {
     ! grep -q 'linux-baseline: ready' "$own" || command said -t 120 'linux-baseline: bridged' "$own"
 }
 
-# Of a trace, only what the guest under test did.
+# Of a trace, only what the guest under test did. xenalyze tells the hypercalls of one HVM domain only, the first that
+# makes any: those for events are counted here.
 summarize() {
-    xenalyze -s "$1" 2>/dev/null | awk -v domain=$driver '/^\|-- Domain /{keep = $3 == 0 || $3 == domain} keep'
+    events=
+    if ! grep -q '^type = "pv"' "/tmp/$GUEST.cfg"; then
+        events=$(xenalyze --dump-all "$1" 2>/dev/null | grep -c " d${driver}v[0-9]* vmcall .*(evtchn_op)")
+    fi
+    xenalyze -s "$1" 2>/dev/null | awk -v domain=$driver -v events="$events" '
+        events != "" && /\[ *evtchn_op\]/ { next }
+        /^\|-- Domain / { keep = $3 == 0 || $3 == domain }
+        keep
+        events != "" && /^\|-- Domain / && $3 == domain { print "    [ evtchn_op] " events }'
     rm "$1"
 }
