@@ -92,10 +92,13 @@ impl Transport {
         self.is_ipv4
     }
 
-    /// A number that the packets of a flow have in common, in this direction.
-    pub(super) fn flow(&self, frame: &[u8]) -> u32 {
+    /// A number below `count`, which is 65536 at most, that the packets of a flow have in common, in this
+    /// direction.
+    pub(super) fn choose(&self, frame: &[u8], count: usize) -> usize {
         let ports = frame.get(self.start..self.start + 4).unwrap_or_default();
-        u32::from(fold(self.addresses + sum(ports)))
+        // Fibonacci hashing: a remainder would not do, as Linux's clients choose ports of one parity.
+        let hash = (self.addresses + sum(ports)).wrapping_mul(0x9e37_79b9) >> 16;
+        (hash as usize * count) >> 16
     }
 
     /// Whether it is a TCP segment.

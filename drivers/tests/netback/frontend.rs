@@ -186,18 +186,24 @@ pub(crate) struct Received {
 static PORTS: AtomicU32 = AtomicU32::new(1);
 
 impl Front {
-    /// Rings and event channels, and keys that tell of them, and these as 1.
+    /// Rings and event channels of the only queue, and keys that tell of them, and these as 1.
     pub(crate) fn make(host: &Host, keys: &[&str]) -> Self {
+        let front = Self::queue(host, "");
+        keys.iter().for_each(|key| host.front(key, "1"));
+        front
+    }
+
+    /// The rings and event channels of a queue, whose keys begin with `prefix`.
+    pub(crate) fn queue(host: &Host, prefix: &str) -> Self {
         let peer = host.platform.peer(DOMAIN);
         let transmit = FrontRing::make(&peer, 1, size_of::<netif_tx_request>());
         let receive = FrontRing::make(&peer, 1, size_of::<netif_rx_request>());
         let ports = [(); 2].map(|()| PORTS.fetch_add(1, Ordering::Relaxed));
         let [far, far_receive] = ports.map(|port| host.platform.open_port(DOMAIN, port));
-        host.front("tx-ring-ref", transmit.references()[0].to_string());
-        host.front("rx-ring-ref", receive.references()[0].to_string());
-        host.front("event-channel-tx", ports[0].to_string());
-        host.front("event-channel-rx", ports[1].to_string());
-        keys.iter().for_each(|key| host.front(key, "1"));
+        host.front(&format!("{prefix}tx-ring-ref"), transmit.references()[0].to_string());
+        host.front(&format!("{prefix}rx-ring-ref"), receive.references()[0].to_string());
+        host.front(&format!("{prefix}event-channel-tx"), ports[0].to_string());
+        host.front(&format!("{prefix}event-channel-rx"), ports[1].to_string());
         let pages = (0..receive.capacity()).map(|_| None).collect();
         Self {
             peer,
@@ -209,6 +215,13 @@ impl Front {
             received: Cell::new(0),
             pages: RefCell::new(pages),
         }
+    }
+
+    /// A frontend of Linux's with so many queues, each of which is one here.
+    pub(crate) fn make_several(host: &Host, count: usize) -> Vec<Self> {
+        ALL.iter().for_each(|key| host.front(key, "1"));
+        host.front("multi-queue-num-queues", count.to_string());
+        (0..count).map(|queue| Self::queue(host, &format!("queue-{queue}/"))).collect()
     }
 
     /// A frontend that connects.
@@ -408,6 +421,16 @@ pub(crate) fn tcp(to: Mac, from: Mac, payload: usize) -> Vec<u8> {
     frame.extend([0, 80, 0, 9, 0, 0, 0, 1, 0, 0, 0, 2, 0x50, 0x10, 1, 0, 0, 0, 0, 0]);
     frame.extend((0..payload).map(|index| (index / 251 * 7 + index) as u8));
     frame
+}
+
+/// Sends a TCP segment without payload from that port of the network's to the guest.
+pub(crate) fn deliver_from(network: &Port<'_>, port: u16) -> Vec<u8> {
+    let mut bytes = tcp(GUEST, OTHER, 0);
+    bytes[34..36].copy_from_slice(&port.to_be_bytes());
+    let packet = Packet::new(bytes, Checksum::Blank, None).unwrap();
+    let bytes = packet.bytes().into();
+    network.send(packet, 0);
+    bytes
 }
 
 /// Sends a frame of no protocol from the network to the guest.

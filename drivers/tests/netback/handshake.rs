@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
+use std::collections::{BTreeMap, BTreeSet};
+
 use prism_drivers::net::bridge::Traffic;
 use prism_drivers::sim::{Clock, SimPlatform};
 use xen::xenbus::State;
 use xen_sys::io::netif::NETIF_RSP_OKAY;
 
 use super::frontend::{
-    ALL, BACKEND, FRONTEND, Front, GUEST, Host, OTHER, a_while, arrives, deliver, frame, yield_now,
+    ALL, BACKEND, FRONTEND, Front, GUEST, Host, OTHER, a_while, arrives, deliver, deliver_from, frame,
+    yield_now,
 };
 
 #[test]
@@ -19,7 +22,7 @@ fn what_the_backend_can_do_is_told_before_it_is_connected_to() {
             (host.key("feature-rx-flip").as_deref(), host.key("hotplug-status")),
             (Some("0"), Some("".into()))
         );
-        assert_eq!(host.key("multi-queue-max-queues"), None);
+        assert_eq!(host.key("multi-queue-max-queues").as_deref(), Some("4"));
         Front::connect(&host, ALL).await;
         assert_eq!(host.key("hotplug-status").as_deref(), Some("connected"));
         host.detach();
@@ -62,6 +65,65 @@ fn one_event_channel_for_both_rings_is_enough() {
         front.send(&frame(OTHER, GUEST, 60), 4096, 0, None);
         assert_eq!(front.answers(1).await, [(0, NETIF_RSP_OKAY)]);
         arrives(&network).await;
+        host.be(State::Closed);
+        host.detach();
+    });
+}
+
+#[test]
+fn each_queue_has_its_flows_and_is_told_of_them_only() {
+    let host = Host::new();
+    let network = host.network();
+    host.serve(async {
+        host.until(State::InitWait).await;
+        let fronts = Front::make_several(&host, 3);
+        host.be(State::Connected);
+        host.until(State::Connected).await;
+        for (length, front) in (60..).zip(&fronts) {
+            front.offer(64);
+            front.send(&frame(OTHER, GUEST, length), 4096, 0, None);
+            assert_eq!(front.answers(1).await, [(0, NETIF_RSP_OKAY)]);
+            assert_eq!(arrives(&network).await.bytes(), frame(OTHER, GUEST, length));
+        }
+        let mut queues = BTreeMap::new();
+        for port in (0..2).flat_map(|_| 1000..1040) {
+            let events: Vec<_> = fronts.iter().map(|front| front.far_receive.events()).collect();
+            let bytes = deliver_from(&network, port);
+            a_while().await;
+            let takes: Vec<_> = fronts.iter().map(Front::take).collect();
+            let queue = takes.iter().position(Option::is_some).unwrap();
+            assert!(takes.iter().flatten().map(|packet| &packet.bytes).eq([&bytes]));
+            assert_eq!(*queues.entry(port).or_insert(queue), queue);
+            for (number, front) in fronts.iter().enumerate().filter(|(number, _)| *number != queue) {
+                assert_eq!(front.far_receive.events(), events[number]);
+            }
+        }
+        let used: BTreeSet<_> = queues.into_values().collect();
+        assert_eq!(used.len(), 3);
+        host.be(State::Closed);
+        host.detach();
+    });
+    assert_eq!(*host.traffic.lock().unwrap(), Traffic { sent: 3, refused: 0, taken: 80, lost: 0 });
+}
+
+#[test]
+fn a_queue_without_pages_holds_up_no_other() {
+    let host = Host::new();
+    let network = host.network();
+    host.serve(async {
+        host.until(State::InitWait).await;
+        let fronts = Front::make_several(&host, 2);
+        host.be(State::Connected);
+        host.until(State::Connected).await;
+        fronts[1].offer(200);
+        (0..100).for_each(|port| drop(deliver_from(&network, port)));
+        a_while().await;
+        let taken = std::iter::from_fn(|| fronts[1].take()).count();
+        assert!(taken > 0 && fronts[0].take().is_none());
+        fronts[0].offer(200);
+        for _ in taken..100 {
+            fronts[0].receive().await;
+        }
         host.be(State::Closed);
         host.detach();
     });

@@ -103,9 +103,15 @@ impl Player<'_> {
                     self.host.front("state", state);
                 }
                 7 => {
-                    let keys =
-                        ["tx-ring-ref", "rx-ring-ref", "event-channel-tx", "feature-sg", "feature-gso-tcpv4"];
-                    let key = keys[self.random.below(5) as usize];
+                    let keys = [
+                        "tx-ring-ref",
+                        "rx-ring-ref",
+                        "event-channel-tx",
+                        "feature-sg",
+                        "feature-gso-tcpv4",
+                        "multi-queue-num-queues",
+                    ];
+                    let key = keys[self.random.below(6) as usize];
                     let value = self.random.number().to_string();
                     self.host.front(key, value);
                 }
@@ -169,7 +175,7 @@ fn a_frontend_that_does_anything_harms_neither_us_nor_its_neighbors_nor_the_next
             while host.key("state").is_none_or(|state| state != "6" && state != "2") {
                 yield_now().await;
             }
-            for key in ["feature-sg", "feature-gso-tcpv4"] {
+            for key in ["feature-sg", "feature-gso-tcpv4", "multi-queue-num-queues"] {
                 host.xenstored.remove(&format!("{FRONTEND}/{key}"));
             }
             while network.take().is_some() {}

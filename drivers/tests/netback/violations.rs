@@ -5,7 +5,8 @@ use xen::xenbus::State;
 use xen_sys::io::netif::*;
 
 use super::frontend::{
-    ALL, Front, GUEST, Host, OTHER, a_while, arrives, deliver, frame, gso, of_extra, request,
+    ALL, FRONTEND, Front, GUEST, Host, OTHER, a_while, arrives, deliver, deliver_from, frame, gso, of_extra,
+    request,
 };
 
 const ERROR: i16 = NETIF_RSP_ERROR;
@@ -137,6 +138,9 @@ fn keys_that_make_no_sense_are_told_and_nothing_is_mapped() {
         ("event-channel-rx", "x"),
         ("multi-queue-num-queues", "0"),
         ("multi-queue-num-queues", "2"),
+        ("multi-queue-num-queues", "5"),
+        ("multi-queue-num-queues", "4294967297"),
+        ("multi-queue-num-queues", "-1"),
         ("request-rx-copy", "0"),
         ("feature-sg", "2"),
         ("feature-gso-tcpv4", "\x1b[2J"),
@@ -159,6 +163,71 @@ fn keys_that_make_no_sense_are_told_and_nothing_is_mapped() {
         assert_eq!(failures.len(), 1, "{key}={value}");
         assert!(!failures[0].contains('\x1b'));
     }
+}
+
+/// Has the frontend say the same twice.
+fn repeat(host: &Host, key: &str, other: &str) {
+    host.front(other, host.xenstored.read(&format!("{FRONTEND}/{key}")).unwrap());
+}
+
+#[test]
+fn queues_that_make_no_sense_are_told_and_nothing_of_the_others_is_left() {
+    let lies: [fn(&Host); 6] = [
+        |host| host.front("multi-queue-num-queues", "3"),
+        |host| host.xenstored.remove(&format!("{FRONTEND}/queue-1/tx-ring-ref")),
+        |host| host.xenstored.remove(&format!("{FRONTEND}/queue-1/event-channel-rx")),
+        |host| host.front("queue-1/rx-ring-ref", "99999"),
+        |host| repeat(host, "queue-0/event-channel-tx", "queue-1/event-channel-tx"),
+        |host| repeat(host, "queue-1/event-channel-tx", "queue-1/event-channel-rx"),
+    ];
+    for (number, lie) in lies.into_iter().enumerate() {
+        let host = Host::new();
+        host.serve(async {
+            host.until(State::InitWait).await;
+            let fronts = Front::make_several(&host, 2);
+            lie(&host);
+            host.be(State::Connected);
+            host.until(State::Closing).await;
+            assert_eq!(host.platform.channels(), 0, "lie {number}");
+            for front in &fronts {
+                let rings = [front.transmit.references(), front.receive.references()].concat();
+                assert!(rings.iter().all(|page| front.peer.uses(*page) == 0), "lie {number}");
+            }
+            host.be(State::Closed);
+            host.until(State::Closed).await;
+            host.detach();
+        });
+        assert_eq!(host.failures.lock().unwrap().len(), 1, "lie {number}");
+        assert!(host.bridge.guests().is_empty());
+    }
+}
+
+#[test]
+fn a_queue_that_breaks_the_protocol_closes_them_all() {
+    let host = Host::new();
+    let network = host.network();
+    host.serve(async {
+        host.until(State::InitWait).await;
+        let fronts = Front::make_several(&host, 4);
+        host.be(State::Connected);
+        host.until(State::Connected).await;
+        fronts[3].receive.publish(300);
+        fronts[0].send(&frame(OTHER, GUEST, 60), 4096, 0, None);
+        arrives(&network).await;
+        (0..20).for_each(|port| drop(deliver_from(&network, port)));
+        host.until(State::Closing).await;
+        assert_eq!(host.platform.channels(), 0);
+        host.be(State::Closed);
+        host.until(State::Closed).await;
+        // What is one queue's only is where it always was.
+        host.front("multi-queue-num-queues", "1");
+        let front = Front::connect(&host, ALL).await;
+        front.send(&frame(OTHER, GUEST, 70), 4096, 0, None);
+        assert_eq!(arrives(&network).await.bytes().len(), 70);
+        host.detach();
+        host.be(State::Closed);
+    });
+    assert_eq!(host.failures.lock().unwrap().len(), 1);
 }
 
 #[test]

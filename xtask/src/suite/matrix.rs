@@ -478,6 +478,7 @@ const PARTS: &[(&str, &[Row])] = &[
                     "a_guest_has_its_network_from_a_driver_domain",
                     "what_is_sent_through_a_driver_domain_comes_back",
                     "a_linux_has_its_network_from_a_driver_domain",
+                    "a_linux_has_its_network_from_a_driver_domain_with_several_queues",
                     "an_interface_is_served_again_and_again",
                     "a_frontend_of_an_interface_that_lies_leaves_nothing_behind",
                 ],

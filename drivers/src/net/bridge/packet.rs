@@ -124,6 +124,14 @@ impl Packet {
         self.longest
     }
 
+    /// A number below `count`, which is not 0, that the packets of a flow have in common.
+    pub(super) fn choose(&self, count: usize) -> usize {
+        match count {
+            1 => 0,
+            _ => Transport::find(&self.bytes).map_or(0, |transport| transport.choose(&self.bytes, count)),
+        }
+    }
+
     /// The same with its checksum filled in.
     pub fn filled(&self) -> Vec<u8> {
         let mut bytes = self.bytes.clone();

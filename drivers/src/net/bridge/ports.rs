@@ -3,6 +3,7 @@
 
 use alloc::collections::{BTreeMap, VecDeque};
 use alloc::sync::Arc;
+use alloc::vec;
 use alloc::vec::Vec;
 use core::future::{Future, poll_fn};
 use core::net::IpAddr;
@@ -20,8 +21,8 @@ use crate::net::frame::ETHERNET_HEADER;
 const MAX_PORTS: usize = 512;
 /// Bytes that wait at all ports together at most, unless somebody says otherwise.
 const ROOM: usize = 2 << 20;
-/// Bytes that wait at a port at most: some of the longest packets, about as many as Linux's netback keeps
-/// (`rx_queue_max` of `drivers/net/xen-netback/interface.c`).
+/// Bytes that wait at a port at most, all its lanes together: some of the longest packets, about as many as
+/// Linux's netback keeps (`rx_queue_max` of `drivers/net/xen-netback/interface.c`).
 const MAX_WAITING: usize = 1 << 20;
 /// A network at whose port so many bytes wait holds guests back that send there, until half of it is taken.
 const ENOUGH: usize = 256 << 10;
@@ -84,7 +85,7 @@ struct State {
     watcher: Option<Waker>,
 }
 
-/// What waits at a port.
+/// A port's state, and what waits there.
 #[derive(Default)]
 struct Queue {
     mtu: usize,
@@ -92,9 +93,8 @@ struct Queue {
     guest: Option<Guest>,
     /// The multicast groups that it takes packets of, if not all.
     groups: Option<Vec<Mac>>,
-    packets: VecDeque<Arc<Packet>>,
-    /// What they take, in bytes.
-    size: usize,
+    /// One at least.
+    lanes: Vec<Lane>,
     waker: Option<Waker>,
     /// The network that holds it back, by the number of its port.
     held_by: Option<usize>,
@@ -103,6 +103,14 @@ struct Queue {
     /// Since when it holds others back and has taken nothing, in nanoseconds.
     since: Option<u64>,
     traffic: Traffic,
+}
+
+/// Packets of some flows that wait (Linux's `netdev_queue`).
+#[derive(Default)]
+struct Lane {
+    packets: VecDeque<Arc<Packet>>,
+    /// What they take, in bytes.
+    size: usize,
 }
 
 impl Bridge {
@@ -135,15 +143,19 @@ impl Bridge {
             state.queues.resize_with(number + 1, || None);
         }
         if let Some(queue) = state.queues.get_mut(number) {
-            *queue = Some(Queue { mtu, ..Queue::default() });
+            *queue = Some(Queue { mtu, lanes: vec![Lane::default()], ..Queue::default() });
         }
         Some(Port { bridge: self, number })
     }
 
-    /// A new port for a guest; `None` if there are too many.
-    pub fn attach_guest(&self, guest: Guest) -> Option<Port<'_>> {
+    /// A new port for a guest, where what is for it waits in so many lanes, one at least: the packets of a
+    /// flow in the same one. `None` if there are too many ports.
+    pub fn attach_guest(&self, guest: Guest, lanes: usize) -> Option<Port<'_>> {
         let port = self.attach(Source::Only(guest.mac), guest.mtu)?;
-        port.with_queue(|queue| queue.guest = Some(guest));
+        port.with_queue(|queue| {
+            queue.guest = Some(guest);
+            queue.lanes.resize_with(lanes.max(1), Lane::default);
+        });
         self.note_change();
         Some(port)
     }
@@ -218,7 +230,7 @@ impl Port<'_> {
                 state.waiting += queue.add(&packet, state.room.saturating_sub(state.waiting));
                 wakers.extend(queue.waker.take());
                 let holds = is_guest && source == Source::Any && matches!(verdict, Verdict::To(_));
-                if holds && queue.size > ENOUGH && !queue.is_stuck(now) {
+                if holds && queue.size() > ENOUGH && !queue.is_stuck(now) {
                     queue.holds.insert(self.number, None);
                     holder = Some(port);
                 }
@@ -257,16 +269,22 @@ impl Port<'_> {
         });
     }
 
-    /// The next packet that is for this port.
+    /// The next packet that is for this port, which has one lane.
     pub fn take(&self) -> Option<Arc<Packet>> {
+        self.take_of(0)
+    }
+
+    /// The next packet of a lane, by its number.
+    pub fn take_of(&self, lane: usize) -> Option<Arc<Packet>> {
         let mut state = self.bridge.state.lock();
         let queue = state.queues.get_mut(self.number)?.as_mut()?;
-        let packet = queue.packets.pop_front()?;
+        let lane = queue.lanes.get_mut(lane)?;
+        let packet = lane.packets.pop_front()?;
         let cost = cost(&packet);
-        queue.size = queue.size.saturating_sub(cost);
+        lane.size = lane.size.saturating_sub(cost);
         queue.traffic.taken += 1;
         queue.since = None;
-        let is_over = queue.size <= ENOUGH / 2 && !queue.holds.is_empty();
+        let is_over = !queue.holds.is_empty() && queue.size() <= ENOUGH / 2;
         let held = if is_over { core::mem::take(&mut queue.holds) } else { BTreeMap::new() };
         state.waiting = state.waiting.saturating_sub(cost);
         drop(state);
@@ -313,16 +331,26 @@ impl Port<'_> {
 
     /// Waits until there is a packet to [take](Self::take). One task waits at a time.
     pub fn arrival(&self) -> impl Future<Output = ()> + Send + '_ {
-        poll_fn(|context| self.poll_arrival(context))
+        self.arrival_of(0)
+    }
+
+    /// The same of a lane. One task waits for all lanes.
+    pub fn arrival_of(&self, lane: usize) -> impl Future<Output = ()> + Send + '_ {
+        poll_fn(move |context| self.poll_arrival_of(lane, context))
     }
 
     /// Whether there is a packet; if not, the task is woken when there is.
     pub fn poll_arrival(&self, context: &mut Context<'_>) -> Poll<()> {
+        self.poll_arrival_of(0, context)
+    }
+
+    fn poll_arrival_of(&self, lane: usize, context: &mut Context<'_>) -> Poll<()> {
         let is_there = self.with_queue(|queue| {
-            if queue.packets.is_empty() {
+            let is_there = queue.lanes.get(lane).is_some_and(|lane| !lane.packets.is_empty());
+            if !is_there {
                 queue.waker = Some(context.waker().clone());
             }
-            !queue.packets.is_empty()
+            is_there
         });
         if is_there == Some(true) { Poll::Ready(()) } else { Poll::Pending }
     }
@@ -343,7 +371,7 @@ impl Drop for Port<'_> {
         state.forwarding.detach(self.number);
         self.release(&mut state);
         let queue = state.queues.get_mut(self.number).and_then(Option::take).unwrap_or_default();
-        state.waiting = state.waiting.saturating_sub(queue.size);
+        state.waiting = state.waiting.saturating_sub(queue.size());
         drop(state);
         queue.holds.into_values().flatten().for_each(Waker::wake);
         if queue.guest.is_some() {
@@ -353,6 +381,11 @@ impl Drop for Port<'_> {
 }
 
 impl Queue {
+    /// What all that waits takes, in bytes.
+    fn size(&self) -> usize {
+        self.lanes.iter().map(|lane| lane.size).sum()
+    }
+
     /// Whether it takes what is sent to this address.
     fn wants(&self, destination: Mac) -> bool {
         let is_filtered = is_group(destination) && destination != BROADCAST;
@@ -370,14 +403,19 @@ impl Queue {
     /// returns how many it takes.
     fn add(&mut self, packet: &Arc<Packet>, free: usize) -> usize {
         let cost = cost(packet);
-        let size = self.size + cost;
-        if !self.takes(packet) || size > free.min(MAX_WAITING) {
-            self.traffic.lost += 1;
-            return 0;
+        let is_taken = self.takes(packet);
+        let count = self.lanes.len();
+        match self.lanes.get_mut(packet.choose(count)) {
+            Some(lane) if is_taken && lane.size + cost <= free.min(MAX_WAITING / count.max(1)) => {
+                lane.size += cost;
+                lane.packets.push_back(Arc::clone(packet));
+                cost
+            }
+            _ => {
+                self.traffic.lost += 1;
+                0
+            }
         }
-        self.size = size;
-        self.packets.push_back(Arc::clone(packet));
-        cost
     }
 
     /// Whether it has taken nothing for long, at time `now` in nanoseconds, while it holds others back.
@@ -405,6 +443,7 @@ mod tests {
     use super::super::Mac;
     use super::super::packet::Checksum;
     use super::*;
+    use crate::net::samples;
 
     const GUESTS: [Mac; 2] = [[2, 0, 0, 0, 0, 1], [2, 0, 0, 0, 0, 2]];
     const OTHER: Mac = [6, 0, 0, 0, 0, 9];
@@ -454,7 +493,7 @@ mod tests {
 
     /// A guest's port, as the toolstack would have it.
     fn guest(bridge: &Bridge, mac: Mac) -> Port<'_> {
-        bridge.attach_guest(Guest { mac, mtu: 1500, addresses: Vec::new() }).unwrap()
+        bridge.attach_guest(Guest { mac, mtu: 1500, addresses: Vec::new() }, 1).unwrap()
     }
 
     /// A network, where `OTHER` is.
@@ -472,6 +511,60 @@ mod tests {
             count += 1;
         }
         count
+    }
+
+    /// A segment to a guest, from that port.
+    fn segment(port: u16, payload: usize) -> Packet {
+        let mut bytes = samples::tcp(&vec![7; payload]);
+        bytes[..12].copy_from_slice(&[GUESTS[0], OTHER].concat());
+        bytes[34..36].copy_from_slice(&port.to_be_bytes());
+        Packet::new(bytes, Checksum::Blank, None).unwrap()
+    }
+
+    /// All that waits in a lane.
+    fn all_of(port: &Port<'_>, lane: usize) -> Vec<Arc<Packet>> {
+        core::iter::from_fn(|| port.take_of(lane)).collect()
+    }
+
+    #[test]
+    fn flows_are_shared_out_among_lanes_and_each_stays_in_its_own() {
+        let (bridge, guest) = (Bridge::new(), Guest { mac: GUESTS[0], mtu: 1500, addresses: Vec::new() });
+        let (guest, network) = (bridge.attach_guest(guest, 2).unwrap(), network(&bridge));
+        // Linux's clients choose ports of one parity.
+        for round in 0..2 {
+            (0..64).for_each(|number| network.send(segment(40_000 + 2 * number, round), 0));
+        }
+        assert!(guest.take_of(2).is_none());
+        for lane in [0, 1] {
+            let ports: Vec<_> =
+                all_of(&guest, lane).iter().map(|one| [one.bytes()[34], one.bytes()[35]]).collect();
+            assert!((32..=96).contains(&ports.len()), "{} of 128 are in lane {lane}", ports.len());
+            let (first, second) = ports.split_at(ports.len() / 2);
+            assert_eq!(first, second);
+        }
+    }
+
+    #[test]
+    fn a_lane_that_nobody_takes_from_leaves_the_others_their_room() {
+        let (bridge, guest) = (Bridge::new(), Guest { mac: GUESTS[0], mtu: 1500, addresses: Vec::new() });
+        let (guest, network) = (bridge.attach_guest(guest, 2).unwrap(), network(&bridge));
+        let port_of = |lane: usize| {
+            let is_there = |port: &u16| {
+                network.send(segment(*port, 10), 0);
+                let found = all_of(&guest, lane).len();
+                all_of(&guest, 1 - lane);
+                found == 1
+            };
+            (1..100).find(is_there).unwrap()
+        };
+        let [first, second] = [port_of(0), port_of(1)];
+        for _ in 0..2000 {
+            network.send(segment(first, 1000), 0);
+        }
+        network.send(segment(second, 1000), 0);
+        assert!(pin!(guest.arrival_of(1)).poll(&mut Context::from_waker(Waker::noop())).is_ready());
+        assert_eq!(all_of(&guest, 1).len(), 1);
+        assert_eq!(all_of(&guest, 0).len(), MAX_WAITING / 2 / (54 + 1000 + OVERHEAD));
     }
 
     #[test]
@@ -582,7 +675,7 @@ mod tests {
         let context = &mut Context::from_waker(Waker::noop());
         let guest = Guest { mac: GUESTS[0], mtu: 1500, addresses: vec![[10, 0, 0, 1].into()] };
         assert!(pin!(bridge.guests_changed()).poll(context).is_pending());
-        let port = bridge.attach_guest(guest.clone()).unwrap();
+        let port = bridge.attach_guest(guest.clone(), 1).unwrap();
         let network = bridge.attach(Source::Any, 1500).unwrap();
         assert!(pin!(bridge.guests_changed()).poll(context).is_ready());
         assert_eq!(bridge.guests(), [guest]);

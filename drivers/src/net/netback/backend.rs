@@ -1,17 +1,22 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The handshake with a frontend.
 
+use alloc::boxed::Box;
+use alloc::sync::Arc;
 use alloc::vec;
 use alloc::vec::Vec;
 use core::net::IpAddr;
+use core::pin::Pin;
 
+use embassy_futures::select::select_slice;
+use xen::DomainId;
 use xen::ring::BackendRing;
 use xen::xenbus::State;
 use xen::xenbus::backend::{Backend, Device, Failure, Nodes, Served};
 use xen_sys::io::netif::{netif_rx_request, netif_tx_request};
 
 use super::Error;
-use super::keys::{self, RingKeys};
+use super::keys::{self, FrontendFeatures, FrontendKeys, RingKeys};
 use super::queue::{Queue, connect};
 use crate::hal::BackendPlatform;
 use crate::net::bridge::{Bridge, Guest, Port, Traffic};
@@ -24,7 +29,9 @@ pub struct NetBack<'p, P: BackendPlatform, R> {
     report: R,
     /// What the toolstack has configured.
     configured: Option<Guest>,
-    queue: Option<Queue<'p, P>>,
+    /// The frontend's port of the bridge, and what it has for that, while it is connected.
+    port: Option<Arc<Port<'p>>>,
+    queues: Vec<Queue<'p, P>>,
     /// Of connections that are over.
     traffic: Traffic,
 }
@@ -36,22 +43,38 @@ where
 {
     /// A driver that connects the frontend to `bridge`. `report` is told why a connection failed.
     pub fn new(platform: &'p P, bridge: &'p Bridge, report: R) -> Self {
-        Self { platform, bridge, report, configured: None, queue: None, traffic: Traffic::default() }
+        Self {
+            platform,
+            bridge,
+            report,
+            configured: None,
+            port: None,
+            queues: Vec::new(),
+            traffic: Traffic::default(),
+        }
     }
 
     /// Packets that the frontend has sent and was sent, over all connections.
     pub fn traffic(&self) -> Traffic {
-        let now = self.queue.as_ref().map(Queue::traffic).unwrap_or_default();
+        let now = self.port.as_ref().map(|port| port.traffic()).unwrap_or_default();
+        let lost: u64 = self.queues.iter().map(Queue::lost).sum();
         Traffic {
             sent: self.traffic.sent + now.sent,
             refused: self.traffic.refused + now.refused,
             taken: self.traffic.taken + now.taken,
-            lost: self.traffic.lost + now.lost,
+            lost: self.traffic.lost + now.lost + lost,
         }
     }
 
-    fn queue(&self, keys: &RingKeys, device: &Device, port: Port<'p>) -> Result<Queue<'p, P>, Error> {
-        let frontend = device.frontend_id();
+    /// A queue between these rings and a lane of the port.
+    fn queue(
+        &self,
+        frontend: DomainId,
+        keys: &RingKeys,
+        features: FrontendFeatures,
+        port: &Arc<Port<'p>>,
+        lane: usize,
+    ) -> Result<Queue<'p, P>, Error> {
         let ring = |reference, entry| {
             let page = self.platform.map(frontend, reference).map_err(Error::Map)?;
             Ok::<_, Error>(BackendRing::attach(vec![page], entry)?)
@@ -61,7 +84,7 @@ where
             ring(keys.receive, size_of::<netif_rx_request>())?,
         ];
         let channels = connect(self.platform, frontend, keys.ports)?;
-        Ok(Queue::new(self.platform, frontend, rings, channels, keys.features, port))
+        Ok(Queue::new(self.platform, frontend, rings, channels, features, Arc::clone(port), lane))
     }
 }
 
@@ -98,25 +121,32 @@ where
 
     async fn connect(&mut self, device: &Device) -> Result<Nodes, Error> {
         let guest = self.configured.clone().ok_or(Error::NoMac)?;
-        let keys = keys::read(device).await?;
-        let port = self.bridge.attach_guest(guest).ok_or(Error::NoPort)?;
-        self.queue = Some(self.queue(&keys, device, port)?);
+        let FrontendKeys { queues, features } = keys::read(device).await?;
+        let port = Arc::new(self.bridge.attach_guest(guest, queues.len()).ok_or(Error::NoPort)?);
+        if features.names_groups {
+            port.leave_all_groups();
+        }
+        for (lane, keys) in queues.iter().enumerate() {
+            let queue = self.queue(device.frontend_id(), keys, features, &port, lane)?;
+            self.queues.push(queue);
+        }
+        self.port = Some(port);
         // No hotplug script runs in this domain, and none is needed.
         Ok(Nodes::from([("hotplug-status", "connected".into())]))
     }
 
     async fn serve(&mut self) -> Result<Served, Error> {
-        match &mut self.queue {
-            Some(queue) => match queue.run().await? {},
-            None => Ok(Served::Enough),
-        }
+        let mut queues: Vec<Pin<Box<_>>> =
+            self.queues.iter_mut().map(|queue| Box::pin(queue.run())).collect();
+        match select_slice(Pin::new(queues.as_mut_slice())).await.0? {}
     }
 
     fn stop(&mut self) {}
 
     async fn release(&mut self) {
         self.traffic = self.traffic();
-        self.queue = None;
+        self.queues.clear();
+        self.port = None;
     }
 
     fn failed(&mut self, failure: &Failure<Error>) {

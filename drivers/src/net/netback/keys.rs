@@ -2,6 +2,10 @@
 //! What a frontend says of its rings, and of what it takes (`xen/include/public/io/netif.h`); each key may be
 //! anything.
 
+use alloc::format;
+use alloc::string::ToString;
+use alloc::vec::Vec;
+
 use xen::event::Port;
 use xen::grant::Reference;
 use xen::xenbus::backend::{Device, Nodes};
@@ -9,13 +13,24 @@ use xen::xenstore::Value;
 
 use super::Error;
 
-/// Where the rings are, and their event channels.
+/// Queues that a frontend may have, each a pair of rings (`multi-queue-max-queues`). Whoever has several
+/// vCPUs has each take the events of its own.
+const MOST_QUEUES: u32 = 4;
+
+/// What a frontend says.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct FrontendKeys {
+    /// One queue at least.
+    pub(super) queues: Vec<RingKeys>,
+    pub(super) features: FrontendFeatures,
+}
+
+/// Where the rings of a queue are, and their event channels.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct RingKeys {
     pub(super) transmit: Reference,
     pub(super) receive: Reference,
     pub(super) ports: Ports,
-    pub(super) features: FrontendFeatures,
 }
 
 /// The ports of a frontend's event channels.
@@ -66,38 +81,50 @@ pub(super) fn offered() -> Nodes {
     ];
     let mut nodes: Nodes = on.map(|key| (key, "1".into())).into();
     nodes.push(("feature-rx-flip", "0".into()));
+    nodes.push(("multi-queue-max-queues", MOST_QUEUES.to_string()));
     nodes
 }
 
 /// Reads the frontend's keys.
-pub(super) async fn read(device: &Device) -> Result<RingKeys, Error> {
+pub(super) async fn read(device: &Device) -> Result<FrontendKeys, Error> {
     if !flag(device, "request-rx-copy").await? {
         return Err(Error::NoCopy);
     }
-    // One pair of rings is what we offer; a frontend that says so has its keys where others have them.
-    if let Some(queues) = device.read("multi-queue-num-queues").await? {
-        queues.integer(1..=1)?;
+    let count = match device.read("multi-queue-num-queues").await? {
+        Some(count) => count.integer(1..=MOST_QUEUES.into())?,
+        None => 1,
+    };
+    let mut queues = Vec::new();
+    for queue in 0..count {
+        // One queue has its keys where a frontend that knows of no others has them.
+        let prefix = if count == 1 { "".into() } else { format!("queue-{queue}/") };
+        queues.push(rings(device, &prefix).await?);
     }
-    let ports = match device.read("event-channel-tx").await? {
+    let features = FrontendFeatures {
+        scatter_gather: flag(device, "feature-sg").await?,
+        checksum_ipv4: !flag(device, "feature-no-csum-offload").await?,
+        checksum_ipv6: flag(device, "feature-ipv6-csum-offload").await?,
+        gso_ipv4: flag(device, "feature-gso-tcpv4").await?,
+        gso_ipv6: flag(device, "feature-gso-tcpv6").await?,
+        notifies: flag(device, "feature-rx-notify").await?,
+        names_groups: flag(device, "request-multicast-control").await?,
+    };
+    Ok(FrontendKeys { queues, features })
+}
+
+async fn rings(device: &Device, prefix: &str) -> Result<RingKeys, Error> {
+    let read = async |key: &str| device.read(&format!("{prefix}{key}")).await;
+    let ports = match read("event-channel-tx").await? {
         Some(transmit) => {
-            let receive = device.read("event-channel-rx").await?;
+            let receive = read("event-channel-rx").await?;
             Ports::Split { transmit: port(Some(transmit))?, receive: port(receive)? }
         }
-        None => Ports::Shared(port(device.read("event-channel").await?)?),
+        None => Ports::Shared(port(read("event-channel").await?)?),
     };
     Ok(RingKeys {
-        transmit: reference(device.read("tx-ring-ref").await?)?,
-        receive: reference(device.read("rx-ring-ref").await?)?,
+        transmit: reference(read("tx-ring-ref").await?)?,
+        receive: reference(read("rx-ring-ref").await?)?,
         ports,
-        features: FrontendFeatures {
-            scatter_gather: flag(device, "feature-sg").await?,
-            checksum_ipv4: !flag(device, "feature-no-csum-offload").await?,
-            checksum_ipv6: flag(device, "feature-ipv6-csum-offload").await?,
-            gso_ipv4: flag(device, "feature-gso-tcpv4").await?,
-            gso_ipv6: flag(device, "feature-gso-tcpv6").await?,
-            notifies: flag(device, "feature-rx-notify").await?,
-            names_groups: flag(device, "request-multicast-control").await?,
-        },
     })
 }
 

@@ -4,7 +4,7 @@
 //! ```text
 //!   NetBack --- xenbus: the handshake
 //!      |
-//!    Queue --- Transmitter: the ring through which the frontend transmits  ---> Port ---> Bridge
+//!    Queues -- Transmitter: the ring through which the frontend transmits  ---> Port ---> Bridge
 //!      |
 //!      +------ Receiver: the ring through which it receives  <--- Port <--- Bridge
 //! ```
@@ -27,7 +27,7 @@
 //! | `keys` | what the frontend says of its rings, and what we offer |
 //! | `parse` | requests to transmit, as they lie in the ring |
 //! | `transmit`, `receive` | the two rings, named as the frontend sees them |
-//! | `queue` | the loop that works on both |
+//! | `queue` | the loop that works on both; each queue of an interface has one |
 //!
 //! # A frontend that lies
 //!

@@ -151,7 +151,7 @@ impl Assembly {
                 Ok(info) => self.has_bad_extra |= self.gso.replace(info).is_some(),
                 Err(_) => self.has_bad_extra = true,
             },
-            // Which queue the frontend would have it in: there is only one.
+            // The flow's hash, as the frontend sees it: flows are told apart here.
             XEN_NETIF_EXTRA_TYPE_HASH => {}
             XEN_NETIF_EXTRA_TYPE_MCAST_ADD => self.group(Membership::Join(address(&extra))),
             XEN_NETIF_EXTRA_TYPE_MCAST_DEL => self.group(Membership::Leave(address(&extra))),

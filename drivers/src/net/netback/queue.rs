@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! The loop that works on the rings of an interface.
+//! The loop that works on the rings of a queue.
 
+use alloc::sync::Arc;
 use core::convert::Infallible;
 use core::future::pending;
 use core::time::Duration;
@@ -16,20 +17,21 @@ use super::parse::Membership;
 use super::receive::Receiver;
 use super::transmit::Transmitter;
 use crate::hal::BackendPlatform;
-use crate::net::bridge::{PATIENCE, Port, Traffic};
+use crate::net::bridge::{PATIENCE, Port};
 use crate::net::channels::{Channels, Events};
 
 /// When to look for pages of a frontend that raises no events for them.
 const LOOK: Duration = Duration::from_millis(30);
 
-/// The rings of an interface, and its port of the bridge.
+/// A pair of rings of an interface, and its lane at the interface's port of the bridge.
 pub(super) struct Queue<'p, P: BackendPlatform> {
     platform: &'p P,
     frontend: DomainId,
     transmit: Transmitter<P::Mapped<'p>>,
     receive: Receiver<P::Mapped<'p>>,
     channels: Channels<P::Channel>,
-    port: Port<'p>,
+    port: Arc<Port<'p>>,
+    lane: usize,
     /// Whether the frontend raises events when it has pages again.
     notifies: bool,
 }
@@ -38,18 +40,16 @@ pub(super) struct Queue<'p, P: BackendPlatform> {
 pub(super) type Rings<M> = [BackendRing<M>; 2];
 
 impl<'p, P: BackendPlatform> Queue<'p, P> {
-    /// A queue between `port` and domain `frontend`.
+    /// A queue between a lane of `port` and domain `frontend`.
     pub(super) fn new(
         platform: &'p P,
         frontend: DomainId,
         [transmit, receive]: Rings<P::Mapped<'p>>,
         channels: Channels<P::Channel>,
         features: FrontendFeatures,
-        port: Port<'p>,
+        port: Arc<Port<'p>>,
+        lane: usize,
     ) -> Self {
-        if features.names_groups {
-            port.leave_all_groups();
-        }
         Self {
             platform,
             frontend,
@@ -57,14 +57,14 @@ impl<'p, P: BackendPlatform> Queue<'p, P> {
             receive: Receiver::new(receive, features),
             channels,
             port,
+            lane,
             notifies: features.notifies,
         }
     }
 
-    /// What has gone through it.
-    pub(super) fn traffic(&self) -> Traffic {
-        let traffic = self.port.traffic();
-        Traffic { lost: traffic.lost + self.receive.lost(), ..traffic }
+    /// Packets that the frontend could not take.
+    pub(super) fn lost(&self) -> u64 {
+        self.receive.lost()
     }
 
     /// Serves the frontend until it breaks the protocol. The future can be dropped at any point where it
@@ -89,7 +89,7 @@ impl<'p, P: BackendPlatform> Queue<'p, P> {
         };
         let is_held = port.is_held(now);
         let taken = if is_held { 0 } else { self.transmit.take(platform, frontend, send, change)? };
-        let sent = self.receive.send(platform, frontend, port)?;
+        let sent = self.receive.send(platform, frontend, || port.take_of(self.lane))?;
         let events = Events { transmit: self.transmit.publish(), receive: self.receive.publish() };
         self.channels.notify(events);
         if taken + sent > 0 {
@@ -108,9 +108,9 @@ impl<'p, P: BackendPlatform> Queue<'p, P> {
     async fn wait(&mut self, is_held: bool) -> Result<(), Violation> {
         let is_starved = self.receive.is_starved();
         let looks = is_starved && !self.notifies;
-        let (platform, port) = (self.platform, &self.port);
+        let (platform, port, lane) = (self.platform, &self.port, self.lane);
         // What comes meanwhile waits at the port.
-        let arrival = async { if is_starved { pending().await } else { port.arrival().await } };
+        let arrival = async { if is_starved { pending().await } else { port.arrival_of(lane).await } };
         let look = async { if looks { platform.delay(LOOK).await } else { pending().await } };
         let room = async {
             if is_held {

@@ -14,7 +14,7 @@ use xen_sys::io::netif::*;
 
 use super::keys::FrontendFeatures;
 use crate::hal::BackendPlatform;
-use crate::net::bridge::{Packet, Port};
+use crate::net::bridge::Packet;
 use crate::net::checksum::Transport;
 use crate::net::gso::GsoInfo;
 
@@ -64,7 +64,7 @@ impl<M: RingPage> Receiver<M> {
         Self { ring, features, waiting: VecDeque::new(), lost: 0 }
     }
 
-    /// Sends what waits at `port`, as much as the frontend has pages for, by one hypercall. Returns how many
+    /// Sends what `next` has, as much as the frontend has pages for, by one hypercall. Returns how many
     /// packets that were.
     ///
     /// # Errors
@@ -74,12 +74,12 @@ impl<M: RingPage> Receiver<M> {
         &mut self,
         platform: &P,
         frontend: DomainId,
-        port: &Port<'_>,
+        mut next: impl FnMut() -> Option<Arc<Packet>>,
     ) -> Result<usize, Violation> {
         let (mut outgoing, mut responses, mut bytes) = (Vec::new(), Vec::new(), 0);
         while bytes < ENOUGH
             && responses.len() < BATCH
-            && let Some(packet) = self.front(port)
+            && let Some(packet) = self.front(&mut next)
         {
             let entries = entries(&packet);
             if self.ring.ready_for(entries)? < entries {
@@ -138,9 +138,9 @@ impl<M: RingPage> Receiver<M> {
     }
 
     /// The next packet, as the frontend takes it.
-    fn front(&mut self, port: &Port<'_>) -> Option<Arc<Packet>> {
+    fn front(&mut self, next: &mut impl FnMut() -> Option<Arc<Packet>>) -> Option<Arc<Packet>> {
         while self.waiting.is_empty() {
-            let packet = port.take()?;
+            let packet = next()?;
             match packet.gso() {
                 Some(info) if !self.features.takes(info) => {
                     self.waiting.extend(packet.divide().into_iter().map(Arc::new));

@@ -58,7 +58,7 @@ impl<'p, P: Platform> Queues<'p, P> {
     fn choose(&mut self, frame: &[u8]) -> Option<&mut Queue<'p, P>> {
         let index = match self.queues.len() {
             0 | 1 => 0,
-            count => Transport::find(frame).map_or(0, |transport| transport.flow(frame)) as usize % count,
+            count => Transport::find(frame).map_or(0, |transport| transport.choose(frame, count)),
         };
         self.queues.get_mut(index)
     }

@@ -206,6 +206,16 @@ pub(super) const TESTS: &[GuestTest] = &[
         ))
         .telling(PLUGGED),
     ROUTER
+        .named("a_linux_has_its_network_from_a_driver_domain_with_several_queues")
+        .envs(&[])
+        .long_envs(&[Env::Pvh])
+        .visited_by(served!(
+            include_str!("served/initramfs.sh"),
+            include_str!("served/linux_queues.sh"),
+            include_str!("served/plug.sh")
+        ))
+        .telling(PLUGGED),
+    ROUTER
         .named("a_frontend_of_an_interface_that_lies_leaves_nothing_behind")
         .envs(&[])
         .long_envs(LONG)

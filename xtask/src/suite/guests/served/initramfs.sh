@@ -31,10 +31,11 @@ INIT
     (cd $root && find . | cpio -o -H newc 2>/dev/null | gzip -1 >/tmp/linux.gz)
 }
 
-# Starts it with these disks and interfaces.
+# Starts it with these disks and interfaces; with two vCPUs, both where the first one is, if there is a third word.
 linux() {
     write_front 'console=hvc0 quiet' "$1" "$2"
     sed -i "s|^memory.*|memory = 192|; s|^kernel.*|kernel = '$(ls /boot/vmlinuz-* | head -1)'|" /tmp/$name.cfg
     echo "ramdisk = '/tmp/linux.gz'" >>/tmp/$name.cfg
+    [ -z "$3" ] || sed -i 's|^vcpus.*|vcpus = 2|; s|^cpus = \[ \(.*\) \]|cpus = [ \1, \1 ]|' /tmp/$name.cfg
     xl create -q /tmp/$name.cfg
 }
