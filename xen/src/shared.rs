@@ -35,9 +35,10 @@
 //! let answer = shared.field::<bool>(0); // what if there is a 7?
 //! ```
 
+use alloc::vec::Vec;
 use core::arch::asm;
 use core::arch::x86_64::__m128i;
-use core::mem::transmute;
+use core::mem::{MaybeUninit, transmute};
 use core::ptr::NonNull;
 use core::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
@@ -157,9 +158,10 @@ unsafe impl Plain for Vector {}
 type Bytes = [u8; size_of::<Vector>()];
 
 impl Vector {
-    fn bytes(self) -> Bytes {
+    /// Its bytes, for memory that nothing was written to yet.
+    fn uninit(self) -> [MaybeUninit<u8>; size_of::<Self>()] {
         // SAFETY: any bytes are a value of an array of them.
-        unsafe { transmute::<Self, Bytes>(self) }
+        unsafe { transmute(self) }
     }
 
     fn of(bytes: &Bytes) -> Self {
@@ -196,23 +198,39 @@ unsafe fn copy_long(from: *const u8, to: *mut u8, bytes: usize) -> usize {
 impl<const LENGTH: usize> Shared<[u8; LENGTH]> {
     /// Copies the bytes from `offset` on; `None`, and none of them, if not all lie inside.
     pub fn copy_to(self, offset: usize, into: &mut [u8]) -> Option<()> {
+        // SAFETY: the same memory, into which `fill` puts bytes only.
+        self.fill(offset, unsafe { &mut *(core::ptr::from_mut(into) as *mut [MaybeUninit<u8>]) })
+    }
+
+    /// Appends the bytes from `offset` on to `into`; `None`, and none of them, if not all lie inside, or
+    /// there is no memory for them.
+    pub fn append_to(self, offset: usize, length: usize, into: &mut Vec<u8>) -> Option<()> {
+        into.try_reserve(length).ok()?;
+        self.fill(offset, into.spare_capacity_mut().get_mut(..length)?)?;
+        // SAFETY: there is room for as many more, and they have just been written.
+        unsafe { into.set_len(into.len() + length) };
+        Some(())
+    }
+
+    /// Writes all of `into`; `None`, and nothing, if not all bytes lie inside.
+    fn fill(self, offset: usize, into: &mut [MaybeUninit<u8>]) -> Option<()> {
         if !is_inside(offset, into.len(), LENGTH) {
             return None;
         }
         let (mut offset, mut into) = (offset, into);
         if into.len() >= LONG {
             // SAFETY: all of it lies inside, and nobody has a reference to this memory.
-            let copied = unsafe { copy_long(self.byte(offset), into.as_mut_ptr(), into.len()) };
+            let copied = unsafe { copy_long(self.byte(offset), into.as_mut_ptr().cast(), into.len()) };
             (offset, into) = (offset + copied, into.get_mut(copied..).unwrap_or_default());
         }
         let (vectors, rest) = into.as_chunks_mut::<{ size_of::<Vector>() }>();
         let (blocks, vectors) = vectors.as_chunks_mut::<BLOCK>();
         let offset = self.each(offset, blocks, |place: Shared<[Vector; BLOCK]>, block| {
-            *block = place.read().map(Vector::bytes);
+            *block = place.read().map(Vector::uninit);
         });
         let offset =
-            self.each(offset, vectors, |place: Shared<Vector>, vector| *vector = place.read().bytes());
-        self.each(offset, rest, |place: Shared<u8>, byte| *byte = place.read());
+            self.each(offset, vectors, |place: Shared<Vector>, vector| *vector = place.read().uninit());
+        self.each(offset, rest, |place: Shared<u8>, byte| *byte = MaybeUninit::new(place.read()));
         Some(())
     }
 
@@ -321,6 +339,24 @@ mod tests {
                 assert_eq!(shared.read(), expected);
             }
         }
+    }
+
+    #[test]
+    fn bytes_are_appended_all_or_none() {
+        let mut memory = [0; 4096];
+        memory.iter_mut().zip((0..=250).cycle()).for_each(|(byte, value)| *byte = value);
+        let address = (&raw mut memory).expose_provenance() as u64;
+        // SAFETY: `memory` outlives `shared`, and is not used otherwise meanwhile.
+        let shared = unsafe { Shared::<[u8; 4096]>::at(address) };
+        let mut into = vec![9];
+        assert_eq!(shared.append_to(5, 3000, &mut into), Some(()));
+        assert_eq!(shared.append_to(4000, 96, &mut into), Some(()));
+        let expected = [&[9], &shared.read()[5..3005], &shared.read()[4000..]].concat();
+        assert_eq!(into, expected);
+        for (offset, length) in [(4000, 97), (4097, 0), (usize::MAX, 1), (0, usize::MAX)] {
+            assert_eq!(shared.append_to(offset, length, &mut into), None);
+        }
+        assert_eq!(into, expected);
     }
 
     #[test]

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The device below an interface: what carries its frames.
 
+use alloc::vec::Vec;
+
 use super::error::Error;
 use super::gso::GsoInfo;
 use super::multicast::Group;
@@ -25,6 +27,18 @@ pub trait NetDevice: Send {
     ///
     /// What was wrong.
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error>;
+
+    /// The same for who keeps frames: the next one in memory of its own, which is empty if the frame is
+    /// dropped. `buffer` may be used on the way. All frames of a device are received by the same one of the
+    /// two.
+    ///
+    /// # Errors
+    ///
+    /// As for [`receive`](Self::receive).
+    fn receive_owned(&mut self, buffer: &mut [u8]) -> Result<Option<Vec<u8>>, Error> {
+        let length = self.receive(buffer)?;
+        Ok(length.map(|length| buffer.get(..length).unwrap_or_default().to_vec()))
+    }
 
     /// What there is to tell of the frame that was [received](Self::receive) last, if it is several TCP
     /// segments in one.

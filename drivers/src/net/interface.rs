@@ -178,29 +178,30 @@ impl<'k> Interface<'k> {
         due
     }
 
-    /// Puts the next frame into `buffer`, of [`MAX_FRAME`](super::frame::MAX_FRAME) bytes, and returns its
-    /// length - 0 if it was dropped - and what there is to tell of it if it is several TCP segments; or else
-    /// has `waker` woken when there is one. For who has no stack on the interface.
-    pub(super) fn take(&self, buffer: &mut [u8], waker: &Waker) -> Option<(usize, Option<GsoInfo>)> {
+    /// The next frame, in memory of its own - which is empty if it was dropped - and what there is to tell of
+    /// it if it is several TCP segments; or else has `waker` woken when there is one. For who has no stack on
+    /// the interface. `buffer` is one of [`MAX_FRAME`](super::frame::MAX_FRAME) bytes, which may be used on
+    /// the way.
+    pub(super) fn take(&self, buffer: &mut [u8], waker: &Waker) -> Option<(Vec<u8>, Option<GsoInfo>)> {
         let mut state = self.state();
         state.stack = Some(waker.clone());
         state.is_full = false;
         let polls = state.polls;
         let wake = loop {
             let device = state.device.as_mut()?;
-            match device.receive(buffer) {
-                Ok(Some(length)) => {
+            match device.receive_owned(buffer) {
+                Ok(Some(frame)) => {
                     let gso = device.gso();
-                    let count = match length {
-                        0 => &mut state.counters.damaged,
-                        _ => &mut state.counters.received,
+                    let count = match frame.is_empty() {
+                        true => &mut state.counters.damaged,
+                        false => &mut state.counters.received,
                     };
                     *count += 1;
                     // The other side gets back what it was in.
                     let driver = state.call_driver();
                     drop(state);
                     driver.into_iter().for_each(Waker::wake);
-                    return Some((length, gso));
+                    return Some((frame, gso));
                 }
                 Ok(None) if polls => break state.call_driver(),
                 Ok(None) => match device.request_event() {

@@ -200,3 +200,9 @@ pub(crate) fn receive(pair: &mut QueuePair<'_, SimPlatform>) -> Result<Option<Ve
         Ok(length.map(|length| buffer[..length].to_vec()))
     })
 }
+
+/// How the frontend is asked for the next packet: for one that is copied, or is kept.
+pub(crate) type Receive = fn(&mut QueuePair<'_, SimPlatform>) -> Result<Option<Vec<u8>>, Error>;
+
+/// Both ways.
+pub(crate) const WAYS: [Receive; 2] = [receive, |pair| pair.receive_owned()];

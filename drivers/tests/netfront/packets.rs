@@ -4,57 +4,63 @@ use prism_drivers::net::netfront::{BackendFeatures, QueuePair, RingPages};
 use prism_drivers::net::{ETHERNET_HEADER, Transport};
 use xen_sys::io::netif::*;
 
-use crate::backend::{Backend, FEATURES, PAGES, connected, connected_with, frame, platform, receive};
+use crate::backend::{Backend, FEATURES, PAGES, WAYS, connected, connected_with, frame, platform, receive};
 
 #[test]
 fn packets_come_in_order_and_each_page_again_and_again() {
-    let platform = platform();
-    let (mut pair, backend) = connected(&platform, FEATURES);
-    assert_eq!(backend.room(), PAGES.receive as u32);
-    for number in 0..1000_u16 {
-        let frame = frame(&number.to_be_bytes());
-        backend.deliver(&frame);
-        assert_eq!(receive(&mut pair).unwrap(), Some(frame));
-        assert_eq!(receive(&mut pair).unwrap(), None);
-        let _ = pair.publish();
+    for receive in WAYS {
+        let platform = platform();
+        let (mut pair, backend) = connected(&platform, FEATURES);
         assert_eq!(backend.room(), PAGES.receive as u32);
+        for number in 0..1000_u16 {
+            let frame = frame(&number.to_be_bytes());
+            backend.deliver(&frame);
+            assert_eq!(receive(&mut pair).unwrap(), Some(frame));
+            assert_eq!(receive(&mut pair).unwrap(), None);
+            let _ = pair.publish();
+            assert_eq!(backend.room(), PAGES.receive as u32);
+        }
     }
 }
 
 #[test]
 fn a_packet_of_many_parts_comes_as_one() {
-    let platform = platform();
-    let (mut pair, backend) = connected(&platform, FEATURES);
-    let bytes: Vec<u8> = (0..64_000_u32).map(|number| number as u8).collect();
-    let (first, rest) = bytes.split_at(100);
-    let flags = NETRXF_extra_info | NETRXF_more_data | NETRXF_csum_blank | NETRXF_data_validated;
-    backend.part(3000, first, |response| response.flags = flags);
-    let gso = [1448, u16::from(XEN_NETIF_GSO_TYPE_TCPV4), 0];
-    backend.extra(netif_extra_info { r#type: XEN_NETIF_EXTRA_TYPE_GSO, flags: 0, u: gso });
-    let mut parts = rest.chunks(4096).peekable();
-    while let Some(part) = parts.next() {
-        let more = if parts.peek().is_some() { NETRXF_more_data } else { 0 };
-        backend.part(0, part, |response| response.flags = more);
+    for receive in WAYS {
+        let platform = platform();
+        let (mut pair, backend) = connected(&platform, FEATURES);
+        let bytes: Vec<u8> = (0..64_000_u32).map(|number| number as u8).collect();
+        let (first, rest) = bytes.split_at(100);
+        let flags = NETRXF_extra_info | NETRXF_more_data | NETRXF_csum_blank | NETRXF_data_validated;
+        backend.part(3000, first, |response| response.flags = flags);
+        let gso = [1448, u16::from(XEN_NETIF_GSO_TYPE_TCPV4), 0];
+        backend.extra(netif_extra_info { r#type: XEN_NETIF_EXTRA_TYPE_GSO, flags: 0, u: gso });
+        let mut parts = rest.chunks(4096).peekable();
+        while let Some(part) = parts.next() {
+            let more = if parts.peek().is_some() { NETRXF_more_data } else { 0 };
+            backend.part(0, part, |response| response.flags = more);
+        }
+        assert!(backend.publish());
+        assert!(receive(&mut pair).unwrap() == Some(bytes));
+        assert_eq!(pair.gso().map(|info| (info.size, info.kind)), Some((1448, XEN_NETIF_GSO_TYPE_TCPV4)));
+        backend.deliver(&frame(&[7]));
+        assert!(receive(&mut pair).unwrap().is_some() && pair.gso().is_none());
     }
-    assert!(backend.publish());
-    assert!(receive(&mut pair).unwrap() == Some(bytes));
-    assert_eq!(pair.gso().map(|info| (info.size, info.kind)), Some((1448, XEN_NETIF_GSO_TYPE_TCPV4)));
-    backend.deliver(&frame(&[7]));
-    assert!(receive(&mut pair).unwrap().is_some() && pair.gso().is_none());
 }
 
 #[test]
 fn a_packet_whose_end_has_not_come_yet_is_waited_for() {
-    let platform = platform();
-    let (mut pair, backend) = connected(&platform, FEATURES);
-    let frame = frame(&[5; 1000]);
-    backend.part(0, &frame[..500], |response| response.flags = NETRXF_more_data);
-    backend.publish();
-    assert_eq!(receive(&mut pair).unwrap(), None);
-    assert!(!pair.request_event().unwrap());
-    backend.part(0, &frame[500..], |_| ());
-    assert!(backend.publish(), "it wants to be told");
-    assert_eq!(receive(&mut pair).unwrap(), Some(frame));
+    for receive in WAYS {
+        let platform = platform();
+        let (mut pair, backend) = connected(&platform, FEATURES);
+        let frame = frame(&[5; 1000]);
+        backend.part(0, &frame[..500], |response| response.flags = NETRXF_more_data);
+        backend.publish();
+        assert_eq!(receive(&mut pair).unwrap(), None);
+        assert!(!pair.request_event().unwrap());
+        backend.part(0, &frame[500..], |_| ());
+        assert!(backend.publish(), "it wants to be told");
+        assert_eq!(receive(&mut pair).unwrap(), Some(frame));
+    }
 }
 
 /// Delivers a packet of five pages; whether the frontend wants an event.
@@ -104,30 +110,34 @@ fn long_packets_share_events_unless_few_come() {
 
 #[test]
 fn damaged_packets_are_dropped_unless_the_backend_vouches_for_them() {
-    let platform = platform();
-    let (mut pair, backend) = connected(&platform, FEATURES);
-    let mut damaged = frame(b"payload");
-    Transport::find(&damaged).unwrap().fill_checksum(&mut damaged);
-    backend.deliver(&damaged);
-    assert_eq!(receive(&mut pair).unwrap(), Some(damaged.clone()));
-    damaged[45] ^= 1;
-    backend.deliver(&damaged);
-    assert_eq!(receive(&mut pair).unwrap(), Some(Vec::new()));
-    for flags in [NETRXF_data_validated, NETRXF_csum_blank] {
-        backend.part(0, &damaged, |response| response.flags = flags);
-        backend.publish();
+    for receive in WAYS {
+        let platform = platform();
+        let (mut pair, backend) = connected(&platform, FEATURES);
+        let mut damaged = frame(b"payload");
+        Transport::find(&damaged).unwrap().fill_checksum(&mut damaged);
+        backend.deliver(&damaged);
         assert_eq!(receive(&mut pair).unwrap(), Some(damaged.clone()));
+        damaged[45] ^= 1;
+        backend.deliver(&damaged);
+        assert_eq!(receive(&mut pair).unwrap(), Some(Vec::new()));
+        for flags in [NETRXF_data_validated, NETRXF_csum_blank] {
+            backend.part(0, &damaged, |response| response.flags = flags);
+            backend.publish();
+            assert_eq!(receive(&mut pair).unwrap(), Some(damaged.clone()));
+        }
     }
 }
 
 #[test]
 fn a_packet_that_the_backend_failed_to_receive_is_skipped() {
-    let platform = platform();
-    let (mut pair, backend) = connected(&platform, FEATURES);
-    backend.part(0, b"", |response| response.status = NETIF_RSP_ERROR);
-    backend.part(0, b"", |response| response.status = NETIF_RSP_DROPPED);
-    backend.deliver(&frame(b"next"));
-    assert_eq!(receive(&mut pair).unwrap(), Some(frame(b"next")));
+    for receive in WAYS {
+        let platform = platform();
+        let (mut pair, backend) = connected(&platform, FEATURES);
+        backend.part(0, b"", |response| response.status = NETIF_RSP_ERROR);
+        backend.part(0, b"", |response| response.status = NETIF_RSP_DROPPED);
+        backend.deliver(&frame(b"next"));
+        assert_eq!(receive(&mut pair).unwrap(), Some(frame(b"next")));
+    }
 }
 
 #[test]

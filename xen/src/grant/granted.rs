@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! The states of a page: ours, granted, in use beyond its grant.
 
+use alloc::vec::Vec;
 use core::fmt;
 use core::marker::PhantomData;
 use core::mem::{self, ManuallyDrop};
@@ -94,6 +95,16 @@ impl<P: Page, A: Access> Granted<'_, P, A> {
     /// [`Error::OutsidePage`].
     pub fn read(&self, offset: usize, into: &mut [u8]) -> Result<()> {
         self.bytes().copy_to(offset, into).ok_or(Error::OutsidePage)
+    }
+
+    /// Appends `length` bytes from byte `offset` of the page on to `into`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::OutsidePage`]; [`Error::NoRoom`] without memory for them.
+    pub fn append_to(&self, offset: usize, length: usize, into: &mut Vec<u8>) -> Result<()> {
+        into.try_reserve(length).map_err(|_| Error::NoRoom)?;
+        self.bytes().append_to(offset, length, into).ok_or(Error::OutsidePage)
     }
 
     /// Copies to byte `offset` of the page.

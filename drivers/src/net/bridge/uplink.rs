@@ -32,7 +32,7 @@ pub async fn uplink(interface: &Interface<'_>, port: &Port<'_>, now: impl Fn() -
 struct Uplink<'a, 'k> {
     interface: &'a Interface<'k>,
     port: &'a Port<'a>,
-    /// What the interface receives into.
+    /// What a NIC receives into.
     buffer: Vec<u8>,
     /// A packet that there was no room for.
     waiting: Option<Departing>,
@@ -67,11 +67,10 @@ impl Uplink<'_, '_> {
 
     /// Passes a packet from the network on, if there is one.
     fn receive(&mut self, context: &mut Context<'_>, now: u64) -> bool {
-        let Some((length, gso)) = self.interface.take(&mut self.buffer, context.waker()) else {
+        let Some((bytes, gso)) = self.interface.take(&mut self.buffer, context.waker()) else {
             return false;
         };
-        let bytes = self.buffer.get(..length).unwrap_or_default();
-        if let Ok(packet) = Packet::checked(bytes.to_vec(), gso) {
+        if let Ok(packet) = Packet::checked(bytes, gso) {
             self.port.send(packet, now);
         }
         true

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! A queue: a ring for each direction, and the checksums of what passes.
 
+use alloc::vec::Vec;
 use core::time::Duration;
 
 use xen::DomainId;
@@ -196,6 +197,19 @@ impl<'p, P: Platform> QueuePair<'p, P> {
         let frame = buffer.get(..length).unwrap_or_default();
         let good = vouched || verify_checksum(frame);
         Ok(Some(if good { length } else { 0 }))
+    }
+
+    /// The same into memory of the packet's own, which is empty if the packet is dropped. A packet of which
+    /// a part is there is received by the same one of the two.
+    ///
+    /// # Errors
+    ///
+    /// As for [`receive`](Self::receive).
+    pub fn receive_owned(&mut self) -> Result<Option<Vec<u8>>, Error> {
+        let Some((packet, frame)) = self.receiver.next_owned()? else { return Ok(None) };
+        self.gso = packet.gso;
+        let is_good = frame.len() == packet.length && (packet.vouched || verify_checksum(&frame));
+        Ok(Some(if is_good { frame } else { Vec::new() }))
     }
 
     /// What there is to tell of the frame that was [received](Self::receive) last, if it is several TCP

@@ -54,6 +54,29 @@ impl<'p, P: Platform> Queues<'p, P> {
         pairs.filter(move |(index, _)| only.is_none_or(|only| only == *index)).map(|(_, pair)| pair)
     }
 
+    /// The next frame of any, as `receive` has it.
+    fn next<T>(
+        &mut self,
+        mut receive: impl FnMut(&mut QueuePair<'p, P>) -> Result<Option<T>, Error>,
+    ) -> Result<Option<T>, Error> {
+        let count = self.queues.len();
+        self.next = self.under_way().unwrap_or(self.next);
+        for _ in 0..count {
+            let Some(Queue { pair, .. }) = self.queues.get_mut(self.next) else { break };
+            let received = receive(pair)?;
+            if pair.is_under_way() {
+                break;
+            }
+            // Each has its turn.
+            self.next = (self.next + 1) % count;
+            if received.is_some() {
+                self.gso = pair.gso();
+                return Ok(received);
+            }
+        }
+        Ok(None)
+    }
+
     /// The one for a frame.
     fn choose(&mut self, frame: &[u8]) -> Option<&mut Queue<'p, P>> {
         let index = match self.queues.len() {
@@ -70,22 +93,11 @@ impl<P: Platform> NetDevice for Queues<'_, P> {
     }
 
     fn receive(&mut self, buffer: &mut [u8]) -> Result<Option<usize>, Error> {
-        let count = self.queues.len();
-        self.next = self.under_way().unwrap_or(self.next);
-        for _ in 0..count {
-            let Some(Queue { pair, .. }) = self.queues.get_mut(self.next) else { break };
-            let received = pair.receive(buffer)?;
-            if pair.is_under_way() {
-                break;
-            }
-            // Each has its turn.
-            self.next = (self.next + 1) % count;
-            if received.is_some() {
-                self.gso = pair.gso();
-                return Ok(received);
-            }
-        }
-        Ok(None)
+        self.next(|pair| pair.receive(buffer))
+    }
+
+    fn receive_owned(&mut self, _buffer: &mut [u8]) -> Result<Option<Vec<u8>>, Error> {
+        self.next(QueuePair::receive_owned)
     }
 
     fn gso(&self) -> Option<GsoInfo> {

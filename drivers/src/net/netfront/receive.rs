@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 use xen::DomainId;
-use xen::grant::{Granted, ReadWrite, Reference};
+use xen::grant::{Granted, Page, ReadWrite, Reference};
 use xen::ring::{Ring, Violation};
 use xen_sys::io::netif::{netif_rx_request, netif_rx_response};
 
@@ -12,6 +12,7 @@ use super::coalescing::EventCoalescing;
 use super::packet::{Assembly, Next, Packet, Part};
 use crate::hal::Platform;
 use crate::net::error::Error;
+use crate::net::frame::MAX_FRAME;
 
 /// The ring through which packets come in, and the pages that the backend copies them into.
 ///
@@ -22,6 +23,8 @@ pub(super) struct Receiver<'p, P: Platform> {
     ring: Ring<'p, P::Page>,
     pages: Vec<Granted<'p, P::Page, ReadWrite>>,
     assembly: Assembly,
+    /// A packet so far that will be [owned](Self::next_owned).
+    frame: Vec<u8>,
     coalescing: EventCoalescing,
     /// Responses with which there is to be an event, if nobody looks before.
     awaited: u32,
@@ -44,6 +47,7 @@ impl<'p, P: Platform> Receiver<'p, P> {
             ring,
             pages: pages.collect::<Result<_, _>>()?,
             assembly: Assembly::default(),
+            frame: Vec::new(),
             coalescing: EventCoalescing::new(),
             awaited: 1,
         };
@@ -122,22 +126,46 @@ impl<'p, P: Platform> Receiver<'p, P> {
     ///
     /// [`Error`] if the backend broke the protocol: the ring is poisoned then.
     pub(super) fn next(&mut self, buffer: &mut [u8]) -> Result<Option<Packet>, Error> {
-        let found = self.assemble(buffer);
+        self.next_in(buffer)
+    }
+
+    /// The same into memory of the packet's own, which has fewer bytes than the packet if there is no memory
+    /// for all.
+    ///
+    /// # Errors
+    ///
+    /// As for [`next`](Self::next).
+    pub(super) fn next_owned(&mut self) -> Result<Option<(Packet, Vec<u8>)>, Error> {
+        let mut frame = core::mem::take(&mut self.frame);
+        let found = self.next_in(&mut frame)?;
+        if found.is_none() {
+            // There may be more to come.
+            self.frame = frame;
+            return Ok(None);
+        }
+        frame.shrink_to_fit();
+        Ok(found.map(|packet| (packet, frame)))
+    }
+
+    fn next_in(&mut self, sink: &mut (impl Sink + ?Sized)) -> Result<Option<Packet>, Error> {
+        let found = self.assemble(sink);
         if found.is_err() {
             self.ring.poison();
         }
         found
     }
 
-    fn assemble(&mut self, buffer: &mut [u8]) -> Result<Option<Packet>, Error> {
+    fn assemble(&mut self, sink: &mut (impl Sink + ?Sized)) -> Result<Option<Packet>, Error> {
         loop {
             let index = self.ring.consumed();
             match self.assembly.next() {
                 Next::Data => {
                     let Some(response) = self.ring.pop::<netif_rx_response>()? else { return Ok(None) };
                     let id = self.id_at(index);
-                    if let Some(part) = self.assembly.data(response, id)? {
-                        self.copy(id, part, buffer);
+                    let part = self.assembly.data(response, id)?;
+                    if let (Some(part), Some(page)) = (part, self.pages.get(usize::from(id))) {
+                        let is_whole = self.assembly.next() == Next::Packet;
+                        sink.put(part, page, if is_whole { part.length } else { MAX_FRAME });
                     }
                 }
                 Next::Extra => {
@@ -154,12 +182,31 @@ impl<'p, P: Platform> Receiver<'p, P> {
             }
         }
     }
+}
 
-    fn copy(&self, id: u16, part: Part, buffer: &mut [u8]) {
-        let place = buffer.get_mut(part.position..part.position + part.length);
-        if let (Some(page), Some(place)) = (self.pages.get(usize::from(id)), place) {
+/// Where a packet is put together.
+trait Sink {
+    /// Copies a part of it out of its page. The whole packet has no more than `longest` bytes, if this is the
+    /// first part.
+    fn put<P: Page>(&mut self, part: Part, page: &Granted<'_, P, ReadWrite>, longest: usize);
+}
+
+impl Sink for [u8] {
+    fn put<P: Page>(&mut self, part: Part, page: &Granted<'_, P, ReadWrite>, _longest: usize) {
+        if let Some(place) = self.get_mut(part.position..part.position + part.length) {
             // The part lies in the page: `Assembly` says so.
             let _ = page.read(part.offset, place);
         }
+    }
+}
+
+impl Sink for Vec<u8> {
+    fn put<P: Page>(&mut self, part: Part, page: &Granted<'_, P, ReadWrite>, longest: usize) {
+        if part.position == 0 {
+            self.clear();
+            // What there is no memory for is missing in the end.
+            let _ = self.try_reserve_exact(longest);
+        }
+        let _ = page.append_to(part.offset, part.length, self);
     }
 }
