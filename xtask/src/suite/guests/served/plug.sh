@@ -6,7 +6,7 @@ for time in 1 2 3; do
     xl network-attach front mac=00:16:3e:00:00:03 "backend=$GUEST" || exit 11
     i=0
     until [ "$(xenstore-read $vif/state 2>/dev/null)" = 4 ]; do
-        [ $i -lt 100 ] || { xenstore-ls $served; exit 12; }
+        [ $i -lt 1200 ] || { xenstore-ls $served; exit 12; }
         sleep 0.1
         i=$((i + 1))
     done
