@@ -45,7 +45,9 @@ pub enum Command {
     },
     /// Measure Prism against Linux, as guests of the same Xen, or what each environment costs, or how large
     /// images are, and write the result into docs/; or check that what is there still holds.
-    #[command(override_usage = "scripts/bench blk|net|spectrum|boot|suspend|backends|size|check [--quick]")]
+    #[command(
+        override_usage = "scripts/bench blk|net|spectrum|primitives|boot|suspend|backends|size|check [--quick]"
+    )]
     Bench(Bench),
     /// Run the tests: `quick` = those of this machine alone; `long` = those that take very long; `list`; or
     /// those whose name contains one of the words, or ends with it if it has a slash; all but the long ones
@@ -192,8 +194,8 @@ pub struct Bench {
     /// What is measured.
     #[arg(value_enum)]
     pub what: Benchmark,
-    /// Environments, pv, pvh and pvhvm by default, for spectrum all; may be repeated or separated by commas.
-    /// With them the table is printed, and nothing written.
+    /// Environments, pv, pvh and pvhvm by default, for spectrum and primitives all; may be repeated or
+    /// separated by commas. With them the table is printed, and nothing written.
     #[arg(long = "env", value_delimiter = ',', value_name = "ENV")]
     pub envs: Vec<String>,
     /// Runs of each, of which the median is taken.
@@ -223,6 +225,8 @@ pub enum Benchmark {
     Net,
     /// What each environment costs.
     Spectrum,
+    /// What each environment costs for a hypercall, an event, a clock read, a page-table update and the like.
+    Primitives,
     /// Being saved and restored, in pv and pvh.
     Suspend,
     /// Driver domains, in pv and pvh.
@@ -243,6 +247,7 @@ impl Benchmark {
             Self::Blk => "blk",
             Self::Net => "net",
             Self::Spectrum => "spectrum",
+            Self::Primitives => "primitives",
             Self::Suspend => "suspend",
             Self::Backends => "backends",
             Self::Boot => "boot",
@@ -295,7 +300,10 @@ mod tests {
             ("run hello --publish 80", "give a port of this machine and one of the guest, as in 8080:80"),
             ("run hello --publish 1:2 --visit true", "'--publish <HOST:GUEST>' cannot be used with"),
             ("lab", "a word is missing that says what to do"),
-            ("bench disk", "[possible values: blk, net, spectrum, suspend, backends, boot, size, check]"),
+            (
+                "bench disk",
+                "[possible values: blk, net, spectrum, primitives, suspend, backends, boot, size, check]",
+            ),
         ] {
             let words = std::iter::once("scripts").chain(words.split(' '));
             let text = refusal(&Cli::try_parse_from(words).unwrap_err());

@@ -1,18 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Prints the position on the paravirtualization spectrum: the grid, and what it is based on.
+//! Prints the position on the paravirtualization spectrum: the grid, and what it is based on. With
+//! `primitives`, measures what the things cost that any guest does all the time.
 #![no_std]
 #![no_main]
 
 extern crate alloc;
+
+mod mark;
+mod primitives;
+mod table;
 
 use core::fmt;
 
 use prism::println;
 use prism::xen::version::Features;
 
-prism::app!(main);
+prism::app!(main, params: ["primitives", "times", "rounds", "marks", "partner", "wakes"]);
 
-async fn main(context: prism::Context) {
+async fn main(context: prism::Context) -> prism::Result {
+    if context.command_line().flag("primitives")? {
+        return primitives::measure(&context).await;
+    }
     let found = context.environment();
     println!("{}", found.grid);
     println!("Hypervisor:  {}", found.hypervisor());
@@ -22,6 +30,7 @@ async fn main(context: prism::Context) {
         println!("Found:       {}", Names(xen.features));
         println!("Missing:     {}", Names(xen.features.complement()));
     }
+    Ok(())
 }
 
 /// Features by the names that Xen's headers give them.

@@ -5,6 +5,7 @@ mod map_slot;
 
 use alloc::boxed::Box;
 use alloc::vec::Vec;
+use core::mem::ManuallyDrop;
 
 use prism_arch::hypercall::Hypervisor;
 use prism_arch::machine::{Machine, MapError};
@@ -21,7 +22,7 @@ use xen::shared::Shared;
 pub use map_slot::MapSlot;
 pub(crate) use map_slot::in_use as foreign_pages;
 
-use crate::memory;
+use crate::memory::{self, Frames};
 
 static TABLE: Once<Table<OwnPage>> = Once::new();
 /// Translates guest frames to machine frames.
@@ -64,6 +65,26 @@ impl OwnPage {
             return None;
         }
         Some(Self { address })
+    }
+
+    /// Unmaps the page, and maps it again: two updates of a page table. Its content stays.
+    ///
+    /// # Errors
+    ///
+    /// [`MapError`]; the page is lost then.
+    pub fn remapped(self) -> Result<Self, MapError> {
+        let machine = *MACHINE.get().ok_or(MapError::NotOurs(self.address))?;
+        // Nobody may have a page that is not mapped.
+        let page = ManuallyDrop::new(self);
+        let address = page.address;
+        machine.unmap_page(address, &mut Frames)?;
+        if machine.auto_translated() {
+            machine.ioremap_page(address, &mut Frames)?;
+        } else {
+            let frame = machine.pfn_to_mfn(address / PAGE_SIZE).ok_or(MapError::NotOurs(address))?;
+            machine.map_mfn(address, frame)?;
+        }
+        Ok(ManuallyDrop::into_inner(page))
     }
 }
 

@@ -29,7 +29,7 @@ fn use_pages_of_the_guest(guest: &mut Guest) -> Result<()> {
 }
 
 /// Says a reference for reading and one for writing, and looks at what the guest wrote.
-fn lend_pages_to_the_guest(guest: &mut Guest) -> Result<()> {
+pub(crate) fn lend_pages_to_the_guest(guest: &mut Guest) -> Result<()> {
     let (to_read, first) = Page::for_guest(guest.domain, Access::Read)?;
     let (to_write, second) = Page::for_guest(guest.domain, Access::ReadWrite)?;
     to_read.write(0, b"for reading\0");

@@ -22,7 +22,7 @@ use anyhow::{Result, bail};
 
 use guest::Guest;
 
-const USAGE: &str = "usage: prism-peer echo DOMID COUNT | storm DOMID | grants DOMID | add DOMID COUNT | \
+const USAGE: &str = "usage: prism-peer echo DOMID COUNT | storm DOMID | grants DOMID | lend DOMID | add DOMID COUNT | \
     flood DOMID COUNT | lie DOMID | play KIND DOMID SEED MOVES | moves KIND SEED | replay KIND DOMID FILE | \
     hoard KIND DOMID | front KIND DOMID SEED MOVES | enough DOMID | shorten FILE COMMAND...";
 
@@ -44,6 +44,7 @@ fn run(words: &[&str]) -> Result<()> {
         ["echo", domain, count] => events::echo(&mut guest(domain)?, count.parse()?),
         ["storm", domain] => events::storm(&mut guest(domain)?),
         ["grants", domain] => grants::share(&mut guest(domain)?),
+        ["lend", domain] => grants::lend_pages_to_the_guest(&mut guest(domain)?),
         ["add", domain, count] => writers::add(&mut guest(domain)?, count.parse()?),
         ["flood", domain, count] => writers::flood(&mut guest(domain)?, count.parse()?),
         ["lie", domain] => liar::serve(&mut guest(domain)?),

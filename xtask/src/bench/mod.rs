@@ -14,6 +14,7 @@ mod cost;
 mod disks;
 mod network;
 mod page;
+mod primitives;
 mod ratio;
 mod size;
 mod spectrum;
@@ -115,6 +116,7 @@ pub fn run(project: &Project, options: &Bench) -> Result<u8> {
     type Contenders = fn(&Project, &mut Session, &Bench) -> Result<[Box<dyn Contender>; 2]>;
     let (title, contenders): (_, Contenders) = match options.what {
         Benchmark::Spectrum => return spectrum::run(project, options),
+        Benchmark::Primitives => return primitives::run(project, options),
         Benchmark::Boot => return boot::run(project, options),
         Benchmark::Size => return size::run(project, options),
         Benchmark::Check => return check::run(project, options),

@@ -161,15 +161,38 @@ impl Life {
 /// # Errors
 /// If dom0 no longer answers.
 pub fn run_traced(session: &mut Session, job: &Job) -> Result<(Outcome, String)> {
-    let agent = session.agent();
-    agent.check(&format!("xentrace -D -S 1024 -e {TRACED} {TRACE} & echo $! >/tmp/tracer"))?;
+    begin_trace(session, TRACED)?;
     let outcome = run(session, job)?;
-    let agent = session.agent();
-    agent.check(
-        "kill -INT $(cat /tmp/tracer); while kill -0 $(cat /tmp/tracer) 2>/dev/null; do sleep 0.1; done",
-    )?;
-    let summary = agent.sh(&format!("xenalyze -s {TRACE} 2>/dev/null; rm -f {TRACE}"), SUMMARY_LIMIT)?;
+    end_trace(session)?;
+    let summary =
+        session.agent().sh(&format!("xenalyze -s {TRACE} 2>/dev/null; rm -f {TRACE}"), SUMMARY_LIMIT)?;
     Ok((outcome, summary.text()))
+}
+
+/// The same with the events of `traced`, as `xentrace` has written them.
+///
+/// # Errors
+/// Those of [`run_traced`].
+pub fn run_recorded(session: &mut Session, job: &Job, traced: &str) -> Result<(Outcome, Vec<u8>)> {
+    begin_trace(session, traced)?;
+    let outcome = run(session, job)?;
+    end_trace(session)?;
+    let trace = session.agent().get(TRACE)?;
+    session.agent().check(&format!("rm -f {TRACE}"))?;
+    Ok((outcome, trace))
+}
+
+fn begin_trace(session: &mut Session, traced: &str) -> Result<()> {
+    session
+        .agent()
+        .check(&format!("xentrace -D -S 1024 -e {traced} {TRACE} & echo $! >/tmp/tracer"))
+        .map(drop)
+}
+
+fn end_trace(session: &mut Session) -> Result<()> {
+    let end =
+        "kill -INT $(cat /tmp/tracer); while kill -0 $(cat /tmp/tracer) 2>/dev/null; do sleep 0.1; done";
+    session.agent().check(end).map(drop)
 }
 
 /// Where dom0 keeps a trace.

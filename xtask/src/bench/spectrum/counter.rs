@@ -25,7 +25,7 @@ pub(super) struct Counted {
 }
 
 /// What is counted in an environment.
-pub(super) const fn unit(env: Env) -> &'static str {
+pub(in crate::bench) const fn unit(env: Env) -> &'static str {
     match env {
         Env::Pv => "hypercalls",
         Env::Fv => "device accesses",

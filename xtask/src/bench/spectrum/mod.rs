@@ -23,6 +23,7 @@ use crate::lab::machine::Role;
 use crate::project::Project;
 use crate::scratch::Scratch;
 use counter::Counted;
+pub(super) use counter::unit;
 use paths::Mechanism;
 
 /// The benchmark's name.
