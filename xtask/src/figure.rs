@@ -4,9 +4,15 @@
 
 use std::fmt::Write;
 use std::iter;
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
 
 use crate::env::Env;
 use crate::grid::Level;
+use crate::image::build;
+use crate::project::Project;
 
 /// The environments, from what leaves the guest most often to what leaves it least, after the order in which
 /// they are told of in Xen's documents; and what those call them.
@@ -106,6 +112,17 @@ const STYLE: &str = "<style>\n\
     @media (prefers-color-scheme: dark) { .page { fill: #0d1117 } .around { fill: #e6edf3 } }\n\
     </style>\n\
     <rect class=\"page\" width=\"100%\" height=\"100%\"/>\n";
+
+/// Draws a file with a picture as a PNG one, with the program of `xtask/png`.
+///
+/// # Errors
+/// If the program cannot be built, there is no font to write with, or the file cannot be written.
+pub fn draw_png(project: &Project, picture: &Path, bitmap: &Path) -> Result<()> {
+    let program = build::build_png(project)?;
+    let status = Command::new(program).args([picture, bitmap]).status().context("cannot run prism-png")?;
+    ensure!(status.success(), "the picture could not be drawn as a PNG one");
+    Ok(())
+}
 
 fn draw(picture: &mut String, row: &Row, y: u32) {
     let called = ORDER.iter().find(|(env, _)| *env == row.env).map_or("", |(_, called)| called);

@@ -8,12 +8,14 @@ use std::path::Path;
 use anyhow::Result;
 
 use crate::env::Env;
+use crate::figure;
 use crate::grid::{self, Level, ROWS, Row};
 use crate::guest::beside::{Companion, READY};
 use crate::guest::{Ending, Job, Outcome};
 use crate::image::symbols::Symbols;
 use crate::image::{Image, lines};
 use crate::lab::snapshot::tail;
+use crate::project::Project;
 use crate::style::Style;
 use crate::verdict::Verdict;
 use files::Files;
@@ -96,8 +98,13 @@ impl Report {
     ///
     /// # Errors
     /// If one cannot be written.
-    pub fn write(&self, folder: &Path, image: &Image) -> Result<()> {
-        Files { image: [&image.name, &image.sha256()?], lines: &self.lines }.write(folder)?;
+    pub fn write(&self, project: &Project, folder: &Path, image: &Image) -> Result<()> {
+        let picture = Files { image: [&image.name, &image.sha256()?], lines: &self.lines }.write(folder)?;
+        let bitmap = folder.join("spectrum.png");
+        // The report is whole without it: a machine may have no fonts.
+        if let Some(Err(error)) = picture.map(|picture| figure::draw_png(project, &picture, &bitmap)) {
+            eprintln!("the picture is there as SVG only: {error:#}");
+        }
         println!("written to {}: report.md, report.json and more", folder.display());
         Ok(())
     }

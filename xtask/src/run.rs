@@ -98,7 +98,7 @@ pub fn run(project: &Project, options: &cli::Run) -> Result<u8> {
         order.add(index, outcome, |index, outcome| report.add(&jobs[index], &outcome));
     })?;
     if let Some(folder) = &options.report {
-        report.write(folder, &image)?;
+        report.write(project, folder, &image)?;
     }
     Ok(report.finish().exit_status())
 }

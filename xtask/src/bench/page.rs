@@ -3,12 +3,11 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 
 use super::{Comparison, Pair};
-use crate::image::build;
+use crate::figure;
 use crate::project::Project;
 
 /// The table.
@@ -80,10 +79,8 @@ pub(super) fn draw(project: &Project, name: &str, picture: &str) -> Result<()> {
     let drawing = project.root().join("docs").join(format!("{name}.svg"));
     fs::write(&drawing, picture).with_context(|| format!("cannot write {}", drawing.display()))?;
     println!("drawn: docs/{name}.svg");
-    let (program, bitmap) =
-        (build::build_png(project)?, project.root().join("target").join(format!("{name}.png")));
-    let status = Command::new(program).args([&drawing, &bitmap]).status().context("cannot run prism-png")?;
-    ensure!(status.success(), "the picture could not be drawn as a PNG one");
+    let bitmap = project.root().join("target").join(format!("{name}.png"));
+    figure::draw_png(project, &drawing, &bitmap)?;
     println!("drawn: {}", bitmap.display());
     Ok(())
 }

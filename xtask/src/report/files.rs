@@ -2,7 +2,7 @@
 //! What came of guests as files: for people, for programs, and as a picture.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -10,6 +10,9 @@ use serde_json::{Value, json};
 use super::Line;
 use crate::figure::{self, Cell};
 use crate::grid::{Level, ROWS};
+
+/// The picture's name.
+const PICTURE: &str = "spectrum.svg";
 
 /// What a folder's files tell of.
 pub(super) struct Files<'a> {
@@ -20,11 +23,11 @@ pub(super) struct Files<'a> {
 }
 
 impl Files<'_> {
-    /// Writes all of them.
+    /// Writes all of them, and gives the path of the picture, if there is one.
     ///
     /// # Errors
     /// If one cannot be written.
-    pub(super) fn write(&self, folder: &Path) -> Result<()> {
+    pub(super) fn write(&self, folder: &Path) -> Result<Option<PathBuf>> {
         let put = |name: &str, content: &str| {
             let file = folder.join(name);
             fs::write(&file, content).with_context(|| format!("cannot write {}", file.display()))
@@ -34,10 +37,11 @@ impl Files<'_> {
         }
         let picture = self.picture();
         if let Some(picture) = &picture {
-            put("spectrum.svg", picture)?;
+            put(PICTURE, picture)?;
         }
         put("report.md", &self.markdown(picture.is_some()))?;
-        put("report.json", &format!("{:#}\n", self.json()))
+        put("report.json", &format!("{:#}\n", self.json()))?;
+        Ok(picture.map(|_| folder.join(PICTURE)))
     }
 
     fn json(&self) -> Value {
@@ -126,7 +130,8 @@ mod tests {
         let scratch = Scratch::new().unwrap();
         let rows = Env::Pv.grid().0.map(|level| Row { level, mechanism: "this; that".to_owned() });
         let lines = [line(Env::Pv, Some(rows)), line(Env::Fv, None)];
-        Files { image: ["hello", "abc"], lines: &lines }.write(scratch.path()).unwrap();
+        let picture = Files { image: ["hello", "abc"], lines: &lines }.write(scratch.path()).unwrap();
+        assert_eq!(picture, Some(scratch.path().join("spectrum.svg")));
         let read = |name: &str| fs::read_to_string(scratch.path().join(name)).unwrap();
         let told: Value = serde_json::from_str(&read("report.json")).unwrap();
         assert_eq!((&told["sha256"], &told["guests"][0]["verdict"]), (&json!("abc"), &json!("SUCCESS")));
