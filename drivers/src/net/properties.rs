@@ -25,7 +25,7 @@ pub(super) const USUAL_MTU: usize = 1500;
 /// The smallest that IPv4 works with: RFC 791, section 3.2.
 const MIN_MTU: u64 = 68;
 /// The smallest that IPv6 does: RFC 8200, section 5.
-const MIN_MTU_IPV6: usize = 1280;
+pub(super) const MIN_MTU_IPV6: usize = 1280;
 /// With the Ethernet header as long as the IP packet of a [longest frame](MAX_FRAME).
 pub(super) const MAX_MTU: usize = MAX_FRAME - 2 * ETHERNET_HEADER;
 

@@ -25,6 +25,8 @@ const BUDGET: u32 = 64;
 pub struct StackPort<'k> {
     interface: Arc<Interface<'k>>,
     properties: Properties,
+    /// Largest IP packet that is sent, in bytes: what is known of the network may lower the device's.
+    mtu: usize,
     shim: StackShim<'k>,
     received: Vec<u8>,
     sent: Vec<u8>,
@@ -57,6 +59,7 @@ impl<'k> StackPort<'k> {
         shim.allow_segments(properties.segments);
         Some(Self {
             interface,
+            mtu: properties.mtu,
             properties,
             shim,
             received: longest_frame()?,
@@ -114,6 +117,7 @@ impl<'k> StackPort<'k> {
                         }
                     }
                     let config = state.config.ingress(self.received.get_mut(..length)?);
+                    self.mtu = state.config.usable_mtu(self.properties.mtu);
                     let wakers = [state.call_driver(), config];
                     drop(state);
                     wakers.into_iter().flatten().for_each(Waker::wake);
@@ -148,7 +152,7 @@ impl<'k> StackPort<'k> {
         }
         let length = self.next(waker)?;
         let frame = self.received.get_mut(..length)?;
-        self.again = (self.shim.incoming(frame, self.properties.mtu), length);
+        self.again = (self.shim.incoming(frame, self.mtu), length);
         Some(length)
     }
 
@@ -195,7 +199,7 @@ impl<'k> Driver for StackPort<'k> {
         };
         self.budget = self.budget.saturating_sub(1);
         let frame = self.received.get_mut(..length)?;
-        let mtu = self.properties.mtu;
+        let mtu = self.mtu;
         let (interface, shim, buffer) = (&*self.interface, &mut self.shim, &mut self.sent);
         Some((Received { frame }, Outgoing { interface, shim, mtu, buffer }))
     }
@@ -205,7 +209,7 @@ impl<'k> Driver for StackPort<'k> {
             return None;
         }
         let (interface, shim, buffer) = (&*self.interface, &mut self.shim, &mut self.sent);
-        Some(Outgoing { interface, shim, mtu: self.properties.mtu, buffer })
+        Some(Outgoing { interface, shim, mtu: self.mtu, buffer })
     }
 
     fn link_state(&mut self, context: &mut Context<'_>) -> LinkState {

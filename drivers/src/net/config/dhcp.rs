@@ -21,6 +21,7 @@ const FIXED: usize = 240;
 const PAD: u8 = 0;
 const MASK: u8 = 1;
 const ROUTER: u8 = 3;
+const MTU: u8 = 26;
 const LEASE: u8 = 51;
 const MESSAGE_TYPE: u8 = 53;
 const RENEWAL: u8 = 58;
@@ -33,6 +34,10 @@ const ACK: u8 = 5;
 
 /// The shortest lease in seconds: one of no time is no lease.
 const MIN_LEASE: u32 = 1;
+/// The least that a server may say of a network (RFC 791: each host takes so much): less would be a way to
+/// have us work.
+const MIN_MTU: usize = 576;
+
 /// The shortest time in seconds until a lease is renewed, unless half of it is shorter.
 const MIN_RENEWAL: u32 = 60;
 
@@ -43,8 +48,13 @@ pub(super) enum Verdict {
     Other,
     /// The stack must not see it.
     Refused,
-    /// A lease, corrected, with what is needed to reach its gateway.
-    Lease(Option<GatewayAlias>),
+    /// A lease, corrected.
+    Lease {
+        /// What is needed to reach its gateway.
+        alias: Option<GatewayAlias>,
+        /// Largest IP packet on the network, in bytes, if the server says so.
+        mtu: Option<usize>,
+    },
 }
 
 /// A message between client and server.
@@ -79,7 +89,7 @@ pub(super) fn correct(frame: &mut [u8], transaction: [u8; 4]) -> Verdict {
     };
     let alias = terms.alias(address.into());
     each_option(options, |option| terms.correct(option, alias));
-    Verdict::Lease(alias)
+    Verdict::Lease { alias, mtu: terms.mtu }
 }
 
 /// Whether `frame` holds a server's message, or the first part of one, that [`message`] does not read, but
@@ -160,6 +170,7 @@ struct Terms {
     mask: Option<u32>,
     router: Option<Ipv4Addr>,
     lease: Option<u32>,
+    mtu: Option<usize>,
 }
 
 impl Terms {
@@ -172,6 +183,9 @@ impl Terms {
                 terms.router = Some(Ipv4Addr::new(a, b, c, d)).filter(|it| is_host(*it))
             }
             [LEASE, 4, a, b, c, d] => terms.lease = Some(u32::from_be_bytes([a, b, c, d])),
+            [MTU, 2, a, b] => {
+                terms.mtu = Some(u16::from_be_bytes([a, b]).into()).filter(|mtu| *mtu >= MIN_MTU)
+            }
             _ => {}
         });
         terms
@@ -252,10 +266,22 @@ pub(super) mod tests {
         (verdict, frame.split_off(START + FIXED + 3))
     }
 
+    const ORDINARY: Verdict = Verdict::Lease { alias: None, mtu: None };
+
+    #[test]
+    fn a_server_may_tell_the_networks_mtu() {
+        for (option, expected) in
+            [([5, 170], Some(1450)), ([2, 64], Some(576)), ([2, 63], None), ([0, 0], None)]
+        {
+            let (verdict, _) = corrected(&[&[MASK, 4, 255, 0, 0, 0], &[MTU, 2, option[0], option[1]]]);
+            assert_eq!(verdict, Verdict::Lease { alias: None, mtu: expected });
+        }
+    }
+
     #[test]
     fn a_gateway_outside_of_the_mask_gets_an_alias() {
         let (verdict, options) = corrected(&[&[MASK, 4, 255, 255, 255, 255], &[ROUTER, 4, 10, 9, 9, 1]]);
-        let Verdict::Lease(Some(alias)) = verdict else { panic!("{verdict:?}") };
+        let Verdict::Lease { alias: Some(alias), .. } = verdict else { panic!("{verdict:?}") };
         assert_eq!((alias.prefix, alias.gateway), (32, [10, 9, 9, 1].into()));
         assert_eq!(options[..12], [MASK, 4, 255, 255, 255, 254, ROUTER, 4, 10, 1, 2, 2]);
     }
@@ -269,9 +295,9 @@ pub(super) mod tests {
             &[RENEWAL, 4, 0, 0, 0, 128],
         ];
         let (verdict, options) = corrected(&lease);
-        assert_eq!((verdict, &options[..24]), (Verdict::Lease(None), &lease.concat()[..]));
+        assert_eq!((verdict, &options[..24]), (ORDINARY, &lease.concat()[..]));
         let (verdict, _) = corrected(&[&[MASK, 4, 255, 0, 0, 0]]);
-        assert_eq!(verdict, Verdict::Lease(None), "no router");
+        assert_eq!(verdict, ORDINARY, "no router");
     }
 
     #[test]
@@ -285,7 +311,7 @@ pub(super) mod tests {
         for router in [[0; 4], [255; 4], [224, 0, 0, 1], [127, 0, 0, 1]] {
             let option = [&[ROUTER, 4][..], &router].concat();
             let (verdict, options) = corrected(&[&[MASK, 4, 255, 0, 0, 0], &option]);
-            assert_eq!((verdict, options[6]), (Verdict::Lease(None), UNUSED), "{router:?}");
+            assert_eq!((verdict, options[6]), (ORDINARY, UNUSED), "{router:?}");
         }
         let (_, options) = corrected(&[&[ROUTER, 2, 10, 0]]);
         assert_eq!(options[0], UNUSED);

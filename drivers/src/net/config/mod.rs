@@ -74,6 +74,9 @@ pub(super) struct HostConfig {
     asked: Vec<Solicitation>,
     /// The gateway, if it is outside of the prefix.
     gateway: Option<GatewayAlias>,
+    /// Largest IP packets on the network, in bytes, by what the DHCP server and the routers say.
+    mtu_of_lease: Option<usize>,
+    mtu_of_routers: Option<usize>,
     /// What the DHCP client asked for last.
     dhcp: Option<[u8; 4]>,
     announcer: Announcer,
@@ -120,6 +123,7 @@ impl HostConfig {
     /// The interface was connected: who is on the network, and what they know of us, may have changed.
     pub(super) fn connected(&mut self) -> Option<Waker> {
         self.is_new = true;
+        self.mtu_of_routers = None;
         self.news()
     }
 
@@ -218,6 +222,7 @@ impl HostConfig {
         if autoconf.received.len() >= MAX_QUEUED {
             return None;
         }
+        self.mtu_of_routers = advertisement.mtu.or(self.mtu_of_routers);
         autoconf.received.push(advertisement);
         self.news()
     }
@@ -229,12 +234,19 @@ impl HostConfig {
                 discard(frame);
                 None
             }
-            Verdict::Lease(alias) => {
+            Verdict::Lease { alias, mtu } => {
                 self.gateway = alias;
+                self.mtu_of_lease = mtu;
                 // There may be an address to announce.
                 self.news()
             }
         }
+    }
+
+    /// Largest IP packet, in bytes, that is to be sent into a network that takes `mtu` by itself: somewhere
+    /// on the link there may be a tunnel, of which no router tells by an error.
+    pub(super) fn usable_mtu(&self, mtu: usize) -> usize {
+        [self.mtu_of_lease, self.mtu_of_routers].into_iter().flatten().fold(mtu, usize::min)
     }
 
     fn news(&mut self) -> Option<Waker> {
@@ -480,6 +492,23 @@ pub(super) mod tests {
         }
         assert!(host.ipv6.len() <= 10, "configured {} times in 10 s", host.ipv6.len());
         assert!(host.sent.len() <= 30, "{} frames in 10 s", host.sent.len());
+    }
+
+    #[test]
+    fn what_routers_and_servers_say_of_the_network_lowers_its_mtu() {
+        let mut host = Host::autoconfigured();
+        assert_eq!(host.config.usable_mtu(1500), 1500);
+        for (told, expected) in [(1400, 1400), (9000, 1500), (1279, 1500), (1450, 1450)] {
+            let options = [&prefix_option(7, 900, 900)[..], &ndp::tests::mtu_option(told)];
+            host.config.ingress(&mut advertisement(ROUTER, 600, &options));
+            assert_eq!(host.config.usable_mtu(1500), expected, "{told}");
+            assert_eq!(host.config.usable_mtu(1300), 1300);
+        }
+        host.config.ingress(&mut advertisement(ROUTER, 600, &[&prefix_option(7, 900, 900)]));
+        assert_eq!(host.config.usable_mtu(1500), 1450, "one that says nothing of it changes nothing");
+        host.config.dhcp = Some(dhcp::tests::TRANSACTION);
+        host.config.ingress(&mut dhcp::tests::ack([10, 0, 0, 1], &[&[1, 4, 255, 0, 0, 0, 26, 2, 5, 0]]));
+        assert_eq!(host.config.usable_mtu(1500), 1280);
     }
 
     #[test]

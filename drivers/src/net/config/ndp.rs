@@ -8,6 +8,7 @@ use core::time::Duration;
 
 use super::super::checksum::icmpv6;
 use super::super::frame::ETHERNET_HEADER;
+use super::super::properties::MIN_MTU_IPV6;
 
 const ICMPV6: u8 = 58;
 const ROUTER_SOLICITATION: u8 = 133;
@@ -22,6 +23,7 @@ const OVERRIDE: u8 = 0x20;
 const SOURCE_LINK_LAYER: u8 = 1;
 const TARGET_LINK_LAYER: u8 = 2;
 const PREFIX: u8 = 3;
+const MTU: u8 = 5;
 const RDNSS: u8 = 25;
 
 /// The hop limit of each message: no router has passed it on.
@@ -46,6 +48,8 @@ pub(super) struct Advertisement {
     pub(super) prefixes: Vec<Prefix>,
     /// Name servers and their lifetimes, [`MAX`] at most.
     pub(super) servers: Vec<(Ipv6Addr, Duration)>,
+    /// Largest IP packet on the link, in bytes, if the router knows better than its hosts.
+    pub(super) mtu: Option<usize>,
 }
 
 /// A prefix of 64 bits from which hosts make addresses.
@@ -75,6 +79,7 @@ impl Advertisement {
             preference: preference(flags),
             prefixes: Vec::new(),
             servers: Vec::new(),
+            mtu: None,
         };
         while let [kind, eights, ..] = *options {
             let (option, rest) = options.split_at_checked(usize::from(eights) * 8)?;
@@ -94,6 +99,7 @@ impl Advertisement {
                 let room = MAX.saturating_sub(self.servers.len());
                 self.servers.extend(servers(option).into_iter().flatten().take(room));
             }
+            MTU => self.mtu = mtu(option).or(self.mtu),
             _ => {}
         }
     }
@@ -108,6 +114,13 @@ fn message(frame: &[u8]) -> Option<(Ipv6Addr, &[u8])> {
     let source = Ipv6Addr::from(*addresses.first_chunk::<16>()?);
     let good = ethernet.ends_with(&[0x86, 0xdd]) && version >> 4 == 6 && icmpv6(addresses, message) == 0;
     good.then_some((source, message))
+}
+
+/// RFC 4861, section 4.6.4. No link of IPv6 has less than 1280.
+fn mtu(option: &[u8]) -> Option<usize> {
+    let [_, 1, _, _, mtu @ ..] = option else { return None };
+    let mtu = u32::from_be_bytes(*mtu.first_chunk()?) as usize;
+    Some(mtu).filter(|mtu| *mtu >= MIN_MTU_IPV6)
 }
 
 /// RFC 4191, section 2.2: the reserved value counts as the middle one.
@@ -265,6 +278,11 @@ pub(super) mod tests {
         message.extend([0; 8]);
         message.extend(options.concat());
         frame([2, 0, 0, 0, 0, 9], router, ALL_NODES, message)
+    }
+
+    /// An option with the link's MTU.
+    pub(crate) fn mtu_option(mtu: u32) -> Vec<u8> {
+        [vec![MTU, 1, 0, 0], mtu.to_be_bytes().to_vec()].concat()
     }
 
     /// An option with the prefix 2001:db8:0:`number`::/64, with lifetimes in seconds.
