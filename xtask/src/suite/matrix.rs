@@ -424,7 +424,7 @@ const PARTS: &[(&str, &[Row])] = &[
             row("a queue for each of four vCPUs", &["each_vcpu_has_a_queue_of_its_own"]).never(NO_LINUX),
             row(
                 "a CD, and another one in its place; a module of the loader as disk `ram0`",
-                &["a_cd_is_read", "a_cd_is_taken_out_and_another_one_put_in", "a_ramdisk_is_a_disk"],
+                &["a_cd_is_read", "a_cd_is_taken_out_and_another_one_put_in", "nobody_waits_for_a_drive_without_a_cd", "a_ramdisk_is_a_disk"],
             )
             .never(DOM0),
             row(

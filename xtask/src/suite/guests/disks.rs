@@ -179,6 +179,12 @@ pub(super) const TESTS: &[GuestTest] = &[
             .words("sha256=ram0")
             .script(SAME_RAMDISK)
             .telling(&["ram0"])]),
+    GuestTest::new("nobody_waits_for_a_drive_without_a_cd", "disk")
+        .envs(&[])
+        .long_envs(&[Env::Pvhvm])
+        .settings(&["disk = [ \"/bin/busybox,raw,xvda,w\", \",,hdc,cdrom\" ]"])
+        .words("list sha256=xvda")
+        .telling(&["no medium; the disk appears when there is one", "1 disks"]),
     GuestTest::new("a_cd_is_taken_out_and_another_one_put_in", "disk")
         .envs(&[])
         .long_envs(&[Env::Pv, Env::Pvh])
