@@ -3,6 +3,7 @@
 
 use std::fs::File;
 use std::io::{Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
@@ -22,6 +23,13 @@ const AT_ONCE: Duration = Duration::from_secs(2);
 struct Bind {
     domain: u32,
     port: u32,
+}
+
+/// What is polled for events.
+impl AsFd for Channels {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.device.as_fd()
+    }
 }
 
 /// Our end of a channel: a number of dom0's.

@@ -23,7 +23,7 @@ use anyhow::{Result, bail};
 use guest::Guest;
 
 const USAGE: &str = "usage: prism-peer echo DOMID COUNT | storm DOMID | grants DOMID | lend DOMID | add DOMID COUNT | \
-    flood DOMID COUNT | lie DOMID | play KIND DOMID SEED MOVES | moves KIND SEED | replay KIND DOMID FILE | \
+    flood DOMID COUNT | lie DOMID | play KIND DOMID SEED MOVES | moves KIND SEED [COUNT] | replay KIND DOMID FILE | \
     hoard KIND DOMID | front KIND DOMID SEED MOVES | enough DOMID | shorten FILE COMMAND...";
 
 fn main() -> ExitCode {
@@ -51,8 +51,9 @@ fn run(words: &[&str]) -> Result<()> {
         ["play", kind, domain, seed, moves] => {
             adversary::play(&mut guest(domain)?, kind.parse()?, seed.parse()?, moves.parse()?)
         }
-        ["moves", kind, seed] => {
-            adversary::list(kind.parse()?, seed.parse()?);
+        ["moves", kind, seed, ref count @ ..] => {
+            let count = count.first().map_or(Ok(1), |count| count.parse())?;
+            adversary::list(kind.parse()?, seed.parse()?, count);
             Ok(())
         }
         ["replay", kind, domain, file] => adversary::replay(&mut guest(domain)?, kind.parse()?, file),

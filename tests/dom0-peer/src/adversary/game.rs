@@ -193,7 +193,7 @@ fn in_store(random: &mut Random) -> Move {
         }
         92..95 => Move::Bytes(random.one_of(TOOLSTACK).0.into()),
         95..98 => Move::Serve(1 + random.below(4) as u32),
-        _ => Move::Silence(1 + random.below(100) as u32),
+        _ => Move::Silence(1 + random.below(20) as u32),
     }
 }
 
@@ -209,7 +209,7 @@ fn at_console(random: &mut Random) -> Move {
         60..75 => Move::Settle,
         // The guest says something, or would.
         75..95 => Move::Node("control/sysrq".into(), (*random.one_of(&["m", "t", "?"])).into()),
-        _ => Move::Silence(1 + random.below(200) as u32),
+        _ => Move::Silence(1 + random.below(40) as u32),
     }
 }
 
@@ -234,8 +234,8 @@ fn by_device(kind: Kind, random: &mut Random) -> Move {
         88..91 => Move::Word(*random.one_of(Word::ALL), *random.one_of(DISTANCES)),
         91..93 => Move::Keep,
         93..95 => Move::Late(1 + random.below(50) as u32),
-        95..98 => Move::Storm(1 + random.below(2000) as u32),
-        _ => Move::Silence(1 + random.below(200) as u32),
+        95..98 => Move::Storm(1 + random.below(400) as u32),
+        _ => Move::Silence(1 + random.below(40) as u32),
     }
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //! What the player needs of a kind of device: how it is made, and moves on its rings.
 
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,8 +13,8 @@ use super::{vbd, vif};
 use crate::guest::Guest;
 use crate::page::Page;
 
-/// Time for a frontend to have something to play with: a request, a page.
-pub(crate) const PATIENCE: Duration = Duration::from_millis(400);
+/// Time for a frontend to have more to play with, in the middle of a move: a request, a page.
+pub(crate) const PATIENCE: Duration = Duration::from_millis(40);
 /// How often a ring is looked at when no event comes: somebody may have overwritten what asks for it.
 pub(crate) const LOOK: Duration = Duration::from_millis(20);
 
@@ -25,6 +26,18 @@ pub(crate) trait Link {
     /// Makes a move on the rings; false if the frontend has nothing to do it with. What is kept goes to
     /// `kept`.
     fn play(&mut self, play: &Move, kept: &mut Vec<Page>) -> Result<bool>;
+
+    /// Whether the frontend has what this move begins with.
+    fn is_ready(&mut self, play: &Move) -> bool;
+
+    /// Has the frontend raise an event with what it does next.
+    fn arm(&self);
+
+    /// What is polled for events.
+    fn events(&self) -> BorrowedFd<'_>;
+
+    /// Takes the events that have come.
+    fn take_events(&mut self) -> Result<()>;
 
     /// The rings' pages, for those who keep them.
     fn into_pages(self: Box<Self>) -> Vec<Page>;
@@ -42,8 +55,10 @@ pub(crate) struct Class {
     pub(crate) name: &'static str,
     /// The number of the first one, and how far the next ones are.
     pub(crate) numbers: (u32, u32),
-    /// How many there are, beside those that the guest has.
+    /// How many numbers there are, beside those that the guest has.
     pub(crate) count: u32,
+    /// How many devices there are at a time.
+    pub(crate) seats: usize,
     /// What the toolstack says to the guest.
     pub(crate) own: Keys,
     /// What the backend says before there is a ring.

@@ -13,13 +13,14 @@ mod moves;
 mod player;
 mod random;
 mod ring;
+mod seat;
 mod shorten;
 mod vbd;
 mod vif;
 
 use std::fs;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -39,6 +40,9 @@ const LENGTH: usize = 40;
 /// How long the guest may take until all its numbers have grown.
 const PATIENCE: Duration = Duration::from_secs(120);
 
+/// What is long for a move: then the guest is looked at.
+const LONG: Duration = Duration::from_secs(20);
+
 /// Pages that a hoarder stops at.
 const HOARD: usize = 3000;
 
@@ -57,6 +61,7 @@ pub(crate) fn play(guest: &mut Guest, kind: Kind, seed: u64, moves: u64) -> Resu
         });
         next += 1;
     }
+    let played = played.and_then(|()| goes_on(guest));
     finish(guest, &mut player, &format!("{kind}, seeds {seed} to {}", next - 1))?;
     played
 }
@@ -65,7 +70,7 @@ pub(crate) fn play(guest: &mut Guest, kind: Kind, seed: u64, moves: u64) -> Resu
 pub(crate) fn replay(guest: &mut Guest, kind: Kind, file: &str) -> Result<()> {
     let moves = read(file)?;
     let mut player = Player::new(kind);
-    let played = one_game(guest, &mut player, &moves);
+    let played = one_game(guest, &mut player, &moves).and_then(|()| goes_on(guest));
     finish(guest, &mut player, file)?;
     played
 }
@@ -80,9 +85,11 @@ pub(crate) fn hoard(guest: &mut Guest, kind: Kind) -> Result<()> {
     finish(guest, &mut player, "hoard")
 }
 
-/// Writes the moves of a seed.
-pub(crate) fn list(kind: Kind, seed: u64) {
-    print!("{}", text(&game(kind, seed, LENGTH)));
+/// Writes the moves of so many seeds' games, from `seed` on.
+pub(crate) fn list(kind: Kind, seed: u64, count: u64) {
+    for seed in (seed..).take_while(|next| next - seed < count) {
+        print!("{}", text(&game(kind, seed, LENGTH)));
+    }
 }
 
 /// Shortens the list in `file` as long as `command`, which gets the path of a list as its last word, ends
@@ -106,12 +113,17 @@ fn read(file: &str) -> Result<Vec<Move>> {
     parse(&fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?)
 }
 
-/// Plays a list with a device of its own, and looks whether all else in the guest goes on.
+/// Plays a list, with a new device at first, and looks whether all else in the guest has gone on since it began.
 fn one_game(guest: &mut Guest, player: &mut Player, moves: &[Move]) -> Result<()> {
     let before = pulse(guest)?;
     player.begin(guest)?;
     for play in moves {
+        let begun = Instant::now();
         player.play(guest, play).with_context(|| format!("the move \"{play}\""))?;
+        // Not after forty moves that nobody takes part in.
+        if begun.elapsed() >= LONG {
+            goes_on(guest)?;
+        }
     }
     player.tidy_up(guest)?;
     go_on(guest, &before)
@@ -119,10 +131,13 @@ fn one_game(guest: &mut Guest, player: &mut Player, moves: &[Move]) -> Result<()
 
 /// Leaves the guest, and says what was done.
 fn finish(guest: &mut Guest, player: &mut Player, what: &str) -> Result<()> {
-    let tally = player.tally;
+    let (tally, begun) = (player.tally, player.begun);
     println!(
-        "{what}: {} moves made, {} had nobody to play with; {} devices, {} connections, {} pages kept",
+        "{what}: {} moves made in {} s, {} of them waiting; {} had nobody to play with; {} devices, \
+         {} connections, {} pages kept",
         tally.made,
+        begun.elapsed().as_secs(),
+        tally.waited.as_secs(),
         tally.idle,
         tally.devices,
         tally.connections,
@@ -134,14 +149,26 @@ fn finish(guest: &mut Guest, player: &mut Player, what: &str) -> Result<()> {
 /// The guest's numbers.
 fn pulse(guest: &mut Guest) -> Result<Vec<u64>> {
     let path = guest.path("data/pulse");
-    let value = guest.store.wait_for(&path, PATIENCE)?;
-    numbers(&value)
+    match guest.store.read(&path)? {
+        Some(value) if !value.is_empty() => numbers(&value),
+        _ => numbers(&guest.store.wait_for(&path, PATIENCE)?),
+    }
+}
+
+/// Waits until the guest has gone on from where it is now.
+fn goes_on(guest: &mut Guest) -> Result<()> {
+    let now = pulse(guest)?;
+    go_on(guest, &now)
 }
 
 /// Waits until all numbers are larger than `before`.
 fn go_on(guest: &mut Guest, before: &[u64]) -> Result<()> {
     let path = guest.path("data/pulse");
     let has_grown = |value: Option<&str>| value.is_some_and(|value| all_larger(value, before));
+    // Mostly it has, in the time that a game takes.
+    if has_grown(guest.store.read(&path)?.as_deref()) {
+        return Ok(());
+    }
     let grown = guest.store.wait_until(&path, PATIENCE, has_grown)?;
     if grown.is_none() {
         let now = guest.store.read(&path)?.unwrap_or_default();

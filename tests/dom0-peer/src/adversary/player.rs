@@ -1,23 +1,26 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who makes the moves: a backend of one device at a time.
+//! Who makes the moves: a backend of some devices. One of them has the turn; when its frontend cannot go on at
+//! once, another one gets it, so that nobody waits for a driver that pauses after what was done to it.
 
 use std::collections::BTreeSet;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Context, Result};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::bus::{Device, state};
 use super::console::Console;
 use super::game::Kind;
-use super::link::{Class, Link};
+use super::link::{Class, LOOK};
 use super::moves::Move;
+use super::seat::Seat;
 use crate::guest::Guest;
 use crate::page::Page;
 
-/// How long a step of a frontend's that is at work may take.
+/// How long to wait for a request, where some frontend is connected.
 const SOON: Duration = Duration::from_millis(400);
-/// How long a frontend may take for a device that was just made: its guest has others to leave.
+/// How long to wait for a frontend to connect: the guest may have others to leave.
 const LATER: Duration = Duration::from_secs(30);
 
 /// What came of moves.
@@ -31,6 +34,8 @@ pub(crate) struct Tally {
     pub(crate) connections: u64,
     /// Devices that were made.
     pub(crate) devices: u64,
+    /// Time that went by while nothing could be played.
+    pub(crate) waited: Duration,
 }
 
 /// A player.
@@ -41,29 +46,33 @@ pub(crate) struct Player {
     console: Option<Console>,
     /// What was written below the guest's home.
     written: BTreeSet<String>,
-    device: Option<Device>,
-    link: Option<Box<dyn Link>>,
+    seats: Vec<Seat>,
+    /// Which of them has the turn.
+    turn: usize,
     kept: Vec<Page>,
     /// What came of the moves until now.
     pub(crate) tally: Tally,
+    /// When it began to play.
+    pub(crate) begun: Instant,
 }
 
 impl Player {
-    /// A player without a device, of which it will make some of this kind.
+    /// A player without devices, of which it will make some of this kind.
     pub(crate) fn new(kind: Kind) -> Self {
         Self {
             kind,
             class: Class::of(kind),
             console: None,
             written: BTreeSet::new(),
-            device: None,
-            link: None,
+            seats: Vec::new(),
+            turn: 0,
             kept: Vec::new(),
             tally: Tally::default(),
+            begun: Instant::now(),
         }
     }
 
-    /// Begins a game: with a device, if it is about devices.
+    /// Begins a game: with a new device, if it is about devices.
     pub(crate) fn begin(&mut self, guest: &mut Guest) -> Result<()> {
         if self.kind == Kind::Console {
             return Ok(());
@@ -76,23 +85,24 @@ impl Player {
         if let Some(console) = &self.console {
             console.settle();
         }
+        let mut forgotten = Vec::new();
         for path in std::mem::take(&mut self.written) {
             let whole = guest.path(&path);
             // The guest may write these, which it could not if they were made again.
             if matches!(&*path, "control/shutdown" | "control/sysrq") {
                 guest.store.write(&whole, "")?;
             } else if !path.starts_with("memory/") && !path.starts_with("cpu/0/") {
-                guest.store.remove(&whole)?;
+                forgotten.push(whole);
             }
         }
-        Ok(())
+        guest.store.remove_each(&forgotten)
     }
 
-    /// Writes a node below the guest's home.
-    fn write(&mut self, guest: &mut Guest, path: &str, value: &[u8]) -> Result<bool> {
-        let whole = guest.path(path);
-        self.written.insert(path.into());
-        guest.store.write_bytes(&whole, value).map(|()| true)
+    /// Writes nodes below the guest's home.
+    fn write(&mut self, guest: &mut Guest, nodes: &[(&str, &[u8])]) -> Result<bool> {
+        self.written.extend(nodes.iter().map(|(path, _)| (*path).to_owned()));
+        let nodes: Vec<_> = nodes.iter().map(|(path, value)| (guest.path(path), value.to_vec())).collect();
+        guest.store.write_each(&nodes).map(|()| true)
     }
 
     fn play_at_console(&mut self, guest: &mut Guest, play: &Move) -> Result<bool> {
@@ -104,33 +114,48 @@ impl Player {
 
     /// Makes a move.
     pub(crate) fn play(&mut self, guest: &mut Guest, play: &Move) -> Result<()> {
+        let class = self.class;
         let made = match play {
-            Move::Renew => self.renew(guest).map(|()| true),
-            Move::Close => self.close(guest).map(|()| true),
-            Move::Restart => {
-                self.keep_link();
-                self.offer(guest).map(|()| true)
+            Move::Renew => {
+                self.fill_seats(guest)?;
+                self.renew(guest, self.turn).map(|()| true)
             }
-            Move::Offer => self.offer(guest).map(|()| true),
-            Move::Connect => self.connect(guest, SOON),
-            Move::State(number) => self.device(guest)?.be(guest, *number).map(|()| true),
+            Move::Close => self.seat(guest)?.device.be(guest, state::CLOSING).map(|()| true),
+            Move::Restart => {
+                let pages = self.seat(guest)?.abandon();
+                self.kept.extend(pages);
+                self.seat(guest)?.offer(guest, class).map(|()| true)
+            }
+            Move::Offer => self.seat(guest)?.offer(guest, class).map(|()| true),
+            Move::Connect => {
+                let connected = self.seat(guest)?.connect(guest, class)?;
+                self.tally.connections += u64::from(connected);
+                Ok(self.seat(guest)?.link().is_some())
+            }
+            Move::State(number) => self.seat(guest)?.device.be(guest, *number).map(|()| true),
             Move::Key(name, value) => self.say(guest, name, value.as_bytes()),
             Move::Binary(name) => self.say(guest, name, &every_byte()),
-            Move::Remove(name) => self.device(guest)?.forget(guest, name).map(|()| true),
-            Move::Vanish => self.device(guest)?.vanish(guest).map(|()| true),
-            Move::Node(path, value) => self.write(guest, path, value.as_bytes()),
-            Move::Bytes(path) => self.write(guest, path, &every_byte()),
+            Move::Remove(name) => {
+                let seat = self.seat(guest)?;
+                seat.has_said(name);
+                seat.device.forget(guest, name).map(|()| true)
+            }
+            Move::Vanish => self.seat(guest)?.device.vanish(guest).map(|()| true),
+            Move::Node(path, value) => self.write(guest, &[(path, value.as_bytes())]),
+            Move::Bytes(path) => self.write(guest, &[(path, &every_byte())]),
             Move::Forget(path) => {
                 self.written.retain(|written| !written.starts_with(&**path));
                 let whole = guest.path(path);
                 guest.store.remove(&whole).map(|()| true)
             }
-            Move::Crowd(count) => (0..*count).try_fold(true, |made, number| {
-                let path = format!("device/vbd/{}/backend", 60000 + number);
-                Ok(self.write(guest, &path, b"/local/domain/0/nowhere")? && made)
-            }),
+            Move::Crowd(count) => {
+                let paths = (0..*count).map(|number| format!("device/vbd/{}/backend", 60000 + number));
+                let paths: Vec<_> = paths.collect();
+                let nodes = paths.iter().map(|path| (&**path, &b"/local/domain/0/nowhere"[..]));
+                self.write(guest, &nodes.collect::<Vec<_>>())
+            }
             Move::Console(..) | Move::Type(_) | Move::Settle => self.play_at_console(guest, play),
-            Move::Silence(milliseconds) if self.kind == Kind::Console => {
+            Move::Silence(milliseconds) => {
                 thread::sleep(Duration::from_millis((*milliseconds).into()));
                 Ok(true)
             }
@@ -144,20 +169,32 @@ impl Player {
     /// Keeps pages of connections until the frontend connects no more, or until there are so many. What it
     /// says of it.
     pub(crate) fn hoard(&mut self, guest: &mut Guest, most: usize) -> Result<String> {
-        self.renew(guest)?;
+        self.fill_seats(guest)?;
         while self.kept.len() < most {
+            let before = self.kept.len();
             if self.play_on_ring(guest, &Move::Keep)? {
                 self.tally.made += 1;
-                self.keep_link();
-                continue;
-            }
-            let error = self.device(guest)?.error(guest)?;
-            if let Some(error) = error.filter(|error| error.contains("pages")) {
+                let pages = self.seat(guest)?.abandon();
+                self.kept.extend(pages);
+            } else if let Some(error) = self.refusal(guest)? {
                 return Ok(format!("{} pages kept, and then: {error}", self.kept.len()));
             }
-            self.renew(guest)?;
+            if self.kept.len() > before {
+                self.renew(guest, self.turn)?;
+            }
         }
         Ok(format!("{} pages kept, and no end", self.kept.len()))
+    }
+
+    /// What a frontend says of pages that are kept.
+    fn refusal(&mut self, guest: &mut Guest) -> Result<Option<String>> {
+        for seat in &self.seats {
+            let error = seat.device.error(guest)?;
+            if let Some(error) = error.filter(|error| error.contains("pages")) {
+                return Ok(Some(error));
+            }
+        }
+        Ok(None)
     }
 
     /// Pages that are kept now.
@@ -165,117 +202,134 @@ impl Player {
         self.kept.len()
     }
 
-    /// Takes the device away, and lets go of all pages.
+    /// Takes the devices away, and lets go of all pages.
     pub(crate) fn leave(&mut self, guest: &mut Guest) -> Result<()> {
         self.tidy_up(guest)?;
-        if let Some(device) = self.device.take() {
-            device.remove(guest)?;
+        for seat in self.seats.drain(..) {
+            seat.device.remove(guest)?;
         }
-        self.link = None;
         self.kept.clear();
         Ok(())
     }
 
-    /// Takes the device away, and makes another one.
-    fn renew(&mut self, guest: &mut Guest) -> Result<()> {
-        if let Some(device) = self.device.take() {
-            device.remove(guest)?;
+    /// Makes all devices, if there are none yet.
+    fn fill_seats(&mut self, guest: &mut Guest) -> Result<()> {
+        if self.seats.is_empty() {
+            Device::make_home(guest)?;
         }
-        self.link = None;
-        let Class { name, numbers: (first, step), count, own, .. } = *self.class;
-        let number = first + step * (self.tally.devices % u64::from(count)) as u32;
-        let number_text = number.to_string();
-        let own = [&[("virtual-device", &*number_text), ("handle", &number_text)], own].concat();
-        self.device = Some(Device::make(guest, name, number, &own)?);
-        self.tally.devices += 1;
+        // Who plays in xenstore has hardly a use for connections.
+        let seats = if self.kind == Kind::Store { 2 } else { self.class.seats };
+        while self.seats.len() < seats {
+            let seat = self.make_seat(guest)?;
+            self.seats.push(seat);
+        }
         Ok(())
     }
 
-    /// The device; one is made if there is none.
-    fn device(&mut self, guest: &mut Guest) -> Result<&Device> {
-        if self.device.is_none() {
-            self.renew(guest)?;
+    fn make_seat(&mut self, guest: &mut Guest) -> Result<Seat> {
+        let Class { numbers: (first, step), count, .. } = *self.class;
+        let number = first + step * (self.tally.devices % u64::from(count)) as u32;
+        self.tally.devices += 1;
+        Seat::make(guest, self.class, number)
+    }
+
+    /// Takes a device away, and makes another one.
+    fn renew(&mut self, guest: &mut Guest, place: usize) -> Result<()> {
+        if let Some(seat) = self.seats.get(place) {
+            seat.device.remove(guest)?;
         }
-        self.device.as_ref().ok_or_else(|| anyhow::anyhow!("there is no device"))
+        let seat = self.make_seat(guest)?;
+        if let Some(place) = self.seats.get_mut(place) {
+            *place = seat;
+        }
+        Ok(())
+    }
+
+    /// The device that has the turn, with its frontend as it is now.
+    fn seat(&mut self, guest: &mut Guest) -> Result<&mut Seat> {
+        self.fill_seats(guest)?;
+        self.look(guest)?;
+        self.seats.get_mut(self.turn).context("there is no device")
     }
 
     fn say(&mut self, guest: &mut Guest, key: &str, value: &[u8]) -> Result<bool> {
-        self.device(guest)?.say(guest, key, value).map(|()| true)
+        let seat = self.seat(guest)?;
+        seat.has_said(key);
+        seat.device.say(guest, &[(key, value)]).map(|()| true)
     }
 
-    fn offer(&mut self, guest: &mut Guest) -> Result<()> {
-        let offer = self.class.offer;
-        let device = self.device(guest)?;
-        for (key, value) in offer {
-            device.say(guest, key, value.as_bytes())?;
-        }
-        device.be(guest, state::INIT_WAIT)
-    }
-
-    /// Connects to what the frontend publishes within `limit`; false if it does not.
-    fn connect(&mut self, guest: &mut Guest, limit: Duration) -> Result<bool> {
-        if self.link.is_some() {
-            return Ok(false);
-        }
-        let Class { properties, open, .. } = *self.class;
-        let device = self.device(guest)?;
-        if !device.until(guest, &[state::INITIALISED, state::CONNECTED], limit)? {
-            return Ok(false);
-        }
-        let Some(link) = open(guest, device)? else { return Ok(false) };
-        for (key, value) in properties {
-            device.say(guest, key, value.as_bytes())?;
-        }
-        device.be(guest, state::CONNECTED)?;
-        let connected = device.until(guest, &[state::CONNECTED], limit)?;
-        self.link = Some(link);
-        self.tally.connections += u64::from(connected);
-        Ok(connected)
-    }
-
-    fn close(&mut self, guest: &mut Guest) -> Result<()> {
-        let device = self.device(guest)?;
-        device.be(guest, state::CLOSING)?;
-        device.until(guest, &[state::CLOSED, 0], SOON)?;
-        self.link = None;
-        self.device(guest)?.be(guest, state::CLOSED)
-    }
-
-    /// Keeps what is mapped of the ring.
-    fn keep_link(&mut self) {
-        self.kept.extend(self.link.take().map(|link| link.into_pages()).unwrap_or_default());
-    }
-
-    /// Makes a move on the ring; there is a connection first, if the frontend takes part.
-    fn play_on_ring(&mut self, guest: &mut Guest, play: &Move) -> Result<bool> {
-        if !self.is_connected(guest)? && !self.reconnect(guest)? {
-            return Ok(false);
-        }
-        let Self { link: Some(link), kept, .. } = self else { return Ok(false) };
-        link.play(play, kept)
-    }
-
-    fn is_connected(&mut self, guest: &mut Guest) -> Result<bool> {
-        Ok(self.link.is_some() && self.device(guest)?.state(guest)? == state::CONNECTED)
-    }
-
-    /// Has the frontend connect as it does after it was left, or else to another device.
-    fn reconnect(&mut self, guest: &mut Guest) -> Result<bool> {
-        self.link = None;
-        let device = self.device(guest)?;
-        if matches!(device.state(guest)?, state::CLOSING | state::CLOSED) {
-            device.be(guest, state::CLOSED)?;
-            device.until(guest, &[state::INITIALISING], SOON)?;
-        }
-        if self.device(guest)?.state(guest)? == state::INITIALISING {
-            self.offer(guest)?;
-            if self.connect(guest, SOON)? {
-                return Ok(true);
+    /// Does what the frontends' states ask for, but where a move may come before it.
+    fn look(&mut self, guest: &mut Guest) -> Result<()> {
+        let changed: BTreeSet<_> = guest.store.take_events()?.into_iter().collect();
+        for seat in &mut self.seats {
+            if changed.contains(&seat.device.token()) {
+                self.tally.connections += u64::from(seat.look(guest)?);
             }
         }
-        self.renew(guest)?;
-        self.offer(guest)?;
-        self.connect(guest, LATER)
+        let turn = self.turn;
+        for place in (0..self.seats.len()).filter(|place| *place != turn) {
+            self.take_part(guest, place)?;
+        }
+        Ok(())
+    }
+
+    /// Does what a backend does for this device; if its frontend does nothing, there will be another one.
+    fn take_part(&mut self, guest: &mut Guest, place: usize) -> Result<()> {
+        if self.seats.get_mut(place).is_some_and(Seat::is_stuck) {
+            self.renew(guest, place)?;
+        }
+        let Some(seat) = self.seats.get_mut(place) else { return Ok(()) };
+        self.tally.connections += u64::from(seat.take_part(guest, self.class)?);
+        Ok(())
+    }
+
+    /// Makes a move on the rings of the device that has the turn, or else of another one, which has it then.
+    fn play_on_ring(&mut self, guest: &mut Guest, play: &Move) -> Result<bool> {
+        self.fill_seats(guest)?;
+        let begun = Instant::now();
+        loop {
+            self.look(guest)?;
+            if let Some(place) = self.who_plays(play) {
+                self.turn = place;
+                self.tally.waited += begun.elapsed();
+                let Self { seats, kept, .. } = self;
+                return seats.get_mut(place).map_or(Ok(false), |seat| seat.play(play, kept));
+            }
+            self.take_part(guest, self.turn)?;
+            let limit = if self.seats.iter().any(Seat::is_connected) { SOON } else { LATER };
+            if begun.elapsed() > limit {
+                self.tally.waited += begun.elapsed();
+                return Ok(false);
+            }
+            self.wait(guest, play)?;
+        }
+    }
+
+    /// The first device, from the one on that has the turn, that this move can be played with.
+    fn who_plays(&mut self, play: &Move) -> Option<usize> {
+        let (before, after) = self.seats.split_at_mut(self.turn);
+        let (count, turn) = (before.len() + after.len(), before.len());
+        let place = after.iter_mut().chain(before).position(|seat| seat.is_ready(play))?;
+        Some((turn + place) % count)
+    }
+
+    /// Waits until something happens at one of the devices, for a short time.
+    fn wait(&mut self, guest: &mut Guest, play: &Move) -> Result<()> {
+        let mut links: Vec<_> = self.seats.iter_mut().filter_map(Seat::link).collect();
+        for link in &mut links {
+            link.arm();
+            // It may have come meanwhile.
+            if link.is_ready(play) {
+                return Ok(());
+            }
+        }
+        if !guest.store.has_received(Duration::ZERO)? {
+            let fds = links.iter().map(|link| PollFd::from_borrowed_fd(link.events(), PollFlags::IN));
+            let mut fds: Vec<_> = fds.chain([PollFd::new(&guest.store, PollFlags::IN)]).collect();
+            let limit = Timespec { tv_sec: 0, tv_nsec: LOOK.subsec_nanos().into() };
+            poll(&mut fds, Some(&limit))?;
+        }
+        links.into_iter().try_for_each(|link| link.take_events())
     }
 }
 

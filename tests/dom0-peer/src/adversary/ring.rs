@@ -48,6 +48,11 @@ impl Ring {
         Ok(Some(request))
     }
 
+    /// Whether there is a next request. A frontend that claims more than fit has none.
+    pub(crate) fn has_next(&self) -> bool {
+        (1..=self.count).contains(&self.word(Word::RequestsMade).wrapping_sub(self.taken))
+    }
+
     /// Has the frontend raise an event with its next request.
     pub(crate) fn await_request(&self) {
         self.set(Word::RequestEvent, self.taken.wrapping_add(1));

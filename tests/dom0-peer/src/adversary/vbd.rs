@@ -2,7 +2,7 @@
 //! A disk in memory, served over a ring (`xen/include/public/io/blkif.h`).
 
 use std::mem::offset_of;
-use std::thread;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
@@ -22,11 +22,13 @@ const SECTOR: usize = 512;
 /// Bytes of the disk.
 const DISK: usize = 1 << 20;
 
-/// Disks: `xvdb` and so on.
+/// Disks: `xvdq` and so on, by the numbers of the extended scheme. There are so many that none is made again
+/// while the guest may still be busy with its namesake.
 pub(crate) const CLASS: Class = Class {
     name: "vbd",
-    numbers: (51728, 16),
-    count: 14,
+    numbers: ((1 << 28) + (16 << 8), 1 << 8),
+    count: 600,
+    seats: 8,
     own: &[("device-type", "disk")],
     offer: &[("max-ring-page-order", "2")],
     properties: &[
@@ -69,19 +71,30 @@ struct Done {
 
 impl VbdLink {
     fn open(guest: &mut Guest, device: &Device) -> Result<Option<Box<dyn Link>>> {
-        let order = device.number(guest, "ring-page-order")?;
-        let names = match order {
-            None | Some(0) => vec!["ring-ref".to_owned()],
-            Some(order) => (0..1_u32 << order.min(4)).map(|page| format!("ring-ref{page}")).collect(),
+        let keys = [
+            "ring-page-order",
+            "event-channel",
+            "ring-ref",
+            "ring-ref0",
+            "ring-ref1",
+            "ring-ref2",
+            "ring-ref3",
+        ];
+        let [order, port, only, several @ ..] = device.numbers(guest, keys)?;
+        let references = match order {
+            None | Some(0) => vec![only],
+            Some(order @ 1..=2) => several.into_iter().take(1 << order).collect(),
+            // More than was offered, unless a move has said more.
+            Some(_) => return Ok(None),
         };
         let grants = Grants::of(guest.domain)?;
         let mut pages = Vec::new();
-        for name in names {
-            let Some(reference) = device.number(guest, &name)? else { return Ok(None) };
+        for reference in references {
+            let Some(reference) = reference else { return Ok(None) };
             let Ok(page) = grants.map(reference, Access::ReadWrite) else { return Ok(None) };
             pages.push(page);
         }
-        let Some(port) = device.number(guest, "event-channel")? else { return Ok(None) };
+        let Some(port) = port else { return Ok(None) };
         let mut channels = Channels::new()?;
         let Ok(port) = channels.connect(guest.domain, port) else { return Ok(None) };
         let ring = Ring::new(pages, size_of::<blkif_request>());
@@ -168,13 +181,18 @@ impl VbdLink {
 
     /// Publishes a response, with an event; the place that it is in.
     fn answer(&mut self, response: &blkif_response) -> Result<u32> {
+        let place = self.put(response);
+        self.notify()?;
+        Ok(place)
+    }
+
+    /// Publishes a response; the place that it is in.
+    fn put(&mut self, response: &blkif_response) -> u32 {
         if self.ids.len() == REMEMBERED {
             self.ids.remove(0);
         }
         self.ids.push(response.id);
-        let place = self.ring.answer(&bytes(response));
-        self.notify()?;
-        Ok(place)
+        self.ring.answer(&bytes(response))
     }
 
     fn notify(&self) -> Result<()> {
@@ -186,9 +204,19 @@ impl Link for VbdLink {
     fn play(&mut self, play: &Move, kept: &mut Vec<Page>) -> Result<bool> {
         match *play {
             Move::Serve(count) => {
-                for _ in 0..count {
-                    let Some(response) = self.response()? else { return Ok(false) };
-                    self.answer(&response)?;
+                let mut done = 0;
+                while done < count {
+                    // A frontend may have less to do than that.
+                    let Some(response) = self.response()? else { return Ok(done > 0) };
+                    self.put(&response);
+                    done += 1;
+                    // Those that wait already are done before the frontend is told.
+                    while done < count && self.ring.has_next() {
+                        let Some(response) = self.response()? else { break };
+                        self.put(&response);
+                        done += 1;
+                    }
+                    self.notify()?;
                 }
             }
             Move::Answer(field, value) => {
@@ -251,10 +279,26 @@ impl Link for VbdLink {
                 self.notify()?;
             }
             Move::Storm(count) => (0..count).try_for_each(|_| self.notify())?,
-            Move::Silence(milliseconds) => thread::sleep(Duration::from_millis(milliseconds.into())),
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    fn is_ready(&mut self, play: &Move) -> bool {
+        let needs_none = matches!(play, Move::Index(_) | Move::Word(..) | Move::Storm(_));
+        needs_none || self.ring.has_next()
+    }
+
+    fn arm(&self) {
+        self.ring.await_request();
+    }
+
+    fn events(&self) -> BorrowedFd<'_> {
+        self.channels.as_fd()
+    }
+
+    fn take_events(&mut self) -> Result<()> {
+        self.channels.wait(Duration::ZERO).map(drop)
     }
 
     fn into_pages(self: Box<Self>) -> Vec<Page> {

@@ -3,7 +3,8 @@
 //! made here, and what the guest sends is thrown away.
 
 use std::mem::offset_of;
-use std::thread;
+use std::net::Ipv6Addr;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
@@ -23,7 +24,8 @@ pub(crate) const CLASS: Class = Class {
     name: "vif",
     numbers: (1, 1),
     count: 8,
-    own: &[("mac", "00:16:3e:ad:be:ef")],
+    seats: 3,
+    own: &[("mac", MAC)],
     offer: &[
         ("feature-rx-copy", "1"),
         ("feature-sg", "1"),
@@ -34,6 +36,13 @@ pub(crate) const CLASS: Class = Class {
     properties: &[("hotplug-status", "connected")],
     open: VifLink::open,
 };
+
+/// The guest's address in these networks, and the link-local one that follows from it (RFC 4291, appendix A).
+const MAC: &str = "00:16:3e:ad:be:ef";
+const LINK_LOCAL: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0x0216, 0x3eff, 0xfead, 0xbeef);
+/// The group that asks who has it, and another host.
+const SOLICITED: Ipv6Addr = Ipv6Addr::new(0xff02, 0, 0, 0, 0, 1, 0xffad, 0xbeef);
+const NEIGHBOR: Ipv6Addr = Ipv6Addr::new(0xfe80, 0, 0, 0, 0, 0, 0, 9);
 
 /// The connection to a frontend.
 struct VifLink {
@@ -58,15 +67,17 @@ impl VifLink {
     fn open(guest: &mut Guest, device: &Device) -> Result<Option<Box<dyn Link>>> {
         let grants = Grants::of(guest.domain)?;
         let mut rings = Vec::new();
-        for (name, entry) in
-            [("tx-ring-ref", size_of::<netif_tx_request>()), ("rx-ring-ref", size_of::<netif_rx_request>())]
+        let [transmit, receive, port] =
+            device.numbers(guest, ["tx-ring-ref", "rx-ring-ref", "event-channel"])?;
+        for (reference, entry) in
+            [(transmit, size_of::<netif_tx_request>()), (receive, size_of::<netif_rx_request>())]
         {
-            let Some(reference) = device.number(guest, name)? else { return Ok(None) };
+            let Some(reference) = reference else { return Ok(None) };
             let Ok(page) = grants.map(reference, Access::ReadWrite) else { return Ok(None) };
             rings.push(Ring::new(vec![page], entry));
         }
         let (Some(receive), Some(transmit)) = (rings.pop(), rings.pop()) else { return Ok(None) };
-        let Some(port) = device.number(guest, "event-channel")? else { return Ok(None) };
+        let Some(port) = port else { return Ok(None) };
         let mut channels = Channels::new()?;
         let Ok(port) = channels.connect(guest.domain, port) else { return Ok(None) };
         Ok(Some(Box::new(Self { transmit, receive, grants, channels, port, ids: Vec::new(), made: 0 })))
@@ -126,9 +137,13 @@ impl VifLink {
         }
     }
 
-    /// A packet that anybody may send to everybody: who has an address, or nothing that is known.
+    /// A packet that anybody may send to everybody: who has an address, or nothing that is known. One asks for
+    /// an address that the guest has, so that it sends an answer.
     fn packet(&mut self) -> Vec<u8> {
         self.made += 1;
+        if self.made.is_multiple_of(3) {
+            return solicitation();
+        }
         let mut packet = ethernet(if self.made.is_multiple_of(2) { 0x0806 } else { 0x88b5 });
         // A question of 192.0.2.9 (RFC 826), for one of 256 hosts.
         packet.extend([0, 1, 8, 0, 6, 4, 0, 1, 2, 0, 0, 0, 0, 9, 192, 0, 2, 9]);
@@ -168,9 +183,10 @@ impl Link for VifLink {
     fn play(&mut self, play: &Move, kept: &mut Vec<Page>) -> Result<bool> {
         match *play {
             Move::Serve(count) => {
-                for _ in 0..count {
+                for done in 0..count {
+                    // A frontend may offer fewer pages than that.
                     if !self.serve()? {
-                        return Ok(false);
+                        return Ok(done > 0);
                     }
                 }
             }
@@ -274,10 +290,30 @@ impl Link for VifLink {
                 self.notify()?;
             }
             Move::Storm(count) => (0..count).try_for_each(|_| self.notify())?,
-            Move::Silence(milliseconds) => thread::sleep(Duration::from_millis(milliseconds.into())),
             _ => return Ok(false),
         }
         Ok(true)
+    }
+
+    fn is_ready(&mut self, play: &Move) -> bool {
+        match play {
+            Move::Index(_) | Move::Word(..) | Move::Storm(_) => true,
+            Move::Sent(..) | Move::Swallow => self.transmit.has_next(),
+            _ => self.receive.has_next(),
+        }
+    }
+
+    fn arm(&self) {
+        self.transmit.await_request();
+        self.receive.await_request();
+    }
+
+    fn events(&self) -> BorrowedFd<'_> {
+        self.channels.as_fd()
+    }
+
+    fn take_events(&mut self) -> Result<()> {
+        self.channels.wait(Duration::ZERO).map(drop)
     }
 
     fn into_pages(self: Box<Self>) -> Vec<Page> {
@@ -295,6 +331,27 @@ fn fill(offered: &Offered, offset: u16, packet: &[u8]) -> netif_rx_response {
         }
         None => netif_rx_response { id: offered.id, offset, flags: 0, status: NETIF_RSP_ERROR },
     }
+}
+
+/// A neighbor solicitation (RFC 4861) for the guest's link-local address.
+fn solicitation() -> Vec<u8> {
+    const ICMP: u8 = 58;
+    // Type, code, checksum, reserved; whose; and the option that says where to answer to.
+    let head = [135, 0, 0, 0, 0, 0, 0, 0];
+    let mut message = [&head[..], &LINK_LOCAL.octets(), &[1, 1, 2, 0, 0, 0, 0, 9]].concat();
+    let length = message.len() as u8;
+    let addresses = [NEIGHBOR.octets(), SOLICITED.octets()].concat();
+    let checksum = checksum(&[&addresses[..], &[0, 0, 0, length, 0, 0, 0, ICMP], &message].concat());
+    message[2..4].copy_from_slice(&checksum.to_be_bytes());
+    [ethernet(0x86dd), vec![0x60, 0, 0, 0, 0, length, ICMP, 255], addresses, message].concat()
+}
+
+/// The Internet's checksum (RFC 1071) of an even number of bytes.
+fn checksum(bytes: &[u8]) -> u16 {
+    let (words, _) = bytes.as_chunks();
+    let sum: u32 = words.iter().map(|word| u32::from(u16::from_be_bytes(*word))).sum();
+    // Few words: the carries of one round fit.
+    !((sum & 0xffff) + (sum >> 16)) as u16
 }
 
 /// The head of a packet to everybody.
@@ -336,6 +393,14 @@ fn sent(id: u16, status: i16) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_solicitation_sums_up_to_nothing() {
+        let packet = solicitation();
+        assert_eq!(packet.len(), 14 + 40 + 32);
+        let pseudo = [&packet[22..54], &[0, 0, 0, 32, 0, 0, 0, 58], &packet[54..]].concat();
+        assert_eq!(checksum(&pseudo), 0);
+    }
 
     #[test]
     fn a_packet_fits_into_a_page() {

@@ -6,6 +6,7 @@ use anyhow::{Result, ensure};
 use super::PATIENCE;
 pub(super) use crate::adversary::state;
 use crate::guest::Guest;
+use crate::store::Directory;
 
 /// Where frontends' directories are: not where a driver of dom0's would look for one of its own.
 const FRONTENDS: &str = "/local/domain/0/liar";
@@ -29,14 +30,18 @@ impl Device {
         let domain = backend.domain.to_string();
         let initialising = state::INITIALISING.to_string();
         let own = [("backend", &*device.backend), ("backend-id", &domain), ("state", &initialising)];
-        backend.store.make(&device.frontend, 0, backend.domain, &own)?;
         let keys = [
             ("frontend", &*device.frontend),
             ("frontend-id", "0"),
             ("online", "1"),
             ("state", &initialising),
         ];
-        backend.store.make(&device.backend, backend.domain, 0, &[configured, &keys].concat())?;
+        let keys = [configured, &keys].concat();
+        let domain = backend.domain;
+        backend.store.make(&[
+            Directory { path: &device.frontend, owner: 0, reader: domain, nodes: &own },
+            Directory { path: &device.backend, owner: domain, reader: 0, nodes: &keys },
+        ])?;
         Ok(device)
     }
 
