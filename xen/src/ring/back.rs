@@ -4,11 +4,12 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem::offset_of;
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::Ordering;
 
 use xen_sys::io::ring::sring;
 
-use super::slots::{NotMade, RingPage, Slots};
+use super::memory::{Slots, fence};
+use super::slots::{NotMade, RingPage};
 use super::{Entry, Error, Violation};
 
 /// A ring of requests and responses, of which a frontend has the other end: in pages that it granted, and
@@ -41,9 +42,12 @@ impl<M: RingPage> BackendRing<M> {
     ///
     /// [`NotMade::Shape`]; the pages are dropped.
     pub fn attach(pages: Vec<M>, entry: usize) -> Result<Self, NotMade> {
-        let slots = Slots::new(pages, entry)?;
+        Ok(Self::on(Slots::new(pages, entry)?))
+    }
+
+    pub(super) fn on(slots: Slots<M>) -> Self {
         let start = slots.load(offset_of!(sring, rsp_prod));
-        Ok(Self { slots, consumed: start, shown: start, produced: start, published: start, violation: None })
+        Self { slots, consumed: start, shown: start, produced: start, published: start, violation: None }
     }
 
     /// Number of entries, a power of two: a frontend can have so many requests unanswered.

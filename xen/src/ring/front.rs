@@ -4,11 +4,12 @@
 use alloc::vec::Vec;
 use core::fmt;
 use core::mem::offset_of;
-use core::sync::atomic::{Ordering, fence};
+use core::sync::atomic::Ordering;
 
 use xen_sys::io::ring::sring;
 
-use super::slots::{NotMade, Slots, grant};
+use super::memory::{Slots, fence};
+use super::slots::{NotMade, grant};
 use super::{Entry, Error, Violation};
 use crate::DomainId;
 use crate::grant::{Granted, Page, ReadWrite, Reference, Table};
@@ -41,10 +42,13 @@ impl<'t, P: Page> Ring<'t, P> {
     ///
     /// [`NotMade`]; the pages are dropped.
     pub fn new(table: &'t Table<P>, pages: Vec<P>, domain: DomainId, entry: usize) -> Result<Self, NotMade> {
-        let slots = Slots::new(grant(table, pages, domain)?, entry)?;
+        Ok(Self::on(Slots::new(grant(table, pages, domain)?, entry)?))
+    }
+
+    pub(super) fn on(slots: Slots<Granted<'t, P, ReadWrite>>) -> Self {
         slots.store(offset_of!(sring, req_event), 1);
         slots.store(offset_of!(sring, rsp_event), 1);
-        Ok(Self { slots, produced: 0, published: 0, consumed: 0, shown: 0, awaited: 1, violation: None })
+        Self { slots, produced: 0, published: 0, consumed: 0, shown: 0, awaited: 1, violation: None }
     }
 
     /// References of the pages, in order: what the backend is to be told.

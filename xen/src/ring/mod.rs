@@ -68,7 +68,25 @@ mod bytes;
 mod entry;
 mod error;
 mod front;
+#[cfg(all(test, loom))]
+mod model;
 mod slots;
+
+/// The memory that a ring is in, and the barrier between accesses to it: those of the machine.
+#[cfg(not(all(test, loom)))]
+mod memory {
+    pub(super) use core::sync::atomic::fence;
+
+    pub(super) use super::slots::Slots;
+}
+
+/// Those of the model checker.
+#[cfg(all(test, loom))]
+mod memory {
+    pub(super) use loom::sync::atomic::fence;
+
+    pub(super) use super::model::Slots;
+}
 
 pub use back::BackendRing;
 pub use bytes::{BadIndices, Taken};

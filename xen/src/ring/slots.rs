@@ -16,6 +16,10 @@ use crate::{DomainId, Hypercall};
 /// Bytes of the header.
 const HEADER: usize = size_of::<sring>();
 
+/// In which order words of the header are read, before what they show, and written, behind it.
+pub(super) const LOAD: Ordering = Ordering::Acquire;
+pub(super) const STORE: Ordering = Ordering::Release;
+
 /// A page of a ring, as one end has it: [granted](Granted) to the other one, or [mapped](Mapping) from it.
 ///
 /// # Safety
@@ -57,6 +61,7 @@ pub(crate) struct Slots<M> {
     count: u32,
 }
 
+#[cfg_attr(all(test, loom), allow(dead_code, reason = "the model checker has its own"))]
 impl<M: RingPage> Slots<M> {
     /// The ring in `pages`, with slots of `size` bytes.
     ///
@@ -112,13 +117,13 @@ impl<M: RingPage> Slots<M> {
 
     /// Reads the header's word at `offset`; what the other side wrote before it can be read after this.
     pub(crate) fn load(&self, offset: usize) -> u32 {
-        self.word(offset).map_or(0, |word| word.atomic().load(Ordering::Acquire))
+        self.word(offset).map_or(0, |word| word.atomic().load(LOAD))
     }
 
     /// Writes the header's word at `offset`; what we wrote before is seen before it.
     pub(crate) fn store(&self, offset: usize, value: u32) {
         if let Some(word) = self.word(offset) {
-            word.atomic().store(value, Ordering::Release);
+            word.atomic().store(value, STORE);
         }
     }
 
