@@ -63,7 +63,8 @@ pub struct Nic<M, B> {
 #[derive(Clone, Copy, Default)]
 struct Unpublished {
     transmit: bool,
-    receive: bool,
+    /// How many there are.
+    receive: u16,
 }
 
 impl<M: RingMemory, B: DeviceMemory> Nic<M, B> {
@@ -118,7 +119,9 @@ impl<M: RingMemory, B: DeviceMemory> Nic<M, B> {
         let address = self.buffers.address().wrapping_add(receive_place(number) as u64);
         let descriptor = Descriptor { address, length: LONGEST as u32, access: Access::Write };
         // Never refused but after a violation: there are as many descriptors as buffers.
-        self.unpublished.receive |= self.receive.add(&[descriptor], number).is_ok();
+        if self.receive.add(&[descriptor], number).is_ok() {
+            self.unpublished.receive = self.unpublished.receive.saturating_add(1);
+        }
     }
 
     /// Takes the buffers back that have been sent.
@@ -207,11 +210,15 @@ impl<M: RingMemory, B: DeviceMemory> NetDevice for Nic<M, B> {
     }
 
     fn publish(&mut self, _now: u64) {
-        let unpublished = core::mem::take(&mut self.unpublished);
-        if unpublished.receive && self.receive.wants_notification() {
-            self.transport.notify(RECEIVE);
+        // A device that waits for buffers has used all of them: it is told when half of them are back, not of
+        // each, as every notification is an exit.
+        if self.unpublished.receive >= self.receive.size() / 2 {
+            self.unpublished.receive = 0;
+            if self.receive.wants_notification() {
+                self.transport.notify(RECEIVE);
+            }
         }
-        if unpublished.transmit && self.transmit.wants_notification() {
+        if core::mem::take(&mut self.unpublished.transmit) && self.transmit.wants_notification() {
             self.transport.notify(TRANSMIT);
         }
     }

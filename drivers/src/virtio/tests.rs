@@ -407,6 +407,8 @@ fn frames_pass_both_ways_again_and_again() {
             device.give(TRANSMIT, chain.head.into(), 0);
         }
         assert_eq!(nic.failed(), 0);
+        // At first, and whenever half of the 64 buffers are back.
+        assert_eq!(device.notified(RECEIVE), 1 + 300 / 32);
     }
 }
 

@@ -6,6 +6,8 @@
 pub(crate) mod apic;
 mod router;
 
+use core::sync::atomic::{AtomicU16, Ordering};
+
 use embassy_futures::select::select;
 use embassy_time::{Duration, Instant, Timer};
 use log::debug;
@@ -30,6 +32,8 @@ const _: () = assert!(
 /// Where interrupts are counted. Each IRQ that was opened has a slot, and a vector of its own.
 static SLOTS: IrqTable<{ arch::IRQS }> = IrqTable::new();
 static ROUTER: Once<IrqRouter> = Once::new();
+/// Lines of the 8259s whose interrupts were taken and not ended yet, a bit each.
+static TAKEN: AtomicU16 = AtomicU16::new(0);
 
 /// Routes interrupts by `router` from now on.
 pub(crate) fn init(router: IrqRouter) {
@@ -47,9 +51,21 @@ pub(crate) fn take_all() -> u64 {
             debug!("{}: interrupt {count}", router.name(slot));
         }
         if usize::from(slot) < arch::PIC_IRQS {
-            pic::eoi(&CpuPorts, slot);
+            TAKEN.fetch_or(1 << slot, Ordering::Relaxed);
         }
     })
+}
+
+/// Ends what was taken of the 8259s, before a sleep. By then drivers have looked at their devices: one that
+/// still held its line up when its interrupt was ended would raise another one, for nothing.
+pub(crate) fn end_taken() {
+    // A look first: it costs less than a swap.
+    if TAKEN.load(Ordering::Relaxed) == 0 {
+        return;
+    }
+    let taken = TAKEN.swap(0, Ordering::Relaxed);
+    let lines = (0..arch::PIC_IRQS as u8).filter(|line| taken & 1 << line != 0);
+    lines.for_each(|line| pic::eoi(&CpuPorts, line));
 }
 
 /// An interrupt line that is open for good, as one of its devices sees it.

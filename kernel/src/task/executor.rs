@@ -164,6 +164,7 @@ impl Core {
         if let Some(kick) = &self.vcpu_kick {
             kick.arm();
         }
+        irq::end_taken();
         let has_work = || nmi::is_deferred() || stop::is_requested() || self.presence.may_leave();
         self.sleep.sleep(has_work, || machine.idle());
         self.credit.rested();

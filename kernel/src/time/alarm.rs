@@ -5,6 +5,7 @@ use prism_arch::cpu;
 use prism_boot::services::Timer;
 use prism_drivers::irq::pic;
 use prism_drivers::timer::pit;
+use prism_executor::alarm::Untold;
 use prism_executor::rate::{self, Rate};
 
 use super::timer::XenAlarm;
@@ -22,7 +23,7 @@ pub(crate) enum Alarm {
     /// Xen's.
     Xen(XenAlarm),
     /// The local APIC's in TSC-deadline mode. The time-stamp counter runs at so many kHz.
-    Deadline { khz: u64 },
+    Deadline { khz: u64, set: Untold },
     /// The local APIC's in one-shot mode. It counts down so many times in a millisecond.
     Count { khz: u64 },
     /// The PIT. There is one: for the boot vCPU only.
@@ -45,7 +46,7 @@ impl Alarm {
         let apic = apic::get()?;
         let khz = time::timestamp_khz()?;
         apic.use_deadlines(TIMER_VECTOR);
-        Some(Self::Deadline { khz })
+        Some(Self::Deadline { khz, set: Untold::new() })
     }
 
     fn by_counts() -> Option<Self> {
@@ -68,28 +69,30 @@ impl Alarm {
         match self {
             Self::Xen(alarm) => alarm.forget(),
             // Another host's counter may run at another frequency (`tsc_mode="native"`).
-            Self::Deadline { khz } => *khz = time::timestamp_khz().unwrap_or(*khz),
+            Self::Deadline { khz, set } => {
+                *khz = time::timestamp_khz().unwrap_or(*khz);
+                set.gone_off();
+            }
             Self::Count { .. } | Self::IntervalTimer => {}
         }
     }
 
     /// Makes sure that it goes off at `at` or before.
     ///
-    /// Hardware timers are set again for every sleep: finding out whether one has fired would cost an exit
-    /// too. Xen's tells when it has fired.
+    /// Finding out whether a hardware timer has fired would cost an exit, as setting it does. One that has a
+    /// deadline is set again when it may have fired, others for every sleep. Xen's tells when it has fired.
     pub(crate) fn set(&mut self, at: u64) {
         if let Self::Xen(alarm) = self {
             return alarm.set(at);
         }
-        let wait = at.saturating_sub(time::nanoseconds());
+        let now = time::nanoseconds();
+        let wait = at.saturating_sub(now);
         match self {
             Self::Xen(_) => {}
-            Self::Deadline { khz } => {
+            Self::Deadline { khz, set } => set.set(now, at, || {
                 let deadline = cpu::timestamp().saturating_add(Rate::of_khz(*khz).ticks(wait));
-                if let Some(apic) = apic::get() {
-                    apic.fire_at(deadline);
-                }
-            }
+                apic::get().map(|apic| apic.fire_at(deadline)).is_some()
+            }),
             Self::Count { khz } => {
                 if let Some(apic) = apic::get() {
                     apic.fire_after(Rate::of_khz(*khz).ticks(wait));
