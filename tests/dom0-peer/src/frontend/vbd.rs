@@ -54,33 +54,33 @@ impl Front for VbdFront {
     }
 
     fn play(&mut self, backend: &mut Guest, device: &Device, random: &mut Random) -> Result<()> {
-        match random.below(64) {
+        match random.below(192) {
             0 => self.ring.set(Word::RequestsMade, number(random) as u32),
             1 => self.ring.set(Word::RequestsMade, self.made.wrapping_add(random.below(40) as u32)),
-            2 => self.ring.set(Word::ResponseEvent, number(random) as u32),
-            3 => self.ring.set(Word::ResponsesMade, number(random) as u32),
-            4 => device.be(backend, random.below(9) as u32)?,
-            5 => {
+            3..=5 => self.ring.set(Word::ResponseEvent, number(random) as u32),
+            6..=8 => self.ring.set(Word::ResponsesMade, number(random) as u32),
+            2 => device.be(backend, random.below(9) as u32)?,
+            9..=11 => {
                 let keys = ["ring-ref", "event-channel", "ring-page-order", "protocol", "feature-persistent"];
                 device.say(backend, random.one_of::<&str>(&keys), &number(random).to_string())?;
             }
-            6 => {
+            12..=14 => {
                 // A page is withdrawn, and another one is there: whoever has it mapped keeps it.
                 let index = random.below(PAGES as u64) as usize;
                 self.pages[index] = Page::for_guest(backend.domain, Access::ReadWrite)?;
             }
-            7..=9 => {
+            15..=29 => {
                 let before = self.made.wrapping_sub(random.below(40) as u32);
                 let mut entry = [0; ENTRY];
                 entry.fill_with(|| random.next() as u8);
                 self.ring.overwrite(before, &entry);
             }
-            10..=15 => {
+            30..=47 => {
                 let (page, _) = random.one_of(&self.pages);
                 page.write(random.below(SIZE as u64) as usize, &[random.next() as u8]);
             }
-            16..=23 => self.channels.notify(self.port)?,
-            24..=31 => self.ring.await_response(),
+            48..=71 => self.channels.notify(self.port)?,
+            72..=95 => self.ring.await_response(),
             _ => {
                 let entry = self.random_request(random);
                 self.push(&entry);

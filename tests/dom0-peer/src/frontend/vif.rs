@@ -69,34 +69,34 @@ impl Front for VifFront {
     }
 
     fn play(&mut self, backend: &mut Guest, device: &Device, random: &mut Random) -> Result<()> {
-        match random.below(64) {
+        match random.below(192) {
             0 => self.transmit.set(Word::RequestsMade, number(random) as u32),
             1 => self.receive.set(Word::RequestsMade, number(random) as u32),
-            2 => self.transmit.set(Word::ResponsesMade, number(random) as u32),
-            3 => self.receive.set(Word::ResponseEvent, number(random) as u32),
-            4 => device.be(backend, random.below(9) as u32)?,
-            5 => {
+            3..=5 => self.transmit.set(Word::ResponsesMade, number(random) as u32),
+            6..=8 => self.receive.set(Word::ResponseEvent, number(random) as u32),
+            2 => device.be(backend, random.below(9) as u32)?,
+            9..=11 => {
                 let keys = ["tx-ring-ref", "rx-ring-ref", "event-channel", "feature-sg", "feature-gso-tcpv4"];
                 device.say(backend, random.one_of::<&str>(&keys), &number(random).to_string())?;
             }
-            6 => {
+            12..=14 => {
                 // A page is withdrawn, and another one is there: whoever has it mapped keeps it.
                 let index = random.below(PAGES as u64) as usize;
                 self.pages[index] = Page::for_guest(backend.domain, Access::ReadWrite)?;
             }
-            7..=9 => {
+            15..=29 => {
                 let before = self.sent.wrapping_sub(random.below(40) as u32);
                 let mut entry = [0; SENT];
                 entry.fill_with(|| random.next() as u8);
                 self.transmit.overwrite(before, &entry);
             }
-            10..=15 => {
+            30..=47 => {
                 let (page, _) = random.one_of(&self.pages);
                 page.write(random.below(SIZE as u64) as usize, &[random.next() as u8]);
             }
-            16..=23 => self.channels.notify(self.port)?,
-            24..=31 => self.transmit.await_response(),
-            32..=43 => {
+            48..=71 => self.channels.notify(self.port)?,
+            72..=95 => self.transmit.await_response(),
+            96..=131 => {
                 let [a, b, c, d] = self.page(random).to_le_bytes();
                 self.receive.overwrite(self.posted, &[random.next() as u8, 0, 0, 0, a, b, c, d]);
                 self.posted = self.posted.wrapping_add(1);
