@@ -113,7 +113,8 @@ fn read(file: &str) -> Result<Vec<Move>> {
     parse(&fs::read_to_string(file).with_context(|| format!("cannot read {file}"))?)
 }
 
-/// Plays a list, with a new device at first, and looks whether all else in the guest has gone on since it began.
+/// Plays a list, with a new device at first, and looks whether all else in the guest has gone on since it
+/// began.
 fn one_game(guest: &mut Guest, player: &mut Player, moves: &[Move]) -> Result<()> {
     let before = pulse(guest)?;
     player.begin(guest)?;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
-//! Who makes the moves: a backend of some devices. One of them has the turn; when its frontend cannot go on at
-//! once, another one gets it, so that nobody waits for a driver that pauses after what was done to it.
+//! Who makes the moves: a backend of some devices. One of them has the turn; when its frontend cannot go on
+//! at once, another one gets it, so that nobody waits for a driver that pauses after what was done to it.
 
 use std::collections::BTreeSet;
 use std::thread;

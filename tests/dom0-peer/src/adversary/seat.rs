@@ -12,8 +12,8 @@ use super::moves::Move;
 use crate::guest::Guest;
 use crate::page::Page;
 
-/// How long a frontend that has been offered a device, or has a connection, may do nothing. Then another device
-/// is made: a driver that has failed pauses before it begins again, longer each time.
+/// How long a frontend that has been offered a device, or has a connection, may do nothing. Then another
+/// device is made: a driver that has failed pauses before it begins again, longer each time.
 const SOON: Duration = Duration::from_millis(600);
 /// The same of one that has not begun: its guest may be busy.
 const LATER: Duration = Duration::from_secs(10);

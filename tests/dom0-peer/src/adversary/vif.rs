@@ -137,8 +137,8 @@ impl VifLink {
         }
     }
 
-    /// A packet that anybody may send to everybody: who has an address, or nothing that is known. One asks for
-    /// an address that the guest has, so that it sends an answer.
+    /// A packet that anybody may send to everybody: who has an address, or nothing that is known. One asks
+    /// for an address that the guest has, so that it sends an answer.
     fn packet(&mut self) -> Vec<u8> {
         self.made += 1;
         if self.made.is_multiple_of(3) {

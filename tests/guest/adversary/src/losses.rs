@@ -9,8 +9,8 @@ use prism::{memory, println};
 /// Pages that a backend's domain may keep at a time: those that a disk is still connected again with, as
 /// `drivers/src/block/blkfront/frontend.rs` says, and those of eight connections, with their requests.
 pub(crate) const OF_DISKS: Allowed = Allowed { quarantined: 512 + 8 * 128, memory: MOST_MEMORY };
-/// The same of interfaces (`drivers/src/net/netfront/frontend.rs`), of which there are three connections. Each
-/// has a stack, which stays for good: with its tables and the room for fragments some 600 KiB.
+/// The same of interfaces (`drivers/src/net/netfront/frontend.rs`), of which there are three connections.
+/// Each has a stack, which stays for good: with its tables and the room for fragments some 600 KiB.
 pub(crate) const OF_INTERFACES: Allowed =
     Allowed { quarantined: 1024 + 3 * 512, memory: MOST_MEMORY + 8 * (640 << 10) };
 
