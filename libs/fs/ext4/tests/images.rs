@@ -2,17 +2,15 @@
 //! File systems that were made right and then damaged, where their structure is: what a mount, a walk and
 //! reads say of them is files or errors, in bounded memory and time.
 
-use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::panic::{self, AssertUnwindSafe};
 use std::path::PathBuf;
 use std::process::Command;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use prism_damage::{Allowed, Counting, Fields, play, rounds};
 use prism_ext4::{Ext4Read, mount};
 
 /// Bytes that a damaged file system may take at once: its cache, and a directory.
@@ -23,27 +21,6 @@ const SPARSE: u64 = 8 << 20;
 
 /// Bytes that are read of each, the cache's excluded.
 const READS: u64 = 1 << 30;
-
-static TAKEN: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: all is done by the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        let taken = TAKEN.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST.fetch_max(taken, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Layout) {
-        TAKEN.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
 
 #[global_allocator]
 static HEAP: Counting = Counting;
@@ -131,18 +108,6 @@ fn use_all(
     Ok(found)
 }
 
-/// xorshift64*, by Marsaglia and Vigna.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
-    }
-}
-
 /// Places of bytes that say something: not those of empty blocks and of files.
 fn structure(image: &[u8]) -> Vec<usize> {
     let (words, _) = image.as_chunks::<4>();
@@ -153,28 +118,12 @@ fn structure(image: &[u8]) -> Vec<usize> {
         .collect()
 }
 
-/// Changes some fields, as somebody does who knows what they mean.
-fn damage(image: &mut [u8], places: &[usize], random: &mut Random) {
-    for _ in 0..=random.below(4) {
-        // The superblock is small, and all depends on it.
-        let place =
-            if random.below(4) == 0 { 1024 + random.below(400) } else { places[random.below(places.len())] };
-        let number: u32 = [0, 1, 2, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, u32::MAX, 1 << 31, 12, 0xf30a]
-            [random.below(12)];
-        let length = [1, 2, 4][random.below(3)];
-        let Some(field) = image.get_mut(place..place + length) else { continue };
-        field.copy_from_slice(&number.to_le_bytes()[..length]);
-    }
-}
-
-/// Whether a panic is one that is known, and cannot be kept away from here.
-fn is_known(at: &str) -> bool {
-    KNOWN.iter().any(|known| at.contains(known))
-}
+/// Numbers that mean something in an inode, a directory or a descriptor.
+const NUMBERS: &[u32] = &[0, 1, 2, 0x7f, 0xff, 0x7fff, 0xffff, 0x7fff_ffff, u32::MAX, 1 << 31, 12, 0xf30a];
 
 /// A hashed directory's count of entries is believed before its checksum is; a place behind a block that
 /// cannot be found is looked for as if it could.
-const KNOWN: [&str; 2] = ["ext4-view-1.0.0/src/dir_block.rs", "ext4-view-1.0.0/src/file.rs"];
+const KNOWN: &[&str] = &["ext4-view-1.0.0/src/dir_block.rs", "ext4-view-1.0.0/src/file.rs"];
 
 /// A file that is longer than its disk is read where one asks. Not of ext2 and ext3: the crate takes a hole
 /// of many blocks there for a damaged file, and panics.
@@ -188,7 +137,7 @@ fn holes_are_zeros(image: &[u8], reads: &Arc<Mutex<u64>>) {
     assert!(files.read("sparse").is_err(), "it would take memory");
 }
 
-fn play(name: &str, arguments: &[&str], rounds: usize) {
+fn play_with(name: &str, arguments: &[&str], rounds: usize) {
     let image = make(name, arguments);
     let reads = Arc::new(Mutex::new(0));
     let found = use_all(&Arc::new(image.clone()), &reads).unwrap();
@@ -197,41 +146,32 @@ fn play(name: &str, arguments: &[&str], rounds: usize) {
     if name.starts_with("ext4") {
         holes_are_zeros(&image, &reads);
     }
-    let places = structure(&image);
-    static LAST: Mutex<String> = Mutex::new(String::new());
-    panic::set_hook(Box::new(|told| *LAST.lock().unwrap() = told.to_string()));
-    let mut news = Vec::new();
-    for seed in 1..=rounds {
+    // The superblock is small, and all depends on it.
+    let fields = Fields { head: 1024..1424, one_in: 4, places: structure(&image), numbers: NUMBERS };
+    let damaged = |seed: usize, random: &mut _| {
         let mut damaged = image.clone();
-        if seed % 4 == 0 {
+        if seed.is_multiple_of(4) {
             // It was not unmounted: its journal is to be read, if it has one.
             damaged[1024 + 0x60] |= 4;
         }
-        damage(&mut damaged, &places, &mut Random(seed as u64 * 0x9e37_79b9));
-        let damaged = Arc::new(damaged);
-        let before = TAKEN.load(Ordering::Relaxed);
-        MOST.store(before, Ordering::Relaxed);
+        fields.damage(&mut damaged, random);
+        Arc::new(damaged)
+    };
+    play(name, rounds, Allowed { memory: MEMORY, panics: KNOWN }, damaged, |damaged| {
         *reads.lock().unwrap() = 0;
-        let ended = panic::catch_unwind(AssertUnwindSafe(|| drop(use_all(&damaged, &reads))));
-        let taken = MOST.load(Ordering::Relaxed) - before;
-        if ended.is_err() && !is_known(&LAST.lock().unwrap()) {
-            news.push(format!("seed {seed}: {}", LAST.lock().unwrap()));
-        }
-        if taken > MEMORY || *reads.lock().unwrap() > READS {
-            news.push(format!("seed {seed}: {taken} bytes taken, {} read", reads.lock().unwrap()));
-        }
-    }
-    let _ = panic::take_hook();
-    assert!(news.is_empty(), "{name}: {news:#?}");
+        drop(use_all(&damaged, &reads));
+        let read = *reads.lock().unwrap();
+        (read > READS).then(|| format!("{read} bytes read"))
+    });
 }
 
 /// One after the other: they share what counts memory.
 #[test]
 fn damaged_file_systems_are_errors_in_bounded_memory() {
-    let rounds = std::env::var("ROUNDS").map_or(250, |rounds| rounds.parse().unwrap());
-    play("ext2", &["-t", "ext2", "-b", "1024", "-O", "dir_index"], rounds);
-    play("ext3", &["-t", "ext3", "-b", "1024", "-J", "size=1"], rounds);
-    play("ext4", &["-t", "ext4", "-b", "1024", "-O", "^metadata_csum"], rounds);
-    play("ext4-4k", &["-t", "ext4", "-b", "4096", "-O", "^metadata_csum,^has_journal"], rounds);
-    play("ext4-sums", &["-t", "ext4", "-b", "1024"], rounds);
+    let rounds = rounds(250);
+    play_with("ext2", &["-t", "ext2", "-b", "1024", "-O", "dir_index"], rounds);
+    play_with("ext3", &["-t", "ext3", "-b", "1024", "-J", "size=1"], rounds);
+    play_with("ext4", &["-t", "ext4", "-b", "1024", "-O", "^metadata_csum"], rounds);
+    play_with("ext4-4k", &["-t", "ext4", "-b", "4096", "-O", "^metadata_csum,^has_journal"], rounds);
+    play_with("ext4-sums", &["-t", "ext4", "-b", "1024"], rounds);
 }

@@ -2,16 +2,13 @@
 //! FAT file systems that were made right and then damaged, where their structure is: what is listed and read
 //! of them is files or errors, in bounded memory and reads.
 
-use std::alloc::{GlobalAlloc, Layout as Memory, System};
 use std::cell::{Cell, RefCell};
-use std::panic::{self, AssertUnwindSafe};
 use std::rc::Rc;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use embedded_io::{ErrorKind, ErrorType, Read, Seek, SeekFrom, Write};
 use hadris_fat::format::{FatFormatOptions, FatTypeSelection, FatVolumeFormatter};
 use hadris_fat::{FatVolume, FatVolumeWriteExt};
+use prism_damage::{Allowed, Counting, Fields, play, rounds, said};
 use prism_fat::{BOOT_SECTOR, Layout, Runs};
 
 /// Bytes that a damaged file system may take at once, beside its disk.
@@ -19,27 +16,6 @@ const MEMORY: usize = 4 << 20;
 
 /// What a lookup may read, as in `prism-fs`, but for smaller disks.
 const LOOKUP: u64 = 4 << 20;
-
-static TAKEN: AtomicUsize = AtomicUsize::new(0);
-static MOST: AtomicUsize = AtomicUsize::new(0);
-
-struct Counting;
-
-// SAFETY: all is done by the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Memory) -> *mut u8 {
-        let taken = TAKEN.fetch_add(layout.size(), Ordering::Relaxed) + layout.size();
-        MOST.fetch_max(taken, Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, place: *mut u8, layout: Memory) {
-        TAKEN.fetch_sub(layout.size(), Ordering::Relaxed);
-        // SAFETY: as the caller promises.
-        unsafe { System.dealloc(place, layout) }
-    }
-}
 
 #[global_allocator]
 static HEAP: Counting = Counting;
@@ -171,62 +147,31 @@ fn use_all(image: Vec<u8>) -> Option<u64> {
     Some(read)
 }
 
-/// xorshift64*, by Marsaglia and Vigna.
-struct Random(u64);
+/// Numbers that mean something in a table or a directory.
+const NUMBERS: &[u32] = &[0, 1, 2, 3, 0x7f, 0xff, 0xfff, 0xffff, 0x0fff_ffff, u32::MAX, 0xe5, 0x0f, 0x10];
 
-impl Random {
-    fn below(&mut self, end: usize) -> usize {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) as usize % end
-    }
-}
-
-/// Changes some fields: of the boot sector, or of what else is not empty and no file.
-fn damage(image: &mut [u8], places: &[usize], random: &mut Random) {
-    const NUMBERS: [u32; 13] =
-        [0, 1, 2, 3, 0x7f, 0xff, 0xfff, 0xffff, 0x0fff_ffff, u32::MAX, 0xe5, 0x0f, 0x10];
-    for _ in 0..=random.below(4) {
-        let place = if random.below(3) == 0 { random.below(96) } else { places[random.below(places.len())] };
-        let (number, length) = (NUMBERS[random.below(NUMBERS.len())], [1, 2, 4][random.below(3)]);
-        let Some(field) = image.get_mut(place..place + length) else { continue };
-        field.copy_from_slice(&number.to_le_bytes()[..length]);
-    }
-}
-
-/// What was told of the last panic.
-static LAST: Mutex<String> = Mutex::new(String::new());
-
-fn play(kind: FatTypeSelection, length: usize, rounds: usize) {
+fn play_with(kind: FatTypeSelection, length: usize, rounds: usize) {
     let image = make(kind, length);
     assert!(use_all(image.clone()).is_some_and(|read| read >= 40_006), "{kind:?}");
-    let is_said = |(_, byte): &(usize, &u8)| !matches!(byte, 0 | 7);
-    let places: Vec<usize> = image.iter().enumerate().filter(is_said).map(|(place, _)| place).collect();
-    panic::set_hook(Box::new(|told| *LAST.lock().unwrap() = told.to_string()));
-    let mut news = Vec::new();
-    for seed in 1..=rounds {
+    // The boot sector, or what else is not empty and no file.
+    let fields = Fields { head: 0..96, one_in: 3, places: said(&image, &[0, 7]), numbers: NUMBERS };
+    let damaged = |_, random: &mut _| {
         let mut damaged = image.clone();
-        damage(&mut damaged, &places, &mut Random(seed as u64 * 0x9e37_79b9));
-        let before = TAKEN.load(Ordering::Relaxed);
-        MOST.store(before, Ordering::Relaxed);
-        if panic::catch_unwind(AssertUnwindSafe(|| use_all(damaged))).is_err() {
-            news.push(format!("seed {seed}: {}", LAST.lock().unwrap()));
-        }
-        let taken = MOST.load(Ordering::Relaxed) - before;
-        if taken > MEMORY {
-            news.push(format!("seed {seed}: {taken} bytes taken"));
-        }
-    }
-    let _ = panic::take_hook();
-    assert!(news.is_empty(), "{kind:?}: {news:#?}");
+        fields.damage(&mut damaged, random);
+        damaged
+    };
+    let allowed = Allowed { memory: MEMORY, panics: &[] };
+    play(&format!("{kind:?}"), rounds, allowed, damaged, |damaged| {
+        let _ = use_all(damaged);
+        None
+    });
 }
 
 /// One after the other: they share what counts memory.
 #[test]
 fn damaged_file_systems_are_errors_in_bounded_memory() {
-    let rounds = std::env::var("ROUNDS").map_or(400, |rounds| rounds.parse().unwrap());
-    play(FatTypeSelection::Fat12, 1 << 20, rounds);
-    play(FatTypeSelection::Fat16, 16 << 20, rounds / 10);
-    play(FatTypeSelection::Fat32, 40 << 20, rounds / 10);
+    let rounds = rounds(400);
+    play_with(FatTypeSelection::Fat12, 1 << 20, rounds);
+    play_with(FatTypeSelection::Fat16, 16 << 20, rounds / 10);
+    play_with(FatTypeSelection::Fat32, 40 << 20, rounds / 10);
 }
