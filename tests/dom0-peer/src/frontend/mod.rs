@@ -54,6 +54,8 @@ impl FromStr for Kind {
 trait Front: Sized {
     /// The directory's name.
     const CLASS: &str;
+    /// The state of a frontend that has told where its rings are.
+    const PUBLISHED: u32;
     /// Keys by which the toolstack configures the backend.
     const CONFIGURED: &[(&str, &str)];
 
@@ -102,7 +104,7 @@ fn game<F: Front>(backend: &mut Guest, random: &mut Random) -> Result<u32> {
     let mut made = 0;
     ensure!(device.until(backend, &[state::INIT_WAIT])?, "the device is not offered");
     let mut front = F::publish(backend, &device)?;
-    device.be(backend, state::INITIALISED)?;
+    device.be(backend, F::PUBLISHED)?;
     ensure!(device.until(backend, &[state::CONNECTED])?, "the backend does not connect");
     while made < LENGTH && (!made.is_multiple_of(LOOK) || device.backend_state(backend)? == state::CONNECTED)
     {
@@ -124,7 +126,7 @@ fn honest<F: Front>(backend: &mut Guest, random: &mut Random) -> Result<()> {
     let device = Device::make(backend, F::CLASS, F::CONFIGURED)?;
     ensure!(device.until(backend, &[state::INIT_WAIT])?, "the device is not offered");
     let mut front = F::publish(backend, &device)?;
-    device.be(backend, state::INITIALISED)?;
+    device.be(backend, F::PUBLISHED)?;
     ensure!(device.until(backend, &[state::CONNECTED])?, "the backend does not connect");
     device.be(backend, state::CONNECTED)?;
     front.be_served(random)?;

@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use xen_sys::io::blkif::*;
 
-use super::device::Device;
+use super::device::{Device, state};
 use super::{Front, PATIENCE, number};
 use crate::adversary::{Random, Ring, Word, u64_at};
 use crate::channel::{Channels, Port};
@@ -35,6 +35,7 @@ pub(super) struct VbdFront {
 
 impl Front for VbdFront {
     const CLASS: &str = "vbd";
+    const PUBLISHED: u32 = state::INITIALISED;
     const CONFIGURED: &[(&str, &str)] = &[("params", "xvda"), ("mode", "w"), ("device-type", "disk")];
 
     fn publish(backend: &mut Guest, device: &Device) -> Result<Self> {

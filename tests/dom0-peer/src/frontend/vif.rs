@@ -6,7 +6,7 @@ use std::time::Instant;
 use anyhow::{Result, ensure};
 use xen_sys::io::netif::*;
 
-use super::device::Device;
+use super::device::{Device, state};
 use super::{Front, PATIENCE, number};
 use crate::adversary::{Random, Ring, Word};
 use crate::channel::{Channels, Port};
@@ -41,6 +41,7 @@ const HEADER: [u8; 14] = [0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0x16, 0x3e, 0, 
 
 impl Front for VifFront {
     const CLASS: &str = "vif";
+    const PUBLISHED: u32 = state::CONNECTED;
     const CONFIGURED: &[(&str, &str)] = &[("mac", MAC), ("handle", "0")];
 
     fn publish(backend: &mut Guest, device: &Device) -> Result<Self> {

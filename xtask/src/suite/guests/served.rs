@@ -84,10 +84,9 @@ pub(super) const TESTS: &[GuestTest] = &[
         .lasting(90),
     STORAGE
         .named("a_frontend_of_a_disk_that_lies_leaves_nothing_behind")
-        .envs(&[])
-        .long_envs(LONG)
+        .envs(LONG)
         .serving("disk", again!("kind=vbd moves=100000\n", "served/liar.sh"))
-        .seconds(3600)
+        .lasting(90)
         .telling(&["nothing is left of 100000 moves"]),
     STORAGE
         .named("guests_on_a_driver_domains_disk_are_saved_and_restored")
@@ -217,10 +216,9 @@ pub(super) const TESTS: &[GuestTest] = &[
         .telling(PLUGGED),
     ROUTER
         .named("a_frontend_of_an_interface_that_lies_leaves_nothing_behind")
-        .envs(&[])
-        .long_envs(LONG)
+        .envs(LONG)
         .serving("httpd", again!("kind=vif moves=100000\n", "served/liar.sh"))
-        .seconds(3600)
+        .lasting(180)
         .telling(&["nothing is left of 100000 moves"]),
     ROUTER
         .named("a_thousand_interfaces_leave_nothing_behind")
